@@ -66,7 +66,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "noise x 2, by amount": FaultKind(("normalised_noise", *NOISE), (noise.white_noise, noise.own_noise)),
     "noise x 2, for dose": FaultKind(("noise_for_dose", *NOISE), (noise.white_noise, noise.own_noise)),
     "truncation": FaultKind(("truncation",), (field_of_view.off_centre, field_of_view.small_field)),
-    "ring": FaultKind(("ring_index",), (rings.drawn_rings, rings.weak_channels)),
+    "ring": FaultKind(("ring_index",), (rings.drawn_ring, rings.weak_channel)),
     "streak, by air": FaultKind(("streak_index", "streak_direction"), (streaks.rays, streaks.lost_views)),
     "streak, by tissue": FaultKind(("streak_direction", "streak_index"), (streaks.rays, streaks.lost_views)),
     "HU shift 30": FaultKind(("hu_offset", "hu_air", "hu_fat"), (hounsfield.offset, hounsfield.wrong_water)),

@@ -47,6 +47,18 @@ def layered_ct(noise_hu: float = 8.0, seed: int = 0, texture_px: float = 1.0, ed
     return np.asarray(image + noise * noise_hu / noise.std())
 
 
+def chest_ct(seed: int = 0, right_px: int = 0) -> Image:
+    """A body with two lungs and vessels in them, so many pixels right of the middle of a round field, (SIDE, SIDE)."""
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    random = np.random.default_rng(seed)
+    image = np.where(np.hypot(y / 0.7, x - right_px) < 70, 45.0, -1000.0)
+    vessels = cv2.GaussianBlur(np.random.default_rng(9).normal(size=image.shape), (0, 0), 1.5)
+    lungs = np.hypot(y / 0.9, np.abs(x - right_px) - 33) < 26
+    image[lungs] = np.where(vessels[lungs] > 0.3, 0.0, -850.0)
+    image = cv2.GaussianBlur(image, (0, 0), 0.8) + random.normal(0.0, 8.0, image.shape)
+    return np.where(np.hypot(y, x) < SIDE / 2, image, -1024.0)
+
+
 def fine(dataset: FileDataset) -> None:
     """Pixels of 1 mm."""
     dataset.PixelSpacing = [FINE_MM, FINE_MM]

@@ -58,6 +58,62 @@ def test_rings_around_the_middle_are_found_and_anatomy_is_none(tmp_path: Path) -
     assert aside["ring_index"] < 6.0, "a circle around another point is a vessel or a bowel"
 
 
+def test_one_ring_is_found_where_lungs_leave_few_sectors(tmp_path: Path) -> None:
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    ring = 40.0 * (np.abs(np.hypot(y, x) - 46.0) < 1.0)
+    plain = [making.chest_ct(seed) for seed in range(4)]
+    values = [
+        numbers(judged(making.write_series(tmp_path / str(number), images, "CT", change=making.fine)))["ring_index"]
+        for number, images in enumerate((plain, [one + ring for one in plain]))
+    ]
+    assert values[0] < 6.0
+    assert values[1] > 12.0
+
+
+def test_more_of_a_body_cut_off_is_more_truncation_although_lungs_are_open(tmp_path: Path) -> None:
+    shares = []
+    for right_px in (0, 35, 50, 70, 90):
+        images = [making.chest_ct(seed, right_px) for seed in range(2)]
+        shares.append(numbers(judged(making.write_series(tmp_path / str(right_px), images, "CT")))["truncation"])
+    assert shares[0] == 0.0
+    assert shares == sorted(shares)
+    assert shares[1] > 7.0
+
+
+def test_a_body_that_a_square_field_holds_is_not_truncated(tmp_path: Path) -> None:
+    """Image values outside of the circle show that all of the square was reconstructed."""
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    shares = []
+    for right_px in (0, 30):
+        body = np.where((abs(x - right_px) < 85) & (abs(y) < 70), 40.0, -1000.0)
+        images = [body + np.random.default_rng(seed).normal(0.0, 8.0, body.shape) for seed in range(2)]
+        shares.append(numbers(judged(making.write_series(tmp_path / str(right_px), images, "CT")))["truncation"])
+    assert shares[0] == 0.0
+    assert shares[1] > 7.0
+
+
+def test_a_small_square_that_a_round_body_fills_was_chosen(tmp_path: Path) -> None:
+    images = [making.body_ct(radius_mm=205.0, seed=seed) for seed in range(2)]
+    assert "truncation" not in numbers(judged(making.write_series(tmp_path, images, "CT", change=making.fine)))
+
+
+def test_noise_of_the_last_slices_is_that_of_the_series(tmp_path: Path) -> None:
+    noise_hu = [20.0] * 10 + [65.0] * 2
+    images = [making.body_ct(one, seed=seed) for seed, one in enumerate(noise_hu)]
+    result = judged(making.write_series(tmp_path / "a", images, "CT"))
+    noise = next(one for one in result.assessment.measurements if one.name == "ct_noise")
+    assert noise.value == pytest.approx(65.0, rel=0.07)
+    assert noise.place == "slice 11 of 12"
+    shoulders = [making.body_ct(one, seed=seed) for seed, one in enumerate([20.0] * 10 + [40.0] * 2)]
+    usual = numbers(judged(making.write_series(tmp_path / "b", shoulders, "CT")))
+    assert usual["ct_noise"] == pytest.approx(20.0, rel=0.07)
+
+
+def test_noise_at_a_cut_off_of_air_is_no_offset(tmp_path: Path) -> None:
+    images = [np.maximum(making.layered_ct(40.0, seed), -1000.0) for seed in range(4)]
+    assert abs(numbers(judged(making.write_series(tmp_path, images, "CT", change=making.fine)))["hu_offset"]) < 6.0
+
+
 def test_lines_in_tissue_and_structure_in_air_are_streaks(tmp_path: Path) -> None:
     def lines(image: Image) -> Image:
         return np.asarray(image + 40.0 * np.sin(np.arange(SIDE) * 1.2)[:, None] * (image > -900.0))
@@ -126,17 +182,18 @@ def test_the_transfer_at_the_skin_is_that_of_the_blur(tmp_path: Path, edge_px: f
     assert values["skin_mtf_50"] == pytest.approx(np.sqrt(2.0 * np.log(2.0)) / (2.0 * np.pi * edge_px), rel=0.12)
 
 
-def test_a_shifted_copy_in_the_slice_is_an_echo(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shift", [(7, 9), (0, 9), (9, 0)])
+def test_a_shifted_copy_in_the_slice_is_an_echo(tmp_path: Path, shift: tuple[int, int]) -> None:
     def textured(image: Image) -> Image:
         picture = np.random.default_rng(5).normal(0.0, 60.0, image.shape)
         return np.asarray(image + cv2.GaussianBlur(picture, (0, 0), 0.8) * (image > -50.0))
 
     def doubled(image: Image) -> Image:
         single = textured(image)
-        return np.asarray((single + np.roll(single, (7, 9), (0, 1))) / 2.0)
+        return np.asarray((single + np.roll(single, shift, (0, 1))) / 2.0)
 
     plain = measured(tmp_path / "plain", textured, 2)["doubled_edges"]
-    assert measured(tmp_path / "doubled", doubled, 2)["doubled_edges"] > 1.5 * plain
+    assert measured(tmp_path / "doubled", doubled, 2)["doubled_edges"] > 2.7 * plain
 
 
 def test_tilt_dose_and_coverage_come_from_headers(tmp_path: Path) -> None:

@@ -85,9 +85,18 @@ def test_noise_is_found_in_tissue(head: MrSeries, deviation: float) -> None:
     assert measured["mr_noise"].value == pytest.approx(100.0 * deviation / SIGNAL, rel=0.12)
 
 
+def test_noise_of_the_last_slices_is_that_of_the_series(head: MrSeries) -> None:
+    clean = np.stack([making.head_mr(SIGNAL, 0.0)] * 8)
+    deviations = np.array([6.0] * 6 + [24.0] * 2)[:, None, None]
+    noise = np.random.default_rng(2).normal(0.0, 1.0, (2, *clean.shape)) * deviations
+    measured = head.measured(np.hypot(clean + noise[0], noise[1]).astype(np.float32))["mr_noise"]
+    assert measured.value == pytest.approx(100.0 * 24.0 / SIGNAL, rel=0.12)
+    assert measured.place == "slice 7 of 8"
+
+
 def test_ghosts_have_the_share_that_they_were_made_with(head: MrSeries, numbers: dict[str, Measurement]) -> None:
     assert numbers["mr_ghost"].value < 1.0
-    for part in (2, 3):
+    for part in (2, 3, 5):
         copied = head.values + 0.06 * np.roll(head.values, making.SIDE // part, axis=1)
         result = head.measured(copied.astype(np.float32))
         assert result["mr_ghost"].value == pytest.approx(6.0, abs=2.0)

@@ -50,7 +50,7 @@ def test_a_fault_changes_a_copy(way: SeriesFault, stack: RealStack) -> None:
         (order.repeated_slice, "slice_overlaps"),
         (noise.white_noise, "noise_whiteness"),
         (field.off_centre, "truncation"),
-        (rings.weak_channels, "ring_index"),
+        (rings.weak_channel, "ring_index"),
         (streaks.lost_views, "streak_direction"),
         (hounsfield.offset, "hu_offset"),
         (hounsfield.wrong_water, "hu_offset"),

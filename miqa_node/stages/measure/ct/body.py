@@ -88,10 +88,19 @@ def window_mean(view: SliceView) -> Values:
 
 
 def far_air(view: SliceView) -> Mask | None:
-    """Air around the patient, inside the field of view, without clothes and table; None if its area is too small.
+    """Air around the patient without pixels of the image's smallest value, at which scanners cut values off.
 
-    Pixels of the image's smallest value take no part: scanners cut values off there.
+    None if its area is too small.
     """
+    plane, every = view.once(ct_slice), view.once(all_far_air)
+    if plane is None or every is None:
+        return None
+    far: Mask = every & (plane.image > plane.image.min())
+    return None if np.count_nonzero(far) < MIN_AIR_PX else far
+
+
+def all_far_air(view: SliceView) -> Mask | None:
+    """Air around the patient, inside the field of view, without clothes and table; None without a body."""
     plane = view.once(ct_slice)
     if plane is None:
         return None
@@ -99,8 +108,8 @@ def far_air(view: SliceView) -> Mask | None:
     solid = cv2.dilate((view.once(window_mean) > SOLID_HU).view(np.uint8), np.ones((side, side), np.uint8))
     away = cv2.distanceTransform(1 - view.once(outline), cv2.DIST_L2, 3) * np.float32(plane.spacing_mm)
     far: Mask = (away > FAR_AIR_MM[0]) & (away < FAR_AIR_MM[1]) & (solid == 0)
-    far &= field_of_view(*plane.body.shape).inside & (plane.image > plane.image.min())
-    return None if np.count_nonzero(far) < MIN_AIR_PX else far
+    far &= field_of_view(*plane.body.shape).inside
+    return far
 
 
 def outline(view: SliceView) -> NDArray[np.uint8]:

@@ -25,10 +25,12 @@ def _echo(view: SliceView) -> SliceNumber | None:
 
 
 def echo(image: Values) -> float:
-    """Strength of an echo of the image in itself: the highest peak of the power cepstrum off its middle and axes.
+    """Strength of an echo of the image in itself: the highest peak of the power cepstrum off its middle.
 
     >>> picture = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
     >>> echo(picture) < 0.05 < echo(picture + 0.5 * np.roll(picture, (9, 12), (0, 1)))
+    True
+    >>> echo(picture) < 0.05 < echo(picture + 0.5 * np.roll(picture, 9, 1))
     True
     >>> echo(np.zeros((256, 256), np.float32))
     0.0
@@ -41,8 +43,7 @@ def echo(image: Values) -> float:
     rows = np.minimum(np.arange(image.shape[0]), image.shape[0] - np.arange(image.shape[0]))[:, None]
     columns = np.minimum(np.arange(image.shape[1]), image.shape[1] - np.arange(image.shape[1]))[None]
     searched = (np.hypot(rows, columns) >= SHIFT_PX[0]) & (np.maximum(rows, columns) < SHIFT_PX[1])
-    # Edges of the square and of the table lie along the axes.
-    return float(cepstrum[searched & (rows > 0) & (columns > 0)].max())
+    return float(cepstrum[searched].max())
 
 
 DOUBLED_EDGES = SeriesMeasure(
@@ -52,10 +53,11 @@ DOUBLED_EDGES = SeriesMeasure(
     code="DOUBLED_EDGES",
     summary="Strength of a shifted copy of the image in itself, on the worst slice.",
     definition="Highest peak of the power cepstrum (Bogert, Healy and Tukey, 1963) of the slice in 256 × 256 pixels, 4 "
-    "to 40 of them off its middle, on the worst of up to 40 slices. Own definition.",
+    "to 40 of them off its middle in any direction, on the worst of up to 40 slices. Own definition; no limit ships.",
     validity="Slices with fine texture: where pictures are smooth, an echo gives less.",
     tolerance="An echo of strength a gives 100 a in white texture, within 5 %, and 40 a in texture smoothed over 1.5 "
-    "pixels. Real slices without doubled edges reach 10 to 20 %.",
+    "pixels. On a real chest copies of .3, .5 and 1 give 15 to 22, 18 to 25 and 21 to 27 %, slices without a copy 3 to "
+    "8 %.",
     section="CT and MR series",
     rank=433,
     modalities=CT,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice, far_air, is_sampled, window_mean
+from miqa_node.stages.measure.ct.body import CT, all_far_air, ct_slice, far_air, is_sampled, window_mean
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 SECTION = "CT and MR series"
@@ -20,17 +20,23 @@ AIR_RANGE_HU, FAT_RANGE_HU, SOFT_RANGE_HU = (-1100.0, -850.0), (-180.0, -30.0), 
 MAX_DEVIATIONS = 2.0
 """A window of one tissue has no more than so many times the noise of the quietest quarter of soft tissue."""
 MIN_AREA_MM2 = 1500.0
+CUT_OFF_SHARE = 0.25
+"""With more of the air at the lowest stored value only one side of its noise is left, and noise moves its peak."""
 EXPECTED_AIR_HU, EXPECTED_FAT_HU, EXPECTED_SOFT_HU, EXPECTED_BRAIN_HU = -1000.0, -100.0, 45.0, 30.0
 Counts = NDArray[np.intp]
 
 
 class TissueCounts(NamedTuple):
-    """Histograms of a slice: pixels of air, windows of fat and of soft tissue; and the area of a pixel in mm²."""
+    """Histograms of a slice: pixels of air, windows of fat and of soft tissue; and the area of a pixel in mm².
+
+    ``air_px`` counts all pixels of air, also those at the lowest stored value, which the histogram leaves out.
+    """
 
     air: Counts
     fat: Counts
     soft: Counts
     pixel_mm2: float
+    air_px: int
 
 
 def tissue_counts(view: SliceView) -> TissueCounts | None:
@@ -38,7 +44,7 @@ def tissue_counts(view: SliceView) -> TissueCounts | None:
     plane = view.once(ct_slice) if is_sampled(view) else None
     if plane is None:
         return None
-    air, side, mean = view.once(far_air), plane.window_px, view.once(window_mean)
+    air, every, side, mean = view.once(far_air), view.once(all_far_air), plane.window_px, view.once(window_mean)
     inside = cv2.erode(plane.body.view(np.uint8), np.ones((side, side), np.uint8)) > 0
     fat = inside & (mean > FAT_RANGE_HU[0]) & (mean < FAT_RANGE_HU[1])
     soft = inside & (mean > SOFT_RANGE_HU[0]) & (mean < SOFT_RANGE_HU[1])
@@ -52,6 +58,7 @@ def tissue_counts(view: SliceView) -> TissueCounts | None:
         _histogram(mean[fat], FAT_RANGE_HU),
         _histogram(mean[soft], SOFT_RANGE_HU),
         plane.spacing_mm**2,
+        0 if every is None else int(np.count_nonzero(every)),
     )
 
 
@@ -111,6 +118,19 @@ def common_offset(values: TissueValues) -> float | None:
     return float(np.median([air - EXPECTED_AIR_HU, of_fat, of_soft]))
 
 
+def without_cut_off_air(values: TissueValues, parts: Sequence[TissueCounts]) -> TissueValues:
+    """The same without air where the scanner cuts off values, which moves its peak upwards.
+
+    >>> half = TissueCounts(np.full(125, 4), np.zeros(0), np.zeros(0), 1.0, air_px=1000)
+    >>> without_cut_off_air(TissueValues(-985.0, -90.0, 40.0), [half]).air is None
+    True
+    """
+    shown, every = sum(int(one.air.sum()) for one in parts), sum(one.air_px for one in parts)
+    if values.air is None or values.air < EXPECTED_AIR_HU or shown >= (1.0 - CUT_OFF_SHARE) * every:
+        return values
+    return values._replace(air=None)
+
+
 def _air(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
     return tissue_values(parts).air
 
@@ -124,7 +144,7 @@ def _soft(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
 
 
 def _offset(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
-    return common_offset(tissue_values(parts))
+    return common_offset(without_cut_off_air(tissue_values(parts), parts))
 
 
 def counts_of(view: SliceView) -> TissueCounts | None:
@@ -195,7 +215,8 @@ HU_OFFSET = SeriesMeasure(
     code="HU_OFFSET",
     summary="What air, fat and water-like tissue together deviate from their usual values.",
     definition="Median of `hu_air` + 1000, `hu_fat` + 100 and `hu_soft_tissue` − 45; without fat the mean of the first "
-    "and of `hu_soft_tissue` − 30. Without air the smaller of the other two, 0 if their signs differ. Contrast medium "
+    "and of `hu_soft_tissue` − 30. Without air the smaller of the other two, 0 if their signs differ; so too if air "
+    "lies above −1000 HU and a quarter of it has the lowest stored value: noise moves what is left. Contrast medium "
     "changes one of the three, a wrong intercept all, a wrong value of water two. Own definition.",
     validity="Series with soft tissue and either air or fat. Heads, and contrast medium, hide a wrong value of water.",
     tolerance="Within 3 HU for shifts of up to 30 HU on drawn bodies. Phantoms of water are held to ±5 HU (IEC "

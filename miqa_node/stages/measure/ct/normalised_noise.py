@@ -12,7 +12,7 @@ from miqa_node.stages.measure.ct.body import CT, ct_slice, is_sampled, outline
 from miqa_node.stages.measure.ct.noise import Counts, histogram_of, most_frequent
 from miqa_node.stages.measure.ct.noise_whiteness import whiteness
 from miqa_node.stages.measure.ct.skin_mtf import EdgeSpread, edge_spread, half_transfer
-from miqa_node.stages.measure.ct.truncation import field_edge, truncation
+from miqa_node.stages.measure.ct.truncation import field_cut
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 USUAL_TRANSFER = 0.3
@@ -57,7 +57,8 @@ def _part(view: SliceView) -> NoisePart | None:
     if plane is None or noise is None:
         return None
     diameter = 0.0
-    if is_sampled(view) and truncation(plane.body, field_edge(plane.image).edge)[0] <= MAX_CUT:
+    cut = view.once(field_cut) if is_sampled(view) else None
+    if cut is not None and cut.share <= MAX_CUT:
         inside = view.once(outline) > 0
         diameter = water_diameter_mm(float((plane.image[inside] + 1000.0).sum()), plane.spacing_mm)
     return NoisePart(noise, whiteness(view), edge_spread(view), diameter)

@@ -18,7 +18,10 @@ from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 
 ANGLES = 360
 SECTORS = 12
-MIN_SECTORS = 6
+MIN_SECTORS = 4
+"""In a chest lungs and ribs leave no more at some radii, because of their edges."""
+MIN_PIXELS = 5.0
+"""A sector counts with so many of its 30 angles free of edges, in the mean of the slices that are averaged."""
 ALONG = 5
 """Neighbouring angles that are averaged: a ring goes on, noise does not."""
 RANGE_HU = (-1100.0, 500.0)
@@ -37,26 +40,25 @@ NEIGHBOURS = 3
 
 
 class RingSectors(NamedTuple):
-    """Values less their surroundings along the radius, by sector and distance from the middle in pixels."""
+    """Values less their surroundings along the radius, by sector and distance from the middle in pixels.
+
+    ``counts`` says of how many angles each is the mean: those without an edge nearby.
+    """
 
     position: int
     sectors: NDArray[np.float16]
+    counts: NDArray[np.uint8]
 
 
 def _sectors(view: SliceView) -> RingSectors | None:
     plane = view.once(ct_slice)
     if plane is None:
         return None
-    sectors = ring_sectors(plane.image, plane.spacing_mm)
-    sectors[:, : max(4, round(MIN_RADIUS_MM / plane.spacing_mm))] = np.nan
-    return RingSectors(view.index, sectors.astype(np.float16))
+    return ring_sectors(view.index, plane.image, plane.spacing_mm)
 
 
-def ring_sectors(image: Values, spacing_mm: float) -> NDArray[np.float64]:
-    """Values less their surroundings along the radius, by sector and distance from the middle in pixels.
-
-    NaN where edges fill most of a sector.
-    """
+def ring_sectors(position: int, image: Values, spacing_mm: float) -> RingSectors:
+    """Those of a slice, at this position in the series."""
     rows, columns = image.shape
     length = min(rows, columns) // 2
     middle = ((columns - 1) / 2.0, (rows - 1) / 2.0)
@@ -69,32 +71,34 @@ def ring_sectors(image: Values, spacing_mm: float) -> NDArray[np.float64]:
     rest *= inside
     counts = inside.reshape(SECTORS, -1, length).sum(axis=1, dtype=np.float64)
     sums = rest.reshape(SECTORS, -1, length).sum(axis=1, dtype=np.float64)
-    return np.where(counts >= ANGLES // SECTORS // 2, sums / np.maximum(counts, 1.0), np.nan)
+    counts[:, : max(4, round(MIN_RADIUS_MM / spacing_mm))] = 0.0
+    means = sums / np.maximum(counts, 1.0)
+    return RingSectors(position, means.astype(np.float16), counts.astype(np.uint8))
 
 
 def _strongest(series: SeriesView, parts: Sequence[RingSectors]) -> Measurement | None:
     if not parts:
         return None
     ends = range(min(len(parts), NEIGHBOURS), len(parts) + 1)
-    heights = [(strongest_ring([one.sectors for one in parts[max(0, end - NEIGHBOURS) : end]]), end) for end in ends]
+    heights = [(strongest_ring(parts[max(0, end - NEIGHBOURS) : end]), end) for end in ends]
     height, end = max(heights)
     middle = parts[max(0, end - NEIGHBOURS) : end][-1 - min(len(parts), NEIGHBOURS) // 2]
     return Measurement("ring_index", height, "[hnsf'U]", place_of_slice(series, middle.position))
 
 
-def strongest_ring(slices: Sequence[NDArray[np.float16]]) -> float:
+def strongest_ring(slices: Sequence[RingSectors]) -> float:
     """The strongest ring of the mean of some slices, in HU; 0 if none is sure.
 
-    >>> ring = np.zeros((12, 40), np.float16); ring[:, 20] = 12.0
+    >>> ring, many = np.zeros((12, 40), np.float16), np.full((12, 40), 30, np.uint8); ring[:, 20] = 12.0
     >>> organ = np.zeros((12, 40), np.float16); organ[:4, 20] = 60.0
-    >>> strongest_ring([ring, ring]), strongest_ring([organ])
+    >>> strongest_ring([RingSectors(0, ring, many)] * 2), strongest_ring([RingSectors(0, organ, many)])
     (12.0, 0.0)
     """
-    length = min(one.shape[1] for one in slices)
-    every = np.stack([one[:, :length].astype(np.float32) for one in slices])
-    counted = np.isfinite(every)
-    mean = np.nansum(every, axis=0) / np.maximum(counted.sum(axis=0), 1)
-    mean[~counted.any(axis=0)] = np.nan
+    length = min(one.sectors.shape[1] for one in slices)
+    counts = np.stack([one.counts[:, :length] for one in slices]).astype(np.float32)
+    sums = np.stack([one.sectors[:, :length] for one in slices]) * counts
+    total = counts.sum(axis=0)
+    mean = np.where(total >= MIN_PIXELS * len(slices), sums.sum(axis=0) / np.maximum(total, 1.0), np.nan)
     enough = np.isfinite(mean).sum(axis=0) >= MIN_SECTORS
     if not enough.any():
         return 0.0
@@ -127,14 +131,14 @@ RING_INDEX = SeriesMeasure(
     code="RING_INDEX",
     summary="Strongest ring around the middle of the image that three of four sectors show.",
     definition="Values in polar coordinates around the middle of the image, less their mean over 6 mm along the "
-    "radius, where that is within 60 HU, in 12 sectors of 30°, averaged over three slices. At each radius the smaller "
-    "of two numbers: the 25th percentile of the sectors (for dark rings the 75th), and their median less three times "
-    "its standard error; the largest from 6 mm on. Anatomy crosses a circle in a few sectors, a detector channel that "
-    "is out of calibration in all of them (in polar coordinates rings are lines: Sijbers and Postnov, Phys Med Biol "
-    "49, 2004). Own definition.",
+    "radius, where that is within 60 HU, in 12 sectors of 30°, averaged over three slices; a sector counts with five "
+    "free angles a slice, a radius with four sectors. At each radius the smaller of two numbers: the 25th percentile "
+    "of the sectors (for dark rings the 75th), and their median less three times its standard error; the largest from "
+    "6 mm on. Anatomy crosses a circle in a few sectors, a detector channel that is out of calibration in all of them "
+    "(in polar coordinates rings are lines: Sijbers and Postnov, Phys Med Biol 49, 2004). Own definition.",
     validity="Series whose axis of rotation is the middle of the image; elsewhere, in lung and in air, rings are "
     "missed.",
-    tolerance="Whole series without rings reach 4 to 7 HU. Rings of 10 to 40 HU give two thirds of that if they are 2 "
+    tolerance="Whole series without rings reach 1 to 5 HU. Rings of 10 to 40 HU give two thirds of that if they are 2 "
     "mm wide, two fifths if 4 mm; repeated with other noise within 1.5 HU.",
     section="CT and MR series",
     rank=432,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from miqa_node.stages.measure.base import SeriesMeasure
@@ -20,13 +21,34 @@ DISC_SHARE = 0.9
 fill the second share of it."""
 
 
+BEYOND_SHARE = 0.002
+"""Share of the image that the body covers outside of the circle if the field is the whole image."""
+MEDIAN_STEP = 8
+"""Of the pixels of a part every eighth tells its median well enough."""
+OPEN_LUNG_HU = -950.0
+"""What body and edge of the field enclose is lung if its median is above this, as even of most emphysema."""
+
+
 class FieldEdge(NamedTuple):
-    """The outermost pixels of what was reconstructed, and its diameter in pixels."""
+    """The outermost pixels of what was reconstructed, what lies within, and its diameter in pixels."""
 
     edge: Mask
+    inside: Mask
     diameter_px: float
     padded: bool = False
     """Whether it is smaller than the image: then nobody chose it for a spine or an ear, which would fill the image."""
+
+
+class FieldCut(NamedTuple):
+    """The field, the share of its edge in percent that the body touches, and the touching pixels.
+
+    ``of_circle`` is the share of the circle inside the field, which a body larger than a square field covers.
+    """
+
+    field: FieldEdge
+    share: float
+    touching: Mask
+    of_circle: float
 
 
 def truncation(body: Mask, edge: Mask) -> tuple[float, Mask]:
@@ -47,7 +69,8 @@ def field_edge(image: Values) -> FieldEdge:
     40.0
     """
     rows, columns = image.shape
-    whole = FieldEdge(field_of_view(rows, columns).edge, float(min(rows, columns)))
+    circle = field_of_view(rows, columns)
+    whole = FieldEdge(circle.edge, circle.inside, float(min(rows, columns)))
     fill = image[0, 0]
     if not (image[0, -1] == image[-1, 0] == image[-1, -1] == fill):
         return whole
@@ -60,27 +83,73 @@ def field_edge(image: Values) -> FieldEdge:
         return whole  # the table and the patient in air that was set to one value
     y, x = np.ogrid[:rows, :columns]
     away = np.hypot(y - (down[0] + down[-1]) / 2.0, x - (right[0] + right[-1]) / 2.0)
-    return FieldEdge((away < radius) & (away >= radius - EDGE_PX), 2.0 * radius, padded=True)
+    inside = away < radius - EDGE_PX
+    return FieldEdge((away < radius) & ~inside, inside, 2.0 * radius, padded=True)
 
 
-def _cut(view: SliceView) -> tuple[float, Mask] | None:
+def field_around(image: Values, body: Mask) -> FieldEdge:
+    """That of :func:`field_edge`; the whole image if the body reaches out of the circle.
+
+    >>> int(field_around(np.zeros((64, 96), np.float32), np.ones((64, 96), bool)).inside.sum()) == 58 * 90
+    True
+    """
+    field = field_edge(image)
+    beyond = body & ~(field.edge | field.inside)
+    if field.padded or np.count_nonzero(beyond) < BEYOND_SHARE * body.size:
+        return field
+    inside = np.zeros(body.shape, bool)
+    inside[EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX] = True
+    return FieldEdge(~inside, inside, field.diameter_px)
+
+
+def open_lungs(image: Values, body: Mask, field: FieldEdge) -> Mask:
+    """Lungs that the edge of the field opens, with the part of the edge beside them.
+
+    >>> image = np.full((64, 64), -1000.0, np.float32)
+    >>> image[20:40, 32:], image[25:35, 40:] = 40.0, -850.0
+    >>> body = image == 40.0
+    >>> lungs = open_lungs(image, body, field_edge(image))
+    >>> bool(lungs[30, 50]), bool(lungs[10, 50])
+    (True, False)
+    """
+    lungs = np.zeros(body.shape, bool)
+    _, labels = cv2.connectedComponents((field.inside & ~body).view(np.uint8), connectivity=4, ltype=cv2.CV_16U)
+    nearest = cv2.dilate(labels, np.ones((2 * EDGE_PX + 1, 2 * EDGE_PX + 1), np.uint8))
+    for part in set(nearest[field.edge & ~body].astype(int)) - {0}:
+        within = labels == part
+        if np.median(image[within][::MEDIAN_STEP]) > OPEN_LUNG_HU:
+            lungs |= within | (field.edge & ~body & (nearest == part))
+    return lungs
+
+
+def field_cut(view: SliceView) -> FieldCut | None:
+    """None without a body."""
     plane = view.once(ct_slice)
     if plane is None:
         return None
-    field = field_edge(plane.image)
-    cut = truncation(plane.body, field.edge)
-    is_small = not field.padded and field.diameter_px * plane.spacing_mm < SMALL_FIELD_MM
-    return None if is_small and cut[0] > CHOSEN_SHARE else cut
+    field = field_around(plane.image, plane.body)
+    share, cut = truncation(plane.body, field.edge)
+    if cut.any():
+        share, cut = truncation(plane.body | open_lungs(plane.image, plane.body, field), field.edge)
+    return FieldCut(field, share, cut, truncation(plane.body, field_of_view(*plane.body.shape).edge)[0])
+
+
+def _cut(view: SliceView) -> FieldCut | None:
+    plane, cut = view.once(ct_slice), view.once(field_cut)
+    if plane is None or cut is None:
+        return None
+    is_small = not cut.field.padded and cut.field.diameter_px * plane.spacing_mm < SMALL_FIELD_MM
+    return None if is_small and max(cut.share, cut.of_circle) > CHOSEN_SHARE else cut
 
 
 def _share(view: SliceView) -> float | None:
     cut = view.once(_cut)
-    return None if cut is None else cut[0]
+    return None if cut is None else cut.share
 
 
 def _mask(view: SliceView) -> Mask | None:
     cut = view.once(_cut)
-    return cut[1] if cut is not None and cut[1].any() else None
+    return cut.touching if cut is not None and cut.touching.any() else None
 
 
 TRUNCATION = SeriesMeasure(
@@ -90,7 +159,8 @@ TRUNCATION = SeriesMeasure(
     code="TRUNCATION",
     summary="Largest share of the edge of the field of view that the body touches on a slice.",
     definition="Share of the outermost 3 pixels of the field of view's circle that the body covers, on the worst "
-    "slice; of a smaller circle if padding surrounds it. The body is the largest connected part above −300 HU.",
+    "slice; of a smaller circle if padding surrounds it, of the whole image if the body reaches out of the circle. The "
+    "body is the largest connected part above −300 HU, with lungs that the edge opens (median above −950 HU).",
     validity="Slices of a field of 300 mm or more, and smaller ones that the body fills at up to half of their edge: "
     "others were chosen so, for a spine or an ear.",
     tolerance="Within 1 of drawn bodies.",

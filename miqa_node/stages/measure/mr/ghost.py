@@ -23,8 +23,8 @@ from miqa_node.stages.measure.mr.patient import (
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
 SECTION = "CT and MR series"
-PARTS = (2, 3, 4)
-"""Lines that differ with every second, third or fourth one put ghosts at these parts of the field of view."""
+PARTS = (2, 3, 4, 5)
+"""Lines that differ with every second, third, fourth or fifth one put ghosts at these parts of the field of view."""
 EDGE_PX = 4
 MIN_AIR_PX = 200
 AROUND_PARTS = 3
@@ -147,8 +147,8 @@ MR_GHOST = SeriesMeasure(
     code="MR_GHOST",
     summary="Signal of ghosts in air along the phase direction, per signal of what they copy.",
     definition="√((a² − b²) / s²) of the usual slice, a being the median of air where copies of the foreground by a "
-    "half, a third or a quarter of the field along the phase direction lie, b that of other air (of all, or of what "
-    "lies around, if that is brighter), and s the median of what is copied; the largest of the three distances, 0 "
+    "half, a third, a quarter or a fifth of the field along the phase direction lie, b that of other air (of all, or "
+    "of what lies around, if that is brighter), and s the median of what is copied; the largest of the distances, 0 "
     "where a is below b. Squares, because signal and noise add so in magnitude images. After percent signal ghosting "
     "(ACR, limit 2.5 %) and Giannelli et al., JACMP 11, 2010.",
     validity="Series with air and In-plane Phase Encoding Direction; the air may not be blanked. Ghosts that lie on "

@@ -7,7 +7,7 @@ import numpy as np
 from miqa_training.degrade.series.stack import AIR_HU, RealStack
 
 BODY_HU = -300.0
-CUT_SHARE = (0.10, 0.25)
+CUT_SHARE = (0.10, 0.50)
 """Share of the body's width that is cut off."""
 
 

@@ -12,28 +12,24 @@ DRAWN_HU = (20.0, 40.0)
 CHANNEL_PEAK_HU = (25.0, 50.0)
 
 
-def drawn_rings(stack: RealStack, rng: np.random.Generator) -> RealStack:
-    """Two to four circles of 1 to 3 pixels, of 20 to 40 HU, around the middle of the image."""
+def drawn_ring(stack: RealStack, rng: np.random.Generator) -> RealStack:
+    """One circle of 1 to 3 pixels, of 20 to 40 HU, around the middle of the image."""
     distance = _distance(stack)
-    added = np.zeros_like(distance)
-    for _ in range(int(rng.integers(2, 5))):
-        radius, width = rng.uniform(*RADII_MM) / stack.spacing_mm, rng.uniform(0.5, 1.5)
-        added += rng.uniform(*DRAWN_HU) * rng.choice((-1, 1)) * np.exp(-0.5 * ((distance - radius) / width) ** 2)
+    radius, width = rng.uniform(*RADII_MM) / stack.spacing_mm, rng.uniform(0.5, 1.5)
+    added = rng.uniform(*DRAWN_HU) * rng.choice((-1, 1)) * np.exp(-0.5 * ((distance - radius) / width) ** 2)
     return stack.showing(stack.values + added * _exposed(stack))
 
 
-def weak_channels(stack: RealStack, rng: np.random.Generator) -> RealStack:
-    """Three to six channels of the detector read too little in all views, filtered and back-projected with the rest.
+def weak_channel(stack: RealStack, rng: np.random.Generator) -> RealStack:
+    """One channel of the detector reads too little in all views, filtered and back-projected with the rest.
 
     A channel that is off by the same amount in all views gives ∫ q(r cos θ) dθ, q being the ramp filter's answer to
     one channel: a ring with a bright and a dark side, blurred by the detector over a pixel. It is 25 to 50 HU.
     """
     distance = _distance(stack)
     samples = np.arange(0.0, float(distance.max()) + 2.0, 0.5)
-    profile = np.zeros_like(samples)
-    for _ in range(int(rng.integers(3, 7))):
-        one = _back_projected(samples, rng.uniform(*RADII_MM) / stack.spacing_mm)
-        profile += rng.choice((-1, 1)) * rng.uniform(*CHANNEL_PEAK_HU) * one / np.abs(one[samples > 2.0]).max()
+    profile = _back_projected(samples, rng.uniform(*RADII_MM) / stack.spacing_mm)
+    profile *= rng.choice((-1, 1)) * rng.uniform(*CHANNEL_PEAK_HU) / np.abs(profile[samples > 2.0]).max()
     added = np.interp(distance, samples, profile).astype(np.float32)
     return stack.showing(stack.values + added * _exposed(stack))
 
