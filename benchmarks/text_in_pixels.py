@@ -35,7 +35,7 @@ from miqa_node.dicom.pixels.picture import read_picture
 from miqa_node.errors import MiqaError
 from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.assess.text.find import find_text
-from miqa_node.stages.assess.text.reader import TextReader
+from miqa_node.stages.assess.text.reader import TextRecogniser
 
 PUBLIC = Path(data_store.__file__).parent / "data"
 TESTS = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=["chest", "other_parts", "slices", "ultrasound", "photographs"])
     parser.add_argument("--seed", type=int, default=0)
     options, machine = parser.parse_args(), describe()
-    chance, reader = random.Random(options.seed), TextReader()
+    chance, reader = random.Random(options.seed), TextRecogniser()
     rows = {
         kind: _row(chosen(paths(kind, options.data), options.images, chance), options, chance, reader)
         for kind in options.kinds
@@ -109,7 +109,7 @@ def chosen(files: Sequence[Path], most: int, chance: random.Random) -> list[Path
 
 
 def _row(
-    files: Sequence[Path], options: argparse.Namespace, chance: random.Random, reader: TextReader
+    files: Sequence[Path], options: argparse.Namespace, chance: random.Random, reader: TextRecogniser
 ) -> dict[str, Any]:
     results: dict[str, list[bool]] = defaultdict(list)
     called, images, seconds = set[Path](), set[Path](), list[float]()
@@ -138,7 +138,7 @@ def _row(
     }
 
 
-def _timed(radiograph: Radiograph, reader: TextReader) -> tuple[Sequence[TextLine], float]:
+def _timed(radiograph: Radiograph, reader: TextRecogniser) -> tuple[Sequence[TextLine], float]:
     started = time.process_time()
     return find_text(radiograph, reader), time.process_time() - started
 

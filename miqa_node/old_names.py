@@ -59,8 +59,8 @@ class MovedModule(Loader):
         sys.modules[module.__name__] = today = import_module(self._new)
         for old, new in names().items():
             (module_then, _, name), (module_now, _, name_now) = old.rpartition("."), new.rpartition(".")
-            if (PACKAGE + module_then, PACKAGE + module_now) == (module.__name__, self._new):
-                setattr(today, name, getattr(today, name_now))  # a class that has another name now
+            if PACKAGE + module_then == module.__name__:  # what has another name, or is in another module now
+                setattr(today, name, getattr(import_module(PACKAGE + module_now), name_now))
 
     def get_code(self, _fullname: str) -> CodeType | None:
         """For ``python -m``, which runs the code itself."""
@@ -75,13 +75,13 @@ class OldFolder(Loader):
         self._new = new
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give it the names of the folder of today."""
+        """Give it the names of the folder of today, and those that have lines of their own."""
         old = module.__name__
 
         def name_of(name: str) -> Any:
-            if name.startswith("__") or not self._new:
-                raise AttributeError(f"module {old!r} has no attribute {name!r}")
             place, _, attribute = new_name(f"{old.removeprefix(PACKAGE)}.{name}").rpartition(".")
+            if name.startswith("__") or not place:
+                raise AttributeError(f"module {old!r} has no attribute {name!r}")
             value = getattr(import_module(PACKAGE + place), attribute)
             log.warning(
                 "%s.%s is %s.%s now; plug-ins import it from miqa_node.api", old, name, PACKAGE + place, attribute

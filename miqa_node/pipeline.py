@@ -67,6 +67,7 @@ class Pipeline:
 
     def receive(self, received: ReceivedObject) -> None:
         """Store the object and enqueue its job: one transaction covers the instance and the job."""
+        # --8<-- [start:receive]
         header, study = received.header or self._context.imaging.read_header(Path(received.path))
         imaging = self._context.imaging
         header, study = imaging.clocked(header, received), imaging.whose(study, received)
@@ -77,12 +78,14 @@ class Pipeline:
             lambda transaction: unit.admit(transaction, header, received, self._queue),
             lambda transaction: judge_mended(transaction, received.digest, header, unit, self._queue),
         )  # fmt: skip
+        # --8<-- [end:receive]
         log.debug("received", digest=received.digest[:16], novelty=novelty.value, calling_ae=received.calling_ae_title)
 
     # ── judge: attempt, assess, decide; then one transaction commits assessment, verdict and all effects ──
 
     def judge(self, digest: InstanceDigest) -> None:
         """Judge the unit. If that is not possible, the verdict is NOT_ASSESSED with the reason."""
+        # --8<-- [start:judge]
         attempt = self._attempts.begin(digest)
         if attempt is None:
             return  # already done, or judged with its series while this job waited
@@ -97,6 +100,7 @@ class Pipeline:
             conclusion = self._conclusion(attempt.instance, assessment, disposition)
             conclusion = self._effects.prepare(conclusion)
             self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects, judgements.save)
+        # --8<-- [end:judge]
 
     def _assess(self, attempt: Attempt) -> Assessment | None:
         """Decode, measure, infer, explain."""
@@ -129,8 +133,10 @@ class Pipeline:
         return Conclusion(judgement, unit_of(instance.header, self._units), disposition)
 
     def _write(self, conclusion: Conclusion, effects: Effects, save: Callable[..., bool]) -> None:
+        # --8<-- [start:write]
         with self._database.begin() as transaction:
             if not save(transaction, conclusion.judgement, conclusion.decided_at):
                 return  # another process was faster
             effects.apply(transaction, conclusion)
         effects.follow(conclusion)
+        # --8<-- [end:write]

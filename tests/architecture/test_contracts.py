@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,10 @@ FORBIDDEN = {
 """Module → one of the project that it may not import: upward, of another feature, of training."""
 
 
+WIDE_OPEN = {"stages.report": 60, "features.phantoms": 40}
+"""Room → the most percent of its modules that others may import; all are imported."""
+
+
 def copied(folder: Path) -> Path:
     """The package's sources and the contracts, without anything else."""
     for name in ("miqa_node", "packages"):
@@ -60,6 +65,8 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> str:
     for module, other in FORBIDDEN.items():
         put(tree, module, f"import {other}")
     put(tree, "node", "import requests")
+    for room in WIDE_OPEN:
+        put(tree, "node", f"import {', '.join(modules_of(tree, room))}")
     with (tree / "miqa_node" / "node.py").open("a", encoding="utf-8") as file:
         file.write("#\n" * 700)
     for new in ("utils/__init__.py", "helpers.py"):
@@ -69,6 +76,13 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> str:
     status, text = lint(tree)
     assert status == 1
     return text
+
+
+def modules_of(tree: Path, room: str) -> list[str]:
+    """The modules of a room, and of the rooms within."""
+    folder = tree / "miqa_node" / room.replace(".", "/")
+    files = (path.relative_to(tree).with_suffix("") for path in folder.rglob("*.py"))
+    return [".".join(file.parts).removesuffix(".__init__") for file in sorted(files)]
 
 
 def ignore_all_but_python(folder: str, names: list[str]) -> list[str]:
@@ -114,6 +128,12 @@ def test_a_library_without_a_row_fails(refused: str) -> None:
 
 def test_a_folder_or_module_without_a_layer_fails(refused: str) -> None:
     assert "The following modules are not listed as layers:\n\n- miqa_node.helpers\n- miqa_node.utils\n" in refused
+
+
+def test_a_room_without_doors_fails(refused: str) -> None:
+    for room, most in WIDE_OPEN.items():
+        line = rf"{re.escape(room)}: (\d+) of \1 modules are imported from elsewhere; at most {most} %"
+        assert re.search(line, refused)
 
 
 def test_imports_upward_and_of_training_and_of_another_feature_fail(refused: str) -> None:

@@ -15,7 +15,7 @@ from pydicom.uid import UID
 
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.analysis.monthly_reports import Form, key
-from miqa_node.features.analysis.report import month_before
+from miqa_node.features.analysis.months import month_before
 from miqa_node.features.analysis.rows import census, reports
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.worklist.rows import worklist

@@ -46,7 +46,7 @@ LOOK_STATEMENTS = 8
 """Of the thread that looks for jobs, for one image in an idle node: one for a look, four more for taking the job."""
 IMAGE_THREADS = ("dbos-executor", f"queue-worker-{IMAGE_QUEUE}", "lane-", "audit")
 """Threads that write because of an image, beside the one that receives it."""
-SYNCS = 16
+SYNCS = 12
 SLICE_STATEMENTS, SLICE_SYNCS = 4, 2
 """Of a received CT slice: patient and study, instance, series, audit record; its file and the folder of its name.
 The database syncs once more for each transaction, which slices of several associations share."""

@@ -71,6 +71,30 @@ def test_a_class_that_has_another_name_now_is_the_same_by_its_old_one() -> None:
     assert import_module("miqa_node.imaging.decode").Decoder is pool
 
 
+@pytest.mark.parametrize("old", [one for one in old_names.names() if not one.rpartition(".")[2].islower()])
+def test_each_name_with_a_line_is_the_same_by_its_old_one(old: str) -> None:
+    module, _, name = old.rpartition(".")
+    now, _, name_now = old_names.names()[old].rpartition(".")
+    assert getattr(import_module(f"miqa_node.{module}"), name) is getattr(import_module(f"miqa_node.{now}"), name_now)
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("domain.policy", "decide decide_quality"),
+        ("report.codes", "code_item code_sequence"),
+        ("report.subject", "of_finding"),
+        ("settings.files", "read_policy"),
+        ("site", "make_private migrate monthly_report open_store"),
+        ("web.html", "measurement percent render words"),
+        ("web.site_time", "moment zone_name"),
+    ],
+)
+def test_functions_that_went_to_other_modules_are_found_by_their_old_names(module: str, names: str) -> None:
+    for name in names.split():
+        assert callable(getattr(import_module(f"miqa_node.{module}"), name))
+
+
 def test_what_never_was_is_not_found() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         import_module("miqa_node.domain.no_such_module")

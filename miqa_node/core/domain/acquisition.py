@@ -103,7 +103,7 @@ class AcquisitionRules:
         return max(self.shifts, key=lambda name: self.shifts[name]) if self.shifts else ""
 
     def audits(self, digest: InstanceDigest) -> bool:
-        """Whether an accepted image is drawn for an audit; unpredictable without the key."""
+        """Whether an accepted image is drawn for a spot check; unpredictable without the key."""
         return int(self._hash("audit", digest)[:16], 16) / 2.0**64 < self.audit_share
 
     def _hash(self, purpose: str, text: str) -> str:

@@ -27,7 +27,7 @@ class TextLine:
     height: int
 
 
-class TextSource(StrEnum):
+class TextImageKind(StrEnum):
     """Kinds of images whose pixels may be searched for text."""
 
     CAPTURE = "capture"

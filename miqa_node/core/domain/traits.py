@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from miqa_node.core.domain.pixel_text import TextSource
+from miqa_node.core.domain.pixel_text import TextImageKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class ImageTraits:
     expected: frozenset[str] = frozenset()
     shows_breast: bool | None = None
     """None if the kind of image does not determine it."""
-    text_source: TextSource | None = None
+    text_source: TextImageKind | None = None
     """What it is to the search for text in pixels; None if its pixels are never searched."""
 
 

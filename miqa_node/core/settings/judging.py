@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from miqa_node.core.domain.pixel_text import TextSource
+from miqa_node.core.domain.pixel_text import TextImageKind
 from miqa_node.core.settings.base import Count, Pause, Seconds, SettingsTable, written
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class CaptionSettings(SettingsTable):
 class TextSettings(SettingsTable):
     """Table ``[text]``."""
 
-    sources: tuple[TextSource, ...]
+    sources: tuple[TextImageKind, ...]
 
 
 class PolicySettings(SettingsTable):

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 BISECTIONS = 60
 """Halvings of [0, 1]: the limits are right to 1e-16 or so, and rounded to the safe side."""
 MOST_LABELS = 10_000_000
@@ -27,6 +25,8 @@ def binomial_cdf(failures: int, trials: int, probability: float) -> float:
         return 1.0
     if probability == 1.0:
         return 0.0
+    import numpy as np  # noqa: PLC0415 - commands that only print rates do not load it
+
     # log P(X = i + 1) = log P(X = i) + log((trials − i) / (i + 1)) + log(p / (1 − p))
     step = np.arange(failures, dtype=np.float64)
     odds = math.log(probability) - math.log1p(-probability)

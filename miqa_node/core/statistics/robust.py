@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 TO_SIGMA = 1.4826
 """Standard deviation of normal numbers over their median absolute deviation (P. J. Rousseeuw, C. Croux, 1993)."""
 LIMIT = 3.5
@@ -46,6 +44,8 @@ def robust_range(numbers: Sequence[float], least_spread: float = 0.0, relative_s
     >>> robust_range([9.0, 10.0, 10.0, 11.0, 500.0] * 4).median
     10.0
     """
+    import numpy as np  # noqa: PLC0415 - commands that only print ranges do not load it
+
     values = np.asarray(numbers, float)
     median = float(np.median(values))
     deviation = TO_SIGMA * float(np.median(np.abs(values - median)))

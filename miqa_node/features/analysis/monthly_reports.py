@@ -8,7 +8,8 @@ from enum import StrEnum
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.settings import Settings
 from miqa_node.errors import QueryError
-from miqa_node.features.analysis.report import Report, make_report, month_before
+from miqa_node.features.analysis.months import month_before
+from miqa_node.features.analysis.report import Report, make_report
 from miqa_node.features.analysis.rows import reports
 from miqa_node.runtime.store.database import Database
 

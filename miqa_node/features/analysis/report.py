@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from miqa_node import __version__
-from miqa_node.core.domain.calendar import MONTH
 from miqa_node.core.drawing import Drawing, to_svg
 from miqa_node.core.language.catalogue import reworded, say, spoken
 from miqa_node.core.settings import Settings
-from miqa_node.errors import SettingsError
 from miqa_node.features.analysis import rejects, watch
+from miqa_node.features.analysis.months import month_of
 from miqa_node.features.analysis.pictures import MONTHS, reject_pictures, watch_pictures
 from miqa_node.features.analysis.rejects import RejectAnalysis
 from miqa_node.features.analysis.rows import rollup
-from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.sheets import sheets_of
 from miqa_node.features.analysis.tables import reject_rows
 from miqa_node.runtime.store.database import Transaction
@@ -68,29 +65,6 @@ def make_report(transaction: Transaction, month: str, settings: Settings, now: d
     note = f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}"
     html = _html(title, note, sheets, pictures, settings.node.language)
     return Report(month, html, write_pdf(title, note, sheets, pictures), _csv(analysis))
-
-
-def month_of(text: str) -> Period:
-    """The days of a month.
-
-    >>> month_of("2026-12").until
-    datetime.date(2027, 1, 1)
-    """
-    match = re.fullmatch(MONTH, text)
-    if match is None:
-        raise SettingsError("{text} is not a month; write it as 2026-10.", text=f"{text!r}")
-    year, month = int(match[1]), int(match[2])
-    return Period(date(year, month, 1), date(year + month // 12, month % 12 + 1, 1))
-
-
-def month_before(day: date) -> str:
-    """The month that ended before a day.
-
-    >>> month_before(date(2026, 1, 2))
-    '2025-12'
-    """
-    year, month = (day.year, day.month - 1) if day.month > 1 else (day.year - 1, 12)
-    return f"{year:04}-{month:02}"
 
 
 def _html(title: str, note: str, sheets: Sequence[Sheet], pictures: Mapping[str, Drawing], language: str) -> str:

@@ -174,7 +174,7 @@ def _model(model_watch: ModelWatch) -> Sheet:
             total=precision.total,
         ),
         say(
-            "{share} of {total} audited images that the model had accepted were bad.",
+            "{share} of {total} spot-checked images that the model had accepted were bad.",
             share=share(missed),
             total=missed.total,
         ),

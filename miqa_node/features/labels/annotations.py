@@ -34,7 +34,7 @@ class Choice(StrEnum):
     """Why anybody looked at an image. Flagged and random ones, weighted by how rarely they are drawn, stand for all."""
 
     RANDOM = "random"
-    """The node accepted it, and drew it for an audit."""
+    """The node accepted it, and drew it for a spot check."""
     FLAGGED = "flagged"
     """The node flagged it; people look at all of these."""
     PERSON = "person"

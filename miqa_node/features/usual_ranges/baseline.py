@@ -9,7 +9,6 @@ from dataclasses import astuple, dataclass, fields
 from datetime import datetime, timedelta
 
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.statistics.level_shifts import level_shifts
 from miqa_node.core.statistics.robust import robust_range
 from miqa_node.features.usual_ranges.tolerances import TOLERANCES
 
@@ -177,6 +176,8 @@ def ranges_of(history: Sequence[SeriesNumbers]) -> list[MeasurementRange]:
 
 
 def _range_of(measurement: str, unit: str, column: Sequence[tuple[datetime, float]]) -> MeasurementRange:
+    from miqa_node.core.statistics.level_shifts import level_shifts  # noqa: PLC0415 - loads numpy; lists need none
+
     numbers, tolerance = [number for _, number in column], TOLERANCES[measurement]
     usual = robust_range(numbers, tolerance.absolute, tolerance.share)
     shifts = tuple(

@@ -26,7 +26,7 @@ class StandingFlagEffect(Effect):
         if flag is None or lifts_flag(conclusion.assessment, disposition, flag.assessment):
             return conclusion
         disposition = with_flag(disposition, [reason.text for reason in flag.reasons])
-        # Only the worklist says that an accepted image was drawn for an audit.
+        # Only the worklist says that an accepted image was drawn for a spot check.
         reasons, announced = [reason.text for reason in flag.reasons if reason != SPOT_CHECK], conclusion.announced
         return conclusion.decided(disposition, with_flag(announced, reasons) if reasons else announced)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.pixel_text import TextSource
+from miqa_node.core.domain.pixel_text import TextImageKind
 from miqa_node.core.domain.traits import ImageTraits, SeriesTraits
 from miqa_node.core.language.phrase import Phrase
 
@@ -231,17 +231,17 @@ def image_traits(header: Header) -> ImageTraits:
     return ImageTraits(True, True, frozenset(expected), breast, source)
 
 
-def _text_source(header: Header) -> TextSource | None:
+def _text_source(header: Header) -> TextImageKind | None:
     if not is_image(header) or is_own(header):
         return None
     if _is_radiograph(header):
-        return TextSource.RADIOGRAPH
+        return TextImageKind.RADIOGRAPH
     uid = header.sop_class_uid
     if header.modality == _ULTRASOUND or any(_belongs(uid, family) for family in _ULTRASOUND_FAMILIES):
-        return TextSource.ULTRASOUND
+        return TextImageKind.ULTRASOUND
     if _belongs(uid, _CAPTURE_FAMILY):
-        return TextSource.CAPTURE
-    return None if _is_monochrome(header) else TextSource.COLOUR
+        return TextImageKind.CAPTURE
+    return None if _is_monochrome(header) else TextImageKind.COLOUR
 
 
 def _is_monochrome(header: Header) -> bool:

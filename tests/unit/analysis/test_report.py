@@ -24,8 +24,9 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import SettingsError
 from miqa_node.features.analysis.monthly_reports import Form, keep_last_month, key
+from miqa_node.features.analysis.months import month_before
 from miqa_node.features.analysis.rejects import Level, analyse
-from miqa_node.features.analysis.report import make_report, month_before
+from miqa_node.features.analysis.report import make_report
 from miqa_node.features.analysis.rows import reports, rollup
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.interfaces.cli.app import run

@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.cli.app import app
+from miqa_node.interfaces.cli.command import commands_of
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.site_store import open_store
@@ -29,11 +32,39 @@ HEAVY = {
     "alembic", "cv2", "dbos", "fastapi", "imagecodecs", "jinja2", "numpy", "onnx", "onnxruntime", "PIL", "pydicom",
     "pynetdicom", "reportlab", "scipy", "starlette", "uvicorn", "yaml",
 }  # fmt: skip
+PACKAGES = {"PIL", "cv2", "imagecodecs", "numpy", "pydicom", "reportlab", "yaml"}
 READING = (
-    "explain {uid}", "worklist list", "worklist list --saved nowhere", "worklist views", "worklist conflicts",
-    "deliveries list", "labels list", "backup {folder}", "migrate", "users list", "retention holds", "retention plan",
-    "erase list", "audit show", "phantoms list", "tune", "study list",
+    "analysis export measurements", "analysis logs", "analysis mappings", "analysis model", "analysis rejects",
+    "analysis rejects --month 2026-10", "audit show", "audit verify", "backup {folder}", "deliveries list",
+    "deliveries show 1", "erase list", "erase proof 1", "explain {uid}", "labels list", "migrate", "phantoms list",
+    "ranges list", "ranges show 1", "retention holds", "retention plan", "silence", "study list", "tune", "users list",
+    "users token list", "worklist conflicts", "worklist list", "worklist list --saved nowhere", "worklist show 1.2",
+    "worklist views",
 )  # fmt: skip
+"""Commands that read the database, or find nothing to do."""
+
+COMPUTING = {
+    "evaluate feedback": {"cv2", "numpy"},
+    "fsck": {"PIL", "dbos", "imagecodecs", "numpy", "pydicom", "yaml"},
+    "models certificate": PACKAGES,
+    "models compare a b": PACKAGES,
+    "models history": PACKAGES,
+    "models list": PACKAGES,
+    "study report none": {"numpy", "scipy"},
+}
+"""Commands that read as well, and need more: drawings and maps, jobs of the queue, packages of models, statistics."""
+
+OTHERS = {
+    "analysis import", "analysis remove-log", "analysis report", "audit export", "calibrate", "deliveries cancel",
+    "deliveries hold", "deliveries release", "deliveries resend", "doctor", "erase patient", "erase verify",
+    "labels export", "labels import", "models activate", "models baseline", "models rollback", "models shadow",
+    "models sign", "phantoms patient", "phantoms phantom", "reassess", "restore", "retention clear",
+    "retention confirm", "retention fetch", "retention hold", "run", "study collect", "study plan", "users add",
+    "users disable", "users enable", "users link", "users reset-factor", "users role", "users token add",
+    "users token revoke", "users token rotate", "worklist assign", "worklist claim", "worklist comment",
+    "worklist correct", "worklist release", "worklist reopen", "worklist resolve", "worklist settle",
+}  # fmt: skip
+"""Commands that change something, make files, or try the machine."""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +85,24 @@ def test_a_command_that_reads_the_database_loads_nothing_heavy(command: str, nod
     words = command.format(uid=header(1).sop_instance_uid, folder=tmp_path / "backup").split()
     heavy = loaded_by([*words, "--data-dir", str(node)]) & HEAVY
     assert not heavy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMPUTING)
+def test_a_command_that_computes_loads_what_it_computes_with_and_no_server(command: str, node: Path) -> None:
+    heavy = loaded_by([*command.split(), "--data-dir", str(node)]) & HEAVY
+    assert heavy == COMPUTING[command]
+
+
+def test_each_command_with_a_database_is_said_to_read_or_not() -> None:
+    """A new command gets its line above; one that reads is then tried."""
+    names = [
+        path.strip()
+        for path, command in commands_of("", get_command(app))
+        if not getattr(command, "commands", None) and any("--data-dir" in one.opts for one in command.params)
+    ]
+    rows = {*READING, *COMPUTING, *OTHERS}
+    assert [name for name in names if not any(f"{row} ".startswith(f"{name} ") for row in rows)] == []
 
 
 def test_the_commands_of_the_worklist_load_neither_images_nor_pages(node: Path) -> None:

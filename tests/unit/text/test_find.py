@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.pixel_text import TextKind, TextLine, TextSource
+from miqa_node.core.domain.pixel_text import TextImageKind, TextKind, TextLine
 from miqa_node.core.domain.ports import Assessor
 from miqa_node.core.domain.traits import ImageTraits
 from miqa_node.core.settings import load_settings
@@ -58,7 +58,7 @@ class Line:
         self.corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
 
 
-def assess(reader: Any, path: Path, sources: Sequence[TextSource] = tuple(TextSource)) -> Any:
+def assess(reader: Any, path: Path, sources: Sequence[TextImageKind] = tuple(TextImageKind)) -> Any:
     header, _ = read_header(path)
     radiograph = decode_here(path, 0, 1 << 24)
     one = TextAssessor(sources, lambda: ImageAssessor(None), lambda: reader)
@@ -71,12 +71,12 @@ def inside(line: TextLine, column: int, row: int) -> bool:
 
 def test_lines_are_found_in_their_places_and_markings_are_not(tmp_path: Path) -> None:
     pytest.importorskip("rapidocr", reason="the extra [text] is not installed")
-    from miqa_node.stages.assess.text.reader import TextReader
+    from miqa_node.stages.assess.text.reader import TextRecogniser
 
     drawn = picture(*LINES, *MARKINGS)
     drawn[BLACK_ON_WHITE] = 255 - drawn[BLACK_ON_WHITE]
 
-    assessment = assess(TextReader(), write(tmp_path / "image.dcm", drawn))
+    assessment = assess(TextRecogniser(), write(tmp_path / "image.dcm", drawn))
 
     assert sorted(line.kind for line in assessment.text) == ["date", "name", "number"]
     for text, column, row in LINES:
@@ -176,11 +176,11 @@ def headers(tmp_path: Path) -> dict[str, Header]:
 def test_what_an_image_is_to_the_search(tmp_path: Path) -> None:
     sources = {name: image_traits(header).text_source for name, header in headers(tmp_path).items()}
     assert sources == {
-        "ultrasound": TextSource.ULTRASOUND,
-        "capture": TextSource.CAPTURE,
-        "digitised film": TextSource.RADIOGRAPH,
-        "radiograph": TextSource.RADIOGRAPH,
-        "endoscopy": TextSource.COLOUR,
+        "ultrasound": TextImageKind.ULTRASOUND,
+        "capture": TextImageKind.CAPTURE,
+        "digitised film": TextImageKind.RADIOGRAPH,
+        "radiograph": TextImageKind.RADIOGRAPH,
+        "endoscopy": TextImageKind.COLOUR,
         "slice": None,
     }
 
@@ -189,13 +189,13 @@ def test_only_the_kinds_of_the_settings_are_searched(tmp_path: Path) -> None:
     def never() -> Any:
         raise AssertionError("opened")
 
-    assert load_settings().text.sources == (TextSource.CAPTURE, TextSource.ULTRASOUND, TextSource.COLOUR)
+    assert load_settings().text.sources == (TextImageKind.CAPTURE, TextImageKind.ULTRASOUND, TextImageKind.COLOUR)
     path = write(tmp_path / "cr.dcm", picture(), CR, "CR")
     header, _ = read_header(path)
     one = TextAssessor(load_settings().text.sources, lambda: ImageAssessor(None), never)
     result = one.assess(header, decode_here(path, 0, 1 << 24), DIGEST, image_traits(header))
     assert result.assessment.measurement("identity_text") is None
-    assert assess(Reader(), path, [TextSource.RADIOGRAPH]).measurement("identity_text") is not None
+    assert assess(Reader(), path, [TextImageKind.RADIOGRAPH]).measurement("identity_text") is not None
 
 
 def test_nobody_searches_without_the_extra_or_where_no_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

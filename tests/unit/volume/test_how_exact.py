@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from miqa_node.stages.measure.ct.doubled_edges import echo
 from tests.unit.volume import making
@@ -59,15 +60,25 @@ def test_a_ring_gives_a_known_part_of_its_height(tmp_path: Path, ring_hu: float,
     assert of_ct(tmp_path, lambda image: image + ring)["ring_index"] == pytest.approx(share * ring_hu, rel=0.15)
 
 
-@pytest.mark.parametrize("right_px", [30, 45])
-def test_truncation_is_the_arc_that_the_body_covers(tmp_path: Path, right_px: int) -> None:
+def test_truncation_is_the_arc_that_the_body_covers(tmp_path: Path) -> None:
+    angle = np.linspace(0.0, 2.0 * np.pi, 20000)
+    edge = (SIDE / 2 - 1.5) * np.sin(angle), (SIDE / 2 - 1.5) * np.cos(angle)
+    _hold_truncation(tmp_path, 30, *edge)
+
+
+def test_truncation_of_a_body_beyond_the_circle_is_its_part_of_the_edge_of_the_image(tmp_path: Path) -> None:
+    beside = np.maximum(np.abs(Y), np.abs(X)) > SIDE / 2 - 3
+    _hold_truncation(tmp_path, 45, Y[beside], X[beside])
+
+
+def _hold_truncation(folder: Path, right_px: int, y: NDArray[np.float64], x: NDArray[np.float64]) -> None:
+    """Hold the share of the edge, whose points are given, that lies in a body which was moved to the right."""
     body = np.roll(making.body_ct(radius_mm=150.0), right_px, axis=1)
     body[:, :right_px] = -1000.0
-    body[np.hypot(Y, X) > (SIDE / 2 - 0.5) * SPACING_MM] = -1000.0  # reconstructed in a circle
-    angle = np.linspace(0.0, 2.0 * np.pi, 20000)
-    y, x = (SIDE / 2 - 1.5) * np.sin(angle) / making.FLATNESS, (SIDE / 2 - 1.5) * np.cos(angle) - right_px
-    values = numbers(judged(making.write_series(tmp_path, [body] * 3, "CT")))
-    assert values["truncation"] == pytest.approx(100.0 * float((np.hypot(y, x) * SPACING_MM < 150.0).mean()), abs=1.0)
+    share = float((np.hypot(y / making.FLATNESS, x - right_px) * SPACING_MM < 150.0).mean())
+    assert numbers(judged(making.write_series(folder, [body] * 3, "CT")))["truncation"] == pytest.approx(
+        100.0 * share, abs=1.0
+    )
 
 
 @pytest.mark.parametrize(("smooth_px", "per_echo"), [(0.0, 100.0), (1.5, 40.0)])

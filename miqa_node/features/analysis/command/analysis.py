@@ -20,8 +20,8 @@ from miqa_node.core.settings.log_mapping import load_mapping, mappings
 from miqa_node.core.statistics.rates import Rate
 from miqa_node.errors import QueryError
 from miqa_node.features.analysis.log_import import LogPreview, keep, mapping_folder, preview, read
+from miqa_node.features.analysis.months import month_before, month_of
 from miqa_node.features.analysis.rejects import analyse
-from miqa_node.features.analysis.report import make_report, month_before, month_of
 from miqa_node.features.analysis.rows import census, reject_logs, rollup, sql_views
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.watch import watch
@@ -123,6 +123,8 @@ def report(
     data_dir: DataDir = None,
 ) -> None:
     """Write the monthly report as HTML, PDF and CSV."""
+    from miqa_node.features.analysis.report import make_report  # loads jinja2, which only this command needs
+
     settings = settings_of(config, data_dir)
     with open_transaction(config, data_dir) as transaction:
         made = make_report(transaction, month or month_before(settings.node.day(datetime.now(UTC))), settings)

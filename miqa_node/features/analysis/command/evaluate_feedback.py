@@ -24,12 +24,9 @@ from miqa_node.features.analysis.rows.census import Period
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, read_day, settings_of
 from miqa_node.interfaces.cli.output import Column, number, print_json, print_table
 from miqa_node.interfaces.cli.store import check_exists
-from miqa_node.interfaces.web.html.pages import render
 from miqa_node.runtime.store import labels
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.site_store import open_store
-from miqa_node.runtime.workers.pool import WorkerPool
-from miqa_node.stages.assess.enhance.enhancer import Enhancer
 from miqa_node.stages.assess.enhance.likeness import psnr_db, ssim
 from miqa_node.stages.units.rows import instances
 
@@ -93,6 +90,9 @@ def _enhanced(
     marked = [one for one in marked if objects.exists(keys[one.digest])]
     if not marked or not methods:
         return {}
+
+    from miqa_node.runtime.workers.pool import WorkerPool
+    from miqa_node.stages.assess.enhance.enhancer import Enhancer
 
     enhancer = Enhancer(settings)
     made = {}
@@ -162,6 +162,8 @@ def _heads(what: str, numbers: Sequence[str]) -> list[Column | str]:
 
 
 def _write(path: Path, summary: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
+    from miqa_node.interfaces.web.html.pages import render
+
     page = render("analysis/feedback_file.html", found=summary, fidelity=fidelity, made=datetime.now(UTC))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, page)

@@ -1,4 +1,4 @@
-"""Draws a share of the accepted images for an audit by readers."""
+"""Draws a share of the accepted images for a spot check by readers."""
 
 from __future__ import annotations
 

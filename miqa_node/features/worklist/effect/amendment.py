@@ -94,5 +94,5 @@ class Amendments:
 
 
 def announced_of(disposition: Disposition) -> Disposition:
-    """The disposition for reports: it does not reveal that an accepted image was drawn for an audit."""
+    """The disposition for reports: it does not reveal that an accepted image was drawn for a spot check."""
     return replace(disposition, reasons=tuple(reason for reason in disposition.reasons if reason != SPOT_CHECK))

@@ -14,7 +14,7 @@ import structlog
 from miqa_node.core.domain.assessment import Measurement, PlausibilityIssue
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.pixel_text import TextLine, TextSource
+from miqa_node.core.domain.pixel_text import TextImageKind, TextLine
 from miqa_node.core.domain.ports import Assessor, AssessorResult
 from miqa_node.core.domain.traits import ImageTraits
 from miqa_node.core.language.phrase import Phrase
@@ -28,7 +28,7 @@ from miqa_node.stages.assess.text.find import find_text
 from miqa_node.stages.assess.text.measurand import IDENTITY_TEXT, places
 
 if TYPE_CHECKING:
-    from miqa_node.stages.assess.text.reader import TextReader
+    from miqa_node.stages.assess.text.reader import TextRecogniser
 
 log = structlog.get_logger(__name__)
 
@@ -39,14 +39,14 @@ class TextAssessor:
     """An :class:`~miqa_node.core.domain.ports.Assessor` that adds what it found in the pixels to another's result."""
 
     def __init__(
-        self, sources: Sequence[TextSource], assessor: Callable[[], Assessor], opened: Callable[[], TextReader]
+        self, sources: Sequence[TextImageKind], assessor: Callable[[], Assessor], opened: Callable[[], TextRecogniser]
     ) -> None:
         """The recogniser is opened for the first image that needs it."""
         self._sources = frozenset(sources)
         self._assessor = assessor
         self._open = opened
         self._lock = threading.Lock()
-        self._reader: TextReader | None = None
+        self._reader: TextRecogniser | None = None
 
     def assess(
         self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
@@ -84,7 +84,7 @@ class TextAssessor:
             log.error("text in pixels was not searched", error=describe_error(error), where=place_of(error))
             return None
 
-    def _ready(self) -> TextReader:
+    def _ready(self) -> TextRecogniser:
         with self._lock:
             if self._reader is None:
                 self._reader = self._open()
@@ -98,7 +98,7 @@ def with_text(settings: Settings, assessor: Callable[[], Assessor]) -> Callable[
     return TextAssessor(settings.text.sources, assessor, partial(_opened, settings.assess.intra_op_threads)).assessor
 
 
-def _opened(threads: int) -> TextReader:
-    from miqa_node.stages.assess.text.reader import TextReader  # noqa: PLC0415 - loads the recogniser
+def _opened(threads: int) -> TextRecogniser:
+    from miqa_node.stages.assess.text.reader import TextRecogniser  # noqa: PLC0415 - loads the recogniser
 
-    return TextReader(threads)
+    return TextRecogniser(threads)

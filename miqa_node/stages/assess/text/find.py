@@ -14,7 +14,7 @@ from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.stages.assess.text.kind import is_one_word, kind_of
 
 if TYPE_CHECKING:
-    from miqa_node.stages.assess.text.reader import LineReading, TextReader
+    from miqa_node.stages.assess.text.reader import LineReading, TextRecogniser
 
 LEAST_CERTAINTY = 0.6
 """Of the characters of a line, on average; below it patterns of the body are read as words."""
@@ -26,7 +26,7 @@ LEAST_CERTAINTY_TILTED = 0.9
 """Of a line with more: a label in a photograph is read as well as that, initials beside a side letter are not."""
 
 
-def find_text(radiograph: Radiograph, reader: TextReader) -> tuple[TextLine, ...]:
+def find_text(radiograph: Radiograph, reader: TextRecogniser) -> tuple[TextLine, ...]:
     """Lines that may identify somebody, from top to bottom."""
     lines = reader.read(picture_of(radiograph))
     return identifying((one for one in lines if _may_be_written(one)), radiograph.shape)

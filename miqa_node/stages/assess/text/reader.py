@@ -36,7 +36,7 @@ class LineReading:
     corners: NDArray[np.float32]
 
 
-class TextReader:
+class TextRecogniser:
     """The recogniser with its models loaded; used by one thread at a time."""
 
     def __init__(self, threads: int = 1) -> None:

@@ -229,7 +229,7 @@ def standing_of(transaction: Transaction, study_instance_uid: str, not_images: S
 
 
 def _says_more_than_audit(reasons: list[dict[str, Any]]) -> bool:
-    """Whether it is more than an audit: an accepted image drawn for an audit is on the worklist, but has passed."""
+    """Whether it is more than a spot check: an accepted image drawn for one is on the worklist, but has passed."""
     return any(reason.name != SPOT_CHECK.name for reason in documents.load_reasons(reasons))
 
 

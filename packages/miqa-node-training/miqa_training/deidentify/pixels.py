@@ -22,7 +22,7 @@ from miqa_node.stages.assess.text.extra import can_read
 from miqa_node.stages.assess.text.find import identifying, picture_of
 
 if TYPE_CHECKING:
-    from miqa_node.stages.assess.text.reader import TextReader
+    from miqa_node.stages.assess.text.reader import TextRecogniser
 
 MOST_FRAMES_SEARCHED = 8
 """Of a cine run, evenly from the first to the last; what is found on one frame is covered on all."""
@@ -38,7 +38,7 @@ MARGIN = 0.25
 class PixelTools:
     """The recogniser, and what decodes in processes of its own: a codec that crashes ends no run of many files."""
 
-    reader: TextReader
+    reader: TextRecogniser
     decode: Callable[[Path, int], Radiograph]
     uncompress: Callable[[bytes], bytes]
 
@@ -58,10 +58,10 @@ def pixel_tools(settings: Settings) -> Iterator[PixelTools | None]:
     if not can_read():
         yield None
         return
-    from miqa_node.stages.assess.text.reader import TextReader  # noqa: PLC0415 - loads the recogniser
+    from miqa_node.stages.assess.text.reader import TextRecogniser  # noqa: PLC0415 - loads the recogniser
 
     with WorkerPool(settings) as pool:
-        yield PixelTools(TextReader(), pool.decode, pool.uncompress)
+        yield PixelTools(TextRecogniser(), pool.decode, pool.uncompress)
 
 
 def search(path: Path, frames: int, tools: PixelTools) -> PixelSearch:
@@ -73,7 +73,7 @@ def search(path: Path, frames: int, tools: PixelTools) -> PixelSearch:
     return PixelSearch(tuple(lines), frames, len(numbers))
 
 
-def _of_frame(radiograph: Radiograph, earlier: Sequence[TextLine], reader: TextReader) -> list[TextLine]:
+def _of_frame(radiograph: Radiograph, earlier: Sequence[TextLine], reader: TextRecogniser) -> list[TextLine]:
     picture, lines = picture_of(radiograph), list[TextLine]()
     for line in earlier:
         picture[_area(line, radiograph.shape)] = 0
