@@ -72,6 +72,20 @@ def test_limits_are_proposed_moved_and_confirmed_on_the_page(judged: Stage, clie
     assert second.number == first.number + 1
     assert in_force(judged) == 0, "nothing changes before a person confirms"
 
+    tried = tuple(
+        replace(one, simulated=10, found=9) if one.limit.finding == "noise" else one
+        for one in first.proposal.limits[:9]
+    )
+    with judged.services.database.begin() as transaction:
+        site_limits.amend(transaction, first.number, replace(first.proposal, limits=tried))
+    assert f"miqa-node tune --simulate {second.number}" in client.get(f"/tuning?set={second.number}").text
+    both = client.get(f"/tuning?set={first.number}").text
+    assert "What these limits find" in both
+    assert "<td>9 of 10</td>" in both
+    assert "What these limits find" not in post(client, "/tuning/preview", nothing).text, (
+        "of moved limits it is not known"
+    )
+
     named = token | {"number": second.number, "actor": "mara", "comment": "quiet start"}
     page = post(client, "/tuning/confirm", named).text
     assert "quiet start" in page

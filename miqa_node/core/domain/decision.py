@@ -26,6 +26,7 @@ from miqa_node.core.domain.policy import (
     Verdict,
 )
 from miqa_node.core.domain.reason_texts import counted_text, finding_text, measured_text, pending_text
+from miqa_node.core.domain.site_limit import kind_of
 from miqa_node.core.language.phrase import Phrase
 
 MISSING_MEASURED = ("slice_gaps", "slices_unreadable")
@@ -90,7 +91,7 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
         return Disposition(worst, reasons, policy.version, scope.name)
     if unjudged := _unjudged(assessment, scope):
         of_measured = untried(scope.acceptances, assessment.header)
-        experiments = (_experimental(assessment, scope), assessment.experimental, of_measured)
+        experiments = (experimental(assessment, scope), assessment.experimental, of_measured)
         name = _name_of(unjudged, experiments)
         return _with_missing(_not_assessed(unjudged, policy, scope.name, name), assessment)
     return Disposition(Verdict.ACCEPT, (), policy.version, scope.name)
@@ -104,10 +105,10 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     was_read = bool(assessment.not_assessed and assessment.decoder and assessment.measurements)
     if not measured and scope.judges_by_measurements and was_read:
         return obstacle(scope.acceptances, assessment) or outside
-    return outside if measured else assessment.not_assessed or _experimental(assessment, scope) or outside
+    return outside if measured else assessment.not_assessed or experimental(assessment, scope) or outside
 
 
-def _experimental(assessment: Assessment, scope: Scope) -> str:
+def experimental(assessment: Assessment, scope: Scope) -> str:
     """Why findings of the image flag nothing; empty if they count."""
     return "" if scope.own_figures else experiment(scope.figures, assessment)
 
@@ -145,13 +146,14 @@ def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tu
     gate = assessment.finding(FindingName.GATE)
     outside = gate is not None and gate.present
     reasons: dict[FindingName, Reason] = {}
-    for rule in () if _experimental(assessment, scope) else scope.findings:
+    kind = kind_of(assessment)
+    for rule in () if experimental(assessment, scope) else scope.findings:
         finding = assessment.finding(rule.finding)
         if finding is None or not finding.present or not rule.concerns(finding):
             continue
         if outside and finding is not gate:
             continue
-        limit = policy.site_limits.limit_of(rule.finding, assessment.header) if rule.soft else None
+        limit = policy.site_limits.limit_of(rule.finding, kind) if rule.soft else None
         if limit is not None and finding.strength < limit.least_strength:
             continue
         if (limit is None or rule.verdict is Verdict.REJECT) and not rule.reached(finding):
@@ -169,7 +171,7 @@ def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tu
 def _unnamed_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
     """REVIEW for a finding that no rule names, if the package or distribution that defines it requests that."""
     gate = assessment.finding(FindingName.GATE)
-    if _experimental(assessment, scope) or (gate is not None and gate.present):
+    if experimental(assessment, scope) or (gate is not None and gate.present):
         return ()
     named = {*scope.ignored_findings, *(rule.finding for rule in scope.findings)}
     return tuple(
@@ -213,6 +215,6 @@ def _plausibility_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason,
 
 def _anomaly_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
     rule, anomaly = scope.anomaly, assessment.anomaly
-    if rule is None or anomaly is None or anomaly.percentile < rule.min_percentile or _experimental(assessment, scope):
+    if rule is None or anomaly is None or anomaly.percentile < rule.min_percentile or experimental(assessment, scope):
         return ()
     return (Reason("anomaly", anomaly.sentence, OTHER_FAILURE, rule.verdict),)

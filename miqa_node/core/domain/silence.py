@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from miqa_node.core.domain.site_limit import SiteLimits
 from miqa_node.core.language.phrase import Phrase
 
 UNKNOWN_PART = ""
@@ -23,15 +22,10 @@ class PartStart:
     actor: str = ""
     comment: str = ""
 
-    def until(self, days: float, limits: SiteLimits) -> datetime:
-        """When its silent days end, or ended: after ``days``, or when somebody ended them or confirmed limits."""
-        ends = [self.began_at + timedelta(days=days)]
-        if self.ended_at is not None:
-            ends.append(self.ended_at)
-        # Limits that were confirmed before the first image of the part were made without it.
-        if limits.number and limits.confirmed_at is not None and limits.confirmed_at >= self.began_at:
-            ends.append(limits.confirmed_at)
-        return min(ends)
+    def until(self, days: float) -> datetime:
+        """When its silent days end, or ended: after ``days``, or when somebody ended them or confirmed its limits."""
+        end = self.began_at + timedelta(days=days)
+        return end if self.ended_at is None else min(end, self.ended_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +33,13 @@ class Silence:
     """The silent days of all parts: ``days`` for each, 0 for none."""
 
     days: float
-    limits: SiteLimits
     starts: Mapping[str, PartStart]
 
     def until(self, body_part: str, now: datetime) -> datetime | None:
         """Until when the part is silent; None if it is not. Those of a part without an image begin now."""
         if not self.days:  # nor while another thread has just noted the first image of the part, after ``now``
             return None
-        end = self.starts.get(body_part, PartStart(body_part, now)).until(self.days, self.limits)
+        end = self.starts.get(body_part, PartStart(body_part, now)).until(self.days)
         return end if now < end else None
 
     def why(self, body_part: str, now: datetime) -> str:

@@ -2,40 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import product
 
+from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.language.phrase import Phrase, joined
+
+ENOUGH_IMAGES = 40
+"""Minimum number of images for limits of their own, and for limits to end the silent days of a body part."""
+FEW_DEFECTS = 8
+"""Of fewer simulated defects a share says little."""
+
+Place = tuple[str, str, str, str]
+"""(package, body part, room, view); empty means all without a more specific limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedKind:
+    """What limits go by: the package that judged an image, its body part, its room and its view.
+
+    ``is_left``: the quality package left the image to another package, whose strengths are other ones.
+    """
+
+    package: str
+    body_part: str
+    room: str
+    view: str
+    is_left: bool = False
+
+    def places(self) -> Iterator[Place]:
+        """What may name a limit of these images, the most specific first."""
+        packages = (self.package,) if self.is_left else (self.package, "")
+        for part, room, view, package in product((self.body_part, ""), (self.room, ""), (self.view, ""), packages):
+            yield package, part, room, view
+
+
+def kind_of(assessment: Assessment) -> JudgedKind:
+    """What limits of a judged image go by."""
+    header, model = assessment.header, assessment.model
+    return JudgedKind(
+        model.name if model is not None else "",
+        header.body_part_examined,
+        header.station_name,
+        header.view_position,
+        is_left=bool(assessment.experimental) or assessment.has_figures,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RoomLimit:
     """The minimum strength (probability times severity, 0 to 1) from which a soft finding flags in one room and view.
 
-    ``room`` is the Station Name (0008,1010), ``view`` the View Position (0018,5101); empty means all without a more
-    specific limit.
+    ``room`` is the Station Name (0008,1010), ``view`` the View Position (0018,5101), ``body_part`` the Body Part
+    Examined (0018,0015); empty means all without a more specific limit. ``package`` is the name of the package whose
+    strengths it is about; empty, as in limits of earlier versions: the quality package, whichever is chosen.
     """
 
     finding: FindingName
     room: str
     view: str
     least_strength: float
+    package: str = ""
+    body_part: str = ""
 
-    def covers(self, header: Header) -> bool:
+    @property
+    def where(self) -> Place:
+        """The images for which it is meant."""
+        return self.package, self.body_part, self.room, self.view
+
+    def covers(self, kind: JudgedKind) -> bool:
         """Whether it applies to images of this kind."""
-        return self.room in ("", header.station_name) and self.view in ("", header.view_position)
+        return self.where in kind.places()
 
     @property
     def place(self) -> str:
-        """Room and view in words.
+        """Body part, room and view in words.
 
         >>> [RoomLimit(FindingName("noise"), *of, 0.5).place for of in (("ROOM1", "AP"), ("", ""))]
         ['ROOM1, AP', 'all other rooms']
+        >>> RoomLimit(FindingName("noise"), "ROOM1", "AP", 0.5, "any-radiograph", "KNEE").place
+        'KNEE, ROOM1, AP'
         """
-        return joined(", ", [self.room or Phrase("all other rooms"), *filter(None, [self.view])])
+        return joined(
+            ", ", [*filter(None, [self.body_part]), self.room or Phrase("all other rooms"), *filter(None, [self.view])]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +101,10 @@ class SiteLimits:
     confirmed_at: datetime | None = None
     actor: str = ""
 
-    def limit_of(self, finding: FindingName, header: Header) -> RoomLimit | None:
+    def limit_of(self, finding: FindingName, kind: JudgedKind) -> RoomLimit | None:
         """The most specific limit of a finding for an image; None if the policy's own limits apply."""
-        covering = [one for one in self.limits if one.finding == finding and one.covers(header)]
-        return max(covering, key=lambda one: (bool(one.room), bool(one.view)), default=None)
+        mine = {one.where: one for one in self.limits if one.finding == finding}
+        return next((mine[place] for place in kind.places() if place in mine), None) if mine else None
 
     def words(self, limit: RoomLimit) -> str:
         """The limit in words: its number, since when, and by whom."""
@@ -77,13 +131,19 @@ class NearImage:
 
 @dataclass(frozen=True, slots=True)
 class ProposedLimit:
-    """A limit with its effect on the images from which it was made, those nearest to it first."""
+    """A limit with its effect on the images from which it was made, those nearest to it first.
+
+    ``found``: how many of ``simulated`` images of its kind, with a simulated defect, its finding flags; both None if
+    nobody tried.
+    """
 
     limit: RoomLimit
     images: int
     present: int
     flagged: int
     nearest: tuple[NearImage, ...]
+    simulated: int | None = None
+    found: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +152,8 @@ class LimitProposal:
 
     ``budget`` and ``tail`` are shares: of images that may be flagged, and of each group's images that a finding may
     flag. ``always`` counts images flagged by other rules, ``before`` those flagged by the rules without limits of
-    rooms, ``flagged`` those flagged with the proposed limits; ``days`` counts days with images, 0 if unknown.
+    rooms, ``flagged`` those flagged with the proposed limits; ``days`` counts days with images, 0 if unknown, and
+    ``parts`` the images of each body part.
     """
 
     budget: float
@@ -104,6 +165,22 @@ class LimitProposal:
     groups: Mapping[str, int]
     limits: tuple[ProposedLimit, ...]
     days: int = 0
+    parts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def known_parts(self) -> tuple[str, ...]:
+        """The body parts with enough images for limits to be about them."""
+        return tuple(sorted(part for part, images in self.parts.items() if images >= ENOUGH_IMAGES))
+
+    @property
+    def second_side(self) -> Mapping[tuple[str, FindingName], tuple[int, int]]:
+        """(found, simulated defects) by package and finding; empty if nobody tried."""
+        sides: dict[tuple[str, FindingName], tuple[int, int]] = {}
+        for one in self.limits:
+            if one.simulated is not None:
+                hits, tries = sides.get(of := (one.limit.package, one.limit.finding), (0, 0))
+                sides[of] = hits + (one.found or 0), tries + one.simulated
+        return sides
 
     def per_day(self, images: int) -> float | None:
         """Images per day with images; None if the days are unknown."""

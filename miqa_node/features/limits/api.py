@@ -54,11 +54,15 @@ class RoomLimitRequest(Strict):
     room: str = Field("", max_length=64, description="Station Name (0008,1010); empty means all other rooms.")
     view: str = Field("", max_length=16, description="View Position (0018,5101); empty means all other views.")
     least_strength: float = Field(ge=0, le=1, description="Probability times severity from which it flags.")
+    package: str = Field("", max_length=64, description="Name of the package that judges; empty: the quality package.")
+    body_part: str = Field(
+        "", max_length=64, description="Body Part Examined (0018,0015); empty means all other body parts."
+    )
 
     @property
     def limit(self) -> RoomLimit:
         """The same for the analysis."""
-        return RoomLimit(self.finding, self.room, self.view, self.least_strength)
+        return RoomLimit(self.finding, self.room, self.view, self.least_strength, self.package, self.body_part)
 
 
 class AppraisalRequest(Strict):

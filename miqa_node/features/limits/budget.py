@@ -1,8 +1,9 @@
 """Proposes limits of soft findings for an alarm budget, from judged, unlabelled images.
 
 Hard findings, measurements, contradictions and anomalies flag images regardless of the budget. The rest of the budget
-goes to the soft findings in equal tails: in each room and view, each finding may flag the same share of images, the
-strongest ones. Bisection finds the largest such share at which all rules together stay within the budget.
+goes to the soft findings in equal tails: of each package, body part, room and view, each finding may flag the same
+share of images, the strongest ones. Bisection finds the largest such share at which all rules together stay within the
+budget. Experimental images, of which no finding flags anything, have no part in it.
 """
 
 from __future__ import annotations
@@ -12,36 +13,45 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from difflib import unified_diff
+from functools import cache
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.decision import decide_quality
+from miqa_node.core.domain.decision import decide_quality, experimental
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, NearImage, ProposedLimit, RoomLimit, SiteLimits
+from miqa_node.core.domain.site_limit import (
+    ENOUGH_IMAGES,
+    JudgedKind,
+    LimitProposal,
+    LimitSet,
+    NearImage,
+    Place,
+    ProposedLimit,
+    RoomLimit,
+    SiteLimits,
+    kind_of,
+)
 from miqa_node.errors import ConflictError
 from miqa_node.runtime.store import site_limits
 from miqa_node.runtime.store.database import Transaction
 
-FEWEST = 40
+FEWEST = ENOUGH_IMAGES
 """Minimum number of images for separate limits of a room and view; smaller groups are pooled."""
 MOST_IMAGES = 5000
-"""Maximum number of images for a proposal, the newest ones."""
+"""Maximum number of images of each package for a proposal, the newest ones."""
 LEAST_STRENGTH = 0.25
 """Lowest limit that is ever proposed, however rare the finding is in a room."""
 NEAREST = 6
 BISECTIONS = 30
 
-Group = tuple[str, str]
-"""(room, view); empty means all others."""
-
 
 @dataclass(frozen=True, slots=True)
 class BudgetImage:
-    """One judged image: its room and view, and the strengths of soft findings that are present.
+    """One judged image: its package, body part, room and view, and the strengths of soft findings that are present.
 
     ``judged``: the soft findings that its model knows. ``always``: other rules flag the image; ``before``: the policy
-    flags it with its own limits.
+    flags it with its own limits, ``by_policy`` by these soft findings. ``is_left``: see :class:`JudgedKind`.
     """
 
     digest: InstanceDigest
@@ -53,6 +63,15 @@ class BudgetImage:
     always: bool
     before: bool
     day: date | None = None
+    package: str = "quality"
+    body_part: str = ""
+    is_left: bool = False
+    by_policy: frozenset[FindingName] = frozenset()
+
+    @property
+    def kind(self) -> JudgedKind:
+        """What limits go by."""
+        return JudgedKind(self.package, self.body_part, self.room, self.view, self.is_left)
 
 
 def propose_limits(transaction: Transaction, policy: Policy, budget: float, now: datetime) -> LimitSet:
@@ -63,34 +82,49 @@ def propose_limits(transaction: Transaction, policy: Policy, budget: float, now:
     ConflictError
         The model in force has judged too few images.
     """
-    images = newest_images(transaction, policy)
+    return site_limits.propose(transaction, proposed(newest_images(transaction, policy), policy, budget), now)
+
+
+def proposed(images: Sequence[BudgetImage], policy: Policy, budget: float) -> LimitProposal:
+    """The proposal for all soft findings of the policy that these images were judged for."""
     soft = {rule.finding for scope in policy.scopes for rule in scope.findings if rule.soft}
     names = {name for image in images for name in image.judged}
-    return site_limits.propose(transaction, propose(images, sorted(soft & names), budget), now)
+    return propose(images, sorted(soft & names), budget)
 
 
-def newest_images(transaction: Transaction, policy: Policy) -> list[BudgetImage]:
-    """The newest images that the model in force judged and that soft findings may flag."""
-    judged = site_limits.newest_assessments(transaction, limit=MOST_IMAGES)
+def newest_images(transaction: Transaction, policy: Policy, *, most: int = MOST_IMAGES) -> list[BudgetImage]:
+    """The newest images that the models in force judged and that soft findings may flag."""
+    judged = site_limits.newest_assessments(transaction, limit=most)
     return [image for one in judged if (image := budget_image(one, policy)) is not None]
 
 
+def missing_images(transaction: Transaction, policy: Policy) -> int:
+    """How many images are missing for a proposal; 0 if it can be made."""
+    for most in (FEWEST, MOST_IMAGES):  # the newest ones nearly always suffice
+        missing = FEWEST - _most_of_one_package(newest_images(transaction, policy, most=most))
+        if missing <= 0:
+            return 0
+    return missing
+
+
 def budget_image(assessment: Assessment, policy: Policy) -> BudgetImage | None:
-    """Data of an assessment for the budget; None if no soft rule covers it, or the image shows no patient."""
+    """Data of an assessment for the budget; None if no soft finding may flag it, or the image shows no patient."""
     header = assessment.header
     scope = policy.scope_of(header)
     soft = {rule.finding for rule in scope.findings if rule.soft} if scope is not None else set()
-    if scope is None or not soft or header.quality_control:
+    if scope is None or not soft or header.quality_control or experimental(assessment, scope):
         return None
     hard = replace(scope, findings=tuple(rule for rule in scope.findings if not rule.soft))
     without = replace(policy, scopes=(replace(hard, ignored_findings=(*hard.ignored_findings, *soft)),))
-    plain = replace(policy, site_limits=SiteLimits())
+    plain = decide_quality(assessment, replace(policy, site_limits=SiteLimits()))
     strengths = {f.name: f.strength for f in assessment.findings if f.name in soft and f.present}
+    kind = kind_of(assessment)
     return BudgetImage(
-        assessment.digest, header.sop_instance_uid, header.station_name, header.view_position,
+        assessment.digest, header.sop_instance_uid, kind.room, kind.view,
         frozenset(f.name for f in assessment.findings if f.name in soft), strengths,
-        decide_quality(assessment, without).verdict.flagged, decide_quality(assessment, plain).verdict.flagged,
-        assessment.assessed_at.date(),
+        decide_quality(assessment, without).verdict.flagged, plain.verdict.flagged, assessment.assessed_at.date(),
+        kind.package, kind.body_part, kind.is_left,
+        frozenset(name for name in strengths if any(reason.name == name for reason in plain.reasons)),
     )  # fmt: skip
 
 
@@ -120,7 +154,7 @@ def appraise(images: Sequence[BudgetImage], limits: Sequence[RoomLimit]) -> Limi
     """
     _check_number(images)
     own = grouped(images)
-    groups = {(one.room, one.view): own.get((one.room, one.view)) or _covered(images, one) for one in limits}
+    groups = {one.where: own.get(one.where) or _covered(images, one) for one in limits}
     share = _flagged(images, limits) / len(images)
     return _proposal(images, groups, limits, round(share, 4), 0.0)
 
@@ -136,21 +170,26 @@ def difference(
 
 
 def _check_number(images: Sequence[BudgetImage]) -> None:
-    if len(images) < FEWEST:
+    most = _most_of_one_package(images)
+    if most < FEWEST:
         raise ConflictError(
             "Only {len} images of the model in force have been judged; a proposal needs {fewest}. Wait for more.",
-            len=len(images),
+            len=most,
             fewest=FEWEST,
         )
 
 
+def _most_of_one_package(images: Sequence[BudgetImage]) -> int:
+    return max(Counter(image.package for image in images).values(), default=0)
+
+
 def _covered(images: Sequence[BudgetImage], limit: RoomLimit) -> list[BudgetImage]:
-    return [image for image in images if limit.room in ("", image.room) and limit.view in ("", image.view)]
+    return [image for image in images if limit.covers(image.kind)]
 
 
 def _proposal(
     images: Sequence[BudgetImage],
-    groups: Mapping[Group, Sequence[BudgetImage]],
+    groups: Mapping[Place, Sequence[BudgetImage]],
     limits: Sequence[RoomLimit],
     budget: float,
     tail: float,
@@ -163,38 +202,71 @@ def _proposal(
         flagged=_flagged(images, limits),
         tail=round(tail, 4),
         groups={", ".join(part or "all others" for part in group): len(members) for group, members in groups.items()},
-        limits=tuple(_described(limit, groups[limit.room, limit.view]) for limit in limits),
+        limits=tuple(_described(limit, groups[limit.where]) for limit in limits),
         days=len({image.day for image in images if image.day is not None}),
+        parts=Counter(image.body_part for image in images),
     )
 
 
-def grouped(images: Sequence[BudgetImage]) -> dict[Group, list[BudgetImage]]:
-    """Rooms and views with enough images; the rest by view; and a last group of all remaining images.
-
-    The last group always exists, for later rooms; if no images remain for it, it holds all images.
-    """
-    counts = Counter((image.room, image.view) for image in images)
-    groups: dict[Group, list[BudgetImage]] = {}
-    rest: list[BudgetImage] = []
+def grouped(images: Sequence[BudgetImage]) -> dict[Place, list[BudgetImage]]:
+    """The groups of each package with enough images; packages with too few keep the policy's own limits."""
+    by_package: dict[str, list[BudgetImage]] = {}
     for image in images:
-        own = (image.room, image.view)
-        (groups.setdefault(own, []) if counts[own] >= FEWEST and all(own) else rest).append(image)
-    views = Counter(image.view for image in rest)
-    last: list[BudgetImage] = []
-    for image in rest:
-        pooled = views[image.view] >= FEWEST and bool(image.view)
-        (groups.setdefault(("", image.view), []) if pooled else last).append(image)
-    groups["", ""] = last if len(last) >= FEWEST else list(images)
+        by_package.setdefault(image.package, []).append(image)
+    groups: dict[Place, list[BudgetImage]] = {}
+    for package, members in sorted(by_package.items()):
+        if len(members) >= FEWEST:
+            groups |= _groups_of(package, members)
     return groups
 
 
+def _groups_of(package: str, images: list[BudgetImage]) -> dict[Place, list[BudgetImage]]:
+    """Body part, room and view with enough images; the rest by part and view, by part, and a last group of all others.
+
+    The last group always exists, for later rooms; if too few images remain for it, it holds all images.
+    """
+    groups: dict[Place, list[BudgetImage]] = {}
+    rest = images
+    for place_of in (_room_of, _view_of, _part_of):
+        rest = _pooled(groups, rest, place_of)
+    groups[package, "", "", ""] = rest if len(rest) >= FEWEST else list(images)
+    return groups
+
+
+def _room_of(image: BudgetImage) -> Place | None:
+    return (image.package, image.body_part, image.room, image.view) if image.room and image.view else None
+
+
+def _view_of(image: BudgetImage) -> Place | None:
+    return (image.package, image.body_part, "", image.view) if image.view else None
+
+
+def _part_of(image: BudgetImage) -> Place | None:
+    return (image.package, image.body_part, "", "") if image.body_part else None
+
+
+def _pooled(
+    groups: dict[Place, list[BudgetImage]],
+    images: Sequence[BudgetImage],
+    place_of: Callable[[BudgetImage], Place | None],
+) -> list[BudgetImage]:
+    """The images whose place has too few; the others are added to ``groups``."""
+    counts = Counter(map(place_of, images))
+    rest: list[BudgetImage] = []
+    for image in images:
+        place = place_of(image)
+        (groups.setdefault(place, []) if place is not None and counts[place] >= FEWEST else rest).append(image)
+    return rest
+
+
 def _limits(
-    groups: Mapping[Group, Sequence[BudgetImage]], names: Sequence[FindingName], tail: float
+    groups: Mapping[Place, Sequence[BudgetImage]], names: Sequence[FindingName], tail: float
 ) -> list[RoomLimit]:
     return [
-        RoomLimit(name, room, view, _limit([image.strengths.get(name, 0.0) for image in members], tail))
-        for (room, view), members in groups.items()
+        RoomLimit(name, room, view, _limit([one.strengths.get(name, 0.0) for one in members], tail), package, part)
+        for (package, part, room, view), members in groups.items()
         for name in names
+        if any(name in one.judged for one in members)
     ]
 
 
@@ -209,15 +281,25 @@ def _limit(strengths: Sequence[float], tail: float) -> float:
 
 
 def _flagged(images: Sequence[BudgetImage], limits: Sequence[RoomLimit]) -> int:
-    by_place = {(one.finding, one.room, one.view): one.least_strength for one in limits}
-    return sum(image.always or _is_unusual(image, by_place) for image in images)
+    return len(images) - len(quiet_images(images, limits))
 
 
-def _is_unusual(image: BudgetImage, by_place: Mapping[tuple[FindingName, str, str], float]) -> bool:
+def quiet_images(images: Sequence[BudgetImage], limits: Sequence[RoomLimit]) -> list[BudgetImage]:
+    """The images that nothing flags with these limits."""
+    table = SiteLimits(limits=tuple(limits))
+
+    @cache  # few kinds, many images
+    def limit_of(finding: FindingName, kind: JudgedKind) -> float | None:
+        limit = table.limit_of(finding, kind)
+        return None if limit is None else limit.least_strength
+
+    return [image for image in images if not (image.always or _is_unusual(image, limit_of))]
+
+
+def _is_unusual(image: BudgetImage, limit_of: Callable[[FindingName, JudgedKind], float | None]) -> bool:
     for name, strength in image.strengths.items():
-        places = ((image.room, image.view), ("", image.view), ("", ""))
-        limit = next((by_place[name, *place] for place in places if (name, *place) in by_place), None)
-        if limit is not None and strength >= limit:
+        limit = limit_of(name, image.kind)
+        if name in image.by_policy if limit is None else strength >= limit:
             return True
     return False
 

@@ -36,11 +36,12 @@ def silence(services: WebServices) -> SilentPeriod | None:
         return None
     with services.database.begin() as transaction:
         whole = site_limits.silence(transaction, days)
+        in_force = site_limits.current(transaction)
     parts = whole.parts(now)
     if parts:
         return SilentPeriod(max(parts.values()), parts)
-    ends = [one.until(days, whole.limits) for one in whole.starts.values()]
+    ends = [one.until(days) for one in whole.starts.values()]
     if not ends:  # the days of the first image have not begun
         return SilentPeriod(now + timedelta(days=days), {"": now + timedelta(days=days)})
     over = max(ends)
-    return SilentPeriod(over, {}) if not whole.limits.number and now < over + REMINDED_FOR else None
+    return SilentPeriod(over, {}) if not in_force.number and now < over + REMINDED_FOR else None

@@ -5,7 +5,7 @@ Of each body part a row says since when its images are judged, and who ended its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.silence import PartStart, Silence
-from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits, kind_of
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.store import documents
@@ -24,6 +24,9 @@ from miqa_node.runtime.store.audit import records
 from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import assessments, body_parts, site_limits
+
+RECENT_IMAGES = 20_000
+"""Among so many newest images the graphs in use are looked for."""
 
 _proposal = TypeAdapter(LimitProposal)
 
@@ -44,8 +47,15 @@ def propose(transaction: Transaction, proposal: LimitProposal, now: datetime) ->
     return LimitSet(number, now, proposal)
 
 
+def amend(transaction: Transaction, number: int, proposal: LimitProposal) -> LimitSet:
+    """Keep the same limits with what was found out about them since."""
+    document = _proposal.dump_python(proposal, mode="json")
+    transaction.execute(sa.update(site_limits).where(site_limits.c.number == number).values(document=document))
+    return load(transaction, number)
+
+
 def confirm(transaction: Transaction, number: int, actor: str, comment: str, now: datetime) -> LimitSet:
-    """Put a proposal in force.
+    """Put a proposal in force, and end the silent days of the body parts of which it has enough images.
 
     Raises
     ------
@@ -68,6 +78,11 @@ def confirm(transaction: Transaction, number: int, actor: str, comment: str, now
         .values(confirmed_at=now, actor=actor, comment=comment)
     )
     _audit(transaction, number, "limits confirmed", actor, now)
+    starts = part_starts(transaction)
+    for part in limit_set.proposal.known_parts if limit_set.proposal is not None else ():
+        start = starts.get(term_of_part(part))
+        if start is None or start.ended_at is None:
+            _end(transaction, term_of_part(part), actor, comment, now)
     return load(transaction, number)
 
 
@@ -111,13 +126,33 @@ def _today(limit: RoomLimit) -> RoomLimit:
 
 
 def newest_assessments(transaction: Transaction, *, limit: int) -> list[Assessment]:
-    """The newest assessments of the most recent graph, newest first: strengths of two graphs are not comparable."""
+    """The newest assessments of the graphs in use, newest first, at most ``limit`` of each.
+
+    Strengths of two graphs are not comparable, so two count: the last one that judged as the quality package, and the
+    last one that judged what the quality package leaves.
+    """
     judged = sa.select(assessments).where(assessments.c.model_sha256 != "").order_by(assessments.c.assessed_at.desc())
-    last = transaction.execute(judged.limit(1)).one_or_none()
-    if last is None:
-        return []
-    same = judged.where(assessments.c.model_sha256 == last.model_sha256).limit(limit)
-    return [documents.load_assessment(row.document) for row in transaction.execute(same)]
+    newest_of: dict[bool, list[Assessment]] = {}
+    for graph in _newest_graphs(transaction):
+        own = judged.where(assessments.c.model_sha256 == graph)
+        newest = documents.load_assessment(transaction.execute(own.limit(1)).one().document)
+        if kind_of(newest).is_left not in newest_of:
+            rows = transaction.execute(own.limit(limit))
+            newest_of[kind_of(newest).is_left] = [documents.load_assessment(row.document) for row in rows]
+    return sorted((one for of in newest_of.values() for one in of), key=lambda one: one.assessed_at, reverse=True)
+
+
+def _newest_graphs(transaction: Transaction) -> Sequence[str]:
+    """Checksums of the graphs that judged recently, the last one first."""
+    recent = (
+        sa.select(assessments.c.model_sha256, assessments.c.assessed_at)
+        .where(assessments.c.model_sha256 != "")
+        .order_by(assessments.c.assessed_at.desc())
+        .limit(RECENT_IMAGES)
+        .subquery()
+    )
+    by_graph = sa.select(recent.c.model_sha256).group_by(recent.c.model_sha256)
+    return transaction.execute(by_graph.order_by(sa.func.max(recent.c.assessed_at).desc())).scalars().all()
 
 
 @lru_cache(maxsize=4096)
@@ -142,7 +177,7 @@ def part_starts(transaction: Transaction) -> Mapping[str, PartStart]:
 
 def silence(transaction: Transaction, days: float) -> Silence:
     """The silent days of all parts, ``days`` for each."""
-    return Silence(days, current(transaction), part_starts(transaction))
+    return Silence(days, part_starts(transaction))
 
 
 def begin_part(transaction: Transaction, body_part: str, at: datetime) -> None:
@@ -167,13 +202,17 @@ def end_silence(transaction: Transaction, body_part: str, actor: str, comment: s
     before = part_starts(transaction).get(term)
     if before is not None and before.ended_at is not None:
         raise _ended_already(term)
+    _end(transaction, term, actor, comment, now)
+    return part_starts(transaction)[term]
+
+
+def _end(transaction: Transaction, term: str, actor: str, comment: str, now: datetime) -> None:
     begin_part(transaction, term, now)
     transaction.execute(
         sa.update(body_parts).where(body_parts.c.body_part == term).values(ended_at=now, actor=actor, comment=comment)
     )
     detail = {"action": "silent days ended", "body_part": term}
     records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=detail))
-    return part_starts(transaction)[term]
 
 
 def _ended_already(term: str) -> ConflictError:

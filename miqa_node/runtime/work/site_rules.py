@@ -24,12 +24,13 @@ class SiteRules:
         """For ``silent_days`` after the first image of a body part it flags nothing, and accepts nothing."""
         self._database = database
         self._file_policy = file_policy
-        self._silence = Silence(silent_days, SiteLimits(), {})
+        self._limits = SiteLimits()
+        self._silence = Silence(silent_days, {})
         self._joined: tuple[Policy, SiteLimits, Policy] | None = None
 
     def current(self) -> Policy:
         """The policy in force; cheap enough to call often."""
-        policy, limits = self._file_policy(), self._silence.limits
+        policy, limits = self._file_policy(), self._limits
         if not limits.number:
             return policy
         joined = self._joined
@@ -48,12 +49,10 @@ class SiteRules:
 
     def follow(self) -> None:
         """Read the limits in force, and the body parts that are known."""
-        before = self._silence
         with self._database.begin() as transaction:
             limits = site_limits.current(transaction)
             starts = site_limits.part_starts(transaction)
-        if limits != before.limits:
+        if limits != self._limits:  # else the same object stays, of which the joined policy is made
             log.info("limits of rooms changed", number=limits.number, limits=len(limits.limits))
-        else:
-            limits = before.limits  # the same object, of which the joined policy is made
-        self._silence = Silence(before.days, limits, starts)
+            self._limits = limits
+        self._silence = Silence(self._silence.days, starts)

@@ -12,7 +12,7 @@ from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.policy import Policy, Verdict
-from miqa_node.core.domain.site_limit import RoomLimit, SiteLimits
+from miqa_node.core.domain.site_limit import JudgedKind, RoomLimit, SiteLimits
 from miqa_node.core.settings import share_dir
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import reason_code
@@ -59,6 +59,15 @@ def assessed(
     return Assessment(digest(number), of, NOW + timedelta(seconds=number), findings=findings, model=model)
 
 
+def knee(
+    number: int, severity: float, part: str = "KNEE", *, experimental: str = "", has_figures: bool = False
+) -> Assessment:
+    of = assessed(number, severity, sha256="cd" * 32)
+    model = ModelIdentity("any-radiograph", "0.3.0", "cd" * 32)
+    of_part = replace(of.header, body_part_examined=part)
+    return replace(of, header=of_part, model=model, experimental=experimental, has_figures=has_figures)
+
+
 def keep(database: Database, assessment: Assessment, number: int) -> None:
     with database.begin() as transaction:
         of = assessment.digest
@@ -98,8 +107,8 @@ def test_what_flags_in_any_case_comes_out_of_the_budget() -> None:
 def test_small_groups_are_pooled_by_view_and_then_altogether() -> None:
     images = [image(n, 0.4, room=f"R{n}", view="AP") for n in range(FEWEST)] + [image(0, 0.4, room="", view="")]
     assert {group: len(members) for group, members in grouped(images).items()} == {
-        ("", "AP"): FEWEST,
-        ("", ""): FEWEST + 1,
+        ("quality", "", "", "AP"): FEWEST,
+        ("quality", "", "", ""): FEWEST + 1,
     }
     with pytest.raises(ConflictError, match="needs 40"):
         propose(images[: FEWEST - 1], [NOISE], 0.08)
@@ -109,10 +118,100 @@ def test_the_most_specific_limit_applies() -> None:
     limits = SiteLimits(
         3, tuple(RoomLimit(NOISE, *of) for of in (("", "", 0.1), ("", "PA", 0.2), ("ROOM1", "PA", 0.3)))
     )
-    limits_found = [limits.limit_of(NOISE, header(1, 1, station_name=s, view_position=v)) for s, v in (
+    limits_found = [limits.limit_of(NOISE, JudgedKind("quality", "CHEST", *of)) for of in (
         ("ROOM1", "PA"), ("ROOM2", "PA"), ("ROOM2", "AP"))]  # fmt: skip
     assert [one.least_strength for one in limits_found if one] == [0.3, 0.2, 0.1]
-    assert limits.limit_of(CUT, header(1)) is None
+    assert limits.limit_of(CUT, JudgedKind("quality", "CHEST", "ROOM1", "PA")) is None
+
+
+def test_a_limit_counts_for_its_package_and_body_part_alone() -> None:
+    rows = (("any-radiograph", "KNEE", 0.1), ("any-radiograph", "", 0.2), ("quality", "", 0.3))
+    limits = SiteLimits(3, tuple(RoomLimit(NOISE, "", "", at, package, part) for package, part, at in rows))
+
+    def strength(package: str, part: str) -> float | None:
+        limit = limits.limit_of(NOISE, JudgedKind(package, part, "ROOM1", "PA", is_left=package == "any-radiograph"))
+        return None if limit is None else limit.least_strength
+
+    assert [strength("any-radiograph", part) for part in ("KNEE", "HAND")] == [0.1, 0.2]
+    assert [strength(package, "CHEST") for package in ("quality", "classical")] == [0.3, None]
+
+
+def test_limits_of_earlier_versions_name_no_package_and_are_about_the_quality_package(policy: Policy) -> None:
+    limits = SiteLimits(3, (RoomLimit(NOISE, "ROOM1", "PA", 0.99),), NOW, "mara")
+    with_limits, strict = (replace(policy, site_limits=of) for of in (limits, SiteLimits()))
+    chest, other = assessed(1, 0.97), replace(assessed(2, 0.97), has_figures=True)
+    assert [decide(chest, of).flagged for of in (strict, with_limits)] == [True, False]
+    assert [decide(other, of).flagged for of in (strict, with_limits)] == [True, True]
+
+
+def test_experimental_images_of_another_package_steer_nothing(database: Database, policy: Policy) -> None:
+    """60 chests, then 45 noisy knees of the same room and view that the package for any radiograph judged."""
+    for number in range(60):
+        keep(database, assessed(number, 0.9 if number < 3 else 0.1), number)
+    for number in range(100, 145):
+        keep(database, knee(number, 0.95, experimental="no figures"), number)
+    with database.begin() as transaction:
+        made = propose_limits(transaction, policy, 0.08, NOW)
+        assert made.proposal is not None
+        assert made.proposal.images == 60
+        site_limits.confirm(transaction, made.number, "mara", "", NOW)
+        with_limits = policy.with_limits(site_limits.current(transaction))
+    noisy = assessed(300, 0.6)
+    assert decide(noisy, policy).verdict is Verdict.REVIEW
+    assert decide(noisy, with_limits).verdict is Verdict.REVIEW, "limits of noisy knees would accept it"
+    keep(database, assessed(301, 0.1), 301)
+    with database.begin() as transaction:
+        again = propose_limits(transaction, policy, 0.08, NOW)
+    assert again.proposal is not None
+    assert {(one.limit.room, one.limit.least_strength) for one in again.proposal.limits} == {
+        (one.limit.room, one.limit.least_strength) for one in made.proposal.limits
+    }, "whether the newest image is a knee or a chest changes nothing"
+
+
+def test_parts_with_figures_get_limits_of_their_own_beside_the_chest(database: Database, policy: Policy) -> None:
+    own = replace(policy, scopes=tuple(replace(scope, own_figures=True) for scope in policy.scopes))
+    for number in range(60):
+        keep(database, assessed(number, 0.3 + number / 400), number)
+    for number in range(100, 145):
+        keep(database, knee(number, 0.7 + number / 1000, has_figures=True), number)
+    for number in range(200, 205):
+        keep(database, knee(number, 0.9, "HAND", has_figures=True), number)
+    with database.begin() as transaction:
+        made = propose_limits(transaction, own, 0.1, NOW).proposal
+    assert made is not None
+    assert (made.images, made.parts, made.known_parts) == (
+        110, {"CHEST": 60, "KNEE": 45, "HAND": 5}, ("CHEST", "KNEE"),
+    )  # fmt: skip
+    noise = {one.limit.where: one.limit.least_strength for one in made.limits if one.limit.finding == NOISE}
+    chest, bone = ("quality", "CHEST", "ROOM1", "PA"), ("any-radiograph", "KNEE", "ROOM1", "PA")
+    assert set(noise) == {chest, bone, ("quality", "", "", ""), ("any-radiograph", "", "", "")}
+    assert noise[bone] > 0.75
+    assert noise[chest] < 0.5
+
+
+def test_packages_with_too_few_images_keep_the_limits_of_the_policy(policy: Policy) -> None:
+    few = [replace(image(n, 0.9, room="R"), package="any-radiograph", is_left=True) for n in range(10)]
+    by_policy = [replace(one, by_policy=frozenset({NOISE})) for one in few[:2]]
+    made = propose([*(image(n, 0.3) for n in range(60)), *few[2:], *by_policy], [NOISE], 0.08)
+    assert {one.limit.package for one in made.limits} == {"quality"}
+    assert made.flagged - sum(one.flagged for one in made.limits[:1]) == 2, "those that the policy flags"
+
+
+def test_limits_end_the_silence_of_the_parts_that_they_are_about(database: Database, policy: Policy) -> None:
+    """A knee that came five minutes ago goes on being silent, whichever limits are confirmed."""
+    for number in range(45):
+        keep(database, assessed(number, 0.3), number)
+    with database.begin() as transaction:
+        site_limits.begin_part(transaction, "CHEST", NOW - timedelta(days=2))
+        site_limits.begin_part(transaction, "KNEE", NOW - timedelta(minutes=5))
+        number = propose_limits(transaction, policy, 0.08, NOW).number
+        site_limits.confirm(transaction, number, "mara", "first limits", NOW)
+        silence = site_limits.silence(transaction, 7)
+        site_limits.withdraw(transaction, "anna", "", NOW + timedelta(hours=1))
+        later = site_limits.silence(transaction, 7)
+    assert silence.why("CHEST", NOW) == later.why("CHEST", NOW + timedelta(hours=2)) == ""
+    assert (silence.starts["CHEST"].actor, silence.starts["CHEST"].comment) == ("mara", "first limits")
+    assert "KNEE are silent" in silence.why("KNEE", NOW)
 
 
 def test_a_limit_replaces_that_of_a_soft_rule_and_is_explained_and_a_hard_rule_stays(policy: Policy) -> None:

@@ -18,7 +18,17 @@ from tests.unit.store.making import header
 
 POLICY = Policy("1", (Scope("all"),))
 LIMIT = RoomLimit(FindingName("noise"), "", "", 0.5)
-PROPOSAL = LimitProposal(0.08, 100, 0, 9, 7, 0.03, {"all others": 100}, (ProposedLimit(LIMIT, 100, 30, 7, ()),))
+PROPOSAL = LimitProposal(
+    0.08,
+    100,
+    0,
+    9,
+    7,
+    0.03,
+    {"all others": 100},
+    (ProposedLimit(LIMIT, 100, 30, 7, ()),),
+    parts={"CHEST": 61, "KNEE": 39},
+)
 
 
 def confirm(database: Database) -> None:
@@ -108,11 +118,13 @@ def test_a_site_ends_the_silent_days_of_one_part(database: Database) -> None:
 
 def test_confirmed_limits_end_the_silence_of_parts_that_they_were_made_with(database: Database) -> None:
     begin(database, "CHEST", 1)
+    begin(database, "KNEE", 1)
     rules = SiteRules(database, lambda: POLICY, 7)
     assert silent(rules, "CHEST")
     confirm(database)
     assert silent(rules, "CHEST") == ""
-    assert "silent until" in silent(rules, "KNEE"), "it came later"
+    assert "silent until" in silent(rules, "KNEE"), "of 39 images nothing can be said"
+    assert "silent until" in silent(rules, "HAND"), "it came later"
 
 
 def test_existing_installations_are_never_silent(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -13,7 +14,7 @@ from fastapi.responses import RedirectResponse
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import ModelPackageError
@@ -52,7 +53,7 @@ def tuning_page(
         in_force = site_limits.current(transaction)
         sets = site_limits.history(transaction, limit=MOST_SETS)
         limit_set = site_limits.load(transaction, shown) if shown else None
-        judged = len(site_limits.newest_assessments(transaction, limit=budgets.FEWEST))
+        missing = budgets.missing_images(transaction, read_policy(services.settings.policy_file))
     return render(
         "tuning/tuning.html",
         who=who,
@@ -60,12 +61,12 @@ def tuning_page(
         shown=limit_set,
         in_force=in_force,
         silence=silence(services),
-        missing=max(0, budgets.FEWEST - judged),
+        missing=missing,
         may_propose=who.may(Permission.REVIEW),
         may_confirm=who.may(Permission.ADMIN),
         newest=max((one.number for one in sets if one.confirmed_at), default=0),
         sides=_sides(services),
-        **_effect(limit_set.proposal if limit_set else None, in_force),
+        **_effect(limit_set.proposal if limit_set else None, in_force, number=shown),
     )
 
 
@@ -143,7 +144,8 @@ def end_silence(
 
 def line_of(limit: RoomLimit) -> str:
     """A limit in the words of the page."""
-    return f"{finding(limit.finding)}, {reworded(limit.place)}: {numerals(f'{limit.least_strength:.2f}')}"
+    package = f" ({limit.package})" if limit.package else ""
+    return f"{finding(limit.finding)}, {reworded(limit.place)}{package}: {numerals(f'{limit.least_strength:.2f}')}"
 
 
 def _sides(services: WebServices) -> Mapping[str, FindingSides]:
@@ -167,12 +169,14 @@ def _moved(services: WebServices, transaction: Transaction, number: int, strengt
         raise HTTPException(HTTPStatus.CONFLICT, "The set has other limits than this page shows. Load it again.")
     images = budgets.newest_images(transaction, read_policy(services.settings.policy_file))
     pairs = zip(limits, strengths, strict=True)
-    return budgets.appraise(images, [RoomLimit(of.finding, of.room, of.view, round(at, 4)) for of, at in pairs])
+    return budgets.appraise(images, [replace(of, least_strength=round(at, 4)) for of, at in pairs])
 
 
-def _effect(proposal: LimitProposal | None, in_force: SiteLimits) -> dict[str, object]:
+def _effect(proposal: LimitProposal | None, in_force: SiteLimits, *, number: int = 0) -> dict[str, object]:
+    """``number`` is that of a stored set, 0 for limits that are only tried."""
     after = [one.limit for one in proposal.limits] if proposal else []
-    return {"proposal": proposal, "changes": budgets.difference(in_force.limits, after, line_of) if proposal else ()}
+    changes = budgets.difference(in_force.limits, after, line_of) if proposal else ()
+    return {"proposal": proposal, "changes": changes, "number": number, "few": FEW_DEFECTS}
 
 
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Tuning", "/tuning", 6))
