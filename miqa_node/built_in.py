@@ -200,6 +200,7 @@ MEASUREMENTS = {
     "slice_gaps": "miqa_node.stages.measure.series.stack:SLICE_GAPS",
     "slice_jump": "miqa_node.stages.measure.series.slice_jump:SLICE_JUMP",
     "slice_overlaps": "miqa_node.stages.measure.series.overlaps:SLICE_OVERLAPS",
+    "slices_blank": "miqa_node.stages.measure.series.blank:SLICES_BLANK",
     "slices_repeated": "miqa_node.stages.measure.series.order:SLICES_REPEATED",
     "slices_unreadable": "miqa_node.stages.measure.series.stack:SLICES_UNREADABLE",
     "snr_lung": "miqa_node.stages.measure.image.chest_contrast:SNR_LUNG",

@@ -33,7 +33,7 @@ class Acceptance:
     @property
     def labels(self) -> str:
         """The measurements, in words."""
-        return _labels(self.measured)
+        return labels(self.measured)
 
 
 def acceptance_of(tables: Sequence[Acceptance], header: Header) -> Acceptance | None:
@@ -70,10 +70,11 @@ def obstacle(tables: Sequence[Acceptance], assessment: Assessment) -> str:
     missing = [name for name in acceptance.measured if assessment.measurement(name) is None]
     if not missing:
         return ""
-    return Phrase("Not accepted, because it could not be measured: {measurements}.", measurements=_labels(missing))
+    return Phrase("Not accepted, because it could not be measured: {measurements}.", measurements=labels(missing))
 
 
-def _labels(names: Sequence[str]) -> str:
+def labels(names: Sequence[str]) -> str:
+    """The measurements, in words."""
     return joined(", ", [_label(name) for name in names])
 
 

@@ -86,15 +86,15 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
         *_plausibility_reasons(assessment, scope),
         *_anomaly_reasons(assessment, scope),
     )
-    if reasons:
-        worst = max((r.verdict for r in reasons), key=lambda v: v.rank)
+    worst = max((r.verdict for r in reasons), key=lambda v: v.rank, default=Verdict.ACCEPT)
+    if worst.flagged:
         return Disposition(worst, reasons, policy.version, scope.name)
     if unjudged := _unjudged(assessment, scope):
         of_measured = untried(scope.acceptances, assessment.header)
         experiments = (experimental(assessment, scope), assessment.experimental, of_measured)
-        name = _name_of(unjudged, experiments)
-        return _with_missing(_not_assessed(unjudged, policy, scope.name, name), assessment)
-    return Disposition(Verdict.ACCEPT, (), policy.version, scope.name)
+        plain = _not_assessed(unjudged, policy, scope.name, _name_of(unjudged, experiments))
+        return _with_missing(replace(plain, reasons=(*plain.reasons, *reasons)), assessment)
+    return Disposition(worst, reasons, policy.version, scope.name)
 
 
 def _unjudged(assessment: Assessment, scope: Scope) -> str:
@@ -126,7 +126,8 @@ def _not_assessed(text: str, policy: Policy, scope: str, name: str = NOT_ASSESSE
 def _with_missing(disposition: Disposition, assessment: Assessment) -> Disposition:
     """The same with what is missing from a stack: nobody need try a limit to say so, and it flags nothing."""
     measured = (one for name in MISSING_MEASURED if (one := assessment.measurement(name)) is not None and one.value > 0)
-    issues = (one for one in assessment.plausibility if one.name in MISSING_ISSUES)
+    known = {one.name for one in disposition.reasons}
+    issues = (one for one in assessment.plausibility if one.name in MISSING_ISSUES - known)
     reasons = (
         *(Reason(one.name, counted_text(one), OTHER_FAILURE, Verdict.NOT_ASSESSED) for one in measured),
         *(Reason(one.name, one.message, one.code, Verdict.NOT_ASSESSED) for one in issues),

@@ -102,7 +102,7 @@ class MeasurementRule:
 
 @dataclass(frozen=True, slots=True)
 class PlausibilityRule:
-    """REVIEW or REJECT if header and pixels have the named contradiction."""
+    """REVIEW or REJECT if header and pixels have the named contradiction; NOT_ASSESSED only keeps from ACCEPT."""
 
     issue: str
     verdict: Verdict

@@ -185,7 +185,8 @@ def _parse_figure(rule: Mapping[str, Any]) -> KeptFigure:
 
 
 def _parse_plausibility(rule: Mapping[str, Any]) -> PlausibilityRule:
-    return PlausibilityRule(required(rule, "name"), _verdict(rule))
+    keeps = required(rule, "verdict") == Verdict.NOT_ASSESSED
+    return PlausibilityRule(required(rule, "name"), Verdict.NOT_ASSESSED if keeps else _verdict(rule))
 
 
 def _parse_name(text: str, key: str) -> FindingName:

@@ -22,7 +22,7 @@ from miqa_node.stages.assess.contracts.base import ModelMaterial
 from miqa_node.stages.assess.findings import read_findings
 from miqa_node.stages.assess.packages import Package
 from miqa_node.stages.assess.phantom import recognise
-from miqa_node.stages.assess.series_members import member_issues, unfit_reason
+from miqa_node.stages.assess.series_members import member_issues, unchecked, unfit_reason
 from miqa_node.stages.measure.series_run import measure_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from miqa_node.stages.measure.slices import Slice, of_other_sizes, read_slices, same_plane
@@ -95,7 +95,12 @@ def judge_series(
         not_assessed=reason,
         plausibility=()
         if middle is None
-        else (*_undecodable(series), *_odd_sizes(series), *member_issues(every, slices, captures)),
+        else (
+            *_undecodable(series),
+            *_odd_sizes(series),
+            *member_issues(every, slices, captures),
+            *(() if unfit else unchecked(header.modality, measured.measurements)),
+        ),
         decoder=middle.decoder if middle else "",
         steps=middle.steps if middle else (),
         phantom=test_object,

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from miqa_node.core.domain.assessment import PlausibilityIssue
+from miqa_node.core.domain.acceptance import labels
+from miqa_node.core.domain.assessment import Measurement, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.language.phrase import Phrase, joined
+from miqa_node.stages.measure.base import series_measures
 from miqa_node.stages.measure.slices import Slice, odd_members, of_other_sizes
 
 MOST_NUMBERS = 5
 """Of so many slices the numbers are listed; of more only the first ones."""
 NUMBERED_SHARE = 0.8
 """With fewer of the numbers between the first and the last present, a series is not numbered one by one."""
+
+UNMEASURED_SHARE = 0.1
+"""With more of the slices outside the stack its measurements do not speak for the series."""
+
+NOT_EVERYWHERE = (
+    "hu_offset", "streak_index", "streak_direction", "normalised_noise", "noise_for_dose", "mr_ghost", "mr_wrap",
+)  # fmt: skip
+"""What tells of faults, and needs more than every header or body has."""
 
 SINGLE_SLICE = Phrase(
     "This is a single slice without the others of its series. Noise, gaps and coverage are properties of the series."
@@ -39,21 +49,94 @@ def unfit_reason(every: Sequence[Slice], stack: Sequence[Slice]) -> str:
 
 def member_issues(every: Sequence[Slice], stack: Sequence[Slice], captures: int) -> tuple[PlausibilityIssue, ...]:
     """What is missing, and what is left out of the stack; ``captures`` were sent beside the series."""
-    return (*_missing(every), *_numbers_missing(every), *_odd(every, stack, captures))
+    return (
+        *_missing(every),
+        *_numbers_missing(every),
+        *_begun_late(every),
+        *_odd(every, stack, captures),
+        *_unmeasured(every, stack),
+    )
+
+
+def unchecked(modality: str, measurements: Sequence[Measurement]) -> tuple[PlausibilityIssue, ...]:
+    """Which faults nobody looked for, although the series may be ACCEPT."""
+    open_names = {one.name for one in series_measures(modality)} - {one.name for one in measurements}
+    missing = [name for name in NOT_EVERYWHERE if name in open_names]
+    if not missing:
+        return ()
+    text = Phrase("Not checked, because header or pixels do not show it: {measurements}.", measurements=labels(missing))
+    return (PlausibilityIssue("faults_unchecked", text, OTHER_FAILURE),)
 
 
 def _missing(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
-    """Fewer images than the sender announces. A count of 1 may be of a sender that gives each slice its own series."""
-    announced = max((one.announced for one in every), default=0)
+    """Fewer images than the sender announces: of the series, of a volume, or of an acquisition.
+
+    A count of 1 may be of a sender that gives each slice its own series, or that does not count.
+    """
+    series = max((one.announced.series for one in every), default=0)
     here = len({one.digest for one in every})
-    if not announced > 1 or here >= announced:
+    if series > 1 and here < series:
+        text = Phrase(
+            "{here} of the {announced} images of the series that the header announces are here. Send the others.",
+            here=f"{here}",
+            announced=f"{series}",
+        )
+        return (PlausibilityIssue("series_incomplete", text, OTHER_FAILURE),)
+    slices, places = _agreed([one.announced.slices for one in every]), _places(every)
+    if slices > 1 and places < slices:
+        text = Phrase(
+            "{here} of the {announced} slices that Number of Slices announces are here. Send the others.",
+            here=f"{places}",
+            announced=f"{slices}",
+        )
+        return (PlausibilityIssue("series_incomplete", text, OTHER_FAILURE),)
+    images = _agreed([one.announced.acquisition for one in every])
+    if images > 1 and len(every) < images:
+        text = Phrase(
+            "Images in Acquisition announces {announced} images, of which {here} are here: the others are missing, or "
+            "are in another series.",
+            announced=f"{images}",
+            here=f"{len(every)}",
+        )
+        return (PlausibilityIssue("acquisition_incomplete", text, OTHER_FAILURE),)
+    return ()
+
+
+def _agreed(counts: Sequence[int]) -> int:
+    """The count on which all images agree; 0 if they do not."""
+    return counts[0] if len(set(counts)) == 1 else 0
+
+
+def _places(every: Sequence[Slice]) -> int:
+    """Slices at one place are of several volumes; those without a place count each."""
+    placed = {(one.orientation, round(one.place_mm, 2)) for one in every if one.place_mm is not None}
+    return len(placed) + sum(one.place_mm is None for one in every)
+
+
+def _begun_late(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
+    """A hint only: scanners number phases, stations and reconstructions on, and begin elsewhere."""
+    lowest = min((one.number for one in every), default=0)
+    if lowest <= 1 or len({one.digest for one in every}) < 2:
         return ()
     text = Phrase(
-        "{here} of the {announced} images of the series that the header announces are here. Send the others.",
-        here=f"{here}",
-        announced=f"{announced}",
+        "The lowest Instance Number is {number}: images before it may be missing, unless the scanner begins there.",
+        number=f"{lowest}",
     )
-    return (PlausibilityIssue("series_incomplete", text, OTHER_FAILURE),)
+    return (PlausibilityIssue("instance_numbers_begin_late", text, OTHER_FAILURE),)
+
+
+def _unmeasured(every: Sequence[Slice], stack: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
+    """Too many slices of another orientation, Frame of Reference or size than the stack."""
+    outside = len(odd_members(every, stack).turned) + len(of_other_sizes(every, stack))
+    whole = len(stack) + outside
+    if outside <= UNMEASURED_SHARE * whole:
+        return ()
+    text = Phrase(
+        "{outside} of {whole} slices have another orientation or size than the stack and were not measured.",
+        outside=f"{outside}",
+        whole=f"{whole}",
+    )
+    return (PlausibilityIssue("slices_unmeasured", text, OTHER_FAILURE),)
 
 
 def _numbers_missing(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,9 @@ call every oblique plane MPR.
 """
 _KEYWORDS = (
     "CTDIvol", "DiffusionBValue", "EchoTime", "Exposure", "ExposureTime", "FrameOfReferenceUID",
-    "ImageOrientationPatient", "ImagePositionPatient", "ImageType", "InPlanePhaseEncodingDirection", "InstanceNumber",
-    "KVP", "NumberOfFrames", "NumberOfSeriesRelatedInstances", "PerFrameFunctionalGroupsSequence", "PixelSpacing",
+    "ImageOrientationPatient", "ImagePositionPatient", "ImageType", "ImagesInAcquisition",
+    "InPlanePhaseEncodingDirection", "InstanceNumber", "KVP", "NumberOfFrames", "NumberOfSeriesRelatedInstances",
+    "NumberOfSlices", "PerFrameFunctionalGroupsSequence", "PixelSpacing",
     "QualityControlImage", "RescaleIntercept", "RescaleSlope", "Rows", "Columns", "SeriesInstanceUID",
     "SharedFunctionalGroupsSequence", "SliceThickness", "SpiralPitchFactor", "TemporalPositionIdentifier",
     "XRayTubeCurrent",
@@ -44,6 +46,20 @@ TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword
 LONGEST_ROTATION_MS = 4000.0
 LEAST_FRAME_BYTES = 8
 """A compressed frame has at least the head of an item (PS3.5 A.4)."""
+
+
+class ImageCounts(NamedTuple):
+    """How many images the header announces; 0 where it does not say."""
+
+    series: int = 0
+    """Number of Series Related Instances (0020,1209): of the series."""
+    slices: int = 0
+    """Number of Slices (0054,0081): places of one volume."""
+    acquisition: int = 0
+    """Images in Acquisition (0020,1002): they may be in several series, or in only one of its volumes."""
+
+
+NO_COUNTS = ImageCounts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +87,7 @@ class Slice:
     is_localizer: bool
     is_computed: bool = False
     """Whether it was made from other images: a reformat, a projection, a map of parameters."""
-    announced: int = 0
-    """Number of Series Related Instances (0020,1209); 0 if the sender does not give it."""
+    announced: ImageCounts = NO_COUNTS
     tube_kv: float | None = None
     rotation_mas: float | None = None
     """Tube current times the time of one rotation, over the pitch; None where the header does not say so surely."""
@@ -228,7 +243,11 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         phase_columns={"COL": True, "COLUMN": True, "ROW": False}.get(str(direction)),
         is_localizer="LOCALIZER" in image_type,
         is_computed=_is_computed(image_type),
-        announced=int(first_number(ds, "NumberOfSeriesRelatedInstances") or 0),
+        announced=ImageCounts(
+            int(first_number(ds, "NumberOfSeriesRelatedInstances") or 0),
+            int(first_number(ds, "NumberOfSlices") or 0),
+            int(first_number(ds, "ImagesInAcquisition") or 0),
+        ),
         tube_kv=first_number(_group(ds, frame, "CTXRayDetailsSequence"), "KVP"),
         rotation_mas=_rotation_mas(ds, exposure),
         contrast=_contrast(ds, frame),

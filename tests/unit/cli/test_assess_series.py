@@ -96,7 +96,7 @@ def test_a_file_twice_and_damaged_slices(cli: Callable[..., Ran], config: Path, 
     assert len(line["files"]) == 5
     assert line["measurements"]["slice_count"]["value"] == 4.0
     assert line["measurements"]["slices_unreadable"]["value"] == 1.0
-    assert [issue["name"] for issue in line["issues"]] == ["undecodable_slices"]
+    assert "undecodable_slices" in [issue["name"] for issue in line["issues"]]
     along = line["along"]
     assert {one["file"] for one in along["slices"]} <= {str(head / f"{name}.dcm") for name in (*SLICES, "again")}
     metal = along["measurements"]["metal_share"]["values"]

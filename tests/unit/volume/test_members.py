@@ -153,14 +153,26 @@ def test_fewer_images_than_announced_are_reviewed(tmp_path: Path) -> None:
     ]
 
 
+def test_an_issue_may_keep_from_accept_and_flags_nothing(tmp_path: Path) -> None:
+    part = judged(stack(tmp_path, 5, changed(BodyPartExamined="CHEST", ImagesInAcquisition=24)))
+    name = "acquisition_incomplete"
+    disposition = decide(part, SHIPPED)
+    assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, False)
+    assert [reason.text for reason in disposition.reasons] == [issues(part)[name]]
+    loud = decide(replace(part, measurements=(Measurement("slices_repeated", 1.0, "1"),)), SHIPPED)
+    assert loud.verdict is Verdict.REVIEW
+    assert [reason.name for reason in loud.reasons] == ["slices_repeated", name]
+    other = replace(part, header=replace(part.header, body_part_examined="KNEE"))
+    assert [reason.name for reason in decide(other, SHIPPED).reasons] == ["not_assessed", name]
+
+
 def test_numbers_that_a_series_skips_are_listed_unless_it_counts_otherwise(tmp_path: Path) -> None:
     paths = stack(tmp_path, 20, first=100)
-    assert issues(judged(paths)) == {}
+    name = "instance_numbers_missing"
+    assert name not in issues(judged(paths))
     rest = [path for path in paths if path.stem not in {"CT105", "CT111"}]
-    assert issues(judged(rest)) == {
-        "instance_numbers_missing": "Instance Numbers that no image of the series has: 105, 111."
-    }
-    assert issues(judged(paths[::2])) == {}
+    assert issues(judged(rest))[name] == "Instance Numbers that no image of the series has: 105, 111."
+    assert name not in issues(judged(paths[::2]))
 
 
 def test_what_is_missing_from_an_experimental_stack_is_named(tmp_path: Path) -> None:

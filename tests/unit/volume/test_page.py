@@ -36,7 +36,7 @@ def page(rig: Rig, rules: Mapping[str, Any]) -> str:
 
 
 def test_an_accepted_series_says_what_was_enough(rig: Rig, tmp_path: Path) -> None:
-    rig.receive(*making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(3)], "CT"))
+    rig.receive(*making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(5)], "CT"))
     assert rig.finish(rig.look(30.0)[0]) is Verdict.ACCEPT
 
     enough = "Measured, and enough for the policy: Noise in soft tissue, Gaps between slices."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -23,16 +24,22 @@ SEGMENTS = (2, 3)
 USUAL = 1.3
 """An order is odd from so many times the ratio that is usual in the series."""
 LEAST = 1e-6
+CHECKED_ROWS = 4
+"""Each fourth row tells whether pixels are equal: noise differs in all of them."""
 REPEATED = 0.1
 """Slices that differ by less than this share of the usual difference of neighbours show the same."""
 Rows = NDArray[np.float32]
 
 
 class SliceLook(NamedTuple):
-    """The slice's position in the series and a small copy, without its brightness and contrast."""
+    """The slice's position in the series, a small copy without its brightness and contrast, and a sum of its pixels.
+
+    ``checksum`` is equal for equal pixels.
+    """
 
     position: int
     small: NDArray[np.float16]
+    checksum: int
 
 
 def slice_look(view: SliceView) -> SliceLook | None:
@@ -41,7 +48,8 @@ def slice_look(view: SliceView) -> SliceLook | None:
     deviation = float(small.std())
     if deviation == 0.0:
         return None
-    return SliceLook(view.index, ((small - small.mean()) / deviation).ravel().astype(np.float16))
+    plain = ((small - small.mean()) / deviation).ravel().astype(np.float16)
+    return SliceLook(view.index, plain, crc32(view.values[::CHECKED_ROWS].tobytes()))
 
 
 def _look(view: SliceView) -> SliceLook | None:
@@ -114,11 +122,32 @@ def repeats(looks: Rows) -> NDArray[np.intp]:
 
 
 def _repeats(series: SeriesView, parts: Sequence[SliceLook]) -> Measurement | None:
-    if len(parts) < MIN_SLICES:
+    looks = {part.position: part.small for part in parts}
+    stacks = [[index for index in indices if index in looks] for indices in volumes(series.slices)]
+    stacks = [read for read in stacks if len(read) >= MIN_SLICES]
+    copies = _sent_twice(series, parts)
+    if not stacks and not copies:
         return None
-    copies = repeats(np.stack([part.small for part in parts]).astype(np.float32))
-    place = place_of_slice(series, parts[int(copies[0])].position) if copies.size else ""
-    return Measurement("slices_repeated", float(copies.size), "1", place)
+    for read in stacks:
+        places = repeats(np.stack([looks[index] for index in read]).astype(np.float32))
+        copies.update(read[place] for place in places)
+    place = place_of_slice(series, min(copies)) if copies else ""
+    return Measurement("slices_repeated", float(len(copies)), "1", place)
+
+
+def _sent_twice(series: SeriesView, parts: Sequence[SliceLook]) -> set[int]:
+    """Slices with the pixels of another one at their place, of the same contrast: the object came under two UIDs."""
+    keys: set[object] = set()
+    copies: set[int] = set()
+    for part in parts:
+        one = series.slices[part.position]
+        if one.place_mm is None:
+            continue
+        key = (part.checksum, round(one.place_mm, 2), one.contrast)
+        if key in keys:
+            copies.add(part.position)
+        keys.add(key)
+    return copies
 
 
 SLICE_DISORDER = SeriesMeasure(
@@ -149,10 +178,12 @@ SLICES_REPEATED = SeriesMeasure(
     report_unit="{slices}",
     label="Repeated slices",
     code="SLICES_REPEATED",
-    summary="Slices that show the same as the one before.",
+    summary="Slices that show the same as the one before, or as another at their place.",
     definition="Slices whose copy of 64 × 64 pixels differs from that of the slice before it by less than a tenth of "
-    "what neighbours usually differ by (root mean square; the median over the stack).",
-    validity="Stacks of 5 slices or more.",
+    "what neighbours usually differ by (root mean square; the median over the volume), within volumes, as "
+    "`slice_jump`; and slices whose pixels equal those of another one at their place, of the same b-value, echo, phase "
+    "and component.",
+    validity="Volumes of 5 slices or more; equal pixels at one place in stacks of any size.",
     tolerance="Found in all 6 stacks with repeated pixels of the "
     "[trial](../explanation/series.md#how-well-faults-are-found), and in none without.",
     section=SECTION,

@@ -49,6 +49,8 @@ def _contrasts(slices: Sequence[Slice]) -> list[list[float]]:
 def _overlaps(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
     if any(one.place_mm is None for one in series.slices):
         return None
+    if len({round(one.place_mm or 0.0, 2) for one in series.slices}) < MIN_SLICES:
+        return None
     doubles = [place for places in _contrasts(series.slices) for place in overlaps(places)]
     where = Phrase("the first at {place} mm", place=f"{doubles[0]:.4g}") if doubles else ""
     return Measurement("slice_overlaps", float(len(doubles)), "1", where)
@@ -63,8 +65,8 @@ SLICE_OVERLAPS = SeriesMeasure(
     summary="Places of the stack that hold more slices than the others, or lie too close to the next.",
     definition="Places along the normal, of slices of one b-value, echo, phase and component, that hold more slices "
     "than the median place, or lie closer to the next than half of the usual distance.",
-    validity="Stacks whose slices have a position and an orientation. Series of several phases, whose places are all "
-    "taken as often, have none.",
+    validity="Stacks of four places or more, whose slices have a position and an orientation. Series of several "
+    "phases, whose places are all taken as often, have none.",
     tolerance="Found in all 6 stacks with a doubled slice of the "
     "[trial](../explanation/series.md#how-well-faults-are-found), and in none without.",
     section=SECTION,

@@ -3,96 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.series.places import MIN_PLACES, SlicePlaces, series_places, volume_without
 from miqa_node.stages.measure.series_view import SeriesView
 
 SECTION = "CT and MR series"
-MIN_PLACES = 4
-"""With fewer places there is no usual distance: the planes of a localizer have arbitrary positions."""
-GAP_TOLERANCE = 0.1
-"""A distance counts as usual if it differs from the median by no more than this share."""
-
-REGULAR_SHARE = 0.8
-"""A stack is regular if so many of its distances are equal."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlicePlaces:
-    """``places_mm`` along the normal, ascending, without duplicates; ``usual_mm`` is their median distance."""
-
-    places_mm: NDArray[np.float64]
-    usual_mm: float
-    gaps_mm: NDArray[np.float64]
-    largest: int = -1
-    """Index in ``places_mm`` of the place before the largest gap; -1 if there is no gap."""
-
-
-def places_of(places_mm: Sequence[float | None], thickness_mm: float | None = None) -> SlicePlaces | None:
-    """None unless every slice has a place, and at least two places differ.
-
-    A distance that occurs three times in a row, or is within the slice thickness, is not a gap but another part
-    of the protocol: thin slices through the skull base and thick ones above it, or a localizer's few planes. In a
-    regular stack of overlapping slices a whole multiple of the distance is one, although nothing between is unseen.
-
-    >>> found = places_of([0.0, 5.0, 10.0, 25.0])
-    >>> found.usual_mm, found.gaps_mm.tolist()
-    (5.0, [15.0])
-    >>> places_of([0.0, 2.0, 4.0, 6.0, 8.0, 15.0, 22.0, 29.0]).gaps_mm.tolist()
-    []
-    """
-    positions = np.array([place for place in places_mm if place is not None])
-    if len(positions) != len(places_mm) or len(positions) < 2:
-        return None
-    places = np.unique(np.round(np.sort(positions), 3))  # several echoes or phases share one place
-    if len(places) < 2:
-        return None
-    distances = np.diff(places)
-    usual = float(np.median(distances))
-    wide = distances > usual * (1.0 + GAP_TOLERANCE)
-    if len(places) < MIN_PLACES:
-        wide[:] = False
-    if thickness_mm is not None:
-        wide &= (distances > thickness_mm * (1.0 + GAP_TOLERANCE)) | _left_out(distances, usual)
-    gaps = wide & ~_own_spacing(distances)
-    largest = int(np.where(gaps, distances, 0.0).argmax()) if gaps.any() else -1
-    return SlicePlaces(places, usual, distances[gaps], largest)
-
-
-def _left_out(distances: NDArray[np.float64], usual: float) -> NDArray[np.bool_]:
-    """Whole multiples of the distance, if nearly all distances are equal: slices that a regular stack lacks."""
-    times = distances / usual
-    regular = np.abs(times - 1.0) <= GAP_TOLERANCE
-    if regular.mean() < REGULAR_SHARE:
-        return np.zeros(len(distances), bool)
-    return (times > 1.5) & (np.abs(times - np.rint(times)) <= GAP_TOLERANCE)
-
-
-def _own_spacing(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Positions where three or more distances in a row are equal."""
-    repeated = np.zeros(len(distances), bool)
-    for first in range(len(distances) - 2):
-        run = distances[first : first + 3]
-        if run.max() - run.min() <= GAP_TOLERANCE * run.min():
-            repeated[first : first + 3] = True
-    return repeated
-
-
-def _places(series: SeriesView) -> SlicePlaces | None:
-    thickness_mm = max((one.thickness_mm for one in series.slices if one.thickness_mm is not None), default=None)
-    own = [one.place_mm for one in series.slices]
-    places = places_of(own, thickness_mm)
-    if places is None or not len(places.gaps_mm):
-        return places
-    first, last = places.places_mm[[0, -1]]
-    between = [one.place_mm for one in series.others if one.place_mm is not None and first < one.place_mm < last]
-    return places_of([*own, *between], thickness_mm)
 
 
 def _count(series: SeriesView, _: Sequence[Any]) -> float:
@@ -104,31 +23,48 @@ def _unreadable(series: SeriesView, _: Sequence[Any]) -> float:
 
 
 def _distance(series: SeriesView, _: Sequence[Any]) -> float | None:
-    places = series.once(_places)
+    places = series.once(series_places)
     return None if places is None else places.usual_mm
 
 
 def _gaps(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
-    places = series.once(_places)
-    if places is None:
+    places = series.once(series_places)
+    if places is None or len(places.places_mm) < MIN_PLACES:
         return None
-    where = "" if places.largest < 0 else _between(places)
-    return Measurement("slice_gaps", float(len(places.gaps_mm)), "1", where)
+    count = len(places.gaps_mm) + len(places.fewer_mm)
+    return Measurement("slice_gaps", float(count), "1", _where(series, places))
+
+
+def _where(series: SeriesView, places: SlicePlaces) -> str:
+    if places.largest >= 0:
+        return _between(places)
+    if not places.fewer_mm:
+        return ""
+    place, volume = f"{places.fewer_mm[0]:.4g}", volume_without(series, places.fewer_mm[0])
+    if volume:
+        return Phrase("of {volume}, the first at {place} mm", volume=volume, place=place)
+    return Phrase("of one of several volumes, the first at {place} mm", place=place)
 
 
 def _between(places: SlicePlaces) -> str:
+    """Where the largest gap is.
+
+    >>> from miqa_node.stages.measure.series.places import places_of
+    >>> _between(places_of([0.0, 5.0, 10.0, 25.0]))
+    'the largest, 15 mm, between slices 3 and 4'
+    """
     before, after = places.places_mm[places.largest : places.largest + 2]
     return f"the largest, {after - before:.4g} mm, between slices {places.largest + 1} and {places.largest + 2}"
 
 
 def _largest(series: SeriesView, _: Sequence[Any]) -> float | None:
-    places = series.once(_places)
+    places = series.once(series_places)
     return None if places is None or not len(places.gaps_mm) else float(places.gaps_mm.max())
 
 
 def coverage_mm(series: SeriesView) -> float | None:
     """Extent along the normal; None if the slices have no places."""
-    places = series.once(_places)
+    places = series.once(series_places)
     return None if places is None else float(places.places_mm[-1] - places.places_mm[0] + places.usual_mm)
 
 
@@ -186,12 +122,15 @@ SLICE_GAPS = SeriesMeasure(
     report_unit="{gaps}",
     label="Gaps between slices",
     code="SLICE_GAPS",
-    summary="Neighbours further apart than 110 % of the median distance.",
+    summary="Neighbours further apart than 110 % of the median distance, and places that one of several volumes lacks.",
     definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness, or, in a "
-    "stack with four of five distances equal, by a whole multiple. A slice of another size than the stack fills its "
-    "place, but takes no part in the rest; the issue `slice_sizes_differ` says so.",
-    validity="Stacks of four places or more; fewer have no gap. A distance that occurs three times in a row belongs to "
-    "a part of the protocol with a spacing of its own and is not a gap. A slice that is lost at an end is not seen.",
+    "stack with four of five distances equal, by a whole multiple, or by as many times as Instance Numbers are missing. Of "
+    "several volumes (phases, echoes, b-values) also each place with fewer slices than most, if four of five places "
+    "have as many. A slice of another size than the stack fills its place, but takes no "
+    "part in the rest; the issue `slice_sizes_differ` says so.",
+    validity="Stacks of four places or more. A distance that occurs three times in a row belongs to a part of the "
+    "protocol with a spacing of its own, unless Instance Numbers are missing there. A slice that is lost at an end is "
+    "not seen, nor are ends that only a part of the volumes covers.",
     tolerance="Found in all 6 stacks with gaps of the [trial](../explanation/series.md#how-well-faults-are-found), and "
     "in none without.",
     section=SECTION,

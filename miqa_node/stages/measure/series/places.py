@@ -1,0 +1,170 @@
+"""Places of the slices of a stack, from headers alone: their usual distance, gaps, and places that a volume lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.stages.measure.series_view import SeriesView
+from miqa_node.stages.measure.slices import Slice
+
+MIN_PLACES = 4
+"""With fewer places there is no usual distance: the planes of a localizer have arbitrary positions."""
+SAME_PLACE_MM = 0.01
+"""Slices that are no further apart lie at one place."""
+GAP_TOLERANCE = 0.1
+"""A distance counts as usual if it differs from the median by no more than this share."""
+REGULAR_SHARE = 0.8
+"""A stack is regular if so many of its distances are equal, or so many of its places have the same number of slices."""
+LEAST_STEPS = 2
+"""So many neighbours numbered one by one show how far apart they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlicePlaces:
+    """``places_mm`` along the normal, ascending, without duplicates; ``usual_mm`` is their median distance."""
+
+    places_mm: NDArray[np.float64]
+    usual_mm: float
+    gaps_mm: NDArray[np.float64]
+    largest: int = -1
+    """Index in ``places_mm`` of the place before the largest gap; -1 if there is no gap."""
+    fewer_mm: Sequence[float] = ()
+    """Places with fewer slices than most: a volume lacks one there."""
+
+
+def places_of(
+    places_mm: Sequence[float | None], thickness_mm: float | None = None, numbers: Sequence[int] = ()
+) -> SlicePlaces | None:
+    """None unless every slice has a place, and at least two places differ. ``numbers`` are Instance Numbers.
+
+    A distance that occurs three times in a row, or is within the slice thickness, is not a gap but another part
+    of the protocol: thin slices through the skull base and thick ones above it, or a localizer's few planes. In a
+    regular stack of overlapping slices a whole multiple of the distance is one, although nothing between is unseen.
+    So is any multiple where as many Instance Numbers are missing.
+
+    >>> found = places_of([0.0, 5.0, 10.0, 25.0])
+    >>> found.usual_mm, found.gaps_mm.tolist()
+    (5.0, [15.0])
+    >>> thick = [0.0, 2.0, 4.0, 6.0, 8.0, 15.0, 22.0, 29.0]
+    >>> places_of(thick).gaps_mm.tolist(), places_of(thick, numbers=range(8)).gaps_mm.tolist()
+    ([], [])
+    >>> places_of([0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 9.0], numbers=[1, 2, 3, 5, 7, 9, 10]).gaps_mm.tolist()
+    [2.0, 2.0, 2.0]
+    """
+    positions = np.array([place for place in places_mm if place is not None])
+    if len(positions) != len(places_mm) or len(positions) < 2:
+        return None
+    order = np.argsort(positions, kind="stable")
+    starts = np.flatnonzero(np.diff(positions[order], prepend=-np.inf) > SAME_PLACE_MM)
+    places = np.round(positions[order][starts], 3)  # several echoes or phases share one place
+    if len(places) < 2:
+        return None
+    distances = np.diff(places)
+    usual = float(np.median(distances))
+    wide = distances > usual * (1.0 + GAP_TOLERANCE)
+    if thickness_mm is not None:
+        wide &= (distances > thickness_mm * (1.0 + GAP_TOLERANCE)) | _left_out(distances, usual)
+    gaps = wide & ~_own_spacing(distances)
+    if len(numbers) == len(positions):
+        gaps |= _unnumbered(distances, np.split(np.array(numbers)[order], starts[1:]))
+    if len(places) < MIN_PLACES:
+        gaps[:] = False
+    largest = int(np.where(gaps, distances, 0.0).argmax()) if gaps.any() else -1
+    fewer = places[_fewer(np.diff(starts, append=len(positions)))]
+    return SlicePlaces(places, usual, distances[gaps], largest, fewer.tolist())
+
+
+def _left_out(distances: NDArray[np.float64], usual: float) -> NDArray[np.bool_]:
+    """Whole multiples of the distance, if nearly all distances are equal: slices that a regular stack lacks."""
+    times = distances / usual
+    regular = np.abs(times - 1.0) <= GAP_TOLERANCE
+    if regular.mean() < REGULAR_SHARE:
+        return np.zeros(len(distances), bool)
+    return (times > 1.5) & (np.abs(times - np.rint(times)) <= GAP_TOLERANCE)
+
+
+def _own_spacing(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Positions where three or more distances in a row are equal."""
+    repeated = np.zeros(len(distances), bool)
+    for first in range(len(distances) - 2):
+        run = distances[first : first + 3]
+        if run.max() - run.min() <= GAP_TOLERANCE * run.min():
+            repeated[first : first + 3] = True
+    return repeated
+
+
+def _unnumbered(distances: NDArray[np.float64], numbers: Sequence[NDArray[np.int_]]) -> NDArray[np.bool_]:
+    """Distances as many times longer as Instance Numbers go on; ``numbers`` are those of the slices of each place."""
+    present = set(np.concatenate(numbers).tolist())
+    steps = np.array([_step(here, following, present) for here, following in pairwise(numbers)])
+    singles = distances[steps == 1]
+    if len(singles) < LEAST_STEPS:
+        return np.zeros(len(distances), bool)
+    times = distances / np.median(singles)
+    unnumbered: NDArray[np.bool_] = (steps > 1) & (np.abs(times - steps) <= GAP_TOLERANCE * steps)
+    return unnumbered
+
+
+def _step(here: NDArray[np.int_], following: NDArray[np.int_], present: set[int]) -> int:
+    """How far apart the closest numbers of two places are; 0 if another slice has a number between."""
+    steps = np.abs(np.subtract.outer(here, following))
+    first, second = np.unravel_index(steps.argmin(), steps.shape)
+    low, high = sorted((int(here[first]), int(following[second])))
+    return 0 if any(number in present for number in range(low + 1, high)) else high - low
+
+
+def _fewer(counts: NDArray[np.int_]) -> NDArray[np.bool_]:
+    """Places with fewer slices than most, if nearly all have as many.
+
+    A volume that covers only a part of the stack is one of its own: what it lacks at the ends does not count.
+
+    >>> _fewer(np.array([3, 3, 2, 3, 3, 3])).nonzero()[0].tolist()
+    [2]
+    >>> _fewer(np.array([1, 1, 1, 2, 2, 2, 2, 2, 2])).nonzero()[0].tolist()
+    []
+    """
+    fewer = counts < np.median(counts)
+    most = max(1.0, (1.0 - REGULAR_SHARE) * len(counts))
+    if fewer.sum() > most:
+        full = np.flatnonzero(~fewer)
+        fewer[: full[0]] = fewer[full[-1] :] = False
+    return fewer if fewer.sum() <= most else np.zeros(len(counts), bool)
+
+
+def series_places(series: SeriesView) -> SlicePlaces | None:
+    """Of the stack; slices of another size fill places."""
+    thickness_mm = max((one.thickness_mm for one in series.slices if one.thickness_mm is not None), default=None)
+    places = _places(series.slices, thickness_mm)
+    if places is None or not (len(places.gaps_mm) or places.fewer_mm):
+        return places
+    first, last = places.places_mm[[0, -1]]
+    between = [one for one in series.others if one.place_mm is not None and first <= one.place_mm <= last]
+    return _places([*series.slices, *between], thickness_mm)
+
+
+def _places(slices: Sequence[Slice], thickness_mm: float | None) -> SlicePlaces | None:
+    return places_of([one.place_mm for one in slices], thickness_mm, [one.number for one in slices])
+
+
+def volume_without(series: SeriesView, place_mm: float) -> str:
+    """What tells the one volume that lacks a slice at the place from the others, in words; empty if nothing does."""
+    here = [one.contrast for one in series.slices if abs((one.place_mm or 0.0) - place_mm) <= SAME_PLACE_MM]
+    every = dict.fromkeys(one.contrast for one in series.slices)
+    lacking = [contrast for contrast in every if contrast not in here]
+    if len(lacking) != 1 or len(every) < 2:
+        return ""
+    values = [f"{one:g}" if isinstance(one, float) else f"{one}" for one in lacking[0]]
+    words = [
+        Phrase("b-value {value} s/mm²", value=values[0]),
+        Phrase("echo time {value} ms", value=values[1]),
+        Phrase("temporal position {value}", value=values[2]),
+        Phrase("component {value}", value=values[3]),
+    ]
+    telling = [place for place in range(len(words)) if len({contrast[place] for contrast in every}) > 1]
+    return words[telling[0]] if len(telling) == 1 else ""
