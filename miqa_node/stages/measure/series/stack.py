@@ -124,10 +124,10 @@ SLICE_GAPS = SeriesMeasure(
     code="SLICE_GAPS",
     summary="Neighbours further apart than 110 % of the median distance, and places that one of several volumes lacks.",
     definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness, or, in a "
-    "stack with four of five distances equal, by a whole multiple, or by as many times as Instance Numbers are missing. Of "
-    "several volumes (phases, echoes, b-values) also each place with fewer slices than most, if four of five places "
-    "have as many. A slice of another size than the stack fills its place, but takes no "
-    "part in the rest; the issue `slice_sizes_differ` says so.",
+    "stack with four of five distances equal, by a whole multiple, or by as many times as Instance Numbers are "
+    "missing. Of several volumes (phases, echoes, b-values) also each place with fewer slices than most, if four of "
+    "five places have as many. A slice of another size than the stack fills its place, but takes no part in the rest; "
+    "the issue `slice_sizes_differ` says so.",
     validity="Stacks of four places or more. A distance that occurs three times in a row belongs to a part of the "
     "protocol with a spacing of its own, unless Instance Numbers are missing there. A slice that is lost at an end is "
     "not seen, nor are ends that only a part of the volumes covers.",
