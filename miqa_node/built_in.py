@@ -183,6 +183,7 @@ MEASUREMENTS = {
     "noise_whiteness": "miqa_node.stages.measure.ct.noise_whiteness:NOISE_WHITENESS",
     "normalised_noise": "miqa_node.stages.measure.ct.normalised_noise:NORMALISED_NOISE",
     "nps_peak": "miqa_node.stages.measure.ct.nps_peak:NPS_PEAK",
+    "part_agrees": "miqa_node.stages.assess.landmarks.measurands:PART_AGREES",
     "pixels_at_maximum": "miqa_node.stages.measure.image.saturation:PIXELS_AT_MAXIMUM",
     "pixels_at_minimum": "miqa_node.stages.measure.image.saturation:PIXELS_AT_MINIMUM",
     "pt_tags_missing": "miqa_node.stages.measure.pt.uptake:PT_TAGS_MISSING",

@@ -35,6 +35,7 @@ def figures_page(note: str, models: Path) -> str:
         *_both_sides(network.get("two_sides")), *_simulated(metrics["simulated"], classical),
         *_objects(metrics["objects"]), *_pointing(metrics["saliency"]),
         *_readers(metrics["readers"]), *_unusual(anomaly), *_limits(anomaly["other_hospitals"]),
+        *_any_part(_newest(models, "any-radiograph-*")),
         *targets_section(_newest(models, "objects-*")), *targets_section(_newest(models, "landmarks-*")),
         *landmarks_section(_newest(models, "landmarks-*")), *denoiser_section(_newest(models, "denoiser-*")),
         *pneumonia_section(_newest(models, "pneumonia-ensemble-*")),
@@ -52,7 +53,9 @@ def _both_sides(sides: Figures | None) -> Iterable[str]:
         return
     yield from ("### Found, and flagged wrongly", "", f"{sides['about']} Shares are means over the sources.", "")
     for word in ("usable", "clean"):
-        flagged = sides[f"{word}_flagged"]
+        flagged = sides.get(f"{word}_flagged")
+        if not flagged or not flagged["sources"]:
+            continue
         each = ", ".join(f"{name} {count} of {images}" for name, (count, images) in flagged["sources"].items())
         yield f"- Of {word} images as they are, {percent(flagged['share'])} are flagged ({each})."
     yield ""
@@ -65,6 +68,22 @@ def _both_sides(sides: Figures | None) -> Iterable[str]:
     yield from table(("finding", "found", "severity .75 and more", "flagged wrongly", *sources), rows)
     yield "*Weak*: it finds less than half of the marked defects. Of each source: found / flagged wrongly."
     yield ""
+
+
+def _any_part(card: Figures) -> Iterable[str]:
+    """Both sides of the package for any radiograph: of its heads where a source was left out, and of the node."""
+    metrics = card["metrics"]
+    yield from (f"## {card['name']}-{card['version']}", "", "### Sources left out", "", f"{metrics['about']}.", "")
+    sources = list(dict.fromkeys(name for one in metrics["findings"].values() for name in one["sources"]))
+    rows = [
+        (_named(name, one), number(one["auroc"]), number(one["found"]), number(one["found_at_own_limit"]),
+         number(one["clean_flagged"]), *(_of_source(one["sources"].get(source)) for source in sources))
+        for name, one in metrics["findings"].items()
+    ]  # fmt: skip
+    yield from table(("finding", "AUROC", "found", "with an own limit", "flagged wrongly", *sources), rows)
+    yield "*Weak*: it finds less than half of the marked defects. Of each source: found / flagged wrongly."
+    yield ""
+    yield from _both_sides(card.get("two_sides"))
 
 
 def _named(name: str, one: Figures) -> str:

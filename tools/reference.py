@@ -172,6 +172,7 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `sop_instance_uid` | Of DICOM files; empty for PNG and JPEG. |
 | `series_instance_uid` | Only of a series; of the slice that stands for it if each has a series of its own. |
 | `modality` | `CT`, `DX` …; of PNG and JPEG files what `--modality` says. |
+| `body_part` | Only of an image: what the `header` names, and what the `pixels` show beyond doubt, or null. |
 | `files` | Only of a series: the paths of all its files. A series of one file has `file` and `sop_instance_uid`, too. |
 | `verdict` | `ACCEPT`, `REVIEW`, `REJECT` or `NOT_ASSESSED`. |
 | `experimental` | Whether it was judged or measured, and [that does not count yet][experimental]: `NOT_ASSESSED`. |

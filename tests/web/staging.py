@@ -72,8 +72,9 @@ class Stage:
         landmarks: Landmarks | None = None,
         spacing_mm: tuple[float, float] | None = None,
         peak: tuple[float, float] | None = None,
+        part_seen: str = "",
     ) -> tuple[StudyInstanceUid, InstanceDigest]:
-        """Receive, assess, decide, report and flag image ``number``."""
+        """Receive, assess, decide, report and flag image ``number``; with ``part_seen`` its header names no part."""
         at = at or NOW + timedelta(minutes=number)
         study_uid = StudyInstanceUid(f"1.2.3.{study if study is not None else number}")
         digest = InstanceDigest(hashlib.sha256(b"%d" % number).hexdigest())
@@ -84,7 +85,7 @@ class Stage:
             study_instance_uid=study_uid,
             transfer_syntax_uid="1.2.840.10008.1.2.1",
             modality="DX",
-            body_part_examined="CHEST",
+            body_part_examined="" if part_seen else "CHEST",
             view_position="PA",
             station_name=station,
             has_pixels=True,
@@ -114,10 +115,11 @@ class Stage:
             findings=findings,
             measurements=(Measurement("noise", noise, "1"), Measurement("edge_slope_10_90", 0.41, "mm")),
             score=quality_score(f for f in findings if f.name in defect_names()),
-            model=ModelIdentity("quality", "0.1.0", "ab" * 32),
+            model=ModelIdentity("quality", "0.9.3", "ab" * 32),
             timings_ms={"decode": 20.0},
             predictions=predictions,
             landmarks=landmarks,
+            part_seen=part_seen,
         )
         words = text or f"{finding.replace('_', ' ').capitalize()}: probability 0.97, severity 0.60"
         reasons = (Reason(finding, words, reason_code(finding), verdict),) if verdict.flagged else ()

@@ -186,3 +186,9 @@ def test_the_silent_days_of_one_body_part_end_on_the_page(stage: Stage, app: Fas
     of_parts = {one["start"]["body_part"]: one["silent_until"] for one in client.get("/api/v1/limits/silence").json()}
     assert of_parts == {"": None, "CHEST": None, "KNEE": None}
     assert 'name="body_part"' not in client.get("/tuning").text
+
+
+def test_both_packages_that_judge_say_what_they_find(stage: Stage, client: TestClient) -> None:
+    page = client.get("/tuning").text
+    captions = re.findall(r"<caption>(.+?)</caption>", page)
+    assert [one.rsplit("-", 1)[0] for one in captions] == ["quality", "any-radiograph"]

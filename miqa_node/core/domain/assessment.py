@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -145,6 +145,10 @@ class Assessment:
     has_figures: bool = False
     """Whether the card of the package that judged it names its body part among those with figures."""
 
+    part_seen: str = ""
+    """The body part that the pixels show beyond doubt, whatever the header says: CHEST of a frontal chest. Empty:
+    unsure, or nothing looked. A record of the node's own, never in an object that it sends."""
+
     derived: str = ""
     """Why rules for plain radiographs do not apply to the image, which derives from another; empty if they do."""
 
@@ -171,6 +175,13 @@ class Assessment:
         Nothing else that a model said of the image is kept then: it would be about a chest that is not there.
         """
         return bool(self.not_assessed) and self.model is not None
+
+    @property
+    def known_header(self) -> Header:
+        """The header; where it names no body part, with the one that the pixels show, by which rules go then."""
+        if self.header.body_part_examined or not self.part_seen:
+            return self.header
+        return replace(self.header, body_part_examined=self.part_seen)
 
     @property
     def gate_class(self) -> GateClass | None:

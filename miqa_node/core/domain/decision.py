@@ -44,7 +44,8 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     present is outside the model's scope: of its findings only rules on the gate apply, and without such a rule it is
     NOT_ASSESSED. An image of another kind is NOT_ASSESSED with that reason alone. Findings of a body part, a view or an
     age of which no kept figure suffices are experimental: they flag nothing, and the image is never ACCEPT, unless the
-    site says that the scope has figures of its own.
+    site says that the scope has figures of its own. Where the header names no body part, rules go by the one that the
+    pixels show beyond doubt, if there is one.
 
     A phantom series, an image derived from the plain one of its exposure, and what is unfit for limits is NOT_ASSESSED
     and never on the worklist, whatever its measurements.
@@ -55,7 +56,7 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     if (apart := assessment.phantom or assessment.derived or assessment.unfit) and not assessment.quarantined:
         name = PHANTOM if assessment.phantom else DERIVED if assessment.derived else UNFIT
         reason = Reason(name, apart, OTHER_FAILURE, Verdict.NOT_ASSESSED)
-        scope = policy.scope_of(assessment.header)
+        scope = policy.scope_of(assessment.known_header)
         return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope.name if scope else "")
     quality = decide_quality(assessment, policy)
     waiting = tuple(
@@ -72,6 +73,7 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     """The disposition by image quality alone; see :func:`decide`."""
     if assessment.quarantined:
         return replace(_not_assessed(assessment.not_assessed, policy, ""), attention=True)
+    assessment = replace(assessment, header=assessment.known_header)
     scope = policy.scope_of(assessment.header)
     if scope is None:
         unjudged = assessment.not_assessed or Phrase("The policy has no scope for this kind of image.")

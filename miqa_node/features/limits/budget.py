@@ -109,6 +109,7 @@ def missing_images(transaction: Transaction, policy: Policy) -> int:
 
 def budget_image(assessment: Assessment, policy: Policy) -> BudgetImage | None:
     """Data of an assessment for the budget; None if no soft finding may flag it, or the image shows no patient."""
+    assessment = replace(assessment, header=assessment.known_header)
     header = assessment.header
     scope = policy.scope_of(header)
     soft = {rule.finding for rule in scope.findings if rule.soft} if scope is not None else set()

@@ -28,6 +28,7 @@ def document(file: Path | str, result: LocalResult, total_s: float, language: st
         "file": str(file),
         "sop_instance_uid": header.sop_instance_uid,
         "modality": header.modality,
+        "body_part": _body_part(result.assessment),
         **_judged(result.assessment, result.disposition, total_s, language),
     }
 
@@ -109,6 +110,11 @@ def _judged(assessment: Assessment, disposition: Disposition, total_s: float, la
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
         "timings_ms": {**assessment.timings_ms, "total": round(total_s * 1e3, 1)},
     }
+
+
+def _body_part(assessment: Assessment) -> dict[str, Any]:
+    """What the header names, and what the pixels show beyond doubt, which counts where the header names none."""
+    return {"header": assessment.header.body_part_examined or None, "pixels": assessment.part_seen or None}
 
 
 def _place(place: ObjectPlace | None) -> dict[str, Any] | None:

@@ -158,6 +158,8 @@ class ActiveModels:
         package, model = self._package, assessment.model
         if package is None or model is None:
             return Phrase("no certificate: no model judged the image")
+        if assessment.experimental or assessment.has_figures:  # by what judges images that this package leaves
+            return Phrase("no certificate: {package} judged the image, and has none", package=model.label)
         if model.sha256 != package.identity.sha256 or assessment.calibration != package.calibration.identity:
             return Phrase("no certificate: the model or its calibration changed after the image was assessed")
         return certificate_sentence(package.card, package.calibration, policy, self._settings.node.site)

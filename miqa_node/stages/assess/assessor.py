@@ -114,7 +114,9 @@ class ImageAssessor:
         inputs, outputs, header = run.inputs, run.outputs, assessment.header
         judged = read_findings(package, outputs, assessment.measurements)
         findings = with_displayed_contrast(judged.findings, assessment.measurements, header, appearance)
-        judged = replace(judged, findings=with_measured_noise(findings, appearance, header))
+        for_chests = package.card.applicability.is_for_chests
+        findings = with_measured_noise(findings, appearance, header, for_chests=for_chests)
+        judged = replace(judged, findings=findings)
         another = of_gate(AssessorResult(judged.added_to(assessment, package)))
         if another.assessment.is_of_another_kind:
             return another  # nothing is explained that nobody will see

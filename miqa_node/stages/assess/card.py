@@ -78,6 +78,11 @@ class Applicability(Section):
     sop_class: tuple[str, ...] = ()
     pixel_pitch_mm: PixelPitch | None = None
 
+    @property
+    def is_for_chests(self) -> bool:
+        """Whether chests are named: what names no body part is then judged as one."""
+        return "CHEST" in STANDARD.body_parts.expanded(self.body_part)
+
     def excludes(self, header: Header, spacing_mm: tuple[float, float] | None) -> str:
         """A sentence that says why the image is out of scope; empty if it is in scope."""
         part, view = (

@@ -43,20 +43,21 @@ MOST_DOSE_DB = 6.0
 
 
 def with_measured_noise(
-    findings: tuple[Finding, ...], appearance: Appearance | None, header: Header
+    findings: tuple[Finding, ...], appearance: Appearance | None, header: Header, *, for_chests: bool = True
 ) -> tuple[Finding, ...]:
     """The findings, with that on noise as the measurement makes it: raised where there is more grain than usual.
 
     Where there is not, a head that is sure of a smooth chest is believed. On a rough one it can give a slight degree,
-    which a room's own limit can tell from that of its other images.
+    which a room's own limit can tell from that of its other images. ``for_chests``: whether the package that judges is
+    one for chests; an image whose header names no part is then taken for one.
     """
     if appearance is None or appearance.grain is None:
         return findings
-    excess = grain_excess(appearance, header)
+    excess = grain_excess(appearance, header, for_chests=for_chests)
     rough = appearance.grain >= ROUGH_GRAIN
     if excess >= MARKED:
         return _with_noise(findings, lambda one: _raised(one, excess))
-    if not _is_chest(header):
+    if not _is_chest(header, for_chests):
         return findings
     return _with_noise(findings, _slight if rough else _believed)
 
@@ -74,12 +75,12 @@ def _believed(finding: Finding) -> Finding:
     return replace(finding, probability=probability)
 
 
-def _is_chest(header: Header) -> bool:
-    """An unknown part counts as a chest."""
-    return not header.body_part_examined or header.body_part_examined in CHEST_PARTS
+def _is_chest(header: Header, for_chests: bool) -> bool:
+    """By the header; where that names no part, by the package that judges: other parts come to one of their own."""
+    return header.body_part_examined in CHEST_PARTS or (for_chests and not header.body_part_examined)
 
 
-def grain_excess(appearance: Appearance, header: Header) -> float:
+def grain_excess(appearance: Appearance, header: Header, *, for_chests: bool = True) -> float:
     """Grain over usual grain, corrected by the Deviation Index (0018,1413) if there is one; 0 if nothing was measured.
 
     >>> from miqa_node.stages.measure.view import PICTURE_HEADER
@@ -89,7 +90,7 @@ def grain_excess(appearance: Appearance, header: Header) -> float:
     if appearance.grain is None or appearance.white_grain is None:
         return 0.0
     white = appearance.white_grain / math.sqrt(max(1.0, REFERENCE_PITCH_MM / appearance.pitch_mm))
-    if _is_chest(header):
+    if _is_chest(header, for_chests):
         quantum = (appearance.quantum_grain or 0.0) / USUAL_QUANTUM_GRAIN
         excess = max(appearance.grain / USUAL_GRAIN, white / USUAL_WHITE_GRAIN, quantum)
     else:

@@ -71,6 +71,7 @@ def _two_sides(card: BaseCard) -> dict[str, Any] | None:
         return None
     return {
         name: {"found": one.found, "found_severe": one.found_severe, "clean_flagged": one.clean_flagged,
-               "weak": one.is_weak}
+               "weak": one.is_weak,
+               "sources": {source: sides.model_dump() for source, sides in one.sources.items()}}
         for name, one in card.two_sides.findings.items()
     }  # fmt: skip

@@ -117,7 +117,7 @@ class SidecarModels:
         policy = self._policy()
         judgement = self._judged(header, radiograph, self._quality().assess(header, radiograph, digest, traits), policy)
         judgement = self._of_any_part(header, radiograph, judgement, policy, traits)
-        return self._with_markers(ImageContext(header, radiograph, judgement, policy, PackageRule(LANDMARKS)))
+        return self._with_any_part(ImageContext(header, radiograph, judgement, policy, PackageRule(LANDMARKS)))
 
     def _of_any_part(
         self, header: Header, radiograph: Radiograph, judgement: AssessorResult, policy: Policy, traits: ImageTraits
@@ -132,8 +132,8 @@ class SidecarModels:
             return judgement
         return _add(task, model, ImageContext(header, radiograph, judgement, policy, PackageRule(package)))
 
-    def _with_markers(self, context: ImageContext) -> AssessorResult:
-        """With the side markers, which the package of anatomical points reads on radiographs of any part."""
+    def _with_any_part(self, context: ImageContext) -> AssessorResult:
+        """With what the package of anatomical points reads on radiographs of any part: side markers, and the part."""
         package = self._everywhere.get(LANDMARKS)
         if package is None or context.judgement.assessment.quarantined:
             return context.judgement
@@ -141,9 +141,9 @@ class SidecarModels:
             task, model = self._open(package)
         except MiqaError:  # the log and check() say why
             return context.judgement
-        if not isinstance(model, landmarks.LandmarkSidecar) or not model.reads_markers(context):
+        if not isinstance(model, landmarks.LandmarkSidecar) or not model.looks_at(context):
             return context.judgement
-        return _timed(task, model, model.with_markers, context)
+        return _timed(task, model, model.with_any_part, context)
 
     def _judged(
         self, header: Header, radiograph: Radiograph, judgement: AssessorResult, policy: Policy

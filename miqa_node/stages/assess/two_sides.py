@@ -25,11 +25,16 @@ class SourceSides(Section):
 
 
 class FindingSides(Section):
-    """Both sides of one finding, as means over the sources; ``found_by`` has the mean of each family of simulators."""
+    """Both sides of one finding, as means over the sources; ``found_by`` has the mean of each family of simulators.
+
+    ``judged_present`` and ``clean_judged_present`` are what a rule without limits of its own would find and flag.
+    """
 
     found: Share
     found_severe: Share | None = None
     clean_flagged: Share
+    judged_present: Share | None = None
+    clean_judged_present: Share | None = None
     found_by: dict[str, Share] = Field(default={})
     sources: dict[str, SourceSides]
 

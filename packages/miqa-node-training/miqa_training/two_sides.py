@@ -69,6 +69,16 @@ class SidesCase:
     family: str
     flagged: bool
     flags: frozenset[str]
+    present: frozenset[str] = frozenset()
+    """What the packages judged present, flagged or not: what a rule without limits would flag."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureVerdict:
+    """The verdict on a picture, and the findings that the packages judged present."""
+
+    disposition: Disposition
+    present: frozenset[str] = frozenset()
 
 
 class NodeJudge:
@@ -78,10 +88,11 @@ class NodeJudge:
     they are frontal chests if it is empty.
     """
 
-    def __init__(self, settings: Settings, body_part: str = "") -> None:
+    def __init__(self, settings: Settings, body_part: str = "", view: str = "") -> None:
         policy = read_policy(settings.policy_file)
         self._policy = replace(policy, scopes=tuple(replace(one, own_figures=True) for one in policy.scopes))
-        self._header = replace(HEADER, body_part_examined=body_part, view_position="") if body_part else HEADER
+        self._header = replace(HEADER, body_part_examined=body_part, view_position=view) if body_part else HEADER
+        self._judges, self._why_not = False, ""
         models = ActiveModels(settings, no_choice, calibrated=False)
         self._assessor = SidecarModels(settings, models.assessor, lambda: self._policy).assessor
 
@@ -90,14 +101,22 @@ class NodeJudge:
         """The version of the policy."""
         return self._policy.version
 
-    def __call__(self, image: Image) -> Disposition:
-        """The verdict on display values in [0, 1], rounded to 8 bits, without any more of a header."""
+    @property
+    def obstacle(self) -> str:
+        """Why no picture was judged, so that nothing could be found; empty if one was."""
+        return "" if self._judges else self._why_not
+
+    def __call__(self, image: Image) -> PictureVerdict:
+        """What is said of display values in [0, 1], rounded to 8 bits, without any more of a header."""
         display = eight_bits(image)
         radiograph = Radiograph((display >> 8).astype(np.uint8), display, (0, 255), None)
         rows, columns = radiograph.shape
         header = replace(self._header, rows=rows, columns=columns)
-        result = self._assessor().assess(header, radiograph, DIGEST, image_traits(header))
-        return decide(result.assessment, self._policy)
+        assessment = self._assessor().assess(header, radiograph, DIGEST, image_traits(header)).assessment
+        self._judges = self._judges or bool(assessment.findings)
+        self._why_not = assessment.not_assessed
+        present = frozenset(str(one.name) for one in assessment.findings if one.present)
+        return PictureVerdict(decide(assessment, self._policy), present)
 
 
 def usable_images(data_dir: Path) -> list[DatasetRecord]:
@@ -107,15 +126,18 @@ def usable_images(data_dir: Path) -> list[DatasetRecord]:
 
 
 def ordinary_images(folder: Path) -> list[DatasetRecord]:
-    """All pictures of a folder, which a site calls usable and free of objects; MiqaError if there is none."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    """All pictures of a folder, which a site calls usable and free of objects; MiqaError if there is none.
+
+    Those in a folder below are of a source of that name.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
     if not paths:
         raise MiqaError(f"{folder} has no image ({', '.join(PICTURES)}); export ordinary ones as they are displayed.")
-    return [DatasetRecord(path, folder.name, "", path.stem, "", "", objects=(), grades=USABLE) for path in paths]
+    return [DatasetRecord(path, path.parent.name, "", path.stem, "", "", objects=(), grades=USABLE) for path in paths]
 
 
 def collect(
-    judge: Callable[[Image], Disposition], usable: Sequence[DatasetRecord], families: Mapping[str, Simulate],
+    judge: Callable[[Image], PictureVerdict], usable: Sequence[DatasetRecord], families: Mapping[str, Simulate],
     *, names: Sequence[FindingName] = (), most: int = 1000, seed: int = 11,
     done: Callable[[SidesCase], None] = lambda _: None,
 ) -> list[SidesCase]:  # fmt: skip
@@ -165,11 +187,12 @@ def is_clean(record: DatasetRecord) -> bool:
     return is_usable(record) and not any(grades) and nothing
 
 
-def _case(record: DatasetRecord, made: str, level: float, family: str, verdict: Disposition) -> SidesCase:
+def _case(record: DatasetRecord, made: str, level: float, family: str, judged: PictureVerdict) -> SidesCase:
+    verdict = judged.disposition
     names = {name for reason in verdict.reasons if reason.verdict.flagged for name in (reason.name, reason.finding)}
     return SidesCase(
         record.path.name, record.source, is_clean(record), made, level, family, verdict.verdict.flagged,
-        frozenset(names - {""}),
+        frozenset(names - {""}), judged.present,
     )  # fmt: skip
 
 
@@ -265,7 +288,11 @@ def _finding(name: str, made: Sequence[SidesCase], unaltered: Sequence[SidesCase
         )
         for family in families
     }
-    return {**mean, "found_by": found_by, "sources": sources}
+    judged = {
+        key: _mean(_present(name, [case for case in group if case.source == source]) for source in sources)
+        for key, group in (("judged_present", made), ("clean_judged_present", unaltered))
+    }
+    return {**mean, **judged, "found_by": found_by, "sources": sources}
 
 
 def _flagged(cases: Sequence[SidesCase]) -> dict[str, Any]:
@@ -278,6 +305,15 @@ def _flagged(cases: Sequence[SidesCase]) -> dict[str, Any]:
 
 def _share(name: str, cases: Sequence[SidesCase]) -> float | None:
     return round(float(np.mean([name in case.flags for case in cases])), 3) if cases else None
+
+
+def _present(name: str, cases: Sequence[SidesCase]) -> float | None:
+    return round(float(np.mean([name in case.present for case in cases])), 3) if cases else None
+
+
+def mean_found(figures: Mapping[str, Any]) -> float | None:
+    """The mean of *found* over all findings, what is not flagged included: the figure of a policy."""
+    return _mean(one["found"] for one in figures["findings"].values())
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

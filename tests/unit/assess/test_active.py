@@ -12,7 +12,7 @@ import onnx
 import pytest
 import structlog
 
-from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.core.domain.policy import Policy, Scope
@@ -202,6 +202,12 @@ def test_a_verdict_gets_only_the_certificate_of_what_judged_it(rig: Rig) -> None
     assert "changed after the image was assessed" in rig.active.certificate(plain, POLICY)
     assert "policy changed" in rig.active.certificate(certified, replace(POLICY, version="p2"))
     assert rig.active.certificate(replace(certified, model=None), POLICY) == "no certificate: no model judged the image"
+    knee = replace(certified, model=ModelIdentity("any-radiograph", "1.0.0", "ab" * 32), experimental="no figures")
+    for other in (knee, replace(knee, experimental="", has_figures=True)):
+        assert (
+            rig.active.certificate(other, POLICY)
+            == "no certificate: any-radiograph-1.0.0 judged the image, and has none"
+        )
     rig.choose("quality-1.0.0")
     assert rig.active.certificate(certified, POLICY).startswith("no certificate")
 

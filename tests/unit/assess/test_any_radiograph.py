@@ -65,6 +65,12 @@ def settings(tmp_path: Path) -> Settings:
 def judged(settings: Settings, quality: Any = None, traits: ImageTraits = EXPOSURE, **header: Any) -> AssessorResult:
     pixels = np.full((200, 160), 65535, np.uint16)
     pixels[::2] = 0
+    return judged_pixels(settings, pixels, quality, traits, **header)
+
+
+def judged_pixels(
+    settings: Settings, pixels: np.ndarray, quality: Any = None, traits: ImageTraits = EXPOSURE, **header: Any
+) -> AssessorResult:
     image = Radiograph(pixels, pixels, (0, 65535), None)
     policy = read_policy(settings.policy_file)
     sidecars = SidecarModels(settings, lambda: quality or ChestOnly(), lambda: policy)
@@ -139,7 +145,7 @@ def test_pixels_that_contradict_the_header_stay_the_only_reason(settings: Settin
 )
 def test_other_images_stay_as_they_are(settings: Settings, change: Callable[[None], dict[str, Any]]) -> None:
     assessment = judged(settings, **{"body_part_examined": "KNEE", **change(None)}).assessment
-    assert assessment.model is None
+    assert assessment.model is None or assessment.model.name == "quality"
     assert assessment.experimental == ""
 
 
@@ -166,3 +172,16 @@ def test_a_package_that_is_named_and_missing_keeps_the_node_from_being_ready(tmp
     gone = settings_of(tmp_path, any_radiograph_package="any-radiograph-9.0.0")
     with pytest.raises(NotFoundError, match=r"any-radiograph-9\.0\.0"):
         SidecarModels(gone, ChestOnly, lambda: read_policy(gone.policy_file)).check()
+
+
+def test_noise_of_an_image_without_a_part_is_held_against_the_range_of_other_parts(settings: Settings) -> None:
+    """Its pixels are no chest; the wider range of chests left it deaf."""
+    rng = np.random.default_rng(2)
+    grainy = np.clip(rng.normal(32768, 600, (400, 320)), 0, 65535).astype(np.uint16)
+    unnamed, knee = (
+        judged_pixels(settings, grainy, body_part_examined=part).assessment.finding(FindingName.NOISE)
+        for part in ("", "KNEE")
+    )
+    assert unnamed is not None
+    assert unnamed == knee
+    assert unnamed.severity >= 0.5

@@ -141,9 +141,10 @@ def test_saturated_pixels_are_left_out() -> None:
     assert appearance(noisy(half_black, 0.03)).grain == pytest.approx(3.0, rel=0.05)
 
 
-def test_limbs_have_less_grain_and_an_unknown_part_counts_as_a_chest() -> None:
+def test_limbs_have_less_grain_and_an_unknown_part_counts_as_what_the_package_is_made_for() -> None:
     grain = Appearance(0.8, grain=0.9, white_grain=0.0)
-    chest, unknown, knee = (
-        grain_excess(grain, replace(PICTURE_HEADER, body_part_examined=part)) for part in ("CHEST", "", "KNEE")
-    )
-    assert chest == unknown < MARKED < knee
+    headers = [replace(PICTURE_HEADER, body_part_examined=part) for part in ("CHEST", "", "KNEE")]
+    chest, unnamed, knee = (grain_excess(grain, header) for header in headers)
+    assert chest == unnamed < MARKED < knee, "by a package for chests, which saw no other kind of image"
+    of_any_part = [grain_excess(grain, header, for_chests=False) for header in headers]
+    assert of_any_part == [chest, knee, knee], "what another package leaves is no chest"

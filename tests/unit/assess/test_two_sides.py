@@ -17,9 +17,21 @@ from miqa_node.core.settings import load_settings
 from miqa_node.errors import MiqaError
 from miqa_node.stages.assess.card import read_card
 from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.package_files import newest_package
+from miqa_node.stages.assess.package_use import check_package
 from miqa_node.stages.assess.two_sides import TwoSides
 from miqa_training.degrade import Image
-from miqa_training.two_sides import NodeJudge, SidesCase, by_kept, collect, figures_of, ordinary_images, write_card
+from miqa_training.two_sides import (
+    NodeJudge,
+    PictureVerdict,
+    SidesCase,
+    by_kept,
+    collect,
+    figures_of,
+    mean_found,
+    ordinary_images,
+    write_card,
+)
 from tests.unit.assess.making import write_package
 from tests.web.staging import phantom_png
 from tools.figures_page import _both_sides
@@ -44,9 +56,23 @@ def test_what_a_package_finds_counts_before_the_policy_has_a_figure_of_it(tmp_pa
     assess = {"shipped_packages": False, "models_dir": str(tmp_path), "quality_package": "tiny-1.0.0"}
     judge = NodeJudge(load_settings(None, assess=assess))
     picture = cv2.imdecode(np.frombuffer(phantom_png(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    disposition = judge(np.asarray(picture, np.float32) / np.float32(255))
+    disposition = judge(np.asarray(picture, np.float32) / np.float32(255)).disposition
     assert disposition.scope == "frontal chest radiograph"
     assert not disposition.experimental, disposition.reasons
+
+
+def test_pictures_that_no_package_judges_are_told(tmp_path: Path) -> None:
+    """Every share would be 0.00, and nothing would say why."""
+    chests = {"modality": ["DX"], "body_part": ["CHEST"], "view": ["PA"]}
+    write_package(tmp_path / "tiny-1.0.0", applicability=chests)
+    assess = {"shipped_packages": False, "models_dir": str(tmp_path), "quality_package": "tiny-1.0.0"}
+    settings = load_settings(None, assess=assess)
+    picture = np.full((120, 90), 0.5, np.float32)
+    chest, knee = NodeJudge(settings), NodeJudge(settings, "KNEE", "AP")
+    chest(picture)
+    knee(picture)
+    assert chest.obstacle == ""
+    assert "KNEE is outside what the model was made for" in knee.obstacle
 
 
 @pytest.fixture
@@ -62,6 +88,12 @@ def test_shares_are_means_over_sources_and_only_the_right_finding_counts(figures
     }  # fmt: skip
     assert figures["usable_flagged"] == {"share": 0.25, "sources": {"a": [1, 2], "b": [0, 2]}}
     assert figures["clean_flagged"]["sources"] == {"a": [0, 1]}
+
+
+def test_the_mean_is_over_all_findings_those_without_a_rule_too(figures: dict[str, Any]) -> None:
+    assert mean_found(figures) == pytest.approx((0.25 + 1.0) / 2, abs=0.001)
+    silent = figures_of([*CASES, case("a", "motion_blur", 0.5), case("b", "motion_blur", 1.0)], "")
+    assert mean_found(silent) == pytest.approx((0.25 + 1.0 + 0.0) / 3, abs=0.001)
 
 
 def test_less_than_half_is_weak_in_the_section_and_on_both_pages(figures: dict[str, Any], tmp_path: Path) -> None:
@@ -81,6 +113,25 @@ def test_less_than_half_is_weak_in_the_section_and_on_both_pages(figures: dict[s
     assert (folder / "model.onnx").read_bytes() == graph, "reports name its checksum"
 
 
+def test_models_check_has_the_sources_too(figures: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "tiny-1.0.0"
+    write_package(folder)
+    write_card(folder, figures)
+    outcome = check_package(folder, load_settings(None, node={"data_dir": tmp_path, "accelerator": "cpu"}))
+    noise = outcome["two_sides"]["noise"]
+    assert (noise["found"], noise["weak"]) == (0.25, True)
+    assert noise["sources"]["b"] == figures["findings"]["noise"]["sources"]["b"]
+
+
+@pytest.mark.parametrize("name", ["quality", "any-radiograph"])
+def test_both_packages_that_judge_have_both_sides(name: str) -> None:
+    folder = newest_package(load_settings(None).model_folders, name)
+    assert folder is not None
+    sides = read_card(folder).two_sides
+    assert sides is not None
+    assert {"noise", "motion_blur", "unsharp"} <= set(sides.findings)
+
+
 def test_a_card_without_both_sides_says_nothing_about_them(tmp_path: Path) -> None:
     folder = tmp_path / "tiny-1.0.0"
     write_package(folder)
@@ -96,11 +147,12 @@ def test_a_folder_of_ordinary_pictures_of_a_part_has_both_sides(tmp_path: Path) 
     (tmp_path / "notes.txt").write_text("not an image")
     looks: list[Image] = []
 
-    def judge(image: Image) -> Disposition:
+    def judge(image: Image) -> PictureVerdict:
         looks.append(image)
         reason = Reason("noise", "", UNKNOWN_FAILURE, Verdict.REVIEW)
         reasons = (reason,) if image.max() > 0.9 else ()
-        return Disposition(Verdict.REVIEW if reasons else Verdict.ACCEPT, reasons, "1", "")
+        disposition = Disposition(Verdict.REVIEW if reasons else Verdict.ACCEPT, reasons, "1", "")
+        return PictureVerdict(disposition, frozenset({"noise"}))
 
     def white(image: Image, *_: object) -> Image:
         return np.ones_like(image)
@@ -108,11 +160,20 @@ def test_a_folder_of_ordinary_pictures_of_a_part_has_both_sides(tmp_path: Path) 
     cases = collect(judge, ordinary_images(tmp_path), {"one": white}, names=[FindingName.NOISE])
     assert len(looks) == 6
     figures = figures_of(cases, "")
-    assert figures["findings"]["noise"]["found"] == 1.0
+    noise = figures["findings"]["noise"]
+    assert (noise["found"], noise["judged_present"]) == (1.0, 1.0)
+    assert (noise["clean_flagged"], noise["clean_judged_present"]) == (0.0, 1.0), "no rule flags it in clean images"
     assert figures["usable_flagged"] == {"share": 0.0, "sources": {tmp_path.name: [0, 3]}}
     with pytest.raises(MiqaError, match="export ordinary ones"):
         (tmp_path / "empty").mkdir()
         ordinary_images(tmp_path / "empty")
+
+
+def test_pictures_in_folders_below_are_of_sources(tmp_path: Path) -> None:
+    for room in ("room1", "room2"):
+        (tmp_path / room).mkdir()
+        cv2.imwrite(str(tmp_path / room / "a.png"), np.full((40, 50), 90, np.uint8))
+    assert [record.source for record in ordinary_images(tmp_path)] == ["room1", "room2"]
 
 
 def test_a_family_that_nothing_learned_from_leaves_out_what_cannot_be_seen() -> None:

@@ -53,8 +53,11 @@ class Quality:
         self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
     ) -> AssessorResult:
         now = datetime.now(UTC)
+        model = (
+            None if self.reason else ModelIdentity("quality", "0.9.3", "ab" * 32)
+        )  # of which the policy has a figure
         assessment = Assessment(
-            digest, header, now, findings=self.findings, anomaly=self.anomaly, not_assessed=self.reason
+            digest, header, now, findings=self.findings, anomaly=self.anomaly, not_assessed=self.reason, model=model
         )
         return AssessorResult(assessment)
 

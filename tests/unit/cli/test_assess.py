@@ -24,7 +24,7 @@ from tests.unit.cli.conftest import Ran
 from tests.unit.report import making
 from tests.web.staging import phantom_png
 
-KEYS = """file sop_instance_uid modality verdict experimental certificate score reasons narrative findings
+KEYS = """file sop_instance_uid modality body_part verdict experimental certificate score reasons narrative findings
 contributions gate anomaly predictions landmarks lung_field side_markers text measurements model timings_ms"""
 
 

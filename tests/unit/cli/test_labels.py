@@ -89,7 +89,7 @@ def test_an_export_holds_every_label_and_names_nobody(
     assert len({row["patient"] for row in rows}) == 4
     everything = table(out / "judgements.csv")
     assert [row["origin"] for row in everything] == ["decision", "decision", "audit", "audit", "second_reading"]
-    assert {row["model"] for row in everything} == {"quality-0.1.0"}
+    assert {row["model"] for row in everything} == {"quality-0.9.3"}
     text = "".join(file.read_text("utf-8") for file in out.glob("*.*"))
     for secret in ("Meier", "Muster", "PID", "ACC1", *labelled):
         assert secret not in text

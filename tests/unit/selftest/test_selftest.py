@@ -11,13 +11,15 @@ import pytest
 from pydicom.uid import JPEGBaseline8Bit
 from typer.testing import CliRunner
 
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.features.operations.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
 from miqa_node.features.operations.selftest.outcome import SampleOutcome
+from miqa_node.features.operations.selftest.pacs import ReceivingPacs
 from miqa_node.features.operations.selftest.phantoms import KINDS, PhantomDefect, make
 from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.features.operations.selftest.record import document, write_record
-from miqa_node.features.operations.selftest.run import ANY, CommissioningCheck, CommissioningRecord, _together
+from miqa_node.features.operations.selftest.run import ANY, CommissioningCheck, CommissioningRecord, _faults, _together
 from miqa_node.features.operations.selftest.send import StoreReceipt
 from miqa_node.interfaces.cli.app import app
 
@@ -51,6 +53,17 @@ def test_phantoms_differ_by_modality_and_defect_and_are_nobodys() -> None:
     for kind in KINDS:
         pixels = {made[kind.modality, d].PixelData for d in PhantomDefect}
         assert len(pixels) == len(PhantomDefect)
+
+
+def test_a_wrong_verdict_is_told_with_its_reason(tmp_path: Path) -> None:
+    """Of a package without a figure every chest is experimental: nobody could tell that from the verdict alone."""
+    why = "Experimental: the policy has figures for such images, but none of the package own-1.0.0."
+    sample = SampleImage("chest", "1.2", "1.2.3", "1.2.4", b"", frozenset({Verdict.ACCEPT, Verdict.REVIEW}))
+    disposition = {"verdict": "NOT_ASSESSED", "reasons": [{"name": "experimental", "text": why}]}
+    outcome = SampleOutcome(sample, StoreReceipt(0.0), {"disposition": disposition})
+    judged = CommissioningCheck("CR", "chest", "any", True, "none", outcome)
+    [wrong] = [text for text in _faults(judged, ReceivingPacs(tmp_path, 0), set()) if "should be" in text]
+    assert wrong == f"The verdict is NOT_ASSESSED; it should be ACCEPT or REVIEW. Its reason: {why}"
 
 
 def check(verdict: str, *, title: str = "CR phantom", lossless: bool = True) -> CommissioningCheck:

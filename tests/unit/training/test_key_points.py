@@ -46,15 +46,27 @@ def test_an_image_without_key_points_resembles_nothing() -> None:
     assert same_pictures([flat], [key_points(structure(1)), flat]) == []
 
 
+def pictures(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.iterdir() if path.suffix in {".png", ".jpg"})
+    assert files, f"{folder} has no pictures"
+    return files
+
+
+def grey(path: Path) -> NDArray[np.uint8]:
+    return np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.shared
 @pytest.mark.slow
 def test_no_image_of_training_shows_an_image_of_the_evaluation(shared_data: Path) -> None:
+    """Of any folder that weights learn from: chests, chests with boxes around objects, and objects."""
     training = [record.path for record in read_records(shared_data / "cxr_train") if may_ship(record)]
+    training += pictures(shared_data / "objects_train" / "images") + pictures(shared_data / "cxr_boxes")
     evaluation = [record.path for record in read_records(shared_data / "cxr_eval")]
-    pixels = [np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8) for path in evaluation]
+    pixels = [grey(path) for path in evaluation]
     shown = [key_points(one) for one in pixels]
-    learned = [key_points(np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8)) for path in training]
+    learned = [key_points(grey(path)) for path in training]
     leaks = [(evaluation[pair.one].name, training[pair.other].name) for pair in same_pictures(shown, learned)]
     assert leaks == []
     crops = [key_points(cropped(one, seed)) for seed, one in enumerate(pixels[::12])]

@@ -17,7 +17,7 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
-from miqa_node.errors import ModelPackageError
+from miqa_node.errors import ModelPackageError, NotFoundError
 from miqa_node.features.limits import budget as budgets
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment
@@ -30,7 +30,7 @@ from miqa_node.interfaces.web.values import DIGEST
 from miqa_node.runtime.store import site_limits
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.assess.active import quality_folder
-from miqa_node.stages.assess.sidecars import read_any_card
+from miqa_node.stages.assess.sidecars import ANY_RADIOGRAPH, packages_everywhere, read_any_card, sidecar_folder
 from miqa_node.stages.assess.two_sides import FindingSides
 from miqa_node.stages.units.rows import instances
 
@@ -148,14 +148,19 @@ def line_of(limit: RoomLimit) -> str:
     return f"{finding(limit.finding)}, {reworded(limit.place)}{package}: {numerals(f'{limit.least_strength:.2f}')}"
 
 
-def _sides(services: WebServices) -> Mapping[str, FindingSides]:
-    """What each finding finds and flags wrongly by the card of the quality package; empty if the card does not say."""
+def _sides(services: WebServices) -> Mapping[str, Mapping[str, FindingSides]]:
+    """By package, what each finding finds and flags wrongly by its card: of the quality package, and of other parts."""
+    settings = services.settings
+    sides = {}
     try:
-        folder = quality_folder(services.settings)
-        card = read_any_card(folder) if folder is not None else None
-    except ModelPackageError:
-        return {}  # its own page says what is wrong with it
-    return card.two_sides.findings if card is not None and card.two_sides is not None else {}
+        other = packages_everywhere(settings).get(ANY_RADIOGRAPH)
+        folders = [quality_folder(settings), sidecar_folder(settings.model_folders, other) if other else None]
+        for card in (read_any_card(folder) for folder in folders if folder is not None):
+            if card.two_sides is not None:
+                sides[card.label] = card.two_sides.findings
+    except (ModelPackageError, NotFoundError):  # its own page says what is wrong with it
+        return sides
+    return sides
 
 
 def _show(number: int) -> Response:

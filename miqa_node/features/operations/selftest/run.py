@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -185,7 +185,8 @@ def _faults(check: CommissioningCheck, pacs: ReceivingPacs, listed: set[str]) ->
     faults = []
     verdict = Verdict(check.verdict)
     if verdict not in outcome.sample.expected:
-        faults.append(f"The verdict is {verdict}; it should be {' or '.join(sorted(outcome.sample.expected))}.")
+        expected = " or ".join(sorted(outcome.sample.expected))
+        faults.append(f"The verdict is {verdict}; it should be {expected}.{_why(outcome.disposition)}")
     kinds = {ResultKind(result["kind"]) for result in outcome.results}
     if SR not in kinds:
         faults.append("There is no report.")
@@ -199,6 +200,12 @@ def _faults(check: CommissioningCheck, pacs: ReceivingPacs, listed: set[str]) ->
     if flagged != (outcome.sample.study_instance_uid in listed):
         faults.append("The worklist does not have the study." if flagged else "The worklist has the study.")
     return faults
+
+
+def _why(disposition: Mapping[str, Any]) -> str:
+    """The reasons of a verdict, in their own words."""
+    texts = [str(one["text"]) for one in disposition.get("reasons", ()) if one.get("text")]
+    return f" Its reason: {' '.join(texts)}" if texts else ""
 
 
 def _seg_faults(outcome: SampleOutcome) -> list[str]:

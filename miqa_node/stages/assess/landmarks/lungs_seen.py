@@ -1,4 +1,6 @@
-"""Whether an image shows lungs at all, however it is turned; if it shows none, it is not a frontal chest.
+"""Whether an image shows lungs at all, however it is turned, or both lungs of a frontal chest beyond doubt.
+
+If it shows none, it is not a frontal chest.
 
 The gate of the quality package learned chests and simulated non-chests and lets many real radiographs of other body
 parts pass. The lung field was learned apart from it. docs/explanation/quality.md has the figures of both.
@@ -11,6 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.stages.assess.landmarks.lung_field import lung_outlines
+
 LungField = NDArray[np.float64]
 """(2, rows, columns): probability of lung in each cell, of the lung at the image's left and of the one at its right."""
 
@@ -20,6 +24,11 @@ LITTLE_LUNG = 0.07
 """Below this the gate's doubt decides. Of 463 chest radiographs 7 % are below, and none is below NO_LUNG."""
 DOUBT = 0.1
 """Probability of another kind by the gate; of chests with little lung none exceeds .03."""
+
+
+LEAST_HEIGHT, LEAST_DEPTH = 0.43, 0.57
+"""Height of the lesser lung, and how far down the higher one reaches, as shares of the image's height. Of 396 frontal
+chests of seven sources .91 have both, of 303 images of other parts (202 of the spine) none. Chosen on these images."""
 
 
 def shows_no_lungs(lungs: LungField, gate: float, turned: Callable[[int], LungField | None]) -> bool:
@@ -44,3 +53,15 @@ def lung_share(lungs: LungField) -> float:
     0.1
     """
     return float(lungs.mean(axis=(1, 2)).min())
+
+
+def shows_frontal_chest(lungs: LungField) -> bool:
+    """Whether the upright image shows both lungs beyond doubt: as high and as far down as those of a chest.
+
+    An image of the spine shows lungs, too, but in its upper half.
+    """
+    outlines = [np.array(outline)[:, 1] for outline in lung_outlines(lungs).values()]
+    if len(outlines) < len(lungs):
+        return False
+    high = all(float(np.ptp(down)) >= LEAST_HEIGHT for down in outlines)
+    return high and all(float(down.max()) >= LEAST_DEPTH for down in outlines)

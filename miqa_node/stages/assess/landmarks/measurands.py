@@ -170,6 +170,21 @@ def _markers_of(side: str, letters: str, rank: int) -> Measurand:
     )
 
 
+PART_AGREES = Measurand(
+    name="part_agrees",
+    unit="1",
+    label="Chest in the pixels agrees with the header",
+    code="PART_AGREES",
+    summary="1 if the pixels show a frontal chest and so may the body part in the header, 0 if it names another part.",
+    definition="Given where both lungs are seen beyond doubt ([how well]"
+    "(../explanation/any-radiograph.md#the-body-part-from-the-pixels)) and the header names a part. 1: a chest, or a "
+    "part whose images may show lungs, such as shoulder, spine or abdomen; 0: any other. It flags nothing by itself.",
+    section=SECTION,
+    rank=361,
+    concern="The picture may be filed under the wrong body part, or under the wrong patient.",
+)
+
+
 MARKERS = "Side markers"
 LEFT_MARKERS, RIGHT_MARKERS = _markers_of("left", "L", 370), _markers_of("right", "R or D", 371)
 MARKER_AGREES = Measurand(

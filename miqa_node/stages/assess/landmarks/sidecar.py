@@ -41,6 +41,7 @@ from miqa_node.stages.assess.landmarks.lungs_seen import shows_no_lungs
 from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerNetwork
 from miqa_node.stages.assess.landmarks.marker_measures import marker_issues, marker_measurements
 from miqa_node.stages.assess.landmarks.object_places import with_places
+from miqa_node.stages.assess.landmarks.part_seen import is_another_part, with_part
 from miqa_node.stages.assess.landmarks.picture import STORED_PX
 from miqa_node.stages.assess.landmarks.points import SIDES
 from miqa_node.stages.assess.package_checks import check_embedded_card, checksum
@@ -84,10 +85,12 @@ class LandmarkSidecar:
             turned = partial(self.reader.turned_lungs, small, radiograph.valid)
             if shows_no_lungs(lungs, gate_probability(context.judgement), turned):
                 return of_another_kind(context.judgement, GateClass.NOT_FRONTAL_CHEST, NO_LUNGS)
+            assessment = with_part(assessment, lungs, header)
+        judgement = replace(context.judgement, assessment=assessment)
         estimate = self.reader.closer(glance)
         points = visible_points(estimate, self.card.visible_from)
         if len(points) < self.card.least_points:
-            return context.judgement
+            return judgement
         image = estimate, radiograph.shape, radiograph.spacing_mm
         added = findings_of(*image, header.patient_orientation, self.card.findings)
         outlines = {} if estimate.lungs is None else lung_outlines(estimate.lungs)
@@ -102,13 +105,27 @@ class LandmarkSidecar:
             score=None if assessment.score is None else quality_score(findings),
             landmarks=landmarks,
         )
-        return replace(context.judgement, assessment=assessment)
+        return replace(judgement, assessment=assessment)
 
-    def reads_markers(self, context: ImageContext) -> bool:
-        """Whether the image is one whose side markers are read: a radiograph of any part, in one frame."""
+    def looks_at(self, context: ImageContext) -> bool:
+        """Whether the image is one that is looked at whatever it shows: a radiograph of any part, in one frame."""
         modalities = self.card.applicability.modality
-        fits = not modalities or context.header.modality in modalities
-        return self.card.marker is not None and fits and context.radiograph.frames == 1
+        return context.radiograph.frames == 1 and (not modalities or context.header.modality in modalities)
+
+    def with_any_part(self, context: ImageContext) -> AssessorResult:
+        """The judgement with what is seen of any part: the part itself, and side markers."""
+        judgement = self.with_part_seen(context)
+        return self.with_markers(replace(context, judgement=judgement)) if self.card.marker is not None else judgement
+
+    def with_part_seen(self, context: ImageContext) -> AssessorResult:
+        """The judgement with the body part that the pixels show, of an image whose header names another one."""
+        judgement, radiograph = context.judgement, context.radiograph
+        if not is_another_part(context.header) or judgement.assessment.part_seen:
+            return judgement
+        lungs = self.reader.glance(radiograph.once(small_copy, STORED_PX), radiograph.valid).lungs
+        if lungs is None:
+            return judgement
+        return replace(judgement, assessment=with_part(judgement.assessment, lungs, context.header))
 
     def with_markers(self, context: ImageContext) -> AssessorResult:
         """The judgement with side markers as measurements; those of a frontal chest were read with its points."""

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from miqa_node.errors import MiqaError
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import Column, print_json, print_table
 from miqa_training.commands.extras import DataFolder, require
 
-KEYS = ("found", "found_severe", "clean_flagged")
+COLUMNS = {
+    "Found": "found", "Severity .75": "found_severe", "Flagged wrongly": "clean_flagged",
+    "Judged present": "judged_present", "Wrongly": "clean_judged_present",
+}  # fmt: skip
 
 
 def two_sides(
@@ -32,13 +36,14 @@ def two_sides(
             metavar="CS", help="DIR holds ordinary pictures (PNG, JPEG, TIFF) of this body part, without labels."
         ),
     ] = "",
+    view: Annotated[str, typer.Option(metavar="CS", help="Their view, such as AP, with --body-part.")] = "",
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Count, per finding and source, marked defects that are found and clean images that are flagged.
 
     All packages of the settings judge, with the policy and without limits of rooms. The graph of a package stays as it
-    is; its card then says more than the card inside the graph.
+    is; its card then says more than the card inside the graph. Findings count whatever figures the policy has.
     """
     require(("torch",))
     from miqa_training import two_sides as sides
@@ -46,20 +51,23 @@ def two_sides(
     settings = settings_of(config)
     quiet_logs(settings)
     families = {sides.USED: sides.by_degrade, sides.SECOND: sides.by_any_part(), sides.THIRD: sides.by_kept}
-    judge = sides.NodeJudge(settings, body_part)
+    judge = sides.NodeJudge(settings, body_part, view)
     usable = sides.ordinary_images(data) if body_part else sides.usable_images(data)
     names = sides.of_any_part() if body_part else ()
     cases = sides.collect(judge, usable, families, names=names, most=most, seed=seed)
+    if judge.obstacle:
+        raise MiqaError(f"No package judged any of these images, so nothing is found: {judge.obstacle}")
     figures = sides.figures_of(cases, sides.about(cases, judge.policy_version))
     if card is not None:
         sides.write_card(card, figures)
+    mean = sides.mean_found(figures)
     if as_json:
-        print_json(figures)
+        print_json({"mean_found": mean, **figures})
         return
-    numbers = (Column(text, number=True) for text in ("Found", "Severity .75", "Flagged wrongly"))
+    rows = [(name, *(_share(one[key]) for key in COLUMNS.values())) for name, one in figures["findings"].items()]
     print_table(
-        ("Finding", *numbers),
-        ((name, *(_share(one[key]) for key in KEYS)) for name, one in figures["findings"].items()),
+        ("Finding", *(Column(text, number=True) for text in COLUMNS)),
+        [*rows, ("mean of all", _share(mean), *("" for _ in range(len(COLUMNS) - 1)))],
     )
 
 

@@ -194,7 +194,7 @@ def _acceptance(services: WebServices, image: InstanceHistory) -> Acceptance | N
     assessment, disposition = image.assessment, image.disposition
     if services.policy is None or assessment is None or disposition is None:
         return None
-    policy, header = services.policy(), assessment.header
+    policy, header = services.policy(), assessment.known_header
     scope = policy.scope_of(header)
     is_accepted = disposition.verdict is Verdict.ACCEPT and bool(assessment.not_assessed) and not assessment.findings
     if scope is None or not is_accepted or disposition.policy_version != policy.version:
