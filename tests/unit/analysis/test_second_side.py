@@ -59,7 +59,7 @@ def judge(of: Header, shown: Radiograph, name: InstanceDigest) -> Assessment:
     """The rougher, the stronger: not a model, but a judge that sees noise."""
     strength = min(1.0, roughness(shown) * 10)
     findings = (Finding(NOISE, reason_code(NOISE), 1.0, strength, 0.1),)
-    return Assessment(name, of, NOW, findings=findings, model=ModelIdentity("quality", "1.0.0", "ab" * 32))
+    return Assessment(name, of, NOW, findings=findings, model=ModelIdentity("quality", "0.9.3", "ab" * 32))
 
 
 def proposal(images: list[BudgetImage], limit: float) -> LimitProposal:

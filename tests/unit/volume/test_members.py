@@ -163,7 +163,7 @@ def test_an_issue_may_keep_from_accept_and_flags_nothing(tmp_path: Path) -> None
     assert loud.verdict is Verdict.REVIEW
     assert [reason.name for reason in loud.reasons] == ["slices_repeated", name]
     other = replace(part, header=replace(part.header, body_part_examined="KNEE"))
-    assert [reason.name for reason in decide(other, SHIPPED).reasons] == ["not_assessed", name]
+    assert [reason.name for reason in decide(other, SHIPPED).reasons] == ["experimental", name]
 
 
 def test_numbers_that_a_series_skips_are_listed_unless_it_counts_otherwise(tmp_path: Path) -> None:
