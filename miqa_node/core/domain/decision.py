@@ -128,8 +128,8 @@ def _not_assessed(text: str, policy: Policy, scope: str, name: str = NOT_ASSESSE
 def _with_missing(disposition: Disposition, assessment: Assessment) -> Disposition:
     """The same with what is missing from a stack: nobody need try a limit to say so, and it flags nothing."""
     measured = (one for name in MISSING_MEASURED if (one := assessment.measurement(name)) is not None and one.value > 0)
-    known = {one.name for one in disposition.reasons}
-    issues = (one for one in assessment.plausibility if one.name in MISSING_ISSUES - known)
+    named = {one.name for one in disposition.reasons}
+    issues = (one for one in assessment.plausibility if one.name in MISSING_ISSUES - named)
     reasons = (
         *(Reason(one.name, counted_text(one), OTHER_FAILURE, Verdict.NOT_ASSESSED) for one in measured),
         *(Reason(one.name, one.message, one.code, Verdict.NOT_ASSESSED) for one in issues),
