@@ -36,6 +36,11 @@ class MeasurementMask:
         rows, columns = self.shape
         return np.unpackbits(self.bits, count=rows * columns).astype(bool).reshape(self.shape)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it marks the slice itself, as one that does not belong to the rest, rather than a region of it."""
+        return bool(self.mask.all())
+
 
 @dataclass(frozen=True, slots=True)
 class SliceProfile:

@@ -14,6 +14,7 @@ from miqa_node.core.taxonomy.lookup import finding_entries, finding_words
 from miqa_node.core.words import codes
 from miqa_node.core.words.algorithms import name_and_version
 from miqa_node.core.words.finding_codes import segment_codes
+from miqa_node.core.words.measurement_codes import measurement_code
 
 PREDICTION = "prediction"
 """Prefix of the subject of a prediction, followed by the package."""
@@ -30,6 +31,8 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "lung_left": (75.0, -10.0, -35.0),
     "lung_right": (75.0, -45.0, 40.0),
 }
+OTHER_MARK = (72.0, 25.0, 70.0)
+"""Colour of what a measurement marks that is not in :data:`MARKS`: outlier slices, and marks of plug-ins."""
 FOREIGN_FINDING = (65.0, 50.0, 40.0)
 """Colour of a finding that is in no taxonomy."""
 
@@ -83,9 +86,11 @@ def of_anomaly(anomaly: AnomalyScore) -> SegmentSubject:
 
 def of_measurement(measurement: Measurement) -> SegmentSubject:
     """The masks of a measurement on the slices of a CT or MR series."""
-    category, kind, words = MARKS[measurement.name]
+    code = measurement_code(measurement.name)
+    category, kind, words = MARKS.get(measurement.name, (codes.SPATIAL_CONCEPT, code, code.meaning))
     text = f"{words}: {measurement.value:.4g} {measurement.unit} of the series"
-    return SegmentSubject(measurement.name, category, kind, COLOURS[measurement.name], text, words, where="marked")
+    colour = COLOURS.get(measurement.name, OTHER_MARK)
+    return SegmentSubject(measurement.name, category, kind, colour, text, words, where="marked")
 
 
 def subject_of_measurement(name: str, assessment: Assessment) -> SegmentSubject:
@@ -110,7 +115,7 @@ MARKS: dict[str, tuple[Code, Code, str]] = {
     "truncation": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body cut off by the field of view"),
     "mr_wrap": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body at the end of the phase direction"),
 }
-"""(category, kind, words) of the masks, by measurement."""
+"""(category, kind, words) of the masks, by measurement; others are of the kind that the measurement's own code says."""
 
 
 def of_prediction(prediction: Prediction) -> SegmentSubject:

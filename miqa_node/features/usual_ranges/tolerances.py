@@ -90,7 +90,8 @@ _OTHERS = {
     "mg_saturated_share": Tolerance(0.2),
     "nm_counts": Tolerance(share=0.05),
     "nm_uniformity": Tolerance(0.5),
-    "pt_tags_missing": Tolerance(0.15),  # so that one element more than usual is outside from the first range on
+    "nm_tags_missing": Tolerance(0.15),  # so that one element more than usual is outside from the first range on
+    "pt_tags_missing": Tolerance(0.15),
     "xa_saturated_share": Tolerance(0.2),
 }
 TOLERANCES: Mapping[str, Tolerance] = _CT | _MR | _RADIOGRAPHY | _OTHERS

@@ -69,6 +69,9 @@ class SeriesMeasure(Measurand):
     contributions, in the order of the slices. ``mask``, bool of the slice's shape, shows where on a slice the number
     comes from; None if nowhere. ``modalities`` limits the series that it covers; empty for all.
 
+    ``outliers`` are the positions of single slices that do not belong to the rest, which are marked as a whole; None or
+    empty if there are none.
+
     ``along`` gives the number of each slice, which is kept beside that of the series: "alone" if ``take`` finds it from
     the contribution of one slice, else a function of all contributions; None if a slice has no number of its own.
 
@@ -81,6 +84,7 @@ class SeriesMeasure(Measurand):
     take: Callable[[SeriesView, Sequence[Any]], Reading]
     each: Callable[[SliceView], Any] | None = None
     mask: Callable[[SliceView], NDArray[np.bool_] | None] | None = None
+    outliers: Callable[[SeriesView, Sequence[Any]], Sequence[int] | None] | None = None
     along: Along | Literal["alone"] | None = None
     shared: tuple[Callable[[SeriesView], Any], ...] = ()
     modalities: tuple[str, ...] = ()

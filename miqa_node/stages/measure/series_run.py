@@ -87,6 +87,21 @@ class _Contributions:
             self.fail(_said(error))
             return None
 
+    def outliers(self, series: SeriesView) -> list[MeasurementMask]:
+        """The slices that do not belong to the rest, each as a whole."""
+        if self.failed or self.measure.outliers is None:
+            return []
+        try:
+            positions = self.measure.outliers(series, list(self.parts.values())) or ()
+        except Exception as error:  # noqa: BLE001 - as in take; the measurement itself holds
+            self.fail(_said(error))
+            return []
+        slices = [(one, series.slices[one]) for one in positions]
+        return [
+            MeasurementMask.of(self.measure.name, one, np.ones((place.rows, place.columns), bool))
+            for one, place in slices
+        ]
+
     def profile(self, series: SeriesView, measurement: Measurement) -> SliceProfile | None:
         """The measurement along the slices; None if none has a number of its own."""
         try:
@@ -124,13 +139,14 @@ def measure_series(series: SeriesView) -> MeasuredSeries:
     measurements = [one.take(series) for one in every]
     masks = sorted((mask for one in every for mask in one.masks), key=lambda mask: mask.index)
     places = _places(masks, len(series.slices))
+    outliers = sorted((mask for one in every for mask in one.outliers(series)), key=lambda mask: mask.index)
     selection = (
         replace(one, place=places[one.name]) if not one.place and one.name in places else one
         for one in measurements
         if one is not None
     )
     return MeasuredSeries(
-        tuple(selection), tuple(masks), _profiles(series, every, measurements), _middle(series, measured)
+        tuple(selection), (*masks, *outliers), _profiles(series, every, measurements), _middle(series, measured)
     )
 
 

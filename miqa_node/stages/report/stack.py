@@ -84,12 +84,12 @@ def _geometry(stack: ReportedSeries) -> list[Slice]:
 
 
 def _shown_slice(stack: ReportedSeries, masks: Sequence[MeasurementMask]) -> int:
-    """The slice with the largest mask, otherwise the middle one."""
+    """The slice with the largest region, else the first that is marked as a whole, otherwise the middle one."""
     if not masks:
         return len(stack.slices) // 2
     area: dict[int, int] = {}
     for mask in masks:
-        area[mask.index] = area.get(mask.index, 0) + int(mask.mask.sum())
+        area[mask.index] = area.get(mask.index, 0) + (0 if mask.is_whole else int(mask.mask.sum()))
     return max(area, key=lambda index: (area[index], -index))
 
 

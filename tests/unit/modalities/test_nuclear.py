@@ -8,10 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.stages.measure.pt import uptake
 from tests.unit.modalities.making import Image, measured, values, write
 from tests.unit.volume import making
 from tests.unit.volume.test_measures import judged
@@ -97,6 +98,130 @@ def test_what_uptake_values_need(tmp_path: Path) -> None:
     assert lacking["pt_tags_missing"].value == 2
     assert "DecayCorrection, RadiopharmaceuticalStartTime" in str(lacking["pt_tags_missing"].place)
     assert complete["pt_truncation"].value == 0
+
+
+def tags_of(change: Callable[[FileDataset, Dataset], None]) -> tuple[list[str], list[str]]:
+    """What a complete slice lacks and contradicts after a change of it and of its tracer."""
+    dataset = FileDataset("", {}, file_meta=FileMetaDataset())
+    pet(dataset)
+    change(dataset, dataset.RadiopharmaceuticalInformationSequence[0])
+    return uptake.lacks(dataset), uptake.contradicts(dataset)
+
+
+def with_values(values: dict[str, object], tracer: bool = False) -> Callable[[FileDataset, Dataset], None]:
+    def change(dataset: FileDataset, of_tracer: Dataset) -> None:
+        for keyword, value in values.items():
+            setattr(of_tracer if tracer else dataset, keyword, value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "tracer"),
+    [
+        ("Units", "CNTS", False),
+        ("DecayCorrection", "NONE", False),
+        ("ActualFrameDuration", 0, False),
+        ("PatientWeight", 0, False),
+        ("PatientWeight", -72, False),
+        ("PatientWeight", 72000, False),  # grams
+        ("RadionuclideTotalDose", 370, True),  # megabecquerels
+        ("RadionuclideTotalDose", -3.7e8, True),
+        ("RadionuclideHalfLife", -6586, True),
+        ("RadiopharmaceuticalStartTime", "235959", True),  # after the scan
+        ("RadiopharmaceuticalStartTime", "102000", True),
+        ("RadiopharmaceuticalStartTime", "000000", True),  # 5.6 half-lives before
+    ],
+)
+def test_a_value_that_cannot_be_right_is_named_by_its_keyword(keyword: str, value: object, tracer: bool) -> None:
+    assert tags_of(with_values({keyword: value}, tracer)) == ([], [keyword])
+
+
+@pytest.mark.parametrize(
+    ("values", "of_tracer"),
+    [
+        ({"Units": "GML", "DecayCorrection": "ADMIN"}, {}),
+        ({"AcquisitionTime": "001000", "SeriesTime": "001000"}, {"RadiopharmaceuticalStartTime": "231000"}),
+        ({}, {"RadiopharmaceuticalStartTime": "101530"}),  # given while the scan runs
+        ({"SeriesTime": "180000"}, {"RadiopharmaceuticalStartTime": "0910"}),  # reconstructed in the evening
+        ({}, {"RadionuclideHalfLife": 282240, "RadiopharmaceuticalStartTime": "160000"}),  # zirconium, days before
+        ({"AcquisitionTime": "", "SeriesTime": ""}, {"RadiopharmaceuticalStartTime": "235959"}),  # lacks those
+    ],
+)
+def test_what_is_usual_contradicts_nothing(values: dict[str, object], of_tracer: dict[str, object]) -> None:
+    def change(dataset: FileDataset, tracer: Dataset) -> None:
+        with_values(values)(dataset, tracer)
+        with_values(of_tracer, tracer=True)(dataset, tracer)
+
+    assert tags_of(change)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("start", "wrong"),
+    [
+        ("20260301091000.000000", False),
+        ("20260302091000", True),
+        ("20260228091000", True),
+        ("20260301091000+0100", False),
+    ],
+)
+def test_a_start_with_its_date(start: str, wrong: bool) -> None:
+    def change(dataset: FileDataset, tracer: Dataset) -> None:
+        dataset.AcquisitionDate = dataset.SeriesDate = "20260301"
+        del tracer.RadiopharmaceuticalStartTime
+        tracer.RadiopharmaceuticalStartDateTime = start
+
+    assert tags_of(change) == ([], ["RadiopharmaceuticalStartDateTime"] if wrong else [])
+
+
+def test_values_that_cannot_be_right_count_like_missing_ones(tmp_path: Path) -> None:
+    def wrong(dataset: FileDataset) -> None:
+        pet(dataset)
+        dataset.DecayCorrection = "NONE"
+        dataset.RadiopharmaceuticalInformationSequence[0].RadiopharmaceuticalStartTime = "235959"
+
+    measurement = of_pet(tmp_path, [making.head_mr(seed=seed) for seed in range(4)], wrong)["pt_tags_missing"]
+    assert measurement.value == 2
+    assert str(measurement.place) == "cannot be right: DecayCorrection, RadiopharmaceuticalStartTime"
+
+
+def gamma(dataset: Dataset) -> None:
+    """A planar image with all that nuclear medicine needs."""
+    tracer, window, limits = Dataset(), Dataset(), Dataset()
+    tracer.Radiopharmaceutical = "MDP"
+    limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = 126.45, 154.55
+    window.EnergyWindowRangeSequence = [limits]
+    dataset.RadiopharmaceuticalInformationSequence, dataset.EnergyWindowInformationSequence = [tracer], [window]
+    dataset.ActualFrameDuration, dataset.AcquisitionTime = 300000, "101500"
+
+
+def dynamic(dataset: Dataset) -> None:
+    """The same with durations of its phases."""
+    gamma(dataset)
+    del dataset.ActualFrameDuration
+    phase = Dataset()
+    phase.ActualFrameDuration = 1000
+    dataset.PhaseInformationSequence = [phase]
+
+
+def faulty(dataset: Dataset) -> None:
+    gamma(dataset)
+    del dataset.AcquisitionTime
+    dataset.ActualFrameDuration = 0
+    limits = dataset.EnergyWindowInformationSequence[0].EnergyWindowRangeSequence[0]
+    limits.EnergyWindowUpperLimit = 100
+
+
+def test_what_nuclear_medicine_needs(tmp_path: Path) -> None:
+    planar, of_phases, wrong = (
+        measured(write(tmp_path / "one.dcm", "NM", [body()], change, bits=16))["nm_tags_missing"]
+        for change in (gamma, dynamic, faulty)
+    )
+    assert planar.value == of_phases.value == 0
+    assert wrong.value == 3
+    assert str(wrong.place) == (
+        "the header lacks AcquisitionTime; cannot be right: EnergyWindowRangeSequence, ActualFrameDuration"
+    )
 
 
 def test_slices_that_are_cut_off(tmp_path: Path) -> None:

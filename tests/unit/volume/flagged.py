@@ -52,7 +52,11 @@ def _sagittal(dataset: FileDataset) -> None:
 
 def judged_series(folder: Path, modality: str) -> tuple[ReportedSeries, Assessment, Disposition]:
     """Such a series under the policy that ships; the slices lie in ``folder``."""
-    paths = write_flagged(folder, modality)
+    return judged_paths(write_flagged(folder, modality))
+
+
+def judged_paths(paths: list[Path]) -> tuple[ReportedSeries, Assessment, Disposition]:
+    """The series of these slices, which must be flagged by that policy."""
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
     judged = judge_series(header, series_traits(header), files[-1][0], files, SliceTools(decode), 100)

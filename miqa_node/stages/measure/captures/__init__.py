@@ -1,4 +1,4 @@
-"""Measurements of secondary captures, one file each: dose sheets, screenshots, scanned paper, digitised film.
+"""Measurements of secondary captures, a file for each question: dose sheets, screenshots, scanned paper, films.
 
 Experimental: nothing is flagged. A capture gets no verdict, since nothing in its header says how it was made; these
 numbers only say whether there is anything to see, and whether it can be read. Tried on the captures among the test

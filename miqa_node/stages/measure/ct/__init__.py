@@ -1,1 +1,1 @@
-"""Measurements of CT series, one file each; what holds of any stack lies beside, in ``series``."""
+"""Measurements of CT series, a file for each question; what holds of any stack lies beside, in ``series``."""

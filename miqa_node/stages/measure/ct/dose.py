@@ -45,7 +45,8 @@ CTDI_VOL = SeriesMeasure(
     label="Mean CTDIvol",
     code=Code("113830", "DCM", "Mean CTDIvol"),
     summary="Mean of CTDIvol (0018,9345).",
-    validity="Series whose header has CTDIvol.",
+    validity="Series whose header has CTDIvol. Dose reports (X-Ray Radiation Dose SR) are not read, so a series whose "
+    "scanner writes the dose into them alone has none.",
     tolerance="As the header says.",
     section="CT and MR series",
     rank=460,
@@ -62,8 +63,8 @@ DLP = SeriesMeasure(
     summary="Mean CTDIvol times the coverage.",
     definition="Mean CTDIvol (0018,9345) times `coverage` (AAPM Report 96).",
     validity="As `ctdi_vol`, with `coverage`. What the scanner irradiated before and after the slices is not in it, "
-    "and a part of a reconstruction gives a part: the dose report of the examination (X-Ray Radiation Dose SR) is "
-    "larger.",
+    "and a part of a reconstruction gives a part: the dose report of the examination (X-Ray Radiation Dose SR), which "
+    "is not read, is larger.",
     tolerance="As the header says; by how much it is below the dose report is not known.",
     section="CT and MR series",
     rank=461,

@@ -1,1 +1,1 @@
-"""Measurements of projection images, one file each."""
+"""Measurements of projection images, a file for each question."""

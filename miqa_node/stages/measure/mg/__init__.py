@@ -1,4 +1,4 @@
-"""Measurements of mammography, one file each.
+"""Measurements of mammography, a file for each question.
 
 Experimental: nothing is flagged, and no verdict is given on positioning. They follow the technical part of image
 review in mammography (IAEA Human Health Series 17, Quality Assurance Programme for Digital Mammography, 2011; PGMI

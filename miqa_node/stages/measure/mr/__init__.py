@@ -1,1 +1,1 @@
-"""Measurements of MR series, one file each."""
+"""Measurements of MR series, a file for each question."""

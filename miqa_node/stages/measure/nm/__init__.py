@@ -1,4 +1,4 @@
-"""Measurements of nuclear medicine, one file each.
+"""Measurements of nuclear medicine, a file for each question.
 
 Experimental: nothing is flagged. Planar and dynamic images of one object are measured frame by frame. Uniformity is
 that of NEMA NU 1 (performance of gamma cameras), which is meant for a flood source: it is taken only of a frame that

@@ -1,27 +1,38 @@
-"""What uptake values of PET need: units, decay correction and times in the header, and a body that is not cut off."""
+"""What uptake values of PET need of the header: units, decay correction, times, dose and weight, with their values."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 from pydicom import Dataset
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.numbers import first_number
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.frames import elements
-from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.series_view import SeriesView
+from miqa_node.stages.measure.stated import tags_measured
 
 PT = ("PT",)
 SECTION = "PET"
-OF_IMAGE = ("Units", "DecayCorrection", "AcquisitionTime", "SeriesTime", "ActualFrameDuration")
-OF_TRACER = ("RadionuclideTotalDose", "RadionuclideHalfLife")
-START = ("RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime")
-WEIGHT = "PatientWeight"
-BODY = 0.1
+WORDS = {"Units": ("BQML", "GML"), "DecayCorrection": ("START", "ADMIN")}
+"""Values from which uptake values follow: GML are uptake values already (PS3.3 C.8.9.1)."""
+TIMES = ("AcquisitionTime", "SeriesTime")
+OF_IMAGE = {"ActualFrameDuration": (1.0, math.inf), "PatientWeight": (0.3, 500.0)}
+"""Possible numbers: milliseconds and kilograms."""
+OF_TRACER = {"RadionuclideTotalDose": (1e5, 1e11), "RadionuclideHalfLife": (60.0, math.inf)}
+"""Becquerels, of which megabecquerels are too few, and seconds: rubidium 82, the shortest in use, has 75."""
+DATE_TIME, TIME = START = ("RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime")
+BEFORE = timedelta(minutes=2)
+"""A dynamic scan begins so long before the tracer is given."""
+MOST_HALF_LIVES = 5.0
+"""From the start of the tracer to the scan: 3 % of it are left."""
+OVER_MIDNIGHT = 2.5
+"""The same, where a time without its date must be of the day before."""
+SOME_DAY = "20000101"
 
 
 def lacks(ds: Dataset) -> list[str]:
@@ -30,44 +41,85 @@ def lacks(ds: Dataset) -> list[str]:
     >>> lacks(Dataset())[:2]
     ['Units', 'DecayCorrection']
     """
-    tracers = ds.get("RadiopharmaceuticalInformationSequence") or []
-    tracer = tracers[0] if tracers else Dataset()
-    missing = [one for one in OF_IMAGE if not ds.get(one)]
-    missing += [one for one in OF_TRACER if not first_number(tracer, one)]
-    missing += [] if any(tracer.get(one) for one in START) else [START[0]]
-    return missing + ([] if first_number(ds, WEIGHT) else [WEIGHT])
+    tracer = tracer_of(ds)
+    missing = [one for one in (*WORDS, *TIMES) if not ds.get(one)]
+    missing += [one for one in OF_IMAGE if first_number(ds, one) is None]
+    missing += [one for one in OF_TRACER if first_number(tracer, one) is None]
+    return missing + ([] if any(tracer.get(one) for one in START) else [TIME])
 
 
-def cut_slices(parts: Sequence[tuple[float, float]]) -> float | None:
-    """Share of the slices whose border is bright, of what tissue of the series is, in percent.
+def contradicts(ds: Dataset) -> list[str]:
+    """Keywords of values that cannot be right, or from which no uptake values follow.
 
-    >>> cut_slices([(9.0, 0.1), (9.0, 5.0)])
-    50.0
+    >>> ds = Dataset()
+    >>> ds.DecayCorrection, ds.PatientWeight = "NONE", 0
+    >>> contradicts(ds)
+    ['DecayCorrection', 'PatientWeight']
     """
-    bright = float(np.median([tissue for tissue, _ in parts])) if parts else 0.0
-    return 100.0 * float(np.mean([end > BODY * bright for _, end in parts])) if bright > 0 else None
+    tracer = tracer_of(ds)
+    wrong = [one for one, words in WORDS.items() if ds.get(one) and str(ds.get(one)).strip().upper() not in words]
+    wrong += [one for one, ends in OF_IMAGE.items() if not _is_possible(first_number(ds, one), ends)]
+    wrong += [one for one, ends in OF_TRACER.items() if not _is_possible(first_number(tracer, one), ends)]
+    return wrong + [one for one in START if not starts_well(ds, tracer, one)]
 
 
-def _missing(series: SeriesView, _: Sequence[Any]) -> Measurement:
-    missing = series.once(lacking)
-    place = Phrase("the header lacks {missing}", missing=", ".join(missing)) if missing else ""
-    return Measurement("pt_tags_missing", float(len(missing)), "1", place)
+def tracer_of(ds: Dataset) -> Dataset:
+    """The first item of the sequence of radiopharmaceuticals; an empty one without it."""
+    tracers: Sequence[Dataset] = ds.get("RadiopharmaceuticalInformationSequence") or []
+    return next(iter(tracers), Dataset())
 
 
-def lacking(series: SeriesView) -> list[str]:
-    """Of the first slice: all slices of a series have one tracer."""
-    return lacks(series.once(elements))
+def starts_well(ds: Dataset, tracer: Dataset, keyword: str) -> bool:
+    """Whether the tracer was given before the scan, and not so long before that none is left.
+
+    A time without a date is of the day of the scan, or of the day before if the scan is soon after midnight. What is
+    missing or cannot be read as a time contradicts nothing.
+    """
+    scan, half_life_s = scan_start(ds), first_number(tracer, "RadionuclideHalfLife")
+    text, most = str(tracer.get(keyword) or ""), MOST_HALF_LIVES
+    if scan is None or not text or not half_life_s or half_life_s <= 0:
+        return True
+    start = moment(text[:8], text[8:]) if keyword == DATE_TIME else moment(f"{scan:%Y%m%d}", text)
+    if start is None or (keyword == DATE_TIME and f"{scan:%Y%m%d}" == SOME_DAY):
+        return True
+    if keyword == TIME and start > scan + BEFORE:
+        start, most = start - timedelta(days=1), OVER_MIDNIGHT
+    return start <= scan + BEFORE and (scan - start).total_seconds() <= most * half_life_s
 
 
-def _part(view: SliceView) -> tuple[float, float]:
-    """The bright value of the slice, and the largest at its border that a tenth of the border reaches."""
-    values = view.values
-    ends = np.concatenate([values[0], values[-1], values[1:-1, 0], values[1:-1, -1]])
-    return float(np.quantile(values, 0.99)), float(np.quantile(ends, 0.9))
+def scan_start(ds: Dataset) -> datetime | None:
+    """The earlier one of series and acquisition: each can be later, for a late frame or a reconstruction."""
+    date = str(ds.get("SeriesDate") or ds.get("AcquisitionDate") or SOME_DAY)
+    begins = [
+        moment(str(ds.get(f"{of}Date") or date), str(ds.get(f"{of}Time") or "")) for of in ("Acquisition", "Series")
+    ]
+    return min((one for one in begins if one is not None), default=None)
 
 
-def _cut(_: SeriesView, parts: Sequence[tuple[float, float]]) -> float | None:
-    return cut_slices(parts)
+def moment(date: str, time: str) -> datetime | None:
+    """Date and time of DICOM, to the second; None if they are none.
+
+    >>> moment("20200131", "0910"), moment("20200131", "morning")
+    (datetime.datetime(2020, 1, 31, 9, 10), None)
+    """
+    try:
+        return datetime.strptime(f"{date} {time.strip()[:6]:0<6}", "%Y%m%d %H%M%S") if time.strip() else None  # noqa: DTZ007 - both are of the scanner
+    except ValueError:
+        return None
+
+
+def _is_possible(number: float | None, ends: tuple[float, float]) -> bool:
+    return number is None or ends[0] <= number <= ends[1]
+
+
+def lacking(series: SeriesView) -> tuple[list[str], list[str]]:
+    """Of the first slice, what is missing and what cannot be right: all slices of a series have one tracer."""
+    ds = series.once(elements)
+    return lacks(ds), contradicts(ds)
+
+
+def _tags(series: SeriesView, _: Sequence[Any]) -> Measurement:
+    return tags_measured("pt_tags_missing", *series.once(lacking))
 
 
 PT_TAGS_MISSING = SeriesMeasure(
@@ -77,29 +129,17 @@ PT_TAGS_MISSING = SeriesMeasure(
     label="Elements missing for uptake values",
     code="PT_TAGS_MISSING",
     summary="Elements that standardised uptake values need and the header lacks.",
-    definition="How many of these the first slice lacks: Units, Decay Correction, Acquisition Time, Series Time, "
-    "Actual Frame Duration, Patient's Weight, and of the tracer total dose, half life and start time. The place "
-    "names them.",
-    validity="PET series; only the first slice is read.",
+    definition="How many of these the first slice lacks, or has with a value that cannot be right: Units (BQML, or GML "
+    "for uptake values), Decay Correction (START or ADMIN), Acquisition Time, Series Time, Actual Frame Duration "
+    "(above 0), Patient's Weight (0.3 to 500 kg), and of the tracer Radionuclide Total Dose (10⁵ to 10¹¹ Bq), "
+    "Radionuclide Half Life (60 s or more) and Radiopharmaceutical Start DateTime or Time: at most 2 min after the "
+    "scan begins, the earlier of series and acquisition, and at most 5 half lives before; 2.5 where a time without "
+    "date must be of the day before. The place names them by keyword.",
+    validity="PET series; only the first slice and its first tracer are read. Images of Philips in CNTS are counted, "
+    "though a private factor can turn them into uptake values; Enhanced PET keeps some of these elements elsewhere.",
     tolerance="As the header says.",
     section=SECTION,
     rank=920,
     modalities=PT,
-    take=_missing,
-)
-PT_TRUNCATION = SeriesMeasure(
-    name="pt_truncation",
-    unit="%",
-    label="Slices with tracer at the border",
-    code="PT_TRUNCATION",
-    summary="Share of the slices at whose border the body is cut off.",
-    definition="Slices of which a tenth of the border lies above a tenth of the median, over the slices, of their "
-    "99th percentile.",
-    validity="PET series. Arms beside the body count, too.",
-    tolerance="Exact for four drawn slices, one of them cut; on real ones not known.",
-    section=SECTION,
-    rank=921,
-    modalities=PT,
-    each=_part,
-    take=_cut,
+    take=_tags,
 )

@@ -1,1 +1,1 @@
-"""Measurements of any stack of slices, and of MR series; one file each."""
+"""Measurements of any stack of slices, and of MR series; a file for each question."""

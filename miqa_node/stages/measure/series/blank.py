@@ -62,7 +62,8 @@ def blank(deviations: NDArray[np.float64], signals: NDArray[np.float64]) -> NDAr
     return counted
 
 
-def _blanks(series: SeriesView, parts: Sequence[SliceContent]) -> Measurement | None:
+def blank_slices(series: SeriesView, parts: Sequence[SliceContent]) -> list[int] | None:
+    """Positions of the blank slices; None if no volume is long enough."""
     by_position = {part.position: part for part in parts}
     stacks = [[by_position[index] for index in indices if index in by_position] for indices in volumes(series.slices)]
     stacks = [read for read in stacks if len(read) >= MIN_SLICES]
@@ -72,6 +73,13 @@ def _blanks(series: SeriesView, parts: Sequence[SliceContent]) -> Measurement | 
     for read in stacks:
         deviations, signals = np.array([part.deviation for part in read]), np.array([part.signal for part in read])
         blanks += [part.position for part, is_blank in zip(read, blank(deviations, signals), strict=True) if is_blank]
+    return blanks
+
+
+def _blanks(series: SeriesView, parts: Sequence[SliceContent]) -> Measurement | None:
+    blanks = blank_slices(series, parts)
+    if blanks is None:
+        return None
     place = place_of_slice(series, min(blanks)) if blanks else ""
     return Measurement("slices_blank", float(len(blanks)), "1", place)
 
@@ -93,6 +101,7 @@ SLICES_BLANK = SeriesMeasure(
     rank=347,
     each=_content,
     take=_blanks,
+    outliers=blank_slices,
     concern="The pixels of the slice were lost, though its header came: what should be there is not seen. Send the "
     "series again or check it at the scanner.",
 )

@@ -23,6 +23,8 @@ SEGMENTS = (2, 3)
 """Lengths of parts of a stack that may have been turned round."""
 USUAL = 1.3
 """An order is odd from so many times the ratio that is usual in the series."""
+IN_ORDER = 1.0
+"""Above it a slice stands in a wrong place."""
 LEAST = 1e-6
 CHECKED_ROWS = 4
 """Each fourth row tells whether pixels are equal: noise differs in all of them."""
@@ -84,9 +86,10 @@ def disorder(looks: Rows) -> NDArray[np.float64]:
     return score
 
 
-def _series_disorder(series: SeriesView, parts: Sequence[SliceLook]) -> Measurement | None:
+def _most_disordered(series: SeriesView, parts: Sequence[SliceLook]) -> tuple[float, int] | None:
+    """The disorder of the series, and the position of the slice that has it."""
     looks = {part.position: part.small for part in parts}
-    worst: Measurement | None = None
+    worst: tuple[float, int] | None = None
     for indices in volumes(series.slices):
         read = _without_repeats([index for index in indices if index in looks], looks)
         if len(read) < MIN_SLICES:
@@ -95,9 +98,19 @@ def _series_disorder(series: SeriesView, parts: Sequence[SliceLook]) -> Measurem
         usual = float(np.median(score[1:-1]))
         score = np.minimum(score, score / (USUAL * usual))
         top = int(score.argmax())
-        if worst is None or score[top] > worst.value:
-            worst = Measurement("slice_disorder", float(score[top]), "1", place_of_slice(series, read[top]))
+        if worst is None or score[top] > worst[0]:
+            worst = float(score[top]), read[top]
     return worst
+
+
+def _series_disorder(series: SeriesView, parts: Sequence[SliceLook]) -> Measurement | None:
+    worst = _most_disordered(series, parts)
+    return None if worst is None else Measurement("slice_disorder", worst[0], "1", place_of_slice(series, worst[1]))
+
+
+def _misplaced(series: SeriesView, parts: Sequence[SliceLook]) -> list[int]:
+    worst = _most_disordered(series, parts)
+    return [] if worst is None or worst[0] <= IN_ORDER else [worst[1]]
 
 
 def _without_repeats(indices: list[int], looks: dict[int, NDArray[np.float16]]) -> list[int]:
@@ -121,7 +134,8 @@ def repeats(looks: Rows) -> NDArray[np.intp]:
     return 1 + np.flatnonzero(near < REPEATED * np.median(near))
 
 
-def _repeats(series: SeriesView, parts: Sequence[SliceLook]) -> Measurement | None:
+def _copies(series: SeriesView, parts: Sequence[SliceLook]) -> list[int] | None:
+    """Positions of the repeated slices; None if no volume is long enough and none was sent twice."""
     looks = {part.position: part.small for part in parts}
     stacks = [[index for index in indices if index in looks] for indices in volumes(series.slices)]
     stacks = [read for read in stacks if len(read) >= MIN_SLICES]
@@ -131,7 +145,14 @@ def _repeats(series: SeriesView, parts: Sequence[SliceLook]) -> Measurement | No
     for read in stacks:
         places = repeats(np.stack([looks[index] for index in read]).astype(np.float32))
         copies.update(read[place] for place in places)
-    place = place_of_slice(series, min(copies)) if copies else ""
+    return sorted(copies)
+
+
+def _repeats(series: SeriesView, parts: Sequence[SliceLook]) -> Measurement | None:
+    copies = _copies(series, parts)
+    if copies is None:
+        return None
+    place = place_of_slice(series, copies[0]) if copies else ""
     return Measurement("slices_repeated", float(len(copies)), "1", place)
 
 
@@ -168,6 +189,7 @@ SLICE_DISORDER = SeriesMeasure(
     rank=345,
     each=_look,
     take=_series_disorder,
+    outliers=_misplaced,
     concern="A slice shows what belongs to another place: reconstructions in other planes, volumes and what is "
     "measured across slices are wrong, and a lesion may be reported at the wrong level. Send the series again or "
     "rebuild it at the scanner.",
@@ -190,6 +212,7 @@ SLICES_REPEATED = SeriesMeasure(
     rank=346,
     each=_look,
     take=_repeats,
+    outliers=_copies,
     concern="One slice came twice, perhaps in the place of another: what should be there is not seen. Compare with "
     "the series at the scanner.",
 )

@@ -21,6 +21,9 @@ MIN_SLICES = 5
 MIN_LIKENESS = 0.8
 """Minimum correlation with the neighbours: brightness is only comparable if the slices show the same anatomy."""
 
+LEAST_MARKED = 5.0
+"""Percent: a slice that jumps less is not marked, whatever the limit of a site."""
+
 
 class SliceBrightness(NamedTuple):
     """The slice's position in the series and a small copy of it, whose mean is that of the slice."""
@@ -78,6 +81,12 @@ def _jump(series: SeriesView, parts: Sequence[SliceBrightness]) -> Measurement |
     return Measurement("slice_jump", by_position[worst], "%", place_of_slice(series, worst))
 
 
+def _outlier(series: SeriesView, parts: Sequence[SliceBrightness]) -> list[int]:
+    by_position = _jumps(series, {part.position: part for part in parts})
+    worst = max(by_position, key=lambda index: by_position[index], default=None)
+    return [] if worst is None or by_position[worst] < LEAST_MARKED else [worst]
+
+
 SLICE_JUMP = SeriesMeasure(
     name="slice_jump",
     unit="%",
@@ -95,6 +104,7 @@ SLICE_JUMP = SeriesMeasure(
     modalities=MR,
     each=_brightness,
     take=_jump,
+    outliers=_outlier,
     along=_jumps,
     concern="The slice shows the same anatomy at another brightness: movement between the parts of an interleaved "
     "scan, or a lost calibration. Signal intensities cannot be compared across it.",

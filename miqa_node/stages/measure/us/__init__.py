@@ -1,4 +1,4 @@
-"""Measurements of ultrasound, one file each; a clip is measured frame by frame.
+"""Measurements of ultrasound, a file for each question; a clip is measured frame by frame.
 
 Experimental: nothing is flagged, and nothing accepted. They follow what quality control of ultrasound looks at (AAPM
 Ultrasound Task Group 1, Goodsitt et al., Med Phys 25, 1998; AIUM Routine Quality Assurance): uniformity and dead

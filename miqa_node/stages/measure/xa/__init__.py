@@ -1,4 +1,4 @@
-"""Measurements of angiography and fluoroscopy, one file each; what holds of any run is in the section of runs.
+"""Measurements of angiography and fluoroscopy, a file for each question; what holds of any run is with the runs.
 
 Experimental: nothing is flagged. Tried on one head with contrast medium of an image intensifier of unknown make;
 fields and saturation were put into it. *Weak*: `xa_field_share`, which takes a dark part of the body at the border

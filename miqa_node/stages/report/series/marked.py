@@ -10,16 +10,20 @@ from miqa_node.stages.report.series.stack import segment_numbers
 
 
 def marked_groups(context: OutputContext) -> list[ContentItem]:
-    """One group for each measurement that marks slices; none without the libraries."""
-    if not context.slice_masks or missing_libraries():
+    """One group for each measurement that marks regions; none without the libraries.
+
+    A slice that is marked as a whole has no region whose volume would say anything.
+    """
+    masks = [one for one in context.slice_masks if not one.mask.is_whole]
+    if not masks or missing_libraries():
         return []
     from miqa_node.stages.report.series.group import marked_group  # noqa: PLC0415 - only such series need the libraries
 
     return [
         marked_group(
             subject_of_measurement(name, context.assessment),
-            [one for one in context.slice_masks if one.mask.measurement == name],
+            [one for one in masks if one.mask.measurement == name],
             context.lineage,
         )
-        for name in segment_numbers(context.slice_masks)
+        for name in segment_numbers(masks)
     ]
