@@ -11,6 +11,8 @@ from miqa_node.core.language.phrase import Phrase
 
 MOST_PLACES = 6
 """Decimal places of a number in a reason."""
+ABSURD = 1e9
+"""From here on, as of a header with an absurd value, a number is written with its power of ten."""
 _UNITS = {"1": "", "[hnsf'U]": " HU"}
 
 
@@ -58,12 +60,16 @@ def _legible(value: float, limit: float) -> str:
 
     >>> _legible(7.625, 12.0), _legible(-7.0, -6.0), _legible(-1024.3, -1020.0), _legible(12.04, 12.0)
     ('7.6', '-7', '-1024', '12.04')
+    >>> _legible(1e300, 6.0), _legible(12.0000004, 12.0)
+    ('1e+300', '12.0000004')
     """
-    if not value or not isfinite(value):
+    if not value or not isfinite(value) or abs(value) >= ABSURD:
         return f"{value:g}"
     places = 0 if abs(value) >= 100.0 else max(1, 1 - floor(log10(abs(value))))
     while places < MOST_PLACES and not _same_side(round(value, places), value, limit):
         places += 1
+    if not _same_side(round(value, places), value, limit):
+        return f"{value:.12g}"
     text = f"{value:.{places}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

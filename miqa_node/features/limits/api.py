@@ -62,7 +62,7 @@ class RoomLimitRequest(Strict):
     @property
     def limit(self) -> RoomLimit:
         """The same for the analysis."""
-        return RoomLimit(self.finding, self.room, self.view, self.least_strength, self.package, self.body_part)
+        return budgets.limit_for(self.finding, self.room, self.view, self.least_strength, self.package, self.body_part)
 
 
 class AppraisalRequest(Strict):

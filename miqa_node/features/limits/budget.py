@@ -8,6 +8,7 @@ budget. Experimental images, of which no finding flags anything, have no part in
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from miqa_node.core.domain.site_limit import (
     SiteLimits,
     kind_of,
 )
+from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError
 from miqa_node.runtime.store import site_limits
 from miqa_node.runtime.store.database import Transaction
@@ -40,6 +42,10 @@ FEWEST = ENOUGH_IMAGES
 """Minimum number of images for separate limits of a room and view; smaller groups are pooled."""
 MOST_IMAGES = 5000
 """Maximum number of images of each package for a proposal, the newest ones."""
+MOST_LOOKED_AT = 400
+"""Of each package for the question of the page whether there are enough, if most of the newest do not count."""
+VERSION = re.compile(r"-\d+\.\d+.*$")
+"""At the end of a package's name; limits hold for all versions."""
 LEAST_STRENGTH = 0.25
 """Lowest limit that is ever proposed, however rare the finding is in a room."""
 NEAREST = 6
@@ -100,7 +106,7 @@ def newest_images(transaction: Transaction, policy: Policy, *, most: int = MOST_
 
 def missing_images(transaction: Transaction, policy: Policy) -> int:
     """How many images are missing for a proposal; 0 if it can be made."""
-    for most in (FEWEST, MOST_IMAGES):  # the newest ones nearly always suffice
+    for most in (FEWEST, MOST_LOOKED_AT):  # the newest ones nearly always suffice
         missing = FEWEST - _most_of_one_package(newest_images(transaction, policy, most=most))
         if missing <= 0:
             return 0
@@ -160,6 +166,18 @@ def appraise(images: Sequence[BudgetImage], limits: Sequence[RoomLimit]) -> Limi
     return _proposal(images, groups, limits, round(share, 4), 0.0)
 
 
+def limit_for(
+    finding: FindingName, room: str, view: str, least_strength: float, package: str = "", body_part: str = ""
+) -> RoomLimit:
+    """A limit that a person writes: the part in any words, the package also with its version.
+
+    >>> limit_for(FindingName("noise"), "", "", 0.6, "any-radiograph-0.3.0", "knee").where[:2]
+    ('any-radiograph', 'KNEE')
+    """
+    part = STANDARD.body_parts.canonical(body_part) if body_part else ""
+    return RoomLimit(finding, room, view, least_strength, VERSION.sub("", package), part)
+
+
 def difference(
     before: Sequence[RoomLimit], after: Sequence[RoomLimit], line_of: Callable[[RoomLimit], str]
 ) -> tuple[str, ...]:
@@ -174,8 +192,9 @@ def _check_number(images: Sequence[BudgetImage]) -> None:
     most = _most_of_one_package(images)
     if most < FEWEST:
         raise ConflictError(
-            "Only {len} images of the model in force have been judged; a proposal needs {fewest}. Wait for more.",
-            len=most,
+            "Only {count} images that the models in force judged count for limits; a proposal needs {fewest}. Images "
+            "whose findings are experimental do not count.",
+            count=most,
             fewest=FEWEST,
         )
 

@@ -25,6 +25,7 @@ from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import JudgedKind, LimitProposal, RoomLimit, SiteLimits
 from miqa_node.dicom.pixels.pitch import pitch_of
+from miqa_node.errors import MiqaError
 from miqa_node.features.limits.budget import BudgetImage, quiet_images
 from miqa_node.features.limits.defects import KEPT, Picture, Plate
 
@@ -145,7 +146,11 @@ def _trials(number: int, original: Original, policy: Policy, judge: Judge, until
         changed = with_defect(original.radiograph, name, LEVELS[(number + place) % len(LEVELS)], (SEED, number, place))
         if changed is None:
             continue
-        reasons = decide_quality(judge(original.header, changed, image.digest), policy).reasons
+        try:
+            assessment = judge(original.header, changed, image.digest)
+        except MiqaError:  # of one picture that a package cannot judge
+            continue
+        reasons = decide_quality(assessment, policy).reasons
         yield DefectTrial(limit, any(name in (one.name, one.finding) and one.verdict.flagged for one in reasons))
 
 

@@ -79,10 +79,10 @@ def confirm(transaction: Transaction, number: int, actor: str, comment: str, now
     )
     _audit(transaction, number, "limits confirmed", actor, now)
     starts = part_starts(transaction)
-    for part in limit_set.proposal.known_parts if limit_set.proposal is not None else ():
-        start = starts.get(term_of_part(part))
-        if start is None or start.ended_at is None:
-            _end(transaction, term_of_part(part), actor, comment, now)
+    parts = limit_set.proposal.known_parts if limit_set.proposal is not None else ()
+    for term in sorted({term_of_part(part) for part in parts} & set(starts)):
+        if starts[term].ended_at is None:
+            _end(transaction, term, actor, comment, now)
     return load(transaction, number)
 
 

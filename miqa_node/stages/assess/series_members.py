@@ -83,7 +83,7 @@ def _missing(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
         )
         return (PlausibilityIssue("series_incomplete", text, OTHER_FAILURE),)
     slices, places = _agreed([one.announced.slices for one in every]), _places(every)
-    if slices > 1 and places < slices:
+    if slices > 1 and max(places, len(every)) < slices:  # some makers count the slices of all volumes
         text = Phrase(
             "{here} of the {announced} slices that Number of Slices announces are here. Send the others.",
             here=f"{places}",
@@ -144,10 +144,10 @@ def _numbers_missing(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
     numbers = {one.number for one in every if one.number > 0}
     if not numbers:
         return ()
-    expected = range(min(numbers), max(numbers) + 1)
-    missing = [number for number in expected if number not in numbers]
-    if not missing or len(numbers) < NUMBERED_SHARE * len(expected):
+    count = max(numbers) - min(numbers) + 1
+    if len(numbers) == count or len(numbers) < NUMBERED_SHARE * count:
         return ()
+    missing = [number for number in range(min(numbers), max(numbers)) if number not in numbers]
     text = Phrase("Instance Numbers that no image of the series has: {numbers}.", numbers=_listed(missing))
     return (PlausibilityIssue("instance_numbers_missing", text, OTHER_FAILURE),)
 

@@ -19,7 +19,7 @@ def disposition_of(assessment: Assessment, header: Header, judging: JudgingTools
     """Decide; only images have silent days, not reports or notes."""
     policy = judging.policy()
     disposition = decide(assessment, policy)
-    if unit_of(header, units).is_image(header) and (why := judging.silence(header)):
+    if unit_of(header, units).is_image(header) and (why := judging.silence(assessment.known_header)):
         disposition = disposition.silenced(why)
     certificate = UNCERTIFIED if disposition.experimental else judging.certify(assessment, policy)
     return replace(disposition, certificate=certificate)

@@ -17,6 +17,7 @@ from miqa_node.core.domain.site_limit import LimitProposal
 from miqa_node.core.settings import share_dir
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import reason_code
+from miqa_node.errors import InferenceError
 from miqa_node.features.limits.budget import BudgetImage, propose
 from miqa_node.features.limits.second_side import IMAGES, originals, with_defect, with_second_side
 from tests.unit.store.making import NOW, digest, header
@@ -103,6 +104,14 @@ def test_without_originals_or_time_nothing_is_claimed(policy: Policy) -> None:
     late = with_second_side(proposal(images, 0.3), images, policy, read, judge, most_s=0)
     assert without.second_side == late.second_side == {("quality", NOISE): (0, 0)}
     assert proposal(images, 0.3).second_side == {}, "not tried is not none found"
+
+
+def test_pictures_that_a_package_cannot_judge_are_left_out(policy: Policy) -> None:
+    def refuse(*_: object) -> Assessment:
+        raise InferenceError("The network gave no number.")
+
+    images = [image(n, 0.2) for n in range(45)]
+    assert with_second_side(proposal(images, 0.3), images, policy, read, refuse).second_side["quality", NOISE] == (0, 0)
 
 
 @pytest.mark.parametrize("inverted", [False, True])

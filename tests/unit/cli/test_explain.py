@@ -23,7 +23,7 @@ def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, 
     for text in (
         "2026-11-20 09:31:00Z from MODALITY at 10.0.0.7",
         f"{data_dir}/objects/instances/",
-        "by quality 0.1.0",
+        "by quality 0.9.3",
         "motion_blur\t0.970\t0.60\t0.500\tyes",
         "noise\t12.5\t1",
         "REJECT at 2026-11-20 09:31:00Z (policy 2026-01, scope frontal chest)",

@@ -143,7 +143,7 @@ def test_compare_tells_agreement_differences_and_what_would_have_been_flagged(
 ) -> None:
     verdicts = [Verdict.REVIEW, Verdict.REVIEW, Verdict.ACCEPT, Verdict.ACCEPT]
     silent = [Verdict.REVIEW, Verdict.ACCEPT, Verdict.ACCEPT, Verdict.REVIEW]
-    nobody = cli("models", "compare", "quality-0.1.0", "quality-0.2.0", "--config", config)
+    nobody = cli("models", "compare", "quality-0.9.3", "quality-0.2.0", "--config", config)
     assert nobody.code == Exit.NOT_FOUND
     for number, (verdict, other) in enumerate(zip(verdicts, silent, strict=True)):
         _, digest = stage.add(number, verdict)
@@ -160,7 +160,7 @@ def test_compare_tells_agreement_differences_and_what_would_have_been_flagged(
             shadows.save(transaction, "quality-0.2.0", candidate, Disposition(other, (), "2026-01", "all"))
     stage.add(77)  # the candidate never saw it
 
-    comparison = cli("models", "compare", "quality-0.1.0", "quality-0.2.0", "--json", "--config", config).json
+    comparison = cli("models", "compare", "quality-0.9.3", "quality-0.2.0", "--json", "--config", config).json
     assert (comparison["images"], comparison["agreement"], comparison["kappa"]) == (4, 0.5, 0.0)
     assert comparison["judged_by_one"] == {"only_first": 1, "only_second": 0}
     assert comparison["flagged_only_by_first"] == ["1.2.3.4.5.1"]
@@ -172,6 +172,6 @@ def test_compare_tells_agreement_differences_and_what_would_have_been_flagged(
     assert (blur["both"], blur["only_first"], blur["only_second"], blur["neither"]) == (1, 1, 1, 1)
     assert blur["largest_difference"] == pytest.approx(0.87)
 
-    text = cli("models", "compare", "quality-0.1.0", "quality-0.2.0", "--config", config).out
+    text = cli("models", "compare", "quality-0.9.3", "quality-0.2.0", "--config", config).out
     assert "4 images judged by both; equal verdicts 50.0%, kappa 0.00" in text
     assert "flagged only by quality-0.2.0: 1" in text

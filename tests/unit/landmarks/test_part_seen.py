@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,20 @@ import pytest
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.policy import EXPERIMENTAL, Policy, Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.interfaces.cli.assess_json import document
 from miqa_node.interfaces.web.onepage.page import one_page
 from miqa_node.local import LocalAssessor, LocalResult
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.assess.landmarks.lungs_seen import shows_frontal_chest
+from miqa_node.stages.conclusion.verdict import disposition_of
+from miqa_node.stages.units.base import JudgingTools, installed
+from miqa_node.stages.units.image import judge_here
 from tests.unit.assess.making import radiograph
 from tests.unit.landmarks.making import estimate_of, lungs_of, write_landmarks
 from tests.unit.landmarks.test_sidecar import judged, settings_of
@@ -81,6 +88,37 @@ def test_a_chest_that_the_header_calls_a_knee_is_a_hint_that_flags_nothing(
     assert (None if measured is None else measured.value) == agrees
     assert [one.name for one in assessment.plausibility if one.name == CONTRADICTION] == [CONTRADICTION] * hint
     assert not decide(assessment, policy).flagged
+
+
+COMBINED = sorted(term for term, parts in STANDARD.body_parts.combined.items() if "CHEST" in parts)
+
+
+@pytest.mark.parametrize("part", [*COMBINED, "AORTA", "TRACHEA"])
+def test_a_chest_contradicts_no_part_that_has_one_in_it(tmp_path: Path, part: str) -> None:
+    """A babygram shows both lungs and is under no wrong patient."""
+    assessment = of(tmp_path, CHEST, body_part_examined=part, view_position="AP")
+    assert CONTRADICTION not in [one.name for one in assessment.plausibility]
+
+
+def _decode_nothing(*_: Any) -> Any:
+    raise AssertionError
+
+
+def test_the_silent_days_of_an_unnamed_chest_are_those_of_chests(tmp_path: Path, policy: Policy) -> None:
+    """Limits of chests could not end them."""
+    assessment = of(tmp_path, CHEST, **UNNAMED)
+    asked: list[Header] = []
+
+    def silence(header: Header) -> str:
+        asked.append(header)
+        return "silent"
+
+    judge = judge_here(_decode_nothing, lambda: ImageAssessor(None))
+    tools = JudgingTools(judge, lambda: policy, lambda *_: "", silence=silence)
+    image = replace(assessment.header, has_pixels=True, rows=64, columns=64)
+    disposition = disposition_of(replace(assessment, header=image), image, tools, installed())
+    assert disposition.experimental
+    assert [header.body_part_examined for header in asked] == ["CHEST"]
 
 
 @pytest.mark.shared

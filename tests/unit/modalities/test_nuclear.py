@@ -163,6 +163,7 @@ def test_what_is_usual_contradicts_nothing(values: dict[str, object], of_tracer:
         ("20260302091000", True),
         ("20260228091000", True),
         ("20260301091000+0100", False),
+        ("20260301161000+0000", False),  # five hours earlier where the scanner stands, as no element says
     ],
 )
 def test_a_start_with_its_date(start: str, wrong: bool) -> None:
@@ -204,6 +205,15 @@ def dynamic(dataset: Dataset) -> None:
     dataset.PhaseInformationSequence = [phase]
 
 
+def spare(dataset: Dataset) -> None:
+    """The same with an energy window that is not used, and a counter that is not."""
+    gamma(dataset)
+    unused = Dataset()
+    unused.EnergyWindowLowerLimit = unused.EnergyWindowUpperLimit = 0
+    dataset.EnergyWindowInformationSequence[0].EnergyWindowRangeSequence.append(unused)
+    dataset.CountsAccumulated = 0
+
+
 def faulty(dataset: Dataset) -> None:
     gamma(dataset)
     del dataset.AcquisitionTime
@@ -213,11 +223,11 @@ def faulty(dataset: Dataset) -> None:
 
 
 def test_what_nuclear_medicine_needs(tmp_path: Path) -> None:
-    planar, of_phases, wrong = (
+    planar, of_phases, of_one_window, wrong = (
         measured(write(tmp_path / "one.dcm", "NM", [body()], change, bits=16))["nm_tags_missing"]
-        for change in (gamma, dynamic, faulty)
+        for change in (gamma, dynamic, spare, faulty)
     )
-    assert planar.value == of_phases.value == 0
+    assert planar.value == of_phases.value == of_one_window.value == 0
     assert wrong.value == 3
     assert str(wrong.place) == (
         "the header lacks AcquisitionTime; cannot be right: EnergyWindowRangeSequence, ActualFrameDuration"

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from pydicom.dataset import FileDataset
 
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.stages.measure.ct.noise import CLASSES, CT_NOISE, SliceNoise
+from miqa_node.stages.measure.ct.truncation import field_edge, open_lungs
+from miqa_node.stages.measure.series_view import SeriesView, SliceTools
+from tests.unit.store.making import header
 from tests.unit.volume import making
 from tests.unit.volume.making import SIDE, SPACING_MM, Image
 from tests.unit.volume.test_measures import judged, numbers
@@ -70,6 +76,27 @@ def test_one_ring_is_found_where_lungs_leave_few_sectors(tmp_path: Path) -> None
     assert values[1] > 12.0
 
 
+def test_phases_at_one_place_do_not_add_up_to_a_ring(tmp_path: Path) -> None:
+    """Anatomy that is around the middle goes on in the phases of one place, not in the places of one phase."""
+    paths = []
+    for phase in range(3):
+        images = []
+        for place in range(6):
+            rng = np.random.default_rng(place)
+            bump = cv2.GaussianBlur(rng.normal(0.0, 1.0, (SIDE, SIDE)), (0, 0), 3.0)
+            image = making.layered_ct(seed=10 * phase + place) + 25.0 * bump / bump.std()
+            images.append(image)
+
+        def change(dataset: FileDataset, phase: int = phase) -> None:
+            making.fine(dataset)
+            dataset.TemporalPositionIdentifier = phase + 1
+
+        places = [5.0 * place for place in range(6)]
+        paths += making.write_series(tmp_path / "all", images, "CT", places, change, 1 + len(paths))
+    alone = numbers(judged(paths[:6]))["ring_index"]
+    assert numbers(judged(paths))["ring_index"] == pytest.approx(alone, abs=1.5)
+
+
 def test_more_of_a_body_cut_off_is_more_truncation_although_lungs_are_open(tmp_path: Path) -> None:
     shares = []
     for right_px in (0, 35, 50, 70, 90):
@@ -107,6 +134,30 @@ def test_noise_of_the_last_slices_is_that_of_the_series(tmp_path: Path) -> None:
     shoulders = [making.body_ct(one, seed=seed) for seed, one in enumerate([20.0] * 10 + [40.0] * 2)]
     usual = numbers(judged(making.write_series(tmp_path / "b", shoulders, "CT")))
     assert usual["ct_noise"] == pytest.approx(20.0, rel=0.07)
+
+
+def decode_nothing(*_: Any) -> Any:
+    raise AssertionError
+
+
+def test_shoulders_behind_a_head_are_no_noise_of_a_part() -> None:
+    """Of 20 slices each, as in CT angiography of head and neck; the shoulders have three times the noise."""
+    head, shoulders = (
+        np.bincount([2 * noise] * windows, minlength=CLASSES) for noise, windows in ((20, 5000), (65, 900))
+    )
+    parts = [SliceNoise(place, head if place < 20 else shoulders) for place in range(40)]
+    few = [SliceNoise(place, shoulders if place in {20, 21, 22} else head) for place in range(40)]
+    assert CT_NOISE.take is not None
+    series = SeriesView(header(1), (), SliceTools(decode_nothing))
+    values = [CT_NOISE.take(series, one) for one in (parts, few)]
+    assert [one.value if isinstance(one, Measurement) else one for one in values] == pytest.approx([20, 65], abs=1)
+
+
+def test_air_and_table_below_a_body_that_touches_both_sides_are_no_lung() -> None:
+    image = np.full((128, 128), -930.0, np.float32)
+    image[:30], image[40:70] = -1000.0, 40.0
+    body = image == 40.0
+    assert not open_lungs(image, body, field_edge(image)).any()
 
 
 def test_noise_at_a_cut_off_of_air_is_no_offset(tmp_path: Path) -> None:

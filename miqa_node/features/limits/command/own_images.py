@@ -10,7 +10,7 @@ from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import LimitProposal
 from miqa_node.core.settings import Settings
-from miqa_node.errors import DecodeError, NotFoundError
+from miqa_node.errors import MiqaError
 from miqa_node.features.limits.budget import BudgetImage
 from miqa_node.features.limits.second_side import with_second_side
 from miqa_node.interfaces.cli.site_choice import choice_of
@@ -32,11 +32,11 @@ def tried_on_own_images(
     database, objects = open_store(settings)
 
     def read(digest: InstanceDigest) -> tuple[Header, Radiograph] | None:
-        with database.begin() as transaction:
-            stored = instances.load(transaction, digest)
         try:
+            with database.begin() as transaction:
+                stored = instances.load(transaction, digest)
             return stored.header, pool.decode(objects.local_path(stored.object_key), 0)
-        except (DecodeError, NotFoundError):
+        except MiqaError:  # a proposal is worth more than its second side
             return None
 
     def judge(header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Assessment:

@@ -115,7 +115,7 @@ def limit_of(text: str) -> RoomLimit:
 
     >>> limit_of("noise:BEDSIDE:AP=0.6").place, limit_of("noise::AP=0.6").place
     ('BEDSIDE, AP', 'all other rooms, AP')
-    >>> limit_of("any-radiograph/KNEE/noise:ROOM1=0.6").where
+    >>> limit_of("any-radiograph/knee/noise:ROOM1=0.6").where
     ('any-radiograph', 'KNEE', 'ROOM1', '')
     """
     where, _, number = text.rpartition("=")
@@ -133,7 +133,7 @@ def limit_of(text: str) -> RoomLimit:
         meant = get_close_matches(name, all_finding_names(), 1)
         hint = f"; did you mean {meant[0]}?" if meant else ""
         raise typer.BadParameter(f"there is no finding {name}{hint}")
-    return RoomLimit(FindingName(name), room, view, strength, package, part)
+    return budgets.limit_for(FindingName(name), room, view, strength, package, part)
 
 
 @dataclass(frozen=True, slots=True)

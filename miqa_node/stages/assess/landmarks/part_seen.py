@@ -11,6 +11,7 @@ from dataclasses import replace
 from miqa_node.core.domain.assessment import Assessment, Measurement, PlausibilityIssue
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.dicom.pixels.regions import CHEST_PARTS
 from miqa_node.stages.assess.landmarks.lungs_seen import LungField, shows_frontal_chest
@@ -19,11 +20,12 @@ from miqa_node.stages.assess.landmarks.measurands import PART_AGREES
 CHEST = "CHEST"
 CONTRADICTION = "pixels_contradict_body_part"
 # fmt: off
-WITH_LUNGS = CHEST_PARTS | {
-    "ABDOMEN", "BREAST", "BRONCHUS", "CLAVICLE", "CTSPINE", "ESOPHAGUS", "HEART", "MEDIASTINUM", "NECK", "RIB",
-    "SCAPULA", "SHOULDER", "SPINE", "SSPINE", "STERNUM", "TLSPINE", "TSPINE", "WHOLEBODY",
+SINGLE = CHEST_PARTS | {
+    "ABDOMEN", "AORTA", "BREAST", "BRONCHUS", "CLAVICLE", "CTSPINE", "ESOPHAGUS", "HEART", "MEDIASTINUM", "NECK", "RIB",
+    "SCAPULA", "SHOULDER", "SPINE", "SSPINE", "STERNUM", "THYMUS", "TLSPINE", "TRACHEA", "TSPINE", "WHOLEBODY",
 }
 # fmt: on
+WITH_LUNGS = SINGLE | {term for term, parts in STANDARD.body_parts.combined.items() if parts & SINGLE}
 """Parts whose images may show both lungs: a chest in the pixels contradicts none of them."""
 
 

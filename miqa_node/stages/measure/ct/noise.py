@@ -19,10 +19,12 @@ CLASS_HU = 0.5
 MAX_HU = 200.0
 CLASSES = round(MAX_HU / CLASS_HU)
 APART = 2.5
-"""Two neighbouring slices with so many times the noise of all speak for the series.
+"""Two neighbouring slices with so many times the noise of those around them speak for the series.
 
-In twelve slices of a chest it is 1.1 at most; shoulders have more noise than lungs, but not so much.
+In twelve slices of a chest it is 1.1 at most.
 """
+NEIGHBOURS = 12
+"""Pairs around one: shoulders have up to five times the noise of the head in the same series, but all of them have."""
 LEAST_WINDOWS = 1000
 """Of fewer windows of soft tissue two slices have no noise of their own."""
 Counts = NDArray[np.intp]
@@ -72,10 +74,23 @@ def _noise(series: SeriesView, parts: Sequence[SliceNoise]) -> Measurement | Non
     every = most_frequent([one.counts for one in parts])
     if every is None:
         return None
-    noise, position = max(((pair_noise(*pair), pair[0].position) for pair in pairwise(parts)), default=(0.0, 0))
-    if noise <= APART * every:
+    noises = np.array([pair_noise(*pair) for pair in pairwise(parts)])
+    stand_out = [place for place, noise in enumerate(noises) if noise and noise > APART * usual_around(noises, place)]
+    worst = max(stand_out, key=lambda place: float(noises[place]), default=-1)
+    if worst < 0 or noises[worst] <= every:
         return Measurement("ct_noise", every, "[hnsf'U]")
-    return Measurement("ct_noise", noise, "[hnsf'U]", place_of_slice(series, position))
+    return Measurement("ct_noise", float(noises[worst]), "[hnsf'U]", place_of_slice(series, parts[worst].position))
+
+
+def usual_around(noises: NDArray[np.float64], place: int) -> float:
+    """Median noise of the pairs nearest to the one at ``place``, which is among them; 0 stands for no noise measured.
+
+    >>> usual_around(np.array([4.0, 4.0, 12.0]), 2), usual_around(np.array([4.0] * 20 + [12.0] * 20), 21)
+    (4.0, 12.0)
+    """
+    first = max(0, min(place - NEIGHBOURS // 2, len(noises) - NEIGHBOURS))
+    near = noises[first : first + NEIGHBOURS]
+    return float(np.median(near[near > 0.0]))
 
 
 def pair_noise(one: SliceNoise, other: SliceNoise) -> float:
@@ -98,8 +113,8 @@ CT_NOISE = SeriesMeasure(
     summary="Most frequent standard deviation in 6 mm windows of 0 to 100 HU.",
     definition="Most frequent standard deviation in 6 mm windows that lie in the body and have a mean of 0 to 100 HU "
     "(global noise level, Christianson et al., AJR 205, 2015), corrected for the small number of pixels in a window by "
-    "√(n/(n−2)). Of the two neighbouring slices with the most noise, if that exceeds 2.5 times that of all slices; "
-    "what is derived from it keeps that of all.",
+    "√(n/(n−2)). Of the two neighbouring slices with the most noise, if that is over 2.5 times the median of 12 "
+    "around; what is derived from it keeps that of all.",
     validity="Bodies with soft tissue in the field. Kernels, slice thickness and dose change it: only series of one "
     "protocol can be compared.",
     tolerance="Within 7 % for white noise of 8 to 40 HU. Noise that a kernel smooths over 1 pixel comes out by a sixth "

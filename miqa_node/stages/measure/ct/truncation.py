@@ -27,6 +27,8 @@ MEDIAN_STEP = 8
 """Of the pixels of a part every eighth tells its median well enough."""
 OPEN_LUNG_HU = -950.0
 """What body and edge of the field enclose is lung if its median is above this, as even of most emphysema."""
+WIDEST_OPENING = 1 / 3
+"""Of the edge: an opened lung takes at most a fifth, air and table below a body that touches both sides a half."""
 
 
 class FieldEdge(NamedTuple):
@@ -113,12 +115,14 @@ def open_lungs(image: Values, body: Mask, field: FieldEdge) -> Mask:
     (True, False)
     """
     lungs = np.zeros(body.shape, bool)
-    _, labels = cv2.connectedComponents((field.inside & ~body).view(np.uint8), connectivity=4, ltype=cv2.CV_16U)
-    nearest = cv2.dilate(labels, np.ones((2 * EDGE_PX + 1, 2 * EDGE_PX + 1), np.uint8))
+    _, labels = cv2.connectedComponents((field.inside & ~body).view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
+    nearest = cv2.dilate(labels.astype(np.float32), np.ones((2 * EDGE_PX + 1, 2 * EDGE_PX + 1), np.uint8))
     for part in set(nearest[field.edge & ~body].astype(int)) - {0}:
-        within = labels == part
+        within, beside = labels == part, field.edge & ~body & (nearest == part)
+        if np.count_nonzero(beside) > WIDEST_OPENING * np.count_nonzero(field.edge):
+            continue  # air and table below or above a body that touches the edge on both sides
         if np.median(image[within][::MEDIAN_STEP]) > OPEN_LUNG_HU:
-            lungs |= within | (field.edge & ~body & (nearest == part))
+            lungs |= within | beside
     return lungs
 
 

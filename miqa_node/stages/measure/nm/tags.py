@@ -43,8 +43,9 @@ def contradicts(ds: Dataset) -> list[str]:
     >>> contradicts(ds)
     ['ActualFrameDuration']
     """
-    wrong = [] if all(0 < low < high for low, high in energy_windows(ds)) else [WINDOWS]
-    return wrong + list(dict.fromkeys(keyword for keyword, number in lengths(ds) if number <= 0))
+    windows, long = list(energy_windows(ds)), lengths(ds)
+    wrong = [] if not windows or any(0 < low < high for low, high in windows) else [WINDOWS]
+    return wrong + ([] if any(number > 0 for _, number in long) else list(dict.fromkeys(name for name, _ in long)))
 
 
 def energy_windows(ds: Dataset) -> Iterator[tuple[float, float]]:

@@ -79,12 +79,24 @@ def starts_well(ds: Dataset, tracer: Dataset, keyword: str) -> bool:
     text, most = str(tracer.get(keyword) or ""), MOST_HALF_LIVES
     if scan is None or not text or not half_life_s or half_life_s <= 0:
         return True
+    offset = offset_of(text) if keyword == DATE_TIME else ""
+    if offset and offset != str(ds.get("TimezoneOffsetFromUTC") or ""):
+        return True  # times of two zones, or of one that the header does not name
     start = moment(text[:8], text[8:]) if keyword == DATE_TIME else moment(f"{scan:%Y%m%d}", text)
     if start is None or (keyword == DATE_TIME and f"{scan:%Y%m%d}" == SOME_DAY):
         return True
     if keyword == TIME and start > scan + BEFORE:
         start, most = start - timedelta(days=1), OVER_MIDNIGHT
     return start <= scan + BEFORE and (scan - start).total_seconds() <= most * half_life_s
+
+
+def offset_of(text: str) -> str:
+    """The offset from UTC of a date and time of DICOM; empty if it names none.
+
+    >>> offset_of("20200102150000.5-0500"), offset_of("20200102150000")
+    ('-0500', '')
+    """
+    return text[-5:] if text[-5:-4] in ("+", "-") else ""
 
 
 def scan_start(ds: Dataset) -> datetime | None:

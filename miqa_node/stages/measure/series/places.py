@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -61,8 +62,9 @@ def places_of(
     if len(positions) != len(places_mm) or len(positions) < 2:
         return None
     order = np.argsort(positions, kind="stable")
-    starts = np.flatnonzero(np.diff(positions[order], prepend=-np.inf) > SAME_PLACE_MM)
-    places = np.round(positions[order][starts], 3)  # several echoes or phases share one place
+    ordered = positions[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > SAME_PLACE_MM)
+    places = np.round(ordered[starts], 3)  # several echoes or phases share one place
     if len(places) < 2:
         return None
     distances = np.diff(places)
@@ -76,8 +78,14 @@ def places_of(
     if len(places) < MIN_PLACES:
         gaps[:] = False
     largest = int(np.where(gaps, distances, 0.0).argmax()) if gaps.any() else -1
-    fewer = places[_fewer(np.diff(starts, append=len(positions)))]
+    same = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > same_place_mm(usual))
+    fewer = np.round(ordered[same][_fewer(np.diff(same, append=len(ordered)))], 3)
     return SlicePlaces(places, usual, distances[gaps], largest, fewer.tolist())
+
+
+def same_place_mm(usual_mm: float) -> float:
+    """How far apart slices of two volumes may lie at one place: scanners round the positions of each volume anew."""
+    return max(SAME_PLACE_MM, GAP_TOLERANCE * usual_mm)
 
 
 def _left_out(distances: NDArray[np.float64], usual: float) -> NDArray[np.bool_]:
@@ -101,7 +109,7 @@ def _own_spacing(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _unnumbered(distances: NDArray[np.float64], numbers: Sequence[NDArray[np.int_]]) -> NDArray[np.bool_]:
     """Distances as many times longer as Instance Numbers go on; ``numbers`` are those of the slices of each place."""
-    present = set(np.concatenate(numbers).tolist())
+    present = sorted(set(np.concatenate(numbers).tolist()))
     steps = np.array([_step(here, following, present) for here, following in pairwise(numbers)])
     singles = distances[steps == 1]
     if len(singles) < LEAST_STEPS:
@@ -111,29 +119,32 @@ def _unnumbered(distances: NDArray[np.float64], numbers: Sequence[NDArray[np.int
     return unnumbered
 
 
-def _step(here: NDArray[np.int_], following: NDArray[np.int_], present: set[int]) -> int:
-    """How far apart the closest numbers of two places are; 0 if another slice has a number between."""
+def _step(here: NDArray[np.int_], following: NDArray[np.int_], present: Sequence[int]) -> int:
+    """How far apart the closest numbers of two places are; 0 if another slice has one between, of all in order."""
     steps = np.abs(np.subtract.outer(here, following))
     first, second = np.unravel_index(steps.argmin(), steps.shape)
     low, high = sorted((int(here[first]), int(following[second])))
-    return 0 if any(number in present for number in range(low + 1, high)) else high - low
+    return high - low if bisect_left(present, high) - bisect_left(present, low) == 1 else 0
 
 
 def _fewer(counts: NDArray[np.int_]) -> NDArray[np.bool_]:
     """Places with fewer slices than most, if nearly all have as many.
 
-    A volume that covers only a part of the stack is one of its own: what it lacks at the ends does not count.
+    A volume that covers only a part of the stack is one of its own: what it lacks at the ends does not count. Only a
+    single place that is short, at one end alone, is a slice that was lost.
 
     >>> _fewer(np.array([3, 3, 2, 3, 3, 3])).nonzero()[0].tolist()
     [2]
     >>> _fewer(np.array([1, 1, 1, 2, 2, 2, 2, 2, 2])).nonzero()[0].tolist()
     []
+    >>> [_fewer(np.array(one)).nonzero()[0].tolist() for one in ([2] * 120 + [1] * 20, [3] * 11 + [2])]
+    [[], [11]]
     """
     fewer = counts < np.median(counts)
-    most = max(1.0, (1.0 - REGULAR_SHARE) * len(counts))
-    if fewer.sum() > most:
-        full = np.flatnonzero(~fewer)
+    full = np.flatnonzero(~fewer)
+    if full[0] + len(counts) - 1 - full[-1] > 1:
         fewer[: full[0]] = fewer[full[-1] :] = False
+    most = max(1.0, (1.0 - REGULAR_SHARE) * len(counts))
     return fewer if fewer.sum() <= most else np.zeros(len(counts), bool)
 
 
@@ -152,9 +163,9 @@ def _places(slices: Sequence[Slice], thickness_mm: float | None) -> SlicePlaces 
     return places_of([one.place_mm for one in slices], thickness_mm, [one.number for one in slices])
 
 
-def volume_without(series: SeriesView, place_mm: float) -> str:
+def volume_without(series: SeriesView, place_mm: float, same_mm: float = SAME_PLACE_MM) -> str:
     """What tells the one volume that lacks a slice at the place from the others, in words; empty if nothing does."""
-    here = [one.contrast for one in series.slices if abs((one.place_mm or 0.0) - place_mm) <= SAME_PLACE_MM]
+    here = [one.contrast for one in series.slices if abs((one.place_mm or 0.0) - place_mm) <= same_mm]
     every = dict.fromkeys(one.contrast for one in series.slices)
     lacking = [contrast for contrast in every if contrast not in here]
     if len(lacking) != 1 or len(every) < 2:

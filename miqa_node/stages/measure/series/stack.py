@@ -8,7 +8,7 @@ from typing import Any
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.series.places import MIN_PLACES, SlicePlaces, series_places, volume_without
+from miqa_node.stages.measure.series.places import MIN_PLACES, SlicePlaces, same_place_mm, series_places, volume_without
 from miqa_node.stages.measure.series_view import SeriesView
 
 SECTION = "CT and MR series"
@@ -40,7 +40,8 @@ def _where(series: SeriesView, places: SlicePlaces) -> str:
         return _between(places)
     if not places.fewer_mm:
         return ""
-    place, volume = f"{places.fewer_mm[0]:.4g}", volume_without(series, places.fewer_mm[0])
+    volume = volume_without(series, places.fewer_mm[0], same_place_mm(places.usual_mm))
+    place = f"{places.fewer_mm[0]:.4g}"
     if volume:
         return Phrase("of {volume}, the first at {place} mm", volume=volume, place=place)
     return Phrase("of one of several volumes, the first at {place} mm", place=place)
