@@ -147,8 +147,8 @@ RING_INDEX = SeriesMeasure(
     "(in polar coordinates rings are lines: Sijbers and Postnov, Phys Med Biol 49, 2004). Own definition.",
     validity="Series whose axis of rotation is the middle of the image; elsewhere, in lung and in air, rings are "
     "missed.",
-    tolerance="Whole series without rings reach 1 to 5 HU, with noise added 6. Rings of 10 to 40 HU give two thirds of that if they are 2 "
-    "mm wide, two fifths if 4 mm; repeated with other noise within 1.5 HU.",
+    tolerance="Whole series without rings reach 1 to 5 HU, with noise added 6. Rings of 10 to 40 HU give two thirds of "
+    "that if they are 2 mm wide, two fifths if 4 mm; repeated with other noise within 1.5 HU.",
     section="CT and MR series",
     rank=432,
     modalities=CT,
