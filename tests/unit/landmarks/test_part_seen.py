@@ -11,7 +11,7 @@ import pytest
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide
-from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.policy import EXPERIMENTAL, Policy, Verdict
 from miqa_node.core.settings import load_settings
@@ -100,17 +100,17 @@ def test_a_chest_contradicts_no_part_that_has_one_in_it(tmp_path: Path, part: st
     assert CONTRADICTION not in [one.name for one in assessment.plausibility]
 
 
-def _decode_nothing(*_: Any) -> Any:
+def _decode_nothing(path: Path, frame: int = 0) -> Radiograph:
     raise AssertionError
 
 
 def test_the_silent_days_of_an_unnamed_chest_are_those_of_chests(tmp_path: Path, policy: Policy) -> None:
     """Limits of chests could not end them."""
     assessment = of(tmp_path, CHEST, **UNNAMED)
-    asked: list[Header] = []
+    headers: list[Header] = []
 
     def silence(header: Header) -> str:
-        asked.append(header)
+        headers.append(header)
         return "silent"
 
     judge = judge_here(_decode_nothing, lambda: ImageAssessor(None))
@@ -118,7 +118,7 @@ def test_the_silent_days_of_an_unnamed_chest_are_those_of_chests(tmp_path: Path,
     image = replace(assessment.header, has_pixels=True, rows=64, columns=64)
     disposition = disposition_of(replace(assessment, header=image), image, tools, installed())
     assert disposition.experimental
-    assert [header.body_part_examined for header in asked] == ["CHEST"]
+    assert [header.body_part_examined for header in headers] == ["CHEST"]
 
 
 @pytest.mark.shared

@@ -78,7 +78,7 @@ def test_one_ring_is_found_where_lungs_leave_few_sectors(tmp_path: Path) -> None
 
 def test_phases_at_one_place_do_not_add_up_to_a_ring(tmp_path: Path) -> None:
     """Anatomy that is around the middle goes on in the phases of one place, not in the places of one phase."""
-    paths = []
+    paths: list[Path] = []
     for phase in range(3):
         images = []
         for place in range(6):

@@ -26,17 +26,17 @@ ODD_NUMBERS = (2147483647, 10**30)
     ids=["portal venous longer", "expiration shorter", "one volume a slice lower", "stopped in the last volume"],
 )
 def test_volumes_may_have_ends_of_their_own(places: list[int]) -> None:
-    found = places_of([float(place) for place in places])
-    assert found is not None
-    assert not found.fewer_mm
+    stack = places_of([float(place) for place in places])
+    assert stack is not None
+    assert not stack.fewer_mm
 
 
 def test_positions_that_each_volume_rounds_anew_are_one_place() -> None:
     first = [float(place) for place in range(100)]
     second = [place + (0.02 if place % 12 == 5 else 0.0) for place in first]
-    found = places_of(first + second)
-    assert found is not None
-    assert not found.fewer_mm
+    stack = places_of(first + second)
+    assert stack is not None
+    assert not stack.fewer_mm
     lost = places_of(first + second[:50] + second[51:])
     assert lost is not None
     assert list(lost.fewer_mm) == [50.0]
@@ -45,9 +45,9 @@ def test_positions_that_each_volume_rounds_anew_are_one_place() -> None:
 @pytest.mark.parametrize("number", ODD_NUMBERS)
 def test_one_odd_instance_number_costs_nothing(number: int) -> None:
     """Every number up to it was counted."""
-    found = places_of([5.0 * place for place in range(30)], numbers=[*range(1, 30), number])
-    assert found is not None
-    assert not len(found.gaps_mm)
+    stack = places_of([5.0 * place for place in range(30)], numbers=[*range(1, 30), number])
+    assert stack is not None
+    assert not len(stack.gaps_mm)
 
 
 def test_a_series_with_one_odd_instance_number_is_measured(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from typing import Annotated
 import typer
 
 from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import all_finding_names
 from miqa_node.features.limits import budget as budgets
-from miqa_node.features.limits.command.own_images import tried_on_own_images
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
@@ -153,7 +154,7 @@ def _propose(config: Path | None, data_dir: Path | None, share: float, now: date
         images = budgets.newest_images(transaction, policy)
     proposal = budgets.proposed(images, policy, share)
     if not quick:
-        proposal = tried_on_own_images(settings, policy, proposal, images)
+        proposal = _on_own_images(settings, policy, proposal, images)
     with open_transaction(config, data_dir) as transaction:
         return site_limits.propose(transaction, proposal, now)
 
@@ -167,7 +168,7 @@ def _simulate(config: Path | None, data_dir: Path | None, number: int) -> LimitS
         images = budgets.newest_images(transaction, policy)
     if limit_set.proposal is None:
         return limit_set
-    proposal = tried_on_own_images(settings, policy, limit_set.proposal, images)
+    proposal = _on_own_images(settings, policy, limit_set.proposal, images)
     with open_transaction(config, data_dir) as transaction:
         return site_limits.amend(transaction, number, proposal)
 
@@ -182,7 +183,7 @@ def _try(config: Path | None, data_dir: Path | None, trial: OwnLimits, now: date
         in_force = site_limits.current(transaction)
     proposal = budgets.appraise(images, list(limits.values()))
     if not trial.quick:
-        proposal = tried_on_own_images(settings, policy, proposal, images)
+        proposal = _on_own_images(settings, policy, proposal, images)
     limit_set = None
     if trial.keep:
         with open_transaction(config, data_dir) as transaction:
@@ -294,3 +295,12 @@ def _words(limit: RoomLimit) -> str:
 
 def _print_next(limit_set: LimitSet) -> None:
     print_line(f"Nothing has changed. Put it in force with: miqa-node tune --confirm {limit_set.number} --as NAME")
+
+
+def _on_own_images(
+    settings: Settings, policy: Policy, proposal: LimitProposal, images: Sequence[budgets.BudgetImage]
+) -> LimitProposal:
+    """The proposal with its second side."""
+    from miqa_node.features.limits.command.own_images import tried_on_own_images
+
+    return tried_on_own_images(settings, policy, proposal, images)
