@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,6 +192,23 @@ def volumes(slices: Sequence[Slice]) -> list[list[int]]:
         ranks[one.contrast, place] = rank + 1
         groups.setdefault((one.contrast, rank), []).append(index)
     return [sorted(indices) for indices in groups.values()]
+
+
+class OfSlice(Protocol):
+    """What was taken of one slice."""
+
+    @property
+    def position(self) -> int:
+        """Of the slice in the series."""
+
+
+InVolume = TypeVar("InVolume", bound=OfSlice)
+
+
+def by_volume(slices: Sequence[Slice], parts: Iterable[InVolume]) -> list[list[InVolume]]:
+    """What was taken of single slices, by volume in spatial order; slices of which nothing was taken are left out."""
+    of_position = {part.position: part for part in parts}
+    return [[of_position[index] for index in of if index in of_position] for of in volumes(slices)]
 
 
 def _read(file: tuple[InstanceDigest, Path]) -> list[Slice]:

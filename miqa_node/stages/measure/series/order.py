@@ -14,7 +14,7 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.series.whole import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
-from miqa_node.stages.measure.slices import volumes
+from miqa_node.stages.measure.slices import by_volume, volumes
 
 SECTION = "CT and MR series"
 THUMBNAIL_PX = 64
@@ -136,15 +136,13 @@ def repeats(looks: Rows) -> NDArray[np.intp]:
 
 def _copies(series: SeriesView, parts: Sequence[SliceLook]) -> list[int] | None:
     """Positions of the repeated slices; None if no volume is long enough and none was sent twice."""
-    looks = {part.position: part.small for part in parts}
-    stacks = [[index for index in indices if index in looks] for indices in volumes(series.slices)]
-    stacks = [read for read in stacks if len(read) >= MIN_SLICES]
+    stacks = [read for read in by_volume(series.slices, parts) if len(read) >= MIN_SLICES]
     copies = _sent_twice(series, parts)
     if not stacks and not copies:
         return None
     for read in stacks:
-        places = repeats(np.stack([looks[index] for index in read]).astype(np.float32))
-        copies.update(read[place] for place in places)
+        places = repeats(np.stack([part.small for part in read]).astype(np.float32))
+        copies.update(read[place].position for place in places)
     return sorted(copies)
 
 
