@@ -127,7 +127,7 @@ layers: setup ## Check that each part imports only what stands below it (docs/ad
 	$(BIN)/lint-imports
 
 translations: setup ## Bring the catalogue of a language up to date and compile it (LANGUAGE=de; a new one is one file)
-	$(BIN)/python -m tests.unit.language.sources $(or $(LANGUAGE),de)
+	$(BIN)/python -m tests.core.language.sources $(or $(LANGUAGE),de)
 
 docs: setup ## Build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

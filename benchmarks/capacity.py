@@ -24,7 +24,7 @@ PEAK_SHARE = 0.12
 FLAGGED_SHARE = 0.15
 TRANSACTIONS, SYNCS = 10, 12
 """Of one flagged image with three results: transactions that change something, syncs of files on SQLite
-(tests/unit/test_costs.py)."""
+(tests/node/test_costs.py)."""
 MAX_UTILISATION = 0.7
 MAX_WAIT_P95_S = 1.0
 IMAGES_PER_STUDY = 2

@@ -34,7 +34,7 @@ from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.site_store import open_store
 from miqa_node.stages.units.rows import instances
 from tests.crash.station import IMAGES_PER_STUDY, SOUND, Pixels, Station
-from tests.unit.deliver.receiver import receiver
+from tests.stages.deliver.receiver import receiver
 
 FLAGGED_EVERY = 20
 BACKLOG = 8

@@ -1,4 +1,4 @@
--- Made by python -m tests.unit.store.new_sqlite: all migrations in one. Do not edit.
+-- Made by python -m tests.runtime.store.new_sqlite: all migrations in one. Do not edit.
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)

@@ -28,7 +28,9 @@ from moto.server import ThreadedMotoServer
 from psycopg import sql
 from starlette.routing import BaseRoute
 
+from miqa_node.core.settings import load_settings
 from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.workers.pool import WorkerPool
 from tests.waiting import LIMIT_S
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,6 +97,13 @@ def routes_are_analysed_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_IncludedRouter, "_build_effective_context", once)
         yield
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[WorkerPool]:
+    """Worker processes with the shipped settings."""
+    with WorkerPool(load_settings()) as pool:
+        yield pool
 
 
 def free_port() -> int:

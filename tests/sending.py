@@ -14,7 +14,7 @@ from pynetdicom import AE, build_context
 
 from miqa_node.features.worklist.rows import history
 from miqa_node.node import Node
-from tests.unit.assess.making import CR
+from tests.stages.assess.making import CR
 
 NOISE_SIDE = 128
 

@@ -17,7 +17,7 @@ from miqa_node.stages.assess.anomaly.arrays import load_arrays
 ROOT = Path(__file__).resolve().parents[2]
 READERS = {"cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "pickle", "shelve"}
 RESTRICTED = {"miqa_node/runtime/workers/answers.py"}
-"""Answers of worker processes, of which only classes of data are found; see tests/unit/imaging/test_answers.py."""
+"""Answers of worker processes, of which only classes of data are found; see tests/runtime/workers/test_answers.py."""
 SAFE_BY = {"torch.load": ("weights_only", True)}
 MENTION = re.compile(r"pickle|\bload\b|_load\b|" + "|".join(sorted(READERS)))
 FORBIDDEN = {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "pandas.read_pickle"}

@@ -18,9 +18,9 @@ from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
 from miqa_node.stages.deliver.kinds.folder import FolderConfig
 from miqa_node.stages.deliver.kinds.stow import StowConfig
 from miqa_node.stages.deliver.kinds.webhook import WebhookConfig
-from tests.unit.deliver.dicomweb import dicomweb
-from tests.unit.deliver.making import Event, File, as_file, outcomes, pacs, report
-from tests.unit.deliver.receiver import receiver, secret_file
+from tests.stages.deliver.dicomweb import dicomweb
+from tests.stages.deliver.making import Event, File, as_file, outcomes, pacs, report
+from tests.stages.deliver.receiver import receiver, secret_file
 
 
 @dataclass

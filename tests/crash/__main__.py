@@ -24,7 +24,7 @@ from benchmarks.machine import describe, keep
 from tests.conftest import PostgresServer
 from tests.crash.kills import kill_at_random
 from tests.crash.station import SOUND, Station, chests, noise
-from tests.unit.deliver.receiver import receiver
+from tests.stages.deliver.receiver import receiver
 
 GROWTH = 0.05
 """By how much memory, threads, files and disk may grow from the middle of a soak to its end."""

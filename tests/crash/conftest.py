@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.crash.station import STATIONS
-from tests.unit.deliver.receiver import Receiver, receiver
+from tests.stages.deliver.receiver import Receiver, receiver
 
 
 @pytest.fixture

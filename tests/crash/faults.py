@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.station import LIMIT_S, SOUND, Station
-from tests.unit.deliver.receiver import Receiver
+from tests.stages.deliver.receiver import Receiver
 from tests.waiting import wait_until
 
 OUT_OF_RESOURCES = 0xA700

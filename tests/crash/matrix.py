@@ -32,7 +32,7 @@ from pynetdicom import AE
 from miqa_node.interfaces.cli.app import run
 from tests.conftest import ROOT, free_port
 from tests.crash.station import LIMIT_S, Node, Pacs, noise
-from tests.unit.receive.test_commitment import Modality
+from tests.stages.receive.test_asked_commitment import Modality
 from tests.waiting import wait_until
 
 PAGE = ROOT / "docs/explanation/reliability.md"

@@ -24,7 +24,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 from miqa_node.stages.receive.contexts import VERIFICATION
 from tests.conftest import free_port
 from tests.crash.readiness import ReadinessWatch
-from tests.unit.deliver.receiver import Receiver, secret_file
+from tests.stages.deliver.receiver import Receiver, secret_file
 from tests.waiting import wait_until
 
 LIMIT_S = 240.0

@@ -23,8 +23,8 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.objects import open_objects
 from miqa_node.runtime.work.queue import migrate_queue
-from tests.unit.store.making import digest
-from tests.unit.store.test_retention import LATER, Shelf
+from tests.features.retention.rows.test_retention import LATER, Shelf
+from tests.runtime.store.making import digest
 from tests.waiting import wait_until
 
 KILLS = 20

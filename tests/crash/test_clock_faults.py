@@ -11,7 +11,7 @@ from miqa_node.runtime.store import retention_clock
 from miqa_node.runtime.store.database import Database
 from tests.crash.faults import ALL, FAULT_S, Record, at_work, check, marks, shim
 from tests.crash.station import LIMIT_S
-from tests.unit.deliver.receiver import Receiver
+from tests.stages.deliver.receiver import Receiver
 from tests.waiting import wait_until
 
 STEP_S = 7200

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from tests.conftest import PostgresServer
 from tests.crash.faults import ALL, FAULT_S, Record, at_work, check, marks, only_with_all, wait_for_refusal
-from tests.unit.deliver.receiver import Receiver
+from tests.stages.deliver.receiver import Receiver
 from tests.waiting import wait_until
 
 CONNECTIONS = 40

@@ -38,7 +38,7 @@ from tests.crash.faults import (
 from tests.crash.station import LIMIT_S, Station, events_about
 from tests.small_disk import fill
 from tests.small_disk import small_disk as mounted
-from tests.unit.deliver.receiver import Receiver
+from tests.stages.deliver.receiver import Receiver
 from tests.waiting import wait_until
 from tests.web.people import HASHED, PASSWORD
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.crash.kills import kill_at_random
 from tests.crash.station import LIMIT_S, SOUND, Pacs, Station
-from tests.unit.deliver.receiver import Receiver
+from tests.stages.deliver.receiver import Receiver
 from tests.waiting import wait_until
 
 KILLS = 30

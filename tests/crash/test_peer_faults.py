@@ -22,7 +22,7 @@ from tests.crash.faults import (
 )
 from tests.crash.road import Road
 from tests.crash.station import Pacs
-from tests.unit.deliver.receiver import Receiver
+from tests.stages.deliver.receiver import Receiver
 
 SILENCE_S = 8.0
 SLOW_S = 0.7

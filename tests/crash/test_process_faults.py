@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import ROOT, PostgresServer
 from tests.crash.faults import BACKLOG, Record, at_work, check, count, marks, only_with_all
 from tests.crash.station import LIMIT_S, Node, Station
-from tests.unit.deliver.receiver import Receiver
+from tests.stages.deliver.receiver import Receiver
 from tests.waiting import wait_until
 
 TOO_LITTLE = 300 << 20

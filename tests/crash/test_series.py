@@ -13,7 +13,7 @@ from pynetdicom import AE
 
 from tests.crash.station import Node, Pacs
 from tests.crash.test_kill import pacs  # noqa: F401 - fixture
-from tests.unit.volume import making
+from tests.stages.measure.series import making
 
 SERIES = 6
 SLICES = 5

@@ -28,7 +28,7 @@ from pydicom.uid import (
 )
 
 from miqa_node.features.operations.selftest.encodings import ENCODINGS, encoded
-from tests.unit.assess.making import chest_dataset
+from tests.stages.assess.making import chest_dataset
 
 JUDGED = "judged"
 NOT_AN_IMAGE = "The object is not an image."

@@ -34,7 +34,7 @@ from miqa_node.stages.receive.scp import StorageScp
 from miqa_node.stages.units.rows import copies, instances
 from tests.dicom.odd_files import JUDGED, OddFile, odd_files
 from tests.dicom.reference import FOLDERS, NOT_CASES
-from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
+from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
 
 CLASS, INSTANCE = 0x00080016, 0x00080018
 ANSWER_S, LARGEST = 60.0, 1 << 22

@@ -29,7 +29,7 @@ from miqa_node.stages.receive.scp import StorageScp
 from miqa_node.stages.units.base import CONFLICTING
 from miqa_node.stages.units.rows import copies, instances
 from tests.dicom.reference import FOLDERS, Case, load_cases
-from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
+from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
 
 CLASS, INSTANCE = 0x00080016, 0x00080018
 CASES = load_cases()

@@ -22,9 +22,9 @@ from miqa_node.core.keys.signing import Signer
 from miqa_node.core.settings import share_dir
 from miqa_node.features.operations.selftest.encodings import ENCODINGS, encoded
 from tests.conftest import ROOT
-from tests.unit.assess.making import chest_dataset, write_package
-from tests.unit.receive.wire import RawPeer, p_data, pdv
-from tests.unit.receive.wire import encoded as data_set_of
+from tests.stages.assess.making import chest_dataset, write_package
+from tests.stages.receive.wire import RawPeer, p_data, pdv
+from tests.stages.receive.wire import encoded as data_set_of
 
 CORPUS = Path(__file__).parent / "corpus"
 ABORT = bytes.fromhex("07000000000400000000")

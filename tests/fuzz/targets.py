@@ -30,7 +30,7 @@ from miqa_node.stages.receive.part10 import FileOrigin, FileTransfer
 from miqa_node.stages.receive.scp import StorageScp
 from miqa_node.stages.receive.statuses import SUCCESS
 from miqa_node.stages.receive.zip_file import members
-from tests.unit.receive.wire import RawPeer
+from tests.stages.receive.wire import RawPeer
 
 HANG_S = 30.0
 """No input may take longer, also where the machine has other work."""

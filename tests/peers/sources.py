@@ -11,7 +11,7 @@ from pydicom.data import get_charset_files, get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 
-from tests.unit.report import making
+from tests.stages.report import making
 
 Make = Callable[[Path], Path]
 

@@ -19,8 +19,8 @@ from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.node import Node
 from miqa_node.stages.deliver.kinds.base import split_file
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from tests.node.test_node import settings_in
 from tests.peers.test_receive_peers import Orthanc, dcmtk, start_orthanc
-from tests.unit.test_node import settings_in
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peers

@@ -17,8 +17,8 @@ from miqa_node.features.operations.command.doctor import examine
 from miqa_node.node import Node
 from miqa_node.stages.deliver.destinations import parse_flag
 from tests.conftest import free_port
+from tests.node.test_node import get, settings_in, store
 from tests.peers.test_receive_peers import BIN
-from tests.unit.test_node import get, settings_in, store
 from tests.waiting import wait_until
 from tests.web.browsing import chromium, watched
 

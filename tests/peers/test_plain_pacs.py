@@ -25,10 +25,10 @@ from miqa_node.stages.report.outputs.rejection import rejection_note
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import BIN, Orthanc, orthanc  # noqa: F401 - fixture
 from tests.peers.validators import errors
-from tests.unit.deliver.making import outcomes
-from tests.unit.report import making
-from tests.unit.report.reviewed import assessed
-from tests.unit.report.test_text import CONFIRMED, in_set
+from tests.stages.deliver.making import outcomes
+from tests.stages.report import making
+from tests.stages.report.reviewed import assessed
+from tests.stages.report.test_text import CONFIRMED, in_set
 
 pytestmark = pytest.mark.peers
 

@@ -16,7 +16,7 @@ from pydicom.pixels.utils import pixel_array
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.stages.report.made import MadeObject
 from tests.peers.test_receive_peers import Orthanc, orthanc, start_orthanc  # noqa: F401 - fixture
-from tests.unit.report import making
+from tests.stages.report import making
 
 pytestmark = pytest.mark.peers
 

@@ -21,9 +21,9 @@ from miqa_node.core.settings import load_settings
 from miqa_node.stages.deliver.kinds.base import DeliveryContext, split_file
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from tests.conftest import free_port
-from tests.unit.deliver.making import as_file, outcomes, report
-from tests.unit.receive.conftest import dicom_settings, start_node  # noqa: F401 - fixtures
-from tests.unit.receive.wire import Node
+from tests.stages.deliver.making import as_file, outcomes, report
+from tests.stages.receive.conftest import dicom_settings, start_node  # noqa: F401 - fixtures
+from tests.stages.receive.wire import Node
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peers

@@ -26,9 +26,9 @@ from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.rows import instances
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import Orthanc, dcmtk, start_orthanc
-from tests.unit.deliver.making import as_file, outcomes, report
-from tests.unit.receive.conftest import dicom_settings, start_node
-from tests.unit.receive.wire import Node
+from tests.stages.deliver.making import as_file, outcomes, report
+from tests.stages.receive.conftest import dicom_settings, start_node
+from tests.stages.receive.wire import Node
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peers

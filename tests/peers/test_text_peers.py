@@ -27,9 +27,9 @@ from miqa_node.stages.report.make import make_objects
 from miqa_node.stages.report.outputs.rejection import rejection_note
 from tests.peers.test_receive_peers import BIN
 from tests.peers.validators import errors_of_all, missing_tools
-from tests.unit.report import making
-from tests.unit.report.reviewed import amended, review
-from tests.unit.report.test_text import COMMENTS, CONFIRMED, in_set
+from tests.stages.report import making
+from tests.stages.report.reviewed import amended, review
+from tests.stages.report.test_text import COMMENTS, CONFIRMED, in_set
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]
 

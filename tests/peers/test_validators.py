@@ -35,9 +35,9 @@ from miqa_node.stages.report.stack import ReportedSeries
 from tests.conftest import SHARED
 from tests.peers.sources import SOURCES
 from tests.peers.validators import ACCEPTED, CHECKS, DEFECTS, errors, errors_of_all, known_defect, missing_tools
-from tests.unit.report import making
-from tests.unit.report.reviewed import amended, assessed, review
-from tests.unit.volume.flagged import decode, flagged_series
+from tests.stages.report import making
+from tests.stages.report.flagged import decode, flagged_series
+from tests.stages.report.reviewed import amended, assessed, review
 
 pytestmark = pytest.mark.peers
 

@@ -35,9 +35,9 @@ from miqa_node.errors import MiqaError
 from miqa_node.stages.report.made import MadeObject
 from tests.conftest import free_port
 from tests.peers.sources import as_bytes
-from tests.unit.report import making
-from tests.unit.report.reviewed import amended, review
-from tests.unit.volume.flagged import flagged_series
+from tests.stages.report import making
+from tests.stages.report.flagged import flagged_series
+from tests.stages.report.reviewed import amended, review
 
 if TYPE_CHECKING:
     from playwright import sync_api

@@ -26,8 +26,8 @@ from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.units.rows import instances
-from tests.unit.report import making
-from tests.unit.store.making import NOW
+from tests.runtime.store.making import NOW
+from tests.stages.report import making
 
 if TYPE_CHECKING:
     from playwright import sync_api

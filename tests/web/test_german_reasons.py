@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.core.language.phrase import Phrase
-from tests.unit.language.test_phrases import ENGLISH, MESSAGES, _phrase
+from tests.core.language.test_phrases import ENGLISH, MESSAGES, _phrase
 from tests.web.staging import Stage
 
 PAGES = ("/", "/images", "/rooms", "/operations", "/analysis/rejects", "/audit", "/phantoms", "/predictions")

@@ -1,0 +1,509 @@
+"""Every message of the node: of templates, scripts, errors that pages show, reasons, and words of the domain.
+
+``python -m tests.core.language.sources [LANGUAGE]`` writes what a catalogue lacks into it, with empty translations, and
+takes out what nobody says any more.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment
+from jinja2.ext import extract_from_ast
+
+import miqa_node
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.codes import REASON_CODES
+from miqa_node.core.domain.delivery import DeliveryState
+from miqa_node.core.domain.derivation import DerivedReason
+from miqa_node.core.domain.dimse_status import RANGE_WORDS, STATUS_WORDS
+from miqa_node.core.domain.label import LabelOrigin
+from miqa_node.core.domain.measurand import measurands
+from miqa_node.core.domain.policy import VERDICT_WORDS
+from miqa_node.core.domain.prediction import PredictionStatus
+from miqa_node.core.domain.reassessment import FLAG_STAYS
+from miqa_node.core.domain.worklist import Resolution, WorklistState
+from miqa_node.core.language.catalogue import DOMAIN, FOLDER
+from miqa_node.core.language.template import TemplateTexts
+from miqa_node.core.settings.log_mapping import load_mapping, mappings, reasons
+from miqa_node.core.taxonomy.lookup import finding_entries, gate_entries
+from miqa_node.core.taxonomy.reasons import OTHER_REASONS
+from miqa_node.core.words.phrases import messages as narrative_messages
+from miqa_node.core.wrong_values import NOT_ALLOWED, SENTENCES, THE_VALUE
+from miqa_node.dicom.pixels.dataset import FLOATING_POINT, NO_PIXELS
+from miqa_node.dicom.pixels.decoders import UNDECODABLE, UNKNOWN_SYNTAX
+from miqa_node.dicom.pixels.frame import DAMAGED as DAMAGED_PIXELS
+from miqa_node.dicom.pixels.plausibility import ISSUES
+from miqa_node.features.analysis.log_reader import NUMBERS, PLACES
+from miqa_node.features.analysis.page.rooms.router import LIGHT_WORDS
+from miqa_node.features.analysis.pictures import MONTHS
+from miqa_node.features.analysis.rejects import Level
+from miqa_node.features.reassess.reassessment import GONE, NO_MODEL, UNPLACED, UNREADABLE, WAITING
+from miqa_node.features.worklist.form import Show
+from miqa_node.features.worklist.page.study.router import KEYS
+from miqa_node.features.worklist.page.worklist.router import FACETS
+from miqa_node.interfaces.web.html.formats import words
+from miqa_node.interfaces.web.html.pages import script_texts
+from miqa_node.interfaces.web.page import PAGES
+from miqa_node.interfaces.web.problems import _DETAILS, _TITLES
+from miqa_node.interfaces.web.values import FORMS
+from miqa_node.runtime.store import pseudonym_keys, retention_clock
+from miqa_node.runtime.store.integrity import DAMAGED, RESTORE
+from miqa_node.stages.assess.another_kind import NO_LUNGS, PIXELS_SHOW_ANOTHER
+from miqa_node.stages.deliver.retrieval import ENDLESS
+from miqa_node.stages.deliver.statuses import NOTES
+from miqa_node.stages.units.mended import ORIGINAL
+
+ROOT = Path(miqa_node.__file__).parent
+SPEAKING = (
+    "interfaces/web",
+    "features/analysis/templates",
+    *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("features/*/page"))),
+)
+"""Folders with templates that the node's languages are for; training and self-test are English."""
+SHOWN_ERRORS = (
+    *(
+        path
+        for path in sorted((ROOT / "interfaces" / "web").rglob("*.py"))
+        if "rest" not in path.parts and path.name != "page.py"
+    ),
+    *(path for page in ("page", "page.py") for path in sorted(ROOT.glob(f"features/*/{page}")) if path.is_file()),
+    *sorted(ROOT.glob("features/*/page/**/*.py")),
+    *(
+        ROOT / f"{name}.py"
+        for name in (
+            "runtime/store/accounts",
+            "runtime/store/activations",
+            "features/worklist/rows/decisions",
+            "features/worklist/rows/saved_views",
+            "stages/deliver/rows/delivery_jobs",
+            "stages/deliver/rows/destination_checks",
+            "features/worklist/rows/history",
+            "runtime/store/labels",
+            "features/phantoms/rows",
+            "features/reader_study/rows",
+            "runtime/store/absence",
+            "runtime/store/second_factors",
+            "runtime/store/site_limits",
+            "features/analysis/rows/stations",
+            "runtime/store/tokens",
+            "runtime/store/users",
+            "features/worklist/rows/worklist/changes",
+            "features/worklist/rows/worklist/search",
+            "core/domain/access",
+            "core/domain/worklist",
+            "features/limits/budget",
+            "features/analysis/log_import",
+            "core/settings/log_mapping",
+            "features/analysis/log_reader",
+            "features/analysis/rows/reject_logs",
+            "features/analysis/figures",
+            "features/analysis/pictures",
+            "features/analysis/sheets",
+            "features/analysis/report",
+            "features/reader_study/report",
+            "stages/report/page",
+            "features/reassess/reassessment",
+            "features/notices/rows/notices",
+            "features/notices/work",
+            "dicom/pixels/dataset",
+            "runtime/workers/pool",
+            "dicom/pixels/decoders",
+            "dicom/pixels/frame",
+            "dicom/pixels/picture",
+            "stages/assess/session",
+            "runtime/store/damages",
+        )
+    ),
+)
+"""Modules whose errors people read on pages; those of programs and of the command line are English."""
+SHOWN_REASONS = (
+    *(
+        path
+        for path in sorted((ROOT / "stages" / "deliver").rglob("*.py"))
+        if path.name not in {"destinations.py", "work.py"} and "rows" not in path.parts
+    ),
+    *(
+        ROOT / f"{name}.py"
+        for name in (
+            "isolation/canary",
+            "runtime/workers/faults",
+            "runtime/workers/children",
+            "runtime/workers/pool",
+            "isolation/judging",
+            "node",
+            "core/observe/recent_check",
+            "runtime/work/waiting",
+            "core/observe/steady_thread",
+            "stages/receive/admission",
+            "stages/receive/pending",
+            "runtime/store/database",
+            "runtime/store/schema",
+            "runtime/store/bucket",
+            "runtime/store/disk",
+            "stages/receive/rows/reserve",
+            "interfaces/cli/full_disk",
+        )
+    ),
+)
+"""Modules that say why a destination, a sender or the node itself fails; the operations page and the banner show it."""
+NOT_SHOWN = {
+    "ValueError",
+    "SettingsError",
+    "TypeError",
+    "TimeoutError",
+    "AssertionError",
+    "UnansweredError",
+}
+
+WORDS = (
+    "retake done",
+    "settled",
+    "judged again",
+    "not judged again",
+    "corrected",
+    "said",
+    "not reported",
+    "retake requested",
+    "rejected",
+    "opened",
+    "claimed",
+    "released",
+    "reopened",
+    "amended",
+    "flagged",
+    "acknowledged",
+    "early",
+    "late",
+    "night",
+    "Quality",
+    "Anatomical points",
+    "In trial (shadow)",
+    "answers C-ECHO",
+    "can be written",
+    "answers DICOMweb",
+    "takes events",
+    "undone",
+    "assigned",
+    "commented",
+    "all other rooms",
+    "Rejects",
+    "Model watch",
+    "Labels",
+    "Reject logs",
+    "This month",
+    "Last month",
+    "12 months",
+    "Everything",
+    "Findings",
+    "Header against pixels",
+    "Other",
+    "Unresolved",
+    "Received",
+    "In progress",
+    "Deliveries waiting",
+    "Predictions waiting",
+    "Deliveries failed",
+    "not given",
+    "where the model looked",
+    "unlike other images",
+    "marked",
+    "No reason given",
+    "decisions of people in this node",
+    "rejection notes of other systems (IHE IOCM)",
+    "week",
+    "day",
+    "month",
+    "By room",
+    "By shift",
+    "By operator",
+    "By body part",
+    "By view",
+    "By modality",
+    "By station",
+    "By technique",
+    "Room",
+    "Shift",
+    "Operator",
+    "Body part",
+    "View",
+    "Modality",
+    "Station",
+    "steady",
+    "moving",
+    "different",
+    "too few",
+    "good",
+    "bad",
+    "acceptable",
+    "repeat",
+    "role",
+    "added",
+    "enabled",
+    "disabled",
+    "link",
+    "signed out",
+    "The image is outside the model's scope.",
+    "the training images",
+    "this site's images",
+)
+"""What pages say of values of the domain."""
+REASONS = (
+    *NOTES,
+    pseudonym_keys.MEND,
+    retention_clock.MEND,
+    *UNDECODABLE.values(),
+    PIXELS_SHOW_ANOTHER,
+    NO_LUNGS,
+    UNKNOWN_SYNTAX,
+    DAMAGED_PIXELS,
+    NO_PIXELS,
+    FLOATING_POINT,
+    ENDLESS,
+    "{action} by {actor}",
+    *(reason.value for reason in DerivedReason),
+    "The image is not what the model was made for.",
+    "top {share} of {images}",
+    "probability {probability}, severity {severity}",
+    "Unusual image",
+    "Burnt out share {value} is above {limit}",
+    "Crushed dark share {value} is above {limit}",
+    "Deviation index {value} is above {limit}",
+    "Deviation index {value} is below {limit}",
+    "Displayed contrast {value} is below {limit}",
+    "Grid peak {value} is above {limit}",
+    "{measurement}: {value}, above the limit of {limit}. {concern}",
+    "{measurement}: {value}, below the limit of {limit}. {concern}",
+    "Put a new one in its place: the node takes it without a restart.",
+    "Several keys of pseudonyms are in use",
+    "Retention waits",
+    "Check the disk. miqa-node fsck --deep names them; the same images sent again replace them.",
+    "Calling AE title not recognised",
+    "Called AE title not recognised",
+    "Application context name not supported",
+    "Protocol version not supported",
+    "Temporary congestion",
+    "Local limit exceeded",
+    "The node's log has the details.",
+    "Say who does it: this node has no accounts.",
+    "Name or password is wrong.",
+    "Too many wrong passwords. Wait {minutes} minutes, or ask an administrator for a new link.",
+    "The code is wrong. Look at the app again; its code changes every 30 seconds, and each works once.",
+    "Choose a file first.",
+    "Too many people sign in at once; try again in a moment.",
+    "The first account must be an administrator's: make yours first.",
+    "The node does not know this language or time zone.",
+)
+"""Texts that are put together where something happens, with their values as placeholders."""
+
+
+def messages() -> dict[str | tuple[str, str], str]:
+    """Each message, a pair if it has a plural, with where it stands."""
+    texts: dict[str | tuple[str, str], str] = {}
+    for message, place in _all():
+        if message:
+            texts.setdefault(message, place)
+    plurals = {text for one in texts if isinstance(one, tuple) for text in one}
+    return {message: place for message, place in texts.items() if message not in plurals}
+
+
+def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
+    for folder in SPEAKING:
+        for path in sorted((ROOT / folder).rglob("*.html")):
+            source = path.read_text(encoding="utf-8")
+            for message in (*TemplateTexts(source).messages(), *_marked(source)):
+                yield message, path.relative_to(ROOT).as_posix()
+    yield from ((text, "interfaces/web/static") for text in script_texts())
+    for path in SHOWN_ERRORS:
+        for message in _errors(ast.parse(path.read_text(encoding="utf-8"))):
+            yield message, path.relative_to(ROOT).as_posix()
+    for path in SHOWN_REASONS:
+        for message in _reasons(ast.parse(path.read_text(encoding="utf-8"))):
+            yield message, path.relative_to(ROOT).as_posix()
+    for path in sorted(ROOT.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        yield from ((text, path.relative_to(ROOT).as_posix()) for text in _phrases(tree))
+        yield from ((forms, path.relative_to(ROOT).as_posix()) for forms in _numbers(tree))
+    yield from ((text, "core/words/phrases.py") for text in narrative_messages())
+    yield FLAG_STAYS, "core/domain/reassessment.py"
+    yield from ((text, "words of the domain") for text in _of_domain())
+
+
+def _of_domain() -> Iterator[str]:
+    yield from (*STATUS_WORDS.values(), *RANGE_WORDS)
+    yield from (*SENTENCES.values(), NOT_ALLOWED, THE_VALUE, *FORMS.values())
+    yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
+    yield from (GONE, UNREADABLE, WAITING, UNPLACED, f"{NO_MODEL} {{reason}}", *ORIGINAL.values(), DAMAGED, RESTORE)
+    yield from (*FACETS.values(), *MONTHS, *AuditEvent)
+    yield from (*_TITLES.values(), *_DETAILS.values(), *(text for _, text in KEYS))
+    yield from (*(one.words for one in Resolution), *(one.value.capitalize() for one in WorklistState))
+    yield from (*(one.value.capitalize() for one in DeliveryState), *(words(one.value) for one in PredictionStatus))
+    yield from (
+        *(words(one.value) for one in Show),
+        *(words(one.value) for one in LabelOrigin),
+        *(one.value for one in Level),
+        *(code.meaning for code in REASON_CODES.values()),
+    )
+    yield from (page.navigation.name for page in PAGES.all().values() if page.navigation)
+    yield from (name.replace("_", " ").capitalize() for name in ISSUES)
+    yield from (*(words(name) for name in reasons()), *(name.replace("_", " ") for name in (*NUMBERS, *PLACES)))
+    yield from (load_mapping(name, None).title for name in mappings(None))
+    yield from (one.concern for one in measurands())
+    yield from _plausibility()
+
+
+def taxonomy_messages(language: str) -> Iterator[str]:
+    """What a taxonomy without words in this language asks the catalogue for."""
+    for entry in (*finding_entries().values(), *gate_entries().values()):
+        if language not in entry.words:
+            english = entry.words["en"]
+            yield from (english.title, english.like, english.hint, *english.sizes)
+
+
+def _plausibility() -> Iterator[str]:
+    """The sentences that ``dicom/pixels/plausibility.py`` yields beside the names of issues."""
+    for node in ast.walk(ast.parse((ROOT / "dicom" / "pixels" / "plausibility.py").read_text("utf-8"))):
+        if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2:
+            yield _text(node.value.elts[1])
+
+
+def _marked(source: str) -> Iterator[str | tuple[str, str]]:
+    """What statements and expressions of a template say."""
+    calls = extract_from_ast(Environment(autoescape=True).parse(source), ("_", "ngettext"))
+    for _, name, text in calls:
+        if name == "ngettext" and isinstance(text, tuple) and text[0] and text[1]:
+            yield text[0], text[1]
+        elif isinstance(text, str):
+            yield text
+        elif isinstance(text, tuple) and text[0]:
+            yield text[0]
+
+
+def _errors(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = _called(node)
+        if name in NOT_SHOWN or not (name.endswith("Error") or name in {"HTTPException", "say"}):
+            continue
+        for argument in node.args:
+            text = _text(argument)
+            if text and (" " in text or name == "say"):
+                yield text
+
+
+def _numbers(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) == "of_number":
+            yield _text(node.args[0]), _text(node.args[1])
+
+
+def _phrases(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) == "Phrase" and node.args:
+            text = _text(node.args[0])
+            if isinstance(node.args[0], ast.Constant) and re.search("[a-z]{3}", _VALUE.sub("", text)):
+                yield text
+
+
+def _reasons(node: ast.AST) -> Iterator[str]:
+    """Texts of several words in what is raised, returned, looked up or put together; not what is logged or declared."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
+        return
+    if isinstance(node, ast.Call) and not (_called(node) in SPEAKERS or _called(node).endswith("Error")):
+        return
+    if isinstance(node, ast.Call) and _called(node) in NOT_SHOWN:
+        return
+    if isinstance(node, ast.JoinedStr | ast.Constant) and SEVERAL_WORDS.search(_VALUE.sub("", text := _text(node))):
+        yield text
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant)):
+            yield from _reasons(child)
+
+
+SPEAKERS = {"append", "get", "join", "kind"}
+"""Calls whose texts are part of a reason."""
+SEVERAL_WORDS = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
+_VALUE = re.compile(r"\{\w+\}")
+
+
+def _called(call: ast.Call) -> str:
+    return str(getattr(call.func, "id", getattr(call.func, "attr", "")))
+
+
+def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if not isinstance(node, ast.JoinedStr):
+        return ""
+    parts: list[str] = []
+    names: list[str] = []
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            parts.append(str(part.value))
+            continue
+        literals = [
+            getattr(one, "attr", getattr(one, "id", ""))
+            for one in ast.walk(part)
+            if isinstance(one, ast.Name | ast.Attribute)
+        ]
+        name = (literals[0] if literals else "value").strip("_").lower()
+        name = name if name not in names else f"{name}{names.count(name) + 1}"
+        names.append(name)
+        parts.append(f"{{{name}}}")
+    return "".join(parts)
+
+
+def read(language: str) -> Catalog:
+    """The catalogue as it is written."""
+    with _path(language, "po").open("rb") as stream:
+        return read_po(stream, locale=language, domain=DOMAIN)
+
+
+def _path(language: str, suffix: str) -> Path:
+    return FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.{suffix}"
+
+
+def main(language: str) -> None:
+    """Bring a catalogue up to date, and compile it."""
+    old = read(language) if _path(language, "po").exists() else Catalog(locale=language, domain=DOMAIN)
+    translations = {message.id: message.string for message in old if message.id}
+    new = Catalog(
+        locale=language,
+        domain=DOMAIN,
+        project="miqa-node",
+        version="1",
+        language_team="miqa-node",
+        last_translator="miqa-node",
+        creation_date=datetime(2026, 11, 20, tzinfo=UTC),
+        revision_date=datetime(2026, 11, 20, tzinfo=UTC),
+        fuzzy=False,
+        header_comment=f"# Messages of miqa-node in {language}. Compile with: make translations",
+    )
+    expected = messages()
+    expected |= {text: "taxonomy" for text in taxonomy_messages(language) if text}
+    for message, place in expected.items():
+        new.add(
+            message,
+            translations.get(message, ("", "") if isinstance(message, tuple) else ""),
+            locations=[(place.replace(" ", "-"), 1)],
+        )
+    _path(language, "po").parent.mkdir(parents=True, exist_ok=True)
+    with _path(language, "po").open("wb") as stream:
+        write_po(stream, new, width=140, include_lineno=False)
+    with _path(language, "mo").open("wb") as stream:
+        write_mo(stream, new)
+    missing = sum(not message.string or not all(message.string) for message in new if message.id)
+    print(f"{language}: {missing} of {len(expected)} messages are not translated.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "de")

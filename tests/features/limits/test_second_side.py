@@ -1,0 +1,131 @@
+"""The second side of limits: simulated defects on a site's own images, and how many of them limits find."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.site_limit import LimitProposal
+from miqa_node.core.settings import share_dir
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.lookup import reason_code
+from miqa_node.errors import InferenceError
+from miqa_node.features.limits.budget import BudgetImage, propose
+from miqa_node.features.limits.second_side import IMAGES, originals, with_defect, with_second_side
+from tests.runtime.store.making import NOW, digest, header
+
+NOISE = FindingName("noise")
+SHAPE = (160, 200)
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return read_policy(share_dir("config") / "policy.toml")
+
+
+def radiograph(*, inverted: bool = False) -> Radiograph:
+    """A smooth picture of 12 bits; ``inverted``: high stored values are dark, as of MONOCHROME1."""
+    shown = np.hypot(*np.meshgrid(np.linspace(-1, 1, SHAPE[1]), np.linspace(-1, 1, SHAPE[0]))) / 1.5
+    stored = np.rint(shown * 4000).astype(np.uint16)
+    display = stored.astype(np.uint16) * 16
+    return Radiograph(4095 - stored if inverted else stored, display, (0, 4095), (0.2, 0.2))
+
+
+def image(number: int, strength: float = 0.0, *, package: str = "quality", room: str = "ROOM1") -> BudgetImage:
+    strengths = {NOISE: strength} if strength else {}
+    of = digest(f"{package}{number}")
+    return BudgetImage(
+        of, f"1.2.{number}", room, "PA", frozenset({NOISE}), strengths, False, False,
+        package=package, body_part="CHEST", is_left=package != "quality",
+    )  # fmt: skip
+
+
+def read(_: InstanceDigest) -> tuple[Header, Radiograph] | None:
+    return header(1, body_part_examined="CHEST", view_position="PA", station_name="ROOM1"), radiograph()
+
+
+def roughness(of: Radiograph) -> float:
+    return float(np.median(np.abs(cv2.Laplacian(of.display.astype(np.float32), cv2.CV_32F)))) / 65535
+
+
+def judge(of: Header, shown: Radiograph, name: InstanceDigest) -> Assessment:
+    """The rougher, the stronger: not a model, but a judge that sees noise."""
+    strength = min(1.0, roughness(shown) * 10)
+    findings = (Finding(NOISE, reason_code(NOISE), 1.0, strength, 0.1),)
+    return Assessment(name, of, NOW, findings=findings, model=ModelIdentity("quality", "0.9.3", "ab" * 32))
+
+
+def proposal(images: list[BudgetImage], limit: float) -> LimitProposal:
+    made = propose(images, [NOISE], 0.1)
+    return replace(
+        made, limits=tuple(replace(one, limit=replace(one.limit, least_strength=limit)) for one in made.limits)
+    )
+
+
+def test_a_low_limit_finds_simulated_noise_and_the_highest_one_none(policy: Policy) -> None:
+    images = [image(n) for n in range(45)]
+    keen = with_second_side(proposal(images, 0.05), images, policy, read, judge).second_side["quality", NOISE]
+    blind = with_second_side(proposal(images, 1.01), images, policy, read, judge).second_side["quality", NOISE]
+    assert keen == (IMAGES, IMAGES)
+    assert blind == (0, IMAGES)
+
+
+def test_it_says_the_same_every_time_and_takes_no_image_that_is_flagged(policy: Policy) -> None:
+    images = [image(n, 0.9 if n < 40 else 0.2) for n in range(45)]
+    limits = proposal(images, 0.3)
+    twice = [with_second_side(limits, images, policy, read, judge).second_side for _ in range(2)]
+    assert twice[0] == twice[1]
+    assert twice[0]["quality", NOISE][1] == 5
+
+
+def test_originals_that_are_gone_are_replaced_and_packages_take_turns() -> None:
+    both = [image(n, room=f"ROOM{n % 3}") for n in range(60)]
+    both += [image(n, package="any-radiograph") for n in range(60)]
+    gone = {one.digest for one in both[::2]}
+    chosen = [one.image for one in originals(both, lambda of: None if of in gone else read(of))]
+    assert {one.package for one in chosen[:2]} == {one.package for one in chosen[2:4]} == {"any-radiograph", "quality"}
+    assert len(chosen) == 2 * IMAGES
+    assert not gone & {one.digest for one in chosen}
+    rooms = [one.room for one in chosen if one.package == "quality"]
+    assert min(rooms.count(room) for room in ("ROOM0", "ROOM1", "ROOM2")) >= 2
+
+
+def test_without_originals_or_time_nothing_is_claimed(policy: Policy) -> None:
+    images = [image(n, 0.2) for n in range(45)]
+    without = with_second_side(proposal(images, 0.3), images, policy, lambda _: None, judge)
+    late = with_second_side(proposal(images, 0.3), images, policy, read, judge, most_s=0)
+    assert without.second_side == late.second_side == {("quality", NOISE): (0, 0)}
+    assert proposal(images, 0.3).second_side == {}, "not tried is not none found"
+
+
+def test_pictures_that_a_package_cannot_judge_are_left_out(policy: Policy) -> None:
+    def refuse(*_: object) -> Assessment:
+        raise InferenceError("The network gave no number.")
+
+    images = [image(n, 0.2) for n in range(45)]
+    assert with_second_side(proposal(images, 0.3), images, policy, read, refuse).second_side["quality", NOISE] == (0, 0)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_stored_values_get_the_defect_that_is_shown(inverted: bool) -> None:
+    before = radiograph(inverted=inverted)
+    noisy = with_defect(before, NOISE, 1.0, (1,))
+    assert noisy is not None
+    assert roughness(noisy) > 2 * roughness(before)
+    same = noisy.display == before.display
+    assert np.array_equal(noisy.stored[same], before.stored[same])
+    moved = noisy.stored.astype(int) - before.stored
+    shown = (noisy.display.astype(int) - before.display) / 16
+    sign = -1 if inverted else 1
+    inside = (before.display > 3000) & (before.display < 60000)
+    assert np.corrcoef(sign * moved[inside], shown[inside])[0, 1] > 0.95
+    assert noisy.stored.dtype == before.stored.dtype
+    assert with_defect(before, FindingName("foreign_object"), 1.0, (1,)) is None

@@ -1,0 +1,81 @@
+"""Everything that the node knows of an image, told on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store.tables import instances, series
+from tests.interfaces.cli.conftest import Ran
+from tests.web.staging import NOW, Stage
+
+
+def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
+    stage.add(1)
+
+    output = cli("explain", "1.2.3.4.5.1", "--data-dir", data_dir).out
+
+    for text in (
+        "2026-11-20 09:31:00Z from MODALITY at 10.0.0.7",
+        f"{data_dir}/objects/instances/",
+        "by quality 0.9.3",
+        "motion_blur\t0.970\t0.60\t0.500\tyes",
+        "noise\t12.5\t1",
+        "REJECT at 2026-11-20 09:31:00Z (policy 2026-01, scope frontal chest)",
+        "111210 DCM",
+        "SR 2.25.1",
+        "QUEUED to PACS",
+        "flagged",
+    ):
+        assert text in output
+    assert "Muster" not in output
+
+
+def test_a_series_is_one_block_unless_its_slices_are_asked_for(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path
+) -> None:
+    for number in (1, 2, 3):
+        stage.add(number, Verdict.REJECT if number == 2 else Verdict.NOT_ASSESSED, study=9)
+    with stage.services.database.begin() as transaction:
+        row = {"series_instance_uid": "1.2.77", "modality": "CT", "expected": 0, "arrived_at": NOW, "pending": False}
+        transaction.execute(sa.insert(series).values(row))
+        transaction.execute(sa.update(instances).values(series_instance_uid="1.2.77"))
+
+    output = cli("explain", "1.2.3.9", "--data-dir", data_dir).out
+    assert output.count("received ") == 1
+    assert "series" in output
+    assert "3, worst verdict REJECT; --slices shows each" in output
+    assert cli("explain", "1.2.3.9", "--slices", "--data-dir", data_dir).out.count("received ") == 3
+    assert cli("explain", "1.2.3.4.5.2", "--data-dir", data_dir).out.startswith("image"), "one slice is no series"
+
+
+@pytest.mark.slow
+def test_json_holds_every_image_of_a_study_and_says_when_it_is_cut(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path
+) -> None:
+    for number in (1, 2, 3):
+        stage.add(number, Verdict.ACCEPT, study=9)
+
+    every = cli("explain", "1.2.3.9", "--json", "--data-dir", data_dir).json
+    cut = cli("explain", "1.2.3.9", "--json", "--limit", "2", "--data-dir", data_dir).json
+
+    assert [one["instance"]["header"]["sop_instance_uid"] for one in every["instances"]] == [
+        "1.2.3.4.5.1",
+        "1.2.3.4.5.2",
+        "1.2.3.4.5.3",
+    ]
+    assert not every["truncated"]
+    assert len(cut["instances"]) == 2
+    assert cut["truncated"]
+
+
+def test_an_unknown_uid(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
+    ran = cli("explain", "1.9", "--data-dir", data_dir)
+
+    assert ran.code == Exit.NOT_FOUND
+    assert "1.9" in ran.err

@@ -1,0 +1,47 @@
+"""What the page of a study says of an accepted series: which measurements were enough, and where limits were tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.workers.pool import WorkerPool
+from tests.stages.measure.series import making
+from tests.stages.units.test_series_way import RULES, Rig
+
+TABLE = {"measured": ["ct_noise", "slice_gaps"], "tried_on": ["Room 1", "Room 2"]}
+
+
+@pytest.fixture
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[Rig]:
+    rig = Rig(tmp_path, pool)
+    yield rig
+    rig.database.close()
+
+
+def page(rig: Rig, rules: Mapping[str, Any]) -> str:
+    settings = load_settings(node={"data_dir": rig.folder})
+    services = WebServices(rig.database, rig.objects, settings, list, policy=lambda: parse_policy(rules))
+    client = TestClient(create_app(services), base_url="http://localhost", client=("127.0.0.1", 1))
+    return client.get(f"/studies/{making.STUDY}").text
+
+
+def test_an_accepted_series_says_what_was_enough(rig: Rig, tmp_path: Path) -> None:
+    rig.receive(*making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(5)], "CT"))
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.ACCEPT
+
+    enough = "Measured, and enough for the policy: Noise in soft tissue, Gaps between slices."
+    [scope] = RULES["scope"]
+    by_table = {key: value for key, value in scope.items() if key != "accept_measured"} | {"accept": [TABLE]}
+    assert enough in page(rig, RULES)
+    assert f"{enough} The limits were tried on Room 1, Room 2." in page(rig, {**RULES, "scope": [by_table]})
+    assert enough not in page(rig, {**RULES, "version": "s2"}), "another policy may ask for something else"

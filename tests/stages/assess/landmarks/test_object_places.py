@@ -1,0 +1,124 @@
+"""What an object that can be taken off lies over, exactly, on two rectangular lungs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import SaliencyMap
+from miqa_node.core.domain.landmarks import Landmarks, Outline
+from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace, WornAt
+from miqa_node.core.taxonomy.lookup import reason_code
+from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.landmarks.object_places import ChestMap, place_of, spots_of, with_places
+from tests.stages.assess.landmarks.making import LUNG_BOXES, STRAIGHT
+from tests.stages.report import making
+
+LUNGS: dict[str, Outline] = {
+    side: ((x0, y0), (x1, y0), (x1, y1), (x0, y1)) for side, (x0, y0, x1, y1) in LUNG_BOXES.items()
+}
+FOUND = Landmarks(STRAIGHT, lungs=LUNGS)
+FOREIGN = Finding(FindingName.FOREIGN_OBJECT, reason_code(FindingName.FOREIGN_OBJECT), 0.9, 1.0, 0.5)
+
+
+def evidence(*places: tuple[float, float, float], cells: int = 40) -> SaliencyMap:
+    """A map with single cells of evidence: (x, y, value)."""
+    values = np.zeros((cells, cells), np.float32)
+    for x, y, value in places:
+        values[int(y * cells), int(x * cells)] = value
+    return SaliencyMap(values, "drawn")
+
+
+def placed(saliency: SaliencyMap, landmarks: Landmarks = FOUND, orientation: tuple[str, ...] = ()) -> Finding:
+    maps = {FindingName.FOREIGN_OBJECT: saliency}
+    [finding] = with_places([FOREIGN], maps, landmarks, orientation)
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("point", "anatomy", "severity"),
+    [((0.3, 0.6), ChestRegion.LUNG, 1.0), ((0.5, 0.5), ChestRegion.MEDIASTINUM, 0.75),
+     ((0.05, 0.5), ChestRegion.OUTSIDE, 0.25), ((0.5, 0.1), ChestRegion.OUTSIDE, 0.25),
+     ((0.5, 0.95), ChestRegion.OUTSIDE, 0.25)],
+)  # fmt: skip
+def test_severity_is_bounded_by_what_the_object_lies_over(
+    point: tuple[float, float], anatomy: ChestRegion, severity: float
+) -> None:
+    finding = placed(evidence((*point, 1.0)))
+    assert finding.place is not None
+    assert finding.place.over == (anatomy,)
+    assert finding.severity == severity
+
+
+def test_below_the_domes_lies_no_mediastinum() -> None:
+    low = {name: (x, 0.5) if name.startswith("dome") else (x, y) for name, (x, y) in STRAIGHT.items()}
+    chest = ChestMap.of(replace(FOUND, points=low))
+    assert chest is not None
+    assert [chest.anatomy((0.5, y)) for y in (0.48, 0.6)] == [ChestRegion.MEDIASTINUM, ChestRegion.OUTSIDE]
+
+
+def test_one_of_several_objects_over_a_lung_is_enough() -> None:
+    finding = placed(evidence((0.05, 0.5, 1.0), (0.7, 0.6, 0.6), (0.3, 0.6, 0.2)))
+    assert finding.place == ObjectPlace((ChestRegion.LUNG, ChestRegion.OUTSIDE), "left", worn=WornAt.CLOTHES)
+    assert finding.severity == 1.0
+
+
+def test_sides_are_the_patient_s() -> None:
+    sides = {
+        orientation: placed(evidence((0.3, 0.3, 1.0)), orientation=orientation).place
+        for orientation in (("L", "F"), ("R", "F"), ())
+    }
+    assert [place.side for place in sides.values() if place] == ["right", "left", "right"]
+    assert all(place is not None and place.apex for place in sides.values())
+
+
+@pytest.mark.parametrize(
+    ("point", "worn"),
+    [((0.5, 0.15), WornAt.NECK), ((0.58, 0.26), WornAt.NECK), ((0.5, 0.5), WornAt.CLOTHES),
+     ((0.28, 0.1), WornAt.NECK), ((0.2, 0.15), WornAt.CLOTHES), ((0.3, 0.3), WornAt.CLOTHES)],
+)  # fmt: skip
+def test_how_it_is_worn_follows_from_its_place(point: tuple[float, float], worn: WornAt) -> None:
+    place = placed(evidence((*point, 1.0))).place
+    assert place is not None
+    assert place.worn is worn
+
+
+def test_where_the_clavicles_are_hidden_nobody_says_how_it_is_worn() -> None:
+    points = {name: point for name, point in STRAIGHT.items() if name != "spine_clav"}
+    place = placed(evidence((0.5, 0.5, 1.0)), replace(FOUND, points=points)).place
+    assert place is not None
+    assert place.worn is None
+
+
+def test_without_both_lungs_or_a_map_nothing_is_known() -> None:
+    one = {"left": LUNGS["left"]}
+    assert placed(evidence((0.3, 0.6, 1.0)), replace(FOUND, lungs=one)) == FOREIGN
+    assert with_places([FOREIGN], {}, FOUND, ()) == (FOREIGN,)
+    absent = replace(FOREIGN, probability=0.1)
+    maps = {FindingName.FOREIGN_OBJECT: evidence((0.3, 0.6, 1.0))}
+    assert with_places([absent], maps, FOUND, ()) == (absent,)
+
+
+def test_a_map_without_evidence_has_no_spots() -> None:
+    assert spots_of(np.zeros((4, 4), np.float32)) == []
+    assert placed(evidence()) == FOREIGN
+
+
+def test_the_lung_s_border_belongs_to_it() -> None:
+    chest = ChestMap.of(FOUND)
+    assert chest is not None
+    assert place_of([(0.12, 0.5)], chest, ()).over == (ChestRegion.LUNG,)
+    assert place_of([(0.10, 0.5)], chest, ()).over == (ChestRegion.OUTSIDE,)
+
+
+def test_a_place_is_stored_whole_and_older_rows_have_none() -> None:
+    assessment = replace(making.assessment(), findings=(placed(evidence((0.3, 0.3, 1.0))),))
+    document = json.loads(json.dumps(dump_assessment(assessment)))
+    assert document["findings"][0]["place"] == {"over": ["lung"], "side": "right", "apex": True, "worn": "clothes"}
+    assert load_assessment(document) == assessment
+    del document["findings"][0]["place"]
+    assert load_assessment(document).findings[0].place is None

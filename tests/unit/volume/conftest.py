@@ -1,5 +1,0 @@
-"""The command line, as its own tests run it."""
-
-from tests.unit.cli.conftest import cli
-
-__all__ = ["cli"]
