@@ -104,7 +104,7 @@ test test-all peers faults matrix: export PYTEST_DEBUG_TEMPROOT = $(TEST_FOLDER)
 test test-all peers faults matrix: export OPENBLAS_NUM_THREADS = 1
 
 test: setup ## Run the tests that need nothing but Python, on all cores (under 5 minutes on two)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not peers and not browser and not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --quick $(PYTEST_ARGS)
 
 test-all: setup ## Run every test, also slow ones and those with real peers and browsers (see .ci/run for the packages)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

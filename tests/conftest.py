@@ -31,7 +31,15 @@ from starlette.routing import BaseRoute
 from miqa_node.core.settings import load_settings
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.workers.pool import WorkerPool
+from tests import costs, quick
 from tests.waiting import LIMIT_S
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Every run knows the quick suite, and tells what it cost."""
+    pluginmanager.register(quick, "quick-suite")
+    pluginmanager.register(costs, "costs-of-tests")
+
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

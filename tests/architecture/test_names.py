@@ -16,11 +16,6 @@ import pytest
 from miqa_node.plugins import SEAMS
 
 PACKAGE = Path(__file__).parents[2] / "miqa_node"
-FOLDERS = [PACKAGE, *sorted((PACKAGE.parent / "packages").iterdir())]
-STOREYS = [
-    *sorted(file.parent for file in PACKAGE.glob("*/__init__.py") if file.parent.name != "libraries"),  # links
-    *FOLDERS[1:],
-]
 VOCABULARY = PACKAGE.parent / "docs" / "adr" / "0001-vocabulary.md"
 PARTICIPLES = {"asked", "begun", "found", "given", "kept", "known", "left", "said", "seen", "taken", "told", "wanted"}
 SIDES = {"above", "base", "bottom", "columns", "end", "right", "top", "width"}
@@ -37,24 +32,10 @@ def class_names(folder: Path = PACKAGE) -> dict[str, list[str]]:
     return modules
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("storey", STOREYS, ids=lambda storey: storey.name)
-def test_no_two_classes_of_a_storey_have_the_same_name(storey: Path) -> None:
-    shared = {name: modules for name, modules in class_names(storey).items() if len(modules) > 1}
-    assert shared == {}
-
-
 def test_a_second_class_of_the_same_name_is_seen(tmp_path: Path) -> None:
     (tmp_path / "first.py").write_text("class Header: ...\n", encoding="utf-8")
     (tmp_path / "second.py").write_text("def make():\n    class Header: ...\n", encoding="utf-8")
     assert class_names(tmp_path) == {"Header": ["first.py", "second.py"]}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_no_class_is_named_by_a_participle(folder: Path) -> None:
-    bare = [name.lstrip("_") for name in class_names(folder)]
-    assert [name for name in bare if re.fullmatch(r"[A-Z][a-z]+ed", name) or name.lower() in PARTICIPLES] == []
 
 
 def test_the_vocabulary_has_every_class_of_the_domain_and_of_the_seams() -> None:
@@ -82,14 +63,6 @@ def participles(source: str) -> Iterator[tuple[int, str]]:
             nouns = [node for node in all_nodes if not isinstance(node, ast.keyword)]
             names = {getattr(node, field, None) for node in nouns for field in ("id", "attr", "arg")}
             yield from (place for place in places if place[1] != "left" or not names & SIDES)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("folder", ["miqa_node", "packages", "demo", "tools", "tests", "benchmarks", "examples"])
-def test_variables_and_parameters_have_nouns_for_names(folder: str) -> None:
-    files = sorted((PACKAGE.parent / folder).rglob("*.py"))
-    names = {str(path.relative_to(PACKAGE.parent)): list(participles(path.read_text("utf-8"))) for path in files}
-    assert {path: places for path, places in names.items() if places} == {}
 
 
 @pytest.mark.parametrize(

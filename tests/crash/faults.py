@@ -34,7 +34,6 @@ only_with_all = pytest.mark.skipif(not ALL, reason="runs with make faults")
 only_with_matrix = pytest.mark.skipif("MATRIX" not in os.environ, reason="runs with make matrix")
 """The gate asks of damage on a folder and SQLite; bucket, PostgreSQL and errors of writing take it minutes more."""
 marks = [
-    pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.filterwarnings(
         "ignore:.*unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"

@@ -30,7 +30,7 @@ from tests.waiting import wait_until
 KILLS = 20
 IMAGES = 60
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.timeout(1800)]
 
 
 @pytest.fixture

@@ -34,7 +34,6 @@ ROLES = ("receive", "work", "web")
 KEY_OBJECT = "1.2.840.10008.5.1.4.1.1.88.59"
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.peers,
     pytest.mark.timeout(1800),
     pytest.mark.filterwarnings(

@@ -29,7 +29,6 @@ PYTHON = "python3,python3-venv,ca-certificates"
 CERTIFICATES = Path("/etc/ssl/certs")
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.filterwarnings(
         "ignore:.*unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"

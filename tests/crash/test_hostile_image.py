@@ -73,7 +73,6 @@ def most_memory(node: Node) -> int:
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_hostile_images_neither_swell_the_node_nor_delay_another_scanner(node: Node, pacs: Pacs, samples: Path) -> None:
     def report_s(began: float, uid: str) -> float:

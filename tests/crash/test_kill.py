@@ -33,7 +33,6 @@ def pacs() -> Iterator[Pacs]:
 @pytest.mark.filterwarnings(
     "ignore:.*unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_processes_killed_thirty_times_at_random_instants(tmp_path: Path, samples: Path, webhook: Receiver) -> None:
     station = Station(tmp_path, samples, webhook)

@@ -94,7 +94,6 @@ def _file(data_set: bytes) -> bytes:
 @pytest.mark.filterwarnings(
     "ignore:.*unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("modality", "reported"), [("CT", SLICES), ("US", 1)])
 def test_no_series_is_lost_or_told_twice(

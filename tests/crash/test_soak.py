@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.local import LocalAssessor
@@ -13,7 +11,6 @@ from miqa_node.stages.report.made import ReportSettings
 from tests.crash.station import chests
 
 
-@pytest.mark.slow
 def test_the_chest_of_the_soak_is_accepted(samples: Path, tmp_path: Path) -> None:
     image, pixels = chests(samples)
     image.PixelData = pixels(1)

@@ -31,7 +31,6 @@ from tests.sending import exposure
 from tests.waiting import wait_until
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.peers,
     pytest.mark.timeout(900),
     # pynetdicom leaves the socket of a refused connection to the garbage collector.

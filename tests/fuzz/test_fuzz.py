@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.fuzz.campaign import FuzzCount, attempt, explore, thread_faults
-from tests.fuzz.coverage import explore_coverage
 from tests.fuzz.mutations import mutate
 from tests.fuzz.seeds import CORPUS
 from tests.fuzz.targets import TARGETS, FuzzTarget, opened
-
-INPUTS = 3000
-"""Of all targets together; ``make fuzz`` has 100,000."""
-GUIDED = 200
-"""Of each target; ``make fuzz`` has 20,000 of all together."""
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 each_target = pytest.mark.parametrize("kind", TARGETS, ids=lambda kind: kind.name)
@@ -27,25 +21,6 @@ def test_every_file_of_the_corpus_is_answered(kind: type[FuzzTarget]) -> None:
             attempt(target, path.read_bytes(), count)
     assert count.inputs >= 3
     assert count.failures == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@each_target
-def test_damaged_inputs_are_answered(kind: type[FuzzTarget]) -> None:
-    count = explore(kind, INPUTS * kind.share // 1000)
-    assert count.failures == []
-    assert count.inputs >= INPUTS * kind.share // 1000
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", [kind for kind in TARGETS if kind.guided], ids=lambda kind: kind.name)
-def test_inputs_guided_by_coverage_are_answered(kind: type[FuzzTarget]) -> None:
-    pytest.importorskip("atheris", reason="make setup-fuzz installs it where there is a wheel")
-    count = explore_coverage(kind, GUIDED)
-    assert count.failures == []
-    assert count.inputs >= GUIDED
 
 
 def test_the_shares_are_whole_and_no_seed_is_large() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 import tomllib
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -46,15 +44,6 @@ def test_every_name_is_that_of_its_module(name: str) -> None:
 def test_another_name_is_an_error() -> None:
     with pytest.raises(ImportError, match="no_such_name"):
         exec("from miqa_node.api import no_such_name")
-
-
-def test_a_measurement_loads_no_web_server_and_no_database() -> None:
-    heavy = ("fastapi", "sqlalchemy", "typer", "onnxruntime")
-    code = (
-        f"import sys; from miqa_node.api import ImageMeasure; print([name for name in {heavy} if name in sys.modules])"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.parent.name)

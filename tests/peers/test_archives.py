@@ -38,7 +38,7 @@ from tests.conftest import free_port
 from tests.peers.test_receive_peers import Orthanc, start_orthanc
 from tests.peers.test_services_peers import PLUGINS
 
-pytestmark = [pytest.mark.peers, pytest.mark.slow]
+pytestmark = [pytest.mark.peers]
 
 LIMITS = AgeLimits(accepted=30, flagged=365)
 NOW = datetime.now(UTC)

@@ -24,7 +24,7 @@ from tests.web.browsing import chromium, watched
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-pytestmark = [pytest.mark.peers, pytest.mark.slow]
+pytestmark = [pytest.mark.peers]
 
 
 @contextmanager

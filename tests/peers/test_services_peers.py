@@ -189,7 +189,6 @@ def test_orthanc_pushes_by_stow_and_gets_the_report_by_stow(tmp_path: Path, samp
             assert wait_until(lambda: modalities().count("SR") == len(names), 120), modalities()
 
 
-@pytest.mark.slow
 def test_storage_commitment_with_orthanc_both_ways(tmp_path: Path, samples: Path) -> None:
     """Orthanc reports on an association of its own, in both roles; the whole node is on the other side."""
     (tmp_path / "node").mkdir()

@@ -51,7 +51,6 @@ PASSWORD = "the lungs are all there"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.peers,
-    pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="chromium is not installed"),
     pytest.mark.skipif(not Path(STORESCU).exists(), reason="DCMTK is not installed"),

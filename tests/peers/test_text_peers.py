@@ -31,7 +31,7 @@ from tests.stages.report import making
 from tests.stages.report.reviewed import amended, review
 from tests.stages.report.test_text import COMMENTS, CONFIRMED, in_set
 
-pytestmark = [pytest.mark.peers, pytest.mark.slow]
+pytestmark = [pytest.mark.peers]
 
 UTF_8 = CStoreConfig(name="p", ae_title="P", host="h", port=104, character_set="ISO_IR 192")
 SETS = ("", "ISO_IR 100", "\\ISO 2022 IR 87", "\\ISO 2022 IR 149", "GB18030", "ISO_IR 127", "ISO_IR 144", "ISO_IR 126")

@@ -236,7 +236,6 @@ def test_the_validators_find_what_is_wrong(
 
 
 @pytest.mark.shared
-@pytest.mark.slow
 def test_a_second_look_at_the_modules_of_all_objects_of_all_sources_agrees(tmp_path: Path) -> None:
     """By a program with its own reading of the tables, in one run over all of them."""
     program = SHARED / "tools" / "iodcheck.py"

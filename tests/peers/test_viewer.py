@@ -53,7 +53,6 @@ SHOWN_KINDS = (ResultKind("SR"), ResultKind("SEG"), ResultKind("KOS"), ResultKin
 pytestmark = [
     pytest.mark.peers,
     pytest.mark.browser,
-    pytest.mark.slow,
     # Playwright's driver leaves its event loop to the interpreter when it ends.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

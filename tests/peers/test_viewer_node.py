@@ -43,7 +43,6 @@ KINDS = (ResultKind("SR"), ResultKind("SEG"), ResultKind("KOS"))
 pytestmark = [
     pytest.mark.peers,
     pytest.mark.browser,
-    pytest.mark.slow,
     # Playwright's driver leaves its event loop to the interpreter when it ends.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

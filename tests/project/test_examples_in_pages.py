@@ -31,9 +31,6 @@ from tests.conftest import ROOT
 from tests.features.analysis.rows.test_analysis import NOON, put
 from tests.runtime.store.making import digest
 from tests.stages.report import making
-from tools.conformance import conformance_page
-from tools.findings_page import findings_page
-from tools.measurements_page import measurements_page
 
 DETECTOR_EDGE = """
 from miqa_node.core.domain.finding import FindingName, FindingWords
@@ -70,15 +67,6 @@ def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     plugins.allow(plugins.EVERYTHING)
     for name in [name for name in sys.modules if name.startswith("miqa_example_")]:
         del sys.modules[name]
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("others")
-def test_the_reference_lists_what_other_distributions_add() -> None:
-    assert "| `patient_motion` | Patient motion | the patient moved between two exposures |" in findings_page("")
-    assert "| patient_motion | hard | if present | never |" in findings_page("")
-    assert "| `skipped_values` | % |" in measurements_page("")
-    assert "##### LIGHT: " in conformance_page()
 
 
 @pytest.mark.usefixtures("others")

@@ -1,12 +1,9 @@
 """The project around the code: what is installed, what the make targets promise, and what ships."""
 
 import hashlib
-import json
 import re
 import subprocess
-import sys
 import tomllib
-import zipfile
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -189,27 +186,6 @@ def test_the_version_is_semantic_and_has_a_place_in_the_changelog() -> None:
     assert "## [Unreleased]" in changelog or f"## [{__version__}]" in changelog
 
 
-@pytest.mark.slow
-def test_the_wheel_holds_what_an_installed_node_needs(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    [wheel] = tmp_path.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
-    share = "miqa_node/_share"
-    needed = {f"{share}/config/miqa.toml", f"{share}/config/policy.toml", f"{share}/migrations/env.py"}
-    needed |= {f"{share}/{path.relative_to(ROOT)}" for path in (ROOT / "models").glob("*/*") if path.is_file()}
-    for pattern in ("**/*.html", "features/*/templates/*.html", "core/language/locale/*/LC_MESSAGES/*.mo", "**/*.js"):
-        shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "miqa_node").glob(pattern)}
-        assert shipped, f"nothing is where {pattern} looks"
-        needed |= shipped
-    assert needed <= names, needed - names
-    assert not {name for name in names if name.startswith(("tests/", "docs/"))}
-
-
 def test_every_page_stands_in_the_table_of_contents() -> None:
     contents = (ROOT / "mkdocs.yml").read_text()
     pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
@@ -285,18 +261,6 @@ def test_images_and_actions_are_pinned_by_digest() -> None:
     used = re.findall(r"uses: (\S+)", text(".github/workflows/ci.yml"))
     assert used
     assert [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)] == []
-
-
-@pytest.mark.slow
-def test_the_list_of_parts_is_valid_and_names_what_computes(tmp_path: Path) -> None:
-    pytest.importorskip("cyclonedx_py", reason="cyclonedx-bom is not installed")
-    file = tmp_path / "parts.json"
-    command = [sys.executable, "-m", "cyclonedx_py", "environment", sys.executable, "--validate", "-o", str(file)]
-    subprocess.run([*command, "--pyproject", str(ROOT / "pyproject.toml")], check=True, capture_output=True)
-    parts = json.loads(file.read_text("utf-8"))
-    assert parts["bomFormat"] == "CycloneDX"
-    assert parts["metadata"]["component"]["name"] == "miqa-node"
-    assert {"pydicom", "numpy", "dbos"} <= {part["name"] for part in parts["components"]}
 
 
 def test_every_promise_names_tests_that_exist() -> None:

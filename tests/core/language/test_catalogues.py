@@ -10,23 +10,20 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import read_mo, write_mo
+from babel.messages.mofile import read_mo
 from jinja2 import Environment, nodes
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import humanised
 from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.core.domain.reason_texts import finding_text, measured_text
-from miqa_node.core.language import catalogue
 from miqa_node.core.language.catalogue import DOMAIN, FOLDER, LANGUAGE, SOURCE, languages, reworded, say_number
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.language.template import TemplateTexts
 from miqa_node.core.taxonomy.lookup import finding_title
 from miqa_node.core.taxonomy.policy_file import parse_policy
-from miqa_node.core.words.voice import voice
 from miqa_node.errors import NotFoundError
-from tests.core.language.sources import ROOT, SPEAKING, messages, read, taxonomy_messages
+from tests.core.language.sources import ROOT, SPEAKING, messages, read
 
 TEMPLATES = [path for folder in SPEAKING for path in sorted((ROOT / folder).rglob("*.html"))]
 TWO_WORDS = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
@@ -38,17 +35,6 @@ TRANSLATED = [language for language in languages() if language != SOURCE]
 
 def _texts(text: str | Sequence[str] | None) -> tuple[str, ...]:
     return (text or "",) if isinstance(text, str | None) else tuple(text)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("language", TRANSLATED)
-def test_no_translation_is_missing_or_left_over(language: str) -> None:
-    expected = {*messages(), *filter(None, taxonomy_messages(language))}
-    written = {message.id: message.string for message in read(language) if message.id}
-    hint = f"run make translations LANGUAGE={language} and translate what it adds"
-    assert {id_ for id_ in expected if id_ not in written} == set(), hint
-    assert {id_ for id_ in written if id_ not in expected} == set(), hint
-    assert [id_ for id_, text in written.items() if not all(_texts(text))] == [], hint
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
@@ -178,27 +164,6 @@ def test_reasons_name_findings_in_german() -> None:
         )
     finally:
         LANGUAGE.reset(token)
-
-
-def test_another_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    template = Catalog(locale="fr", domain=DOMAIN)
-    expected = {*messages(), *filter(None, taxonomy_messages("fr"))}
-    for message in expected:
-        template.add(message, tuple(f"«{text}»" for text in message) if isinstance(message, tuple) else f"«{message}»")
-    folder = tmp_path / "fr" / "LC_MESSAGES"
-    folder.mkdir(parents=True)
-    with (folder / f"{DOMAIN}.mo").open("wb") as stream:
-        write_mo(stream, template)
-    monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
-    catalogue.catalogue.cache_clear()
-    voice.cache_clear()
-    try:
-        assert catalogue.languages() == ("en", "fr")
-        assert finding_title("motion_blur", "fr") == "«Motion blur»"
-        assert voice("fr").say("No quality defect was found.") == "«No quality defect was found.»"
-    finally:
-        catalogue.catalogue.cache_clear()
-        voice.cache_clear()
 
 
 GERMAN_TERMS = (

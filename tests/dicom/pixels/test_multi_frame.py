@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +28,6 @@ from miqa_node.dicom.pixels.encode import encode_frame
 from miqa_node.dicom.pixels.frame import Frame, decode_frame
 from miqa_node.errors import DecodeError
 
-FRAMES = 1000
 RNG = np.random.default_rng(7)
 
 
@@ -70,22 +68,6 @@ def read_bytes() -> int:
 
 def decode(path: Path, frame: int) -> Frame:
     return decode_frame(path, frame, 10**9)
-
-
-@pytest.mark.slow
-def test_reading_every_frame_reads_the_file_a_few_times_at_most(tmp_path: Path) -> None:
-    frames = RNG.integers(0, 4096, (FRAMES, 32, 32), dtype=np.uint16)
-
-    def fill(ds: Dataset) -> None:
-        ds.PixelData = frames.tobytes()
-
-    path = write(tmp_path / "native.dcm", frames, ExplicitVRLittleEndian, fill)
-    decode(path, 0)
-    before, memory = read_bytes(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for index in range(FRAMES):
-        assert np.array_equal(decode(path, index).stored, frames[index])
-    assert read_bytes() - before < 4 * path.stat().st_size
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 64 << 10
 
 
 @pytest.mark.parametrize("table", ["basic", "extended", "none"])

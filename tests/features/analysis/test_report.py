@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -157,29 +156,6 @@ def test_the_scheduled_report_is_of_the_month_before_and_made_once(
 
 def cli(settings: Settings, *words: str) -> int:
     return run(["analysis", *words, "--data-dir", str(settings.node.data_dir)])
-
-
-def test_commands_print_and_write_the_analysis(
-    hospital: Database, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli(settings, "rejects", "--month", "2026-01") == 0
-    printed = capsys.readouterr().out
-    assert "40 images, 30.0 % (18.1–45.4) rejected" in printed
-    assert "Motion blur\t12\t" in printed
-    assert "Thorax 1\t20\t60.0 %" in printed
-    assert cli(settings, "rejects", "--room", "Thorax 1", "--json") == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["total"]["images"] > 0
-    assert answer["rejected"]["count"] == 12
-    assert cli(settings, "model", "--month", "2026-01") == 0
-    assert "flagged images that people confirmed" in capsys.readouterr().out
-    assert cli(settings, "report", "--month", "2026-01", "--out", str(tmp_path / "r")) == 0
-    assert {file.name for file in (tmp_path / "r").iterdir()} == {
-        f"rejects-2026-01.{form}" for form in ("html", "pdf", "csv")
-    }
-    assert cli(settings, "report", "--month", "2026-01", "--out", str(tmp_path / "one.pdf")) == 0
-    assert (tmp_path / "one.pdf").read_bytes().startswith(b"%PDF")
-    assert cli(settings, "report", "--month", "soon") != 0
 
 
 @pytest.mark.parametrize(

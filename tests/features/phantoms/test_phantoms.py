@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +16,10 @@ from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.phantom import SAID_BY_A_PERSON
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.dicom.bytes.headers import read_header
-from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.features.phantoms import rows as phantoms
-from miqa_node.features.worklist.rows import overview, worklist
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.workers.pool import WorkerPool
@@ -34,54 +27,20 @@ from miqa_node.stages.assess.phantom import likeness_of, recognise
 from miqa_node.stages.assess.series import SeriesResult, judge_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from miqa_node.stages.measure.slices import read_slices
-from miqa_node.stages.units.kinds import PHANTOM_MODALITIES, series_traits
-from miqa_node.stages.units.rows import instances
+from miqa_node.stages.units.kinds import series_traits
 from tests.interfaces.cli.conftest import Ran
 from tests.stages.measure.series import making
 from tests.stages.report.flagged import decode
 from tests.stages.units.test_series_way import RULES, Rig
 
 Image = making.Image
-UNRESOLVED = worklist.WorklistFilter(state=tuple(worklist.UNRESOLVED))
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 PATIENTS = ("CT_small.dcm", "MR_small.dcm", "J2K_pixelrep_mismatch.dcm", "693_J2KI.dcm", "examples_overlay.dcm")
-
-
-def acr(slices: int = 11, seed: int = 0, shading: float = 0.5) -> list[Image]:
-    """A water cylinder of MR: a notch at the top, a dark block in slice 5, bars in the first, uneven reception."""
-    images = []
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[: making.SIDE, : making.SIDE] - (making.SIDE - 1) / 2
-    distance = np.hypot(y, x) / 72
-    for number in range(slices):
-        image = np.where(distance < 1, 800.0 * (1 - shading * (1 - distance**2)), 0.0)
-        image[24:36, 90:102] = 0.0
-        if number == 4:
-            image[60:130, 40:152] *= 0.03
-        if number == 0:
-            image[80:110, 40:152:8] = 0.0
-        noise = random.normal(0, 8, (2, *image.shape))
-        images.append(np.hypot(image + noise[0], noise[1]))
-    return images
-
-
-def cylinder_from_the_side() -> Image:
-    """A localizer: the rectangle of a cylinder, slightly turned, with a groove."""
-    image = np.zeros((making.SIDE, making.SIDE))
-    corners = cv2.boxPoints(((96, 92), (120, 96), 2.0)).astype(np.int32)
-    cv2.fillPoly(image, [corners], 600.0)
-    image[60:64, 60:130] = 0.0
-    noise = np.random.default_rng(1).normal(0, 8, (2, *image.shape))
-    return np.asarray(np.hypot(image + noise[0], noise[1]))
 
 
 def judged(paths: list[Path], phantom: bool | None = None) -> SeriesResult:
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
     return judge_series(header, series_traits(header), files[-1][0], files, SliceTools(decode), 1000, phantom=phantom)
-
-
-say = partial(phantoms.say, modalities=PHANTOM_MODALITIES, silent_days=0)
 
 
 def numbers(result: SeriesResult) -> dict[str, float]:
@@ -101,28 +60,6 @@ def made(tmp_path: Path) -> Callable[..., list[Path]]:
         return making.write_series(tmp_path / "made", images, modality, **options)
 
     return write
-
-
-@pytest.mark.parametrize(
-    ("images", "modality"),
-    [
-        (acr(), "MR"),
-        (acr(shading=0.0), "MR"),
-        ([cylinder_from_the_side()], "MR"),
-        ([water(number) for number in range(4)], "CT"),
-    ],
-    ids=["shaded cylinder", "even cylinder", "from the side", "noisy water"],
-)
-def test_a_phantom_is_recognised_without_a_word_of_the_header(
-    made: Callable[..., list[Path]], images: list[Image], modality: str
-) -> None:
-    paths = made(images, modality)
-    assert not read_header(paths[0])[0].quality_control
-    result = judged(paths)
-    assert result.assessment.phantom.startswith("The pixels show a test object, not a patient: ")
-    disposition = decide(result.assessment, read_policy(load_settings().policy_file))
-    assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, False)
-    assert [reason.name for reason in disposition.reasons] == ["phantom"]
 
 
 @pytest.mark.parametrize("name", PATIENTS)
@@ -153,29 +90,7 @@ def test_the_flag_of_the_header_is_enough(made: Callable[..., list[Path]]) -> No
     assert result.assessment.phantom == "The header marks every image as one of a phantom (Quality Control Image)."
 
 
-def test_what_a_person_said_counts_more_than_pixels(made: Callable[..., list[Path]]) -> None:
-    paths = made(acr(6))
-    assert judged(paths, phantom=False).assessment.phantom == ""
-    assert judged(paths, phantom=True).assessment.phantom == SAID_BY_A_PERSON
-
-
 # ── measures whose cause can be ordinary ──
-
-
-def test_two_b_values_at_each_place_are_two_volumes(made: Callable[..., list[Path]], tmp_path: Path) -> None:
-    def weight(dataset: FileDataset) -> None:
-        dataset.ImageType = ["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"]
-        dataset.DiffusionBValue = 0.0 if int(dataset.InstanceNumber) % 2 else 1000.0
-
-    images = [making.head_mr(signal=600.0 if n % 2 == 0 else 150.0, seed=n) for n in range(16)]
-    places = [5.0 * (n // 2) for n in range(16)]
-    assert numbers(judged(made(images, places_mm=places, change=weight)))["slice_jump"] < 3.0
-    unnamed = making.write_series(tmp_path / "unnamed", images, "MR", places_mm=places)
-    assert numbers(judged(unnamed))["slice_jump"] < 3.0, "without b-values the order at each place tells volumes apart"
-
-
-def test_a_slice_that_shows_something_else_is_no_jump(made: Callable[..., list[Path]]) -> None:
-    assert numbers(judged(made(acr())))["slice_jump"] < 10.0
 
 
 def test_a_jump_names_its_slice_and_says_why_it_matters(made: Callable[..., list[Path]]) -> None:
@@ -219,64 +134,6 @@ def flagged_water(folder: Path) -> list[Path]:
     images = [water(number) for number in range(5)]
     images[2] = making.with_metal(images[2])
     return making.write_series(folder, images, "CT")
-
-
-@pytest.mark.slow
-def test_a_phantom_is_on_its_own_list_and_put_back_by_a_person(rig: Rig, tmp_path: Path) -> None:
-    paths = flagged_water(tmp_path / "s")
-    rig.receive(*paths[:4])
-    [anchor] = rig.look(30.0)
-    assert rig.finish(anchor) is Verdict.NOT_ASSESSED
-    policy = parse_policy(RULES)
-    with rig.database.begin() as transaction:
-        assert worklist.count(transaction, UNRESOLVED) == 0
-        assert overview.look(transaction, datetime(2026, 1, 1, tzinfo=UTC)).not_assessed == 0
-        [listed] = phantoms.page(transaction, limit=9)
-        assert (listed.series_instance_uid, listed.is_phantom, listed.decided_by) == (making.SERIES, True, "")
-        state = say(transaction, making.SERIES, "mara", "", policy, NOW, is_phantom=False)
-        assert (state.is_phantom, state.decided_by) == (False, "mara")
-        [item] = worklist.select(transaction, worklist.WorklistFilter(), limit=9)
-        assert [image.digest for image in item.images] == [anchor]
-        assert item.verdict is Verdict.REVIEW
-    rig.receive(paths[4])
-    [late] = rig.look(30.0)
-    assert rig.finish(late) is Verdict.REVIEW, "what the person said holds for late slices"
-    with rig.database.begin() as transaction:
-        say(transaction, making.SERIES, "mara", "it is one after all", policy, NOW, is_phantom=True)
-        disposition = instances.load_disposition(transaction, late)
-        assert disposition is not None
-        assert [reason.text for reason in disposition.reasons] == [SAID_BY_A_PERSON]
-        assert worklist.count(transaction, UNRESOLVED) == 0
-        assert phantoms.count(transaction) == 1
-
-
-@pytest.mark.slow
-def test_a_series_that_was_not_recognised_can_be_named_one(rig: Rig, tmp_path: Path) -> None:
-    images = [making.with_metal(making.body_ct(seed=n)) for n in range(3)]
-    rig.receive(*making.write_series(tmp_path / "s", images, "CT"))
-    with rig.database.begin() as transaction, pytest.raises(ConflictError, match="no assessment yet"):
-        say(transaction, making.SERIES, "mara", "", parse_policy(RULES), NOW, is_phantom=True)
-    [anchor] = rig.look(30.0)
-    assert rig.finish(anchor) is Verdict.REVIEW
-    with rig.database.begin() as transaction:
-        say(transaction, making.SERIES, "mara", "", parse_policy(RULES), NOW, is_phantom=True)
-        assert worklist.count(transaction, UNRESOLVED) == 0
-        with pytest.raises(NotFoundError):
-            say(transaction, "1.2.3.99", "mara", "", parse_policy(RULES), NOW, is_phantom=True)
-
-
-@pytest.mark.slow
-def test_in_silent_days_what_is_no_phantom_after_all_flags_nothing(rig: Rig, tmp_path: Path) -> None:
-    rig.receive(*flagged_water(tmp_path / "s"))
-    [anchor] = rig.look(30.0)
-    rig.finish(anchor)
-    policy = parse_policy(RULES)
-    with rig.database.begin() as transaction:
-        say(transaction, making.SERIES, "mara", "", policy, datetime.now(UTC), is_phantom=False, silent_days=7)
-        assert worklist.count(transaction, UNRESOLVED) == 0
-        disposition = instances.load_disposition(transaction, anchor)
-        assert disposition is not None
-        assert (disposition.verdict, disposition.silent) == (Verdict.REVIEW, True)
 
 
 def test_page_and_rest_say_the_same(rig: Rig, tmp_path: Path) -> None:

@@ -24,9 +24,8 @@ from miqa_node.features.reassess.reassessment import GONE, UNPLACED, UNREADABLE,
 from miqa_node.features.worklist.rows import corrections, worklist
 from miqa_node.runtime.store import tables
 from miqa_node.runtime.workers.pool import WorkerPool
-from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.projection import ProjectionUnit
-from miqa_node.stages.units.rows import instances, judgements
+from miqa_node.stages.units.rows import instances
 from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
 from tests.parts import any_model, results_of
 
@@ -108,33 +107,6 @@ def test_a_flag_that_no_longer_holds_is_taken_back_everywhere(rig: AgainRig, poo
     assert (item.state, item.resolved_by) == (WorklistState.RESOLVED, "miqa-node")
     assert exposure.verdict == "ACCEPT"
     assert (request.asked_by, request.comment, request.earlier["verdict"]) == ("anna", "mended", "REVIEW")
-
-
-def test_every_step_may_be_killed_and_run_again(
-    rig: AgainRig, pool: WorkerPool, samples: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    rig = rig.under(PASS_EVERYTHING, pool)
-    rig.again(uids=(digest,))
-    assert rig.again(uids=(digest,)) == 0, "it waits already"
-    with monkeypatch.context() as patch:
-        patch.setattr(judgements, "save", _killed)
-        with pytest.raises(KeyboardInterrupt):
-            rig.pipeline.judge(digest)
-    with monkeypatch.context() as patch:
-        patch.setattr(deliveries, "record_result", _killed)
-        with pytest.raises(KeyboardInterrupt):
-            rig.pipeline.judge(digest)
-    assert rig.verdict(digest) is Verdict.REVIEW, "the transaction is all or nothing"
-    made = {path: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")}
-    rig.pipeline.judge(digest)
-    assert {path: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")} == made
-    assert rig.verdict(digest) is Verdict.ACCEPT
-    state = rig.everything()
-    rig.finish(digest)
-    rig.pipeline.give_up(digest)
-    assert rig.everything() == state
 
 
 def _killed(*_: object, **__: object) -> None:
@@ -303,26 +275,4 @@ def test_a_series_is_judged_again_as_one(tmp_path: Path, pool: WorkerPool) -> No
     [second] = [one for one in files if one.SOPInstanceUID != report.SOPInstanceUID]
     named = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
     assert named.ReferencedSOPInstanceUID == report.SOPInstanceUID
-    rig.database.close()
-
-
-@pytest.mark.peers
-def test_validators_blame_the_objects_of_a_repeated_judgement_for_nothing(
-    rig: AgainRig, pool: WorkerPool, samples: Path, tmp_path: Path
-) -> None:
-    from tests.peers.validators import errors, missing_tools
-
-    if missing := missing_tools():
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    rig = rig.under(FLAG_EVERYTHING, pool)
-    rig.again(uids=(digest,))
-    rig.finish(digest)
-    first = [rig.files(digest, kind)[0] for kind in (SR, KOS)]
-    made = [one for kind in (SR, KOS) for one in rig.files(digest, kind)[1:]]
-    assert len(made) == 3
-    for ds in (*first, *made):
-        ds.save_as(tmp_path / "object.dcm", enforce_file_format=True)
-        assert errors(tmp_path / "object.dcm") == []
     rig.database.close()

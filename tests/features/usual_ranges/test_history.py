@@ -288,24 +288,6 @@ def test_others_write_while_ranges_are_made(tmp_path: Path, monkeypatch: pytest.
         each.close()
 
 
-def test_a_series_that_is_judged_again_with_the_same_numbers_keeps_what_it_was_compared_with(
-    database: Database,
-) -> None:
-    at = fill(database, noises(30))
-    same: dict[str, Any] = {"series_instance_uid": "1.2.7.100", "study_instance_uid": "1.2.8.100"}
-    first = measure(database, 100, at, {"ct_noise": 20.0})
-    look(database)
-    [before] = standing(database, first).unusual
-    fill(database, noises(40, level=20.0), 101)
-    again = measure(database, 300, at, {"ct_noise": 20.0}, **same)
-    look(database)
-    assert standing(database, again).unusual == (before,)
-    assert standing(database, again).digest == again
-    changed = measure(database, 301, at, {"ct_noise": 60.0}, **same)
-    look(database)
-    assert standing(database, changed).unusual != (before,)
-
-
 def test_of_very_many_series_some_of_all_days_make_the_ranges(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,42 +164,6 @@ def test_an_image_judged_again_after_a_decision_amends_the_newest_report_only(
     rig.database.close()
 
 
-def test_a_decision_is_the_last_word_also_after_the_image_was_judged_again(
-    rig: DecidedRig, pool: WorkerPool, samples: Path
-) -> None:
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    rig.decide(Resolution.DISMISSED)
-    rig.report()
-    rig.database.close()
-    rig = DecidedRig(rig.folder, pool, parse_policy(FLAG_EVERYTHING | {"version": "another"}))
-    rig.again(uids=(digest,))
-    rig.finish(digest)
-    assert rig.report() == 1
-    assert rig.report() == 0
-
-    *_, again, decided = rig.made(digest, SR)
-    assert (codes(again, "READER_DECISION"), codes(decided, "READER_DECISION")) == ([], ["DEC_DISMISSED"])
-    assert predecessor(decided) == again.SOPInstanceUID
-    *_, noted, withdrawn = rig.made(digest, KOS)
-    assert titles([noted, withdrawn]) == ["113010", "QI_WITHDRAWN"]
-    assert noted.SOPInstanceUID in str(withdrawn)
-
-    with rig.database.begin() as transaction:  # another image has opened the study
-        transaction.execute(sa.update(tables.worklist).values(state="OPEN"))
-    rig.again(uids=(digest,))
-    rig.finish(digest)
-    assert rig.report() == 1
-    assert codes(rig.made(digest, SR)[-1], "READER_DECISION") == ["DEC_DISMISSED"]
-
-    rig.reopen()
-    rig.report()
-    rig.again(uids=(digest,))
-    rig.finish(digest)
-    assert rig.report() == 0, "nothing is decided any more"
-    rig.database.close()
-
-
 def test_what_cannot_be_reported_is_said_in_the_history_and_holds_nothing_up(
     rig: DecidedRig, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,13 +14,11 @@ from typer.main import get_command
 
 from miqa_node.core.observe import metrics
 from miqa_node.core.settings import Settings, share_dir
-from miqa_node.features.worklist.api.worklist import WorklistQuery
 from miqa_node.interfaces.cli.app import app
 from miqa_node.interfaces.cli.command import COMMANDS, commands_of
 from miqa_node.interfaces.cli.exits import EXPLANATIONS, Exit
 from tests.conftest import ROOT
 from tests.peers.validators import DEFECTS
-from tests.web.staging import Stage
 from tools.reference import ReferencePage, reference
 
 PAGES = ROOT / "docs" / "reference"
@@ -144,17 +142,6 @@ def test_every_key_of_the_line_of_an_image_is_in_the_reference() -> None:
     keys = [keyword.arg for keyword in lines[0].keywords if keyword.arg]
     assert len(keys) > 5
     assert [key for key in keys if f"`{key}`" not in text] == []
-
-
-@pytest.mark.slow
-def test_every_operation_and_filter_is_in_the_reference(stage: Stage) -> None:
-    from miqa_node.interfaces.web.app import create_app
-
-    text = page("api.md")
-    for path, methods in create_app(stage.services).openapi()["paths"].items():
-        for method in methods:
-            assert f"`{method.upper()} {path}`" in text
-    assert [name for name in WorklistQuery.model_fields if f"`{name}`" not in text] == []
 
 
 def test_every_accepted_complaint_of_a_validator_is_listed_with_the_reason_and_no_other() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
 from fastapi.routing import APIRoute
 from typer.main import get_command
 
@@ -152,13 +149,6 @@ def verbs() -> set[str]:
     }
 
 
-def offered(stage: Any) -> set[str]:
-    from miqa_node.interfaces.web.app import create_app
-
-    paths = create_app(stage.services).openapi()["paths"]
-    return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
-
-
 def changes_of_pages() -> set[str]:
     """What the node's own pages can change."""
     from miqa_node.interfaces.web.page import PAGES as SEAM
@@ -183,11 +173,6 @@ def test_every_verb_has_a_path_or_is_local_for_a_reason() -> None:
 def test_every_change_on_a_page_has_a_path_or_is_for_people_only() -> None:
     changes = {one for one in changes_of_pages() if not one.partition(" ")[2].startswith(OWN)}
     assert changes == set(PAGES) | set(PEOPLE_ONLY)
-
-
-@pytest.mark.slow
-def test_the_paths_exist(stage: Any) -> None:
-    assert {*PATHS.values(), *PAGES.values()} <= offered(stage)
 
 
 def test_commands_without_a_path_are_in_the_documentation() -> None:

@@ -14,7 +14,6 @@ import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
-from pydicom.uid import generate_uid
 
 from miqa_node.core.domain.instance import ReceivedObject
 from miqa_node.core.settings import load_settings
@@ -122,19 +121,6 @@ def test_nothing_stored_is_a_conflict_and_a_full_disk_says_so(door: Door) -> Non
     answer = door.post(body(sample()))
     assert answer.status_code == 503
     assert answer.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xA700]
-
-
-@pytest.mark.slow
-def test_an_object_over_the_limit_is_refused_and_the_next_is_taken(door: Door) -> None:
-    ds = dcmread(str(get_testdata_file("CT_small.dcm")))
-    ds.SOPInstanceUID = generate_uid()
-    ds.PixelData = b"\0" * 2_000_000
-    large = BytesIO()
-    ds.save_as(large)
-    answer = door.post(body(large.getvalue(), sample()))
-    assert answer.status_code == 202
-    assert uids(answer.json(), "00081198") == [ds.SOPInstanceUID]
-    assert door.post(body(large.getvalue())).status_code == 409  # not "come again": it will be as large then
 
 
 def test_only_the_study_of_the_address(door: Door) -> None:

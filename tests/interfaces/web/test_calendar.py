@@ -18,19 +18,6 @@ OF_MOMENTS = ("/api/v1/worklist", "/api/v1/worklist.csv", "/api/v1/audit")
 
 
 @pytest.mark.parametrize("path", OF_DAYS)
-@pytest.mark.parametrize("query", ["since=0001-01-01", "until=0001-01-01", "since=9999-12-31", "until=9999-12-31"])
-def test_a_page_refuses_a_day_that_it_cannot_compute_with(
-    stage: Stage, client: TestClient, path: str, query: str
-) -> None:
-    stage.add(1)
-
-    answer = client.get(f"{path}?{query}")
-
-    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY, answer.text
-    assert query.partition("=")[0] in answer.text
-
-
-@pytest.mark.parametrize("path", OF_DAYS)
 def test_a_page_takes_the_first_and_the_last_day(stage: Stage, client: TestClient, path: str) -> None:
     stage.add(1)
 

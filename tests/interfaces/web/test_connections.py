@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import trustme
 import uvicorn
 
 from miqa_node.core.observe import metrics
@@ -145,47 +143,6 @@ def test_who_is_being_answered_does_not_make_room(serve: Serve, sockets: ExitSta
     assert refused.startswith(b"HTTP/1.1 503 ")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("data", [b"", HALF_HEAD, HALF_BODY], ids=["idle", "half a head", "half a body"])
-def test_who_does_not_go_on_is_disconnected(serve: Serve, sockets: ExitStack, data: bytes) -> None:
-    server = serve(header_timeout_s=1.0, stall_timeout_s=1.0)
-
-    assert rest(send(server.port, sockets, data)) == b""
-    assert get(server.port) == 200
-
-
-@pytest.mark.slow
-def test_dripping_is_not_going_on(serve: Serve, sockets: ExitStack) -> None:
-    server = serve(header_timeout_s=1.0, stall_timeout_s=1.0)
-    dripping = [send(server.port, sockets, data) for data in (HALF_HEAD, HALF_BODY)]
-    before, deadline = closed("slow"), time.monotonic() + PATIENT_S
-    while closed("slow") < before + 2:
-        assert time.monotonic() < deadline
-        for one in dripping:
-            try:
-                one.sendall(b"x")
-            except OSError:  # closed
-                continue
-        time.sleep(0.1)
-
-
-@pytest.mark.slow
-def test_who_reads_nothing_is_disconnected(serve: Serve, sockets: ExitStack) -> None:
-    server = serve(stall_timeout_s=1.0, header_timeout_s=1.0)
-    before, deadline = closed("slow"), time.monotonic() + PATIENT_S
-    greedy = socket.socket()
-    greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sockets.enter_context(greedy).connect(("127.0.0.1", server.port))
-    ask = b"GET /api/v1/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
-    greedy.settimeout(1.0)
-    while closed("slow") == before:
-        assert time.monotonic() < deadline
-        try:
-            greedy.sendall(ask)
-        except OSError:  # full, or closed
-            time.sleep(0.05)
-
-
 def test_health_has_a_port_of_its_own(serve: Serve, sockets: ExitStack) -> None:
     server, health = serve(max_connections=1), serve(health=True)
     stream = send(server.port, sockets, b"GET /live HTTP/1.1\r\nhost: localhost\r\n\r\n")
@@ -212,36 +169,6 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> trustme.CA:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    authority.issue_cert("miqa.example", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
-        str(tmp_path / "node.pem")
-    )
-    return authority
-
-
-@pytest.mark.slow
-def test_tls_by_the_node_itself(serve: Serve, authority: trustme.CA, tmp_path: Path, sockets: ExitStack) -> None:
-    server = serve(tls_certificate=str(tmp_path / "node.pem"), allowed_hosts=["miqa.example"], header_timeout_s=2.0)
-    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-    silent = [send(server.port, sockets, data) for data in (b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n")]
-
-    with httpx2.Client(verify=context, base_url=f"https://127.0.0.1:{server.port}", trust_env=False) as client:
-        answer = client.get("/healthz", headers={"host": "miqa.example"}, timeout=PATIENT_S)
-        page = client.get("/api/v1/openapi.json", timeout=PATIENT_S)
-
-    assert (answer.status_code, page.status_code) == (200, 200)
-    assert answer.headers["strict-transport-security"] == "max-age=31536000"
-    assert b"HTTP" not in b"".join(rest(one) for one in silent)  # without TLS they are closed in time
-
-    renewed = authority.issue_cert("127.0.0.1")
-    renewed.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "node.pem"))
-    pem = ssl.get_server_certificate(("127.0.0.1", server.port), ca_certs=str(tmp_path / "ca.pem"))
-    assert pem.split() == renewed.cert_chain_pems[0].bytes().decode().split()
 
 
 def test_a_wrong_certificate_is_said_at_the_start(serve: Serve) -> None:

@@ -10,10 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node import plugins
-from miqa_node.core.domain.access import Role
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.page import PAGES
-from tests.web.people import ORIGIN, add_account
+from tests.web.people import ORIGIN
 from tests.web.staging import Stage
 
 DOSE = """\
@@ -96,13 +95,6 @@ def test_it_has_its_template_its_files_and_an_entry_in_the_bar(client: TestClien
 
 def test_it_has_a_part_of_the_page_of_ones_account(client: TestClient) -> None:
     assert "<h2>Dose of nobody</h2>" in client.get("/account").text
-
-
-def test_it_asks_for_its_permission_and_for_a_form_of_this_node(stage: Stage, client: TestClient) -> None:
-    assert client.post("/dose", headers=ORIGIN, data={"x": "1"}).status_code == 403
-    add_account(stage, "ada", Role.ADMIN)
-
-    assert client.get("/dose", headers={"accept": "application/json"}).status_code == 401
 
 
 def test_a_page_that_names_no_permission_opens_to_nobody(client: TestClient) -> None:

@@ -30,19 +30,6 @@ def test_does_not_answer_to_names_that_somebody_else_made_up(client: TestClient,
     assert "web.allowed_hosts" in answer.json()["detail"]
 
 
-def test_without_accounts_other_hosts_see_nothing(stage: Stage, connect: Callable[..., TestClient]) -> None:
-    stage.add(1)
-    other = connect(client="10.0.0.7")
-
-    for path in ("/", "/studies/1.2.3.1", "/api/v1/worklist", "/account"):
-        refused = other.get(path)
-        assert refused.status_code == 403, path
-        assert "set-up link" in refused.json()["detail"]
-    assert other.post(CLAIM, json=MARA).status_code == 403
-    assert [other.get(path).status_code for path in ("/healthz", "/readyz", "/metrics")] == [200] * 3
-    assert connect().get("/api/v1/worklist/1.2.3.1").json()["state"] == "OPEN"
-
-
 @pytest.mark.parametrize("header", ["forwarded", "via", "x-real-ip"])
 def test_what_a_proxy_on_this_host_passes_on_is_not_this_host(client: TestClient, header: str) -> None:
     assert client.get("/", headers={header: "10.0.0.7"}).status_code == 403

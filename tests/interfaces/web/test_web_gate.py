@@ -21,7 +21,7 @@ from miqa_node.interfaces.web.services import WebServices
 from miqa_node.local import LocalResult
 from miqa_node.stages.receive.intake import Intake
 from tests.interfaces.dicomweb.test_stow import TYPE, body, sample
-from tests.interfaces.web.test_connections import rest, send, sockets
+from tests.interfaces.web.test_connections import send, sockets
 from tests.waiting import wait_until
 from tests.web.people import add_account, add_token
 from tests.web.staging import Stage
@@ -120,15 +120,6 @@ def test_what_is_no_upload_is_short_whatever_it_calls_itself(open_node: Open, so
     assert status(connection.recv(4096)) in (400, 413)
 
 
-@pytest.mark.slow
-def test_after_a_refusal_a_sender_cannot_go_on_for_ever(stage: Stage, open_node: Open, sockets: ExitStack) -> None:
-    add_account(stage, "mara", Role.ADMIN)
-    port, _ = open_node(header_timeout_s=1.0)
-    connection = send(port, sockets, head("/predict", FORM, 500_000_000))
-
-    assert status(rest(connection)) == 401  # and then the end
-
-
 def test_uploads_lie_in_a_folder_of_their_own(open_node: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port, services = open_node(upload_dir=str(tmp_path / "elsewhere"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))  # the system's cannot be used
@@ -189,14 +180,6 @@ def test_stalled_uploads_of_one_address_leave_room_for_others(open_node: Open, s
     other.sendall(body(sample()))
 
     assert status(other.recv(4096)) == 200
-
-
-@pytest.mark.slow
-def test_a_stalled_upload_ends(open_node: Open, sockets: ExitStack) -> None:
-    port, services = open_node(stall_timeout_s=1.0)
-
-    assert rest(send(port, sockets, STALLED)) == b""
-    assert wait_until(lambda: services.storing.taken == 0)
 
 
 def test_limits_belong_to_one_application(stage: Stage) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -176,34 +174,12 @@ def test_a_damaged_database_is_a_lack_of_resources_too(tmp_path: Path) -> None:
     database.close()
 
 
-@pytest.mark.slow
-def test_a_value_that_is_too_large_for_an_index_is_none(postgres_url: str) -> None:
-    """Its sender would get 0xA700 and send it again for ever."""
-    database = Database(postgres_url)
-    with database.begin() as transaction:
-        transaction.execute(sa.text("CREATE TABLE texts (text TEXT)"))
-        transaction.execute(sa.text("CREATE INDEX ix_texts ON texts (text)"))
-    with pytest.raises(sa.exc.OperationalError, match="maximum"), database.begin() as transaction:
-        transaction.execute(sa.text("INSERT INTO texts VALUES (:text)"), {"text": secrets.token_hex(9000)})
-    database.close()
-
-
 def test_more_users_than_connections_are_a_lack_of_resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("miqa_node.runtime.store.database.POOL_TIMEOUT_S", 0.05)
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}", pool_size=1)
     with database.begin(), database.begin(), pytest.raises(ResourcesError), database.begin():
         pass
     database.close()
-
-
-@pytest.mark.slow
-def test_a_database_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("miqa_node.runtime.store.database.CONNECT_TIMEOUT_S", 1)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        database = Database(f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none")
-        with pytest.raises(ResourcesError), database.begin() as transaction:
-            transaction.execute(sa.text("SELECT 1"))
-        database.close()
 
 
 def test_what_the_site_writes_into_the_address_of_the_database_wins() -> None:

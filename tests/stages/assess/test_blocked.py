@@ -46,18 +46,6 @@ def results(graph: bytes, image: Any) -> list[Any]:
     return list(session.run(None, {"image": image}))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("read_twice", [False, True])
-@pytest.mark.parametrize("images", [1, 5])
-def test_results_are_the_same(images: int, *, read_twice: bool) -> None:
-    plain = energies(26, read_twice=read_twice)
-    blocked = in_whole_blocks(plain)
-    assert blocked is not None
-    image = np.random.default_rng(1).random((images, 1, 40, 48)).astype(np.float32)
-    for one, other in zip(results(plain, image), results(blocked, image), strict=True):
-        assert one == pytest.approx(other, rel=1e-5, abs=1e-6)
-
-
 def test_what_gains_nothing_or_is_no_graph_is_left_alone() -> None:
     assert in_whole_blocks(energies(32)) is None
     assert in_whole_blocks(b"not a graph") is None

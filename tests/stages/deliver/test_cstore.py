@@ -252,18 +252,6 @@ def test_an_association_that_the_peer_closed_meanwhile_is_opened_again(connect: 
         assert len(peer.stored) == 2
 
 
-@pytest.mark.slow
-def test_a_slow_answer_times_out(connect: Connect) -> None:
-    with pacs() as peer:
-        may_answer = threading.Event()
-        peer.answer = lambda event: 0x0000 if may_answer.wait(60.0) else 0xC000
-        destination = connect(peer.port, dimse_timeout_s=1.2)  # it also limits the association's own beginning
-        (outcome,) = outcomes(destination, as_file(report()))
-        may_answer.set()
-        assert type(outcome) is DeliveryError
-        assert "1.2 s" in str(outcome)
-
-
 @contextmanager
 def stuck_listener() -> Iterator[int]:
     """Accepts connections and says nothing, ever."""

@@ -130,16 +130,6 @@ def test_the_whole_frame_counts_where_its_part_alone_is_judged() -> None:
     assert (field["collimator_outside_share"], field["collimator_difference"]) == (32.5, 0.0)
 
 
-def test_the_collimator_of_the_header_is_compared_with_the_pixels() -> None:
-    edges = (101, 500, 1, 600)  # a fifth of the columns, as drawn
-    agreeing = taken(collimated({"left": 0.2}), collimator_edges=edges)
-    assert agreeing["collimator_outside_share"] == pytest.approx(20.0)
-    assert agreeing["collimator_difference"] <= 1.0
-    wrong = taken(collimated({"left": 0.2}), collimator_edges=(1, 400, 1, 600))
-    assert wrong["collimator_difference"] == pytest.approx(20.0, abs=1.0)
-    assert not [name for name in taken(collimated({"left": 0.2})) if name.startswith("collimator")]
-
-
 @pytest.mark.parametrize("shape", [(130, 20000), (20000, 130), (128, 3000)], ids=str)
 def test_a_strip_has_no_borders(shape: tuple[int, int]) -> None:
     """Its small copy is a few pixels wide."""

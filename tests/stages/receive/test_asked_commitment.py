@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -272,36 +271,6 @@ def test_where_nobody_listens_the_same_association_is_the_way_out(keeping: Datab
     with node(keeping, tmp_path, peers=("CT1@127.0.0.1:1",)) as scp, modality.association(scp.port) as ask:
         assert ask("1.2.3.1") == 0x0000
         assert wait_until(lambda: len(modality.reports) == 1)
-
-
-@pytest.mark.slow
-def test_a_report_that_a_crash_left_over_is_sent_after_the_next_start(
-    keeping: Database, objects: DiskObjects, tmp_path: Path
-) -> None:
-    modality = Modality()
-    request = CommitmentRequest("1.2.9", "CT1", "MIQA", "127.0.0.1", ((CLASS, "1.2.3.1"),))
-    DatabaseLedger(keeping, objects).ask(request, -1.0)  # the process that took it is gone, and its claim has run out
-    with modality.listening() as port, node(keeping, tmp_path, peers=(f"CT1@127.0.0.1:{port}",)):
-        assert wait_until(lambda: [report.TransactionUID for _, report in modality.reports] == ["1.2.9"])
-    assert wait_until(lambda: DatabaseLedger(keeping, objects).claim(1.0) is None)
-
-
-@pytest.mark.slow
-def test_a_peer_that_is_silent_delays_the_reports_to_others_once(keeping: Database, tmp_path: Path) -> None:
-    silent, modality = Modality(), Modality()
-    silent.title, modality.title = "SILENT", "CT1"
-    with (
-        socket.create_server(("127.0.0.1", 0)) as hole,
-        modality.listening() as port,
-        node(keeping, tmp_path, peers=(f"SILENT@127.0.0.1:{hole.getsockname()[1]}", f"CT1@127.0.0.1:{port}")) as scp,
-    ):
-        with silent.association(scp.port) as ask:
-            assert {ask("1.2.3.1") for _ in range(8)} == {0x0000}
-        start = time.monotonic()
-        with modality.association(scp.port) as ask:
-            assert ask("1.2.3.1") == 0x0000
-        assert wait_until(lambda: len(modality.reports) == 1, 60)
-        assert time.monotonic() - start < 24.0  # one time-out is 3 s, and eight reports wait
 
 
 def test_what_cannot_be_told_is_tried_again_and_says_why(keeping: Database, objects: DiskObjects) -> None:

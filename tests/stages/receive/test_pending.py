@@ -83,16 +83,6 @@ def test_the_address_of_an_entry_is_enough_to_be_heard(start_node: StartNode, so
         listed.recv(1)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("only_127_0_0_1_is_this_host")
-def test_silent_sockets_of_listed_peers_keep_no_modality_out(start_node: StartNode, sockets: ExitStack) -> None:
-    node = start_node(acse_timeout_s=60.0, allowed_peers=["*@127.0.0.0/8"])
-    silent = [connect(node.port, sockets, STRANGERS[number // 20]) for number in range(60)]
-
-    assert all(echo(node.port) for _ in range(16))
-    assert is_closed(silent[0])
-
-
 def test_who_drips_a_request_is_closed_in_time(start_node: StartNode, sockets: ExitStack) -> None:
     node = start_node(acse_timeout_s=0.5, dimse_timeout_s=30.0)
     before = refused("late")

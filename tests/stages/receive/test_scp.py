@@ -388,22 +388,6 @@ def test_leftovers_of_killed_processes_are_removed_and_others_kept(tmp_path: Pat
         assert sorted(path.name for path in tmp_path.iterdir()) == ["alive.part", "other"]
 
 
-@pytest.mark.slow
-def test_connections_that_ask_for_nothing_leave_no_associations_behind(start_node: StartNode) -> None:
-    import gc
-
-    def count() -> int:
-        gc.collect()
-        # Not isinstance: it asks each object for its class, and some objects of torch warn when they are asked.
-        return sum(issubclass(type(thing), Association) for thing in gc.get_objects())
-
-    node = start_node()
-    before = count()
-    for _ in range(40):
-        socket.create_connection(("127.0.0.1", node.port)).close()
-    wait_until(lambda: count() <= before + 20)
-
-
 def test_what_a_sender_sent_before_it_left_still_says_whose_it_is(start_node: StartNode) -> None:
     scp = start_node().scp
     with RawPeer(scp.port):

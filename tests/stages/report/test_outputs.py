@@ -7,14 +7,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node.core.domain import output as output_domain
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.output import default_kinds, output_kinds
 from miqa_node.core.settings import share_dir
-from miqa_node.errors import SettingsError
 from miqa_node.stages.conclusion.deliver import kinds_to_make
-from miqa_node.stages.deliver.destinations import parse_destinations
-from miqa_node.stages.deliver.kinds.base import DESTINATIONS
 from miqa_node.stages.report.outputs.base import OUTPUTS
 from miqa_node.stages.report.withdrawal import WITHDRAWAL
 from tests.node.third_party import installed
@@ -36,13 +32,6 @@ UIDS = {  # of the chest radiograph with three defects; a change would send ever
     "ENHANCED": ("1.2.840.10008.5.1.4.1.1.1", "2.25.62990215908991841413200171959071265969"),
 }
 
-THUMBNAIL = """
-miqa_api = 1
-from pydicom.uid import RLELossless
-from miqa_node.stages.report.capture import capture_output
-
-OUTPUT = capture_output("THUMBNAIL", RLELossless, 65)
-"""
 BROKEN = """
 miqa_api = 1
 from miqa_node.stages.report.outputs.base import Output
@@ -52,13 +41,6 @@ def make(context):
 
 OUTPUT = Output(kind="BROKEN", modality="OT", series_number=9950, description="x", sop_class_uid="1.2", make=make)
 """
-
-
-@pytest.mark.slow
-def test_every_object_keeps_its_class_identity_and_order() -> None:
-    made = making.everything(making.CHEST)
-    assert {one.kind: (str(one.sop_class_uid), one.sop_instance_uid) for one in made} == UIDS
-    assert [one.kind for one in made] == list(UIDS)
 
 
 def test_what_is_made_without_being_asked_for() -> None:
@@ -79,25 +61,6 @@ def test_the_page_of_results_names_every_output_with_its_series_number() -> None
 
 def _by_number(numbers: dict[ResultKind, int]) -> dict[int, list[ResultKind]]:
     return {number: [kind for kind in numbers if numbers[kind] == number] for number in numbers.values()}
-
-
-@pytest.mark.slow
-def test_an_output_of_another_distribution_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "destinations.toml"
-    file.write_text('[[destination]]\nname = "d"\nkind = "folder"\nfolder = "/d"\nobjects = ["THUMBNAIL"]\n', "utf-8")
-    with pytest.raises(SettingsError, match="objects must be a list out of"):
-        parse_destinations(file)
-    monkeypatch.setattr(output_domain._OUTPUTS, "_loaded", {})
-    with installed(tmp_path / "site", monkeypatch, OUTPUTS, "THUMBNAIL", THUMBNAIL, "OUTPUT"):
-        (config,) = parse_destinations(file)
-        kinds = kinds_to_make(lambda kind: ["d"] if config.takes(kind) else [])
-        made = making.flagged(making.CHEST, kinds, making.radiograph(making.CHEST))
-        assert [one.kind for one in made] == ["SEG", "SR", "KOS", "THUMBNAIL"]
-        assert making.read(made[-1]).Modality == "OT"
-        assert "THUMBNAIL" not in [one.kind for one in making.flagged(making.CHEST)], "nobody asks for it"
-    monkeypatch.setattr(output_domain._OUTPUTS, "_loaded", {})
-    assert "THUMBNAIL" not in output_kinds()
-    assert DESTINATIONS.all()
 
 
 def test_an_output_of_another_distribution_that_fails_is_named_and_stops_nothing(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from importlib.resources import files
+from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
@@ -13,11 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 
 from miqa_node.errors import ReportError
-from miqa_node.stages.report import seg
 from miqa_node.stages.report.inherit import inherited_elements
 from miqa_node.stages.report.made import MadeObject
-from miqa_node.stages.report.outputs import kos, sr
-from miqa_node.stages.report.required import required
 from miqa_node.stages.report.source import read_source
 from miqa_node.stages.report.validate import check_file
 from tests.stages.report import making
@@ -151,36 +146,6 @@ def test_what_was_wrong_in_the_source_already_is_no_reason_to_stop(tmp_path: Pat
 
     path = making.write(making.small(), tmp_path / "s.dcm", scribble)
     assert [making.read(item).PatientBirthDate for item in making.flagged(path)] == ["19.03.1950"] * 3
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sop_class", [sr.SOP_CLASS_UID, kos.SOP_CLASS_UID, seg.SOP_CLASS_UID])
-def test_the_checks_know_every_required_element_of_the_modules_that_are_always_there(sop_class: str) -> None:
-    """Against the tables of the standard that come with highdicom."""
-    assert set(required(sop_class, 1)) >= set(mandatory(sop_class, "1")) - CHOICES
-    assert set(required(sop_class, 1)) | set(required(sop_class, 2)) >= set(mandatory(sop_class, "2")) - CHOICES
-
-
-# The content module lists what content items need, each for its own value type.
-CHOICES = {
-    *("ReferencedSOPSequence", "TemporalRangeType", "ConceptCodeSequence", "TabulatedValuesSequence", "GraphicData"),
-    *("GraphicType", "ReferencedFrameOfReferenceUID", "MeasuredValueSequence"),
-}
-
-
-def mandatory(sop_class: str, kind: str) -> Iterable[str]:
-    pytest.importorskip("highdicom")
-    tables = files("highdicom") / "_standard"
-
-    def table(name: str) -> dict[str, list[dict[str, str]]]:
-        content: dict[str, list[dict[str, str]]] = json.loads((tables / name).read_text())
-        return content
-
-    iod = str(json.loads((tables / "sop_class_iod_map.json").read_text())[sop_class])
-    attributes = table("module_attribute_map.json")
-    for module in table("iod_module_map.json")[iod]:
-        if module["usage"] == "M":
-            yield from (a["keyword"] for a in attributes.get(module["key"], []) if not a["path"] and a["type"] == kind)
 
 
 def test_pydicom_reads_every_value_back_strictly(made: dict[str, MadeObject], monkeypatch: pytest.MonkeyPatch) -> None:

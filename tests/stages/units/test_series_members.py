@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
-from pydicom.uid import UID
 
 from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
@@ -166,15 +165,6 @@ def test_an_issue_may_keep_from_accept_and_flags_nothing(tmp_path: Path) -> None
     assert [reason.name for reason in decide(other, SHIPPED).reasons] == ["experimental", name]
 
 
-def test_numbers_that_a_series_skips_are_listed_unless_it_counts_otherwise(tmp_path: Path) -> None:
-    paths = stack(tmp_path, 20, first=100)
-    name = "instance_numbers_missing"
-    assert name not in issues(judged(paths))
-    rest = [path for path in paths if path.stem not in {"CT105", "CT111"}]
-    assert issues(judged(rest))[name] == "Instance Numbers that no image of the series has: 105, 111."
-    assert name not in issues(judged(paths[::2]))
-
-
 def test_what_is_missing_from_an_experimental_stack_is_named(tmp_path: Path) -> None:
     """A PET series with a gap said only that limits for PET have not been tried."""
     pet = changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.128", Modality="PT")
@@ -237,18 +227,6 @@ def test_limits_of_a_combined_part_were_tried_if_those_of_all_its_parts_were(
     policy = parse_policy({"version": "1", "scope": [{"name": "CT", "modality": ["CT"], "accept": tables}]})
     combined = replace(series, header=replace(series.header, body_part_examined=part))
     assert decide(combined, policy).verdict is verdict
-
-
-def test_an_enhanced_series_is_accepted_by_the_region_of_its_frames(tmp_path: Path) -> None:
-    """highdicom, as other converters, writes no Body Part Examined."""
-    legacy = pytest.importorskip("highdicom.legacy")
-    slices = [making.read(path) for path in stack(tmp_path / "a", 5, changed(BodyPartExamined="CHEST"))]
-    enhanced = legacy.LegacyConvertedEnhancedCTImage(slices, UID("1.2.3.4"), 4, UID("1.2.3.5"), 1)
-    enhanced._db_con.close()
-    path = tmp_path / "enhanced.dcm"
-    enhanced.save_as(path)
-    assert "BodyPartExamined" not in enhanced
-    assert decide(judged([path]), OF_SITE).verdict is Verdict.ACCEPT
 
 
 def test_the_shipped_policy_accepts_ct_of_the_parts_that_it_was_tried_on_and_flags_all(series: Assessment) -> None:

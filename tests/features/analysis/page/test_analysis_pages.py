@@ -129,19 +129,6 @@ def test_the_labels_of_today_are_shown_also_when_they_are_about_images_of_years_
     assert f'name="until" value="{later:%Y-%m-%d}"' in page
 
 
-def test_the_model_watch_counts_decisions_made_after_the_newest_image(
-    hospital: list[Any], client: TestClient, stage: Stage
-) -> None:
-    later = NOW + timedelta(days=3)
-    with stage.services.database.begin() as transaction:
-        labels.add(
-            transaction, hospital[1], ReaderOpinion("clara", LabelOrigin.SPOT_CHECK, bad=True, findings=()), later
-        )
-
-    assert f'name="until" value="{later:%Y-%m-%d}"' in client.get("/analysis/model").text
-    assert client.get("/api/v1/analysis/model").json()["missed"]["total"] == 1
-
-
 def test_the_reference_of_the_model_watch_ends_before_its_period(hospital: list[Any], client: TestClient) -> None:
     words = text(client.get("/analysis/model?since=2026-11-02&until=2026-11-30").text)  # a Monday
     assert "against the 12 weeks before it (2026-08-10 to 2026-11-01)" in words

@@ -22,7 +22,6 @@ from tests.web.staging import Stage
 
 OWN = {"origin": "http://localhost:8080"}
 IMAGES = 45
-PART = re.compile(r'<option value="(.*?)">')
 
 
 @pytest.fixture
@@ -159,33 +158,6 @@ def test_the_silent_first_days_lead_to_limits(
         made = propose_limits(transaction, policy_file, 0.08, datetime.now(UTC))
         site_limits.confirm(transaction, made.number, "mara", "", datetime.now(UTC))
     assert 'class="notice"' not in client.get("/").text, "somebody has confirmed limits"
-
-
-def test_the_silent_days_of_one_body_part_end_on_the_page(stage: Stage, app: FastAPI, client: TestClient) -> None:
-    settings = stage.services.settings
-    policy = settings.policy.model_copy(update={"silent_days": 7})
-    app.state.services = replace(stage.services, settings=settings.model_copy(update={"policy": policy}))
-    with stage.services.database.begin() as transaction:
-        for part, days in (("CHEST", 90), ("KNEE", 1), ("", 2)):
-            site_limits.begin_part(transaction, part, datetime.now(UTC) - timedelta(days=days))
-    page = client.get("/tuning").text
-    assert re.findall(PART, page) == ["", "KNEE"], "the earliest end comes first"
-    assert "Unknown body parts" in page
-    post(client, "/tuning/silence", {"csrf": csrf(client), "body_part": "KNEE", "actor": "mara"})
-    assert re.findall(PART, client.get("/tuning").text) == [""]
-    assert client.post("/api/v1/limits/silence/end", json={"body_part": "HANDD", "actor": "mara"}).status_code == 404
-    assert client.post("/api/v1/limits/silence/end", json={"body_part": "", "actor": "mara"}).json()["actor"] == "mara"
-    again = {"csrf": csrf(client), "body_part": "", "actor": "mara"}
-    for language, text in (
-        ("en", "The silent days of images without a known body part were ended already."),
-        ("de", "Die stillen Tage von Bildern ohne bekannte Körperregion wurden schon beendet."),
-    ):
-        client.cookies.set("miqa_language", language)
-        assert text in client.post("/tuning/silence", data=again, headers=OWN | {"accept": "text/html"}).text
-    client.cookies.delete("miqa_language")
-    of_parts = {one["start"]["body_part"]: one["silent_until"] for one in client.get("/api/v1/limits/silence").json()}
-    assert of_parts == {"": None, "CHEST": None, "KNEE": None}
-    assert 'name="body_part"' not in client.get("/tuning").text
 
 
 def test_both_packages_that_judge_say_what_they_find(stage: Stage, client: TestClient) -> None:

@@ -22,8 +22,7 @@ from miqa_node.runtime.store import damages, tables
 from miqa_node.runtime.store.verification import Soundness, data_set_digest
 from miqa_node.stages.units.rows import reassessments
 from tests.parts import any_model
-from tests.web.people import ORIGIN
-from tests.web.staging import Stage, csrf
+from tests.web.staging import Stage
 
 ADDRESS = "/api/v1/reassessments"
 
@@ -98,23 +97,6 @@ def test_a_request_that_means_every_image_is_refused(admin: TestClient) -> None:
     answer = admin.post(ADDRESS, json={})
     assert answer.status_code == 409
     assert "Say which images" in answer.text
-
-
-@pytest.mark.slow
-def test_the_page_of_a_study_shows_first_what_would_be_done(
-    admin: TestClient, stage: Stage, jobs: list[InstanceDigest]
-) -> None:
-    uid, digest = stage.add(1)
-    assert "Judge again" in admin.get(f"/studies/{uid}").text
-    form = {"csrf": csrf(admin)}
-    gone = admin.post(f"/studies/{uid}/reassess", data=form, headers=ORIGIN)
-    assert "no longer kept here" in gone.text
-    keep_copy(stage, digest)
-    assert "Judge 1 of 1 again?" in admin.post(f"/studies/{uid}/reassess", data=form, headers=ORIGIN).text
-    assert jobs == []
-    form |= {"sure": "true", "actor": "anna"}
-    done = admin.post(f"/studies/{uid}/reassess", data=form, headers=ORIGIN, follow_redirects=False)
-    assert (done.status_code, jobs) == (303, [digest])
 
 
 def test_a_model_that_cannot_be_used_keeps_images_from_being_judged_again(

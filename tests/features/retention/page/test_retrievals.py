@@ -16,10 +16,7 @@ from miqa_node.features.retention.page.retrieval import fetch_of
 from miqa_node.features.retention.work.archives import ArchiveRetrieval, Archives
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.runtime.store import tables as t
-from tests.web.people import ORIGIN
-from tests.web.staging import Stage, csrf
-
-BUTTON = "Fetch from the archive"
+from tests.web.staging import Stage
 
 
 @pytest.fixture
@@ -38,28 +35,6 @@ def client(stage: Stage, fetch: Callable[[str], Retrieval], *archives: str) -> T
     services = dataclasses.replace(stage.services, settings=settings.model_copy(update={"retention": retention}))
     services.made[fetch_of] = fetch
     return TestClient(create_app(services), base_url="http://localhost:8080", client=("127.0.0.1", 1))
-
-
-@pytest.mark.slow
-def test_the_page_offers_what_the_site_has_an_archive_for(stage: Stage, study: str) -> None:
-    request: list[str] = []
-
-    def fetch(uid: str) -> Retrieval:
-        request.append(uid)
-        return Retrieval(0, ("1.2.3: pacs: The archive does not have it.",)) if len(request) == 1 else Retrieval(1)
-
-    without = client(stage, fetch).get(f"/studies/{study}").text
-    assert "removed by retention" in without
-    assert BUTTON not in without
-    reviewer = client(stage, fetch, "pacs")
-    assert BUTTON in reviewer.get(f"/studies/{study}").text
-    form = {"csrf": csrf(reviewer)}
-    text = reviewer.post(f"/studies/{study}/fetch", data=form, headers=ORIGIN)
-    assert "0 of 1 images are here again" in text.text
-    assert "pacs: The archive does not have it." in text.text
-    done = reviewer.post(f"/studies/{study}/fetch", data=form, headers=ORIGIN, follow_redirects=False)
-    assert (done.status_code, done.headers["location"]) == (303, f"/studies/{study}")
-    assert request == [study] * 2
 
 
 def test_over_rest_it_is_fetched_or_said_why_not(stage: Stage, study: str) -> None:

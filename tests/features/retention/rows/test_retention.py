@@ -28,7 +28,7 @@ from miqa_node.features.retention.rows.retention import AgeLimits
 from miqa_node.features.retention.work import retention as work_retention
 from miqa_node.features.retention.work.retention import Retention
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import labels, retention_clock, upkeep
+from miqa_node.runtime.store import labels, upkeep
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.absence import absence
 from miqa_node.runtime.store.artifacts import Artifacts
@@ -172,7 +172,6 @@ def test_a_promised_image_goes_once_an_archive_has_it(shelf: Shelf) -> None:
 
 
 def test_a_promise_of_before_the_update_is_kept(shelf: Shelf) -> None:
-    from tests.runtime.store.test_migrations import migrate
 
     of, other = shelf.decide(1), shelf.decide(2)
     ledger = DatabaseLedger(shelf.database, shelf.objects)
@@ -429,23 +428,3 @@ def test_a_sender_waits_a_limited_time_for_retention_that_is_at_work(
     with capture_logs() as lines:
         assert [work.reclaim() for _ in range(3)] == [True] * 3
     assert [line["event"] for line in lines] == ["the disk stays short: what is left must stay"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("held_images", "enabled", "goes"),
-    [(False, "new", True), (False, False, False), (True, "new", False), (True, True, True)],
-)
-def test_originals_go_unasked_only_where_the_database_began_empty(
-    shelf: Shelf, held_images: bool, enabled: bool | str, goes: bool
-) -> None:
-    of = shelf.decide(1)
-    if held_images:
-        migrate(shelf.database, "0041")
-        migrate(shelf.database, "head")
-    rules = {"enabled": enabled, "accepted_days": 1, "min_free_percent": 0.0}
-    settings = load_settings(node={"data_dir": shelf.folder}, store={"min_free_bytes": 0}, retention=rules)
-    with shelf.database.begin() as transaction:
-        retention_clock.confirm(transaction, datetime.now(UTC))  # the image came long ago, and nothing since
-    Retention(shelf.database, shelf.objects, settings).look()
-    assert shelf.has(of) == [not goes]

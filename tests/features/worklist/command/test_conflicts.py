@@ -49,16 +49,3 @@ def test_a_hold_and_an_erasure_show_whom_they_would_touch(stage: Stage, cli: Cli
     ran = cli("erase", "patient", "1001", "--authority", "SOUTH", *at)
     assert (ran.code, "studies: 2" in ran.out) == (0, True)
     assert cli("erase", "patient", "1001", "--authority", "WEST", *at).code == 3
-
-
-def test_a_change_of_the_settings_is_told_and_read_again(stage: Stage, cli: Cli, data_dir: Path) -> None:
-    at = ("--data-dir", data_dir)
-    assert cli("migrate", "--read-patients", *at).code == 0
-    config = data_dir / "miqa.toml"
-    config.write_text(f'[node]\ndata_dir = "{data_dir}"\n[patients]\nauthority = "NORTH"\n')
-    checks = {one["check"]: one for one in cli("doctor", "--json", "--config", config).json["checks"]}
-    assert "migrate --read-patients" in checks["patients"]["mend"]
-    ran = cli("migrate", "--read-patients", "--config", config)
-    assert (ran.code, "another patient's now: 0" in ran.out) == (0, True)
-    checks = {one["check"]: one for one in cli("doctor", "--json", "--config", config).json["checks"]}
-    assert "patients" not in checks

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from miqa_node.core.domain.policy import Verdict
@@ -52,26 +51,6 @@ def test_a_series_is_one_block_unless_its_slices_are_asked_for(
     assert "3, worst verdict REJECT; --slices shows each" in output
     assert cli("explain", "1.2.3.9", "--slices", "--data-dir", data_dir).out.count("received ") == 3
     assert cli("explain", "1.2.3.4.5.2", "--data-dir", data_dir).out.startswith("image"), "one slice is no series"
-
-
-@pytest.mark.slow
-def test_json_holds_every_image_of_a_study_and_says_when_it_is_cut(
-    cli: Callable[..., Ran], stage: Stage, data_dir: Path
-) -> None:
-    for number in (1, 2, 3):
-        stage.add(number, Verdict.ACCEPT, study=9)
-
-    every = cli("explain", "1.2.3.9", "--json", "--data-dir", data_dir).json
-    cut = cli("explain", "1.2.3.9", "--json", "--limit", "2", "--data-dir", data_dir).json
-
-    assert [one["instance"]["header"]["sop_instance_uid"] for one in every["instances"]] == [
-        "1.2.3.4.5.1",
-        "1.2.3.4.5.2",
-        "1.2.3.4.5.3",
-    ]
-    assert not every["truncated"]
-    assert len(cut["instances"]) == 2
-    assert cut["truncated"]
 
 
 def test_an_unknown_uid(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:

@@ -43,20 +43,6 @@ def test_a_slip_of_the_key_is_undone_and_the_right_decision_counts(stage: Stage,
     assert "Retake requested by mara" in client.get(STUDY).text
 
 
-def test_reopening_needs_a_reason(stage: Stage, client: TestClient) -> None:
-    stage.add(1)
-    send(client, "dismissed")
-    form = {"actor": "kim", "csrf": csrf(client)}
-
-    assert client.post(f"{STUDY}/reopen", data=form, headers=ORIGIN).status_code == 422
-    for blank in ("", " ", "\u3000\n"):
-        assert client.post(f"{STUDY}/reopen", data=form | {"comment": blank}, headers=ORIGIN).status_code == 422
-        body = {"actor": "kim", "comment": blank}
-        assert client.post("/api/v1/worklist/1.2.3.1/reopen", json=body).status_code == 422
-    assert client.post(f"{STUDY}/reopen", data=form | {"comment": "blurred"}, headers=ORIGIN).status_code == 303
-    assert "reopened by kim: “blurred”" in client.get(STUDY).text
-
-
 def test_a_rejection_note_waits_and_undo_cancels_it(
     stage: Stage, client: TestClient, archives: Sequence[str], samples: Path
 ) -> None:

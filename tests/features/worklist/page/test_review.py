@@ -164,20 +164,6 @@ def test_a_confirmed_rejection_is_sent_to_the_chosen_archives(
     assert "REJECTION" in client.get(STUDY).text
 
 
-def test_without_an_archive_the_decision_is_kept_and_nothing_sent(stage: Stage, client: TestClient) -> None:
-    _, digest = stage.add(1)
-
-    page = send(client, "confirmed", reason="111210")
-    answer = send(client, "confirmed", reason="111210", sure="true")
-
-    assert "No archive is notified" in page.text
-    assert answer.status_code == 303
-    with stage.services.database.begin() as transaction:
-        kinds = [result.kind for result in history.of_instance(transaction, digest).results]
-    assert kinds == [ResultKind("SR")]
-    assert len(said(stage, digest)) == 1
-
-
 @pytest.mark.parametrize(
     "more",
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
 from collections.abc import Callable
@@ -18,7 +17,6 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.retention.rows import erasure
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store.audit import records
-from tests.stages.report.test_text import COMMENTS
 from tests.web.people import ORIGIN, add_account, signed_in
 from tests.web.staging import NOW, Stage, csrf
 
@@ -129,29 +127,6 @@ def test_the_list_is_read_as_csv_with_decisions_and_comments(stage: Stage, clien
     assert len(client.get("/worklist.csv", params={"station": "ROOM2"}).text.splitlines()) == 5
     with stage.services.database.begin() as transaction:
         assert records.select(transaction, AuditFilter(event=AuditEvent.EXPORTED.value))
-
-
-@pytest.mark.parametrize("language", sorted(COMMENTS))
-def test_comments_in_every_script_are_read_on_the_page_in_csv_and_by_programs(
-    stage: Stage, client: TestClient, language: str
-) -> None:
-    """One beside the decision and one with it, typed on the study's page."""
-    study, _ = stage.add(1)
-    text = COMMENTS[language]
-    for action, form in {
-        "comments": {"text": text},
-        "resolve": {"resolution": "dismissed", "comment": f"{text} 2"},
-    }.items():
-        form |= {"actor": "mara", "csrf": csrf(client)}
-        assert client.post(f"/studies/{study}/{action}", data=form, headers=ORIGIN).status_code == 303
-    page = html.unescape(client.get(f"/studies/{study}").text)
-    assert f"“{text}”" in page
-    assert f"{text} 2" in page
-    (row,) = csv.DictReader(io.StringIO(client.get("/worklist.csv?show=all").content.decode("utf-8")))
-    assert row["comments"].endswith(f" mara: {text}")
-    assert row["comment"] == f"{text} 2"
-    item = client.get(f"/api/v1/worklist/{study}").json()
-    assert (item["comments"][0]["text"], item["comment"]) == (text, f"{text} 2")
 
 
 def test_a_resolved_study_is_not_assigned(stage: Stage) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from functools import partial
 from io import BytesIO
@@ -29,7 +28,7 @@ from miqa_training.deidentify.files import ALLOWED, BURNED_IN, COVERED, FileOutc
 from miqa_training.deidentify.pixels import MOST_FRAMES_SEARCHED, PixelTools, cover, search
 from miqa_training.deidentify.values import Secrets
 from tests.stages.assess.text.test_find import Line, Reader
-from tests.stages.assess.text.writing import LINES, MARKINGS, NAME, picture, write
+from tests.stages.assess.text.writing import LINES, NAME, picture, write
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 METHOD = DeidentificationMethod(Secrets(b"a key of the test, 16 or more"))
@@ -58,28 +57,6 @@ def done(source: Path, out: Path, reader: Any, **options: Any) -> FileOutcome:
     (outcome,) = deidentify_files([(source, Path())], out, METHOD, tools=with_reader(reader), **options)
     assert hashlib.sha256(source.read_bytes()).digest() == before
     return outcome
-
-
-@pytest.mark.slow
-def test_rendered_text_is_gone_and_markings_stay(tmp_path: Path) -> None:
-    pytest.importorskip("rapidocr", reason="the extra [text] is not installed")
-    drawn = picture(*LINES, *MARKINGS)
-    source = write(tmp_path / "image.dcm", drawn)
-
-    words = ["deidentify", str(source), str(tmp_path / "out"), "--key", str(tmp_path / "key"), "--json"]
-    ran = CliRunner().invoke(app, words)
-
-    assert ran.exit_code == 0, ran.output
-    document = json.loads(ran.stdout)
-    assert sorted(line["kind"] for line in document["covered"][0]["lines"]) == ["date", "name", "number"]
-    assert "MUSTERMANN" not in ran.output
-    (file,) = (tmp_path / "out").glob("*.dcm")
-    pixels = pydicom.dcmread(file).pixel_array
-    for _, column, row in LINES:
-        assert pixels[row + 4 : row + 24, column : column + 60].max() <= drawn.min()
-    for _, column, row in MARKINGS:
-        part = slice(row, row + 24), slice(column, column + 40)
-        assert np.array_equal(pixels[part], drawn[part])
 
 
 def test_an_image_without_text_keeps_its_bytes(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import InferenceError, ModelPackageError
 from miqa_node.runtime.store.arrays import dump_maps, load_maps
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
-from miqa_node.stages.assess.anomaly.arrays import dump_arrays, load_arrays
 from miqa_node.stages.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline
 from miqa_node.stages.assess.anomaly.detector import AnomalyDetector
 from miqa_node.stages.assess.assessor import ImageAssessor
@@ -36,7 +35,7 @@ from miqa_node.stages.assess.packages import Package, open_package
 from tests.stages.assess.making import RADIOGRAPH, chest_header
 
 pytest.importorskip("sklearn")
-from tests.stages.assess.anomaly.making import corpus, odd_pixels, pixels, radiograph
+from tests.stages.assess.anomaly.making import odd_pixels, pixels, radiograph
 
 DIGEST = InstanceDigest("0" * 64)
 
@@ -57,22 +56,6 @@ def copy(taught: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def package(taught: Path) -> Package:
     return opened(taught)
-
-
-def test_an_odd_image_is_unusual_and_the_map_shows_where(package: Package) -> None:
-    judgement = judged(package, odd_pixels(500))
-
-    anomaly, made = judgement.assessment.anomaly, judgement.maps.anomaly
-    assert anomaly is not None
-    assert anomaly.training_percentile > 99
-    assert anomaly.site_percentile is None
-    assert anomaly.baseline is Baseline.TRAINING
-    assert made is not None
-    rows, columns = made.values.shape
-    row, column = np.unravel_index(int(made.values.argmax()), made.values.shape)
-    assert (row + 0.5) / rows > 0.6
-    assert (column + 0.5) / columns < 0.45
-    assert "anomaly" in judgement.assessment.timings_ms
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
@@ -163,16 +146,6 @@ def test_teaching_changes_card_and_checksums_but_not_the_graph(taught: Path, tmp
     assert card["files"].keys() == before["files"].keys() | {"anomaly.npz", "anomaly.onnx"}
 
 
-def test_teaching_again_gives_the_same_bytes(taught: Path, tmp_path: Path) -> None:
-    from tests.stages.assess.anomaly.making import taught_package
-
-    again = taught_package(tmp_path / taught.name)
-
-    for name in ("anomaly.npz", "anomaly.onnx"):
-        assert (again / name).read_bytes() == (taught / name).read_bytes()
-    assert (again / GRAPH_NAME).read_bytes() == (taught / GRAPH_NAME).read_bytes()
-
-
 @pytest.mark.parametrize("name", ["anomaly.npz", "anomaly.onnx"])
 def test_an_altered_or_missing_file_is_refused(copy: Path, name: str) -> None:
     data = bytearray((copy / name).read_bytes())
@@ -194,25 +167,6 @@ def test_a_card_that_gives_no_checksum_of_the_file_is_refused(copy: Path, name: 
 
     with pytest.raises(ModelPackageError, match=f"no checksum of {name}"):
         opened(copy)
-
-
-def test_a_package_whose_forest_lies_among_the_arrays_scores_as_before(copy: Path, package: Package) -> None:
-    """As packages were written before the forest became a graph."""
-    from miqa_training.ordinary import ImageLooker, learn
-    from miqa_training.seal import seal
-
-    forest = learn(ImageLooker(copy, read_card(copy)), corpus(), seed=1).forest
-    (copy / "anomaly.npz").write_bytes(dump_arrays(load_arrays((copy / "anomaly.npz").read_bytes()) | forest.arrays()))
-    (copy / "anomaly.onnx").unlink()
-    card = yaml.safe_load((copy / "card.yaml").read_text("utf-8"))
-    del card["anomaly"]["forest"]
-    seal(copy, card)
-
-    scores = [judged(one, odd_pixels(3)).assessment.anomaly for one in (package, opened(copy))]
-
-    assert scores[0] is not None
-    assert scores[1] is not None
-    assert scores[0].score == pytest.approx(scores[1].score, abs=1e-6)
 
 
 def test_a_section_for_another_graph_is_refused(copy: Path) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from miqa_node.core.settings import load_settings
-from miqa_node.interfaces.cli.app import app
 from miqa_node.stages.assess.card import read_card
 from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.objects.card import ObjectCard
@@ -30,18 +27,6 @@ def shipped(name: str) -> Path:
     folder = newest_package(load_settings(None).models_dir, name)
     assert folder is not None
     return folder
-
-
-def test_check_shows_both_sides_by_source(card: ObjectCard) -> None:
-    answer = CliRunner().invoke(app, ["models", "check", card.label])
-    assert answer.exit_code == 0, answer.output
-    assert "Called with devices only" in answer.output
-    assert "0.67 of 3" in answer.output
-    [checked] = [json.loads(CliRunner().invoke(app, ["models", "check", card.label, "--json"]).output)]
-    rows = {(one["images"], one["source"]): one for one in checked["operating_point"]}
-    assert rows["held_out", "all"]["found"] == 0.657
-    assert rows["left_out_source", "actualmed"]["called_with_devices_only"] == 0.455
-    assert rows["development", "hannover"]["found"] is None, "no image there shows one"
 
 
 def test_packages_without_such_figures_have_none() -> None:

@@ -76,27 +76,6 @@ def test_one_ring_is_found_where_lungs_leave_few_sectors(tmp_path: Path) -> None
     assert values[1] > 12.0
 
 
-def test_phases_at_one_place_do_not_add_up_to_a_ring(tmp_path: Path) -> None:
-    """Anatomy that is around the middle goes on in the phases of one place, not in the places of one phase."""
-    paths: list[Path] = []
-    for phase in range(3):
-        images = []
-        for place in range(6):
-            rng = np.random.default_rng(place)
-            bump = cv2.GaussianBlur(rng.normal(0.0, 1.0, (SIDE, SIDE)), (0, 0), 3.0)
-            image = making.layered_ct(seed=10 * phase + place) + 25.0 * bump / bump.std()
-            images.append(image)
-
-        def change(dataset: FileDataset, phase: int = phase) -> None:
-            making.fine(dataset)
-            dataset.TemporalPositionIdentifier = phase + 1
-
-        places = [5.0 * place for place in range(6)]
-        paths += making.write_series(tmp_path / "all", images, "CT", places, change, 1 + len(paths))
-    alone = numbers(judged(paths[:6]))["ring_index"]
-    assert numbers(judged(paths))["ring_index"] == pytest.approx(alone, abs=1.5)
-
-
 def test_more_of_a_body_cut_off_is_more_truncation_although_lungs_are_open(tmp_path: Path) -> None:
     shares = []
     for right_px in (0, 35, 50, 70, 90):
@@ -122,18 +101,6 @@ def test_a_body_that_a_square_field_holds_is_not_truncated(tmp_path: Path) -> No
 def test_a_small_square_that_a_round_body_fills_was_chosen(tmp_path: Path) -> None:
     images = [making.body_ct(radius_mm=205.0, seed=seed) for seed in range(2)]
     assert "truncation" not in numbers(judged(making.write_series(tmp_path, images, "CT", change=making.fine)))
-
-
-def test_noise_of_the_last_slices_is_that_of_the_series(tmp_path: Path) -> None:
-    noise_hu = [20.0] * 10 + [65.0] * 2
-    images = [making.body_ct(one, seed=seed) for seed, one in enumerate(noise_hu)]
-    result = judged(making.write_series(tmp_path / "a", images, "CT"))
-    noise = next(one for one in result.assessment.measurements if one.name == "ct_noise")
-    assert noise.value == pytest.approx(65.0, rel=0.07)
-    assert noise.place == "slice 11 of 12"
-    shoulders = [making.body_ct(one, seed=seed) for seed, one in enumerate([20.0] * 10 + [40.0] * 2)]
-    usual = numbers(judged(making.write_series(tmp_path / "b", shoulders, "CT")))
-    assert usual["ct_noise"] == pytest.approx(20.0, rel=0.07)
 
 
 def decode_nothing(*_: Any) -> Any:

@@ -1,0 +1,115 @@
+"""A feature is a folder and its line in built_in.py: without them the node runs, and lacks only that."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+
+from miqa_node.interfaces.web.page import PAGES
+from tests.architecture.test_features import CHECKOUT
+
+MAIN = [sys.executable, "-c", "from miqa_node.interfaces.cli.app import main; main()"]
+
+
+BESIDE = ("config", "migrations", "models")
+"""Folders that the package expects beside it in a checkout."""
+
+
+def without(feature: str, folder: Path) -> dict[str, str]:
+    """The environment of a program whose package lacks the feature."""
+    package = folder / "miqa_node"
+    shutil.copytree(CHECKOUT / "miqa_node", package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.rmtree(package / "features" / feature)
+    table = package / "built_in.py"
+    lines = table.read_text("utf-8").splitlines(keepends=True)
+    lines.remove(f'    "{feature}",\n')
+    table.write_text("".join(lines), "utf-8")
+    for name in BESIDE:
+        (folder / name).symlink_to(CHECKOUT / name)
+    return {**os.environ, "PYTHONPATH": str(folder), "MIQA_DICOM__HOST": "127.0.0.1", "MIQA_WORK__PROCESSES": "1"}
+
+
+def get(address: str) -> tuple[int, str]:
+    """Status and body of an answer."""
+    try:
+        with urllib.request.urlopen(address, timeout=60) as response:
+            return int(response.status), response.read().decode("utf-8", "replace")
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code, ""
+
+
+def dead_links(web: str) -> list[str]:
+    """Addresses that lead nowhere, among those on the first page and on the pages that it links to."""
+    statuses, pages = dict[str, int](), {"/"}
+    for _ in range(3):
+        linked: set[str] = set()
+        for path in sorted(pages - set(statuses)):
+            statuses[path], body = get(f"{web}{path}")
+            linked |= set(re.findall(r'(?:href|src)="(/[^"#?]*)', body))
+        pages = linked
+    assert len(statuses) > 10
+    return [path for path, status in statuses.items() if status == HTTPStatus.NOT_FOUND]
+
+
+@pytest.mark.parametrize(
+    ("feature", "command", "path"),
+    [
+        ("reader_study", "study", "/reader-studies"),
+        ("retention", "retention", "/api/v1/holds"),
+        ("audit", "audit", "/audit"),
+        ("notices", "", "/account/notices"),
+        ("accounts", "users", "/account"),
+        ("operations", "deliveries", "/operations"),
+        ("analysis", "analysis", "/analysis"),
+        ("limits", "tune", "/tuning"),
+        ("labels", "labels", "/readings"),
+        ("phantoms", "phantoms", "/phantoms"),
+        ("usual_ranges", "ranges", "/ranges"),
+        ("models", "models", ""),
+        ("backup", "backup", ""),
+        ("reassess", "reassess", ""),
+        ("mammogram_pairs", "", ""),
+        ("events", "", ""),
+    ],
+)
+def test_a_feature_is_taken_out_with_its_folder_and_its_line(
+    feature: str, command: str, path: str, tmp_path: Path
+) -> None:
+    assert not path or path in {
+        route.path for page in PAGES.all().values() for route in page.router.routes if isinstance(route, APIRoute)
+    }
+    environment = without(feature, tmp_path / "code")
+    if command:
+        words = subprocess.run(
+            [*MAIN, command, "--help"], check=False, env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert (words.returncode, f"No such command '{command}'" in words.stderr) == (2, True)
+    with (tmp_path / "node.log").open("w") as log:
+        node = subprocess.Popen(
+            [*MAIN, "run", "--dicom-port", "0", "--web-port", "0", "--data-dir", str(tmp_path / "data")],
+            env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+    assert node.stdout is not None
+    with node, node.stdout as output:
+        try:
+            assert output.readline().startswith("DICOM "), (tmp_path / "node.log").read_text("utf-8")
+            web = re.search(r"http://\S+(?=/)", output.readline())
+            assert web
+            assert get(f"{web[0]}/readyz")[0] == HTTPStatus.OK
+            assert not path or get(f"{web[0]}{path}")[0] == HTTPStatus.NOT_FOUND
+            assert dead_links(web[0]) == []
+        finally:
+            node.send_signal(signal.SIGINT)
+        assert node.wait(timeout=60) == 0

@@ -1,0 +1,134 @@
+"""What a run costs: after it, the processor time of each folder, the dearest tests, and each worker's most memory.
+
+``--costs keep`` fails a run in which a folder takes more than its share of ``SHARES`` or a worker more than
+``MOST_MEMORY_MB``: single tests never fail by time, since machines are noisy, and shares of one run are not.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MOST_MEMORY_MB = 700
+SHARES: dict[str, float] = {}
+"""Largest share of the processor time of the quick suite, by folder; what is not named may take ``OTHERS``."""
+OTHERS = 0.05
+DEAREST = 12
+COST = "processor_s"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option of this plugin."""
+    parser.addoption("--costs", choices=["show", "keep"], default="show", help="keep: a folder above its share fails")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Processor time of this process and its ended children, with set-up and tear-down."""
+    item.stash[BEFORE] = _processor_s()
+    return (yield)
+
+
+BEFORE = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The last report of a test carries what it cost."""
+    report = yield
+    if call.when == "teardown":
+        report.user_properties.append((COST, _processor_s() - item.stash[BEFORE]))
+    return report
+
+
+class Costs:
+    """What the controller hears of all workers."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._keeps = config.option.costs == "keep"
+        self._tests: Counter[str] = Counter()
+        self._memory_mb: dict[str, int] = {}
+        self._whole_s: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add what a test cost."""
+        self._tests[report.nodeid] += sum(value for name, value in report.user_properties if name == COST)
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker ended, and said how large it was."""
+        if output := getattr(node, "workeroutput", None):
+            self._memory_mb[node.gateway.id] = output["memory_mb"]
+            self._whole_s[node.gateway.id] = output["processor_s"]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail what is above its limit, if it is to be kept."""
+        if self._keeps and session.exitstatus == 0 and self._above():
+            session.exitstatus = 1
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the tables."""
+        whole = sum(self._tests.values())
+        if whole < 1:
+            return
+        terminalreporter.section("processor time")
+        for folder, cost in self._folders().most_common():
+            terminalreporter.write_line(f"{cost:7.1f} s {100 * cost / whole:5.1f} %  {folder}")
+        terminalreporter.write_line("dearest tests:")
+        for name, cost in self._tests.most_common(DEAREST):
+            terminalreporter.write_line(f"{cost:7.1f} s  {name}")
+        for worker, most in sorted(self._memory_mb.items()):
+            terminalreporter.write_line(f"{worker}: {self._whole_s[worker]:.0f} s in all, at most {most} MB of memory")
+        for line in self._above() if self._keeps else []:
+            terminalreporter.write_line(f"ABOVE {line}")
+
+    def _folders(self) -> Counter[str]:
+        folders: Counter[str] = Counter()
+        for name, cost in self._tests.items():
+            folders[_folder(name)] += cost
+        return folders
+
+    def _above(self) -> list[str]:
+        whole = sum(self._tests.values()) or 1
+        dear = [
+            f"{folder}: {cost / whole:.3f} of the processor time, its share is {SHARES.get(folder, OTHERS)}"
+            for folder, cost in self._folders().items()
+            if cost / whole > SHARES.get(folder, OTHERS)
+        ]
+        return dear + [f"{w}: {most} MB of memory" for w, most in self._memory_mb.items() if most > MOST_MEMORY_MB]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The controller counts; workers tell it."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Costs(config), "costs")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker tells what it took in all."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (
+            1 << (20 if sys.platform == "darwin" else 10)
+        )
+        output["processor_s"] = _processor_s()
+
+
+def _folder(name: str) -> str:
+    """The room of a test: two folders below ``tests`` where there are two."""
+    parts = Path(name.partition("::")[0]).parts[1:-1]
+    return "/".join(part for part in parts[:2] if part != "more")
+
+
+def _processor_s() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

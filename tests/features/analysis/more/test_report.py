@@ -1,0 +1,61 @@
+# ruff: noqa: F401, F811 - fixtures of the quick suite are imported by name
+"""The monthly report and the command line say what was counted; the schedule's report is made once and kept."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pypdf
+import pytest
+from sqlalchemy import Connection
+
+from miqa_node import __version__
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import Settings, load_settings
+from miqa_node.errors import SettingsError
+from miqa_node.features.analysis.monthly_reports import Form, keep_last_month, key
+from miqa_node.features.analysis.months import month_before
+from miqa_node.features.analysis.rejects import Level, analyse
+from miqa_node.features.analysis.report import make_report
+from miqa_node.features.analysis.rows import reports, rollup
+from miqa_node.features.analysis.rows.census import Period
+from miqa_node.interfaces.cli.app import run
+from miqa_node.runtime.store import labels
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from tests.features.analysis.rows.test_analysis import NOON, put
+from tests.features.analysis.test_report import cli, hospital, settings
+
+
+def test_commands_print_and_write_the_analysis(
+    hospital: Database, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli(settings, "rejects", "--month", "2026-01") == 0
+    printed = capsys.readouterr().out
+    assert "40 images, 30.0 % (18.1–45.4) rejected" in printed
+    assert "Motion blur\t12\t" in printed
+    assert "Thorax 1\t20\t60.0 %" in printed
+    assert cli(settings, "rejects", "--room", "Thorax 1", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["total"]["images"] > 0
+    assert answer["rejected"]["count"] == 12
+    assert cli(settings, "model", "--month", "2026-01") == 0
+    assert "flagged images that people confirmed" in capsys.readouterr().out
+    assert cli(settings, "report", "--month", "2026-01", "--out", str(tmp_path / "r")) == 0
+    assert {file.name for file in (tmp_path / "r").iterdir()} == {
+        f"rejects-2026-01.{form}" for form in ("html", "pdf", "csv")
+    }
+    assert cli(settings, "report", "--month", "2026-01", "--out", str(tmp_path / "one.pdf")) == 0
+    assert (tmp_path / "one.pdf").read_bytes().startswith(b"%PDF")
+    assert cli(settings, "report", "--month", "soon") != 0

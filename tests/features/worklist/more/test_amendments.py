@@ -1,0 +1,64 @@
+# ruff: noqa: F401, F811 - fixtures of the quick suite are imported by name
+"""Archives learn what people decided: amended reports, withdrawn key objects, nothing of what was undone at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+import sqlalchemy as sa
+
+from miqa_node.core.domain.delivery import KOS, SR
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.output import default_kinds
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.features.worklist.effect.amendment import Amendments
+from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.runtime.store import labels, tables
+from miqa_node.runtime.workers.pool import WorkerPool
+from miqa_node.stages.report.outputs.airai import AIRAI
+from tests.features.reassess.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig
+from tests.features.worklist.test_amendments import DecidedRig, codes, predecessor, rig, titles
+from tests.node.test_pipeline import FLAG_EVERYTHING
+
+
+def test_a_decision_is_the_last_word_also_after_the_image_was_judged_again(
+    rig: DecidedRig, pool: WorkerPool, samples: Path
+) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    rig.decide(Resolution.DISMISSED)
+    rig.report()
+    rig.database.close()
+    rig = DecidedRig(rig.folder, pool, parse_policy(FLAG_EVERYTHING | {"version": "another"}))
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    assert rig.report() == 1
+    assert rig.report() == 0
+
+    *_, again, decided = rig.made(digest, SR)
+    assert (codes(again, "READER_DECISION"), codes(decided, "READER_DECISION")) == ([], ["DEC_DISMISSED"])
+    assert predecessor(decided) == again.SOPInstanceUID
+    *_, noted, withdrawn = rig.made(digest, KOS)
+    assert titles([noted, withdrawn]) == ["113010", "QI_WITHDRAWN"]
+    assert noted.SOPInstanceUID in str(withdrawn)
+
+    with rig.database.begin() as transaction:  # another image has opened the study
+        transaction.execute(sa.update(tables.worklist).values(state="OPEN"))
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    assert rig.report() == 1
+    assert codes(rig.made(digest, SR)[-1], "READER_DECISION") == ["DEC_DISMISSED"]
+
+    rig.reopen()
+    rig.report()
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    assert rig.report() == 0, "nothing is decided any more"
+    rig.database.close()

@@ -1,0 +1,142 @@
+"""Commands load what they need: those that read the database load no library of images, pages or reports.
+
+Each command of the table runs in a process of its own on a database with an image, and says which modules it loaded.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.cli.app import app
+from miqa_node.interfaces.cli.command import commands_of
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.site_store import open_store
+from miqa_node.runtime.work.migration import migrate
+from miqa_node.stages.units.rows import instances
+from tests.runtime.store.making import digest, header, received, study
+
+PROGRAM = """
+import sys
+from miqa_node.interfaces.cli import app
+code = app.run(sys.argv[1:])
+print(code, *sys.modules, file=sys.stderr)
+"""
+HEAVY = {
+    "alembic", "cv2", "dbos", "fastapi", "imagecodecs", "jinja2", "numpy", "onnx", "onnxruntime", "PIL", "pydicom",
+    "pynetdicom", "reportlab", "scipy", "starlette", "uvicorn", "yaml",
+}  # fmt: skip
+PACKAGES = {"PIL", "cv2", "imagecodecs", "numpy", "pydicom", "reportlab", "yaml"}
+READING = (
+    "analysis export measurements", "analysis logs", "analysis mappings", "analysis model", "analysis rejects",
+    "analysis rejects --month 2026-10", "audit show", "audit verify", "backup {folder}", "deliveries list",
+    "deliveries show 1", "erase list", "erase proof 1", "explain {uid}", "labels list", "migrate", "phantoms list",
+    "ranges list", "ranges show 1", "retention holds", "retention plan", "silence", "study list", "tune", "users list",
+    "users token list", "worklist conflicts", "worklist list", "worklist list --saved nowhere", "worklist show 1.2",
+    "worklist views",
+)  # fmt: skip
+"""Commands that read the database, or find nothing to do."""
+
+COMPUTING = {
+    "evaluate feedback": {"cv2", "numpy"},
+    "fsck": {"PIL", "dbos", "imagecodecs", "numpy", "pydicom", "yaml"},
+    "models certificate": PACKAGES,
+    "models compare a b": PACKAGES,
+    "models history": PACKAGES,
+    "models list": PACKAGES,
+    "study report none": {"numpy", "scipy"},
+}
+"""Commands that read as well, and need more: drawings and maps, jobs of the queue, packages of models, statistics."""
+
+OTHERS = {
+    "analysis import", "analysis remove-log", "analysis report", "audit export", "calibrate", "deliveries cancel",
+    "deliveries hold", "deliveries release", "deliveries resend", "doctor", "erase patient", "erase verify",
+    "labels export", "labels import", "models activate", "models baseline", "models rollback", "models shadow",
+    "models sign", "phantoms patient", "phantoms phantom", "reassess", "restore", "retention clear",
+    "retention confirm", "retention fetch", "retention hold", "run", "study collect", "study plan", "users add",
+    "users disable", "users enable", "users link", "users reset-factor", "users role", "users token add",
+    "users token revoke", "users token rotate", "worklist assign", "worklist claim", "worklist comment",
+    "worklist correct", "worklist release", "worklist reopen", "worklist resolve", "worklist settle",
+}  # fmt: skip
+"""Commands that change something, make files, or try the machine."""
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a node that has received an image."""
+    folder = tmp_path_factory.mktemp("node")
+    database, _ = open_store(load_settings(node={"data_dir": folder}))
+    migrate(database)
+    with database.begin() as transaction:
+        instances.record(transaction, header(1), study(1), received(digest(1)), original_key(digest(1)))
+    database.close()
+    return folder
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_command_that_reads_the_database_loads_nothing_heavy(command: str, node: Path, tmp_path: Path) -> None:
+    words = command.format(uid=header(1).sop_instance_uid, folder=tmp_path / "backup").split()
+    heavy = loaded_by([*words, "--data-dir", str(node)]) & HEAVY
+    assert not heavy
+
+
+@pytest.mark.parametrize("command", COMPUTING)
+def test_a_command_that_computes_loads_what_it_computes_with_and_no_server(command: str, node: Path) -> None:
+    heavy = loaded_by([*command.split(), "--data-dir", str(node)]) & HEAVY
+    assert heavy == COMPUTING[command]
+
+
+def test_each_command_with_a_database_is_said_to_read_or_not() -> None:
+    """A new command gets its line above; one that reads is then tried."""
+    names = [
+        path.strip()
+        for path, command in commands_of("", get_command(app))
+        if not getattr(command, "commands", None) and any("--data-dir" in one.opts for one in command.params)
+    ]
+    rows = {*READING, *COMPUTING, *OTHERS}
+    assert [name for name in names if not any(f"{row} ".startswith(f"{name} ") for row in rows)] == []
+
+
+def test_the_commands_of_the_worklist_load_neither_images_nor_pages(node: Path) -> None:
+    """One of them, in every run of the tests."""
+    assert not loaded_by(["worklist", "list", "--data-dir", str(node)]) & HEAVY
+
+
+def test_an_old_database_is_migrated_with_the_libraries_that_do_it(tmp_path: Path) -> None:
+    """The table above would also pass if nothing migrated."""
+    assert loaded_by(["migrate", "--data-dir", str(tmp_path)]) >= {"dbos"}
+
+
+def test_a_page_about_an_image_needs_no_server(tmp_path: Path) -> None:
+    assert "jinja2" in (loaded := modules_after("import miqa_node.interfaces.web.onepage.page"))
+    assert not loaded & {"fastapi", "starlette", "uvicorn"}
+
+
+def test_words_about_results_need_no_library_of_images() -> None:
+    modules = "codes finding_codes headline measurement_codes narrative object_words phrases reason subject voice"
+    loaded = modules_after(*(f"import miqa_node.core.words.{name}" for name in modules.split()))
+    assert not loaded & {"cv2", "numpy", "pydicom", "reportlab", "PIL"}
+
+
+def test_tables_of_the_database_need_no_library_of_images() -> None:
+    assert not modules_after("import miqa_node.runtime.store.tables") & {"cv2", "numpy", "pydicom"}
+
+
+def loaded_by(arguments: list[str]) -> set[str]:
+    """The modules that a command has loaded at its end; that something was not found, or is lost, is no failure."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True)
+    code, *modules = done.stderr.splitlines()[-1].split()
+    assert int(code) in {Exit.OK, Exit.FAILED, Exit.NOT_FOUND}, done.stderr
+    return set(modules)
+
+
+def modules_after(*statements: str) -> set[str]:
+    program = "\n".join([*statements, "import sys", "print(*sys.modules)"])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())

@@ -1,0 +1,54 @@
+# ruff: noqa: F401, F811 - fixtures of the quick suite are imported by name
+"""``miqa-node assess --report`` writes one page that needs nothing else: pictures inside, nothing fetched."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from miqa_node.core.settings import share_dir
+from miqa_node.interfaces.cli.app import run
+from tests.interfaces.cli.test_report_page import GOLDENS, flagged
+from tests.stages.report import making
+
+
+def test_it_tells_verdict_findings_enhancement_and_who_judged(flagged: str) -> None:
+    for word in ("Review", "Something", "Heat map", "Mask", "Difference", "Enhanced: learned", "denoiser-0.2.1",
+                   "Measurements", GOLDENS.parent.name.replace("-", " "), "To do",
+                   "Decision support, not diagnosis"):  # fmt: skip
+        assert word in flagged, word
+
+
+def test_dicom_and_jpeg_work_too(tmp_path: Path) -> None:
+    dicom = making.write(making.small(300, 280), tmp_path / "chest.dcm")
+    picture = tmp_path / "chest.jpg"
+    cv2.imwrite(str(picture), np.random.default_rng(1).integers(0, 255, (200, 180), np.uint8))
+    for source in (dicom, picture):
+        page = tmp_path / f"{source.suffix[1:]}.html"
+        assert run(["assess", str(source), "--report", str(page)]) == 0
+        assert "Enhanced copy" in page.read_text("utf-8")
+
+
+def test_no_name_and_no_number_of_the_patient_stands_on_it(tmp_path: Path) -> None:
+    dataset = making.small(200, 200)
+    dataset.PatientName, dataset.PatientID = "Secret^Person", "PID4711"
+    source = making.write(dataset, tmp_path / "chest.dcm")
+    page = tmp_path / "page.html"
+    assert run(["assess", str(source), "--report", str(page)]) == 0
+    text = page.read_text("utf-8")
+    assert "Secret" not in text
+    assert "PID4711" not in text
+
+
+def test_sentences_in_another_language_are_marked_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIQA_NODE__LANGUAGE", "de")
+    page = tmp_path / "page.html"
+    assert run(["assess", str(GOLDENS / "foreign_object.png"), "--report", str(page)]) == 0
+    text = page.read_text("utf-8")
+    assert '<html lang="en">' in text
+    assert '<div class="said" lang="de">' in text
+    assert '<p lang="de">Etwas am Hals Getragenes ' in text, "the sentence stands beside its place, too"

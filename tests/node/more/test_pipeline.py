@@ -1,0 +1,76 @@
+# ruff: noqa: F401, F811 - fixtures of the quick suite are imported by name
+"""The way of one image on its real parts; only the durable queue is a list here."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+import sqlalchemy as sa
+from pydicom.uid import UID
+
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.core.domain.enhanced import EnhancedImage
+from miqa_node.core.domain.image import Radiograph, SaliencyMaps
+from miqa_node.core.domain.implementation import MANUFACTURER
+from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject
+from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.domain.object_store import ObjectStore, Soundness
+from miqa_node.core.domain.policy import Policy, Verdict
+from miqa_node.core.domain.ports import Assessor
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.errors import DataSetError, ModelPackageError, lacks_resources
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import label_requests, tables
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.verification import data_set_digest
+from miqa_node.runtime.workers.pool import WorkerPool
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.assess.enhance.enhancer import Enhancer
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.conclusion.base import Conclusion, Effects
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.projection import ProjectionUnit
+from miqa_node.stages.units.rows import instances
+from tests.node.test_pipeline import Rig, rig
+from tests.parts import build_pipeline, results_of
+
+
+def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_nobody_else(
+    tmp_path: Path, pool: WorkerPool, samples: Path
+) -> None:
+    settings = load_settings()
+    package = open_package(settings.models_dir / "quality-0.9.3", Accelerator.CPU, settings.assess)
+    everything_goes = parse_policy({"version": "t", "scope": [{"name": "all"}]})
+    rules = AcquisitionRules(key=b"k", rooms={"SCANNER": "Room 5"}, audit_share=1.0)
+    rig = Rig(tmp_path, pool, everything_goes, rules=rules, assessor=ImageAssessor(package))
+    digest = rig.receive(samples / "RG1_UNCR.dcm", {"OperatorsName": "Meier^Anna", "StationName": ""})
+    rig.finish(digest)
+    with rig.database.begin() as transaction:
+        disposition = instances.load_disposition(transaction, digest)
+        [item] = worklist.select(transaction, worklist.WorklistFilter(verdict=(Verdict.ACCEPT,)), limit=9)
+        request = label_requests.find(transaction, digest, RequestKind.SPOT_CHECK)
+        [counted] = transaction.execute(tables.acquisitions.select()).all()
+    rig.database.close()
+    assert disposition is not None
+    assert (disposition.verdict, disposition.flagged) == (Verdict.ACCEPT, True)
+    assert [reason.name for reason in disposition.reasons] == ["audit"]
+    assert item.images[0].digest == digest
+    assert request is not None
+    assert request.share == 1.0
+    assert [kind for kind, _ in rig.queued(digest)] == ["SR", "SR"]  # no key object names it
+    assert (counted.room, counted.verdict) == ("Room 5", "ACCEPT")
+    assert counted.operator == rules.operator("Meier^Anna") != ""

@@ -1,0 +1,41 @@
+"""The guarantee: exact probabilities, honest limits, and violations no more often than promised."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from miqa_node.core.statistics.binomial import binomial_cdf, upper_limit
+from tests.property.test_guarantee import relaxed
+
+
+@relaxed
+@given(st.integers(1, 20_000), st.floats(0, 1), st.floats(0.0005, 0.9995))
+def test_the_probability_and_the_limit_are_those_of_scipy(trials: int, part: float, share: float) -> None:
+    stats = pytest.importorskip("scipy.stats", reason="scipy comes with the extra [train]")
+    failures = int(part * trials)
+    assert binomial_cdf(failures, trials, share) == pytest.approx(stats.binom.cdf(failures, trials, share), rel=1e-8)
+    expected = 1.0 if failures == trials else stats.beta.ppf(0.95, failures + 1, trials - failures)
+    assert upper_limit(failures, trials, 0.05) == pytest.approx(expected, rel=1e-8)
+
+
+@relaxed
+@given(st.integers(1, 2000), st.floats(0, 1), st.floats(0.001, 0.5))
+def test_the_limit_is_where_the_test_turns(trials: int, part: float, delta: float) -> None:
+    failures = int(part * (trials - 1))
+    limit = upper_limit(failures, trials, delta)
+    assert failures / trials <= limit <= 1.0
+    assert binomial_cdf(failures, trials, limit) <= delta
+    below = limit - 1e-6
+    assert below <= 0.0 or binomial_cdf(failures, trials, below) > delta
+
+
+@relaxed
+@given(st.integers(1, 2000), st.floats(0, 1), st.floats(0.001, 0.5))
+def test_more_failures_raise_the_limit_and_more_trials_lower_it(trials: int, part: float, delta: float) -> None:
+    failures = int(part * (trials - 1))
+    limit = upper_limit(failures, trials, delta)
+    assert upper_limit(failures + 1, trials, delta) >= limit
+    assert upper_limit(failures, trials + 1, delta) <= limit
+    assert upper_limit(failures, trials, delta / 2) >= limit

@@ -1,0 +1,53 @@
+"""``--quick``: the part of the tests that tells within minutes that a checkout is sound; ``make test`` runs it.
+
+It leaves out the folders of ``ELSEWHERE`` and keeps the first row of each table: one says what is broken, the others
+say where else. A row that tells more than the first carries the mark ``quick``.
+``--feature labels`` runs all tests of one feature instead, its folders ``more`` too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ELSEWHERE = {"more", "peers", "crash", "examples"}
+"""Folders that only ``make test-all`` enters: PostgreSQL, every page in every language, restarts, peers, kills."""
+LEFT_OUT = ("peers", "browser")
+FEATURES = Path(__file__).parent / "features"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of this plugin."""
+    parser.addoption("--quick", action="store_true", help="the quick suite: no folder `more`, one row of each table")
+    parser.addoption("--feature", default="", help="all tests of this feature, and no other")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What the quick suite leaves out is not even imported."""
+    if feature := config.option.feature:
+        ours = FEATURES / feature
+        if not ours.is_dir():
+            raise pytest.UsageError(f"{feature} has no tests; these have: {' '.join(names())}")
+        return None if collection_path in {ours, *ours.parents} or ours in collection_path.parents else True
+    return True if config.option.quick and collection_path.is_dir() and collection_path.name in ELSEWHERE else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of each table the first row, and the rows that are marked."""
+    if not config.option.quick:
+        return
+    rows: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in LEFT_OUT):
+            rows.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = {
+        one for table in rows.values() for one in [*(r for r in table if r.get_closest_marker("quick"))] or table[:1]
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
+def names() -> list[str]:
+    """The features that have tests."""
+    return sorted(folder.name for folder in FEATURES.iterdir() if folder.is_dir() and any(folder.rglob("test_*.py")))

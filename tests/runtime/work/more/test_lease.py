@@ -1,0 +1,56 @@
+# ruff: noqa: F401, F811 - fixtures of the quick suite are imported by name
+"""One node name, one process: here, on two machines, after a crash, and at the same moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from miqa_node.core.settings import WorkSettings, load_settings
+from miqa_node.errors import SettingsError
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import executors
+from miqa_node.runtime.work.lease import NameLease
+from miqa_node.runtime.work.process import ProcessIdentity
+from miqa_node.runtime.work.recovery import RollCall
+from miqa_node.runtime.workers import supervisor
+from miqa_node.runtime.workers.supervisor import Supervisor
+from tests.runtime.work.test_lease import Start, lease, says, start
+from tests.waiting import wait_until
+
+ON_ANOTHER_MACHINE = ("unshare", "--uts", "sh", "-c", 'hostname other-machine && exec "$@"', "sh")
+
+
+def test_the_same_name_on_two_machines_is_refused(database: Database, start: Start) -> None:
+    if subprocess.run([*ON_ANOTHER_MACHINE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this user may not give a process another host name")
+    other = start(*ON_ANOTHER_MACHINE)
+    assert says(other) == "taken"
+    refusal = says(start())
+    assert "already works as 'w1' on other-machine" in refusal
+    assert "give this one a node.name of its own" in refusal
+    # A crash there leaves the name to that machine at once, and to others when it has been silent for long enough.
+    other.kill()
+    other.wait()
+    assert "the name is free in" in says(start())
+    assert says(start(*ON_ANOTHER_MACHINE)) == "taken"
+
+
+def test_of_two_processes_that_start_together_one_has_the_name(database: Database, start: Start) -> None:
+    both = [start(), start()]
+    answers = sorted(says(process)[:7] for process in both)
+    assert answers == ["Another", "taken"]
+
+
+def test_an_orderly_end_gives_the_name_back_at_once(database: Database, start: Start) -> None:
+    first = lease(database)
+    first.take()
+    assert says(start()).startswith("Another process already works as 'w1' here")
+    first.release()
+    assert says(start()) == "taken"

@@ -1,0 +1,51 @@
+# ruff: noqa: F401, F811 - fixtures of the quick suite are imported by name
+"""The shipped denoiser gains what its card says, keeps edges and levels, and is checked before it is used."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from miqa_node.core.settings import Accelerator, load_settings, share_dir
+from miqa_node.errors import ModelPackageError
+from miqa_node.stages.assess.enhance.denoiser import DenoiserPackage, newest_denoiser, open_denoiser
+from miqa_node.stages.assess.enhance.enhancer import Enhancer
+from miqa_node.stages.assess.enhance.likeness import psnr_db, ssim
+from miqa_node.stages.assess.sidecars import open_sidecar
+from miqa_training.enhancement import scores
+from tests.stages.assess.enhance.making import CHEST, at_dose, whole_chest
+from tests.stages.assess.enhance.test_denoiser import denoiser
+from tests.stages.report import making
+
+
+def test_quarter_dose_gains_three_decibels_and_edges_stay(denoiser: DenoiserPackage) -> None:
+    image = whole_chest()
+    original = np.ascontiguousarray(image[image.shape[0] // 4 :][:600, :600])
+    noisy = at_dose(original, 0.5)
+    cleaned, words = denoiser.graph.denoise(noisy)
+    assert words == "noise removed by denoiser-0.2.1"
+    assert psnr_db(cleaned, original) > psnr_db(noisy, original) + 3.0
+    assert ssim(cleaned, original) > ssim(noisy, original)
+    share = scores.EdgeSlopes(original).kept(cleaned)
+    assert share is not None
+    assert 0.95 <= share <= 1.05
+    assert abs(scores.structure_taken(noisy - cleaned, original, noisy - original)) < 0.25
+
+
+def test_tiles_leave_no_seam(denoiser: DenoiserPackage) -> None:
+    noisy = at_dose(np.ascontiguousarray(whole_chest()[:700, :530]), 0.5)
+    whole, _ = denoiser.graph.denoise(noisy)
+    moved, _ = denoiser.graph.denoise(np.ascontiguousarray(noisy[100:, 60:]))
+    assert np.abs(whole[160:, 120:] - moved[60:, 60:]).max() < 1e-4
+
+
+def test_the_enhancer_uses_it_and_says_so() -> None:
+    made = Enhancer(load_settings()).enhance(making.radiograph(CHEST), "learned")
+    assert made.model is not None
+    assert (made.model.name, made.model.version) == ("denoiser", "0.2.1")
+    assert made.image.steps[-1] == "noise removed by denoiser-0.2.1"
+    assert made.source.stored is not made.image.stored

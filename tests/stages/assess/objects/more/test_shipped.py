@@ -1,0 +1,21 @@
+# ruff: noqa: F401, F811 - fixtures of the quick suite are imported by name
+"""The object package that ships: it passes its checks, and its card tells both sides, misses included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.objects.sidecar import ObjectSidecar, open_objects
+from miqa_node.stages.assess.package_files import newest_package
+from tests.stages.assess.objects.test_shipped import package, shipped
+
+
+def test_it_passes_its_checks_and_its_page_is_that_of_its_card(package: ObjectSidecar) -> None:
+    assert len(package.golden_differences) == 6
+    assert [row.name for row in package.card.findings] == [FindingName.FOREIGN_OBJECT, FindingName.DEVICE_IN_VIEW]
+    assert (shipped() / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(package.card)

@@ -1,0 +1,17 @@
+"""Names that are the same whenever the same thing is made."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from miqa_node.core.domain.instance import is_uid
+from miqa_node.stages.report.uids import derive_uid
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_every_tuple_gives_a_uid_that_the_standard_allows(parts: list[str]) -> None:
+    uid = derive_uid(*parts)
+    assert is_uid(uid)
+    assert uid.startswith("2.25.")
+    assert not uid.startswith("2.25.0")

@@ -1,0 +1,34 @@
+"""What a series consists of: what limits cannot apply to, what is missing, and what is left out of the stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom.uid import UID
+
+from miqa_node.core.domain.decision import decide
+from miqa_node.core.domain.policy import Verdict
+from tests.stages.measure.series import making
+from tests.stages.units.test_series_members import OF_SITE, changed, issues, judged, stack
+
+
+def test_numbers_that_a_series_skips_are_listed_unless_it_counts_otherwise(tmp_path: Path) -> None:
+    paths = stack(tmp_path, 20, first=100)
+    name = "instance_numbers_missing"
+    assert name not in issues(judged(paths))
+    rest = [path for path in paths if path.stem not in {"CT105", "CT111"}]
+    assert issues(judged(rest))[name] == "Instance Numbers that no image of the series has: 105, 111."
+    assert name not in issues(judged(paths[::2]))
+
+
+def test_an_enhanced_series_is_accepted_by_the_region_of_its_frames(tmp_path: Path) -> None:
+    """highdicom, as other converters, writes no Body Part Examined."""
+    legacy = pytest.importorskip("highdicom.legacy")
+    slices = [making.read(path) for path in stack(tmp_path / "a", 5, changed(BodyPartExamined="CHEST"))]
+    enhanced = legacy.LegacyConvertedEnhancedCTImage(slices, UID("1.2.3.4"), 4, UID("1.2.3.5"), 1)
+    enhanced._db_con.close()
+    path = tmp_path / "enhanced.dcm"
+    enhanced.save_as(path)
+    assert "BodyPartExamined" not in enhanced
+    assert decide(judged([path]), OF_SITE).verdict is Verdict.ACCEPT
