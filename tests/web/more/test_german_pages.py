@@ -23,7 +23,7 @@ from miqa_node.stages.deliver.rows import destination_checks
 from miqa_node.stages.deliver.statuses import note_of
 from miqa_node.stages.receive.rows.senders import SenderBook
 from tests.core.language import sources
-from tests.core.language.test_phrases import ENGLISH, MESSAGES, _phrase
+from tests.core.language.more.test_phrases import ENGLISH, MESSAGES, _phrase
 from tests.web.staging import Stage
 
 NOW = datetime.now(UTC)

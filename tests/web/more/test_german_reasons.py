@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.core.language.phrase import Phrase
-from tests.core.language.test_phrases import ENGLISH, MESSAGES, _phrase
+from tests.core.language.more.test_phrases import ENGLISH, MESSAGES, _phrase
 from tests.web.staging import Stage
 
 PAGES = ("/", "/images", "/rooms", "/operations", "/analysis/rejects", "/audit", "/phantoms", "/predictions")
