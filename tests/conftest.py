@@ -28,17 +28,19 @@ from moto.server import ThreadedMotoServer
 from psycopg import sql
 from starlette.routing import BaseRoute
 
+from miqa_node.core.observe.alerts import ALERTS
 from miqa_node.core.settings import load_settings
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.workers.pool import WorkerPool
-from tests import costs, quick
+from tests import costs, leftovers, quick
 from tests.waiting import LIMIT_S, wait_until
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Every run knows the quick suite, and tells what it cost."""
+    """Every run knows the quick suite, tells what it cost, and fails what leaves something open."""
     pluginmanager.register(quick, "quick-suite")
     pluginmanager.register(costs, "costs-of-tests")
+    pluginmanager.register(leftovers, "leftovers-of-tests")
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,6 +59,13 @@ def logging_as_before() -> Iterator[None]:
     root.handlers, threading.excepthook, queue.handlers = before[0], before[2], before[4]
     root.setLevel(before[1])
     structlog.configure(**before[3])
+
+
+@pytest.fixture(autouse=True)
+def alerts_of_its_own() -> Iterator[None]:
+    """What a node was to write into its audit log, and did not before it ended, is not written by the next one."""
+    yield
+    ALERTS.take()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -213,7 +222,7 @@ class PostgresServer:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=LIMIT_S)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -7,6 +7,7 @@ unless the limit is what the software promises.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,23 @@ def short_limits(tree: ast.AST) -> Iterator[int]:
                 yield asserted.lineno
 
 
+def short_deadlines(tree: ast.AST) -> Iterator[int]:
+    """Lines that fail unless something happens within less than a minute."""
+    for node in ast.walk(tree):
+        call = node.test if isinstance(node, ast.Assert) else node.value if isinstance(node, ast.Expr) else None
+        if not isinstance(call, ast.Call):
+            continue
+        if isinstance(call.func, ast.Name) and call.func.id != "wait_until":  # the futures' own goes on without
+            continue
+        name = ast.unparse(call.func).rpartition(".")[2]
+        limits = call.args[1:2] if name == "wait_until" else call.args[:1] if isinstance(node, ast.Assert) else []
+        limits += [word.value for word in call.keywords if word.arg in {"timeout", "limit_s"}]
+        if name in {"wait_until", "wait", "result"} and any(
+            isinstance(one, ast.Constant) and not is_long(one) for one in limits
+        ):
+            yield node.lineno
+
+
 def is_short(compared: ast.Compare, spans: set[str]) -> bool:
     sides = [compared.left, *compared.comparators]
     for left, operation, right in zip(sides, compared.ops, sides[1:], strict=False):
@@ -117,6 +135,32 @@ def test_the_check_sees_each_sleep(source: str) -> None:
 )
 def test_the_check_sees_each_short_limit(body: str, is_seen: bool) -> None:
     assert bool(list(short_limits(ast.parse(f"def test():\n    {body}")))) is is_seen
+
+
+@pytest.mark.parametrize(
+    ("body", "is_seen"),
+    [
+        ("assert done.wait(20)", True),
+        ("process.wait(timeout=10)", True),
+        ("assert wait_until(lambda: done, 10.0)", True),
+        ("assert done.wait(LIMIT_S)", False),
+        ("assert not done.wait(0.3)", False),
+        ("done.wait(0.3)", False),
+        ("wait([done], timeout=0.3)", False),
+    ],
+)
+def test_the_check_sees_each_short_deadline(body: str, is_seen: bool) -> None:
+    assert bool(list(short_deadlines(ast.parse(body)))) is is_seen
+
+
+def test_what_must_happen_has_a_minute_at_least() -> None:
+    found = [
+        f"{path.relative_to(TESTS)}:{line}"
+        for path in files()
+        if re.search(r"\bwait|\.result\(", text := path.read_text("utf-8"))
+        for line in short_deadlines(ast.parse(text))
+    ]
+    assert found == [], "LIMIT_S of tests/waiting.py is long"
 
 
 def test_nothing_sleeps_but_the_helpers() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from miqa_node.core.files import held_folder
 from miqa_node.core.files.held_folder import hold, sweep
 
 OWNER = """
@@ -62,13 +63,16 @@ def test_a_folder_of_somebody_else_or_without_a_lock_stays(tmp_path: Path, monke
     assert {path.name for path in tmp_path.iterdir()} == {"pymp-unknown", "another", "elsewhere", "pymp-link"}
 
 
-def test_a_folder_is_held_once(tmp_path: Path) -> None:
+def test_a_folder_is_held_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_folder, "_held", held := list[int]())
     folder = tmp_path / "pymp-mine"
     folder.mkdir()
     hold(folder)
     hold(folder)
     assert [path.name for path in folder.iterdir()] == ["owner"]
     assert sweep(tmp_path) == 0
+    [lock] = held
+    os.close(lock)
 
 
 def test_what_cannot_be_held_is_no_error(tmp_path: Path) -> None:

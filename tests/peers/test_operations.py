@@ -19,7 +19,7 @@ from miqa_node.stages.deliver.destinations import parse_flag
 from tests.conftest import free_port
 from tests.node.test_node import get, settings_in, store
 from tests.peers.test_receive_peers import BIN
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 from tests.web.browsing import chromium, watched
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -37,7 +37,7 @@ def storescp(port: int, folder: Path) -> Iterator[None]:
         yield
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=LIMIT_S)
 
 
 def page(port: int, path: str) -> str:

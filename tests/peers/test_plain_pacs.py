@@ -30,7 +30,7 @@ from tests.stages.deliver.making import outcomes
 from tests.stages.report import making
 from tests.stages.report.reviewed import assessed
 from tests.stages.report.test_text import CONFIRMED, in_set
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 
 pytestmark = pytest.mark.peers
 
@@ -68,7 +68,7 @@ def deliver(
         destination.close()
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=LIMIT_S)
     datasets = {str(ds.SOPInstanceUID): ds for ds in map(pydicom.dcmread, folder.iterdir())}
     assert set(datasets) == {one.sop_instance_uid for one in made}
     return datasets

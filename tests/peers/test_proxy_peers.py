@@ -23,7 +23,7 @@ from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.server import WebServer
 from miqa_node.runtime.store.tables import sign_ins
 from tests.conftest import free_port
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 from tests.web.conftest import quick_passwords, stage
 from tests.web.people import PASSWORD, add_account
 from tests.web.staging import Stage
@@ -92,7 +92,7 @@ def _start(folder: Path, port: int, node_port: int) -> subprocess.Popen[bytes]:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait(30)
+    process.wait(LIMIT_S)
 
 
 def _wait(client: httpx2.Client) -> None:

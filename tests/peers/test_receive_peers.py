@@ -23,7 +23,7 @@ from tests.conftest import free_port
 from tests.stages.deliver.making import as_file, outcomes, report
 from tests.stages.receive.conftest import dicom_settings, start_node  # noqa: F401 - fixtures
 from tests.stages.receive.wire import Node
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 
 pytestmark = pytest.mark.peers
 
@@ -98,7 +98,7 @@ def start_orthanc(folder: Path, plugins: Sequence[Path] = (), **changes: Any) ->
         yield peer
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=LIMIT_S)
 
 
 def test_storescu_with_every_proposal(start_node: StartNode, samples: Path) -> None:  # noqa: F811
@@ -225,6 +225,6 @@ def test_results_reach_storescp(tmp_path: Path) -> None:
             destination.close()
         finally:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=LIMIT_S)
         (received_path,) = [path for path in folder.iterdir() if path.name.endswith(file[1])]
         assert dcmread(received_path).StudyInstanceUID == dcmread_bytes(file[2]).StudyInstanceUID

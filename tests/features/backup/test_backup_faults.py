@@ -130,7 +130,9 @@ def test_a_copy_that_rotted_in_the_backup_is_made_anew(shelf: Shelf, tmp_path: P
     assert list(backup.check_backup(folder)) != []
     assert back_up(shelf, folder, deep=True).copied == 1
     assert list(backup.check_backup(folder)) == []
-    assert restored(folder, tmp_path / "elsewhere").has(of) == [True]
+    elsewhere = restored(folder, tmp_path / "elsewhere")
+    assert elsewhere.has(of) == [True]
+    elsewhere.database.close()
 
 
 def test_a_folder_of_objects_that_is_not_mounted_empties_no_backup(shelf: Shelf, tmp_path: Path) -> None:

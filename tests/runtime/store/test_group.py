@@ -15,6 +15,7 @@ from miqa_node.errors import ResourcesError
 from miqa_node.runtime.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import executors
 from miqa_node.stages.receive.rows.group import MAX_GROUP, GroupCommit
+from tests.waiting import LIMIT_S
 
 
 def add(name: str) -> Callable[[Connection], str]:
@@ -52,14 +53,14 @@ def test_whoever_comes_while_one_writes_goes_together(database: Database) -> Non
 
     def slow(transaction: Transaction) -> None:
         first_is_in.set()
-        assert go_on.wait(20)
+        assert go_on.wait(LIMIT_S)
 
     def note(transaction: Transaction) -> None:
         transactions.append(transaction)
 
     with ThreadPoolExecutor(MAX_GROUP + 10) as pool:
         futures = [pool.submit(group.run, slow)]
-        assert first_is_in.wait(20)
+        assert first_is_in.wait(LIMIT_S)
         futures += [pool.submit(group.run, note) for _ in range(MAX_GROUP + 8)]
         while len(group._waiting) < MAX_GROUP + 8:
             pass

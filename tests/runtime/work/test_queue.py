@@ -18,7 +18,7 @@ from miqa_node.runtime.store.tables import executors
 from miqa_node.runtime.work.queue import DurableQueue, Worker, migrate_queue
 from miqa_node.runtime.work.recovery import RollCall
 from miqa_node.runtime.work.regular import RegularWork
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 
 SETTINGS: WorkSettings = load_settings(work={"poll_interval_s": 0.05, "max_attempts": 2}).work
 
@@ -102,7 +102,7 @@ def test_beats_go_on_while_the_queue_waits_for_its_database(
             at: datetime = transaction.execute(sa.select(executors.c.heartbeat_at)).scalar_one()
             return at
 
-    assert waits.wait(20)
+    assert waits.wait(LIMIT_S)
     before = beat_at()
     wait_until(lambda: beat_at() > before)
     roll_call.stop()  # neither does the end of the process wait for ever

@@ -24,7 +24,7 @@ from miqa_node.errors import DecodeError, DecodeLimitError, ResourcesError
 from miqa_node.runtime.workers import pool as pool_module
 from miqa_node.runtime.workers.children import HELPER_LOST
 from miqa_node.runtime.workers.pool import WorkerPool
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
@@ -216,7 +216,7 @@ def test_a_step_of_the_clock_kills_no_decoding(samples: Path, monkeypatch: pytes
         image = threads.submit(pool.decode, samples / "RG1_J2KR.dcm")
         wait_until(lambda: pool._children._busy)
         monkeypatch.setattr(time, "time", lambda: now() + 7200.0)
-        assert image.result(30).shape == (1955, 1841)
+        assert image.result(LIMIT_S).shape == (1955, 1841)
 
 
 def test_a_decoder_without_memory_for_its_children_is_not_ready() -> None:

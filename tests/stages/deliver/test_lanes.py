@@ -283,7 +283,7 @@ def test_stop_finishes_the_object_in_hand_and_releases_the_rest(tmp_path: Path, 
         return made[-1]
 
     with running(tmp_path, outbox, deliver_settings(), to("pacs", 1), connect=connect) as lanes:
-        assert entered.wait(5)
+        assert entered.wait(LIMIT_S)
         lanes.stop()
         assert outbox.states() == [SENT] + [QUEUED] * 9
         assert outbox.leased() == 0
@@ -399,7 +399,7 @@ def test_a_destination_that_takes_no_class_of_report_is_told_from_one_that_fails
     with pacs(classes=(SegmentationStorage,)) as peer:
         number = outbox.put("pacs", report(Comprehensive3DSRStorage))
         with running(tmp_path, outbox, deliver_settings(), to("pacs", peer.port)):
-            assert wait_until(lambda: outbox.states() == [FAILED], 30)
+            assert wait_until(lambda: outbox.states() == [FAILED])
     assert "Basic Text SR Storage" in outbox.row(number).last_error
 
 

@@ -224,7 +224,7 @@ def test_an_abort_in_the_middle_of_an_object_leaves_nothing(start_node: StartNod
         command = RawPeer.command(CTImageStorage, "1.2.3")
         peer.socket.sendall(p_data(pdv(3, command)) + p_data(pdv(0, encoded(small_image()))))
         if node.scp._fast:  # pynetdicom by itself keeps it in memory
-            wait_until(lambda: node.leftovers() != [])
+            wait_until(lambda: any(node.folder.iterdir()))
     wait_until(lambda: node.leftovers() == [])
     assert node.received == []
 

@@ -124,7 +124,7 @@ def test_an_object_whose_sender_leaves_without_waiting_is_kept_whole(
         stream += p_data(pdv(0x02, b""))
         for at in range(0, len(stream), piece):
             peer.socket.sendall(stream[at : at + piece])
-    assert wait_until(lambda: len(node.files) == 1, 20.0)
+    assert wait_until(lambda: len(node.files) == 1)
     assert node.files[0].endswith(data)
 
 

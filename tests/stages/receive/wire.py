@@ -46,7 +46,7 @@ class Node:
     def leftovers(self) -> list[Path]:
         """What is still in the incoming folder; a connection's end is given time to be noticed."""
         with suppress(AssertionError):
-            wait_until(lambda: not any(self.folder.iterdir()), 5.0)
+            wait_until(lambda: not any(self.folder.iterdir()))
         return list(self.folder.iterdir())
 
 

@@ -66,6 +66,6 @@ def test_it_is_said_at_the_start(database: Database, tmp_path: Path) -> None:
             return bool(pseudonym_keys.in_use(transaction, datetime.now(UTC)))
 
     try:
-        assert wait_until(noted, 30.0)
+        assert wait_until(noted)
     finally:
         watch.stop()

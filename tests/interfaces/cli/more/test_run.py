@@ -21,7 +21,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.stages.receive.contexts import VERIFICATION
 from tests.interfaces.cli.conftest import Ran
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 
 UID = "1.2.826.0.1.3680043.8.498.1"
 
@@ -85,7 +85,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     yield make
     for process in started:
         process.kill()
-        process.wait(timeout=30)
+        process.wait(timeout=LIMIT_S)
         if process.stdout is not None:
             process.stdout.close()
 
@@ -119,7 +119,7 @@ def test_from_the_modality_to_the_pacs_and_the_worklist(
     assert "miqa_worklist_open 1.0" in metrics
 
     node.process.send_signal(signal.SIGTERM)
-    assert node.process.wait(timeout=30) == Exit.OK
+    assert node.process.wait(timeout=LIMIT_S) == Exit.OK
     log = (tmp_path / "node.log").read_text()
     assert '"event": "image"' in log
     assert "Muster" not in log

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from miqa_node.runtime.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import executors
 from miqa_node.stages.receive.rows.group import GroupCommit
+from tests.waiting import LIMIT_S
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -45,11 +46,11 @@ def test_two_processes_that_write_the_same_rows_in_other_orders_refuse_nobody(po
 
         def hold(_: Transaction) -> str:
             first_is_in.set()
-            assert go_on.wait(20)
+            assert go_on.wait(LIMIT_S)
             return "hold"
 
         futures = [pool.submit(group.run, hold)]
-        assert first_is_in.wait(20)
+        assert first_is_in.wait(LIMIT_S)
         for number, name in enumerate(order, 1):
             futures.append(pool.submit(group.run, touch(name, second=number == 2)))
             while len(group._waiting) < number:
@@ -59,6 +60,6 @@ def test_two_processes_that_write_the_same_rows_in_other_orders_refuse_nobody(po
 
     with ThreadPoolExecutor(8) as pool:
         futures = process(databases[0], pool, "xy") + process(databases[1], pool, "yx")
-        assert [future.result(30) for future in futures] == ["hold", "x", "y", "hold", "y", "x"]
+        assert [future.result(LIMIT_S) for future in futures] == ["hold", "x", "y", "hold", "y", "x"]
     for database in databases:
         database.close()

@@ -30,7 +30,7 @@ from miqa_node.runtime.work.queue import ASSESS_JOB, DurableQueue, Worker, migra
 from miqa_node.runtime.work.recovery import RollCall
 from miqa_node.runtime.work.regular import RegularWork
 from tests.runtime.work.test_queue import SETTINGS, Recorder, no_work, promise, queue, started
-from tests.waiting import delay, grown, stays, wait_until
+from tests.waiting import LIMIT_S, delay, grown, stays, wait_until
 
 
 def test_a_failing_step_is_tried_again(database: Database, queue: DurableQueue, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_failing_step_is_tried_again(database: Database, queue: DurableQueue, 
     worker = Worker(database, "w1", SETTINGS, tmp_path)
     worker.start(flaky)
     promise(database, queue, "a")
-    assert done.wait(20)
+    assert done.wait(LIMIT_S)
     worker.stop()
     assert len(tries) == 3
 
@@ -69,7 +69,7 @@ def test_a_step_without_disk_or_database_waits_as_long_as_it_takes(
     promise(database, queue, "a")
     with capture_logs() as lines:
         try:
-            assert done.wait(20)
+            assert done.wait(LIMIT_S)
         finally:
             worker.stop()
     assert {line["reason"] for line in lines if line["event"].startswith("a stage waits")} == {
@@ -90,14 +90,14 @@ def test_what_waits_at_the_end_is_done_after_the_next_start(
     worker = Worker(database, "w1", SETTINGS, tmp_path)
     worker.start(full)
     promise(database, queue, "a")
-    assert waits.wait(20)
+    assert waits.wait(LIMIT_S)
     start = time.monotonic()
     worker.stop()
     assert time.monotonic() - start < 60
     worker = Worker(database, "w1", SETTINGS, tmp_path)
     worker.start(lambda _: done.set())
     try:
-        assert done.wait(20)
+        assert done.wait(LIMIT_S)
     finally:
         worker.stop()
 
@@ -112,17 +112,17 @@ def test_what_fails_because_the_process_ends_is_no_failure(
 
     def long(digest: InstanceDigest) -> None:
         works.set()
-        assert worker._stopping.wait(20)
+        assert worker._stopping.wait(LIMIT_S)
         raise RuntimeError("the pool is not active")
 
     worker.start(long, give_up=given_up.append)
     promise(database, queue, "a")
-    assert works.wait(20)
+    assert works.wait(LIMIT_S)
     worker.stop()
     worker = Worker(database, "w1", SETTINGS, tmp_path)
     worker.start(lambda _: done.set())
     try:
-        assert done.wait(20)
+        assert done.wait(LIMIT_S)
     finally:
         worker.stop()
     assert given_up == []
@@ -163,14 +163,14 @@ def test_a_job_whose_outcome_could_not_be_written_is_not_forgotten(tmp_path: Pat
         runs += 1
         if runs == 1:
             full.set()
-            assert go_on.wait(20)
+            assert go_on.wait(LIMIT_S)
 
     settings = SETTINGS.model_copy(update={"heartbeat_interval_s": 0.2})
     worker = Worker(database, "w1", settings, tmp_path)
     roll_call = RollCall(database, "w1", settings, worker.running)
     worker.start(judge)
     promise(database, queue, "a")
-    assert full.wait(20)
+    assert full.wait(LIMIT_S)
     with fullness():
         go_on.set()
         stays(lambda: _statuses(database) != ["SUCCESS"], for_s=1.0, what="a full disk ends no job")
@@ -236,7 +236,7 @@ def test_after_an_outage_the_others_are_given_time_to_beat(
             raise ResourcesError("away")
 
         monkeypatch.setattr(executors_store, "beat", away)
-        assert failed.wait(20)
+        assert failed.wait(LIMIT_S)
         long_ago = datetime.now(UTC) - timedelta(seconds=60)
         with database.begin() as transaction:
             transaction.execute(sa.insert(executors).values(name="w2", started_at=long_ago, heartbeat_at=long_ago))

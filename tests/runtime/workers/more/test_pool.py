@@ -27,7 +27,7 @@ from miqa_node.runtime.workers import pool as pool_module
 from miqa_node.runtime.workers.children import HELPER_LOST
 from miqa_node.runtime.workers.pool import WorkerPool
 from tests.runtime.workers.test_pool import _decoding_children, _kill_children, decodes_a_small_image, pool, settings
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 
 
 def test_an_image_that_needs_too_much_memory_is_given_up(tmp_path: Path, samples: Path) -> None:
@@ -93,7 +93,7 @@ def test_an_image_whose_child_is_killed_from_outside_is_decoded_again(samples: P
         image = threads.submit(pool.decode, samples / "RG1_J2KR.dcm")
         wait_until(lambda: pool._children._busy)
         _kill_children(signal.SIGKILL)
-        assert image.result(30).shape == (1955, 1841)
+        assert image.result(LIMIT_S).shape == (1955, 1841)
 
 
 def test_two_threads_may_encode_jpeg_2000(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_bad_destinations_block_nobody(tmp_path: Path, deliver_settings: Make) -
         with running(tmp_path, outbox, deliver_settings(dimse_timeout_s=4.0), *configs) as lanes:
             delay(0.3)  # all the bad ones are busy being bad
             numbers = [outbox.put("good") for _ in range(20)]
-            assert wait_until(lambda: all(outbox.row(n).state is SENT for n in numbers), 30)
+            assert wait_until(lambda: all(outbox.row(n).state is SENT for n in numbers))
             # The good one did not wait for its slow neighbour.
             assert SENT not in outbox.states()[12:15]
             may_answer.set()
