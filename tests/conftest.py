@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from importlib.resources import files
 from inspect import signature
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, LiteralString, Self
 
 import boto3
@@ -47,6 +48,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 os.environ["MIQA_RETENTION__ENABLED"] = "false"  # else new nodes remove originals if this machine's disk is nearly full
+PORTS = (11_000, 32_000)
+"""Above those that Chromium refuses to open."""
 KINDS_OF_DATABASE = ("sqlite", pytest.param("postgresql", marks=pytest.mark.peers))
 
 
@@ -124,10 +127,16 @@ def pool() -> Iterator[WorkerPool]:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A TCP port of the loopback interface that nobody listens on, and that hardly another test gets.
+
+    It lies below those that Linux gives to whoever connects or asks for any, or one of them would take it before its
+    use now and then.
+    """
+    while True:
+        port = SystemRandom().randrange(*PORTS)
+        with socket.socket() as listener, suppress(OSError):  # taken
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,9 @@ def short_limits(tree: ast.AST) -> Iterator[int]:
 def short_deadlines(tree: ast.AST) -> Iterator[int]:
     """Lines that fail unless something happens within less than a minute."""
     for node in ast.walk(tree):
-        call = node.test if isinstance(node, ast.Assert) else node.value if isinstance(node, ast.Expr) else None
+        if not isinstance(node, ast.Assert | ast.Expr):
+            continue
+        call = node.test if isinstance(node, ast.Assert) else node.value
         if not isinstance(call, ast.Call):
             continue
         if isinstance(call.func, ast.Name) and call.func.id != "wait_until":  # the futures' own goes on without

@@ -275,7 +275,8 @@ def _drop_broken(context: sa.engine.ExceptionContext) -> None:
     error = context.original_exception
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _BROKEN:
         context.is_disconnect = True
-        cursor = context.execution_context and context.execution_context.cursor
+        execution = context.execution_context
+        cursor = None if execution is None else execution.cursor
         if cursor is not None:  # it would hold the file open until garbage is collected
             cursor.close()
 

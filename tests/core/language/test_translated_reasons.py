@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from miqa_node.stages.deliver.kinds.stow import _not_now
 from miqa_node.stages.deliver.statuses import judge
 from miqa_node.stages.receive.admission import Admission, Caller, PeerCertificate
 from miqa_node.stages.receive.pending import _HINTS, _WORDS
+from tests.conftest import free_port
 
 CT_IMAGE, IMPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"
 
@@ -42,9 +42,7 @@ def _answered(status: int) -> str:
 
 
 def test_nobody_listens() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     peer = Peer("PACS", "127.0.0.1", port, "MIQA", load_settings(deliver={"connection_timeout_s": 2}).deliver)
 
     text = _error(lambda: peer.open(storage_contexts([(CT_IMAGE, IMPLICIT)])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pydicom.data import get_testdata_file
 import miqa_node.interfaces.cli.app
 from miqa_node import __version__, plugins
 from miqa_node.interfaces.cli.exits import Exit
+from tests.conftest import free_port
 from tests.interfaces.cli.conftest import Ran
 from tests.web.staging import Stage
 
@@ -79,9 +79,7 @@ def test_where_to_send_is_explained_by_the_option_that_was_given(
 
 
 def test_a_peer_that_is_away_is_told_in_one_sentence(cli: Callable[..., Ran], tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
 
     ran = cli("send", get_testdata_file("CT_small.dcm"), "--to", f"PACS@127.0.0.1:{port}")
 
