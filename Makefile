@@ -30,7 +30,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults matrix soak container models constraints lock dist sbom audit clean distclean
+.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults matrix soak campaign container models constraints lock dist sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -164,6 +164,9 @@ matrix: setup ## Damage what a node keeps, ask each of its parts, and write the 
 
 soak: setup ## An hour of load on each database: memory, threads, files and disk stay flat
 	$(BIN)/python -m tests.crash --soak-minutes 60
+
+campaign: setup-train setup-fuzz ## Crash, faults, matrix, soak, fuzz, and all tests with the other Pythons: the gate's rest (a night; PARTS=fuzz)
+	$(BIN)/python -m benchmarks.campaign $(PARTS)
 
 container: setup ## Build the container on a base of its own and run it for real (root; Debian's buildah and debootstrap)
 	CONTAINER=1 $(BIN)/python -m pytest tests/crash/test_container.py $(PYTEST_ARGS)
