@@ -45,10 +45,10 @@ def main() -> int:
 
 def run(commands: Sequence[Sequence[str]]) -> dict[str, Any]:
     """The row of a part, whose commands all run."""
-    machine, begun, started = describe(), datetime.now(UTC), time.monotonic()
+    machine, beginning, started = describe(), datetime.now(UTC), time.monotonic()
     failed = [subprocess.run(command, cwd=ROOT, check=False).returncode for command in commands]
     return {
-        "at": begun.isoformat(timespec="seconds"),
+        "at": beginning.isoformat(timespec="seconds"),
         "commit": machine["commit"],
         "uncommitted_changes": machine["uncommitted_changes"],
         "minutes": round((time.monotonic() - started) / 60.0),
@@ -79,8 +79,8 @@ def published(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _with_other_pythons() -> list[list[str]]:
     """Every test with each of them, in an environment of its own beside the checkout's."""
-    said = subprocess.run([sys.executable, ".ci/pythons.py"], cwd=ROOT, check=True, capture_output=True, text=True)
-    pairs = [line.split(" ", 1) for line in said.stdout.splitlines()]
+    output = subprocess.run([sys.executable, ".ci/pythons.py"], cwd=ROOT, check=True, capture_output=True, text=True)
+    pairs = [line.split(" ", 1) for line in output.stdout.splitlines()]
     return [
         ["make", "test-all", f"PYTHON={program}", f"VENV=.venv-{version}", "PYTEST_ARGS=-n 4 --dist loadfile"]
         for version, program in pairs

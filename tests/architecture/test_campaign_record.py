@@ -70,12 +70,14 @@ def test_a_part_that_fails_ends_no_other_and_both_are_written(
 
 
 def test_the_other_pythons_are_none_that_runs_here() -> None:
-    said = subprocess.run([sys.executable, ROOT / ".ci/pythons.py"], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        [sys.executable, ROOT / ".ci/pythons.py"], check=True, capture_output=True, text=True
+    ).stdout
     here = ".".join(map(str, sys.version_info[:3]))
-    versions = [line.split(" ", 1)[0] for line in said.splitlines()]
+    versions = [line.split(" ", 1)[0] for line in output.splitlines()]
     assert here not in versions
     assert len(set(versions)) == len(versions)
-    for line in said.splitlines():
+    for line in output.splitlines():
         version, program = line.split(" ", 1)
-        told = subprocess.run([program, "-V"], check=True, capture_output=True, text=True).stdout
-        assert told == f"Python {version}\n"
+        answer = subprocess.run([program, "-V"], check=True, capture_output=True, text=True).stdout
+        assert answer == f"Python {version}\n"
