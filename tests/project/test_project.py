@@ -4,6 +4,7 @@ import hashlib
 import re
 import subprocess
 import tomllib
+import zipfile
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
