@@ -118,10 +118,10 @@ test test-all peers faults matrix: export PYTEST_DEBUG_TEMPROOT = $(TEST_FOLDER)
 # As in a node: helper threads of the BLAS spin, which on busy cores takes several times as long as the work.
 test test-all peers faults matrix: export OPENBLAS_NUM_THREADS = 1
 
-test: setup ## Run the tests that need nothing but Python, on all cores (under 5 minutes on two)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --quick $(PYTEST_ARGS)
+test: setup ## Run the quick suite, on all cores (under 5 minutes on two), or all tests of one feature (FEATURE=labels)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(FEATURE),--feature $(FEATURE),--quick) $(PYTEST_ARGS)
 
-test-all: setup ## Run every test, also slow ones and those with real peers and browsers (see .ci/run for the packages)
+test-all: setup ## Run every test, also whole tables and those with real peers and browsers (see .ci/run for the packages)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 peers: setup ## Run only the tests with real Orthanc, DCMTK, validators, PostgreSQL and Chromium
