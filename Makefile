@@ -118,6 +118,10 @@ test test-all peers faults matrix: export PYTEST_DEBUG_TEMPROOT = $(TEST_FOLDER)
 # As in a node: helper threads of the BLAS spin, which on busy cores takes several times as long as the work.
 test test-all peers faults matrix: export OPENBLAS_NUM_THREADS = 1
 
+# Else what a test needed for a moment stays with its process: a worker would grow to twice the size.
+test test-all peers: export MALLOC_ARENA_MAX = 2
+test test-all peers: export MALLOC_MMAP_THRESHOLD_ = 1048576
+
 test: setup ## Run the quick suite, on all cores (under 5 minutes on two), or all tests of one feature (FEATURE=labels)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(FEATURE),--feature $(FEATURE),--quick) $(PYTEST_ARGS)
 

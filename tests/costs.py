@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-MOST_MEMORY_MB = 700
+MOST_MEMORY_MB = 1200
 SHARES = {
     "features/worklist": 0.14,
     "stages/measure": 0.13,
