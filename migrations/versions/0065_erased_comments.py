@@ -1,4 +1,6 @@
-"""What erasures of earlier versions left is emptied: comments, the words of peers, protocols, and ended legal holds
+"""What erasures of earlier versions left is emptied, and results keep the settings that they were made with
+
+Comments, the words of peers, protocols, and ended legal holds are emptied.
 
 Revision ID: 0065
 Revises: 0063
@@ -38,6 +40,7 @@ NO_HOLD = {"patient_id": "", "authority": "", "reason": "", "clearing_reason": "
 
 
 def upgrade() -> None:
+    op.add_column("results", sa.Column("made_with", sa.JSON()))
     is_erased = instances.c.removal_cause == "erasure"
     digests, studies = sa.select(instances.c.digest).where(is_erased), sa.select(instances.c.study_instance_uid)
     studies = studies.where(is_erased)
@@ -87,4 +90,5 @@ def _is_about(proof, hold) -> bool:
 
 
 def downgrade() -> None:
-    """Nothing comes back."""
+    """What was emptied does not come back."""
+    op.drop_column("results", "made_with")

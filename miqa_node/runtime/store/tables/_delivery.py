@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.core.domain.search_keys import COLUMNS
-from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, EMPTIED, JUDGED, SECRET, STAFF, UIDS, about
+from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, EMPTIED, JUDGED, STAFF, UIDS, VERSION, about
 from miqa_node.runtime.store.tables._base import Digest, PhraseParts, RowId, Uid, UtcDateTime, metadata
 
 # One row per DICOM object that the node made; "decision_id" is the decision of a person that it follows from.
-# "size_bytes" and "sha256" are those of its file, null if an earlier version made it. Columns after that are what
+# "size_bytes" and "sha256" are those of its file, "made_with" the name, language, zone and version of the node that its
+# bytes follow from; null if an earlier version made it. Columns after that are what
 # searches match: values of the header in the form of domain.search_keys, null until it was read.
 results = sa.Table(
     "results",
@@ -23,7 +24,8 @@ results = sa.Table(
     sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
     sa.Column("decision_id", sa.BigInteger, index=True),
     sa.Column("size_bytes", sa.BigInteger),
-    sa.Column("sha256", sa.String(64), info=SECRET),
+    sa.Column("sha256", sa.String(64), info=UIDS),
+    sa.Column("made_with", PhraseParts, info=VERSION),
     *(sa.Column(name, sa.Text, info=EMPTIED) for name in COLUMNS),
     sa.Index("ix_results_study_instance_uid", "study_instance_uid", "made_at"),
     sa.Index("ix_results_series_instance_uid", "series_instance_uid"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -33,7 +33,8 @@ def find(transaction: Transaction, object_key: str) -> ResultOrigin | None:
     row = transaction.execute(query).one_or_none()
     if row is None:
         return None
-    return ResultOrigin(result_of(row), InstanceDigest(row.digest), row.generation, row.decision_id, row.made_at)
+    result = replace(result_of(row), made_with=row.made_with)
+    return ResultOrigin(result, InstanceDigest(row.digest), row.generation, row.decision_id, row.made_at)
 
 
 def note_file(transaction: Transaction, result: ResultObject) -> None:
