@@ -184,7 +184,7 @@ def read_taxonomy(*paths: Path) -> Taxonomy:
 
 def _read(path: Path) -> TaxonomyFile:
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        document: dict[str, Any] = tomllib.loads(path.read_text("utf-8-sig"))
         return TaxonomyFile.model_validate(document)
     except ValidationError as error:
         raise SettingsError(f"{path.name}: {where_and_what(error.errors())}") from error

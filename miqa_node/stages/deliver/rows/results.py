@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.delivery import ResultObject
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.object_keys import uid_of_result
 from miqa_node.runtime.store.tables import results
 from miqa_node.stages.deliver.rows.deliveries import result_of
 
@@ -26,13 +27,14 @@ class ResultOrigin:
 
 
 def find(transaction: Transaction, object_key: str) -> ResultOrigin | None:
-    """The result of an object key, which ends with its UID; None if there is none."""
-    uid = object_key.rpartition("/")[2].removesuffix(".dcm")
+    """The result of an object key; None if there is none."""
+    uid = uid_of_result(object_key)
     query = sa.select(results).where(results.c.sop_instance_uid == uid, results.c.object_key == object_key)
     row = transaction.execute(query).one_or_none()
     if row is None:
         return None
-    return ResultOrigin(result_of(row), InstanceDigest(row.digest), row.generation, row.decision_id, row.made_at)
+    result = replace(result_of(row), made_with=row.made_with)
+    return ResultOrigin(result, InstanceDigest(row.digest), row.generation, row.decision_id, row.made_at)
 
 
 def note_file(transaction: Transaction, result: ResultObject) -> None:
