@@ -16,10 +16,10 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.erasing import unmarked
 from miqa_node.runtime.store.erasure_marks import ABOUT, EMPTIED, ERASE, KEEP, about, kept
 from miqa_node.runtime.store.objects import open_objects
-from tests.runtime.store.making import NOW
 from tests.features.retention.rows.test_erasure import everything
-from tests.runtime.store.test_migrations import migrate
 from tests.features.retention.rows.test_retention import Shelf
+from tests.runtime.store.making import NOW
+from tests.runtime.store.test_migrations import migrate
 
 MARK = "Zeromarker"
 ID = f"{MARK}-1"

@@ -15,11 +15,11 @@ from miqa_node.features.worklist.effect.remaking import Remaking
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries
-from tests.parts import results_of
-from tests.runtime.store.making import NOW
+from tests.features.reassess.test_reassessment import SMALL
 from tests.features.worklist.test_amendments import DecidedRig
 from tests.node.test_pipeline import FLAG_EVERYTHING
-from tests.features.reassess.test_reassessment import SMALL
+from tests.parts import results_of
+from tests.runtime.store.making import NOW
 
 
 @pytest.fixture
