@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import structlog
+from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom.association import Association
 
 from miqa_node.core.domain.delivery import CommitmentRequest
@@ -22,7 +24,10 @@ from miqa_node.core.domain.ports import CommitmentLedger
 from miqa_node.core.observe.steady_thread import SteadyThread
 from miqa_node.core.settings import DeliverSettings
 from miqa_node.errors import DeliveryError, MiqaError, ResourcesError, SettingsError
-from miqa_node.stages.deliver.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, make_report
+from miqa_node.libraries.pynetdicom_streaming import Exchange
+from miqa_node.stages.deliver.association import Link, context_id_of
+from miqa_node.stages.deliver.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, encode_information, make_report
+from miqa_node.stages.deliver.guard import failure_of
 from miqa_node.stages.deliver.kinds.base import DeliveryContext
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.stages.deliver.statuses import SUCCESS
@@ -218,11 +223,18 @@ def _on_same(inquiry: _Inquiry) -> bool:
     if association is None or not association.is_established:
         return False
     event_type, report = make_report(inquiry.request, inquiry.standing)
+    context = next(one for one in association.accepted_contexts if one.abstract_syntax == PUSH_MODEL)
+    information = encode_information(report, implicit=context.transfer_syntax[0] == ImplicitVRLittleEndian)
+    # pynetdicom's own method takes whatever comes next for the answer, also what the peer asks meanwhile.
+    link = Link(association, Exchange(association, cast("float", association.dimse_timeout), failure_of))
     try:
-        status, _ = association.send_n_event_report(report, event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE)
-    except (RuntimeError, ValueError):  # released in the meantime
+        status = link.exchange.event_report(
+            context_id_of(context), PUSH_MODEL, PUSH_MODEL_INSTANCE, event_type, information
+        )
+    except DeliveryError:
+        link.abort()
         return False
-    return bool(status.get("Status") == SUCCESS)
+    return status == SUCCESS
 
 
 def parse_commitment_peer(entry: str) -> tuple[str, tuple[str, int]]:

@@ -21,7 +21,7 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
-from pynetdicom.transport import AssociationServer, RequestHandler
+from pynetdicom.transport import AssociationServer
 
 from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.core.domain.peers import plain_address
@@ -31,7 +31,7 @@ from miqa_node.core.observe import metrics
 from miqa_node.core.observe.alerts import ALERTS
 from miqa_node.core.observe.steady_thread import SteadyThread, start_brief_thread
 from miqa_node.core.settings import DicomSettings, TlsMode
-from miqa_node.libraries.pynetdicom_streaming import is_available, request_handler
+from miqa_node.libraries.pynetdicom_streaming import SteadyHandler, is_available, request_handler
 from miqa_node.stages.receive import contexts
 from miqa_node.stages.receive.admission import Admission, Called, Caller, Rejection, nobody
 from miqa_node.stages.receive.commitment import Commitment
@@ -229,7 +229,7 @@ class StorageScp:
 
     def _handler(self) -> Any:
         fast = request_handler(self._begin, self._settings.dimse_timeout_s, self._malformed)
-        return fast if self._fast else RequestHandler
+        return fast if self._fast else SteadyHandler
 
     def _malformed(self, address: str, reason: str) -> None:
         self._called("", plain_address(address), reason, "look at its settings, and at the log of this node")

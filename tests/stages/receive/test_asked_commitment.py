@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import threading
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
-from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import N_ACTION
 from pynetdicom.transport import ThreadedAssociationServer
 
 from miqa_node.core.domain.delivery import CommitmentRequest
@@ -35,7 +36,7 @@ from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger
 from miqa_node.stages.receive.scp import StorageScp
 from miqa_node.stages.units.rows import instances
 from tests.runtime.store.making import NOW, digest, header, received, study
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, stays, wait_until
 
 CLASS = "1.2.840.10008.5.1.4.1.1.1"
 INSTANCE = "1.2.840.10008.1.20.1.1"
@@ -48,9 +49,13 @@ class Modality:
         self.reports: list[tuple[int | None, Dataset]] = []
         self.title = "CT1"
         self.is_scp: list[bool | None] = []
+        self.requests = 0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
 
     def take(self, event: evt.Event) -> tuple[int, None]:
         self.reports.append((event.event_type, event.event_information))
+        assert self.may_answer.wait(LIMIT_S)
         return 0x0000, None
 
     @contextmanager
@@ -75,41 +80,52 @@ class Modality:
         ae = AE(self.title)
         ae.network_timeout = None  # it waits as long as it takes
         ae.add_requested_context(COMMITMENT_PUSH_MODEL)
-        here: list[object] = []
-        answers: list[object] = []
+        here: list[evt.Event] = []
+        answered: list[Any] = []
 
         def take(event: evt.Event) -> tuple[int, None]:
             here.append(event)
             return self.take(event)
 
-        def count_answers(event: evt.Event) -> None:
-            if isinstance(event.message, N_EVENT_REPORT_RSP):
-                answers.append(event.message)
-
-        association = ae.associate(
-            "127.0.0.1", port, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_DIMSE_SENT, count_answers)]
-        )
+        association = ae.associate("127.0.0.1", port, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)])
         assert association.is_established
+        serve, send = association._serve_request, association.dimse.send_msg
+
+        def serve_request(message: Any, context_id: int) -> None:
+            serve(message, context_id)
+            answered.append(message)
+
+        def send_message(primitive: Any, context_id: int) -> None:
+            send(primitive, context_id)
+            self.requests += isinstance(primitive, N_ACTION)
+
+        association.__dict__["_serve_request"] = serve_request
+        association.dimse.__dict__["send_msg"] = send_message
 
         def all_answered() -> None:
-            """A report is answered in a thread of its own, which must not write into another message of this side."""
-            wait_until(lambda: len(answers) == len(here))
+            """pynetdicom answers a report in a thread of its own, and is at rest only when that is through."""
+            wait_until(lambda: len(answered) == len(here))
 
         def ask(
-            *uids: str, action: int = 1, sop_class: str = CLASS, transaction: str = "", well_known: str = INSTANCE
+            *uids: str,
+            action: int = 1,
+            sop_class: str = CLASS,
+            transaction: str = "",
+            well_known: str = INSTANCE,
+            at_once: bool = False,
         ) -> int:
             request = Dataset()
             request.TransactionUID = transaction or generate_uid()
             request.ReferencedSOPSequence = [Dataset() for _ in uids]
             for item, uid in zip(request.ReferencedSOPSequence, uids, strict=True):
                 item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
-            all_answered()
+            if not at_once:
+                all_answered()
             status, _ = association.send_n_action(request, action, COMMITMENT_PUSH_MODEL, well_known)
             return int(status.Status)
 
         yield ask
         all_answered()  # an answer after the request to release would be a protocol error
-        time.sleep(0.05)
         association.release()
 
 
@@ -133,7 +149,8 @@ def objects(tmp_path: Path) -> DiskObjects:
 def node(
     database: Database, tmp_path: Path, *, fast: bool = True, peers: tuple[str, ...] = (), **more: Any
 ) -> Iterator[StorageScp]:
-    settings = load_settings(dicom={"host": "127.0.0.1", "port": 0}, deliver={"dimse_timeout_s": 3.0})
+    dicom = {"host": "127.0.0.1", "port": 0, "dimse_timeout_s": more.get("dimse_timeout_s", 30.0)}
+    settings = load_settings(dicom=dicom, deliver={"dimse_timeout_s": 3.0})
     reporter = CommitmentReporter(
         DatabaseLedger(database, DiskObjects(tmp_path / "objects")), settings.deliver, "MIQA", peers
     )
@@ -246,6 +263,44 @@ def test_a_peer_whose_address_is_unknown_is_told_on_the_same_association(
     assert (lacking.ReferencedSOPInstanceUID, lacking.FailureReason) == ("9.9.9", 0x0112)
     assert [item.ReferencedSOPInstanceUID for item in second.ReferencedSOPSequence] == ["1.2.3.1"]
     assert third.FailedSOPSequence[0].FailureReason == 0x0119
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_what_a_peer_asks_before_it_answers_a_report_is_not_lost(keeping: Database, tmp_path: Path, fast: bool) -> None:
+    modality = Modality()
+    modality.may_answer.clear()
+    with (
+        node(keeping, tmp_path, fast=fast, dimse_timeout_s=LIMIT_S) as scp,
+        modality.association(scp.port) as ask,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        assert ask("1.2.3.1") == 0x0000
+        wait_until(lambda: len(modality.reports) == 1)
+        second = thread.submit(ask, "1.2.3.2", at_once=True)
+        wait_until(lambda: modality.requests == 2)
+        modality.may_answer.set()
+        assert second.result(LIMIT_S) == 0x0000
+        wait_until(lambda: len(modality.reports) == 2)
+    asked_for = [[item.ReferencedSOPInstanceUID for item in it.ReferencedSOPSequence] for _, it in modality.reports]
+    assert asked_for == [["1.2.3.1"], ["1.2.3.2"]]
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_report_never_comes_before_the_answer_to_the_request(
+    keeping: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    modality, plain = Modality(), CommitmentReporter.ask
+    monkeypatch.setattr(commitment_reports, "ANSWER_S", 0.0)
+
+    def ask_and_be_slow(self: CommitmentReporter, request: CommitmentRequest, association: Association) -> None:
+        plain(self, request, association)
+        self.answered()  # the reporter is awake, as it is behind the report of another
+        stays(lambda: not modality.reports, for_s=0.5)
+
+    monkeypatch.setattr(CommitmentReporter, "ask", ask_and_be_slow)
+    with node(keeping, tmp_path, fast=fast) as scp, modality.association(scp.port) as ask:
+        assert ask("1.2.3.1") == 0x0000
+        wait_until(lambda: len(modality.reports) == 1)
 
 
 def test_a_peer_with_a_known_address_is_told_on_a_new_association_in_the_other_role(
