@@ -166,18 +166,12 @@ def test_fewer_places_than_number_of_slices_are_incomplete(tmp_path: Path) -> No
         assert "series_incomplete" not in issues(stack(tmp_path / f"d{count}", 6, NumberOfSlices=count))
 
 
-def test_fewer_images_than_those_of_the_acquisition_are_never_accepted_and_never_flagged(tmp_path: Path) -> None:
-    """The others may be in other series: reconstructions of one acquisition."""
-    part = replace(stack(tmp_path / "a", 6, ImagesInAcquisition=24), measurements=())
-    assert issues(part)["acquisition_incomplete"] == (
-        "Images in Acquisition announces 24 images, of which 6 are here: the others are missing, or are in another "
-        "series."
-    )
-    disposition = decide(part, SHIPPED)
-    assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, False)
-    assert issues(part)["acquisition_incomplete"] in [reason.text for reason in disposition.reasons]
-    for count in (1, 6):
-        assert "acquisition_incomplete" not in issues(stack(tmp_path / f"b{count}", 6, ImagesInAcquisition=count))
+@pytest.mark.parametrize("count", [1, 3, 6, 24])
+def test_images_in_acquisition_make_nothing_incomplete(tmp_path: Path, count: int) -> None:
+    """It counts an acquisition: one pass of several, or several reconstructions."""
+    with_count = stack(tmp_path / "a", 6, ImagesInAcquisition=count)
+    assert issues(with_count) == issues(stack(tmp_path / "b", 6))
+    assert decide(with_count, SHIPPED).verdict is decide(stack(tmp_path / "c", 6), SHIPPED).verdict
 
 
 def test_a_series_that_begins_late_says_so_and_no_more(tmp_path: Path) -> None:

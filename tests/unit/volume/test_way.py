@@ -174,7 +174,7 @@ def test_a_copy_of_a_study_with_the_uids_of_its_slices_says_why_it_is_not_measur
 
 def test_a_series_that_says_too_few_is_not_judged_anew_for_every_image(rig: Rig, tmp_path: Path) -> None:
     def two(dataset: pydicom.Dataset) -> None:
-        dataset.ImagesInAcquisition = 2
+        dataset.NumberOfSeriesRelatedInstances = 2
 
     due = []
     paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(6)], "CT", change=two)
@@ -182,6 +182,19 @@ def test_a_series_that_says_too_few_is_not_judged_anew_for_every_image(rig: Rig,
         digests = rig.receive(path)
         due += rig.look()
     assert len(due) == 1
+    assert rig.look(21.0) == digests
+
+
+def test_images_in_acquisition_end_no_wait(rig: Rig, tmp_path: Path) -> None:
+    """A series of two passes announced the slices of one, and was judged, and flagged, when half of it was there."""
+
+    def half(dataset: pydicom.Dataset) -> None:
+        dataset.ImagesInAcquisition = 3
+
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(6)], "CT", change=half)
+    for path in paths:
+        digests = rig.receive(path)
+        assert not rig.look()
     assert rig.look(21.0) == digests
 
 

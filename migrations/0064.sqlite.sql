@@ -950,6 +950,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0063');
+INSERT INTO alembic_version VALUES ('0064');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);
