@@ -1,7 +1,7 @@
 """Images in Acquisition ends no wait of a series
 
-Earlier versions took it for the number of images of the series where Number of Series Related Instances was missing, and
-did not keep which of the two it was. The series that are here wait for quiet, should more of them come.
+Earlier versions took it for the number of images of the series where Number of Series Related Instances was missing,
+and did not keep which of the two it was. The series that are here wait for quiet, should more of them come.
 
 Revision ID: 0064
 Revises: 0063
