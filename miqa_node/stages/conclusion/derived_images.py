@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from miqa_node.core.domain import derivation
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.ports import JobQueue
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.conclusion.base import Conclusion, Effect
 from miqa_node.stages.conclusion.effects import EffectKind
 from miqa_node.stages.units.rows import exposures, instances, reassessments
 
 ACTOR = "miqa-node"
-COMMENT = Phrase("It derives from another image of the same exposure, which came later.")
+COMMENT = "It derives from another image of the same exposure, which came later."
 
 
 class DerivedEffect(Effect):
