@@ -3,7 +3,7 @@
 Comments, the words of peers, protocols, and ended legal holds are emptied.
 
 Revision ID: 0065
-Revises: 0063
+Revises: 0064
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0065"
-down_revision = "0063"
+down_revision = "0064"
 branch_labels = None
 depends_on = None
 

@@ -66,7 +66,8 @@ class FindingRule:
     """REVIEW or REJECT when the finding is present and reaches both limits.
 
     ``soft``: slight degrees are ordinary, so a site's confirmed limit for a room replaces these limits. ``over``: an
-    object must lie there, if that is known; empty: anywhere.
+    object must lie there, if that is known; empty: anywhere. ``any_part``: the finding needs no anatomy, so the rule
+    applies whatever the pixels show.
     """
 
     finding: FindingName
@@ -75,6 +76,7 @@ class FindingRule:
     min_severity: float = 0.0
     soft: bool = False
     over: tuple[ChestRegion, ...] = ()
+    any_part: bool = False
 
     def concerns(self, finding: Finding) -> bool:
         """Whether the finding lies where the rule looks."""

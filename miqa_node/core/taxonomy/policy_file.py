@@ -26,7 +26,14 @@ from miqa_node.core.domain.policy import (
 from miqa_node.core.domain.prediction import PackageRule
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.core.taxonomy.entries import check_keys, flag, name_list, number, required, rules
-from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, gate_entries, reason_code, successors
+from miqa_node.core.taxonomy.lookup import (
+    finding_entries,
+    finding_title,
+    gate_entries,
+    is_of_any_part,
+    reason_code,
+    successors,
+)
 from miqa_node.errors import SettingsError
 
 log = structlog.get_logger(__name__)
@@ -94,7 +101,9 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
         return own
     named = {*_parse_ignored(table), *(rule.finding for rule in own)}
     return own + tuple(
-        FindingRule(name, Verdict(rule.verdict), rule.min_probability, rule.min_severity, entry.soft, rule.over)
+        FindingRule(
+            name, Verdict(rule.verdict), rule.min_probability, rule.min_severity, entry.soft, rule.over, entry.any_part
+        )
         for name, entry in finding_entries().items()
         if name not in named
         for rule in entry.policy
@@ -107,7 +116,9 @@ def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
     probability, severity = number(rule, "min_probability", 0.0), number(rule, "min_severity", 0.0)
     verdict, over = _verdict(rule), tuple(map(_parse_region, name_list(rule, "over")))
     return [
-        FindingRule(name, verdict, probability, severity, flag(rule, "soft", _is_soft(name)), over)
+        FindingRule(
+            name, verdict, probability, severity, flag(rule, "soft", _is_soft(name)), over, is_of_any_part(name)
+        )
         for name in _with_successors(required(rule, "name"), "name")
     ]
 

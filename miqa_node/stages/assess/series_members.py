@@ -36,6 +36,14 @@ COMPUTED = Phrase(
     "are those of the computation; the images that it was made from are judged."
 )
 
+OF_EARLIER_VERSIONS = (
+    Phrase(
+        "Images in Acquisition announces {announced} images, of which {here} are here: the others are missing, or are "
+        "in another series."
+    ),
+)
+"""What stored verdicts say and no series raises any more."""
+
 
 def unfit_reason(every: Sequence[Slice], stack: Sequence[Slice]) -> str:
     """Why no limit can apply to the stack, however good its slices are; empty if limits can."""
@@ -69,9 +77,10 @@ def unchecked(modality: str, measurements: Sequence[Measurement]) -> tuple[Plaus
 
 
 def _missing(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
-    """Fewer images than the sender announces: of the series, of a volume, or of an acquisition.
+    """Fewer images than the sender announces: of the series, or of a volume.
 
-    A count of 1 may be of a sender that gives each slice its own series, or that does not count.
+    A count of 1 may be of a sender that gives each slice its own series, or that does not count. Images in Acquisition
+    (0020,1002) counts an acquisition, which may be one pass of several or in several series, and so announces nothing.
     """
     series = max((one.announced.series for one in every), default=0)
     here = len({one.digest for one in every})
@@ -90,15 +99,6 @@ def _missing(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
             announced=f"{slices}",
         )
         return (PlausibilityIssue("series_incomplete", text, OTHER_FAILURE),)
-    images = _agreed([one.announced.acquisition for one in every])
-    if images > 1 and len(every) < images:
-        text = Phrase(
-            "Images in Acquisition announces {announced} images, of which {here} are here: the others are missing, or "
-            "are in another series.",
-            announced=f"{images}",
-            here=f"{len(every)}",
-        )
-        return (PlausibilityIssue("acquisition_incomplete", text, OTHER_FAILURE),)
     return ()
 
 

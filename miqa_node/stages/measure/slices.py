@@ -34,7 +34,7 @@ call every oblique plane MPR.
 """
 _KEYWORDS = (
     "CTDIvol", "DiffusionBValue", "EchoTime", "Exposure", "ExposureTime", "FrameOfReferenceUID",
-    "ImageOrientationPatient", "ImagePositionPatient", "ImageType", "ImagesInAcquisition",
+    "ImageOrientationPatient", "ImagePositionPatient", "ImageType",
     "InPlanePhaseEncodingDirection", "InstanceNumber", "KVP", "NumberOfFrames", "NumberOfSeriesRelatedInstances",
     "NumberOfSlices", "PerFrameFunctionalGroupsSequence", "PixelSpacing",
     "QualityControlImage", "RescaleIntercept", "RescaleSlope", "Rows", "Columns", "SeriesInstanceUID",
@@ -55,8 +55,6 @@ class ImageCounts(NamedTuple):
     """Number of Series Related Instances (0020,1209): of the series."""
     slices: int = 0
     """Number of Slices (0054,0081): places of one volume."""
-    acquisition: int = 0
-    """Images in Acquisition (0020,1002): they may be in several series, or in only one of its volumes."""
 
 
 NO_COUNTS = ImageCounts()
@@ -263,7 +261,6 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         announced=ImageCounts(
             int(first_number(ds, "NumberOfSeriesRelatedInstances") or 0),
             int(first_number(ds, "NumberOfSlices") or 0),
-            int(first_number(ds, "ImagesInAcquisition") or 0),
         ),
         tube_kv=first_number(_group(ds, frame, "CTXRayDetailsSequence"), "KVP"),
         rotation_mas=_rotation_mas(ds, exposure),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydicom import Dataset
 from pydicom.data import get_testdata_file
 
 from miqa_node.core.domain.acceptance import Acceptance
-from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
@@ -152,17 +153,24 @@ def test_fewer_images_than_announced_are_reviewed(tmp_path: Path) -> None:
     ]
 
 
-def test_an_issue_may_keep_from_accept_and_flags_nothing(tmp_path: Path) -> None:
-    part = judged(stack(tmp_path, 5, changed(BodyPartExamined="CHEST", ImagesInAcquisition=24)))
-    name = "acquisition_incomplete"
-    disposition = decide(part, SHIPPED)
+@pytest.mark.parametrize("policy", ["shipped", "of an earlier version"])
+def test_an_issue_may_keep_from_accept_and_flags_nothing(tmp_path: Path, policy: str) -> None:
+    """``acquisition_incomplete`` is no longer raised; policies and stored assessments may have it."""
+    name = "slices_unmeasured" if policy == "shipped" else "acquisition_incomplete"
+    rules = SHIPPED
+    if policy != "shipped":
+        text = load_settings().policy_file.read_text(encoding="utf-8")
+        rules = parse_policy(tomllib.loads(text.replace('"slices_unmeasured"', f'"{name}"')))
+    part = judged(stack(tmp_path, 5, changed(BodyPartExamined="CHEST")))
+    part = replace(part, plausibility=(*part.plausibility, PlausibilityIssue(name, "Not so many.", OTHER_FAILURE)))
+    disposition = decide(part, rules)
     assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, False)
     assert [reason.text for reason in disposition.reasons] == [issues(part)[name]]
-    loud = decide(replace(part, measurements=(Measurement("slices_repeated", 1.0, "1"),)), SHIPPED)
+    loud = decide(replace(part, measurements=(Measurement("slices_repeated", 1.0, "1"),)), rules)
     assert loud.verdict is Verdict.REVIEW
     assert [reason.name for reason in loud.reasons] == ["slices_repeated", name]
     other = replace(part, header=replace(part.header, body_part_examined="KNEE"))
-    assert [reason.name for reason in decide(other, SHIPPED).reasons] == ["experimental", name]
+    assert [reason.name for reason in decide(other, rules).reasons] == ["experimental", name]
 
 
 def test_what_is_missing_from_an_experimental_stack_is_named(tmp_path: Path) -> None:

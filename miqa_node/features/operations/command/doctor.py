@@ -22,6 +22,7 @@ from miqa_node.core.taxonomy.lookup import successors
 from miqa_node.core.taxonomy.policy_file import retired_names
 from miqa_node.core.words.voice import voice
 from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, SettingsError
+from miqa_node.features.operations.command.contradiction_checks import rule_of_contradictions
 from miqa_node.features.operations.command.destination_health import examine_destinations
 from miqa_node.features.operations.command.figure_checks import figures_of_packages
 from miqa_node.features.operations.command.health_checks import FailedCheck, HealthCheck, outcome_of
@@ -101,6 +102,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("accelerator", _accelerator),
         ("models", _models),
         ("figures", figures_of_packages),
+        ("contradictions", rule_of_contradictions),
         ("maps", gradient_graphs),
         ("series", series_libraries),
         ("text in pixels", text_in_pixels),

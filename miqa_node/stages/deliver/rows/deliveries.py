@@ -25,6 +25,7 @@ ITEMS = deliveries.outerjoin(results, results.c.sop_instance_uid == deliveries.c
 """Deliveries, each with its result or its event."""
 
 
+BATCH = 500
 UNDELIVERED = (DeliveryState.QUEUED.value, DeliveryState.HELD.value, DeliveryState.FAILED.value)
 
 
@@ -284,13 +285,16 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delive
 
 def results_of_class(
     transaction: Transaction,
-    digest: InstanceDigest,
+    digests: Sequence[InstanceDigest],
     kind: ResultKind,
     sop_class_uid: str,
     before: datetime | None = None,
 ) -> list[ResultObject]:
-    """Objects of a kind and class made from an instance, with ``before`` only those made earlier; oldest first."""
-    those = results.c.digest == digest, results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
+    """Objects of a kind and class made from some instances, with ``before`` only those made earlier; oldest first."""
+    if len(digests) > BATCH:
+        parts = (digests[start : start + BATCH] for start in range(0, len(digests), BATCH))
+        return [one for part in parts for one in results_of_class(transaction, part, kind, sop_class_uid, before)]
+    those = results.c.digest.in_(digests), results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
     earlier = sa.true() if before is None else results.c.made_at < before
     query = sa.select(results).where(*those, earlier).order_by(results.c.generation, results.c.made_at)
     rows = transaction.execute(query).all()
