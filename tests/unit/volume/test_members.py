@@ -19,6 +19,7 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.policy import UNFIT, Policy, Verdict
 from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.domain.slice_kind import COMPUTED
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy
@@ -27,7 +28,7 @@ from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import SettingsError
 from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.assess.series import NO_STACK, judge_series
-from miqa_node.stages.assess.series_members import COMPUTED, ONE_OF_EACH, SINGLE_SLICE
+from miqa_node.stages.assess.series_members import ONE_OF_EACH, SINGLE_SLICE
 from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.units.image import with_kind
 from miqa_node.stages.units.kinds import (

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.dicom.nearly import same_places
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.series.whole import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
-from miqa_node.stages.measure.slices import by_volume, volumes
+from miqa_node.stages.measure.volumes import by_volume, volumes, volumes_of
 
 SECTION = "CT and MR series"
 THUMBNAIL_PX = 64
@@ -90,7 +91,7 @@ def _most_disordered(series: SeriesView, parts: Sequence[SliceLook]) -> tuple[fl
     """The disorder of the series, and the position of the slice that has it."""
     looks = {part.position: part.small for part in parts}
     worst: tuple[float, int] | None = None
-    for indices in volumes(series.slices):
+    for indices in volumes(series):
         read = _without_repeats([index for index in indices if index in looks], looks)
         if len(read) < MIN_SLICES:
             continue
@@ -136,7 +137,7 @@ def repeats(looks: Rows) -> NDArray[np.intp]:
 
 def _copies(series: SeriesView, parts: Sequence[SliceLook]) -> list[int] | None:
     """Positions of the repeated slices; None if no volume is long enough and none was sent twice."""
-    stacks = [read for read in by_volume(series.slices, parts) if len(read) >= MIN_SLICES]
+    stacks = [read for read in by_volume(series, parts) if len(read) >= MIN_SLICES]
     copies = _sent_twice(series, parts)
     if not stacks and not copies:
         return None
@@ -158,11 +159,12 @@ def _sent_twice(series: SeriesView, parts: Sequence[SliceLook]) -> set[int]:
     """Slices with the pixels of another one at their place, of the same contrast: the object came under two UIDs."""
     keys: set[object] = set()
     copies: set[int] = set()
+    if any(one.place_mm is None for one in series.slices):
+        return copies
+    places = same_places([one.place_mm or 0.0 for one in series.slices])
+    groups = {index: number for number, group in enumerate(series.once(volumes_of).told) for index in group}
     for part in parts:
-        one = series.slices[part.position]
-        if one.place_mm is None:
-            continue
-        key = (part.checksum, round(one.place_mm, 2), one.contrast)
+        key = (part.checksum, int(places[part.position]), groups[part.position])
         if key in keys:
             copies.add(part.position)
         keys.add(key)
