@@ -124,10 +124,10 @@ SLICE_GAPS = SeriesMeasure(
     report_unit="{gaps}",
     label="Gaps between slices",
     code="SLICE_GAPS",
-    summary="Neighbours further apart than 110 % of the median distance, and places that one of several volumes lacks.",
+    summary="Neighbours further apart than 110 % of the usual distance, and places that one of several volumes lacks.",
     definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness, and by more "
-    "than rounding explains (a unit of the last written digit, 0.1 mm at least, a quarter of the distance at most), or, in a "
-    "stack with four of five distances equal, by a whole multiple, or by as many times as Instance Numbers are "
+    "than rounding explains (a unit of the last written digit, 0.1 mm at least, a quarter of it at most), or, "
+    "in a stack with four of five distances equal, by a whole multiple, or by as many times as Instance Numbers are "
     "missing. Of several volumes (phases, echoes, b-values) also each place with fewer slices than most, if four of "
     "five places have as many. A slice of another size than the stack fills its place, but takes no part in the rest; "
     "the issue `slice_sizes_differ` says so.",
