@@ -151,9 +151,13 @@ class Scope:
         return bool(self.acceptances) or (bool(self.measurements) and not self.findings)
 
     def covers(self, header: Header, kind: str = "") -> bool:
-        """Whether the image, or the series of slices of this kind, belongs to this scope."""
+        """Whether the image, or the series of slices of this kind, belongs to this scope.
+
+        An assessment of an earlier version has no kind; then kinds do not count.
+        """
         part, view = header.body_part_examined, header.view_position
-        named = ((self.modality, header.modality), (self.body_part, part), (self.view, view), (self.kind, kind))
+        named = [(self.modality, header.modality), (self.body_part, part), (self.view, view)]
+        named += [(self.kind, kind)] if kind else []
         return all(not allowed or name in allowed for allowed, name in named)
 
 

@@ -77,6 +77,7 @@ _COARSE = Phrase("coarse matrices have edges of anatomy at all frequencies")
 _EPI_GHOST = Phrase("echo-planar images have a ghost of half the field by nature")
 _KERNEL = Phrase("a sharp kernel raises noise by design")
 _HEAD_FAT = Phrase("a head has too little fat")
+_BONE_RINGS = Phrase("bone around the axis looks like rings")
 _ECHO_PLANAR: Mapping[str, str] = {
     "mr_spikes": _COARSE,
     "mr_noise": _COARSE,
@@ -229,7 +230,14 @@ KINDS: tuple[SliceKind, ...] = (
         title=Phrase("slices of a head"),
         modalities=("CT",),
         when=({"part": _words("HEAD")},),
-        without={"hu_fat": _HEAD_FAT},
+        without={"hu_fat": _HEAD_FAT, "ring_index": _BONE_RINGS},
+    ),
+    SliceKind(
+        name="spine or limb",
+        title=Phrase("slices of a spine or limb"),
+        modalities=("CT",),
+        when=({"part": _words("BONE")},),
+        without={"ring_index": _BONE_RINGS},
     ),
     SliceKind(name="body", title=Phrase("slices of a body"), modalities=("CT",)),
     SliceKind(name="emission", title=Phrase("slices of PET"), modalities=("PT",)),

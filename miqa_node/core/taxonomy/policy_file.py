@@ -118,6 +118,8 @@ def _parse_kinds(table: Mapping[str, Any]) -> tuple[str, ...]:
     kinds = name_list(table, "kind")
     if unknown := [one for one in kinds if one not in KIND_NAMES]:
         raise ValueError(f"kind is {unknown[0]!r}; it takes {', '.join(KIND_NAMES)}.")
+    if kinds and not name_list(table, "modality"):
+        raise ValueError("kind is of series: name their modality, too.")
     return kinds
 
 

@@ -40,7 +40,12 @@ DESCRIPTIONS = {
 BONE_NUMBER, TOSHIBA_BONE, TOSHIBA_LUNG = 50, (30, 39), (50, 59)
 BONE_WORDS = re.compile(r"BONE|EDGE|ULTRA|SHARP|INNER EAR|\bY[B-E]\b|\bE\b")
 LUNG_WORDS = re.compile(r"LUNG|\bL\b|HRCT")
-HEADS = frozenset({"HEAD", "BRAIN", "SKULL", "ORBIT", "SINUS", "IAC", "TEMPORALBONE", "NECKHEAD", "HEADNECK"})
+HEADS = frozenset(
+    {"BRAIN", "HEAD", "HEADNECK", "IAC", "JAW", "MAXILLA", "ORBIT", "PARANASALSINUS", "SINUS", "SKULL", "TEMPORALBONE"}
+)
+BONY = re.compile(
+    r"SPINE|^NECK|SHOULDER|CLAVICLE|HUMERUS|ELBOW|FOREARM|WRIST|HAND|HIP|FEMUR|KNEE|LEG|ANKLE|FOOT|CALCANEUS|EXTREMITY"
+)
 
 
 def kind_of_slice(ds: Dataset, frame: int, image_type: Sequence[str]) -> SliceKind:
@@ -57,7 +62,7 @@ def facts_of(ds: Dataset, frame: int, image_type: Sequence[str]) -> Facts:
             "derived": YES if image_type[:1] == ["DERIVED"] else frozenset(),
             "rescale": frozenset({"OTHER"} if _rescale_type(ds, frame) not in ("", "HU") else ()),
             "kernel": frozenset(_kernels(_words(ds, "ConvolutionKernel"))),
-            "part": frozenset({"HEAD"} if _text(ds, "BodyPartExamined").replace(" ", "") in HEADS else ()),
+            "part": frozenset(_part(_text(ds, "BodyPartExamined"))),
             "words": _described(ds),
         }
     return {
@@ -120,6 +125,12 @@ def _sequences(ds: Dataset) -> set[str]:
 
 def _rescale_type(ds: Dataset, frame: int) -> str:
     return str(group_of(ds, frame, "PixelValueTransformationSequence").get("RescaleType") or "").strip().upper()
+
+
+def _part(part: str) -> set[str]:
+    """HEAD, or BONE of a spine or limb, by the names of DICOM and of makers."""
+    part = re.sub(r"[^A-Z]", "", part)
+    return {"HEAD"} if part in HEADS else {"BONE"} if BONY.search(part) else set()
 
 
 def _kernels(kernels: Sequence[str]) -> set[str]:

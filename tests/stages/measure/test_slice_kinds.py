@@ -63,6 +63,7 @@ MR_KINDS: dict[str, tuple[Change, str]] = {
 CT_KINDS: dict[str, tuple[Change, str]] = {
     "soft kernel": (given(), "body"),
     "head": (given(BodyPartExamined="HEAD"), "head"),
+    "lumbar spine": (given(BodyPartExamined="LSPINE"), "spine or limb"),
     "bone": (given(ConvolutionKernel="BONEPLUS"), "bone kernel"),
     "bone by number": (given(ConvolutionKernel=["Hr60f", "3"]), "bone kernel"),
     "lung": (given(ConvolutionKernel="FC51"), "lung kernel"),
@@ -142,7 +143,12 @@ def scopes(*kinds: tuple[str, ...]) -> Policy:
     """One scope for each, which flags everything."""
     flagged = [{"name": "slice_count", "above": 0, "verdict": "REVIEW", "reason": "111207"}]
     return parse_policy(
-        {"version": "1", "scope": [{"name": str(one), "kind": list(one), "measurement": flagged} for one in kinds]}
+        {
+            "version": "1",
+            "scope": [
+                {"name": str(one), "modality": ["MR"], "kind": list(one), "measurement": flagged} for one in kinds
+            ],
+        }
     )
 
 
@@ -153,3 +159,8 @@ def test_a_scope_may_name_kinds_and_one_that_names_none_covers_all(tmp_path: Pat
     assert judged(paths, scopes(("diffusion",), ()))[1].scope == "()"
     with pytest.raises(SettingsError, match=r"kind is 'structual'; it takes localizer, mosaic"):
         scopes(("structual",))
+
+
+def test_kinds_without_a_modality_are_refused() -> None:
+    with pytest.raises(SettingsError, match="name their modality"):
+        parse_policy({"version": "1", "scope": [{"name": "all", "kind": ["structural"]}]})

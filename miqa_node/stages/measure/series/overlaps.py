@@ -35,7 +35,7 @@ def overlaps(places_mm: Sequence[float], unit_mm: float = SAME_MM) -> list[float
         return []
     usual, often = float(np.median(np.diff(places))), float(np.median(counts))
     close = np.append(np.diff(places) < CLOSE_SHARE * usual - place_tolerance_mm(places.tolist(), unit_mm), [False])
-    return places[close | (counts > often)].tolist()
+    return [float(one) for one in places[close | (counts > often)]]
 
 
 def _overlaps(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
