@@ -96,10 +96,9 @@ def test_noise_of_the_last_slices_is_that_of_the_series(head: MrSeries) -> None:
 
 def test_ghosts_have_the_share_that_they_were_made_with(head: MrSeries, numbers: dict[str, Measurement]) -> None:
     assert numbers["mr_ghost"].value < 1.0
-    for part in (2, 3, 5):
-        copied = head.values + 0.06 * np.roll(head.values, making.SIDE // part, axis=1)
-        result = head.measured(copied.astype(np.float32))
-        assert result["mr_ghost"].value == pytest.approx(6.0, abs=2.0)
+    copied = head.values + 0.06 * np.roll(head.values, making.SIDE // 2, axis=1)
+    result = head.measured(copied.astype(np.float32))
+    assert result["mr_ghost"].value == pytest.approx(6.0, abs=2.0)
     ghosts = 0.06 * np.roll(head.values, making.SIDE // 2, axis=1)
     result = head.measured((head.values + ghosts).astype(np.float32))
     assert result["mr_gsr"].value == pytest.approx(0.05, abs=0.015)

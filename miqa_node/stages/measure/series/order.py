@@ -24,6 +24,9 @@ SEGMENTS = (2, 3)
 """Lengths of parts of a stack that may have been turned round."""
 USUAL = 1.3
 """An order is odd from so many times the ratio that is usual in the series."""
+AT_END = 1.05
+"""A ratio in which the first or the last slice takes part counts less by so much: a head ends within one slice, and no
+slice beyond shows how. Slices that are exchanged there give 1.13 or more in six of seven real stacks."""
 IN_ORDER = 1.0
 """Above it a slice stands in a wrong place."""
 LEAST = 1e-6
@@ -76,15 +79,20 @@ def disorder(looks: Rows) -> NDArray[np.float64]:
     """
     score = np.zeros(len(looks))
     near = distances(looks, 1)
-    score[1:-1] = (near[:-1] + near[1:]) / np.maximum(2.0 * distances(looks, 2), LEAST)
+    score[1:-1] = _less_at_ends((near[:-1] + near[1:]) / np.maximum(2.0 * distances(looks, 2), LEAST))
     for length in SEGMENTS:
         if len(looks) < length + 2:
             continue
         across = distances(looks, length)
-        turned = (near[:-length] + near[length:]) / np.maximum(across[:-1] + across[1:], LEAST)
+        turned = _less_at_ends((near[:-length] + near[length:]) / np.maximum(across[:-1] + across[1:], LEAST))
         first = slice(1, 1 + len(turned))
         score[first] = np.maximum(score[first], turned)
     return score
+
+
+def _less_at_ends(ratios: NDArray[np.float64]) -> NDArray[np.float64]:
+    ratios[[0, -1]] /= AT_END
+    return ratios
 
 
 def _most_disordered(series: SeriesView, parts: Sequence[SliceLook]) -> tuple[float, int] | None:
@@ -179,10 +187,10 @@ SLICE_DISORDER = SeriesMeasure(
     summary="How much shorter the way through the slices would be in another order.",
     definition="Slices are compared as copies of 64 × 64 pixels without brightness and contrast. Largest of (d(a,b) + "
     "d(b,c)) / (2 d(a,c)) of three neighbours and of (d(a,b) + d(c,d)) / (d(a,c) + d(b,d)), where b…c are two or three "
-    "slices that may have been turned round; d is the root mean square difference. Where neighbours hardly look more "
-    "alike than slices further apart, the ratio is taken per 1.3 times its median in the series. Above 1 a slice "
-    "stands in a wrong place, or another body was among them. Own definition, after seriation: the shortest way "
-    "through all slices is their order.",
+    "slices that may have been turned round; d is the root mean square difference. Ratios with the first or the last "
+    "slice count less by a factor of 1.05. Where neighbours hardly look more alike than slices further apart, the "
+    "ratio is taken per 1.3 times its median in the series. Above 1 a slice stands in a wrong place, or another body "
+    "was among them. Own definition, after seriation: the shortest way through all slices is their order.",
     validity="As `slice_jump`, within volumes of 5 slices or more.",
     tolerance="Below .9 in ordered stacks; repeated with other noise within 0.02 on a drawn body.",
     section=SECTION,
