@@ -164,3 +164,19 @@ def test_a_scope_may_name_kinds_and_one_that_names_none_covers_all(tmp_path: Pat
 def test_kinds_without_a_modality_are_refused() -> None:
     with pytest.raises(SettingsError, match="name their modality"):
         parse_policy({"version": "1", "scope": [{"name": "all", "kind": ["structural"]}]})
+
+
+def test_a_place_is_what_a_person_finds_at_the_workstation(tmp_path: Path) -> None:
+    """Rank in the stack, and the numbers of the header, which count another way round."""
+    images = heads()
+    images[6] = images[6] * 0.5
+    numbers = iter(range(212, 200, -1))
+
+    def change(ds: FileDataset) -> None:
+        ds.InstanceNumber = next(numbers)
+        ds.SliceLocation = str(ds.ImagePositionPatient[2] + 100)
+
+    assessment, _ = judged(write(tmp_path, images, "MR", change))
+    jump = assessment.measurement("slice_jump")
+    assert jump is not None
+    assert jump.place == "slice 7 of 12, Instance Number 206, Slice Location 118.0 mm"

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, mr_slice, threshold
+from miqa_node.stages.measure.series.whole import place_of_slice
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
 BLUR_PX = 2.5
@@ -71,8 +71,7 @@ def _worst(series: SeriesView, parts: Sequence[SlicePeak]) -> Measurement | None
     if not parts:
         return None
     worst = max(parts, key=lambda one: one.height)
-    place = Phrase("slice {number} of {count}", number=str(worst.position + 1), count=str(len(series.slices)))
-    return Measurement("mr_spikes", worst.height, "1", place)
+    return Measurement("mr_spikes", worst.height, "1", place_of_slice(series, worst.position))
 
 
 MR_SPIKES = SeriesMeasure(
