@@ -23,8 +23,8 @@ def private_numbers(ds: Dataset, group: int, creator: str, element: int) -> tupl
         named = group << 16 | block
         if named not in ds or str(ds[named].value).strip().upper() != creator.upper():
             continue
-        found = ds.get(group << 16 | block << 8 | element)
-        return () if found is None else _numbers(found.value)
+        element_there = ds.get(group << 16 | block << 8 | element)
+        return () if element_there is None else _numbers(element_there.value)
     return ()
 
 
@@ -33,7 +33,7 @@ def _numbers(value: object) -> tuple[float, ...]:
         value = value.decode("latin-1").strip("\0 ").split("\\")
     every = value if isinstance(value, (list, tuple, MultiValue)) else (value,)
     try:
-        found = tuple(float(one) for one in every)
+        floats = tuple(float(one) for one in every)
     except (TypeError, ValueError):
         return ()
-    return found if all(map(isfinite, found)) else ()
+    return floats if all(map(isfinite, floats)) else ()

@@ -78,8 +78,8 @@ def untold(places: int) -> tuple[PlausibilityIssue, ...]:
     if not places:
         return ()
     text = Phrase(
-        "Nothing in the headers tells apart the slices that share a place, at {places} places. Slices are compared with "
-        "their neighbours only where that is sure.",
+        "Nothing in the headers tells apart the slices that share a place, at {places} places. Slices are compared "
+        "with their neighbours only where that is sure.",
         places=str(places),
     )
     return (PlausibilityIssue("volumes_untold", text, OTHER_FAILURE),)

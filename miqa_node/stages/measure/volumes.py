@@ -49,19 +49,19 @@ def sort_into_volumes(slices: Sequence[Slice]) -> Volumes:
     places_mm = [one.place_mm for one in slices]
     if not slices:
         return Volumes([], [], 0)
-    known = [place for place in places_mm if place is not None]
-    if len(known) < len(slices):
+    positions = [place for place in places_mm if place is not None]
+    if len(positions) < len(slices):
         unplaced = _Stack(slices, np.arange(len(slices)))
-        told = _by(unplaced, list(range(len(slices))), SHOWN)
-        return Volumes(told, told, 0)
-    stack = _Stack(slices, same_places(known, min(one.position_unit_mm for one in slices)))
-    told = _told(stack, list(range(len(slices))))
+        groups = _by(unplaced, list(range(len(slices))), SHOWN)
+        return Volumes(groups, groups, 0)
+    stack = _Stack(slices, same_places(positions, min(one.position_unit_mm for one in slices)))
+    groups = _told(stack, list(range(len(slices))))
     single, untold = [], 0
-    for indices in told:
+    for indices in groups:
         of_group, unsure = _in_order(stack, indices)
         single += of_group
         untold += unsure
-    return Volumes([sorted(one) for one in told], [sorted(one) for one in single], untold)
+    return Volumes([sorted(one) for one in groups], [sorted(one) for one in single], untold)
 
 
 def volumes_of(series: SeriesView) -> Volumes:

@@ -29,6 +29,6 @@ def test_the_shipped_policy_accepts_no_mr_series(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("copied", [SCOPE + 'accept_measured = ["mr_snr"]\n', SCOPE + TABLE])
 def test_doctor_names_the_scopes_of_a_site_that_copied_the_table(copied: str, tmp_path: Path) -> None:
-    said = accepted_mr(settings_with(copied, tmp_path))
-    assert said.startswith("the policy accepts MR series by measurements in MR of ours:")
-    assert "docs/how-to/upgrade.md" in said
+    text = accepted_mr(settings_with(copied, tmp_path))
+    assert text.startswith("the policy accepts MR series by measurements in MR of ours:")
+    assert "docs/how-to/upgrade.md" in text

@@ -12,6 +12,8 @@ from miqa_node.errors import MiqaError
 from miqa_node.stages.measure.base import measures_with
 from miqa_node.stages.report.series.extra import LIBRARIES, missing_libraries
 
+NO_MORE = frozenset({"MR"})
+"""What the shipped policy accepts no more by measurements."""
 FIRST_WITHOUT = (3, 14)
 """The first Python for which highdicom's own libraries have no wheels."""
 
@@ -36,7 +38,7 @@ def accepted_mr(settings: Settings) -> str:
     names = [
         one.name
         for one in policy.scopes
-        if (not one.modality or "MR" in one.modality) and (one.acceptances or one.accept_measured)
+        if (not one.modality or not NO_MORE.isdisjoint(one.modality)) and (one.acceptances or one.accept_measured)
     ]
     if not names:
         return "the policy accepts none by measurements"

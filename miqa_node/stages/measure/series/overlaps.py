@@ -45,8 +45,8 @@ def _overlaps(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
     unit_mm = min((one.position_unit_mm for one in slices), default=SAME_MM)
     if len(set(same_places([one.place_mm or 0.0 for one in slices], unit_mm).tolist())) < MIN_SLICES:
         return None
-    told = series.once(volumes_of).told
-    doubles = [place for group in told for place in overlaps([slices[one].place_mm or 0.0 for one in group], unit_mm)]
+    groups = series.once(volumes_of).told
+    doubles = [place for group in groups for place in overlaps([slices[one].place_mm or 0.0 for one in group], unit_mm)]
     where = Phrase("the first at {place} mm", place=f"{doubles[0]:.4g}") if doubles else ""
     return Measurement("slice_overlaps", float(len(doubles)), "1", where)
 

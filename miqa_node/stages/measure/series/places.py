@@ -186,16 +186,16 @@ def _places(slices: Sequence[Slice], thickness_mm: float | None) -> SlicePlaces 
 
 def volume_without(series: SeriesView, place_mm: float, same_mm: float = SAME_MM) -> str:
     """What tells the one volume that lacks a slice at the place from the others, in words; empty if nothing does."""
-    told = series.once(volumes_of).told
+    groups = series.once(volumes_of).told
 
     def has(volume: Sequence[int]) -> bool:
         return any(abs((series.slices[index].place_mm or 0.0) - place_mm) <= same_mm for index in volume)
 
-    lacking = [volume for volume in told if not has(volume)]
-    if len(lacking) != 1 or len(told) < 2:
+    lacking = [volume for volume in groups if not has(volume)]
+    if len(lacking) != 1 or len(groups) < 2:
         return ""
     lacks = series.slices[lacking[0][0]].signs
-    every = [series.slices[volume[0]].signs for volume in told]
+    every = [series.slices[volume[0]].signs for volume in groups]
     words = {
         "b_value": Phrase("b-value {value} s/mm²", value=f"{lacks.b_value or 0.0:g}"),
         "echo_ms": Phrase("echo time {value} ms", value=f"{lacks.echo_ms or 0.0:g}"),
