@@ -59,7 +59,7 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     if (apart := assessment.phantom or assessment.derived or assessment.unfit) and not assessment.quarantined:
         name = PHANTOM if assessment.phantom else DERIVED if assessment.derived else UNFIT
         reason = Reason(name, apart, OTHER_FAILURE, Verdict.NOT_ASSESSED)
-        scope = policy.scope_of(assessment.known_header)
+        scope = policy.scope_of(assessment.known_header, assessment.kind)
         return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope.name if scope else "")
     quality = decide_quality(assessment, policy)
     waiting = tuple(
@@ -77,7 +77,7 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     if assessment.quarantined:
         return replace(_not_assessed(assessment.not_assessed, policy, ""), attention=True)
     assessment = replace(assessment, header=assessment.known_header)
-    scope = policy.scope_of(assessment.header)
+    scope = policy.scope_of(assessment.header, assessment.kind)
     if scope is None:
         unjudged = assessment.not_assessed or Phrase("The policy has no scope for this kind of image.")
         name = _name_of(unjudged, (assessment.experimental,))

@@ -24,6 +24,7 @@ from miqa_node.core.domain.policy import (
     Verdict,
 )
 from miqa_node.core.domain.prediction import PackageRule
+from miqa_node.core.domain.slice_kind import KIND_NAMES
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.core.taxonomy.entries import check_keys, flag, name_list, number, required, rules
 from miqa_node.core.taxonomy.lookup import (
@@ -62,7 +63,7 @@ def retired_names(document: Any) -> list[str]:
 
 
 KEYS = (
-    "name", "modality", "body_part", "view", "finding", "default_findings", "ignored_findings", "measurement",
+    "name", "modality", "body_part", "view", "kind", "finding", "default_findings", "ignored_findings", "measurement",
     "plausibility", "anomaly", "accept_measured", "accept", "package", "figure", "own_figures",
 )  # fmt: skip
 """Of a scope."""
@@ -79,6 +80,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             modality=name_list(table, "modality"),
             body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(table, "body_part")))),
             view=tuple(sorted(STANDARD.expanded_views(name_list(table, "view")))),
+            kind=_parse_kinds(table),
             findings=_parse_findings(table),
             measurements=tuple(rules(table, "measurement", _parse_measurement)),
             plausibility=tuple(rules(table, "plausibility", _parse_plausibility)),
@@ -121,6 +123,15 @@ def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
         )
         for name in _with_successors(required(rule, "name"), "name")
     ]
+
+
+def _parse_kinds(table: Mapping[str, Any]) -> tuple[str, ...]:
+    kinds = name_list(table, "kind")
+    if unknown := [one for one in kinds if one not in KIND_NAMES]:
+        raise ValueError(f"kind is {unknown[0]!r}; it takes {', '.join(KIND_NAMES)}.")
+    if kinds and not name_list(table, "modality"):
+        raise ValueError("kind is of series: name their modality, too.")
+    return kinds
 
 
 def _parse_region(text: str) -> ChestRegion:

@@ -28,7 +28,7 @@ from miqa_node.features.operations.command.figure_checks import figures_of_packa
 from miqa_node.features.operations.command.health_checks import FailedCheck, HealthCheck, outcome_of
 from miqa_node.features.operations.command.map_checks import gradient_graphs
 from miqa_node.features.operations.command.port_checks import ask_node, check_port, health_port
-from miqa_node.features.operations.command.series_checks import series_libraries
+from miqa_node.features.operations.command.series_checks import accepted_mr, series_libraries
 from miqa_node.features.operations.command.storage_checks import data_directory, database, from_database, object_store
 from miqa_node.features.operations.command.text_checks import text_in_pixels
 from miqa_node.features.operations.command.troubles import troubles
@@ -105,6 +105,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("contradictions", rule_of_contradictions),
         ("maps", gradient_graphs),
         ("series", series_libraries),
+        ("MR series", accepted_mr),
         ("text in pixels", text_in_pixels),
         ("captions", _captions),
         ("sandbox of workers", lambda s: described(s, is_alone=not has_inference_process(s))),

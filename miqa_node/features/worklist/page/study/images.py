@@ -200,7 +200,7 @@ def _acceptance(services: WebServices, image: InstanceHistory) -> Acceptance | N
     if services.policy is None or assessment is None or disposition is None:
         return None
     policy, header = services.policy(), assessment.known_header
-    scope = policy.scope_of(header)
+    scope = policy.scope_of(header, assessment.kind)
     is_accepted = disposition.verdict is Verdict.ACCEPT and bool(assessment.not_assessed) and not assessment.findings
     if scope is None or not is_accepted or disposition.policy_version != policy.version:
         return None
