@@ -15,7 +15,7 @@ from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.objects.card import ObjectCard
 from miqa_node.stages.assess.objects.sides import ComparedFigure, both_sides
 from miqa_node.stages.assess.package_files import newest_package
-from miqa_node.stages.assess.sidecars import NO_PACKAGE, read_any_card
+from miqa_node.stages.assess.sidecars import read_any_card
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +49,12 @@ def test_packages_without_such_figures_have_none() -> None:
     assert both_sides({}) == []
 
 
-def test_the_quality_package_judges_objects_until_every_row_is_better(card: ObjectCard) -> None:
+def test_the_card_tells_every_row_in_which_the_way_before_is_better(card: ObjectCard) -> None:
     comparison = card.comparison
     assert comparison is not None
     worse = [row for row in comparison.rows if row.change == "worse"]
     assert worse
     assert all(row in comparison.not_better for row in worse)
-    assert load_settings(None).assess.objects_package == NO_PACKAGE
     page = model_card(card)
     for row in comparison.rows:
         assert f"| {row.figure} | {row.source} |" in page
