@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -48,7 +52,7 @@ def told(one: ObjectExample) -> ObjectTargets:
     return ObjectTargets(pictures.boxes, pictures.kind, pictures.sure, pictures.outside, pictures.somewhere)
 
 
-def logits(plane: int | None = None, row: int = 8, column: int = 8) -> torch.Tensor:
+def logits(plane: int | None = None, row: int = 8, column: int = 8) -> Tensor:
     values = torch.full((1, 3, 16, 16), QUIET)
     if plane is not None:
         values[0, plane, row : row + 3, column : column + 3] = 4.0
