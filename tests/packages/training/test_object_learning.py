@@ -150,7 +150,7 @@ def test_false_alarms_count_by_what_an_image_holds_not_by_what_was_drawn() -> No
 
 def test_a_limit_keeps_both_sides_over_all_sets() -> None:
     easy = [verdict(replace(example(LEAD)), value) for value in np.linspace(-4, 0, 90)]
-    hard = [verdict(replace(example(LEAD)), value) for value in np.linspace(0, 8, 10)]
+    hard = [verdict(replace(example(LEAD)), value) for value in np.linspace(0.5, 8, 10)]
     clean = [verdict(example(), value) for value in np.linspace(-6, -2, 100)]
     limit = removable_limit([*easy, *hard, *clean])
     sides = two_sides([*easy, *hard, *clean], limit)["all"]
