@@ -30,7 +30,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.workers.pool import WorkerPool
 from tests import costs, quick
-from tests.waiting import LIMIT_S
+from tests.waiting import LIMIT_S, wait_until
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -153,13 +153,14 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, and wait until it answers. After a kill the old server's children may refuse that for a moment."""
         self._process = self._launch()
-        end = time.monotonic() + 60.0
-        while not _answers(self.url):
-            if time.monotonic() > end:
-                raise TimeoutError("PostgreSQL does not start")
-            time.sleep(0.1)
-            if self._process.poll() is not None:
-                self._process = self._launch()
+        wait_until(self._is_up, what="PostgreSQL starts")
+
+    def _is_up(self) -> bool:
+        if _answers(self.url):
+            return True
+        if self._process.poll() is not None:
+            self._process = self._launch()
+        return False
 
     def _launch(self) -> subprocess.Popen[bytes]:
         command = [*self._as_postgres, str(POSTGRES_BIN / "postgres"), "-D", str(self._folder), "-p", str(self.port)]

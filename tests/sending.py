@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pynetdicom import AE, build_context
 from miqa_node.features.worklist.rows import history
 from miqa_node.node import Node
 from tests.stages.assess.making import CR
+from tests.waiting import wait_until
 
 NOISE_SIDE = 128
 
@@ -26,14 +26,15 @@ def judged(node: Node, image: Dataset, limit_s: float) -> history.InstanceHistor
     association = ae.associate("127.0.0.1", node.dicom_port, ae_title="MIQA")
     assert association.send_c_store(image).Status == 0
     association.release()
-    end = time.monotonic() + limit_s
-    while True:
+
+    def row_of_it() -> history.InstanceHistory | None:
         with node.database.begin() as transaction:
             [row] = history.of_uid(transaction, image.SOPInstanceUID, limit=2)
-        if row.disposition is not None:
-            return row
-        assert time.monotonic() < end, "the image was not judged in time"
-        time.sleep(0.05)
+        return row if row.disposition is not None else None
+
+    row = wait_until(row_of_it, limit_s, "the image is judged")
+    assert row is not None
+    return row
 
 
 def exposure(samples: Path, number: int, **elements: Any) -> pydicom.FileDataset:

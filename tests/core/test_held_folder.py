@@ -14,13 +14,13 @@ import pytest
 from miqa_node.core.files.held_folder import hold, sweep
 
 OWNER = """
-import sys, time
+import sys, threading
 from pathlib import Path
 from multiprocessing import util
 from miqa_node.core.process import start_fork_server
 start_fork_server()
 print(util.get_temp_dir(), flush=True)
-time.sleep(600)
+threading.Event().wait(600)
 """
 
 

@@ -25,6 +25,7 @@ from tests.conftest import PostgresServer
 from tests.crash.kills import kill_at_random
 from tests.crash.station import SOUND, Station, chests, noise
 from tests.stages.deliver.receiver import receiver
+from tests.waiting import delay
 
 GROWTH = 0.05
 """By how much memory, threads, files and disk may grow from the middle of a soak to its end."""
@@ -142,7 +143,7 @@ def soak(station: Station, seconds: float) -> dict[str, Any]:
     samples: list[dict[str, float]] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        time.sleep(min(SAMPLE_S, seconds / 10.0))
+        delay(min(SAMPLE_S, seconds / 10.0))
         samples.append(_sample(station))
         print(json.dumps({name: round(value, 1) for name, value in samples[-1].items()}), flush=True)
     half = samples[len(samples) // 2 :]

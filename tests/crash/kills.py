@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import psutil
 
 from tests.crash.station import Station
+from tests.waiting import delay, wait_until
 
 CHILDREN = ("child", "fork server")
 PAUSE_S = 0.8
@@ -31,7 +31,7 @@ def kill_at_random(station: Station, kills: int, seed: int, *, measure: bool = F
         station.scanner.held = False
         station.next_answer()
         is_idle = number % IDLE_EVERY == IDLE_EVERY - 1 and _calm(station)
-        time.sleep(chance.uniform(0.0, PAUSE_S))
+        delay(chance.uniform(0.0, PAUSE_S))
         victim = chance.choice((*station.node.roles, *CHILDREN))
         if victim in station.node.roles:
             station.node.kill(victim)
@@ -52,12 +52,11 @@ def kill_at_random(station: Station, kills: int, seed: int, *, measure: bool = F
 def _calm(station: Station) -> bool:
     """Hold the scanner until nothing waits; False, and it goes on, if that takes too long."""
     station.scanner.held = True
-    end = time.monotonic() + QUIET_S
-    while station.waiting() > 0:
-        if time.monotonic() > end:
-            station.scanner.held = False
-            return False
-        time.sleep(0.05)
+    try:
+        wait_until(lambda: station.waiting() == 0, QUIET_S)
+    except AssertionError:
+        station.scanner.held = False
+        return False
     return True
 
 

@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from io import StringIO
@@ -213,10 +213,9 @@ class MatrixNode:
 
     def readiness_after(self, limit_s: float = UNREADY_S) -> str:
         """The same, as soon as it says no, or after the time in which it has to."""
-        until = time.monotonic() + limit_s
-        while (answer := self.readiness()) == "200" and time.monotonic() < until:
-            time.sleep(0.2)
-        return answer
+        with suppress(AssertionError):
+            return wait_until(lambda: answer if (answer := self.readiness()) != "200" else "", limit_s, look_s=0.2)
+        return self.readiness()
 
     def command_apart(self, *words: str) -> tuple[int, str]:
         """The same as ``command`` in a process of its own, which meets the same errors of the disk as the node."""
@@ -242,9 +241,8 @@ class MatrixNode:
             def answer(limit_s: float = 0.0) -> str:
                 if status:
                     return f"refused, 0x{status:04X}"
-                until = time.monotonic() + (limit_s or LIMIT_S)
-                while not modality.reports and time.monotonic() < until:
-                    time.sleep(0.1)
+                with suppress(AssertionError):
+                    wait_until(lambda: modality.reports, limit_s or LIMIT_S)
                 if not modality.reports:
                     assert limit_s, "the modality is not told"
                     return "no answer yet"

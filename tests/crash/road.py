@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from contextlib import suppress
 
 from moto.server import ThreadedMotoServer
 
 from tests.conftest import free_port
+from tests.waiting import delay
 
 SLOW_DOWN = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -69,7 +69,7 @@ class Road:
         try:
             while data := source.recv(1 << 16):
                 while self.closed.is_set():
-                    time.sleep(0.05)
+                    delay(0.05)
                 if self.failing.is_set():
                     source.sendall(SLOW_DOWN)
                     break

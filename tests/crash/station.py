@@ -25,7 +25,7 @@ from miqa_node.stages.receive.contexts import VERIFICATION
 from tests.conftest import free_port
 from tests.crash.readiness import ReadinessWatch
 from tests.stages.deliver.receiver import Receiver, secret_file
-from tests.waiting import wait_until
+from tests.waiting import delay, wait_until
 
 LIMIT_S = 240.0
 """Of whatever is waited for, on a machine that is busy with other things."""
@@ -210,13 +210,13 @@ class Scanner(threading.Thread):
             ae.dimse_timeout = self.patience_s
             association = ae.associate("127.0.0.1", self.port)
             if not association.is_established:
-                time.sleep(0.05)
+                delay(0.05)
                 continue
             while association.is_established and not self._stopping.is_set():
                 if not self.held and self.may_send():
                     self._send(association)
                 else:
-                    time.sleep(PAUSE_S)
+                    delay(PAUSE_S)
             if association.is_established:
                 association.release()
 
@@ -233,11 +233,11 @@ class Scanner(threading.Thread):
                 return
             if getattr(status, "Status", None) == 0x0000:
                 self.answered.append(ds.SOPInstanceUID)
-                time.sleep(self.pause_s)
+                delay(self.pause_s)
                 return
             if "Status" in status:
                 self.refused[int(status.Status)] += 1
-                time.sleep(0.2)
+                delay(0.2)
             if not association.is_established:
                 return
 
@@ -309,7 +309,7 @@ class Station:
         answered = set(self.scanner.answered)
         wait_while_less(lambda: len(answered - set(self.pacs.reports)), "every answered image has its report")
         wait_while_less(lambda: len(answered - set(events_about(self.told))), "every answered image has its event")
-        time.sleep(2.0)
+        delay(2.0)  # what comes twice would come now
         self.close()
         events = events_about(self.told)
         return {
@@ -331,7 +331,7 @@ def wait_while_less(missing: Callable[[], int], what: str, limit_s: float = LIMI
         if remainder < least:
             least, since = remainder, time.monotonic()
         assert time.monotonic() - since < limit_s, f"for {limit_s:.0f} s it did not go on ({remainder} missing): {what}"
-        time.sleep(0.2)
+        delay(0.2)
 
 
 STATIONS: list[Station] = []

@@ -25,7 +25,7 @@ from miqa_node.runtime.store.objects import open_objects
 from miqa_node.runtime.work.queue import migrate_queue
 from tests.features.retention.rows.test_retention import LATER, Shelf
 from tests.runtime.store.making import digest
-from tests.waiting import wait_until
+from tests.waiting import delay, wait_until
 
 KILLS = 20
 IMAGES = 60
@@ -65,7 +65,7 @@ def test_twenty_kills_during_backups_into_one_folder(shelf: Shelf, tmp_path: Pat
         new = _rows(shelf.database)
         process = _start(shelf, folder)
         _until_it_works(process, folder)
-        time.sleep(work_s * random.uniform(0.0, 1.0))
+        delay(work_s * random.uniform(0.0, 1.0))
         process.kill()
         killed += process.wait() < 0
         held = _images(folder, tmp_path)

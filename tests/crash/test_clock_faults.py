@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from miqa_node.runtime.store.database import Database
 from tests.crash.faults import ALL, FAULT_S, Record, at_work, check, marks, shim
 from tests.crash.station import LIMIT_S
 from tests.stages.deliver.receiver import Receiver
-from tests.waiting import wait_until
+from tests.waiting import delay, wait_until
 
 STEP_S = 7200
 SIXTY_DAYS_S = 60 * 86_400
@@ -32,9 +31,9 @@ def test_a_clock_that_is_set(
     station = at_work(tmp_path, samples, webhook, environment)
     station.pacs.answer = lambda: 0xA700  # results wait at the moment of the step
     waiting = [station.next_answer() for _ in range(3)]
-    time.sleep(FAULT_S)
+    delay(FAULT_S)
     offset.write_text(f"{step}{STEP_S}")
-    time.sleep(FAULT_S)
+    delay(FAULT_S)
     station.pacs.answer = lambda: 0x0000
     assert waiting
     check(station, record_property, judged=True)
@@ -59,7 +58,7 @@ def test_a_clock_sixty_days_ahead_removes_nothing(
     offset.write_text(f"+{SIXTY_DAYS_S}")
     database = Database(f"sqlite:///{tmp_path / 'data' / 'miqa.sqlite'}")
     wait_until(lambda: _waits(database), LIMIT_S, "retention waits")
-    time.sleep(FAULT_S)
+    delay(FAULT_S)
     assert originals <= set((tmp_path / "data" / "objects" / "instances").rglob("*.dcm"))
     offset.write_text("0")
     wait_until(lambda: not _waits(database), LIMIT_S, "retention goes on")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from psycopg import sql
 from tests.conftest import PostgresServer
 from tests.crash.faults import ALL, FAULT_S, Record, at_work, check, marks, only_with_all, wait_for_refusal
 from tests.stages.deliver.receiver import Receiver
-from tests.waiting import wait_until
+from tests.waiting import delay, wait_until
 
 CONNECTIONS = 40
 
@@ -58,7 +57,7 @@ def test_a_postgresql_without_a_free_connection(
         for connection in _all_that_are_left(server.url):
             others.enter_context(connection)
         wait_for_refusal(station)
-        time.sleep(FAULT_S)
+        delay(FAULT_S)
         others.close()
         check(station, record_property)
 

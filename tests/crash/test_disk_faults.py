@@ -39,7 +39,7 @@ from tests.crash.station import LIMIT_S, Station, events_about
 from tests.small_disk import fill
 from tests.small_disk import small_disk as mounted
 from tests.stages.deliver.receiver import Receiver
-from tests.waiting import wait_until
+from tests.waiting import delay, grown, wait_until
 from tests.web.people import HASHED, PASSWORD
 
 SOME_PERCENT = 15
@@ -105,7 +105,7 @@ class Most:
         self.waiting = max(self.waiting, station.waiting())
         if station.waiting():
             return False
-        time.sleep(1.0)
+        delay(1.0)  # the scanner tries again meanwhile
         return station.waiting() == 0 and station.scanner.refused[OUT_OF_RESOURCES] > before
 
 
@@ -153,7 +153,7 @@ def test_a_disk_that_fails(
     flag = tmp_path / "flag"
     flag.write_text(str(getattr(errno, error)))
     wait_for_refusal(station, 3)
-    time.sleep(FAULT_S)
+    delay(FAULT_S)
     flag.unlink()
     check(station, record_property)
 
@@ -183,7 +183,7 @@ def test_a_disk_of_which_some_writes_fail(
     flag = tmp_path / "flag"
     flag.write_text(f"{getattr(errno, error)} {SOME_PERCENT}")
     wait_for_refusal(station, 3)
-    time.sleep(FAULT_S)
+    delay(FAULT_S)
     flag.unlink()
     check(station, record_property)
 
@@ -210,7 +210,9 @@ def test_a_disk_on_which_one_write_of_each_image_fails(
     station = at_work(tmp_path, samples, webhook, failing)
     station.readiness.stop()  # it causes writes of its own
     station.scanner.may_send = lambda: False
-    wait_until(lambda: station.waiting() == 0 and _is_calm(calls), LIMIT_S, "the node is idle")
+    wait_until(
+        lambda: station.waiting() == 0 and grown(lambda: int(calls[0]), CALM_S) == 0, LIMIT_S, "the node is idle"
+    )
     calls[2] = errno.ENOSPC
     number, failed = 1, 0
     while (until := _one_image(station, calls, fails=number)).end >= number:
@@ -238,12 +240,5 @@ def _one_image(station: Station, calls: NDArray[np.int64], fails: int) -> CallsU
     answer = int(calls[0])
     uid = station.scanner.answered[-1]
     wait_until(lambda: uid in station.pacs.reports and uid in events_about(station.told), LIMIT_S, "it is reported")
-    wait_until(lambda: _is_calm(calls), LIMIT_S, "the node is idle")
+    wait_until(lambda: grown(lambda: int(calls[0]), CALM_S) == 0, LIMIT_S, "the node writes nothing for a moment")
     return CallsUntil(answer, int(calls[0]))
-
-
-def _is_calm(calls: NDArray[np.int64]) -> bool:
-    """Whether the node writes nothing for a moment."""
-    before = int(calls[0])
-    time.sleep(CALM_S)
-    return int(calls[0]) == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from tests.crash.faults import (
 from tests.crash.road import Road
 from tests.crash.station import Pacs
 from tests.stages.deliver.receiver import Receiver
+from tests.waiting import delay
 
 SILENCE_S = 8.0
 SLOW_S = 0.7
@@ -40,9 +40,9 @@ def test_a_destination_that_is(
     if state == "away":
         before.close()
     before.answer = {"silent": _silence, "aborting": _fail}.get(state, lambda: OUT_OF_RESOURCES)
-    time.sleep(FAULT_S)
+    delay(FAULT_S)
     during = [station.next_answer() for _ in range(3)]
-    time.sleep(FAULT_S)
+    delay(FAULT_S)
     assert not set(during) & set(before.reports)
     if state == "away":
         station.pacs = Pacs(before.port)
@@ -52,7 +52,7 @@ def test_a_destination_that_is(
 
 
 def _silence() -> int:
-    time.sleep(SILENCE_S)
+    delay(SILENCE_S)
     return OUT_OF_RESOURCES
 
 
@@ -68,14 +68,14 @@ def test_a_destination_that_takes_objects_but_is(
     station = at_work(tmp_path, samples, webhook)
     station.pacs.answer = _slow if state == "slow" else lambda: COERCED
     during = [station.next_answer() for _ in range(3)]
-    time.sleep(FAULT_S)
+    delay(FAULT_S)
     assert during
     station.pacs.answer = lambda: 0x0000
     check(station, record_property, judged=True)
 
 
 def _slow() -> int:
-    time.sleep(SLOW_S)
+    delay(SLOW_S)
     return 0x0000
 
 

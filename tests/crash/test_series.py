@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pydicom
@@ -14,6 +14,7 @@ from pynetdicom import AE
 from tests.crash.station import Node, Pacs
 from tests.crash.test_kill import pacs  # noqa: F401 - fixture
 from tests.stages.measure.series import making
+from tests.waiting import delay, wait_until
 
 SERIES = 6
 SLICES = 5
@@ -49,8 +50,8 @@ def write_sonograms(samples: Path, folder: Path, number: int) -> list[Path]:
 
 def send(port: int, path: Path) -> None:
     """The slice again and again until the node answers 0x0000, as a scanner does."""
-    end = time.monotonic() + LIMIT_S
-    while time.monotonic() < end:
+
+    def is_taken() -> bool:
         ae = AE("CT1")
         ae.add_requested_context(pydicom.dcmread(path, stop_before_pixels=True).SOPClassUID)
         ae.acse_timeout = ae.dimse_timeout = ae.connection_timeout = 5
@@ -58,10 +59,10 @@ def send(port: int, path: Path) -> None:
         if association.is_established:
             status = association.send_c_store(path)
             association.release()
-            if getattr(status, "Status", None) == 0x0000:
-                return
-        time.sleep(0.1)
-    raise TimeoutError("the node takes nothing")
+            return bool(getattr(status, "Status", None) == 0x0000)
+        return False
+
+    wait_until(is_taken, LIMIT_S, "the node takes the slice", look_s=0.1)
 
 
 def said(peer: Pacs) -> dict[str, list[int]]:
@@ -118,16 +119,15 @@ def test_no_series_is_lost_or_told_twice(
         for path in write(folder, number) if modality == "CT" else write_sonograms(samples, folder, number):
             send(node.dicom_port, path)
             if kills < KILLS and chance.random() < 0.3:
-                time.sleep(chance.uniform(0.0, 2.0))  # in the middle of arriving, waiting or judging
+                delay(chance.uniform(0.0, 2.0))  # in the middle of arriving, waiting or judging
                 node.kill()
                 node.start()
                 kills += 1
     node.kill()  # once more with everything promised and nothing finished for certain
     node.start()
     expected = {f"{making.SERIES}.{number}": [reported] for number in range(SERIES)}
-    end = time.monotonic() + LIMIT_S
-    while said(pacs) != expected and time.monotonic() < end:
-        time.sleep(1.0)
+    with suppress(AssertionError):  # what came instead is told below
+        wait_until(lambda: said(pacs) == expected, LIMIT_S, look_s=1.0)
     node.close()
     assert said(pacs) == expected
     assert pacs.changed == []

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from tests.conftest import ROOT, PostgresServer
 from tests.crash.faults import marks
 from tests.crash.station import LIMIT_S, Node, Pacs, chests, noise
 from tests.installation import EARLIER, ENVIRONMENT, Installation, built, sources_of
-from tests.waiting import wait_until
+from tests.waiting import delay, wait_until
 
 OUT_OF_RESOURCES, SUCCESS = 0xA700, 0x0000
 
@@ -233,7 +232,7 @@ def test_the_jobs_of_a_killed_node_are_finished_once(
             site.command(earlier, "reassess", *again, "--yes", "--as", "mara")
             busy = [*site.send(node, 25), *site.send(node, 25)]
             for _ in range(3):
-                time.sleep(chance.uniform(0.2, 1.0))
+                delay(chance.uniform(0.2, 1.0))
                 node.kill()
                 node.start()
                 wait_until(node.is_ready, LIMIT_S, "the killed node is ready again")

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -28,6 +27,7 @@ from pydicom.data import get_testdata_file
 
 from miqa_node.features.operations.selftest.launch import NodeProcess, free_ports
 from miqa_node.stages.assess.card import METADATA_KEY
+from tests.waiting import wait_until
 
 T = TypeVar("T")
 LIMIT_S = 60.0
@@ -128,12 +128,9 @@ def run_command(settings: Path, *arguments: str) -> str:
 
 def wait_for(look: Callable[[], T | None]) -> T:
     """What the function gives once it gives something."""
-    until = time.monotonic() + LIMIT_S
-    while time.monotonic() < until:
-        if answer := look():
-            return answer
-        time.sleep(0.2)
-    raise TimeoutError(look.__name__)
+    answer = wait_until(look, LIMIT_S, look.__name__, look_s=0.2)
+    assert answer is not None
+    return answer
 
 
 def main(folder: Path) -> dict[str, Any]:

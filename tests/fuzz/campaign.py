@@ -11,6 +11,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 import hypothesis
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.fuzz.mutations import inputs
 from tests.fuzz.targets import HANG_S, FuzzTarget, opened
+from tests.waiting import wait_until
 
 MAX_GROWTH_BYTES = 512 << 20
 """By how much the process may grow over all inputs of a target."""
@@ -105,9 +107,8 @@ def thread_faults(count: FuzzCount) -> Iterator[None]:
     threading.excepthook = record
     try:
         yield
-        end = time.monotonic() + 30.0
-        while threading.active_count() > threads + 2 and time.monotonic() < end:
-            time.sleep(0.1)
+        with suppress(AssertionError):
+            wait_until(lambda: threading.active_count() <= threads + 2)
     finally:
         threading.excepthook = before
     if threading.active_count() > threads + 2:

@@ -70,8 +70,11 @@ class Counts:
         if statement.startswith("INSERT INTO instances"):
             self.receiving.add(name)
 
+    def received(self) -> int:
+        return sum(self.statements[name] for name in [*self.receiving])
+
     def judging(self, counter: Counter[str]) -> int:
-        return sum(count for name, count in counter.items() if name.startswith("dbos-executor"))
+        return sum(count for name, count in [*counter.items()] if name.startswith("dbos-executor"))
 
 
 def counted_syncs(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from miqa_node.core.domain.output import output_kinds
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.uncompressed import uncompress
+from miqa_node.errors import DeliveryError
 from miqa_node.stages.deliver.form import in_form
 from miqa_node.stages.deliver.kinds.base import DeliveryContext
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
@@ -29,8 +30,17 @@ from tests.stages.deliver.making import outcomes
 from tests.stages.report import making
 from tests.stages.report.reviewed import assessed
 from tests.stages.report.test_text import CONFIRMED, in_set
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peers
+
+
+def _answers(destination: CStoreDestination) -> bool:
+    with suppress(DeliveryError):
+        destination.probe()
+        return True
+    return False
+
 
 LABEL_MAP = "SEG_LABELMAP"
 """Its SOP class is younger than DCMTK 3.6.7, which takes it when asked to take what it does not know (``-pm``)."""
@@ -52,14 +62,7 @@ def deliver(
         )
         context = DeliveryContext(load_settings().deliver, "NODE")
         destination = CStoreDestination(config, context)
-        end = time.monotonic() + 30
-        while True:
-            try:
-                destination.probe()
-                break
-            except Exception:
-                assert time.monotonic() < end
-                time.sleep(0.1)
+        wait_until(lambda: _answers(destination), what="storescp listens")
         files = [(one.sop_class_uid, one.sop_instance_uid, in_form(config, one.data, context)) for one in made]
         assert outcomes(destination, *files) == [None] * len(files)
         destination.close()

@@ -7,9 +7,8 @@ import os
 import shutil
 import ssl
 import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.server import WebServer
 from miqa_node.runtime.store.tables import sign_ins
 from tests.conftest import free_port
+from tests.waiting import wait_until
 from tests.web.conftest import quick_passwords, stage
 from tests.web.people import PASSWORD, add_account
 from tests.web.staging import Stage
@@ -96,14 +96,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait(client: httpx2.Client) -> None:
-    end = time.monotonic() + 30
-    while True:
-        try:
+    def answers() -> bool:
+        with suppress(httpx2.TransportError):
             assert client.get("/healthz").status_code == 200
-            return
-        except httpx2.TransportError:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+            return True
+        return False
+
+    wait_until(answers)
 
 
 def _sign_in(client: httpx2.Client) -> httpx2.Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -221,11 +220,8 @@ def test_results_reach_storescp(tmp_path: Path) -> None:
                 CStoreConfig(name="pacs", ae_title="ANY", host="127.0.0.1", port=port),
                 DeliveryContext(load_settings().deliver, "NODE"),
             )
-            end = time.monotonic() + 10
             file = as_file(report())
-            while outcomes(destination, file) != [None]:
-                assert time.monotonic() < end
-                time.sleep(0.1)
+            wait_until(lambda made=destination, one=file: outcomes(made, one) == [None])  # type: ignore[misc]
             destination.close()
         finally:
             process.terminate()

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +33,7 @@ from miqa_node.runtime.store import labels
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
 from tests.peers.test_receive_peers import Orthanc, orthanc  # noqa: F401 - fixture
 from tests.peers.validators import errors, missing_tools
+from tests.waiting import wait_until
 from tests.web.axe import faults
 
 if TYPE_CHECKING:
@@ -308,13 +308,12 @@ def documents(orthanc: Orthanc, modality: str) -> list[Any]:  # noqa: F811
 
 def wait_for(orthanc: Orthanc, modality: str, code: str, limit_s: float = 240.0) -> Any:  # noqa: F811
     """The document with a code that arrived in Orthanc."""
-    end = time.monotonic() + limit_s
-    while time.monotonic() < end:
-        for document in documents(orthanc, modality):
-            if f'"{code}"' in document.to_json():
-                return document
-        time.sleep(0.5)
-    raise AssertionError(f"no {modality} with {code} arrived")
+    return wait_until(
+        lambda: next((one for one in documents(orthanc, modality) if f'"{code}"' in one.to_json()), None),
+        limit_s,
+        f"a {modality} with {code} arrives",
+        look_s=0.5,
+    )
 
 
 def chest_with_objects() -> tuple[SampleImage, SampleImage]:
@@ -369,16 +368,12 @@ def lies_on_the_object(shown: dict[str, Any], hidden: dict[str, Any], mask: np.n
 
 def wait_for_note(orthanc: Orthanc, limit_s: float = 120.0) -> Any:  # noqa: F811
     """The key object 113001 that arrived in Orthanc."""
-    end = time.monotonic() + limit_s
-    while time.monotonic() < end:
-        for instance in orthanc.call("/instances"):
-            if orthanc.call(f"/instances/{instance}/simplified-tags").get("Modality") != "KO":
-                continue
-            document = dcmread(io.BytesIO(orthanc.file(instance)))
-            if document.ConceptNameCodeSequence[0].CodeValue == "113001":
-                return document
-        time.sleep(0.5)
-    raise AssertionError("no rejection note arrived")
+
+    def note() -> Any:
+        notes = documents(orthanc, "KO")
+        return next((one for one in notes if one.ConceptNameCodeSequence[0].CodeValue == "113001"), None)
+
+    return wait_until(note, limit_s, "a rejection note arrives", look_s=0.5)
 
 
 def shoot(page: Any, name: str, *, phone: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Faster and quieter associations of pynetdicom, in both directions. README.md explains their use."""
 
 from .exchange import Exchange, ExchangeError, ExchangeFault, prepare_socket
-from .handler import TESTED_VERSION, is_available, request_handler
+from .handler import TESTED_VERSION, SteadyHandler, is_available, request_handler
 from .sleeping import keep_asleep
 from .streaming import Begin, StoreAnswer, StoreTransfer
 
@@ -11,6 +11,7 @@ __all__ = [
     "Exchange",
     "ExchangeError",
     "ExchangeFault",
+    "SteadyHandler",
     "StoreAnswer",
     "StoreTransfer",
     "is_available",

@@ -57,7 +57,7 @@ def error_of(fault: ExchangeFault, _timeout_s: float) -> ExchangeError:
 
 
 class Exchange:
-    """Request and response on one association; attach it before the association is negotiated.
+    """Request and response on one association; a new one replaces that of before, which must await nothing.
 
     ``failure`` makes the exception to raise, of a fault and the time-out.
     """
@@ -74,8 +74,8 @@ class Exchange:
         self._message_id = 0
         self._awaited: int | None = None
         self._requests: list[Any] = []
-        serve = functools.partial(self._serve, association._serve_request)  # noqa: SLF001
-        association.__dict__["_serve_request"] = serve
+        plain = functools.partial(Association._serve_request, association)  # noqa: SLF001
+        association.__dict__["_serve_request"] = functools.partial(self._serve, plain)
 
     def store(self, context_id: int, sop_class_uid: str, sop_instance_uid: str, data_set: bytes) -> int:
         """Send a C-STORE request with ``data_set`` unchanged; return the response's status."""

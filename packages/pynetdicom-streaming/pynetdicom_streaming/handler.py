@@ -11,8 +11,11 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import RequestHandler
 
 from .streaming import Begin, Malformed, StreamingDul
+from .waiting import ReactorGate
 
 TESTED_VERSION = "3.0.4"
+_POLL_S = 0.001
+"""pynetdicom's own interval."""
 
 
 def is_available() -> bool:
@@ -25,6 +28,15 @@ def is_available() -> bool:
     ]
     whole = all(callable(getattr(kind, name, None)) for kind, names in seam for name in names)
     return whole and pynetdicom.__version__ == TESTED_VERSION and hasattr(select, "poll")
+
+
+class SteadyHandler(RequestHandler):
+    """pynetdicom's own reception; what this side asks waits until the peer has the answer to what it asked."""
+
+    def _create_association(self) -> Association:
+        association = super()._create_association()
+        association._reactor_checkpoint = ReactorGate(association, _POLL_S)  # noqa: SLF001
+        return association
 
 
 def _unheard(_address: str, _reason: str) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.run_node import StopSignal
 from tests.interfaces.cli.conftest import Ran
+from tests.waiting import delay
 
 
 def test_a_taken_port_names_its_setting(cli: Callable[..., Ran], data_dir: Path, signals_as_before: None) -> None:
@@ -43,7 +43,7 @@ def test_a_signal_that_another_thread_takes_ends_the_node(signals_as_before: Non
     awake = threading.Event()
 
     def take() -> None:
-        time.sleep(0.3)  # the main thread waits meanwhile
+        delay(0.3)  # the main thread waits meanwhile
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
         if not awake.wait(60.0):
             os.kill(os.getpid(), signal.SIGKILL)  # a main thread that sleeps for ever cannot fail a test

@@ -21,6 +21,7 @@ from miqa_node.errors import SettingsError
 from miqa_node.interfaces.web import server as server_module
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.server import WebServer
+from tests.waiting import wait_until
 from tests.web.staging import Stage
 
 PATIENT_S = 90.0  # a limit for a machine that stalls, no measurement
@@ -90,9 +91,8 @@ def test_an_idle_server_does_next_to_nothing(serve: Serve, monkeypatch: pytest.M
 
     monkeypatch.setattr(uvicorn.Server, "on_tick", count)
     server, begin = serve(health=health), time.monotonic()
-    first, second = date(server.port), ""
-    while first == (second := date(server.port)):
-        time.sleep(0.1)
+    first = date(server.port)
+    second = wait_until(lambda: now if (now := date(server.port)) != first else "")
     assert parsedate_to_datetime(second) > parsedate_to_datetime(first)
     watched_s = max(1.0, time.monotonic() - begin)  # more on a slow machine, where nothing ticks more often
     assert len(ticks) <= 5.0 * watched_s, "uvicorn's own loop ticks ten times a second"

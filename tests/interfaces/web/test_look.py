@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from miqa_node.errors import ArchiveError
 from miqa_node.node import Node
 from miqa_node.stages.receive.zip_file import members
 from tests.interfaces.web.test_predict import dicom, node, picture  # noqa: F401 - node is a fixture
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -54,11 +54,9 @@ def test_a_dicom_file_that_is_kept_is_shown_on_its_study_as_it_was_looked_at(cli
     looked_at = predicted(look(client, dicom(411, 0.5)).text)
     answer = look(client, dicom(411, 0.5), keep="true")
     assert answer.status_code == 303, answer.text
-    end = time.monotonic() + 60.0
-    while not predicted(page := client.get(answer.headers["location"]).text) and time.monotonic() < end:
-        time.sleep(0.2)
+    kept = wait_until(lambda: predicted(client.get(answer.headers["location"]).text))
     assert "lungs-1.0.0" in looked_at
-    assert predicted(page).replace(" show where", "") == looked_at
+    assert kept.replace(" show where", "") == looked_at
 
 
 def predicted(page: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from miqa_node.runtime.work.queue import IMAGE_QUEUE
 from miqa_node.stages.deliver.destinations import parse_flag
 from tests.node.test_costs import Counts, counted_syncs
 from tests.node.test_node import Pacs, settings_in, store
-from tests.waiting import wait_until
+from tests.waiting import grown, wait_until
 
 RECEIVE_STATEMENTS = 7
 
@@ -42,6 +41,11 @@ def pacs() -> Iterator[Pacs]:
     pacs.server.shutdown()
 
 
+def is_idle(counts: Counts) -> bool:
+    """Whether no image is received or judged for a second."""
+    return grown(lambda: counts.judging(counts.statements) + counts.received(), 1.0) == 0
+
+
 def test_statements_transactions_and_syncs_of_a_flagged_image(
     tmp_path: Path, pacs: Pacs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,13 +58,14 @@ def test_statements_transactions_and_syncs_of_a_flagged_image(
     with Node(settings_in(tmp_path / "node"), [parse_flag(f"PACS=PACS@127.0.0.1:{pacs.port}")]) as node:
         store(node.dicom_port, files[0])
         wait_until(lambda: len(pacs.objects) >= 1)
-        time.sleep(1.0)  # what follows the first image and the start
+        start = Counts(node.database.engine)
+        wait_until(lambda: is_idle(start), what="what follows the first image is done")
         counts, before = Counts(node.database.engine), len(synced)
 
         store(node.dicom_port, files[1])
         wait_until(lambda: {"SR", "SEG", "KO"} <= {ds.Modality for ds in pacs.objects})
         wait_until(lambda: counts.judging(counts.commits) > 0)
-        time.sleep(1.0)
+        wait_until(lambda: is_idle(counts), what="what follows the report is done")
 
     assert sum(counts.statements[name] for name in counts.receiving) <= RECEIVE_STATEMENTS
     assert sum(counts.changes[name] for name in counts.receiving) == 1

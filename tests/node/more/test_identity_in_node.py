@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,13 +10,14 @@ from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from miqa_node.core.domain.access import Permission, Role
-from miqa_node.core.domain.audit import AuditEvent, AuditFilter
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter, AuditRecord
 from miqa_node.node import Node
 from miqa_node.runtime.store import accounts
 from miqa_node.runtime.store.audit import records
 from miqa_node.stages.receive.contexts import VERIFICATION
 from miqa_node.stages.receive.rows import senders
 from tests.node.test_node import settings_in
+from tests.waiting import wait_until
 
 PATIENT_S = 60.0
 
@@ -46,14 +47,16 @@ def test_passcodes_are_tokens_that_allow_upload(tmp_path: Path) -> None:
         assert not is_let_in(node.dicom_port, "ct-service", reading)
         assert not is_let_in(node.dicom_port, "other", right)
 
-        deadline = time.monotonic() + PATIENT_S
-        while True:
+        def refused() -> Sequence[AuditRecord]:
             with node.database.begin() as transaction:
-                result = records.select(transaction, AuditFilter(event=AuditEvent.REFUSED))
-                noted = [one for one in senders.select(transaction) if one.calling_ae_title == "CT1" and one.refusals]
-            if (result and noted) or time.monotonic() > deadline:
-                break
-            time.sleep(0.1)
+                return records.select(transaction, AuditFilter(event=AuditEvent.REFUSED))
+
+        def noted_as_refused() -> list[senders.SenderStatus]:
+            with node.database.begin() as transaction:
+                return [one for one in senders.select(transaction) if one.calling_ae_title == "CT1" and one.refusals]
+
+        result = wait_until(refused, PATIENT_S)
+        noted = wait_until(noted_as_refused, PATIENT_S)
     assert (result[0].actor, result[0].peer, result[0].failed) == ("CT1", "127.0.0.1", True)
     assert '"reason":"user_identity"' in result[0].detail
     assert noted[0].reason == "the user that it names is not proven"

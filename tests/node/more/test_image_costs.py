@@ -7,7 +7,6 @@ benchmarks.processor_time.
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +19,7 @@ from benchmarks.machine import TreeCost
 from miqa_node.core.settings import load_settings
 from miqa_node.features.operations.work.indexing import ResultIndexing
 from miqa_node.runtime.store.site_store import open_store
+from tests.waiting import grown, wait_until
 
 WARM_UP, BATCHES, BATCH = 4, 3, 6
 PAGE_FAULTS = 400
@@ -67,7 +67,7 @@ def bytes_left(site: Site, number: int) -> tuple[int, int]:
     sample = new_images(2)[number]
     rows, objects = row_bytes(site.folder), site.artifact_bytes()
     one_after_the_other(site.modality, site.pacs, [sample])
-    time.sleep(2.0)  # what follows the report
+    wait_until(lambda: grown(lambda: row_bytes(site.folder) + site.artifact_bytes(), 2.0) == 0, what="all is written")
     return row_bytes(site.folder) - rows, site.artifact_bytes() - objects
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-import time
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +29,7 @@ from miqa_node.stages.units.rows import instances
 from tests.parts import NO_CERTIFICATE
 from tests.stages.assess.making import CR, chest_dataset, write_package
 from tests.stages.assess.test_session import break_graph
-from tests.waiting import wait_until
+from tests.waiting import delay, wait_until
 
 
 def store(port: int, *numbers: int) -> None:
@@ -135,10 +134,8 @@ def test_a_bad_package_that_is_activated_or_shadows_leaves_the_way_of_images_alo
         site.choose("quality-2.0.0")  # there is none
         site.choose("quality-3.0.0", Slot.SHADOW)  # it loops for hours
         wait_until(lambda: site.node.judging.shadow.name == "quality-3.0.0")
-        started = time.monotonic()
         store(site.node.dicom_port, *range(1, 7))
-        assert set(site.versions(range(1, 7))) == {"1.1.0"}
-        assert time.monotonic() - started < 30.0, "the slow one would have taken forever"
+        assert set(site.versions(range(1, 7))) == {"1.1.0"}  # the slow one would have taken forever
         wait_until(lambda: site.node.readiness() == [])
         with site.database.begin() as transaction:
             assert shadows.count(transaction, "quality-3.0.0") == 0
@@ -204,7 +201,7 @@ def test_one_process_runs_the_models_of_all_workers_and_its_death_costs_no_image
         sender.start()
         for _ in range(2):
             os.kill(process._process.pid, signal.SIGKILL)
-            time.sleep(4.0)
+            delay(4.0)  # it kills again while the images of after the first death are judged
         sender.join()
         assert site.versions(range(2, 10)) == ["1.1.0"] * 8
         assert [made.not_assessed for n in range(1, 10) if (made := site.assessment(n))] == [""] * 9

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from miqa_node.stages.assess.sidecars import sidecar_folder
 from miqa_node.stages.units.rows import instances
 from tests.parts import results_of
 from tests.stages.report.test_objects import groups, values
+from tests.waiting import wait_until
 
 POLICY = """
 version = "all"
@@ -98,11 +98,11 @@ def send(port: int, dataset: pydicom.Dataset) -> None:
 
 
 def wait_for(node: Node, uid: str) -> InstanceDigest:
-    end = time.monotonic() + 120.0
-    while time.monotonic() < end:
+    def judged() -> InstanceDigest | None:
         with node.database.begin() as transaction:
-            for digest in instances.find(transaction, uid):
-                if instances.load_disposition(transaction, digest) is not None:
-                    return digest
-        time.sleep(0.1)
-    raise AssertionError("the image was not judged in time")
+            found = instances.find(transaction, uid)
+            return next((one for one in found if instances.load_disposition(transaction, one) is not None), None)
+
+    digest = wait_until(judged, 120.0, "the image is judged")
+    assert digest is not None
+    return digest

@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 
 SETTINGS: WorkSettings = load_settings().work
 TAKE = """
-import sys, time
+import sys, threading
 from miqa_node.errors import SettingsError
 from miqa_node.core.settings import load_settings
 from miqa_node.runtime.store.database import Database
@@ -32,7 +32,7 @@ from miqa_node.runtime.work.lease import NameLease
 try:
     NameLease(Database(sys.argv[1]), "w1", load_settings().work).take()
     print("taken", flush=True)
-    time.sleep(600)
+    threading.Event().wait(600)
 except SettingsError as error:
     print(error, flush=True)
 """

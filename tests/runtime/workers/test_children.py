@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from miqa_node.errors import ResourcesError
 from miqa_node.runtime.workers import turns
 from miqa_node.runtime.workers.children import ChildDeathError, ChildProcesses, ChildTimeoutError
 from miqa_node.runtime.workers.turns import Turns
+from tests.waiting import delay, wait_until
 
 LIMIT_S = 60.0
 MEMORY_BYTES = 600 << 20
@@ -29,21 +30,13 @@ def children() -> Iterator[ChildProcesses]:
     made.close()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 def wait_for(path: str) -> None:
-    while not Path(path).exists():
-        time.sleep(0.01)
+    wait_until(Path(path).exists)
 
 
 def end_with(number: int) -> None:
     os.kill(os.getpid(), number)
-    time.sleep(LIMIT_S)
+    delay(LIMIT_S)
 
 
 def test_what_never_ends_is_ended(children: ChildProcesses) -> None:

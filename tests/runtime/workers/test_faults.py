@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from miqa_node.core.observe import metrics
 from miqa_node.errors import ModelPackageError, ResourcesError
 from miqa_node.runtime.workers import faults
 from miqa_node.runtime.workers.faults import NodeFaults
-from tests.waiting import wait_until
+from tests.waiting import delay, wait_until
 
 
 class SwitchedCanary:
@@ -94,7 +92,7 @@ def test_images_that_fail_alike_do_not_wait_for_ever(canary: SwitchedCanary) -> 
     judge.blame("a", "its worker died")
     with pytest.raises(ResourcesError):
         judge.blame("b", "its worker died")
-    time.sleep(0.3)
+    delay(0.31)  # longer than they wait
     judge.blame("b", "its worker died")
     judge.check()
 

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -120,7 +120,7 @@ def test_a_warm_decoder_has_a_child_before_the_first_image(samples: Path) -> Non
     others = _decoding_children(os.getpid())
     with WorkerPool(settings(processes=2)) as pool:
         pool.warm()
-        assert _becomes(lambda: len(pool._children._idle) == 1)
+        wait_until(lambda: len(pool._children._idle) == 1)
         children = _decoding_children(os.getpid()) - others
         assert len(children) == 1
         decodes_a_small_image(pool, samples)
@@ -239,10 +239,10 @@ def test_readiness_decodes_and_heals_by_itself(samples: Path, monkeypatch: pytes
         server.suspend()  # nothing can be started
         try:
             os.kill(child, signal.SIGKILL)
-            assert _becomes(lambda: not _is_ready(pool))
+            wait_until(lambda: not _is_ready(pool))
         finally:
             server.resume()
-        assert _becomes(lambda: _is_ready(pool))
+        wait_until(lambda: _is_ready(pool))
         decodes_a_small_image(pool, samples)
 
 
@@ -261,13 +261,4 @@ def _is_ready(pool: WorkerPool) -> bool:
         pool.check()
     except ResourcesError:
         return False
-    return True
-
-
-def _becomes(condition: Callable[[], bool], limit_s: float = 30.0) -> bool:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
     return True

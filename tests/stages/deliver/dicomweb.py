@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email import message_from_bytes, policy
@@ -14,6 +13,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from tests.stages.deliver.serving import QuietHandler, serving
+from tests.waiting import delay
 
 
 class Web:
@@ -74,14 +74,14 @@ def dicomweb(context: ssl.SSLContext | None = None) -> Iterator[Web]:
                 return
             head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
             parts = message_from_bytes(head + body, policy=policy.HTTP).iter_parts()
-            time.sleep(web.delay_s)
+            delay(web.delay_s)
             self._answer(*web.take([bytes(part.get_payload(decode=True) or b"") for part in parts]))
 
         def _drip(self) -> None:
             with suppress(OSError):
                 for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10_000:
                     self.wfile.write(bytes([byte]))
-                    time.sleep(web.drip_s)
+                    delay(web.drip_s)
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
 from miqa_node.stages.deliver.lanes import Lanes
 from miqa_node.stages.receive.contexts import COMMITMENT_PUSH_MODEL
 from tests.stages.deliver.making import MemoryOutbox, pacs
-from tests.waiting import wait_until
+from tests.waiting import delay, stays, wait_until
 
 Make = Callable[..., DeliverSettings]
 
@@ -53,7 +52,7 @@ class Archive:
         return self.status, None
 
     def _report(self, association: Association, request: Dataset) -> None:
-        time.sleep(0.05)
+        delay(0.05)  # the answer goes before it
         event_type, report = self.report(request)
         status, _ = association.send_n_event_report(report, event_type, COMMITMENT_PUSH_MODEL, "1.2.840.10008.1.20.1.1")
         self.answers.append(status.get("Status"))
@@ -130,7 +129,7 @@ def test_an_archive_that_knows_none_leaves_it_sent(tmp_path: Path, deliver_setti
         number = outbox.put("pacs")
         with running(tmp_path, outbox, deliver_settings(), peer.port):
             assert wait_until(lambda: f"{status:04X}" in outbox.row(number).last_error)
-            time.sleep(0.2)
+            stays(lambda: len(peer.asked) == 1, for_s=0.2)
     assert (outbox.states(), len(peer.asked)) == ([DeliveryState.SENT], 1)
 
 
@@ -152,7 +151,7 @@ def test_an_archive_that_answers_no_request_is_not_asked_for_each_batch(tmp_path
         settings = deliver_settings(batch_size=1, backoff_initial_s=3600.0, backoff_max_s=3600.0)
         with running(tmp_path, outbox, settings, peer.port):
             assert wait_until(lambda: outbox.states() == [DeliveryState.SENT] * 20 and bool(peer.asked))
-            time.sleep(0.5)
+            stays(lambda: len(peer.asked) == 1, for_s=0.5)
     assert len(peer.asked) == 1
 
 

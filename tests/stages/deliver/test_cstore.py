@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -38,7 +37,7 @@ from miqa_node.stages.deliver.kinds.base import DeliveryContext, split_file
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.stages.report.pixels import add_encapsulated
 from tests.stages.deliver.making import as_file, outcomes, pacs, report
-from tests.waiting import wait_until
+from tests.waiting import delay, wait_until
 
 Make = Callable[..., DeliverSettings]
 
@@ -211,7 +210,7 @@ class LateEvent(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         done = super().wait(timeout)
-        time.sleep(0.5)
+        delay(0.5)
         return done
 
 
@@ -277,7 +276,7 @@ def dripping_listener() -> Iterator[int]:
                     connection.sendall(b"\x02\x00\x00\x00\x00\xff")
                     while True:
                         connection.sendall(b"\0")
-                        time.sleep(0.05)
+                        delay(0.05)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=drip, args=(server,), daemon=True).start()

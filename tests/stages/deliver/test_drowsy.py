@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 
 from miqa_node.core.settings import load_settings
 from miqa_node.stages.deliver.association import Peer
+from tests.waiting import delay, wait_until
 
 IMPATIENT = {"dimse_timeout_s": 2.0}
 
@@ -28,13 +29,13 @@ def test_an_answer_is_not_taken_away_by_a_thread_that_passes_late(monkeypatch: p
         plain_wait, plain_get = gate.wait, dimse.get_msg
 
         def wait(timeout: float | None = None) -> bool:
-            has_passed, end = plain_wait(timeout), time.monotonic() + 0.1
-            while time.monotonic() < end and not dimse.msg_queue.queue:
-                time.sleep(0.001)  # until the answer to the next request is there
+            has_passed = plain_wait(timeout)
+            with suppress(AssertionError):  # until the answer to the next request is there
+                wait_until(lambda: dimse.msg_queue.queue, 0.1, look_s=0.001)
             return has_passed
 
         def get_msg(block: bool = False) -> Any:
-            time.sleep(0.02 * block)  # the sender has to wait, too
+            delay(0.02 * block)  # the sender has to wait, too
             return plain_get(block)
 
         monkeypatch.setattr(gate, "wait", wait)

@@ -17,7 +17,7 @@ from miqa_node.core.settings import WatchSettings, load_settings
 from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.stages.receive.intake import Intake
 from miqa_node.stages.receive.sources.folder import FolderWatch
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 
 class Desk:
@@ -147,7 +147,7 @@ def test_only_one_of_two_processes_looks(tmp_path: Path) -> None:
     other.start()
     desk.put("a.dcm")
     wait_until(lambda: "done/a.dcm" in desk.tree())
-    time.sleep(0.2)
+    stays(lambda: len(desk.received) == 1, for_s=0.2)
     other.stop()
     desk.watch.stop()
     assert len(desk.received) == 1

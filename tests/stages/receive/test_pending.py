@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -17,6 +17,7 @@ from miqa_node.stages.receive.admission import Admission
 from miqa_node.stages.receive.pending import PendingConnections
 from tests.stages.receive.test_scp import associate
 from tests.stages.receive.wire import Node
+from tests.waiting import wait_until
 
 StartNode = Callable[..., Node]
 STRANGERS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
@@ -87,12 +88,9 @@ def test_who_drips_a_request_is_closed_in_time(start_node: StartNode, sockets: E
     node = start_node(acse_timeout_s=0.5, dimse_timeout_s=30.0)
     before = refused("late")
     dripping = connect(node.port, sockets)
-    deadline = time.monotonic() + 30
+    request = itertools.chain(b"\x01\x00\x00\x00\x01\x00", itertools.repeat(0))
     with pytest.raises(OSError):
-        for byte in b"\x01\x00\x00\x00\x01\x00" + bytes(1000):
-            dripping.sendall(bytes([byte]))
-            time.sleep(0.1)
-            assert time.monotonic() < deadline
+        wait_until(lambda: dripping.sendall(bytes([next(request)])), what="it is closed", look_s=0.1)
     assert refused("late") == before + 1
 
 

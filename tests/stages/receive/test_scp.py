@@ -4,7 +4,6 @@ import hashlib
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,7 +24,7 @@ from miqa_node.stages.deliver.association import ClosingAE
 from miqa_node.stages.receive import scp as scp_module
 from miqa_node.stages.receive.incoming import remove_leftovers
 from tests.stages.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image
-from tests.waiting import LIMIT_S, wait_until
+from tests.waiting import LIMIT_S, delay, wait_until
 
 StartNode = Callable[..., Node]
 
@@ -341,7 +340,7 @@ def test_stop_lets_a_running_store_finish(start_node: StartNode) -> None:
 
 
 def test_stop_does_not_wait_for_a_sender_that_goes_on_and_on(start_node: StartNode) -> None:
-    node = start_node(lambda received: time.sleep(0.02))
+    node = start_node(lambda received: delay(0.02))
     statuses: list[int] = []
 
     def sender() -> None:

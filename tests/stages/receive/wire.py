@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -27,7 +27,7 @@ from pynetdicom.pdu_primitives import (
 from miqa_node.core.domain.instance import ReceivedObject
 from miqa_node.stages.deliver.association import ClosingAE
 from miqa_node.stages.receive.scp import StorageScp
-from tests.waiting import LIMIT_S
+from tests.waiting import LIMIT_S, wait_until
 
 
 @dataclass
@@ -45,10 +45,9 @@ class Node:
 
     def leftovers(self) -> list[Path]:
         """What is still in the incoming folder; a connection's end is given time to be noticed."""
-        deadline = time.monotonic() + 5
-        while (result := list(self.folder.iterdir())) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return result
+        with suppress(AssertionError):
+            wait_until(lambda: not any(self.folder.iterdir()), 5.0)
+        return list(self.folder.iterdir())
 
 
 def small_image(sop_class: str = CTImageStorage, size: int = 2000) -> Dataset:

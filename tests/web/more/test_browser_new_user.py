@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydicom import dcmread
 
+from tests.waiting import wait_until
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, PATIENCE_MS, chromium, watched
 
@@ -39,11 +39,8 @@ def terminal(tmp_path: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
     try:
-        until = time.monotonic() + 300
-        while LAST_LINE not in output.read_text("utf-8", "replace"):
-            assert program.poll() is None, output.read_text("utf-8", "replace")
-            assert time.monotonic() < until, output.read_text("utf-8", "replace")
-            time.sleep(0.5)
+        wait_until(lambda: LAST_LINE in output.read_text("utf-8", "replace") or program.poll() is not None, 300)
+        assert program.poll() is None, output.read_text("utf-8", "replace")
         yield output.read_text("utf-8")
     finally:
         program.terminate()
@@ -87,9 +84,9 @@ def test_a_new_user_gets_from_the_terminal_to_a_reviewed_study_and_sees_the_reje
 
 def titles_of_notes(folder: Path) -> set[str]:
     """Document titles of the key objects that arrived, once there is a rejection among them."""
-    until = time.monotonic() + PATIENCE_MS / 1000
-    while True:
-        result = {str(dcmread(file).ConceptNameCodeSequence[0].CodeValue) for file in folder.glob("KO-*.dcm")}
-        if "113001" in result or time.monotonic() > until:
-            return result
-        time.sleep(0.5)
+
+    def titles() -> set[str]:
+        return {str(dcmread(file).ConceptNameCodeSequence[0].CodeValue) for file in folder.glob("KO-*.dcm")}
+
+    wait_until(lambda: "113001" in titles(), PATIENCE_MS / 1000)
+    return titles()

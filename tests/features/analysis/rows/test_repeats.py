@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +16,7 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import acquisitions as table
 from tests.features.analysis.rows.test_analysis import NOON, RULES, count, decide, put, row
+from tests.waiting import delay
 
 PAIRS = 24
 BERLIN = replace(RULES, zone=ZoneInfo("Europe/Berlin"))
@@ -40,7 +40,7 @@ def test_two_exposures_that_two_processes_record_at_once_do_not_miss_each_other(
             at_once.wait(60.0)
             with its.begin() as transaction:
                 count(transaction, image)
-                time.sleep(0.01)  # the other has begun
+                delay(0.01)  # the other has begun
 
     assert _found(database, work, [first for first, _ in pairs], [second for _, second in pairs]) == PAIRS
 

@@ -32,7 +32,7 @@ from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database
 from tests.conftest import free_port
 from tests.features.audit.test_syslog import Receiver, numbers, record_more, sent, settings_for, stack
-from tests.waiting import wait_until
+from tests.waiting import delay, wait_until
 
 
 @pytest.mark.parametrize("transport", ["tls", "tcp"])
@@ -57,7 +57,7 @@ def test_nothing_is_lost_while_the_receiver_is_away(
     wait_until(lambda: numbers(first.lines) == [1, 2, 3, 4, 5])
     first.close()
     record_more(database, tmp_path, 2)
-    time.sleep(0.5)
+    delay(0.5)  # it looks for a receiver that is away
     second = Receiver(port, other_context)
     stack.callback(second.close)
     # 4 and 5 may come again: syslog does not say what it took before its connection broke

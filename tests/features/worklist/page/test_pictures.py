@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from miqa_node.interfaces.web.renders import Render, Renders, make_render
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.object_keys import original_key, preview_key
 from miqa_node.runtime.workers.pool import WorkerPool
+from tests.waiting import delay
 from tests.web.staging import Stage
 
 
@@ -124,7 +124,7 @@ def test_the_cache_has_a_limit_and_keeps_what_was_used_last(tmp_path: Path) -> N
     made: list[str] = []
 
     def get(name: str) -> Render:
-        time.sleep(0.01)
+        delay(0.01)  # the files' times tell which was used last
 
         def decode() -> Radiograph:
             made.append(name)
@@ -146,7 +146,7 @@ def test_an_image_that_many_ask_for_is_decoded_once_and_few_at_a_time(tmp_path: 
     def decode() -> Radiograph:
         busy[0] += 1
         most[0] = max(most[0], busy[0])
-        time.sleep(0.02)
+        delay(0.02)
         decoded.append(1)
         busy[0] -= 1
         return plain(64, 64)

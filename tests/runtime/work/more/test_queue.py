@@ -30,7 +30,7 @@ from miqa_node.runtime.work.queue import ASSESS_JOB, DurableQueue, Worker, migra
 from miqa_node.runtime.work.recovery import RollCall
 from miqa_node.runtime.work.regular import RegularWork
 from tests.runtime.work.test_queue import SETTINGS, Recorder, no_work, promise, queue, started
-from tests.waiting import wait_until
+from tests.waiting import delay, grown, stays, wait_until
 
 
 def test_a_failing_step_is_tried_again(database: Database, queue: DurableQueue, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_job_whose_outcome_could_not_be_written_is_not_forgotten(tmp_path: Pat
     assert full.wait(20)
     with fullness():
         go_on.set()
-        time.sleep(1.0)
+        stays(lambda: _statuses(database) != ["SUCCESS"], for_s=1.0, what="a full disk ends no job")
     roll_call.start()
     try:
         wait_until(lambda: _statuses(database) == ["SUCCESS"])
@@ -254,7 +254,7 @@ def test_after_an_outage_the_others_are_given_time_to_beat(
 
 
 CHILD = """
-import os, sys, time
+import os, sys, threading
 from pathlib import Path
 from miqa_node.core.settings import load_settings
 from miqa_node.runtime.store.database import Database
@@ -263,9 +263,9 @@ database = Database(sys.argv[1])
 settings = load_settings(work={"poll_interval_s": 0.05, "processes": 3}).work
 def hang(digest):
     os.write(1, digest.encode() + b"\\n")  # one write, so that the lines of three threads stay lines
-    time.sleep(600)
+    threading.Event().wait(600)
 Worker(database, "dead", settings, Path(sys.argv[2])).start(hang)
-time.sleep(600)
+threading.Event().wait(600)
 """
 
 
@@ -328,13 +328,8 @@ def test_scheduled_work_is_done_at_its_time_until_it_is_taken_off_the_schedule(
     worker = Worker(database, "w1", SETTINGS, tmp_path)
     worker.start(no_work, (Schedule("monthly", "", run),))
     try:
-        quiet_since, done = time.monotonic(), len(due)  # what was missed before may still be made up for
-        end = quiet_since + 20.0
-        while time.monotonic() < quiet_since + 2.5:
-            assert time.monotonic() < end, "it goes on"
-            time.sleep(0.1)
-            if len(due) != done:
-                quiet_since, done = time.monotonic(), len(due)
+        # what was missed before may still be made up for
+        wait_until(lambda: grown(lambda: len(due), 2.5) == 0, what="it rests until the month is over")
     finally:
         worker.stop()
 
@@ -350,7 +345,7 @@ def test_images_that_arrive_during_a_reassessment_are_judged_first(
         if digest == InstanceDigest("again0"):
             for number in range(6):
                 promise(database, queue, f"fresh{number}")
-        time.sleep(0.05)
+        delay(0.05)
 
     with database.begin() as transaction:
         for number in range(4):
@@ -377,8 +372,8 @@ def test_no_more_images_are_judged_again_than_the_limit_of_a_minute(
     wait_until(lambda: len(done) == 3)
     promise(database, queue, "fresh")
     wait_until(lambda: "fresh" in done)  # the limit is not theirs
-    time.sleep(3.0)
-    assert sorted(done) == sorted([*done[:3], "fresh"])
+    first = done[:3]
+    stays(lambda: sorted(done) == sorted([*first, "fresh"]), for_s=3.0)
     worker.stop()
 
 

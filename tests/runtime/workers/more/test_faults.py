@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from miqa_node.stages.units.rows import instances
 from tests.conftest import free_port
 from tests.node.test_node import get, settings_in, store
 from tests.stages.deliver.receiver import receiver, secret_file
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 
 def test_a_node_that_cannot_judge_gives_no_image_up_and_goes_on_by_itself(
@@ -41,9 +40,7 @@ def test_a_node_that_cannot_judge_gives_no_image_up_and_goes_on_by_itself(
             node.judging.workers.pool.run(_break_worker)
             assert store(node.dicom_port, samples / "RG3_UNCR.dcm", samples / "RG1_UNCR.dcm") == [0x0000] * 2
             wait_until(lambda: "test image cannot be judged" in str(node.readiness()))
-            time.sleep(2.0)
-            with node.database.begin() as transaction:
-                assert instances.count(transaction).decided == 0
+            stays(lambda: _decided(node) == 0, for_s=2.0)
         node.judging.workers.pool.run(_mend_worker)
         wait_until(lambda: _decided(node) == 2)
         wait_until(lambda: node.readiness() == [])

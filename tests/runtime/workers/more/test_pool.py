@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,12 +53,12 @@ def test_an_image_that_needs_too_much_memory_is_given_up(tmp_path: Path, samples
 def test_children_end_with_a_node_that_is_killed(samples: Path, tmp_path: Path) -> None:
     script = tmp_path / "node.py"
     script.write_text(
-        "import sys, time\nfrom pathlib import Path\n"
+        "import sys, threading\nfrom pathlib import Path\n"
         "from miqa_node.runtime.workers.pool import WorkerPool\nfrom miqa_node.core.settings import load_settings\n"
         "if __name__ == '__main__':\n"
         "    pool = WorkerPool(load_settings())\n"
         f"    pool.decode(Path({str(samples / 'MR2_UNCR.dcm')!r}))\n"
-        "    print('up', flush=True)\n    time.sleep(60)\n"
+        "    print('up', flush=True)\n    threading.Event().wait(60)\n"
     )
     node = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
     assert node.stdout is not None

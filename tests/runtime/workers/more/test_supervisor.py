@@ -42,15 +42,18 @@ OFTEN: dict[str, Any] = {
 
 
 KILLER = """
-import ctypes, sys, threading, time
+import ctypes, threading
 from miqa_node.interfaces.cli.app import main
+from tests.waiting import wait_until
+
+def queue_threads():
+    threads = threading.enumerate()
+    if all(one.name != "supervisor" for one in threads):  # which starts when everything else has
+        return []
+    return [one for one in threads if "(queue_thread)" in one.name]
 
 def kill():
-    found, names = [], []
-    while not (found and "supervisor" in names):  # which starts when everything else has
-        time.sleep(0.1)
-        names = [one.name for one in threading.enumerate()]
-        found = [one for one in threading.enumerate() if "(queue_thread)" in one.name]
+    found = wait_until(queue_threads, look_s=0.1)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(found[0].ident), ctypes.py_object(SystemExit))
 
 threading.Thread(target=kill, daemon=True).start()

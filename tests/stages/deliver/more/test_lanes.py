@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from pathlib import Path
 
 from tests.stages.deliver.making import MemoryOutbox, pacs
 from tests.stages.deliver.test_lanes import FAILED, QUEUED, SENT, Make, running, to
-from tests.waiting import LIMIT_S, wait_until
+from tests.waiting import LIMIT_S, delay, wait_until
 
 
 def test_bad_destinations_block_nobody(tmp_path: Path, deliver_settings: Make) -> None:
@@ -39,7 +38,7 @@ def test_bad_destinations_block_nobody(tmp_path: Path, deliver_settings: Make) -
             for _ in range(3):
                 outbox.put(config.name)
         with running(tmp_path, outbox, deliver_settings(dimse_timeout_s=4.0), *configs) as lanes:
-            time.sleep(0.3)  # all the bad ones are busy being bad
+            delay(0.3)  # all the bad ones are busy being bad
             numbers = [outbox.put("good") for _ in range(20)]
             assert wait_until(lambda: all(outbox.row(n).state is SENT for n in numbers), 30)
             # The good one did not wait for its slow neighbour.

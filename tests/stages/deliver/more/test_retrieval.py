@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +21,7 @@ from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestinatio
 from miqa_node.stages.deliver.retrieval import FIND, GET
 from tests.runtime.store.making import header
 from tests.stages.deliver.making import report
+from tests.waiting import delay
 
 Make = Callable[..., DeliverSettings]
 Answers = Callable[[evt.Event], Iterator[Any]]
@@ -89,7 +89,7 @@ def stored_without_end(event: evt.Event) -> Iterator[Any]:
 
 def matches_now_and_then(event: evt.Event) -> Iterator[Any]:
     for answer in matches_without_end(event):
-        time.sleep(0.1)
+        delay(0.1)
         yield answer
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tests.stages.deliver.making import as_file, outcomes, report
 from tests.stages.deliver.serving import QuietHandler, serving
 from tests.stages.deliver.test_stow import Make
 from tests.stages.report.making import everything, read, small, write
+from tests.waiting import delay
 
 
 def is_plain(ds: Dataset) -> bool:
@@ -70,7 +70,7 @@ def test_a_large_object_may_take_longer_than_an_answer(deliver_settings: Make) -
     class Slow(QuietHandler):
         def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
             for rest in range(int(self.headers["Content-Length"]), 0, -(1 << 20)):
-                time.sleep(0.07)
+                delay(0.07)
                 self.rfile.read(min(rest, 1 << 20))
             self.send_response(200)
             self.send_header("Content-Length", "2")
