@@ -8,6 +8,7 @@ Revises: 0064
 
 import hashlib
 import json
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,7 +19,7 @@ branch_labels = None
 depends_on = None
 
 
-def _table(name, *columns):
+def _table(name: str, *columns: str) -> sa.TableClause:
     return sa.table(name, *(sa.column(one) for one in columns))
 
 
@@ -63,7 +64,7 @@ def upgrade() -> None:
     _empty_holds()
 
 
-def _empty_protocols(table, erased) -> None:
+def _empty_protocols(table: sa.TableClause, erased: sa.ColumnElement[bool]) -> None:
     connection = op.get_bind()
     for row in connection.execute(sa.select(table.c.digest, table.c.header).where(erased)).all():
         header = row.header if isinstance(row.header, dict) else json.loads(row.header)
@@ -82,11 +83,11 @@ def _empty_holds() -> None:
             connection.execute(sa.update(holds).where(holds.c.hold_id == hold.hold_id).values(NO_HOLD))
 
 
-def _is_about(proof, hold) -> bool:
+def _is_about(proof: sa.Row[Any], hold: sa.Row[Any]) -> bool:
     """A hold without authority, as earlier versions made them, is about everybody with the ID."""
     authority = proof.authority if hold.authority is None else hold.authority
     text = f"{hold.patient_id}\n\n{authority}" if authority else hold.patient_id
-    return proof.patient_sha256 == hashlib.sha256(f"{proof.salt}:{text}".encode()).hexdigest()
+    return str(proof.patient_sha256) == hashlib.sha256(f"{proof.salt}:{text}".encode()).hexdigest()
 
 
 def downgrade() -> None:

@@ -17,7 +17,7 @@ from miqa_node.core.domain.reassessment import keeps_flag
 from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
-from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.deliver.rows import results
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.report.make import amend_objects
 from miqa_node.stages.report.outputs.kos import SOP_CLASS_UID as KEY_OBJECT
@@ -78,7 +78,7 @@ def _notes(instance: StoredInstance, context: UnitContext, others: Sequence[Inst
 
 def _files(digests: Sequence[InstanceDigest], context: UnitContext, kind: ResultKind, sop_class_uid: str) -> list[Path]:
     with context.database.begin() as transaction:
-        made = deliveries.results_of_class(transaction, digests, kind, sop_class_uid, context.results_before)
+        made = results.results_of_class(transaction, digests, kind, sop_class_uid, context.results_before)
     return sound_files(made, context)
 
 

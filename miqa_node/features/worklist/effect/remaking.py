@@ -63,7 +63,7 @@ class Remaking:
         if result.sha256 == result.of(data).sha256:
             return True
         with self._context.database.begin() as transaction:
-            may_stand = not deliveries.may_have_arrived(transaction, result.sop_instance_uid)
+            may_stand = not results.may_have_arrived(transaction, result.sop_instance_uid)
         if not may_stand:
             log.error("a sent result cannot be made again, the same", sop_instance_uid=result.sop_instance_uid)
         return may_stand

@@ -25,7 +25,6 @@ ITEMS = deliveries.outerjoin(results, results.c.sop_instance_uid == deliveries.c
 """Deliveries, each with its result or its event."""
 
 
-BATCH = 500
 UNDELIVERED = (DeliveryState.QUEUED.value, DeliveryState.HELD.value, DeliveryState.FAILED.value)
 
 
@@ -281,32 +280,6 @@ def release(transaction: Transaction, delivery_ids: Iterable[DeliveryId]) -> Non
 def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delivery]:
     """All deliveries of objects and events about an instance."""
     return load_where(transaction, sa.func.coalesce(results.c.digest, events.c.digest) == digest)
-
-
-def results_of_class(
-    transaction: Transaction,
-    digests: Sequence[InstanceDigest],
-    kind: ResultKind,
-    sop_class_uid: str,
-    before: datetime | None = None,
-) -> list[ResultObject]:
-    """Objects of a kind and class made from some instances, with ``before`` only those made earlier; oldest first."""
-    if len(digests) > BATCH:
-        parts = (digests[start : start + BATCH] for start in range(0, len(digests), BATCH))
-        return [one for part in parts for one in results_of_class(transaction, part, kind, sop_class_uid, before)]
-    those = results.c.digest.in_(digests), results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
-    earlier = sa.true() if before is None else results.c.made_at < before
-    query = sa.select(results).where(*those, earlier).order_by(results.c.generation, results.c.made_at)
-    rows = transaction.execute(query).all()
-    return [result_of(row) for row in rows]
-
-
-def may_have_arrived(transaction: Transaction, sop_instance_uid: str) -> bool:
-    """Whether any destination may have an object: it was sent, or it was tried."""
-    arrived = deliveries.c.state.in_([DeliveryState.SENT.value, DeliveryState.COMMITTED.value])
-    tried = sa.or_(arrived, deliveries.c.sent_at.is_not(None), deliveries.c.attempts > 0)
-    query = sa.select(sa.exists().where(deliveries.c.sop_instance_uid == sop_instance_uid, tried))
-    return bool(transaction.execute(query).scalar_one())
 
 
 def result_of(row: Any) -> ResultObject:

@@ -52,7 +52,10 @@ def blank(images: list[Image], places: list[int], value: float = -1000.0) -> lis
 @pytest.mark.parametrize("value", [-1024.0, 0.0])
 def test_a_slice_without_structure_beside_the_body_is_blank(places: list[int], value: float, tmp_path: Path) -> None:
     blanks = measured(making.write_series(tmp_path, blank(walk(), places, value), "CT"))["slices_blank"]
-    assert (blanks.value, str(blanks.place)) == (len(places), f"slice {places[0] + 1} of 12")
+    assert (blanks.value, str(blanks.place)) == (
+        len(places),
+        f"slice {places[0] + 1} of 12, Instance Number {places[0] + 1}",
+    )
 
 
 def test_an_end_beyond_the_body_is_empty_on_purpose(tmp_path: Path) -> None:
