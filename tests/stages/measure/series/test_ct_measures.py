@@ -12,6 +12,7 @@ import pytest
 from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.stages.measure.ct.noise import CLASSES, CT_NOISE, SliceNoise
 from miqa_node.stages.measure.ct.truncation import field_edge, open_lungs
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
@@ -117,7 +118,22 @@ def test_shoulders_behind_a_head_are_no_noise_of_a_part() -> None:
     few = [SliceNoise(place, shoulders if place in {20, 21, 22} else head) for place in range(40)]
     assert CT_NOISE.take is not None
     slices = [
-        Slice(header(1).digest, Path(), 0, place + 1, 8, 8, (0.0, 0.0, place), None, None, None, 1.0, 0.0, None, None)
+        Slice(
+            InstanceDigest("0" * 64),
+            Path(),
+            0,
+            place + 1,
+            8,
+            8,
+            (0.0, 0.0, place),
+            None,
+            None,
+            None,
+            1.0,
+            0.0,
+            None,
+            None,
+        )
         for place in range(40)
     ]
     series = SeriesView(header(1), tuple(slices), SliceTools(decode_nothing))
