@@ -50,13 +50,13 @@ def main() -> None:
 
 def sections() -> dict[str, list[str]]:
     """The lines by their headings."""
-    found: dict[str, list[str]] = {}
+    headings: dict[str, list[str]] = {}
     for line in filter(None, FILE.read_text("utf-8").splitlines()[1:]):
         if line.startswith("# "):
-            lines = found.setdefault(line.removeprefix("# "), [])
+            lines = headings.setdefault(line.removeprefix("# "), [])
         else:
             lines.append(line)
-    return found
+    return headings
 
 
 def share(lines: Sequence[str], is_called: Callable[[str], bool]) -> float:

@@ -60,12 +60,14 @@ class ReportSettings:
         zone = "" if self.zone is None else self.zone.key
         return {"node": self.node_name, "language": self.language, "zone": zone, "version": self.version}
 
-    def as_kept(self, kept: Mapping[str, Any] | None) -> Self:
+    def as_kept(self, record: Mapping[str, Any] | None) -> Self:
         """The same as they were when an object was made; as they are if that was not kept."""
-        if not kept:
+        if not record:
             return self
-        zone = ZoneInfo(kept["zone"]) if kept["zone"] else None
-        return replace(self, node_name=kept["node"], language=kept["language"], zone=zone, version=kept["version"])
+        zone = ZoneInfo(record["zone"]) if record["zone"] else None
+        return replace(
+            self, node_name=record["node"], language=record["language"], zone=zone, version=record["version"]
+        )
 
 
 @dataclass(frozen=True, slots=True)

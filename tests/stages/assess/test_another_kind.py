@@ -62,9 +62,11 @@ def test_only_the_reason_and_what_needs_no_anatomy_stay() -> None:
 
 @pytest.mark.parametrize(("part", "contradicts"), [("CHEST", True), ("", False)])
 def test_a_header_that_names_no_part_is_contradicted_by_nothing(part: str, contradicts: bool) -> None:
-    seen = judged(GateClass.NOT_FRONTAL_CHEST, 0.8)
-    header = replace(seen.assessment.header, body_part_examined=part)
-    issues = of_gate(replace(seen, assessment=replace(seen.assessment, header=header))).assessment.plausibility
+    judgement = judged(GateClass.NOT_FRONTAL_CHEST, 0.8)
+    header = replace(judgement.assessment.header, body_part_examined=part)
+    issues = of_gate(
+        replace(judgement, assessment=replace(judgement.assessment, header=header))
+    ).assessment.plausibility
     assert [one.code for one in issues] == [OTHER_FAILURE] * contradicts, "no positioning error"
     assert all(
         one.message.startswith("No frontal chest in the pixels: check label, view and patient") for one in issues

@@ -43,8 +43,8 @@ class ChestOnly:
         result = Quality(reason=LEFT).assess(header, radiograph, digest, traits)
         if header.body_part_examined not in {"CHEST", ""}:
             return result
-        seen = judged_as(GateClass.NOT_FRONTAL_CHEST, 0.9)
-        return of_gate(replace(seen, assessment=replace(seen.assessment, header=header)))
+        looks = judged_as(GateClass.NOT_FRONTAL_CHEST, 0.9)
+        return of_gate(replace(looks, assessment=replace(looks.assessment, header=header)))
 
 
 def settings_of(folder: Path, **assess: Any) -> Settings:

@@ -320,15 +320,15 @@ def seen(rig: Rig, digests: list[InstanceDigest]) -> set[tuple[Verdict, bool]]:
         of = tables.dispositions.c
         rows = transaction.execute(sa.select(of.verdict, of.flagged).where(of.digest.in_(digests))).all()
         study = instances.load(transaction, digests[0]).header.study_instance_uid
-        [told] = history.by_series(transaction, study, limit=9)
+        [series] = history.by_series(transaction, study, limit=9)
         [assessed] = [one for one in history.members(transaction, study) if one.assessed]
         match = browse.ImageFilter(since=rig.now - timedelta(days=1), until=rig.now + timedelta(days=1))
         [row] = browse.page(transaction, match, limit=9)
         flagged = {image.digest for item in worklist.select(transaction, ANY, limit=9) for image in item.images}
     verdicts = {(Verdict(row.verdict), row.flagged) for row in rows}
     [verdict] = {verdict for verdict, _ in verdicts}
-    assert (told.verdict, assessed.verdict, row.verdict) == (verdict, verdict, verdict)
-    assert told.image.instance.digest == assessed.digest
+    assert (series.verdict, assessed.verdict, row.verdict) == (verdict, verdict, verdict)
+    assert series.image.instance.digest == assessed.digest
     assert flagged == ({assessed.digest} if (verdict, True) in verdicts else set())
     return verdicts
 

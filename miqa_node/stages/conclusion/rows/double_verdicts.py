@@ -59,7 +59,7 @@ def unite(transaction: Transaction, study: StudyInstanceUid, now: datetime) -> i
     for digests in doubles:
         _unite(transaction, digests, now)
     if doubles:
-        flagged_studies.follow(transaction, study, now, reopen=False, why=ONE_VERDICT, told=False)
+        flagged_studies.follow(transaction, study, now, reopen=False, why=ONE_VERDICT, tell=False)
     return len(doubles)
 
 
@@ -74,9 +74,9 @@ def _unite(transaction: Transaction, digests: Sequence[InstanceDigest], now: dat
         transaction, [one.digest for one in series_rows.files(transaction, instance.header)]
     )
     flags = unit_verdicts.standing_flags(transaction, digests[:-1])
-    kept = [one for one in flags if not lifts_flag(assessment, disposition, one.assessment, one.reasons)]
-    if kept and not disposition.flagged:
-        disposition = with_flag(disposition, [reason.text for flag in kept for reason in flag.reasons])
+    lasting = [one for one in flags if not lifts_flag(assessment, disposition, one.assessment, one.reasons)]
+    if lasting and not disposition.flagged:
+        disposition = with_flag(disposition, [reason.text for flag in lasting for reason in flag.reasons])
         values = {"reasons": documents.dump_reasons(disposition.reasons), "flagged": True}
         transaction.execute(sa.update(dispositions).where(dispositions.c.digest == newest).values(**values))
     unit_verdicts.replace_earlier(transaction, newest, decided, now)

@@ -91,17 +91,17 @@ def follow(
     *,
     reopen: bool,
     why: str = "",
-    told: bool = True,
+    tell: bool = True,
 ) -> None:
     """Update a study's item to its current verdicts, which may have improved.
 
     The item of a study without flagged images is resolved. With ``reopen``, a study that people resolved is reopened,
     because a verdict got worse; otherwise archives are told again what people decided. ``why`` is for the history.
-    Without ``told`` neither archives nor subscribers hear of it.
+    Without ``tell`` neither archives nor subscribers hear of it.
     """
     this = worklist.c.study_instance_uid == study_instance_uid
     state = transaction.execute(sa.select(worklist.c.state).where(this).with_for_update()).scalar_one_or_none()
-    if told and not reopen:
+    if tell and not reopen:
         _report_again(transaction, study_instance_uid)
     flagged = dispositions.c.study_instance_uid == study_instance_uid, dispositions.c.flagged
     judged = sa.select(dispositions.c.verdict, assessments.c.score).join(
@@ -124,7 +124,7 @@ def follow(
         values |= {"resolved_by": SELF, "comment": NOT_FLAGGED, "resolved_at": now}
         transaction.execute(sa.update(worklist).where(this).values(values))
         note(transaction, study_instance_uid, "judged again", SELF, _with(NOT_FLAGGED, why), now)
-        if told:
+        if tell:
             announcements.resolved(transaction, study_instance_uid, now)
 
 

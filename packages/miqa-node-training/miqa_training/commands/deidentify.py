@@ -145,15 +145,15 @@ def deidentify(
 
 def _searched(outcome: FileOutcome) -> dict[str, Any]:
     """What was searched in one file; no frame if text was not looked for, or could not be."""
-    found = outcome.searched or PixelSearch((), 0, 0)
+    search = outcome.searched or PixelSearch((), 0, 0)
     return {
         "file": str(outcome.written),
         "text": outcome.searched is not None,
-        "read": found.read,
-        "alike": found.alike,
+        "read": search.read,
+        "alike": search.alike,
     }
 
 
-def _frames(found: PixelSearch) -> str:
-    alike = f", {found.alike} differ too little from these to have other text" if found.alike else ""
-    return f"text was searched on {found.read} of {found.frames} frames{alike}."
+def _frames(words: PixelSearch) -> str:
+    alike = f", {words.alike} differ too little from these to have other text" if words.alike else ""
+    return f"text was searched on {words.read} of {words.frames} frames{alike}."

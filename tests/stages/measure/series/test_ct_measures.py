@@ -109,6 +109,9 @@ def decode_nothing(*_: Any) -> Any:
     raise AssertionError
 
 
+NAMELESS = InstanceDigest("0" * 64)
+
+
 def test_shoulders_behind_a_head_are_no_noise_of_a_part() -> None:
     """Of 20 slices each, as in CT angiography of head and neck; the shoulders have three times the noise."""
     head, shoulders = (
