@@ -154,6 +154,6 @@ def _searched(outcome: FileOutcome) -> dict[str, Any]:
     }
 
 
-def _frames(words: PixelSearch) -> str:
-    alike = f", {words.alike} differ too little from these to have other text" if words.alike else ""
-    return f"text was searched on {words.read} of {words.frames} frames{alike}."
+def _frames(search: PixelSearch) -> str:
+    alike = f", {search.alike} differ too little from these to have other text" if search.alike else ""
+    return f"text was searched on {search.read} of {search.frames} frames{alike}."
