@@ -11,6 +11,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from miqa_node.core.domain.access import Permission, Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter, AuditRecord
+from miqa_node.core.domain.operations import SenderStatus
 from miqa_node.node import Node
 from miqa_node.runtime.store import accounts
 from miqa_node.runtime.store.audit import records
@@ -51,7 +52,7 @@ def test_passcodes_are_tokens_that_allow_upload(tmp_path: Path) -> None:
             with node.database.begin() as transaction:
                 return records.select(transaction, AuditFilter(event=AuditEvent.REFUSED))
 
-        def noted_as_refused() -> list[senders.SenderStatus]:
+        def noted_as_refused() -> list[SenderStatus]:
             with node.database.begin() as transaction:
                 return [one for one in senders.select(transaction) if one.calling_ae_title == "CT1" and one.refusals]
 
