@@ -3,20 +3,23 @@
 PYTHON ?= python3
 VENV ?= .venv
 # cpu or gpu: which build of ONNX Runtime is installed. Both provide the same module, so there is only ever one.
-ACCEL ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU; then echo gpu; else echo cpu; fi)
+ifndef ACCEL
+ACCEL := $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU; then echo gpu; else echo cpu; fi)
+endif
 DEMO_DIR ?= miqa-data/demo
 PYTEST_ARGS ?=
 DATA ?= ../shared/data
 DIST ?= dist
 
 BIN := $(VENV)/bin
-# At a terminal pip shows what it does; a log needs only its errors.
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input $(if $(MAKE_TERMOUT),,-qq)
+# At a terminal pip shows what it does; in a log a line each ten seconds is enough.
+PIP := $(BIN)/python $(if $(MAKE_TERMOUT),-m,.ci/install.py) pip --disable-pip-version-check --no-input
+INSTALL := $(PIP) install --constraint constraints.txt
 INPUTS := $(wildcard pyproject.toml packages/*/pyproject.toml) constraints.txt
-PACKAGES := --editable packages/miqa-node-training
-READY := $(VENV)/.ready-$(ACCEL)
-TRAIN_READY := $(VENV)/.ready-$(ACCEL)-train
-FUZZ_READY := $(VENV)/.ready-$(ACCEL)-fuzz
+RUN_READY := $(VENV)/.ready-$(ACCEL)
+READY := $(RUN_READY)-dev
+TRAIN_READY := $(RUN_READY)-train
+FUZZ_READY := $(RUN_READY)-fuzz
 
 ifeq ($(filter $(ACCEL),cpu gpu),)
 $(error ACCEL is "$(ACCEL)"; it must be cpu or gpu)
@@ -27,7 +30,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults matrix soak container models constraints lock dist sbom audit clean distclean
+.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults matrix soak campaign container models constraints lock dist sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,48 +39,60 @@ help: ## List the targets
 
 setup: $(READY) ## Make .venv with everything for running and testing (ACCEL=cpu|gpu, PYTHON=python3)
 
-setup-train: $(TRAIN_READY) ## The same with torch and scikit-learn, for training and its tests
+setup-run: $(RUN_READY) ## Only what the node and its demonstration need
 
-setup-fuzz: $(FUZZ_READY) ## Add atheris, for inputs guided by coverage
+setup-train: $(TRAIN_READY) ## Everything, and torch and scikit-learn, for training and its tests
+
+setup-fuzz: $(FUZZ_READY) ## Everything, and atheris, for inputs guided by coverage
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "miqa-node needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V 2>&1). Give another: make PYTHON=python3.12 …" >&2; exit 1; }
 	@echo "Making $(VENV)."
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@$(PYTHON) .ci/install.py venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
 
 # The build tools come first and from the constraints too; an isolated build would fetch whatever is newest that day.
-$(READY): $(BIN)/python $(INPUTS)
-	@echo "Installing what constraints.txt pins into $(VENV). The first time this takes a minute or two."
-	$(PIP) install --constraint constraints.txt pip hatchling editables
-	@if [ "$(ACCEL)" = gpu ]; then $(PIP) uninstall --yes onnxruntime; else $(PIP) uninstall --yes onnxruntime-gpu; fi
-	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),series,text,demo,dev,docs]' $(PACKAGES)
+$(RUN_READY): $(BIN)/python $(INPUTS)
+	@echo "Installing what the node needs into $(VENV), as constraints.txt pins it. The first time this takes a minute or two."
 	@rm -f $(VENV)/.ready-*
+	@$(INSTALL) pip hatchling
+	@if [ "$(ACCEL)" = gpu ]; then other=onnxruntime; else other=onnxruntime-gpu; fi; \
+		if $(BIN)/python -m pip show --quiet $$other 2>/dev/null; then $(PIP) uninstall --yes $$other; fi
+	@$(INSTALL) --no-build-isolation --editable '.[$(ACCEL),series,text,demo]' --editable packages/miqa-node-training
 	@touch $@
 	@echo "Installed."
 
+# The rest is added to that, and changes nothing of it.
+$(READY): $(RUN_READY)
+	@echo "Adding what tests, checks and documentation need to $(VENV)."
+	@$(INSTALL) --group dev --group docs
+	@touch $@
+	@echo "Added."
+
+# Of what is installed already, by its name, so that its extra is all that comes.
 $(TRAIN_READY): $(READY)
-	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),series,text,demo,dev,docs]' \
-		--editable 'packages/miqa-node-training[train]'
+	@echo "Adding torch and scikit-learn to $(VENV)."
+	@$(INSTALL) 'miqa-node-training[train]'
 	@touch $@
 
 $(FUZZ_READY): $(READY)
-	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),fuzz]'
+	@echo "Adding atheris to $(VENV)."
+	@$(INSTALL) --group fuzz
 	@touch $@
 
 ## Use -------------------------------------------------------------------------------------------------------------
 
-run: setup ## Start the node with sample radiographs and a receiving PACS, and keep serving until Ctrl-C
+run: setup-run ## Start the node with sample radiographs and a receiving PACS, and keep serving until Ctrl-C
 	@$(BIN)/python -m demo --data-dir $(DEMO_DIR)
 
-demo: setup ## Tell the same story once in a temporary folder; fails when any part of it failed
+demo: setup-run ## Tell the same story once in a temporary folder; fails when any part of it failed
 	@$(BIN)/python -m demo --once
 
-viewer: setup ## Open the demo's images and results in the OHIF viewer until Ctrl-C (needs npm, orthanc, orthanc-dicomweb)
+viewer: setup-run ## Open the demo's images and results in the OHIF viewer until Ctrl-C (needs npm, orthanc, orthanc-dicomweb)
 	@$(BIN)/python -m demo.viewer --data-dir $(DEMO_DIR)
 
-models: setup ## Check every model package against its card and its golden inputs
+models: setup-run ## Check every model package against its card and its golden inputs
 	$(BIN)/miqa-node models check
 
 reproduce: setup-train ## Make the shipped packages again from public starts and compare their figures (hours; DATA=folder of the images)
@@ -103,10 +118,14 @@ test test-all peers faults matrix: export PYTEST_DEBUG_TEMPROOT = $(TEST_FOLDER)
 # As in a node: helper threads of the BLAS spin, which on busy cores takes several times as long as the work.
 test test-all peers faults matrix: export OPENBLAS_NUM_THREADS = 1
 
-test: setup ## Run the tests that need nothing but Python, on all cores (under 5 minutes on two)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --quick $(PYTEST_ARGS)
+# Else what a test needed for a moment stays with its process: a worker would grow to twice the size.
+test test-all peers: export MALLOC_ARENA_MAX = 2
+test test-all peers: export MALLOC_MMAP_THRESHOLD_ = 1048576
 
-test-all: setup ## Run every test, also slow ones and those with real peers and browsers (see .ci/run for the packages)
+test: setup ## Run the quick suite, on all cores (under 5 minutes on two), or all tests of one feature (FEATURE=labels)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(FEATURE),--feature $(FEATURE),--quick) $(PYTEST_ARGS)
+
+test-all: setup ## Run every test, also whole tables and those with real peers and browsers (see .ci/run for the packages)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 peers: setup ## Run only the tests with real Orthanc, DCMTK, validators, PostgreSQL and Chromium
@@ -149,6 +168,9 @@ matrix: setup ## Damage what a node keeps, ask each of its parts, and write the 
 
 soak: setup ## An hour of load on each database: memory, threads, files and disk stay flat
 	$(BIN)/python -m tests.crash --soak-minutes 60
+
+campaign: setup-train setup-fuzz ## Crash, faults, matrix, soak, fuzz, and all tests with the other Pythons: the gate's rest (a night; PARTS=fuzz)
+	$(BIN)/python -m benchmarks.campaign $(PARTS)
 
 container: setup ## Build the container on a base of its own and run it for real (root; Debian's buildah and debootstrap)
 	CONTAINER=1 $(BIN)/python -m pytest tests/crash/test_container.py $(PYTEST_ARGS)

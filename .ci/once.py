@@ -1,4 +1,4 @@
-"""A pytest plugin for the gate: what passed in its first run is left out of the second, which takes an hour without it.
+"""A pytest plugin for the gate: what passed in its first run is left out of the second.
 
 Both runs get ``--once FILE``: tests named in the file are deselected, and those that pass are added to it. A test that
 was skipped, for want of a peer or of torch, has not passed.

@@ -1,9 +1,9 @@
 """Writes constraints.txt for `make constraints`: the exact version of everything that any extra brings.
 
-All extras are resolved together, also cpu and gpu (which are never installed together), so that one file serves every
-installation: what is constrained but not asked for is simply not installed. Local versions such as +cpu are cut off,
-because builds of torch for other machines carry another one, or none. Versions are those of the oldest Python that the
-project admits: some packages ask for a later patch of it than distributions have.
+All extras and groups are resolved together, also cpu and gpu (which are never installed together), so that one file
+serves every installation: what is constrained but not asked for is simply not installed. Local versions such as +cpu
+are cut off, because builds of torch for other machines carry another one, or none. Versions are those of the oldest
+Python that the project admits: some packages ask for a later patch of it than distributions have.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ def main() -> None:
 
 
 def requirements() -> list[str]:
-    """Everything that the project's distributions, their extras and their builds ask for, and pip itself."""
-    lines = ["editables", "pip"]
+    """Everything that the project's distributions, their extras, groups and builds ask for, and pip itself."""
+    lines = ["pip"]
     for file in (ROOT / "pyproject.toml", *sorted(ROOT.glob("packages/*/pyproject.toml"))):
         document = tomllib.loads(file.read_text("utf-8"))
         project = document["project"]
-        extras = project.get("optional-dependencies", {}).values()
+        added = *project.get("optional-dependencies", {}).values(), *document.get("dependency-groups", {}).values()
         lines += [
             *document["build-system"]["requires"],
             *project["dependencies"],
-            *(line for e in extras for line in e),
+            *(line for one in added for line in one),
         ]
     lines = [line for line in lines if not line.startswith("miqa-node")]
     # Of torch, === takes only the build without a local version: the one for GPUs, whose many libraries need pins too.

@@ -1,112 +1,13 @@
-"""``make run`` keeps serving after the story; ``make demo`` (``--once``) ends with it and has an exit code."""
+"""``python -m demo``: says that it loads the program, which may take long, and loads it."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import signal
 import sys
-import tempfile
-import threading
-from contextlib import ExitStack
-from pathlib import Path
+from importlib import import_module
 
-from rich.console import Console
-from rich.markup import escape
-
-from demo.samples import make_samples
-from demo.story import addresses, next_steps, tell
-from miqa_node.core.domain.delivery import REJECTION
-from miqa_node.core.domain.output import default_kinds
-from miqa_node.core.files.held_folder import hold
-from miqa_node.errors import MiqaError
-from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, free_ports
-from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
-
-NODE_AE_TITLE = "MIQA"
-WANTED_PORTS = (11112, 8080, 11113)
-"""DICOM and web port of the node, DICOM port of the PACS; a port in use is replaced by a free one."""
-
-
-def main() -> int:
-    """Run the demonstration; return 0 if everything went as promised."""
-    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--data-dir", type=Path, help="keep everything here; default is a temporary folder")
-    parser.add_argument("--once", action="store_true", help="stop after the story instead of serving until Ctrl-C")
-    options = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    signal.signal(signal.SIGHUP, lambda *_: _hang_up(stop))
-    with ExitStack() as stack:
-        folder = options.data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miqa-demo-")))
-        if folder is not options.data_dir:
-            hold(folder)
-        try:
-            clean = run(console, folder.absolute(), stop, keep_serving=not options.once)
-        except MiqaError as error:
-            clean = show(console, [str(error)])
-    return 0 if clean else 1
-
-
-def _hang_up(stop: threading.Event) -> None:
-    """The terminal is gone: end as with Ctrl-C, and print to nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for fd in (sys.stdout.fileno(), sys.stderr.fileno()):
-        os.dup2(nowhere, fd)
-    stop.set()
-
-
-def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: bool) -> bool:
-    """Start the PACS and the node, run the story, serve on request, and stop both; return whether all went well."""
-    samples = make_samples()
-    dicom_port, web_port, pacs_port = free_ports(WANTED_PORTS)
-    with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
-        write_destination(folder / "node", pacs.port)
-        # A short delay, so users see the rejection note arrive; real nodes wait in case a person changes the decision.
-        for_show = {"MIQA_DICOM__HOST": HOST, "MIQA_DELIVER__REJECTION_DELAY_S": "5"}
-        with NodeProcess(folder / "node", NODE_AE_TITLE, dicom_port, web_port, environment=for_show) as node:
-            console.print(f"A node starts as [bold]{node.command}", highlight=False)
-            clean = show(console, tell(console, node, pacs, samples))
-            if clean:
-                console.print("[green]Everything went as promised.[/green]")
-            console.print(addresses(node, pacs))
-            if keep_serving:
-                console.print(next_steps(node))
-                console.print("Serving until Ctrl-C.")
-                while node.running() and not stop.wait(1.0):
-                    pass
-                console.print("Stopping.")
-            clean &= show(console, finish(node))
-    return clean
-
-
-def write_destination(data_dir: Path, port: int) -> None:
-    """Configure the PACS as a destination that also takes rejection notes, so users can see them arrive."""
-    kinds = ", ".join(f'"{kind}"' for kind in (*sorted(default_kinds()), REJECTION))
-    data_dir.mkdir(parents=True, exist_ok=True)
-    (data_dir / "destinations.toml").write_text(
-        f'[[destination]]\nname = "{AE_TITLE}"\nae_title = "{AE_TITLE}"\nhost = "{HOST}"\nport = {port}\n'
-        f"objects = [{kinds}]\n",
-        "utf-8",
-    )
-
-
-def finish(node: NodeProcess) -> list[str]:
-    """Stop the node; return the faults of its end."""
-    if not node.running():
-        return [f"The node ended unexpectedly.\n{node.last_lines()}"]
-    code = node.stop()
-    return [f"The node did not stop cleanly: exit code {code}.\n{node.last_lines()}"] if code else []
-
-
-def show(console: Console, faults: list[str]) -> bool:
-    """Print the faults; True if there are none."""
-    for fault in faults:
-        console.print("[red]FAILED[/red]", escape(fault), highlight=False)
-    return not faults
-
+from demo.progress import doing
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with doing("Loading the program, which Python compiles the first time"):
+        serving = import_module("demo.serving")
+    sys.exit(serving.main())

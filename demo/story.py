@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from demo.progress import doing
 from miqa_node.core.domain.delivery import KOS, SEG, SR, ResultKind
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import WorklistState
@@ -36,7 +37,8 @@ def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequ
     sent = send(samples, modality_target(node), load_settings().deliver)
     outcomes = [SampleOutcome(sample, one) for sample, one in zip(samples, sent, strict=True)]
     console.print(_sent_table(outcomes))
-    wait(outcomes, node, pacs)
+    with doing("Its workers load the models for the first image, then judge and report each"):
+        wait(outcomes, node, pacs)
     console.rule("2. The node gives each its verdict")
     console.print(_verdict_table(outcomes))
     console.rule(f"3. The PACS {AE_TITLE} has the report, the overlay and the note")

@@ -70,6 +70,7 @@ PARTS = {
     "better_copies": "miqa_node.stages.units.work.better_copies:PART",
     "destinations": "miqa_node.stages.deliver.work:PART",
     "identification": "miqa_node.stages.receive.work:PART",
+    "one_verdict": "miqa_node.stages.conclusion.work.one_verdict:PART",
     "series": "miqa_node.stages.units.work.series:PART",
     "web": "miqa_node.interfaces.web.part:PART",
 }
@@ -262,6 +263,7 @@ DESTINATIONS = {
 
 EFFECTS = {
     "deliver": "miqa_node.stages.conclusion.deliver:KIND",
+    "derived_images": "miqa_node.stages.conclusion.derived_images:KIND",
     "log_line": "miqa_node.stages.conclusion.log_line:KIND",
     "metric": "miqa_node.stages.conclusion.metric:KIND",
     "series_verdict": "miqa_node.stages.conclusion.series_verdict:KIND",

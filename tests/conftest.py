@@ -19,13 +19,11 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any, LiteralString, Self
 
-import boto3
 import httpx2
 import psycopg
 import pytest
 import structlog
 from fastapi.routing import _IncludedRouter
-from moto.server import ThreadedMotoServer
 from psycopg import sql
 from starlette.routing import BaseRoute
 
@@ -295,6 +293,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """A real S3 server of this test run."""
+    from moto.server import ThreadedMotoServer  # loaded where a bucket is asked for
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -308,6 +308,8 @@ def bucket_url(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     variables = {"ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s", "REGION": "us-east-1", "ENDPOINT": s3_endpoint}
     for name, value in {**variables, "ALLOW_HTTP": "true"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
+    import boto3
+
     bucket = f"miqa-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]}"
     boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1").create_bucket(Bucket=bucket)
     return f"s3://{bucket}/node"

@@ -41,11 +41,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if not any(item.get_closest_marker(name) for name in LEFT_OUT):
             rows.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    kept = {
-        one for table in rows.values() for one in [*(r for r in table if r.get_closest_marker("quick"))] or table[:1]
-    }
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = [item for item in items if item in kept]
+    marked = {name: [row for row in table if row.get_closest_marker("quick")] for name, table in rows.items()}
+    chosen = {row for name, table in rows.items() for row in marked[name] or table[:1]}
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = [item for item in items if item in chosen]
 
 
 def names() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from miqa_node.interfaces.cli.output import number
+from miqa_node.stages.assess.choices import Choices
 from miqa_node.stages.assess.targets import Targets
 from tools.figures_table import Figures, percent, table, with_interval
 
@@ -114,6 +115,31 @@ def targets_section(card: Figures) -> Iterable[str]:
     targets = Targets.model_validate(card["targets"])
     yield from (f"## Targets of {card['name']}-{card['version']}", "", targets.about, "")
     yield from table(targets.head, targets.table)
+
+
+def objects_section(card: Figures) -> Iterable[str]:
+    """Separation, pointing, and both sides of the operating point, by images and source."""
+    metrics, parts = card["metrics"], ("choosing", "development", "held_out")
+    yield from (f"## {card['name']}-{card['version']}", "", metrics["about"], "")
+    if card.get("choices"):
+        choices = Choices.model_validate(card["choices"])
+        yield from (f"The images that chose were looked at {choices.looks} times.", "")
+        yield from table(("figure", "images", "with what is to be found", "sources", "chose"), choices.table)
+    point, rows = metrics["operating_point"], []
+    for part in parts:
+        figures = metrics[part] if "all" in metrics[part] else {"all": metrics[part]}
+        for source, one in figures.items():
+            sides = point[part][source] if "all" in point[part] else point[part]
+            rows.append((
+                f"{part.replace('_', ' ')}, {source}", f"{one['removable']} / {one['devices_only']} / {one['nothing']}",
+                number(one["auroc"]), number(one["auroc_monitoring"]), number(one["auroc_nothing"]),
+                number(sides["found"]), number(sides["called_with_devices_only"]), number(sides["called_with_nothing"]),
+                number(one["pointing"]), number(one["compact"]), number(one["worn_pointing"]),
+            ))  # fmt: skip
+    head = ("images of", "removable / devices only / nothing", "AUROC", "against devices only", "against nothing",
+            "found", "called with devices only", "called with nothing", "pointing", "compact",
+            "at the removable one")  # fmt: skip
+    yield from table(head, rows)
 
 
 def landmarks_section(card: Figures) -> Iterable[str]:

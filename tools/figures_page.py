@@ -8,7 +8,13 @@ from pathlib import Path
 from miqa_node.interfaces.cli.output import number
 from miqa_node.stages.assess.card import read_sections
 from miqa_node.stages.assess.two_sides import WEAK
-from tools.figures_others import denoiser_section, landmarks_section, pneumonia_section, targets_section
+from tools.figures_others import (
+    denoiser_section,
+    landmarks_section,
+    objects_section,
+    pneumonia_section,
+    targets_section,
+)
 from tools.figures_table import Figures, percent, table, with_interval
 
 _INTRODUCTION = """\
@@ -36,7 +42,8 @@ def figures_page(note: str, models: Path) -> str:
         *_objects(metrics["objects"]), *_pointing(metrics["saliency"]),
         *_readers(metrics["readers"]), *_unusual(anomaly), *_limits(anomaly["other_hospitals"]),
         *_any_part(_newest(models, "any-radiograph-*")),
-        *targets_section(_newest(models, "objects-*")), *targets_section(_newest(models, "landmarks-*")),
+        *objects_section(_newest(models, "objects-*")), *targets_section(_newest(models, "objects-*")),
+        *targets_section(_newest(models, "landmarks-*")),
         *landmarks_section(_newest(models, "landmarks-*")), *denoiser_section(_newest(models, "denoiser-*")),
         *pneumonia_section(_newest(models, "pneumonia-ensemble-*")),
     ]  # fmt: skip

@@ -46,13 +46,15 @@ with a threshold:
 """
 
 _END = """\
-When the gate is present, rules about other findings do not count, and the image is never accepted: the policy
-flags it by its rule about `gate`, or it is not assessed.
+When the gate is present, the image is never accepted: the policy flags it by its rule about `gate`, or it is not
+assessed. Rules about findings that need anatomy (positioning, objects, contrast) do not count then; those about motion,
+sharpness, noise, exposure, grid lines, detector and double exposure do, unless the grey levels are inverted.
 
-`not_frontal_chest` means **another kind of image**, such as a hand or a photograph. It is NOT_ASSESSED with that reason
-and nothing else: no finding, score, point, prediction or advice, in any report or page. So is an image in which the
-package of anatomical points sees no lungs, however it is turned. If the header names the body part, header and pixels
-contradict each other, and the study goes on the worklist where the rule about `gate` asks for a look.
+`not_frontal_chest` means **another kind of image**, such as a hand or a photograph. So is an image in which the package
+of anatomical points sees no lungs, however it is turned. Of both only what needs no anatomy is kept: these findings and
+the measurements, no score, point or prediction. If the header names the body part, the pixels contradict it: the
+[issue](plausibility.md) `pixels_contradict_body_part`, for which the shipped policy asks for REVIEW, since label, view
+or patient may be wrong, or the chest too blurred, moved or cut to be one. Else it is NOT_ASSESSED.
 [What it cannot see](../explanation/quality.md#images-of-another-kind).
 
 ## The score

@@ -166,22 +166,22 @@ def test_what_must_happen_has_a_minute_at_least() -> None:
 
 
 def test_nothing_sleeps_but_the_helpers() -> None:
-    found = [
+    places = [
         f"{path.relative_to(TESTS)}:{line}"
         for path in files()
         if path.relative_to(TESTS).as_posix() != ITSELF and "sleep" in (text := path.read_text("utf-8"))
         for line in sleeps(ast.parse(text))
     ]
-    assert found == [], "tests/waiting.py has what they need"
+    assert places == [], "tests/waiting.py has what they need"
 
 
 def test_a_short_limit_is_a_promise() -> None:
-    found: dict[str, list[int]] = {}
+    places: dict[str, list[int]] = {}
     for path in files():
         text = path.read_text("utf-8")
         if any(name in text for name in ("monotonic(", "perf_counter(", "time.time(")) and (
             lines := sorted(set(short_limits(ast.parse(text))))
         ):
-            found[path.relative_to(TESTS).as_posix()] = lines
-    assert {name: lines for name, lines in found.items() if name not in PROMISES} == {}
+            places[path.relative_to(TESTS).as_posix()] = lines
+    assert {name: lines for name, lines in places.items() if name not in PROMISES} == {}
     assert PROMISES.keys() <= {path.relative_to(TESTS).as_posix() for path in files()}

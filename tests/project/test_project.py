@@ -4,20 +4,24 @@ import hashlib
 import re
 import subprocess
 import tomllib
+import zipfile
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from miqa_node import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+DOCUMENT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT: dict[str, Any] = DOCUMENT["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+GROUPS: dict[str, list[str]] = DOCUMENT["dependency-groups"]
 OTHERS: list[dict[str, Any]] = [
     tomllib.loads(path.read_text("utf-8"))["project"] for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
 ]
@@ -57,7 +61,8 @@ def test_the_licence_is_the_whole_apache_licence() -> None:
 def test_every_requirement_is_pinned_to_a_version_that_it_allows() -> None:
     pinned = pins()
     of_others = [extra for project in OTHERS for extra in project.get("optional-dependencies", {}).values()]
-    for line in [*PROJECT["dependencies"], *(line for lines in [*EXTRAS.values(), *of_others] for line in lines)]:
+    added = [*EXTRAS.values(), *GROUPS.values(), *of_others]
+    for line in [*PROJECT["dependencies"], *(line for lines in added for line in lines)]:
         requirement = Requirement(line)
         assert requirement.specifier.contains(pinned[normal(requirement.name)]), line
 
@@ -98,7 +103,7 @@ def test_cpu_and_gpu_exclude_each_other_and_nothing_else_brings_onnxruntime() ->
     runtimes = {"onnxruntime", "onnxruntime-gpu"}
     packages_by_name = {
         extra: {Requirement(line).name for line in lines} & runtimes
-        for extra, lines in {**EXTRAS, "": PROJECT["dependencies"]}.items()
+        for extra, lines in {**EXTRAS, **GROUPS, "": PROJECT["dependencies"]}.items()
     }
     assert {extra: names for extra, names in packages_by_name.items() if names} == {
         "cpu": {"onnxruntime"},
@@ -115,13 +120,40 @@ def test_make_lists_every_target() -> None:
     assert {line.split()[1] for line in listed.splitlines()} == targets()
 
 
+def installs(planned: str) -> list[str]:
+    """The lines of a dry run that install something."""
+    return [line for line in planned.splitlines() if " pip " in line and " install " in line]
+
+
 @pytest.mark.parametrize(("accelerator", "other"), [("cpu", "gpu"), ("gpu", "cpu")])
 def test_setup_installs_one_onnxruntime(accelerator: str, other: str, tmp_path: Path) -> None:
     planned = make("--dry-run", "setup", f"ACCEL={accelerator}", f"VENV={tmp_path / 'venv'}").stdout
-    assert f"[{accelerator},series,text,demo,dev,docs]" in planned
+    assert f"[{accelerator},series,text,demo]" in planned
     assert f"[{other}," not in planned
     assert "torch" not in planned
-    assert planned.count("--constraint constraints.txt") == 2
+    assert len(installs(planned)) == 3
+    assert all("--constraint constraints.txt" in line for line in installs(planned))
+
+
+@pytest.mark.parametrize(("target", "last"), [("run", "setup-run"), ("test", "setup")])
+def test_running_installs_less_and_testing_adds_to_it(target: str, last: str, tmp_path: Path) -> None:
+    def steps(*targets: str) -> list[str]:
+        planned = make("--dry-run", *targets, "ACCEL=cpu", f"VENV={tmp_path / 'venv'}").stdout
+        return installs(planned)
+
+    run, everything = steps("setup-run"), steps("setup")
+    assert everything[: len(run)] == run
+    assert [line.partition(" install ")[2] for line in everything[len(run) :]] == [
+        "--constraint constraints.txt --group dev --group docs"
+    ]
+    assert steps(target) == steps(last)
+    assert steps("run", "test") == everything
+
+
+def test_a_checkout_is_installed_by_its_path_and_holds_its_models_once(tmp_path: Path) -> None:
+    wheel = next(WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["editable"]))
+    files = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    assert files == ["_miqa_node.pth"]
 
 
 def test_a_wrong_accelerator_or_python_is_named() -> None:
@@ -151,7 +183,7 @@ def test_the_gate_stops_at_the_first_failure_and_ends_with_the_tests() -> None:
     assert subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=False).returncode == 0
     [body] = re.findall(r"^main\(\) \{\n(.*?)^\}", script, re.MULTILINE | re.DOTALL)
     commands = re.findall(r"(?:^|; )(?:[A-Z]+=\S+ )?(?:twice )?(make [^;\n]*|install_\w+)", body, re.MULTILINE)
-    assert commands[0].split()[:2] == ["make", "test"]
+    assert commands[0] == "make setup"
     assert "test-all" in commands[-1]
 
 

@@ -155,6 +155,9 @@ class Assessment:
     unfit: str = ""
     """Why limits cannot apply to it, although it was measured: a single slice, a capture. Empty if they can."""
 
+    kind: str = ""
+    """What the slices of a series are (:mod:`miqa_node.core.domain.slice_kind`); empty of other images."""
+
     landmarks: Landmarks | None = None
     """Anatomical points of a frontal chest, if a package for them is installed and saw enough of it."""
 

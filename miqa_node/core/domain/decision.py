@@ -10,7 +10,7 @@ from dataclasses import replace
 from miqa_node.core.domain.acceptance import obstacle, untried
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
-from miqa_node.core.domain.finding import Finding, FindingName, humanised
+from miqa_node.core.domain.finding import Finding, FindingName, GateClass, humanised
 from miqa_node.core.domain.kept_figure import experiment
 from miqa_node.core.domain.policy import (
     ANOTHER_KIND,
@@ -32,6 +32,8 @@ from miqa_node.core.language.phrase import Phrase
 MISSING_MEASURED = ("slice_gaps", "slices_unreadable")
 MISSING_ISSUES = frozenset({"series_incomplete", "instance_numbers_missing"})
 """What a stack lacks, as measurements and as issues."""
+OF_CHESTS = frozenset({"crushed_dark_share"})
+"""Measurements whose limits need the anatomy: beside limbs there is air."""
 NOT_ASSESSED = "not_assessed"
 """The name of the reason for an image that nothing judged."""
 
@@ -41,11 +43,12 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
 
     An image that no model judged, or that no scope covers, is NOT_ASSESSED unless a rule on a measurement or on
     plausibility flags it. It is ACCEPT only if the scope names measurements that suffice. An image with the gate
-    present is outside the model's scope: of its findings only rules on the gate apply, and without such a rule it is
-    NOT_ASSESSED. An image of another kind is NOT_ASSESSED with that reason alone. Findings of a body part, a view or an
-    age of which no kept figure suffices are experimental: they flag nothing, and the image is never ACCEPT, unless the
-    site says that the scope has figures of its own. Where the header names no body part, rules go by the one that the
-    pixels show beyond doubt, if there is one.
+    present is outside the model's scope: of its findings only the gate and, unless its grey levels are inverted, those
+    that need no anatomy count, and without any that flags it is NOT_ASSESSED. So is an image of another kind, whose
+    assessment has no other findings: the worse an image, the less of a chest it shows. Findings of a body part, a view
+    or an age of which no kept figure suffices are experimental: they flag nothing, and the image is never ACCEPT,
+    unless the site says that the scope has figures of its own. Where the header names no body part, rules go by the one
+    that the pixels show beyond doubt, if there is one.
 
     A phantom series, an image derived from the plain one of its exposure, and what is unfit for limits is NOT_ASSESSED
     and never on the worklist, whatever its measurements.
@@ -56,7 +59,7 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     if (apart := assessment.phantom or assessment.derived or assessment.unfit) and not assessment.quarantined:
         name = PHANTOM if assessment.phantom else DERIVED if assessment.derived else UNFIT
         reason = Reason(name, apart, OTHER_FAILURE, Verdict.NOT_ASSESSED)
-        scope = policy.scope_of(assessment.known_header)
+        scope = policy.scope_of(assessment.known_header, assessment.kind)
         return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope.name if scope else "")
     quality = decide_quality(assessment, policy)
     waiting = tuple(
@@ -74,13 +77,11 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     if assessment.quarantined:
         return replace(_not_assessed(assessment.not_assessed, policy, ""), attention=True)
     assessment = replace(assessment, header=assessment.known_header)
-    scope = policy.scope_of(assessment.header)
+    scope = policy.scope_of(assessment.header, assessment.kind)
     if scope is None:
         unjudged = assessment.not_assessed or Phrase("The policy has no scope for this kind of image.")
         name = _name_of(unjudged, (assessment.experimental,))
         return _with_missing(_not_assessed(unjudged, policy, "", name), assessment)
-    if assessment.is_of_another_kind:
-        return _of_another_kind(assessment, scope, policy)
     reasons = (
         *_finding_reasons(assessment, scope, policy),
         *_unnamed_reasons(assessment, scope),
@@ -94,13 +95,16 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     if unjudged := _unjudged(assessment, scope):
         of_measured = untried(scope.acceptances, assessment.header)
         experiments = (experimental(assessment, scope), assessment.experimental, of_measured)
-        plain = _not_assessed(unjudged, policy, scope.name, _name_of(unjudged, experiments))
+        name = ANOTHER_KIND if assessment.is_of_another_kind else _name_of(unjudged, experiments)
+        plain = _not_assessed(unjudged, policy, scope.name, name)
         return _with_missing(replace(plain, reasons=(*plain.reasons, *reasons)), assessment)
     return Disposition(worst, reasons, policy.version, scope.name)
 
 
 def _unjudged(assessment: Assessment, scope: Scope) -> str:
     """Why an image without any reason cannot be accepted; empty if it can."""
+    if assessment.is_of_another_kind:
+        return assessment.not_assessed
     measured = bool(scope.accept_measured) and all(assessment.measurement(name) for name in scope.accept_measured)
     gate = assessment.finding(FindingName.GATE)
     outside = Phrase("The image is outside the model's scope.") if gate is not None and gate.present else ""
@@ -137,24 +141,19 @@ def _with_missing(disposition: Disposition, assessment: Assessment) -> Dispositi
     return replace(disposition, reasons=(*disposition.reasons, *reasons))
 
 
-def _of_another_kind(assessment: Assessment, scope: Scope, policy: Policy) -> Disposition:
-    """NOT_ASSESSED; on the worklist if a rule on the gate asks for a look and the header names another body part."""
-    probability = max(assessment.gate.values(), default=0.0)
-    limits = [rule.min_probability for rule in scope.findings if rule.finding == FindingName.GATE]
-    contradicts = bool(assessment.header.body_part_examined and limits) and probability >= min(limits)
-    return replace(_not_assessed(assessment.not_assessed, policy, scope.name, ANOTHER_KIND), attention=contradicts)
-
-
 def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tuple[Reason, ...]:
     gate = assessment.finding(FindingName.GATE)
     outside = gate is not None and gate.present
+    is_inverted = (
+        assessment.gate_class == GateClass.INVERTED
+    )  # what it shows of exposure is said of exchanged grey levels
     reasons: dict[FindingName, Reason] = {}
     kind = kind_of(assessment)
     for rule in () if experimental(assessment, scope) else scope.findings:
         finding = assessment.finding(rule.finding)
         if finding is None or not finding.present or not rule.concerns(finding):
             continue
-        if outside and finding is not gate:
+        if outside and finding is not gate and (is_inverted or not rule.any_part):
             continue
         limit = policy.site_limits.limit_of(rule.finding, kind) if rule.soft else None
         if limit is not None and finding.strength < limit.least_strength:
@@ -198,7 +197,7 @@ def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, 
     reasons = []
     for rule in scope.measurements:
         measured = assessment.measurement(rule.measurement)
-        if measured is None:
+        if measured is None or (assessment.is_of_another_kind and rule.measurement in OF_CHESTS):
             continue
         above = rule.comparison is LimitSide.ABOVE
         if (measured.value > rule.limit) if above else (measured.value < rule.limit):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -73,7 +74,8 @@ _LEADS_TO = {
 class ResultObject:
     """One DICOM object that the node made; ``object_key`` is the key of its bytes.
 
-    Size and SHA-256 are those of its file; without them, an earlier version made it.
+    Size and SHA-256 are those of its file; without them, an earlier version made it. ``made_with`` has the settings
+    that its bytes follow from beside the judgement; None if an earlier version made it, which did not keep them.
     """
 
     sop_instance_uid: str
@@ -82,6 +84,7 @@ class ResultObject:
     object_key: str
     size_bytes: int | None = None
     sha256: str | None = None
+    made_with: Mapping[str, str] | None = field(default=None, compare=False)
 
     def of(self, data: bytes) -> ResultObject:
         """The same with the size and digest of its file."""

@@ -66,7 +66,8 @@ class FindingRule:
     """REVIEW or REJECT when the finding is present and reaches both limits.
 
     ``soft``: slight degrees are ordinary, so a site's confirmed limit for a room replaces these limits. ``over``: an
-    object must lie there, if that is known; empty: anywhere.
+    object must lie there, if that is known; empty: anywhere. ``any_part``: the finding needs no anatomy, so the rule
+    applies whatever the pixels show.
     """
 
     finding: FindingName
@@ -75,6 +76,7 @@ class FindingRule:
     min_severity: float = 0.0
     soft: bool = False
     over: tuple[ChestRegion, ...] = ()
+    any_part: bool = False
 
     def concerns(self, finding: Finding) -> bool:
         """Whether the finding lies where the rule looks."""
@@ -127,6 +129,8 @@ class Scope:
     modality: tuple[str, ...] = ()
     body_part: tuple[str, ...] = ()
     view: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
+    """Kinds of slices of a series (:mod:`miqa_node.core.domain.slice_kind`)."""
     findings: tuple[FindingRule, ...] = ()
     measurements: tuple[MeasurementRule, ...] = ()
     plausibility: tuple[PlausibilityRule, ...] = ()
@@ -148,10 +152,14 @@ class Scope:
         """Whether no rule needs a model, so that only limits that were tried can accept anything."""
         return bool(self.acceptances) or (bool(self.measurements) and not self.findings)
 
-    def covers(self, header: Header) -> bool:
-        """Whether the image belongs to this scope."""
+    def covers(self, header: Header, kind: str = "") -> bool:
+        """Whether the image, or the series of slices of this kind, belongs to this scope.
+
+        An assessment of an earlier version has no kind; then kinds do not count.
+        """
         part, view = header.body_part_examined, header.view_position
-        named = ((self.modality, header.modality), (self.body_part, part), (self.view, view))
+        named = [(self.modality, header.modality), (self.body_part, part), (self.view, view)]
+        named += [(self.kind, kind)] if kind else []
         return all(not allowed or name in allowed for allowed, name in named)
 
 
@@ -170,9 +178,9 @@ class Policy:
         """The policy with the limits of the site; its version includes them, because reports contain the version."""
         return replace(self, version=f"{self.version}+limits.{limits.number}", site_limits=limits)
 
-    def scope_of(self, header: Header) -> Scope | None:
-        """The scope that applies to an image."""
-        return next((scope for scope in self.scopes if scope.covers(header)), None)
+    def scope_of(self, header: Header, kind: str = "") -> Scope | None:
+        """The scope that applies to an image, or to a series of slices of this kind."""
+        return next((scope for scope in self.scopes if scope.covers(header, kind)), None)
 
 
 @dataclass(frozen=True, slots=True)

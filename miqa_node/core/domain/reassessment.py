@@ -9,6 +9,7 @@ from datetime import datetime
 from miqa_node.core.domain.assessment import NO_MODEL, Assessment
 from miqa_node.core.domain.codes import UNKNOWN_FAILURE
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.language.phrase import Phrase, joined
 
@@ -86,10 +87,14 @@ def with_flag(disposition: Disposition, reasons: Sequence[str]) -> Disposition:
     return replace(disposition, reasons=(*disposition.reasons, stays), attention=True)
 
 
-def lifts_flag(assessment: Assessment, disposition: Disposition, flagged: Assessment | None) -> bool:
-    """Whether a repeated judgement takes back the flag that ``flagged`` led to: only if it saw as much.
+def lifts_flag(
+    assessment: Assessment, disposition: Disposition, flagged: Assessment | None, reasons: Sequence[Reason] = ()
+) -> bool:
+    """Whether a later judgement takes back the flag that ``flagged`` led to for ``reasons``: only if it saw as much.
 
-    A judgement that failed, that lacks the model which found the defect, or that is only recorded takes back nothing.
+    What a model flagged needs an ACCEPT by a model. What measurements flagged closes once as much was measured and
+    nothing flags any more. A judgement that failed, that lacks the model of then, or that is only recorded takes back
+    nothing.
     """
     if assessment.phantom or assessment.derived:
         return True
@@ -98,10 +103,21 @@ def lifts_flag(assessment: Assessment, disposition: Disposition, flagged: Assess
         return False
     if disposition.verdict is Verdict.ACCEPT:
         return True
-    if disposition.verdict.flagged or had_model or assessment.quarantined or not assessment.decoder:
+    if disposition.verdict.flagged or assessment.quarantined or not assessment.decoder:
         return False
-    # Only measured, as every image of its kind: what was measured then was measured now.
+    if had_model and not _flagged_by_measuring(flagged, reasons):
+        return False
+    # What was measured then was measured now, but for what no version takes any more.
     before = () if flagged is None else flagged.measurements
-    measured = {one.name for one in before} <= {one.name for one in assessment.measurements}
+    measured = {one.name for one in before} & set(MEASUREMENTS.all()) <= {one.name for one in assessment.measurements}
     lacked_model = flagged is not None and flagged.not_assessed == NO_MODEL
     return measured and (assessment.not_assessed != NO_MODEL or lacked_model)
+
+
+def _flagged_by_measuring(flagged: Assessment | None, reasons: Sequence[Reason]) -> bool:
+    """Whether every reason of a flag is a measurement or a plausibility issue."""
+    if flagged is None:
+        return False
+    names = {one.name for one in flagged.measurements} | {one.name for one in flagged.plausibility}
+    flagging = [reason.name for reason in reasons if reason.verdict.flagged]
+    return bool(flagging) and names.issuperset(flagging)

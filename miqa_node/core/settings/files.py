@@ -62,11 +62,14 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The document in a TOML file; SettingsError if it cannot be read."""
+    """The document in a TOML file, with or without byte order mark; SettingsError if it cannot be read."""
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))  # line ends as they are: TOML knows no lone CR
+        # Line ends as they are: TOML knows no lone CR. Windows' Notepad begins UTF-8 with a mark.
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path.name}: is not UTF-8, which TOML is: save it with the encoding UTF-8.") from error
     except ValueError as error:
         raise SettingsError(f"{path.name}: cannot be read as TOML: {error}") from error
 

@@ -115,6 +115,7 @@ class TextSettings(SettingsTable):
     """Table ``[text]``."""
 
     sources: tuple[TextImageKind, ...]
+    file_limit_s: Seconds
 
 
 class PolicySettings(SettingsTable):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,9 @@ def load_settings(config: Path | None = None, **overrides: dict[str, Any]) -> Se
 
 class _TomlFile(TomlConfigSettingsSource):
     """A file. What a setting holds by name, such as shifts, is replaced as a whole by what takes precedence."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        return read_toml(Path(str(file_path)))
 
     def __call__(self) -> dict[str, Any]:
         """Its values, without such settings that are given already; those of plug-ins are tables of their own."""

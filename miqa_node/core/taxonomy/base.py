@@ -129,7 +129,8 @@ class FindingEntry(NamedEntry):
 
     What it is, for other parts of the node: ``fine``: it shows in single pixels, so pages magnify it. ``at_border``: it
     lies where the exposed field ends, so a presentation state shows this field. ``of_detector``: it comes from the
-    device, so one place again and again is a defect of the device. ``expected``: it is not a defect, and takes nothing
+    device, so one place again and again is a defect of the device. ``any_part``: it needs no anatomy, so it is judged
+    whatever the pixels show. ``expected``: it is not a defect, and takes nothing
     from the score.
     """
 
@@ -143,6 +144,7 @@ class FindingEntry(NamedEntry):
     fine: bool = False
     at_border: bool = False
     of_detector: bool = False
+    any_part: bool = False
     expected: bool = False
     simulator: str = ""
     retired: bool = False
@@ -184,7 +186,7 @@ def read_taxonomy(*paths: Path) -> Taxonomy:
 
 def _read(path: Path) -> TaxonomyFile:
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        document: dict[str, Any] = tomllib.loads(path.read_text("utf-8-sig"))
         return TaxonomyFile.model_validate(document)
     except ValidationError as error:
         raise SettingsError(f"{path.name}: {where_and_what(error.errors())}") from error

@@ -61,6 +61,16 @@ def is_object(name: str) -> bool:
     return isinstance(entry, FindingEntry) and entry.region == "object"
 
 
+def is_of_any_part(name: str) -> bool:
+    """Whether a finding needs no anatomy, so that it counts whatever the pixels show; False if no taxonomy has it.
+
+    >>> is_of_any_part("motion_blur"), is_of_any_part("clipped_anatomy"), is_of_any_part("gate")
+    (True, False, False)
+    """
+    entry = _entry(name)
+    return isinstance(entry, FindingEntry) and entry.any_part
+
+
 def is_expected(name: str) -> bool:
     """Whether a finding is not a defect, such as a device; False if no taxonomy has it."""
     entry = _entry(name)

@@ -24,9 +24,17 @@ from miqa_node.core.domain.policy import (
     Verdict,
 )
 from miqa_node.core.domain.prediction import PackageRule
+from miqa_node.core.domain.slice_kind import KIND_NAMES
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.core.taxonomy.entries import check_keys, flag, name_list, number, required, rules
-from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, gate_entries, reason_code, successors
+from miqa_node.core.taxonomy.lookup import (
+    finding_entries,
+    finding_title,
+    gate_entries,
+    is_of_any_part,
+    reason_code,
+    successors,
+)
 from miqa_node.errors import SettingsError
 
 log = structlog.get_logger(__name__)
@@ -55,7 +63,7 @@ def retired_names(document: Any) -> list[str]:
 
 
 KEYS = (
-    "name", "modality", "body_part", "view", "finding", "default_findings", "ignored_findings", "measurement",
+    "name", "modality", "body_part", "view", "kind", "finding", "default_findings", "ignored_findings", "measurement",
     "plausibility", "anomaly", "accept_measured", "accept", "package", "figure", "own_figures",
 )  # fmt: skip
 """Of a scope."""
@@ -72,6 +80,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             modality=name_list(table, "modality"),
             body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(table, "body_part")))),
             view=tuple(sorted(STANDARD.expanded_views(name_list(table, "view")))),
+            kind=_parse_kinds(table),
             findings=_parse_findings(table),
             measurements=tuple(rules(table, "measurement", _parse_measurement)),
             plausibility=tuple(rules(table, "plausibility", _parse_plausibility)),
@@ -94,7 +103,9 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
         return own
     named = {*_parse_ignored(table), *(rule.finding for rule in own)}
     return own + tuple(
-        FindingRule(name, Verdict(rule.verdict), rule.min_probability, rule.min_severity, entry.soft, rule.over)
+        FindingRule(
+            name, Verdict(rule.verdict), rule.min_probability, rule.min_severity, entry.soft, rule.over, entry.any_part
+        )
         for name, entry in finding_entries().items()
         if name not in named
         for rule in entry.policy
@@ -107,9 +118,20 @@ def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
     probability, severity = number(rule, "min_probability", 0.0), number(rule, "min_severity", 0.0)
     verdict, over = _verdict(rule), tuple(map(_parse_region, name_list(rule, "over")))
     return [
-        FindingRule(name, verdict, probability, severity, flag(rule, "soft", _is_soft(name)), over)
+        FindingRule(
+            name, verdict, probability, severity, flag(rule, "soft", _is_soft(name)), over, is_of_any_part(name)
+        )
         for name in _with_successors(required(rule, "name"), "name")
     ]
+
+
+def _parse_kinds(table: Mapping[str, Any]) -> tuple[str, ...]:
+    kinds = name_list(table, "kind")
+    if unknown := [one for one in kinds if one not in KIND_NAMES]:
+        raise ValueError(f"kind is {unknown[0]!r}; it takes {', '.join(KIND_NAMES)}.")
+    if kinds and not name_list(table, "modality"):
+        raise ValueError("kind is of series: name their modality, too.")
+    return kinds
 
 
 def _parse_region(text: str) -> ChestRegion:

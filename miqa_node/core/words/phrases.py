@@ -101,7 +101,7 @@ RULES: Mapping[str, str] = {
 PLAUSIBILITY: Mapping[str, str] = {
     "body_part_missing": "The header does not say which body part this is.",
     "body_part_contradicts_modality": "The body part in the header does not fit the modality.",
-    "pixels_contradict_body_part": "The picture shows a frontal chest, and the header names another body part.",
+    "pixels_contradict_body_part": "The pixels do not show the body part in the header: check label and patient.",
     "view_missing": "The header does not say which view this is.",
     "view_contradicts_body_part": "The view in the header does not fit the body part.",
     "laterality_missing": "The header does not say which side this is.",

@@ -49,6 +49,15 @@ def is_reversible(frame: bytes) -> bool:
     return False
 
 
+def precision_bits(frame: bytes, otherwise: int) -> int:
+    """Bits of a sample as the frame's codestream has them (ITU-T T.81 B.2.2, T.87 C.2.2, ISO/IEC 15444-1 A.5.1)."""
+    if (at := frame.find(_J2K_START, 0, MAX_SEGMENTS)) >= 0:
+        sizes = frame[at + 42 : at + 42 + 3 * int.from_bytes(frame[at + 40 : at + 42], "big") : 3]
+        return max(((one & 0x7F) + 1 for one in sizes), default=otherwise)
+    headers = (frame[start + 2] for marker, start, _ in _segments(frame) if _begins_frame(marker))
+    return next(headers, otherwise)
+
+
 def is_cut_off(frame: bytes) -> bool:
     """Whether a JPEG 2000 or HTJ2K frame ends before its tile-parts do (Psot, ISO/IEC 15444-1 A.4.2)."""
     at = frame.find(_SOT)
@@ -79,14 +88,11 @@ def mend_sequential_scan(frame: bytes) -> bytes:
 
 
 def _frame_marker(frame: bytes) -> int:
-    return next(
-        (
-            marker
-            for marker, _, _ in _segments(frame)
-            if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7
-        ),
-        0,
-    )
+    return next((marker for marker, _, _ in _segments(frame) if _begins_frame(marker)), 0)
+
+
+def _begins_frame(marker: int) -> bool:
+    return (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7
 
 
 def _segments(frame: bytes) -> list[tuple[int, int, int]]:

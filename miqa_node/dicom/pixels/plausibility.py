@@ -25,7 +25,7 @@ from miqa_node.dicom.pixels.regions import CHEST_PARTS, FRONTAL_VIEWS, LUNGS, ME
 ISSUES: dict[str, Code] = {
     "body_part_missing": codes.OTHER_FAILURE,
     "body_part_contradicts_modality": codes.POSITIONING,
-    "pixels_contradict_body_part": codes.POSITIONING,
+    "pixels_contradict_body_part": codes.OTHER_FAILURE,
     "view_missing": codes.POSITIONING,
     "view_contradicts_body_part": codes.POSITIONING,
     "laterality_missing": codes.POSITIONING,

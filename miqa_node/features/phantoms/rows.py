@@ -9,17 +9,16 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.decision import decide
-from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
+from miqa_node.core.domain.instance import Header, InstanceDigest, StoredInstance, StudyInstanceUid
 from miqa_node.core.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
-from miqa_node.core.domain.policy import Disposition, Policy
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.store import documents, site_limits, study_notes
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import stored, with_phrases
-from miqa_node.runtime.store.tables import assessments, dispositions, instances, phantom_series
-from miqa_node.stages.conclusion.rows import flagged_studies
+from miqa_node.runtime.store.tables import assessments, instances, phantom_series
+from miqa_node.stages.conclusion.rows.decided_again import decide_again
 
 SHOWS_PHANTOM, SHOWS_PATIENT = Phrase("Series shows a phantom."), Phrase("Series shows a patient.")
 
@@ -83,44 +82,16 @@ def say(
     transaction.execute(sa.update(phantom_series).where(_is(series_instance_uid)).values(**values))
     if bool(assessment.phantom) != is_phantom:
         assessment = replace(assessment, phantom=SAID_BY_A_PERSON if is_phantom else "")
-        part = site_limits.term_of_part(assessment.header.body_part_examined)
-        disposition = decide(assessment, policy)
-        if why := site_limits.silence(transaction, silent_days).why(part, now):
-            disposition = disposition.silenced(why)
-        _judge_anew(transaction, series_instance_uid, digest, assessment, disposition, now)
+        silence = site_limits.silence(transaction, silent_days)
+
+        def why(header: Header) -> str:
+            return silence.why(site_limits.term_of_part(header.body_part_examined), now)
+
+        decide_again(transaction, digest, assessment, policy, why, now)
     words = SHOWS_PHANTOM if is_phantom else SHOWS_PATIENT
     study_notes.note(transaction, study, "said", actor, joined(" ", [words, *filter(None, [comment.strip()])]), now)
     row = transaction.execute(_LISTED.where(_is(series_instance_uid))).mappings().one()
     return PhantomSeries(**with_phrases(row, "reason"))
-
-
-def _judge_anew(
-    transaction: Transaction,
-    uid: str,
-    digest: InstanceDigest,
-    assessment: Assessment,
-    disposition: Disposition,
-    now: datetime,
-) -> None:
-    document = documents.dump_assessment(assessment)
-    transaction.execute(sa.update(assessments).where(assessments.c.digest == digest).values(document=document))
-    members = sa.select(instances.c.digest).where(instances.c.series_instance_uid == uid)
-    of_series = dispositions.c.digest.in_(members)
-    transaction.execute(sa.update(dispositions).where(of_series).values(**_row(disposition), flagged=False))
-    if disposition.flagged:
-        transaction.execute(sa.update(dispositions).where(dispositions.c.digest == digest).values(flagged=True))
-        flagged_studies.flag(transaction, assessment.header.study_instance_uid, disposition.verdict, now)
-    flagged_studies.follow(transaction, assessment.header.study_instance_uid, now, reopen=False)
-
-
-def _row(disposition: Disposition) -> dict[str, object]:
-    return {
-        "verdict": disposition.verdict.value,
-        "policy_version": disposition.policy_version,
-        "scope": disposition.scope,
-        "reasons": documents.dump_reasons(disposition.reasons),
-        "certificate": "",
-    }
 
 
 def _assessed(

@@ -81,10 +81,27 @@ class Artifacts:
             return None
 
     def keep_result(self, digest: InstanceDigest, sop_instance_uid: str, data: bytes) -> str:
-        """Store a DICOM object made by the node; returns its key."""
+        """Store a DICOM object made by the node; returns its key.
+
+        What is there is never overwritten: a process that took over while this one was paused may have recorded it.
+        Other bytes of the same object get a key of their own; the row says which of them count.
+        """
         key = result_key(digest, sop_instance_uid)
-        self._put(key, data, bytes)
+        if not self._is_or_becomes(key, data):
+            key = result_key(digest, sop_instance_uid, sha256(data).hexdigest())
+            put_sound(self._objects, key, data)
         return key
+
+    def _is_or_becomes(self, key: str, data: bytes) -> bool:
+        """Whether a key has these bytes now; False if it has others. An empty file, as power cuts leave, is none."""
+        if self._objects.put(key, data):
+            return True
+        if check(self._objects, key, len(data), sha256(data).hexdigest()) is Soundness.SOUND:
+            return True
+        is_empty = check(self._objects, key, None, None) is not Soundness.SOUND
+        if is_empty:
+            self._objects.replace(key, data)
+        return is_empty
 
     def mend_result(self, object_key: str, data: bytes) -> None:
         """Store a DICOM object in place of a lost or damaged one."""
@@ -125,6 +142,12 @@ class MemoryArtifacts(Artifacts):
     def verify_result(self, result: ResultObject) -> Soundness:  # noqa: ARG002
         """In memory nothing is damaged."""
         return Soundness.SOUND
+
+    def keep_result(self, digest: InstanceDigest, sop_instance_uid: str, data: bytes) -> str:
+        """Remember the object."""
+        key = result_key(digest, sop_instance_uid)
+        self._put(key, data, bytes)
+        return key
 
     def path(self, object_key: str) -> Path:
         """The original's path; NotFoundError for results, which are not files here."""

@@ -254,6 +254,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     _use_write_ahead_log(connection)
     connection.execute("PRAGMA synchronous=FULL")  # a committed transaction survives a power cut
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA secure_delete=ON")  # what is changed or erased is overwritten; most builds do not
     # SQLite has these two only if built with its math functions.
     connection.create_function("floor", 1, lambda value: None if value is None else math.floor(value))
     connection.create_function("ln", 1, lambda value: math.log(value) if value and value > 0 else None)

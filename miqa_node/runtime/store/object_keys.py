@@ -26,9 +26,14 @@ def snapshot_key(digest: InstanceDigest, generation: int = 0) -> str:
     return _key("series", digest, f"{digest}{_again(generation)}.npz")
 
 
-def result_key(digest: InstanceDigest, sop_instance_uid: str) -> str:
-    """A DICOM object made for the instance."""
-    return _key("results", digest, f"{sop_instance_uid}.dcm")
+def result_key(digest: InstanceDigest, sop_instance_uid: str, sha256: str = "") -> str:
+    """A DICOM object made for the instance; with the digest of its file if the key without is taken by other bytes."""
+    return _key("results", digest, f"{sop_instance_uid}{sha256 and f'-{sha256[:16]}'}.dcm")
+
+
+def uid_of_result(object_key: str) -> str:
+    """The SOP Instance UID of the object."""
+    return object_key.rpartition("/")[2].removesuffix(".dcm").partition("-")[0]
 
 
 def _again(generation: int) -> str:

@@ -14,6 +14,7 @@ from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.runtime.store.disk import KINDS
+from miqa_node.runtime.store.object_keys import uid_of_result
 
 ORPHAN_AGE = timedelta(days=1)
 """Minimum age of an orphan: younger files may belong to a row being written."""
@@ -141,8 +142,10 @@ def days_until_full(transaction: Transaction, node: str, reserve_bytes: int) -> 
 
 
 def _without_row(transaction: Transaction, kind: str, entries: Iterable[ObjectEntry]) -> list[ObjectEntry]:
-    stems = [(_stem(kind, one.key), one) for one in entries]
-    column = t.results.c.sop_instance_uid if kind == "results" else t.instances.c.digest
+    if kind == "results":
+        return _unnamed_results(transaction, list(entries))
+    stems = [(_stem(one.key), one) for one in entries]
+    column = t.instances.c.digest
     query = sa.select(column).where(column.in_([stem for stem, _ in stems]))
     if kind == "instances":  # a removed original arrived again, but the receiver was killed before recording it
         is_found = t.instances.c.removal_cause == RemovalCause.LOST.value  # its disk was away; fsck --repair says so
@@ -164,7 +167,14 @@ def _of_copies(transaction: Transaction, digests: Sequence[str]) -> set[str]:
     return set(transaction.execute(query).scalars()) if digests else set()
 
 
-def _stem(kind: str, key: str) -> str:
-    """The UID of a result, or the digest of other files; the number of a judgement may follow a digest."""
-    name = key.rpartition("/")[2]
-    return name.rpartition(".")[0] if kind == "results" else name.partition(".")[0]
+def _unnamed_results(transaction: Transaction, entries: Sequence[ObjectEntry]) -> list[ObjectEntry]:
+    """Of several files of one object, as after a pause of its writer, only the one counts that the row names."""
+    of = t.results.c
+    uids = {uid_of_result(one.key) for one in entries}
+    named = set(transaction.execute(sa.select(of.object_key).where(of.sop_instance_uid.in_(uids))).scalars())
+    return [one for one in entries if one.key not in named]
+
+
+def _stem(key: str) -> str:
+    """The digest of a file; the number of a judgement may follow it."""
+    return key.rpartition("/")[2].partition(".")[0]

@@ -1,7 +1,8 @@
-"""An image of another kind, such as a hand: the reason is kept, and nothing else that models said of it.
+"""An image of another kind, such as a hand: the reason is kept, and what needs no anatomy.
 
-Findings, score and points are about a frontal chest. On a hand they are wrong, and advice that follows from them sends
-somebody to repeat an image that may be good.
+Score, points and findings about anatomy are about a frontal chest. On a hand they are wrong, and advice that follows
+from them sends somebody to repeat an image that may be good. Motion, sharpness, noise, exposure and the detector are
+the same on any part, and a chest that is hardly one for its motion is refused like a hand.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from dataclasses import replace
 from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.taxonomy.lookup import finding_title, gate_entries
+from miqa_node.core.taxonomy.lookup import finding_title, gate_entries, is_of_any_part
+from miqa_node.stages.assess.contradiction import shows_another
 
+OF_CHESTS = frozenset({"inverted_look"})
+"""Issues that compare lungs with the mediastinum."""
 PIXELS_SHOW_ANOTHER = "the pixels show another kind of image."
 NO_LUNGS = "the pixels show no lungs."
 
@@ -27,15 +31,21 @@ def of_gate(judgement: AssessorResult) -> AssessorResult:
 
 
 def of_another_kind(judgement: AssessorResult, gate: GateClass, reason: str) -> AssessorResult:
-    """The judgement without what was seen in the image; measurements are numbers of the pixels, and stay."""
+    """The judgement without what was seen of the anatomy; measurements are numbers of the pixels, and stay.
+
+    Where the header names a body part, the pixels contradict it.
+    """
+    before = judgement.assessment
+    issues = tuple(one for one in before.plausibility if one.name not in OF_CHESTS)
+    findings = tuple(replace(one, peak=None) for one in before.findings if is_of_any_part(one.name))
     assessment = replace(
-        judgement.assessment,
+        before,
         not_assessed=Phrase("{kind}: {reason}", kind=Phrase(finding_title(gate)), reason=Phrase(reason)),
-        findings=(),
+        findings=findings,
         score=None,
-        plausibility=(),
+        plausibility=(*issues, *shows_another(before.header, gate)),
         anomaly=None,
-        contributions={},
+        contributions={name: of for name, of in before.contributions.items() if is_of_any_part(name)},
         landmarks=None,
         objects=None,
     )

@@ -19,6 +19,7 @@ from miqa_node.core.wrong_values import where_and_what
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.anomaly.section import AnomalySection
 from miqa_node.stages.assess.certificate import Certificate
+from miqa_node.stages.assess.choices import Choices
 from miqa_node.stages.assess.plain_yaml import read_yaml
 from miqa_node.stages.assess.preprocess import Preprocess
 from miqa_node.stages.assess.section import Section
@@ -181,6 +182,8 @@ class BaseCard(Section):
     calibration: dict[str, Any]
     training: dict[str, Any]
     metrics: dict[str, Any]
+    choices: Choices | None = None
+    """None in packages made before there was the section."""
     two_sides: TwoSides | None = None
     targets: Targets | None = None
     golden: tuple[Golden, ...]

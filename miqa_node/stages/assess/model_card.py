@@ -7,6 +7,7 @@ from typing import Any
 
 from miqa_node.stages.assess.card import BaseCard, Card
 from miqa_node.stages.assess.certificate import Certificate
+from miqa_node.stages.assess.choices import CHOSEN_ON_FEWER, Choices
 from miqa_node.stages.assess.objects.card import ObjectCard
 from miqa_node.stages.assess.objects.sides import OPERATING_POINT, both_sides
 from miqa_node.stages.assess.targets import Targets
@@ -41,6 +42,7 @@ def model_card(card: BaseCard) -> str:
         *_section("Calibration", card.calibration),
         *(_both_sides(card.two_sides) if card.two_sides else ()),
         *_object_sides(card),
+        *_choices(card.choices),
         *(_targets(card.targets) if card.targets else ()),
         *_section("Figures", {name: value for name, value in card.metrics.items() if name != OPERATING_POINT}),
         *_section("Training", card.training),
@@ -141,6 +143,16 @@ def _targets(targets: Targets) -> list[str]:
     if targets.tried:
         lines += ["Tried for what is missed:", "", *(f"- {_one_line(one)}" for one in targets.tried), ""]
     return lines
+
+
+def _choices(choices: Choices | None) -> list[str]:
+    """What chose, and what it rests on."""
+    lines = ["## What chose", ""]
+    if choices is None:
+        return [*lines, f"{CHOSEN_ON_FEWER} of three sources.", ""]
+    head = ("figure", "images", "with what is to be found", "sources", "chose")
+    looked = f"The images that chose were looked at {choices.looks} times."
+    return [*lines, looked, "", *_table(head, choices.table), ""]
 
 
 def _object_sides(card: BaseCard) -> list[str]:

@@ -26,6 +26,11 @@ STRAIGHT = 0.57
 TEXTURE = 0.03
 HINTED_ROUND, HINTED_STRAIGHT, HINTED_TEXTURE = 0.55, 0.45, 0.012
 """Limits for series whose header mentions a phantom; uniform texture then suffices in an MR series."""
+HINTED_INSERTS = 0.06
+"""Texture of a round object with inserts, if the header mentions one: echo-planar images show little else."""
+BONE_HU = 250.0
+SKULL_SHARE = 0.4
+"""Share of the outline's area that bone encloses in a head. A bandage is as round as a phantom."""
 AIR_HU = -1000.0
 CT_OUTLINE_HU = -300.0
 MR_OUTLINE_SHARE = 0.45
@@ -51,6 +56,8 @@ class PhantomLikeness(NamedTuple):
     roundness: float
     straightness: float
     texture: float
+    in_bone: bool = False
+    """Whether bone encloses most of it, as a skull does."""
 
 
 def recognise(series: SeriesView, traits: SeriesTraits, *, hinted: bool) -> str:
@@ -69,6 +76,7 @@ def recognise(series: SeriesView, traits: SeriesTraits, *, hinted: bool) -> str:
         float(np.median([one.roundness for one in shapes])),
         float(np.median([one.straightness for one in shapes])),
         float(np.quantile([one.texture for one in shapes], 0.25)),
+        sum(one.in_bone for one in shapes) > len(shapes) / 2,
     )
     shape = _shape(likeness, len(shapes), hinted=hinted)
     if not shape and hinted and not traits.hounsfield and likeness.texture <= HINTED_TEXTURE:
@@ -86,7 +94,12 @@ def marked(series: SeriesView) -> bool:
 
 
 def _shape(likeness: PhantomLikeness, slices: int, *, hinted: bool) -> str:
-    if likeness.texture > TEXTURE:
+    if likeness.in_bone and not hinted:
+        return ""
+    is_even = likeness.texture <= TEXTURE
+    if hinted and not is_even and likeness.texture <= HINTED_INSERTS and likeness.roundness >= HINTED_ROUND:
+        return Phrase("{roundness} of its outline lies on one circle", roundness=f"{100 * likeness.roundness:.0f} %")
+    if not is_even:
         return ""
     least_round = HINTED_ROUND if hinted else ROUND_OF_FEW if slices < FEW_SLICES else ROUND
     if likeness.roundness >= least_round:
@@ -140,7 +153,15 @@ def likeness_of(values: Values, *, hounsfield: bool) -> PhantomLikeness | None:
     texture = _texture(signal, inside, diameter)
     if texture is None:
         return None
-    return PhantomLikeness(_roundness(points), _straightness(outline, diameter), texture)
+    in_bone = hounsfield and _encloses(values > BONE_HU, area)
+    return PhantomLikeness(_roundness(points), _straightness(outline, diameter), texture, in_bone)
+
+
+def _encloses(bone: Mask, area: float) -> bool:
+    """Whether the largest hole in the bone takes a large share of the object's area."""
+    closed = cv2.morphologyEx(bone.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return max((cv2.contourArea(one) for one in contours), default=0.0) >= SKULL_SHARE * area
 
 
 def _outline(values: Values, *, hounsfield: bool) -> NDArray[np.int32] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from miqa_node.core.domain.assessment import Assessment, PlausibilityIssue
+from miqa_node.core.domain.assessment import Assessment, Measurement, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
@@ -22,10 +22,12 @@ from miqa_node.stages.assess.contracts.base import ModelMaterial
 from miqa_node.stages.assess.findings import read_findings
 from miqa_node.stages.assess.packages import Package
 from miqa_node.stages.assess.phantom import recognise
-from miqa_node.stages.assess.series_members import member_issues, unchecked, unfit_reason
+from miqa_node.stages.assess.series_members import left_out, member_issues, unchecked, unfit_reason, untold
 from miqa_node.stages.measure.series_run import measure_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
-from miqa_node.stages.measure.slices import Slice, of_other_sizes, read_slices, same_plane
+from miqa_node.stages.measure.slices import Slice, read_slices
+from miqa_node.stages.measure.stack import of_other_sizes, same_plane
+from miqa_node.stages.measure.volumes import volumes_of
 
 NO_STACK = Phrase("The series has no stack of slices to measure: localizers at most.")
 NO_SLICE = Phrase(
@@ -99,11 +101,12 @@ def judge_series(
             *_undecodable(series),
             *_odd_sizes(series),
             *member_issues(every, slices, captures),
-            *(() if unfit else unchecked(header.modality, measured.measurements)),
+            *(() if unfit else _of_kind(series, measured.measurements)),
         ),
         decoder=middle.decoder if middle else "",
         steps=middle.steps if middle else (),
         phantom=test_object,
+        kind=series.kind.name,
         experimental=reason if traits.untried and reason == traits.unjudged else "",
         unfit=unfit,
     )
@@ -134,6 +137,15 @@ def _test_object(series: SeriesView, traits: SeriesTraits, phantom: bool | None)
     if phantom is None:
         return recognise(series, traits, hinted=series.header.quality_control or series.header.named_phantom)
     return SAID_BY_A_PERSON if phantom else ""
+
+
+def _of_kind(series: SeriesView, measurements: Sequence[Measurement]) -> tuple[PlausibilityIssue, ...]:
+    modality, kind = series.header.modality, series.kind
+    return (
+        *left_out(modality, kind),
+        *untold(series.once(volumes_of).untold),
+        *unchecked(modality, kind, measurements),
+    )
 
 
 def _why_not(series: SeriesView, every: Sequence[Slice]) -> str:

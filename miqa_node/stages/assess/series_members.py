@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from miqa_node.core.domain.acceptance import labels
 from miqa_node.core.domain.assessment import Measurement, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.slice_kind import KINDS, SliceKind
 from miqa_node.core.language.phrase import Phrase, joined
+from miqa_node.dicom.nearly import same_directions, same_places
 from miqa_node.stages.measure.base import series_measures
-from miqa_node.stages.measure.slices import Slice, odd_members, of_other_sizes
+from miqa_node.stages.measure.slices import Slice
+from miqa_node.stages.measure.stack import odd_members, of_other_sizes
 
 MOST_NUMBERS = 5
 """Of so many slices the numbers are listed; of more only the first ones."""
@@ -31,16 +34,20 @@ ONE_OF_EACH = Phrase(
     "No two slices of the series have the same orientation and size, as in a localizer of three planes: there is no "
     "stack. Noise, gaps and coverage are properties of a stack."
 )
-COMPUTED = Phrase(
-    "The images were computed from others, as Image Type says: a reformat, a projection or a map. Noise and sharpness "
-    "are those of the computation; the images that it was made from are judged."
+
+OF_EARLIER_VERSIONS = (
+    Phrase(
+        "Images in Acquisition announces {announced} images, of which {here} are here: the others are missing, or are "
+        "in another series."
+    ),
 )
+"""What stored verdicts say and no series raises any more."""
 
 
 def unfit_reason(every: Sequence[Slice], stack: Sequence[Slice]) -> str:
     """Why no limit can apply to the stack, however good its slices are; empty if limits can."""
-    if stack and stack[0].is_computed:
-        return COMPUTED
+    if stack and stack[0].kind.unjudged:
+        return stack[0].kind.unjudged
     if len(stack) != 1:
         return ""
     others = odd_members(every, stack).turned or of_other_sizes(every, stack)
@@ -58,9 +65,38 @@ def member_issues(every: Sequence[Slice], stack: Sequence[Slice], captures: int)
     )
 
 
-def unchecked(modality: str, measurements: Sequence[Measurement]) -> tuple[PlausibilityIssue, ...]:
+def left_out(modality: str, kind: SliceKind) -> tuple[PlausibilityIssue, ...]:
+    """Which measurements were not taken because they mean nothing for the kind, and why."""
+    by_reason: dict[str, list[str]] = {}
+    for one in series_measures(modality):
+        if reason := kind.without.get(one.name):
+            by_reason.setdefault(reason, []).append(one.name)
+    if not by_reason:
+        return ()
+    parts = [
+        Phrase("{measurements} ({reason})", measurements=labels(names), reason=reason)
+        for reason, names in by_reason.items()
+    ]
+    text = Phrase("Not measured, because these are {kind}: {parts}.", kind=kind.title, parts=joined("; ", parts))
+    return (PlausibilityIssue("measures_left_out", text, OTHER_FAILURE),)
+
+
+def untold(places: int) -> tuple[PlausibilityIssue, ...]:
+    """Places with several slices that nothing in the headers tells apart."""
+    if not places:
+        return ()
+    text = Phrase(
+        "Nothing in the headers tells apart the slices that share a place, at {places} places. Slices are compared "
+        "with their neighbours only where that is sure.",
+        places=str(places),
+    )
+    return (PlausibilityIssue("volumes_untold", text, OTHER_FAILURE),)
+
+
+def unchecked(modality: str, kind: SliceKind, measurements: Sequence[Measurement]) -> tuple[PlausibilityIssue, ...]:
     """Which faults nobody looked for, although the series may be ACCEPT."""
     open_names = {one.name for one in series_measures(modality)} - {one.name for one in measurements}
+    open_names -= set(kind.without)
     missing = [name for name in NOT_EVERYWHERE if name in open_names]
     if not missing:
         return ()
@@ -69,9 +105,10 @@ def unchecked(modality: str, measurements: Sequence[Measurement]) -> tuple[Plaus
 
 
 def _missing(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
-    """Fewer images than the sender announces: of the series, of a volume, or of an acquisition.
+    """Fewer images than the sender announces: of the series, or of a volume.
 
-    A count of 1 may be of a sender that gives each slice its own series, or that does not count.
+    A count of 1 may be of a sender that gives each slice its own series, or that does not count. Images in Acquisition
+    (0020,1002) counts an acquisition, which may be one pass of several or in several series, and so announces nothing.
     """
     series = max((one.announced.series for one in every), default=0)
     here = len({one.digest for one in every})
@@ -90,15 +127,6 @@ def _missing(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
             announced=f"{slices}",
         )
         return (PlausibilityIssue("series_incomplete", text, OTHER_FAILURE),)
-    images = _agreed([one.announced.acquisition for one in every])
-    if images > 1 and len(every) < images:
-        text = Phrase(
-            "Images in Acquisition announces {announced} images, of which {here} are here: the others are missing, or "
-            "are in another series.",
-            announced=f"{images}",
-            here=f"{len(every)}",
-        )
-        return (PlausibilityIssue("acquisition_incomplete", text, OTHER_FAILURE),)
     return ()
 
 
@@ -109,8 +137,11 @@ def _agreed(counts: Sequence[int]) -> int:
 
 def _places(every: Sequence[Slice]) -> int:
     """Slices at one place are of several volumes; those without a place count each."""
-    placed = {(one.orientation, round(one.place_mm, 2)) for one in every if one.place_mm is not None}
-    return len(placed) + sum(one.place_mm is None for one in every)
+    placed = [one for one in every if one.place_mm is not None]
+    by_plane: dict[int, list[float]] = {}
+    for one, plane in zip(placed, same_directions([one.orientation for one in placed]).tolist(), strict=True):
+        by_plane.setdefault(plane, []).append(one.place_mm or 0.0)
+    return sum(int(same_places(places).max()) for places in by_plane.values()) + len(every) - len(placed)
 
 
 def _begun_late(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
@@ -156,8 +187,7 @@ def _odd(every: Sequence[Slice], stack: Sequence[Slice], captures: int) -> tuple
     odd = odd_members(every, stack)
     captured = len(odd.captures) + captures
     parts = [
-        *_part(Phrase("localizers"), odd.localizers),
-        *_part(Phrase("computed images"), odd.computed),
+        *(part for kind in KINDS for part in _part(kind.title, odd.kinds.get(kind, ()))),
         *_part(Phrase("slices of another orientation"), odd.turned),
         *([_counted(Phrase("captures"), captured)] if captured else []),
     ]

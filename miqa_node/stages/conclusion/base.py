@@ -68,6 +68,11 @@ class Conclusion:
         return self.instance.generation > 0
 
     @property
+    def unit_digests(self) -> tuple[InstanceDigest, ...]:
+        """All members, what stands for them first."""
+        return (self.instance.digest, *(one for one in self.members if one != self.instance.digest))
+
+    @property
     def study_instance_uid(self) -> StudyInstanceUid:
         """The study that the instance belongs to."""
         return self.instance.header.study_instance_uid

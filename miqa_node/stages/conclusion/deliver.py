@@ -81,13 +81,14 @@ class DeliveryEffect(Effect):
 
 def keep(objects: Iterable[MadeObject], instance: StoredInstance, context: UnitContext) -> list[ResultObject]:
     """Store the files of objects made for an instance."""
-    store = context.artifacts.keep_result
+    store, made_with = context.artifacts.keep_result, context.reporting.settings.kept()
     return [
         ResultObject(
-            one.sop_instance_uid, one.sop_class_uid, one.kind, store(instance.digest, one.sop_instance_uid, one.data)
+            one.sop_instance_uid, one.sop_class_uid, one.kind, store(instance.digest, one.sop_instance_uid, one.data),
+            made_with=made_with,
         ).of(one.data)
         for one in objects
-    ]
+    ]  # fmt: skip
 
 
 def _with_failure(disposition: Disposition, text: str) -> Disposition:

@@ -1,4 +1,4 @@
-"""Gives the slices of a series the verdict of the series."""
+"""Gives all members of a unit, such as the slices of a series, its one verdict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.conclusion.base import Conclusion, Effect
 from miqa_node.stages.conclusion.effects import EffectKind
 from miqa_node.stages.units.base import UnitContext
-from miqa_node.stages.units.rows import series
+from miqa_node.stages.units.rows import unit_verdicts
 
 
 class SeriesEffect(Effect):
@@ -18,14 +18,18 @@ class SeriesEffect(Effect):
         self._context = context
 
     def prepare(self, conclusion: Conclusion) -> Conclusion:
-        """Find the slices."""
+        """Find the members."""
         return replace(conclusion, members=conclusion.unit.members(conclusion.instance, self._context))
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Record the verdict for the slices that have none yet."""
+        """Replace the judgements of earlier representatives, and record the verdict for all members."""
         c = conclusion
-        uid, again = c.study_instance_uid, c.is_again
-        series.share_verdict(transaction, c.members, uid, c.disposition, c.decided_at, again=again)
+        if not c.members:
+            return
+        unit_verdicts.replace_earlier(transaction, c.instance.digest, c.members, c.decided_at)
+        unit_verdicts.share(
+            transaction, c.instance.digest, c.members, c.study_instance_uid, c.disposition, c.decided_at
+        )
 
 
-KIND = EffectKind("series_verdict", lambda context: SeriesEffect(context.unit), order=30)
+KIND = EffectKind("series_verdict", lambda context: SeriesEffect(context.unit), order=12)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.measurand import Measurand, measurands
+from miqa_node.core.domain.slice_kind import SliceKind
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 from miqa_node.stages.measure.view import ImageView, view_of
 
@@ -158,5 +159,12 @@ def frames_measures(header: Header) -> Sequence[FramesMeasure]:
 
 
 def measures_of(series: SeriesView) -> Sequence[SeriesMeasure]:
-    """Measurements of a series, or of the frames of one object."""
-    return frames_measures(series.header) if series.of_frames else series_measures(series.header.modality)
+    """Measurements of a series that mean something for its kind, or of the frames of one object."""
+    if series.of_frames:
+        return frames_measures(series.header)
+    return [one for one in series_measures(series.header.modality) if is_meant(one, series.kind)]
+
+
+def is_meant(measure: SeriesMeasure, kind: SliceKind) -> bool:
+    """Whether the measurement means something for slices of the kind."""
+    return measure.name not in kind.without and (kind.is_picture or measure.each is None)

@@ -20,6 +20,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.log import describe_error
 from miqa_node.errors import DecodeLimitError, place_of
 from miqa_node.stages.measure.base import SeriesMeasure, measures_of, reading
+from miqa_node.stages.measure.series.whole import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 log = structlog.get_logger(__name__)
@@ -138,7 +139,7 @@ def measure_series(series: SeriesView) -> MeasuredSeries:
                 contributions.add(index, contribution)
     measurements = [one.take(series) for one in every]
     masks = sorted((mask for one in every for mask in one.masks), key=lambda mask: mask.index)
-    places = _places(masks, len(series.slices))
+    places = _places(masks, series)
     outliers = sorted((mask for one in every for mask in one.outliers(series)), key=lambda mask: mask.index)
     selection = (
         replace(one, place=places[one.name]) if not one.place and one.name in places else one
@@ -201,20 +202,28 @@ def _said(error: Exception) -> str:
     return f"{describe_error(error)} at {place_of(error)}"
 
 
-def _places(masks: Sequence[MeasurementMask], count: int) -> dict[str, str]:
+def _places(masks: Sequence[MeasurementMask], series: SeriesView) -> dict[str, str]:
     """The slices with masks of each measurement, in words."""
     marked: dict[str, list[int]] = {}
     for mask in masks:
-        marked.setdefault(mask.measurement, []).append(mask.index + 1)
-    return {
-        name: Phrase("slice {number} of {count}", number=str(slices[0]), count=str(count))
-        if len(slices) == 1
-        else Phrase(
-            "{number} of {count} slices, from {first} to {last}",
-            number=str(len(slices)),
-            count=str(count),
-            first=str(min(slices)),
-            last=str(max(slices)),
-        )
-        for name, slices in marked.items()
-    }
+        marked.setdefault(mask.measurement, []).append(mask.index)
+    return {name: _place(series, positions) for name, positions in marked.items()}
+
+
+def _place(series: SeriesView, positions: Sequence[int]) -> str:
+    if len(positions) == 1:
+        return place_of_slice(series, positions[0])
+    first, last = min(positions), max(positions)
+    ranks = Phrase(
+        "{number} of {count} slices, from {first} to {last}",
+        number=str(len(positions)),
+        count=str(len(series.slices)),
+        first=str(first + 1),
+        last=str(last + 1),
+    )
+    numbers = [series.slices[one].number for one in (first, last)]
+    if series.of_frames or not all(numbers):
+        return ranks
+    return Phrase(
+        "{place}, Instance Numbers {first} to {last}", place=ranks, first=str(numbers[0]), last=str(numbers[1])
+    )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.memory import Memory, Results
+from miqa_node.core.domain.slice_kind import UNKNOWN, kind_of_all
 from miqa_node.errors import DecodeError, DecodeLimitError
 from miqa_node.runtime.workers.spread import Spread
 from miqa_node.stages.measure.slices import Slice
@@ -55,6 +56,8 @@ class SeriesView(Memory):
         self.slices = slices
         self.others = others
         self.of_frames = of_frames
+        self.kind = UNKNOWN if of_frames else kind_of_all({one.kind for one in slices})
+        """What the slices of the stack are together."""
         self.reason = ""
         """Why the first of the unreadable slices could not be decoded."""
         self._tools = tools

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,34 +14,28 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.slice_kind import SliceKind, kind_named
 from miqa_node.dicom.bytes.head import read_head, read_some
 from miqa_node.dicom.bytes.numbers import first_number, numbers
+from miqa_node.dicom.nearly import SAME_MM, written_unit
 from miqa_node.errors import DecodeLimitError
 from miqa_node.runtime.workers.spread import Spread
+from miqa_node.stages.measure import signs, slice_facts
+from miqa_node.stages.measure.groups import group_of
+from miqa_node.stages.measure.signs import NO_SIGNS, VolumeSigns, signs_of
+from miqa_node.stages.measure.slice_facts import kind_of_slice
 
 Vector = tuple[float, ...]
-COMPUTED_KINDS = frozenset(
-    {
-        "3D", "ADC", "CBF", "CBV", "CPR", "CURVED", "FA", "MIN_IP", "MINIP", "MIP", "MPR", "MTT", "PARALLEL",
-        "PERFUSION", "PROJECTION IMAGE", "RADIAL", "RCBF", "RCBV", "REFORMATTED", "RESAMPLED", "SSD", "SUBTRACTION",
-        "T1 MAP", "T2 MAP", "T2_STAR MAP", "TTP", "VOLUME RENDERING", "VRT",
-    }
-)  # fmt: skip
-"""Values of Image Type that say how a DERIVED image was made (PS3.3 C.8.2.1.1.1, C.8.3.1.1.1, C.8.16.1; makers' own).
-
-Without one of them DERIVED may mean no more than another encoding. Of an ORIGINAL image they say nothing: some scanners
-call every oblique plane MPR.
-"""
 _KEYWORDS = (
-    "CTDIvol", "DiffusionBValue", "EchoTime", "Exposure", "ExposureTime", "FrameOfReferenceUID",
-    "ImageOrientationPatient", "ImagePositionPatient", "ImageType", "ImagesInAcquisition",
-    "InPlanePhaseEncodingDirection", "InstanceNumber", "KVP", "NumberOfFrames", "NumberOfSeriesRelatedInstances",
-    "NumberOfSlices", "PerFrameFunctionalGroupsSequence", "PixelSpacing",
-    "QualityControlImage", "RescaleIntercept", "RescaleSlope", "Rows", "Columns", "SeriesInstanceUID",
-    "SharedFunctionalGroupsSequence", "SliceThickness", "SpiralPitchFactor", "TemporalPositionIdentifier",
+    "CTDIvol", "EchoTime", "Exposure", "ExposureTime", "FrameOfReferenceUID", "ImageOrientationPatient",
+    "ImagePositionPatient", "ImageType", "InPlanePhaseEncodingDirection", "InstanceNumber",
+    "KVP", "NumberOfFrames", "NumberOfSeriesRelatedInstances", "NumberOfSlices", "PerFrameFunctionalGroupsSequence",
+    "PixelSpacing", "QualityControlImage", "RescaleIntercept", "RescaleSlope", "Rows", "Columns", "SOPInstanceUID",
+    "SeriesInstanceUID", "SharedFunctionalGroupsSequence", "SliceLocation", "SliceThickness", "SpiralPitchFactor",
     "XRayTubeCurrent",
 )  # fmt: skip
-TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
+_NAMED = (*_KEYWORDS, *slice_facts.KEYWORDS, *signs.KEYWORDS)
+TAGS = frozenset(tag for keyword in _NAMED if (tag := tag_for_keyword(keyword)) is not None) | slice_facts.PRIVATE_TAGS
 """What is read of a header."""
 LONGEST_ROTATION_MS = 4000.0
 LEAST_FRAME_BYTES = 8
@@ -55,8 +49,6 @@ class ImageCounts(NamedTuple):
     """Number of Series Related Instances (0020,1209): of the series."""
     slices: int = 0
     """Number of Slices (0054,0081): places of one volume."""
-    acquisition: int = 0
-    """Images in Acquisition (0020,1002): they may be in several series, or in only one of its volumes."""
 
 
 NO_COUNTS = ImageCounts()
@@ -84,19 +76,39 @@ class Slice:
     intercept: float
     ctdi_vol_mgy: float | None
     phase_columns: bool | None
-    is_localizer: bool
-    is_computed: bool = False
-    """Whether it was made from other images: a reformat, a projection, a map of parameters."""
+    kind_name: str = ""
+    """Of its row in the table of kinds."""
     announced: ImageCounts = NO_COUNTS
     tube_kv: float | None = None
     rotation_mas: float | None = None
     """Tube current times the time of one rotation, over the pitch; None where the header does not say so surely."""
-    contrast: tuple[float | str | None, ...] = ()
-    """Values that distinguish volumes at one place: b-value, echo time, temporal position, component of the signal."""
+    signs: VolumeSigns = NO_SIGNS
+    """What may tell it from others at its place."""
     quality_control: bool = False
     """Whether Quality Control Image (0028,0300) says that the slice shows a phantom and no patient."""
     series_instance_uid: str = ""
     frame_of_reference_uid: str = ""
+    uid: str = ""
+    """SOP Instance UID."""
+    location_mm: float | None = None
+    """Slice Location (0020,1041)."""
+    position_unit_mm: float = SAME_MM
+    """One unit of the last digit of the position."""
+
+    @property
+    def kind(self) -> SliceKind:
+        """What it is, before any limit."""
+        return kind_named(self.kind_name)
+
+    @property
+    def is_localizer(self) -> bool:
+        """Whether it is no part of any stack."""
+        return self.kind.name == "localizer"
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether limits apply to slices of its kind."""
+        return not self.kind.unjudged
 
     @property
     def place_mm(self) -> float | None:
@@ -125,92 +137,6 @@ def read_slices(files: Iterable[tuple[InstanceDigest, Path]], spread: Spread = H
     return sorted(slices, key=lambda s: (s.is_localizer, (s.place_mm or 0.0) if placed else 0.0, s.number, s.digest))
 
 
-def same_plane(slices: Sequence[Slice]) -> list[Slice]:
-    """The slices of the stack: without localizers, and only the most frequent size and orientation.
-
-    What was computed from others is in it only if nothing else is there. Of slices of several series, which are put
-    together here, also only the most frequent Frame of Reference.
-    """
-    body = [one for one in slices if not one.is_localizer]
-    body = [one for one in body if not one.is_computed] or body
-    several = len({one.series_instance_uid for one in body}) > 1
-    frames = [one.frame_of_reference_uid if several else "" for one in body]
-    kinds = [(one.rows, one.columns, _rounded(one.orientation), frame) for one, frame in zip(body, frames, strict=True)]
-    if not kinds:
-        return []
-    main = max(dict.fromkeys(kinds), key=kinds.count)
-    return [one for one, kind in zip(body, kinds, strict=True) if kind == main]
-
-
-def of_other_sizes(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slice]:
-    """Slices with the orientation of the stack in another size: they are in their places, but not measured with it."""
-
-    def differs(one: Slice) -> bool:
-        return not one.is_localizer and (one.rows, one.columns) != (stack[0].rows, stack[0].columns)
-
-    kind = stack[0].is_computed if stack else False
-    same = [one for one in slices if differs(one) and one.is_computed == kind]
-    return [one for one in same if _rounded(one.orientation) == _rounded(stack[0].orientation)]
-
-
-@dataclass(frozen=True, slots=True)
-class OddMembers:
-    """What came with a stack and does not belong to it."""
-
-    localizers: list[Slice]
-    computed: list[Slice]
-    turned: list[Slice]
-    """Of another orientation or Frame of Reference."""
-    captures: list[Slice]
-    """They have no orientation."""
-
-
-def odd_members(slices: Sequence[Slice], stack: Sequence[Slice]) -> OddMembers:
-    """All slices outside the stack, by the reason; those of another size have an issue of their own."""
-    stacked = {id(one) for one in (*stack, *of_other_sizes(slices, stack))}
-    odd = OddMembers([], [], [], [])
-    for one in slices:
-        if id(one) in stacked:
-            continue
-        placed = odd.turned if one.orientation is not None else odd.captures
-        (odd.localizers if one.is_localizer else odd.computed if one.is_computed else placed).append(one)
-    return odd
-
-
-def volumes(slices: Sequence[Slice]) -> list[list[int]]:
-    """The slices by volume, as indices in spatial order: each volume has one slice at each place.
-
-    Volumes differ in b-value, echo, phase or component of the signal. If the header does not tell them apart, the
-    first slices at each place, by Instance Number, form the first volume.
-    """
-    groups: dict[tuple[object, ...], list[int]] = {}
-    ranks: dict[tuple[object, ...], int] = {}
-    for index in sorted(range(len(slices)), key=lambda i: (slices[i].number, slices[i].digest, slices[i].frame)):
-        one = slices[index]
-        place = None if one.place_mm is None else round(one.place_mm, 2)
-        rank = 0 if place is None else ranks.get((one.contrast, place), 0)
-        ranks[one.contrast, place] = rank + 1
-        groups.setdefault((one.contrast, rank), []).append(index)
-    return [sorted(indices) for indices in groups.values()]
-
-
-class OfSlice(Protocol):
-    """What was taken of one slice."""
-
-    @property
-    def position(self) -> int:
-        """Of the slice in the series."""
-
-
-InVolume = TypeVar("InVolume", bound=OfSlice)
-
-
-def by_volume(slices: Sequence[Slice], parts: Iterable[InVolume]) -> list[list[InVolume]]:
-    """What was taken of single slices, by volume in spatial order; slices of which nothing was taken are left out."""
-    of_position = {part.position: part for part in parts}
-    return [[of_position[index] for index in of if index in of_position] for of in volumes(slices)]
-
-
 def _read(file: tuple[InstanceDigest, Path]) -> list[Slice]:
     digest, path = file
     with warnings.catch_warnings():
@@ -233,12 +159,12 @@ def _header(path: Path) -> Dataset:
 
 
 def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice:
-    plane = _group(ds, frame, "PlanePositionSequence")
-    turned = _group(ds, frame, "PlaneOrientationSequence")
-    measures = _group(ds, frame, "PixelMeasuresSequence")
-    transform = _group(ds, frame, "PixelValueTransformationSequence")
-    exposure = _group(ds, frame, "CTExposureSequence")
-    encoding = _group(ds, frame, "MRFOVGeometrySequence")
+    plane = group_of(ds, frame, "PlanePositionSequence")
+    turned = group_of(ds, frame, "PlaneOrientationSequence")
+    measures = group_of(ds, frame, "PixelMeasuresSequence")
+    transform = group_of(ds, frame, "PixelValueTransformationSequence")
+    exposure = group_of(ds, frame, "CTExposureSequence")
+    encoding = group_of(ds, frame, "MRFOVGeometrySequence")
     direction = encoding.get("InPlanePhaseEncodingDirection") or ""
     slope = first_number(transform, "RescaleSlope")
     spacing = numbers(measures, "PixelSpacing", 2)
@@ -258,20 +184,27 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         intercept=first_number(transform, "RescaleIntercept") or 0.0,
         ctdi_vol_mgy=first_number(exposure, "CTDIvol"),
         phase_columns={"COL": True, "COLUMN": True, "ROW": False}.get(str(direction)),
-        is_localizer="LOCALIZER" in image_type,
-        is_computed=_is_computed(image_type),
+        kind_name=kind_of_slice(ds, frame, image_type).name,
         announced=ImageCounts(
             int(first_number(ds, "NumberOfSeriesRelatedInstances") or 0),
             int(first_number(ds, "NumberOfSlices") or 0),
-            int(first_number(ds, "ImagesInAcquisition") or 0),
         ),
-        tube_kv=first_number(_group(ds, frame, "CTXRayDetailsSequence"), "KVP"),
+        tube_kv=first_number(group_of(ds, frame, "CTXRayDetailsSequence"), "KVP"),
         rotation_mas=_rotation_mas(ds, exposure),
-        contrast=_contrast(ds, frame),
+        signs=signs_of(ds, frame, image_type),
         quality_control=str(ds.get("QualityControlImage") or "").strip() == "YES",
         series_instance_uid=str(ds.get("SeriesInstanceUID") or ""),
         frame_of_reference_uid=str(ds.get("FrameOfReferenceUID") or ""),
+        uid=str(ds.get("SOPInstanceUID") or ""),
+        location_mm=first_number(ds, "SliceLocation"),
+        position_unit_mm=_position_unit_mm(plane),
     )
+
+
+def _position_unit_mm(plane: Dataset) -> float:
+    """Of the component with the most digits; numbers that are not text have more than they mean."""
+    texts = [str(one) for one in plane.get("ImagePositionPatient") or ()]
+    return max(SAME_MM, min((written_unit(text) for text in texts), default=SAME_MM))
 
 
 def _rotation_mas(ds: Dataset, exposure: Dataset) -> float | None:
@@ -285,39 +218,9 @@ def _rotation_mas(ds: Dataset, exposure: Dataset) -> float | None:
     return max(entry, product if time_ms <= LONGEST_ROTATION_MS else 0.0) or None
 
 
-def _contrast(ds: Dataset, frame: int) -> tuple[float | str | None, ...]:
-    image_type = _image_type(ds, frame)
-    return (
-        first_number(_group(ds, frame, "MRDiffusionSequence"), "DiffusionBValue"),
-        first_number(_group(ds, frame, "MREchoSequence"), "EffectiveEchoTime") or first_number(ds, "EchoTime"),
-        first_number(_group(ds, frame, "FrameContentSequence"), "TemporalPositionIndex")
-        or first_number(ds, "TemporalPositionIdentifier"),
-        image_type[2] if len(image_type) > 2 else "",
-    )
-
-
 def _image_type(ds: Dataset, frame: int) -> list[str]:
     """The values of Image Type, of an enhanced image those of Frame Type."""
     for keyword in ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence"):
-        if frame_type := _group(ds, frame, keyword).get("FrameType"):
+        if frame_type := group_of(ds, frame, keyword).get("FrameType"):
             return [str(part).strip().upper() for part in frame_type]
     return [str(part).strip().upper() for part in ds.get("ImageType") or []]
-
-
-def _is_computed(image_type: Sequence[str]) -> bool:
-    kinds = {word for part in image_type[2:] for word in (part, part.removeprefix("CSA "))}
-    return image_type[:1] == ["DERIVED"] and not COMPUTED_KINDS.isdisjoint(kinds)
-
-
-def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
-    """The item of an enhanced image with the elements: the frame's group, the shared one, else the data set itself."""
-    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
-    for groups in (per_frame[frame : frame + 1], ds.get("SharedFunctionalGroupsSequence") or []):
-        if groups and groups[0].get(keyword):
-            group: Dataset = groups[0][keyword].value[0]
-            return group
-    return ds
-
-
-def _rounded(orientation: Vector | None) -> Vector | None:
-    return None if orientation is None else tuple(round(value, 3) for value in orientation)

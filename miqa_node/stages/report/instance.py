@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node import __version__
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.output import OutputKind
@@ -56,7 +55,7 @@ def begin_instance(
         Manufacturer=MANUFACTURER,
         ManufacturerModelName=MANUFACTURER,
         DeviceSerialNumber=typed_text(settings.node_name, 64) or MANUFACTURER,
-        SoftwareVersions=_software_versions(assessment),
+        SoftwareVersions=_software_versions(assessment, settings),
         ContributingEquipmentSequence=contributing_equipment(*algorithms_of(assessment)),
         CodingSchemeIdentificationSequence=Sequence([private_scheme()]),
     )
@@ -89,8 +88,8 @@ def reference(sop_class_uid: str, sop_instance_uid: str, frames: list[int] | Non
     return item
 
 
-def _software_versions(assessment: Assessment) -> list[str]:
-    versions = [f"miqa-node {__version__}"]
+def _software_versions(assessment: Assessment, settings: ReportSettings) -> list[str]:
+    versions = [f"miqa-node {settings.version}"]
     if assessment.model is not None:
         versions.append(phrase(f"{assessment.model.name} {assessment.model.version}", 64))
     return versions

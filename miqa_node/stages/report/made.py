@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from miqa_node import __version__
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.policy import Disposition
@@ -34,6 +36,7 @@ class ReportSettings:
     nominal orientation and spacing: without them, viewers such as OHIF show nothing.
     ``encode`` compresses pixels in the process that makes the objects.
     ``zone`` is the time zone of sources that name none; None is the system's.
+    ``version`` is that of the node that makes, or made, an object.
     ``language`` is that of the narrative, see :func:`miqa_node.core.words.voice.languages`.
     """
 
@@ -42,6 +45,7 @@ class ReportSettings:
     nominal_geometry: bool = True
     language: str = "en"
     zone: ZoneInfo | None = None
+    version: str = __version__
     encode: FrameEncoder = field(default=encode_frame, repr=False, compare=False)
 
     @classmethod
@@ -50,6 +54,20 @@ class ReportSettings:
         language = voice(settings.node.language).language
         threshold = settings.assess.saliency_threshold
         return cls(settings.node.name, threshold, language=language, zone=settings.node.zone)
+
+    def kept(self) -> dict[str, str]:
+        """What is kept with an object: what its bytes follow from beside the judgement."""
+        zone = "" if self.zone is None else self.zone.key
+        return {"node": self.node_name, "language": self.language, "zone": zone, "version": self.version}
+
+    def as_kept(self, record: Mapping[str, Any] | None) -> Self:
+        """The same as they were when an object was made; as they are if that was not kept."""
+        if not record:
+            return self
+        zone = ZoneInfo(record["zone"]) if record["zone"] else None
+        return replace(
+            self, node_name=record["node"], language=record["language"], zone=zone, version=record["version"]
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from miqa_node.core.domain.delivery import KOS, SR, ResultKind, ResultObject
-from miqa_node.core.domain.instance import StoredInstance
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.object_store import Soundness
 from miqa_node.core.domain.reassessment import keeps_flag
 from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
-from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.deliver.rows import results
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.report.make import amend_objects
 from miqa_node.stages.report.outputs.kos import SOP_CLASS_UID as KEY_OBJECT
@@ -28,14 +28,19 @@ from miqa_node.stages.units.base import Unit, UnitContext
 
 def earlier_reports(instance: StoredInstance, context: UnitContext) -> Sequence[Path]:
     """The newest report so far, as a file; empty for a first judgement."""
-    return _files(instance, context, SR, REPORT)[-1:]
+    return _files((instance.digest,), context, SR, REPORT)[-1:]
 
 
-def withdrawals(judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:
-    """One withdrawal for each key object that was valid until the image was judged again; none if the flag stays."""
-    if not judgement.instance.generation or keeps_flag(judgement.disposition):
+def withdrawals(
+    judgement: Judgement, context: UnitContext, others: Sequence[InstanceDigest] = ()
+) -> Sequence[MadeObject]:
+    """One withdrawal for each key object that was valid until the image was judged again; none if the flag stays.
+
+    ``others``: the other members of its unit, whose key objects are about the unit, too.
+    """
+    if not (judgement.instance.generation or others) or keeps_flag(judgement.disposition):
         return []
-    return _withdraw(_notes(judgement.instance, context), judgement, context)
+    return _withdraw(_notes(judgement.instance, context, others), judgement, context)
 
 
 def amendments(unit: Unit, judgement: Judgement, review: Review, context: UnitContext) -> Sequence[MadeObject]:
@@ -67,13 +72,13 @@ def _withdraw(
     return [one for one in made if one is not None]
 
 
-def _notes(instance: StoredInstance, context: UnitContext) -> Sequence[Path]:
-    return notes_in_force(_files(instance, context, KOS, KEY_OBJECT))
+def _notes(instance: StoredInstance, context: UnitContext, others: Sequence[InstanceDigest] = ()) -> Sequence[Path]:
+    return notes_in_force(_files((instance.digest, *others), context, KOS, KEY_OBJECT))
 
 
-def _files(instance: StoredInstance, context: UnitContext, kind: ResultKind, sop_class_uid: str) -> list[Path]:
+def _files(digests: Sequence[InstanceDigest], context: UnitContext, kind: ResultKind, sop_class_uid: str) -> list[Path]:
     with context.database.begin() as transaction:
-        made = deliveries.results_of_class(transaction, instance.digest, kind, sop_class_uid, context.results_before)
+        made = results.results_of_class(transaction, digests, kind, sop_class_uid, context.results_before)
     return sound_files(made, context)
 
 

@@ -27,7 +27,7 @@ from miqa_node.stages.units.base import Unit, UnitContext, not_assessed, unit_of
 from miqa_node.stages.units.copies import CopyFinder
 from miqa_node.stages.units.earlier import judged_by
 from miqa_node.stages.units.mended import ORIGINAL
-from miqa_node.stages.units.rows import judgements
+from miqa_node.stages.units.rows import judgements, latecomers
 from miqa_node.stages.units.rows.judgements import Attempt
 
 log = structlog.get_logger(__name__)
@@ -80,17 +80,19 @@ class Attempts:
     def judge(self, attempt: Attempt) -> AssessorResult | None:
         """Let the unit read and judge the image; an image that cannot be judged is NOT_ASSESSED with the reason.
 
-        None if its repeated judgement was abandoned, because its stored copy is not sound.
+        None if the verdict in force stays, because something that it was given for is not here any more.
         """
         instance = attempt.instance
         if instance.generation and (damage := stored_damage(instance, self._units, self._context)):
             self.abandon(instance, damage)
             return None
         result = self._judged(attempt)
+        if result is None:
+            return None
         own = replace(result.assessment, generation=instance.generation, assessed_at=attempt.began_at)
         return replace(result, assessment=own)
 
-    def _judged(self, attempt: Attempt) -> AssessorResult:
+    def _judged(self, attempt: Attempt) -> AssessorResult | None:
         instance = attempt.instance
         if self.is_over(attempt):
             # The image killed its worker every time: a reason for people is better than another dead worker.
@@ -108,15 +110,19 @@ class Attempts:
 
     def _not_judged(
         self, instance: StoredInstance, error: DecodeError | NotFoundError | FileNotFoundError
-    ) -> AssessorResult:
-        """The reason for people, if the image or what is stored of it is to blame; else the error is raised."""
+    ) -> AssessorResult | None:
+        """The reason for people, if the image or what is stored of it is to blame; else the error is raised.
+
+        None if it joins a verdict that stands.
+        """
         if isinstance(error, RemovedError) and not instance.generation:
-            return not_assessed(instance, str(error))
+            return None if self._joins(instance) else not_assessed(instance, str(error))
         if isinstance(error, RemovedError):
             raise error  # the existing verdict is better than none
         begun_at = time.monotonic()
         if damage := stored_damage(instance, self._units, self._context):
-            return not_assessed(instance, damage, quarantined=True)
+            joins = not instance.generation and self._joins(instance)
+            return None if joins else not_assessed(instance, damage, quarantined=True)
         if not isinstance(error, DecodeError):
             raise error
         if isinstance(error, DecodeLimitError) and time.monotonic() - begun_at > SLOW_S:
@@ -124,6 +130,15 @@ class Attempts:
         # One sender may have many images with damaged pixels; a decoder that dies or hangs is a different fault.
         self.blame(instance, Phrase("the decoder died or hung") if isinstance(error, DecodeLimitError) else "")
         return not_assessed(instance, Phrase("The pixels could not be decoded: {error}", error=error))
+
+    def _joins(self, instance: StoredInstance) -> bool:
+        """Whether its series has a verdict already, which holds for what came later, too: not all of it is here."""
+        unit = unit_of(instance.header, self._units)
+        if not unit.needs_others:
+            return False
+        members, now = unit.members(instance, self._context), datetime.now(UTC)
+        with self._context.database.begin() as transaction:
+            return latecomers.join_standing(transaction, instance, members, now)
 
     def abandon(self, instance: StoredInstance, reason: str) -> None:
         """End a repeated judgement: the verdict in force stays."""

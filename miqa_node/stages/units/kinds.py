@@ -53,7 +53,7 @@ _CAPTURE_FAMILY = "7"
 # CT and Enhanced CT, MR and Enhanced MR, PET and Enhanced PET; "legacy converted" ones have the same root.
 _SERIES_FAMILIES = {"CT": ("2",), "MR": ("4",), "PT": ("128", "130")}
 _PROJECTION_MODALITIES = frozenset({"CR", "DX", "MG", "RG", "XA", "RF", "IO", "PX"})
-_GENERAL_RADIOGRAPHY = frozenset({"CR", "DX"})
+GENERAL_RADIOGRAPHY = frozenset({"CR", "DX"})
 WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
 """Modalities whose images have a body part and a view."""
 _MAMMOGRAPHY = "MG"
@@ -163,7 +163,7 @@ def unfit_reason(header: Header) -> str:
 
 def experimental_reason(header: Header, *, measured: bool) -> str:
     """Why an image has no verdict although it is sound; empty for general radiography, which a model judges."""
-    if header.modality in _GENERAL_RADIOGRAPHY:
+    if header.modality in GENERAL_RADIOGRAPHY:
         return ""
     if header.modality in _UNNAMED:
         return OTHER_MODALITY
@@ -226,8 +226,8 @@ def image_traits(header: Header) -> ImageTraits:
     if not _belongs(header.sop_class_uid, _CAPTURE_FAMILY):
         expected |= {"pixel_spacing_mm"}
         expected |= {"patient_orientation"} if modality in WITH_VIEW else set()
-        expected |= {"exposure_index"} if modality in _GENERAL_RADIOGRAPHY else set()
-    breast = True if modality == _MAMMOGRAPHY else False if modality in _GENERAL_RADIOGRAPHY else None
+        expected |= {"exposure_index"} if modality in GENERAL_RADIOGRAPHY else set()
+    breast = True if modality == _MAMMOGRAPHY else False if modality in GENERAL_RADIOGRAPHY else None
     return ImageTraits(True, True, frozenset(expected), breast, source)
 
 

@@ -72,7 +72,8 @@ class SeriesUnit(Unit):
         reported = self.subject(judgement.instance, judgement.assessment, context)
         if reported is None:
             return ()
-        return [*make(reported, judgement, context), *withdrawals(judgement, context)]
+        others = self.members(judgement.instance, context)
+        return [*make(reported, judgement, context), *withdrawals(judgement, context, others)]
 
     def subject(
         self,

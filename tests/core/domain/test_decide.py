@@ -101,8 +101,11 @@ def test_every_reason_is_listed_and_the_worst_gives_the_verdict(policy: Policy) 
     assert [reason.name for reason in disposition.reasons] == ["motion_blur", "foreign_object"]
 
 
-def test_an_image_outside_the_gate_is_judged_by_the_gate_alone(policy: Policy) -> None:
-    outside = assessment(gate=(0.9, 0.9), motion_blur=(0.99, 0.9))
+def test_an_image_outside_the_gate_is_judged_by_the_gate_and_what_needs_no_anatomy(policy: Policy) -> None:
+    outside = assessment(gate=(0.9, 0.9), motion_blur=(0.99, 0.9), foreign_object=(0.99, 0.9))
+    assert {reason.name for reason in decide(outside, policy).reasons} == {"gate", "motion_blur"}
+    assert decide(outside, policy).verdict is Verdict.REJECT
+    outside = assessment(gate=(0.9, 0.9), foreign_object=(0.99, 0.9))
     assert [reason.name for reason in decide(outside, policy).reasons] == ["gate"]
     assert decide(outside, policy).reasons[0].text.startswith("Outside the model's scope: probability 0.90")
     inverted = replace(outside.findings[-1], code=reason_code(GateClass.INVERTED))
@@ -110,30 +113,50 @@ def test_an_image_outside_the_gate_is_judged_by_the_gate_alone(policy: Policy) -
         replace(outside, findings=(*outside.findings[:-1], inverted), gate={GateClass.INVERTED: 0.9}), policy
     )
     assert looked.reasons[0].text.startswith("Grayscale inverted: probability 0.90")
+    blurred = assessment(gate=(0.9, 0.9), motion_blur=(0.99, 0.9))
+    blurred = replace(blurred, findings=(*blurred.findings[:-1], inverted), gate={GateClass.INVERTED: 0.9})
+    assert [reason.name for reason in decide(blurred, policy).reasons] == ["gate"]
     no_gate_rule = Policy("x", (policy.scopes[1],))
     assert decide(outside, no_gate_rule).verdict is Verdict.NOT_ASSESSED
 
 
 @pytest.mark.parametrize(
-    ("body_part", "probability", "attention"), [("CHEST", 0.95, True), ("CHEST", 0.6, False), ("", 0.95, False)]
+    ("flaws", "names", "expected"),
+    [
+        ((), ["another_kind"], Verdict.NOT_ASSESSED),
+        (("contradiction",), ["pixels_contradict_body_part"], Verdict.REVIEW),
+        (("contradiction", "motion"), ["motion_blur", "pixels_contradict_body_part"], Verdict.REJECT),
+        (("exposure",), ["pixels_at_maximum"], Verdict.REJECT),
+        (("dark",), ["another_kind"], Verdict.NOT_ASSESSED),
+        (("enough",), ["another_kind"], Verdict.NOT_ASSESSED),
+    ],
 )
-def test_an_image_of_another_kind_is_not_assessed_with_that_reason_alone(
-    body_part: str, probability: float, attention: bool
+def test_what_needs_no_anatomy_outranks_that_an_image_is_of_another_kind(
+    flaws: tuple[str, ...], names: list[str], expected: Verdict
 ) -> None:
-    """Rules of its scope are about chests; where the header says so too, somebody should look."""
-    rules = POLICY.replace('["CHEST"]', '["CHEST", ""]').replace(
-        '{ name = "gate", verdict', '{ name = "gate", min_probability = 0.9, verdict'
+    """A chest that was blurred until it was hardly one was NOT_ASSESSED, and on no list."""
+    table = tomllib.loads(POLICY)
+    table["scope"][0].setdefault("plausibility", []).append(
+        {"name": "pixels_contradict_body_part", "verdict": "REVIEW"}
     )
+    dark = {"name": "crushed_dark_share", "above": 5, "verdict": "REVIEW", "reason": "contrast_processing"}
+    table["scope"][0]["measurement"].append(dark)
+    table["scope"][0]["accept_measured"] = ["entropy"]
+    values = {"pixels_at_maximum": "exposure", "crushed_dark_share": "dark", "entropy": "enough"}
     hand = replace(
-        assessment(body_part=body_part, not_assessed="Not a chest: the pixels show another kind of image."),
+        assessment(not_assessed="Not a chest: the pixels show another kind of image."),
         model=ModelIdentity("quality", "1.0.0", "0" * 64),
-        gate={GateClass.NOT_FRONTAL_CHEST: probability, GateClass.INVERTED: 0.1},
-        measurements=(Measurement("pixels_at_maximum", 25.0, "%"),),
+        gate={GateClass.NOT_FRONTAL_CHEST: 0.6, GateClass.INVERTED: 0.1},
+        measurements=tuple(Measurement(name, 25.0, "%") for name, flaw in values.items() if flaw in flaws),
+        findings=(Finding(FindingName.MOTION_BLUR, MOTION_BLUR, 0.99, 0.9, 0.5),) if "motion" in flaws else (),
+        plausibility=(PlausibilityIssue("pixels_contradict_body_part", "No chest.", OTHER_FAILURE),)
+        if "contradiction" in flaws
+        else (),
     )
     assert hand.is_of_another_kind
-    disposition = decide(hand, parse_policy(tomllib.loads(rules)))
-    assert [(reason.name, reason.text) for reason in disposition.reasons] == [("another_kind", hand.not_assessed)]
-    assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, attention)
+    disposition = decide(hand, parse_policy(table))
+    assert ([reason.name for reason in disposition.reasons], disposition.verdict) == (names, expected)
+    assert disposition.flagged is expected.flagged
 
 
 def test_measurements_and_plausibility(policy: Policy) -> None:

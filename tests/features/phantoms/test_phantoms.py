@@ -98,7 +98,7 @@ def test_a_jump_names_its_slice_and_says_why_it_matters(made: Callable[..., list
     result = judged(made(images))
     [reason] = decide(result.assessment, read_policy(load_settings().policy_file)).reasons
     assert reason.text.startswith("Jump between slices: ")
-    assert "(slice 4 of 7), above the limit of 25 %. The slice shows the same anatomy" in reason.text
+    assert "(slice 4 of 7, Instance Number 4), above the limit of 25 %. The slice shows the same anatomy" in reason.text
 
 
 def test_a_part_with_a_spacing_of_its_own_has_no_gap_and_a_missing_slice_has_a_place(

@@ -54,9 +54,9 @@ def test_a_dicom_file_that_is_kept_is_shown_on_its_study_as_it_was_looked_at(cli
     looked_at = predicted(look(client, dicom(411, 0.5)).text)
     answer = look(client, dicom(411, 0.5), keep="true")
     assert answer.status_code == 303, answer.text
-    kept = wait_until(lambda: predicted(client.get(answer.headers["location"]).text))
+    copy = wait_until(lambda: predicted(client.get(answer.headers["location"]).text))
     assert "lungs-1.0.0" in looked_at
-    assert kept.replace(" show where", "") == looked_at
+    assert copy.replace(" show where", "") == looked_at
 
 
 def predicted(page: str) -> str:

@@ -100,8 +100,8 @@ def send(port: int, dataset: pydicom.Dataset) -> None:
 def wait_for(node: Node, uid: str) -> InstanceDigest:
     def judged() -> InstanceDigest | None:
         with node.database.begin() as transaction:
-            found = instances.find(transaction, uid)
-            return next((one for one in found if instances.load_disposition(transaction, one) is not None), None)
+            digests = instances.find(transaction, uid)
+            return next((one for one in digests if instances.load_disposition(transaction, one) is not None), None)
 
     digest = wait_until(judged, 120.0, "the image is judged")
     assert digest is not None

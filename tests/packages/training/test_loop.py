@@ -16,6 +16,7 @@ from miqa_training.loop import TrainingSchedule, TrainingTask, train  # noqa: E4
 
 
 def _task() -> TrainingTask[Tensor, Tensor]:
+    torch.manual_seed(1)
     net = torch.nn.Linear(2, 1)
     optimizer = torch.optim.SGD(net.parameters(), 0.01)
 

@@ -186,7 +186,8 @@ def test_every_block_of_the_readme_can_be_done(
     for line in makes:
         subprocess.run([line[0], "-n", *line[1:]], cwd=checkout, check=True, capture_output=True)
 
-    venv, pip, export, run, *others = [line for line in lines if not line.startswith("make ")]
+    clone, venv, pip, export, run, *others = [line for line in lines if not line.startswith("make ")]
+    assert clone.startswith("git clone <address of this repository> ")
     assert pip == "pip install '.[cpu]' -c constraints.txt"  # done by test_wheels
     shutil.copy(samples / "RG3_UNCR.dcm", checkout / "one.dcm")
     (tmp_path / "home").mkdir()

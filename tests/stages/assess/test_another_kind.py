@@ -1,7 +1,8 @@
-"""An image of another kind keeps its reason, and nothing else that models said of it."""
+"""An image of another kind keeps its reason and what needs no anatomy, and contradicts a header that names a part."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -43,15 +44,33 @@ def judged(gate: GateClass, probability: float) -> AssessorResult:
     return AssessorResult(assessment, SaliencyMaps({name: saliency}, saliency))
 
 
-def test_only_the_reason_stays() -> None:
+def test_only_the_reason_and_what_needs_no_anatomy_stay() -> None:
     judgement = of_gate(judged(GateClass.NOT_FRONTAL_CHEST, 0.8))
     assessment = judgement.assessment
     assert assessment.is_of_another_kind
     assert assessment.not_assessed == "Not a frontal chest radiograph: the pixels show another kind of image."
-    assert (assessment.findings, assessment.score, assessment.anomaly, assessment.plausibility) == ((), None, None, ())
-    assert not assessment.contributions
+    assert (assessment.score, assessment.anomaly) == (None, None)
+    assert {one.name for one in assessment.findings} == {
+        "motion_blur", "unsharp", "noise", "underexposure", "overexposure_saturation", "grid_artifact",
+        "detector_overlay_artifact", "double_exposure",
+    }  # fmt: skip
+    assert [one.name for one in assessment.plausibility] == ["pixels_contradict_body_part"]
+    assert set(assessment.contributions) == {"motion_blur"}
     assert judgement.maps == SaliencyMaps()
     assert assessment.model == MODEL, "which model saw it is part of the record"
+
+
+@pytest.mark.parametrize(("part", "contradicts"), [("CHEST", True), ("", False)])
+def test_a_header_that_names_no_part_is_contradicted_by_nothing(part: str, contradicts: bool) -> None:
+    judgement = judged(GateClass.NOT_FRONTAL_CHEST, 0.8)
+    header = replace(judgement.assessment.header, body_part_examined=part)
+    issues = of_gate(
+        replace(judgement, assessment=replace(judgement.assessment, header=header))
+    ).assessment.plausibility
+    assert [one.code for one in issues] == [OTHER_FAILURE] * contradicts, "no positioning error"
+    assert all(
+        one.message.startswith("No frontal chest in the pixels: check label, view and patient") for one in issues
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,11 +114,13 @@ def test_one_lung_alone_is_as_little_as_none() -> None:
 def test_it_has_no_headline_but_its_reason_and_no_advice() -> None:
     settings = load_settings(None)
     assessment = of_another_kind(judged(GateClass.BLANK, 0.1), GateClass.NOT_FRONTAL_CHEST, "the pixels show no lungs.")
-    disposition = decide(assessment.assessment, read_policy(settings.policy_file))
-    assert headline(assessment.assessment, disposition) == "Not a frontal chest radiograph: the pixels show no lungs"
+    unnamed = replace(assessment.assessment.header, body_part_examined="")
+    plain = replace(assessment.assessment, header=unnamed, plausibility=(), findings=())
+    disposition = decide(plain, read_policy(settings.policy_file))
+    assert headline(plain, disposition) == "Not a frontal chest radiograph: the pixels show no lungs"
     for language, reason in (
         ("en", "Not a frontal chest radiograph: the pixels show no lungs."),
         ("de", "Keine frontale Thoraxaufnahme: Die Pixel zeigen keine Lunge."),
     ):
-        texts = sentences(assessment.assessment, disposition, language)
+        texts = sentences(plain, disposition, language)
         assert [one.text for one in texts][1:] == [reason]

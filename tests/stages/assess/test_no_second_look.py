@@ -80,6 +80,7 @@ def test_in_a_chest_all_look_and_an_object_has_its_place(tmp_path: Path, runs: l
         "landmarks-1.0.0/model.onnx", "landmarks-1.0.0/close_up.onnx", "landmarks-1.0.0/marker.onnx",
         "objects-1.0.0/model.onnx",
     }  # fmt: skip
+    assert runs.count("objects-1.0.0/model.onnx") == 1
     worn = result.assessment.finding(FindingName.FOREIGN_OBJECT)
     assert worn is not None
     assert worn.place is not None, "the object package judges after the lungs are known"

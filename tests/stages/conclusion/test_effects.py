@@ -20,11 +20,12 @@ from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
 
 OF_A_VERDICT = [
     "AcquisitionEffect",
+    "DerivedEffect",
     "LabelRequestEffect",
+    "SeriesEffect",
     "StandingFlagEffect",
     "DeliveryEffect",
     "NoteEffect",
-    "SeriesEffect",
     "PhantomEffect",
     "WorklistEffect",
     "EventEffect",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,13 @@ from pydicom import Dataset
 from pydicom.data import get_testdata_file
 
 from miqa_node.core.domain.acceptance import Acceptance
-from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.policy import UNFIT, Policy, Verdict
 from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.domain.slice_kind import COMPUTED
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy
@@ -26,7 +28,7 @@ from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import SettingsError
 from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.assess.series import NO_STACK, judge_series
-from miqa_node.stages.assess.series_members import COMPUTED, ONE_OF_EACH, SINGLE_SLICE
+from miqa_node.stages.assess.series_members import ONE_OF_EACH, SINGLE_SLICE
 from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.units.image import with_kind
 from miqa_node.stages.units.kinds import (
@@ -152,17 +154,24 @@ def test_fewer_images_than_announced_are_reviewed(tmp_path: Path) -> None:
     ]
 
 
-def test_an_issue_may_keep_from_accept_and_flags_nothing(tmp_path: Path) -> None:
-    part = judged(stack(tmp_path, 5, changed(BodyPartExamined="CHEST", ImagesInAcquisition=24)))
-    name = "acquisition_incomplete"
-    disposition = decide(part, SHIPPED)
+@pytest.mark.parametrize("policy", ["shipped", "of an earlier version"])
+def test_an_issue_may_keep_from_accept_and_flags_nothing(tmp_path: Path, policy: str) -> None:
+    """``acquisition_incomplete`` is no longer raised; policies and stored assessments may have it."""
+    name = "slices_unmeasured" if policy == "shipped" else "acquisition_incomplete"
+    rules = SHIPPED
+    if policy != "shipped":
+        text = load_settings().policy_file.read_text(encoding="utf-8")
+        rules = parse_policy(tomllib.loads(text.replace('"slices_unmeasured"', f'"{name}"')))
+    part = judged(stack(tmp_path, 5, changed(BodyPartExamined="CHEST")))
+    part = replace(part, plausibility=(*part.plausibility, PlausibilityIssue(name, "Not so many.", OTHER_FAILURE)))
+    disposition = decide(part, rules)
     assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, False)
     assert [reason.text for reason in disposition.reasons] == [issues(part)[name]]
-    loud = decide(replace(part, measurements=(Measurement("slices_repeated", 1.0, "1"),)), SHIPPED)
+    loud = decide(replace(part, measurements=(Measurement("slices_repeated", 1.0, "1"),)), rules)
     assert loud.verdict is Verdict.REVIEW
     assert [reason.name for reason in loud.reasons] == ["slices_repeated", name]
     other = replace(part, header=replace(part.header, body_part_examined="KNEE"))
-    assert [reason.name for reason in decide(other, SHIPPED).reasons] == ["experimental", name]
+    assert [reason.name for reason in decide(other, rules).reasons] == ["experimental", name]
 
 
 def test_what_is_missing_from_an_experimental_stack_is_named(tmp_path: Path) -> None:
@@ -253,7 +262,7 @@ def test_a_measurement_of_the_list_that_is_missing_is_named(series: Assessment) 
 def test_every_shipped_table_of_acceptance_names_two_scanners_and_known_measurements(series: Assessment) -> None:
     tables = [one for scope in SHIPPED.scopes for one in scope.acceptances]
     assert tables
-    assert {modality for scope in SHIPPED.scopes if scope.acceptances for modality in scope.modality} == {"CT", "MR"}
+    assert {modality for scope in SHIPPED.scopes if scope.acceptances for modality in scope.modality} == {"CT"}
     assert all(len(set(one.tried_on)) >= 2 and one.body_part for one in tables)
     assert not any(scope.accept_measured for scope in SHIPPED.scopes)
 

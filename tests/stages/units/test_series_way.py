@@ -11,23 +11,28 @@ from typing import Any
 
 import pydicom
 import pytest
+import sqlalchemy as sa
 from pydicom.uid import UID
 from structlog.testing import capture_logs
 
-from miqa_node.core.domain.delivery import SR, ResultKind
+from miqa_node.core.domain.delivery import KOS, SR, ResultKind
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.retention import RemovalCause
+from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.usual_ranges.rows import baselines
 from miqa_node.features.usual_ranges.work import HistoryWork
-from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.features.worklist.rows import browse, history, worklist
+from miqa_node.runtime.store import tables
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.series import NO_SLICE
-from miqa_node.stages.units.rows import instances, series
+from miqa_node.stages.conclusion.work.one_verdict import OneVerdict
+from miqa_node.stages.units.rows import instances, reassessments, series, unit_verdicts
 from miqa_node.stages.units.series import SeriesUnit
 from miqa_node.stages.units.work.series import SeriesWatch
 from tests.parts import build_pipeline, results_of
@@ -72,7 +77,7 @@ class Rig:
         self.objects = DiskObjects(folder / "objects")
         self.jobs = Jobs()
         self.now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
-        kinds = {ResultKind("SR"), ResultKind("SEG"), ResultKind("SC")}
+        kinds = {ResultKind("SR"), ResultKind("SEG"), ResultKind("SC"), KOS}
         self.pipeline = build_pipeline(
             self.database, self.objects, self.jobs, pool, parse_policy(RULES),
             lambda kind: ["PACS"] if kind in kinds else [],
@@ -174,7 +179,7 @@ def test_a_copy_of_a_study_with_the_uids_of_its_slices_says_why_it_is_not_measur
 
 def test_a_series_that_says_too_few_is_not_judged_anew_for_every_image(rig: Rig, tmp_path: Path) -> None:
     def two(dataset: pydicom.Dataset) -> None:
-        dataset.ImagesInAcquisition = 2
+        dataset.NumberOfSeriesRelatedInstances = 2
 
     due = []
     paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(6)], "CT", change=two)
@@ -182,6 +187,19 @@ def test_a_series_that_says_too_few_is_not_judged_anew_for_every_image(rig: Rig,
         digests = rig.receive(path)
         due += rig.look()
     assert len(due) == 1
+    assert rig.look(21.0) == digests
+
+
+def test_images_in_acquisition_end_no_wait(rig: Rig, tmp_path: Path) -> None:
+    """A series of two passes announced the slices of one, and was judged, and flagged, when half of it was there."""
+
+    def half(dataset: pydicom.Dataset) -> None:
+        dataset.ImagesInAcquisition = 3
+
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(6)], "CT", change=half)
+    for path in paths:
+        digests = rig.receive(path)
+        assert not rig.look()
     assert rig.look(21.0) == digests
 
 
@@ -294,6 +312,144 @@ def test_late_slices_amend(rig: Rig, tmp_path: Path) -> None:
     assert amended.SOPInstanceUID != earlier.SOPInstanceUID
     with rig.database.begin() as transaction:
         assert instances.count(transaction).decided == 6
+
+
+def seen(rig: Rig, digests: list[InstanceDigest]) -> set[tuple[Verdict, bool]]:
+    """Verdict and flag of each member, with a check that all lists of the node say the same."""
+    with rig.database.begin() as transaction:
+        of = tables.dispositions.c
+        rows = transaction.execute(sa.select(of.verdict, of.flagged).where(of.digest.in_(digests))).all()
+        study = instances.load(transaction, digests[0]).header.study_instance_uid
+        [series] = history.by_series(transaction, study, limit=9)
+        [assessed] = [one for one in history.members(transaction, study) if one.assessed]
+        match = browse.ImageFilter(since=rig.now - timedelta(days=1), until=rig.now + timedelta(days=1))
+        [row] = browse.page(transaction, match, limit=9)
+        flagged = {image.digest for item in worklist.select(transaction, ANY, limit=9) for image in item.images}
+    verdicts = {(Verdict(row.verdict), row.flagged) for row in rows}
+    [verdict] = {verdict for verdict, _ in verdicts}
+    assert (series.verdict, assessed.verdict, row.verdict) == (verdict, verdict, verdict)
+    assert series.image.instance.digest == assessed.digest
+    assert flagged == ({assessed.digest} if (verdict, True) in verdicts else set())
+    return verdicts
+
+
+ANY = worklist.WorklistFilter()
+ACCEPTED, REVIEWED = {(Verdict.ACCEPT, False)}, {(Verdict.REVIEW, True), (Verdict.REVIEW, False)}
+
+
+def test_a_series_has_one_verdict_when_more_of_it_comes(rig: Rig, tmp_path: Path) -> None:
+    """Nine slices were REVIEW and three ACCEPT, the worklist open, and the page of the study said accepted."""
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(7)], "CT")
+    digests = rig.receive(paths[0], paths[1], paths[3], paths[4])
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.REVIEW
+    assert seen(rig, digests) == REVIEWED
+    [note] = [one for digest in digests for one in kos_of(rig, digest)]
+    digests += rig.receive(paths[2])
+    with rig.database.begin() as transaction:
+        header = instances.load(transaction, digests[0]).header
+        assert unit_verdicts.late(transaction, header).sentence == "More of the series came, being measured: 1."
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.ACCEPT
+    assert seen(rig, digests) == ACCEPTED
+    with rig.database.begin() as transaction:
+        item = worklist.show(transaction, header.study_instance_uid)
+        events = history.of_worklist(transaction, header.study_instance_uid)
+        assert not unit_verdicts.late(transaction, header).sentence
+    assert (item.state, item.resolved_by) == (WorklistState.RESOLVED, "miqa-node")
+    assert events[-1].comment.endswith("More of its series came, and all was judged: accepted.")
+    [withdrawal] = kos_of(rig, digests[-1])
+    assert withdrawal.ConceptNameCodeSequence[0].CodeValue == "QI_WITHDRAWN"
+    assert note.SOPInstanceUID in str(withdrawal)
+
+    digests += rig.receive(paths[6])  # and the next one begins a gap
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.REVIEW
+    assert seen(rig, digests) == REVIEWED
+    with rig.database.begin() as transaction:
+        assert worklist.show(transaction, header.study_instance_uid).state is WorklistState.OPEN
+
+
+def test_slices_that_come_after_others_are_gone_join_the_verdict_that_stands(rig: Rig, tmp_path: Path) -> None:
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(6)], "CT")
+    digests = rig.receive(paths[0], paths[1], paths[3], paths[4])
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.REVIEW
+    with rig.database.begin() as transaction:
+        header, key = instances.load(transaction, digests[0]).header, instances.load(transaction, digests[0]).object_key
+        values = {"removed_at": rig.now, "removal_cause": RemovalCause.AGE.value}
+        transaction.execute(sa.update(tables.instances).where(tables.instances.c.digest == digests[0]).values(**values))
+    rig.objects.local_path(key).unlink()
+    digests += rig.receive(paths[2])
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.REVIEW
+    assert seen(rig, digests) == REVIEWED
+    with rig.database.begin() as transaction:
+        assert unit_verdicts.late(transaction, header).sentence.endswith("its verdict stands. Came later: 1.")
+        assert history.of_worklist(transaction, header.study_instance_uid)[-1].action == "not judged again"
+
+
+def test_what_a_person_decided_stands_beside_a_later_verdict(rig: Rig, tmp_path: Path) -> None:
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(5)], "CT")
+    digests = rig.receive(paths[0], paths[1], paths[3], paths[4])
+    rig.finish(rig.look(30.0)[0])
+    with rig.database.begin() as transaction:
+        study = instances.load(transaction, digests[0]).header.study_instance_uid
+        worklist.resolve(transaction, study, Resolution.DISMISSED, "anna", "", rig.now)
+    digests += rig.receive(paths[2])
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.ACCEPT
+    assert seen(rig, digests) == ACCEPTED
+    with rig.database.begin() as transaction:
+        item = worklist.show(transaction, study)
+    assert (item.state, item.resolution, item.resolved_by) == (WorklistState.RESOLVED, Resolution.DISMISSED, "anna")
+
+
+def test_a_judgement_that_was_asked_for_before_more_came_changes_nothing_after_it(rig: Rig, tmp_path: Path) -> None:
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(5)], "CT")
+    digests = rig.receive(paths[0], paths[1], paths[3], paths[4])
+    [first] = rig.look(30.0)
+    rig.finish(first)
+    with rig.database.begin() as transaction:
+        assert reassessments.ask(transaction, first, "anna", "", rig.now) == 1
+    digests += rig.receive(paths[2])
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.ACCEPT
+    rig.finish(first)
+    assert seen(rig, digests) == ACCEPTED
+    with rig.database.begin() as transaction:
+        assert not reassessments.count_waiting(transaction)
+
+
+def test_series_that_stand_double_follow_the_rule_from_the_first_start_on(rig: Rig, tmp_path: Path) -> None:
+    """As databases of earlier versions have them: the later judgement left the earlier one as it was."""
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(5)], "CT")
+    digests = rig.receive(paths[0], paths[1], paths[3], paths[4])
+    [first] = rig.look(30.0)
+    rig.finish(first)
+    with rig.database.begin() as transaction:
+        before = transaction.execute(sa.select(tables.dispositions)).mappings().all()
+        assessment = instances.load_assessment(transaction, first)
+        listed = transaction.execute(sa.select(tables.worklist)).mappings().one()
+    digests += rig.receive(paths[2])
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.ACCEPT
+    with rig.database.begin() as transaction:
+        assert assessment is not None
+        instances.save_assessment(transaction, assessment)
+        transaction.execute(sa.delete(tables.reassessments))
+        for row in before:
+            this = tables.dispositions.c.digest == row["digest"]
+            transaction.execute(sa.update(tables.dispositions).where(this).values(**row))
+        transaction.execute(sa.update(tables.worklist).values(**listed))
+        results = transaction.execute(sa.select(sa.func.count()).select_from(tables.results)).scalar_one()
+        deliveries = transaction.execute(sa.select(sa.func.count()).select_from(tables.deliveries)).scalar_one()
+    work = OneVerdict(rig.database)
+    assert (work.look(), work.look(), work.look()) == (1, 0, 0)
+    assert seen(rig, digests) == ACCEPTED
+    with rig.database.begin() as transaction:
+        study = instances.load(transaction, first).header.study_instance_uid
+        assert worklist.show(transaction, study).state is WorklistState.RESOLVED
+        assert transaction.execute(sa.select(sa.func.count()).select_from(tables.results)).scalar_one() == results
+        assert transaction.execute(sa.select(sa.func.count()).select_from(tables.deliveries)).scalar_one() == deliveries
+
+
+def kos_of(rig: Rig, digest: InstanceDigest) -> list[pydicom.FileDataset]:
+    with rig.database.begin() as transaction:
+        made = [one for one in results_of(transaction, digest) if one.kind == KOS]
+    return [pydicom.dcmread(rig.objects.local_path(one.object_key)) for one in made]
 
 
 def test_a_slice_sent_twice_starts_nothing_new(rig: Rig, tmp_path: Path) -> None:

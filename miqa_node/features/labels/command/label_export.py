@@ -66,7 +66,7 @@ def _deidentified(settings: Settings, key: bytes) -> Iterator[WriteImage]:
     except ModuleNotFoundError as error:
         raise ResourcesError("--images dicom needs miqa-node-training: pip install miqa-node-training.") from error
     method = DeidentificationMethod(Secrets(key))
-    with pixel_tools(settings) as tools:
+    with pixel_tools(settings, text=True) as tools:
 
         def write(source: Path, stem: Path) -> tuple[str, int, int]:
             [outcome] = deidentify_files([(source, Path())], stem.parent, method, tools=tools)

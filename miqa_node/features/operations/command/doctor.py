@@ -22,12 +22,13 @@ from miqa_node.core.taxonomy.lookup import successors
 from miqa_node.core.taxonomy.policy_file import retired_names
 from miqa_node.core.words.voice import voice
 from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, SettingsError
+from miqa_node.features.operations.command.contradiction_checks import rule_of_contradictions
 from miqa_node.features.operations.command.destination_health import examine_destinations
 from miqa_node.features.operations.command.figure_checks import figures_of_packages
 from miqa_node.features.operations.command.health_checks import FailedCheck, HealthCheck, outcome_of
 from miqa_node.features.operations.command.map_checks import gradient_graphs
 from miqa_node.features.operations.command.port_checks import ask_node, check_port, health_port
-from miqa_node.features.operations.command.series_checks import series_libraries
+from miqa_node.features.operations.command.series_checks import accepted_mr, series_libraries
 from miqa_node.features.operations.command.storage_checks import data_directory, database, from_database, object_store
 from miqa_node.features.operations.command.text_checks import text_in_pixels
 from miqa_node.features.operations.command.troubles import troubles
@@ -101,8 +102,10 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("accelerator", _accelerator),
         ("models", _models),
         ("figures", figures_of_packages),
+        ("contradictions", rule_of_contradictions),
         ("maps", gradient_graphs),
         ("series", series_libraries),
+        ("MR series", accepted_mr),
         ("text in pixels", text_in_pixels),
         ("captions", _captions),
         ("sandbox of workers", lambda s: described(s, is_alone=not has_inference_process(s))),

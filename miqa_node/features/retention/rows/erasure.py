@@ -23,6 +23,7 @@ from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.audit import patients, records
 from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.runtime.store.erasing import overwrite
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.stages.units.rows import copies
 from miqa_node.stages.units.rows.removal import artifact_keys, delete_marked
@@ -147,7 +148,10 @@ def erase(
 
 
 def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord, now: datetime) -> None:
-    """Delete the marked files and verify that nothing of the record remains; ConflictError otherwise."""
+    """Delete the marked files and verify that nothing of the record remains; ConflictError otherwise.
+
+    What the rows said of the patient is overwritten in the database's own files, too.
+    """
     while True:
         with database.begin() as transaction:
             remainder = _undeleted(transaction, record)
@@ -162,6 +166,7 @@ def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord
     there = [key for key in keys if objects.exists(key)]
     if there:
         raise ConflictError(f"{len(there)} files of the patient are there again: images were sent after the erasure.")
+    overwrite(database.engine, t.metadata)
 
 
 def load(transaction: Transaction, erasure_id: int) -> ErasureRecord:

@@ -58,6 +58,8 @@ def _tell_series(series: SeriesHistory) -> None:
     print_line("series", series.image.instance.header.series_instance_uid)
     worst = series.verdict.value if series.verdict else "none yet"
     _fact("slices", f"{series.slices}, worst verdict {worst}; --slices shows each, this is one of them")
+    if series.late:
+        _fact("", series.late)
 
 
 def _tell(image: InstanceHistory, place: str) -> None:

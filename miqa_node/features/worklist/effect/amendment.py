@@ -27,7 +27,7 @@ from miqa_node.stages.conclusion.effects import DestinationsFor
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.again import amendments
 from miqa_node.stages.units.base import Unit, UnitContext, installed, unit_of
-from miqa_node.stages.units.rows import instances
+from miqa_node.stages.units.rows import instances, reassessments
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +84,10 @@ class Amendments:
         context = self._context
         with context.database.begin() as transaction:
             instance = instances.load(transaction, digest)
+            if instance.generation and unit_of(instance.header, self._units).needs_others:
+                # More of its series may have been judged since, and is reported with another member.
+                digest = InstanceDigest(reassessments.representative(transaction, instance.header).digest)
+                instance = instances.load(transaction, digest)
             assessment = instances.load_assessment(transaction, digest)
             disposition = instances.load_disposition(transaction, digest)
         if assessment is None or disposition is None:

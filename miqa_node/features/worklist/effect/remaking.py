@@ -1,7 +1,8 @@
 """Makes results again whose stored files are lost or damaged.
 
 UIDs are derived and nothing in a result depends on the time at which it is made, so the same assessment and verdict
-give the same object.
+give the same object, with the settings that are kept with it. What an archive may have is never made differently: a
+result whose bytes cannot be had again stays lost, and people are told.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Remaking:
             row = results.find(transaction, object_key)
         if row is not None and context.artifacts.verify_result(row.result) is not Soundness.SOUND:
             data = self._make(row)
-            if data is None:
+            if data is None or not self._may_stand(row, data):
                 return False
             context.artifacts.mend_result(object_key, data)
             with context.database.begin() as transaction:
@@ -55,6 +56,17 @@ class Remaking:
         with context.database.begin() as transaction:
             damages.clear(transaction, [object_key])
         return True
+
+    def _may_stand(self, origin: ResultOrigin, data: bytes) -> bool:
+        """Whether these are the bytes that were recorded, or no archive can have others under the same UID."""
+        result = origin.result
+        if result.sha256 == result.of(data).sha256:
+            return True
+        with self._context.database.begin() as transaction:
+            may_stand = not results.may_have_arrived(transaction, result.sop_instance_uid)
+        if not may_stand:
+            log.error("a sent result cannot be made again, the same", sop_instance_uid=result.sop_instance_uid)
+        return may_stand
 
     def _make(self, origin: ResultOrigin) -> bytes | None:
         """The bytes of a result; None if it cannot be made."""
@@ -84,14 +96,15 @@ class Remaking:
             rejection.actor, rejection.at, rejection.reason, rejection.comment, rejection.number
         )
         paths = [artifacts.path(image.object_key) for image in images]
-        plain = ReportSettings(settings.node_name, zone=settings.zone)
+        plain = ReportSettings(settings.node_name, zone=settings.zone).as_kept(origin.result.made_with)
         note = rejection_note(paths, judgement.assessment, confirmation, plain)
         yield note.sop_instance_uid, note.data
 
     def _candidates(self, origin: ResultOrigin) -> Iterator[tuple[str, bytes]]:
         """(SOP Instance UID, file) of what is made of the same judgement or decision, also in lower classes."""
         kinds = self._context.reporting.kinds
-        reporting = replace(self._context.reporting, kinds=lambda: {*kinds(), origin.result.kind})
+        settings = self._context.reporting.settings.as_kept(origin.result.made_with)
+        reporting = replace(self._context.reporting, settings=settings, kinds=lambda: {*kinds(), origin.result.kind})
         context = replace(self._context, reporting=reporting, results_before=origin.made_at)
         with context.database.begin() as transaction:
             judgement = judgements.judgement(transaction, origin.digest, origin.generation)

@@ -158,9 +158,11 @@ def _note(
     paths = [services.objects.local_path(image.instance.object_key) for image in images]
     confirmation = Confirmation(decision.actor, now, decision.reason, decision.comment, number)
     node = services.settings.node
-    made = rejection_note(paths, images[0].assessment, confirmation, ReportSettings(node.name, zone=node.zone))
+    settings = ReportSettings(node.name, zone=node.zone)
+    made = rejection_note(paths, images[0].assessment, confirmation, settings)
     key = Artifacts(services.objects).keep_result(digests[0], made.sop_instance_uid, made.data)
-    return ResultObject(made.sop_instance_uid, made.sop_class_uid, made.kind, key).of(made.data)
+    result = ResultObject(made.sop_instance_uid, made.sop_class_uid, made.kind, key, made_with=settings.kept())
+    return result.of(made.data)
 
 
 def _wrong(detail: str) -> HTTPException:

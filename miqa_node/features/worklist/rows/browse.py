@@ -52,6 +52,8 @@ class ImageRow:
     slices: int = 1
     experimental: bool = False
     """It was judged, and what was found does not count yet."""
+    waiting: int = 0
+    """Slices that came after the verdict, and are being measured."""
 
 
 FIRST_SCAN, LONGEST_SCAN = 64, 4096
@@ -104,8 +106,8 @@ def _before(query: sa.Select[Any], at: tuple[datetime, str] | None) -> sa.Select
     return query.where(sa.tuple_(*_PLACE) < sa.tuple_(*values))
 
 
-def _summed(transaction: Transaction, stacks: Sequence[_Stack]) -> dict[_Stack, tuple[int, Verdict | None]]:
-    """Number of slices and worst verdict of each series."""
+def _summed(transaction: Transaction, stacks: Sequence[_Stack]) -> dict[_Stack, tuple[int, Verdict | None, int]]:
+    """Number of slices, worst verdict, and number of slices without one, of each series."""
     of = instances.c
     query = (
         sa.select(of.study_instance_uid, of.series_instance_uid, dispositions.c.verdict, sa.func.count())
@@ -113,18 +115,18 @@ def _summed(transaction: Transaction, stacks: Sequence[_Stack]) -> dict[_Stack, 
         .where(of.series_instance_uid.in_([uid for _, uid in stacks]))
         .group_by(of.study_instance_uid, of.series_instance_uid, dispositions.c.verdict)
     )
-    summed: dict[_Stack, tuple[int, Verdict | None]] = {}
+    summed: dict[_Stack, tuple[int, Verdict | None, int]] = {}
     for study, uid, verdict, count in transaction.execute(query) if stacks else ():
-        slices, worst = summed.get((study, uid), (0, None))
+        slices, worst, waiting = summed.get((study, uid), (0, None, 0))
         own = Verdict(verdict) if verdict else None
         worse = own if worst is None or (own is not None and own.rank > worst.rank) else worst
-        summed[study, uid] = slices + int(count), worse
+        summed[study, uid] = slices + int(count), worse, waiting + int(count) * (own is None)
     return summed
 
 
-def _row(row: sa.Row[Any], summed: tuple[int, Verdict | None] | None) -> ImageRow:
+def _row(row: sa.Row[Any], summed: tuple[int, Verdict | None, int] | None) -> ImageRow:
     own = Verdict(row.verdict) if row.verdict else None
-    slices, verdict = summed or (1, own)
+    slices, verdict, waiting = summed or (1, own, 0)
     return ImageRow(
         row.digest,
         row.study_instance_uid,
@@ -140,6 +142,7 @@ def _row(row: sa.Row[Any], summed: tuple[int, Verdict | None] | None) -> ImageRo
         row.series_instance_uid,
         slices,
         summed is None and any(reason["name"] == EXPERIMENTAL for reason in row.reasons or ()),
+        waiting if verdict is not None else 0,
     )
 
 

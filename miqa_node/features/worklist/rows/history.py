@@ -25,7 +25,7 @@ from miqa_node.runtime.store import documents
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.phrase_columns import loaded
-from miqa_node.stages.units.rows import copies, exposures, instances
+from miqa_node.stages.units.rows import copies, exposures, instances, unit_verdicts
 from miqa_node.stages.units.rows.copies import ImageCopy
 
 
@@ -150,6 +150,8 @@ class SeriesHistory:
     slices: int
     verdict: Verdict | None
     """The worst of all its slices."""
+    late: str = ""
+    """What came of the series after its verdict."""
 
 
 def by_series(transaction: Transaction, uid: str, *, limit: int) -> list[SeriesHistory]:
@@ -174,7 +176,9 @@ def by_series(transaction: Transaction, uid: str, *, limit: int) -> list[SeriesH
         own = [row for row in slices if row.own is not None] or slices
         verdicts = [Verdict(row.verdict) for row in slices if row.verdict]
         worst = max(verdicts, key=lambda verdict: verdict.rank, default=None)
-        shown.append(SeriesHistory(of_instance(transaction, own[-1].digest), len(slices), worst))
+        image = of_instance(transaction, own[-1].digest)
+        late = unit_verdicts.late(transaction, image.instance.header).sentence if slices[0].stack else ""
+        shown.append(SeriesHistory(image, len(slices), worst, late))
     return shown
 
 

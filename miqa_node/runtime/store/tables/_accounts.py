@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, SECRET, SITE, STAFF, kept
 from miqa_node.runtime.store.tables._base import RowId, UtcDateTime, metadata
 
 # Accounts of people and programs. "password_hash" is empty for those who sign on elsewhere or never;
@@ -11,10 +12,10 @@ from miqa_node.runtime.store.tables._base import RowId, UtcDateTime, metadata
 users = sa.Table(
     "users",
     metadata,
-    sa.Column("name", sa.String(64), primary_key=True),
-    sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("password_hash", sa.Text, nullable=False),
-    sa.Column("subject", sa.Text, unique=True),
+    sa.Column("name", sa.String(64), primary_key=True, info=STAFF),
+    sa.Column("role", sa.String(16), nullable=False, info=CODE),
+    sa.Column("password_hash", sa.Text, nullable=False, info=SECRET),
+    sa.Column("subject", sa.Text, unique=True, info=SECRET),
     sa.Column("disabled", sa.Boolean, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
@@ -25,12 +26,12 @@ users = sa.Table(
 sessions = sa.Table(
     "sessions",
     metadata,
-    sa.Column("token_sha256", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True),
+    sa.Column("token_sha256", sa.String(64), primary_key=True, info=SECRET),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True, info=STAFF),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("seen_at", UtcDateTime, nullable=False),
-    sa.Column("provider_sid", sa.Text),
-    sa.Column("sealed", sa.Text),
+    sa.Column("provider_sid", sa.Text, info=SECRET),
+    sa.Column("sealed", sa.Text, info=SECRET),
     sa.Column("checked_at", UtcDateTime),
     sa.Column("asked_at", UtcDateTime),
 )
@@ -40,10 +41,10 @@ tokens = sa.Table(
     "tokens",
     metadata,
     sa.Column("token_id", RowId, primary_key=True),
-    sa.Column("token_sha256", sa.String(64), nullable=False, unique=True),
-    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True),
-    sa.Column("label", sa.Text, nullable=False),
-    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("token_sha256", sa.String(64), nullable=False, unique=True, info=SECRET),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True, info=STAFF),
+    sa.Column("label", sa.Text, nullable=False, info=SITE),
+    sa.Column("scopes", sa.Text, nullable=False, info=CODE),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("expires_at", UtcDateTime),
     sa.Column("used_at", UtcDateTime),
@@ -54,8 +55,8 @@ tokens = sa.Table(
 invitations = sa.Table(
     "invitations",
     metadata,
-    sa.Column("token_sha256", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("token_sha256", sa.String(64), primary_key=True, info=SECRET),
+    sa.Column("name", sa.String(64), nullable=False, info=STAFF),
     sa.Column("expires_at", UtcDateTime, nullable=False),
 )
 
@@ -63,8 +64,8 @@ invitations = sa.Table(
 second_factors = sa.Table(
     "second_factors",
     metadata,
-    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), primary_key=True),
-    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), primary_key=True, info=STAFF),
+    sa.Column("key", sa.Text, nullable=False, info=SECRET),
     sa.Column("confirmed_at", UtcDateTime),
     sa.Column("step", sa.BigInteger, nullable=False),
 )
@@ -73,17 +74,17 @@ second_factors = sa.Table(
 recovery_codes = sa.Table(
     "recovery_codes",
     metadata,
-    sa.Column("code_sha256", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True),
+    sa.Column("code_sha256", sa.String(64), primary_key=True, info=SECRET),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True, info=STAFF),
 )
 
 # Browsers between password and code. Only the SHA-256 of the cookie's secret is kept.
 half_sign_ins = sa.Table(
     "half_sign_ins",
     metadata,
-    sa.Column("token_sha256", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False),
-    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("token_sha256", sa.String(64), primary_key=True, info=SECRET),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, info=STAFF),
+    sa.Column("target", sa.Text, nullable=False, info=kept("an address of this node, for the minutes of a sign-in")),
     sa.Column("expires_at", UtcDateTime, nullable=False),
 )
 
@@ -94,10 +95,10 @@ sign_ins = sa.Table(
     metadata,
     sa.Column("sign_in_id", RowId, primary_key=True),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("name", sa.String(64), nullable=False),
-    sa.Column("peer_address", sa.Text, nullable=False),
-    sa.Column("means", sa.String(16), nullable=False),
-    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(64), nullable=False, info=STAFF),
+    sa.Column("peer_address", sa.Text, nullable=False, info=DEVICE),
+    sa.Column("means", sa.String(16), nullable=False, info=CODE),
+    sa.Column("outcome", sa.String(16), nullable=False, info=CODE),
     sa.Index("ix_sign_ins_name", "name", "at"),
     sa.Index("ix_sign_ins_peer_address", "peer_address", "at"),
 )
@@ -108,8 +109,8 @@ account_events = sa.Table(
     metadata,
     sa.Column("event_id", RowId, primary_key=True),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("name", sa.String(64), nullable=False, index=True),
-    sa.Column("action", sa.String(16), nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("name", sa.String(64), nullable=False, index=True, info=STAFF),
+    sa.Column("action", sa.String(16), nullable=False, info=CODE),
+    sa.Column("actor", sa.Text, nullable=False, info=STAFF),
+    sa.Column("detail", sa.Text, nullable=False, info=SITE),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, RANDOM, SECRET, SITE, STAFF, VERSION, about, kept
 from miqa_node.runtime.store.tables._base import Digest, FindingText, RowId, UtcDateTime, metadata
 
 # One row per decided exposure, narrow, for counting: kind, place, time and outcome.
@@ -15,25 +16,25 @@ acquisitions = sa.Table(
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
     sa.Column("day", sa.Date, nullable=False),
     sa.Column("acquired_at", sa.DateTime, nullable=False),
-    sa.Column("patient_key", sa.String(20), nullable=False),
-    sa.Column("modality", sa.String(16), nullable=False),
-    sa.Column("room", sa.Text, nullable=False),
-    sa.Column("station", sa.Text, nullable=False),
-    sa.Column("detector", sa.Text, nullable=False),
-    sa.Column("operator", sa.Text, nullable=False),
-    sa.Column("body_part", sa.Text, nullable=False),
-    sa.Column("view", sa.Text, nullable=False),
-    sa.Column("laterality", sa.String(16), nullable=False),
-    sa.Column("shift", sa.Text, nullable=False),
+    sa.Column("patient_key", sa.String(20), nullable=False, info=RANDOM),
+    sa.Column("modality", sa.String(16), nullable=False, info=CODE),
+    sa.Column("room", sa.Text, nullable=False, info=DEVICE),
+    sa.Column("station", sa.Text, nullable=False, info=DEVICE),
+    sa.Column("detector", sa.Text, nullable=False, info=DEVICE),
+    sa.Column("operator", sa.Text, nullable=False, info=STAFF),
+    sa.Column("body_part", sa.Text, nullable=False, info=CODE),
+    sa.Column("view", sa.Text, nullable=False, info=CODE),
+    sa.Column("laterality", sa.String(16), nullable=False, info=CODE),
+    sa.Column("shift", sa.Text, nullable=False, info=CODE),
     sa.Column("exposure_index", sa.Float),
     sa.Column("target_exposure_index", sa.Float),
     sa.Column("deviation_index", sa.Float),
-    sa.Column("verdict", sa.String(16), nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False, info=CODE),
+    sa.Column("model", sa.Text, nullable=False, info=VERSION),
     sa.Column("archived", sa.Boolean, nullable=False),
     sa.Column("repeated", sa.Boolean, nullable=False),
     sa.Column("rejected", sa.Boolean, nullable=False),
-    sa.Column("reject_reason", sa.String(16), nullable=False),
+    sa.Column("reject_reason", sa.String(16), nullable=False, info=CODE),
     sa.Column("judged_bad", sa.Boolean),
     sa.Column("binned", sa.Boolean, nullable=False),
     sa.Column("changed_at", UtcDateTime, nullable=False, index=True),
@@ -53,6 +54,7 @@ acquisitions = sa.Table(
         sqlite_where=sa.text("NOT binned"),
         postgresql_where=sa.text("NOT binned"),
     ),
+    info=about("digest"),
 )
 
 # The roll-up: counts of one day, one modality and one value of a dimension ("room", "shift" …; "all" has one value);
@@ -62,11 +64,11 @@ acquisition_days = sa.Table(
     "acquisition_days",
     metadata,
     sa.Column("day", sa.Date, primary_key=True),
-    sa.Column("modality", sa.String(16), primary_key=True),
-    sa.Column("within", sa.String(16), primary_key=True),
-    sa.Column("within_value", sa.Text, primary_key=True),
-    sa.Column("dimension", sa.String(16), primary_key=True),
-    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("modality", sa.String(16), primary_key=True, info=CODE),
+    sa.Column("within", sa.String(16), primary_key=True, info=CODE),
+    sa.Column("within_value", sa.Text, primary_key=True, info=DEVICE),
+    sa.Column("dimension", sa.String(16), primary_key=True, info=CODE),
+    sa.Column("value", sa.Text, primary_key=True, info=DEVICE),
     *(
         sa.Column(name, sa.Integer, nullable=False)
         for name in ("images", "judged", "flagged", "rejected", "repeated", "escaped", "suspected")
@@ -88,8 +90,8 @@ measurement_weeks = sa.Table(
     "measurement_weeks",
     metadata,
     sa.Column("week", sa.Date, primary_key=True),
-    sa.Column("station", sa.Text, primary_key=True),
-    sa.Column("measurement", sa.String(64), primary_key=True),
+    sa.Column("station", sa.Text, primary_key=True, info=DEVICE),
+    sa.Column("measurement", sa.String(64), primary_key=True, info=CODE),
     sa.Column("bin", sa.Integer, primary_key=True),
     sa.Column("count", sa.Integer, nullable=False),
 )
@@ -98,7 +100,7 @@ measurement_weeks = sa.Table(
 rollup_marks = sa.Table(
     "rollup_marks",
     metadata,
-    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(32), primary_key=True, info=CODE),
     sa.Column("until", UtcDateTime, nullable=False),
 )
 
@@ -106,7 +108,7 @@ rollup_marks = sa.Table(
 analysis_reports = sa.Table(
     "analysis_reports",
     metadata,
-    sa.Column("month", sa.String(7), primary_key=True),
+    sa.Column("month", sa.String(7), primary_key=True, info=CODE),
     sa.Column("made_at", UtcDateTime, nullable=False),
 )
 
@@ -116,7 +118,7 @@ enhancement_figures = sa.Table(
     "enhancement_figures",
     metadata,
     sa.Column("figures_id", RowId, primary_key=True),
-    sa.Column("method", sa.String(64), nullable=False),
+    sa.Column("method", sa.String(64), nullable=False, info=CODE),
     sa.Column("made_at", UtcDateTime, nullable=False),
     sa.Column("since", sa.Date, nullable=False),
     sa.Column("until", sa.Date, nullable=False),
@@ -129,13 +131,14 @@ acquisition_findings = sa.Table(
     "acquisition_findings",
     metadata,
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
-    sa.Column("finding", FindingText, primary_key=True),
+    sa.Column("finding", FindingText, primary_key=True, info=CODE),
     sa.Column("day", sa.Date, nullable=False),
-    sa.Column("detector", sa.Text, nullable=False),
-    sa.Column("patient_key", sa.String(20), nullable=False),
+    sa.Column("detector", sa.Text, nullable=False, info=DEVICE),
+    sa.Column("patient_key", sa.String(20), nullable=False, info=RANDOM),
     sa.Column("x", sa.Float),
     sa.Column("y", sa.Float),
     sa.Index("ix_acquisition_findings_finding", "finding", "day"),
+    info=about("digest"),
 )
 
 # Imported reject logs of modalities: each import, and its rows. Nothing in them names a patient. "day" and "at" are the
@@ -144,9 +147,9 @@ reject_logs = sa.Table(
     "reject_logs",
     metadata,
     sa.Column("log_id", RowId, primary_key=True),
-    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("mapping", sa.Text, nullable=False, info=SITE),
     sa.Column("imported_at", UtcDateTime, nullable=False),
-    sa.Column("imported_by", sa.Text, nullable=False),
+    sa.Column("imported_by", sa.Text, nullable=False, info=STAFF),
     sa.Column("known", sa.Integer, nullable=False),
 )
 logged_rejects = sa.Table(
@@ -156,13 +159,13 @@ logged_rejects = sa.Table(
     sa.Column("log_id", sa.ForeignKey("reject_logs.log_id"), nullable=False, index=True),
     sa.Column("day", sa.Date, nullable=False),
     *(sa.Column(name, sa.DateTime, nullable=False) for name in ("at", "match_from", "match_until")),
-    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("modality", sa.String(16), nullable=False, info=CODE),
     *(
-        sa.Column(name, sa.Text, nullable=False)
+        sa.Column(name, sa.Text, nullable=False, info=kept("from a log without patients"))
         for name in ("room", "unit", "operator", "body_part", "view", "shift", "reason")
     ),
-    sa.Column("code", sa.String(16), nullable=False),
-    sa.Column("finding", FindingText, nullable=False),
+    sa.Column("code", sa.String(16), nullable=False, info=CODE),
+    sa.Column("finding", FindingText, nullable=False, info=CODE),
     *(
         sa.Column(name, sa.Float)
         for name in ("exposure_index", "target_exposure_index", "deviation_index", "kvp", "mas")
@@ -174,7 +177,7 @@ logged_rejects = sa.Table(
 pseudonym_keys = sa.Table(
     "pseudonym_keys",
     metadata,
-    sa.Column("place", sa.Text, primary_key=True),
-    sa.Column("fingerprint", sa.String(16), nullable=False),
+    sa.Column("place", sa.Text, primary_key=True, info=DEVICE),
+    sa.Column("fingerprint", sa.String(16), nullable=False, info=SECRET),
     sa.Column("used_at", UtcDateTime, nullable=False),
 )

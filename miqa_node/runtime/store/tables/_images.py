@@ -5,6 +5,18 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.core.domain.search_keys import COLUMNS
+from miqa_node.runtime.store.erasure_marks import (
+    CODE,
+    DEVICE,
+    EMPTIED,
+    JUDGED,
+    STAFF,
+    UIDS,
+    VERSION,
+    about,
+    kept,
+    without,
+)
 from miqa_node.runtime.store.tables._base import Digest, LargeJson, PhraseParts, Uid, UtcDateTime, metadata
 
 KEPT = sa.text("removed_at IS NULL")
@@ -24,12 +36,13 @@ studies = sa.Table(
     "studies",
     metadata,
     sa.Column("study_instance_uid", Uid, primary_key=True),
-    sa.Column("accession_number", sa.Text, nullable=False, index=True),
-    sa.Column("patient_id", sa.Text, nullable=False, index=True),
-    sa.Column("patient_name", sa.Text, nullable=False),
-    sa.Column("study_date", sa.String(8), nullable=False),
-    sa.Column("study_description", sa.Text, nullable=False),
+    sa.Column("accession_number", sa.Text, nullable=False, index=True, info=EMPTIED),
+    sa.Column("patient_id", sa.Text, nullable=False, index=True, info=EMPTIED),
+    sa.Column("patient_name", sa.Text, nullable=False, info=EMPTIED),
+    sa.Column("study_date", sa.String(8), nullable=False, info=EMPTIED),
+    sa.Column("study_description", sa.Text, nullable=False, info=EMPTIED),
     sa.Column("patient_number", sa.BigInteger, index=True),
+    info=about("study_instance_uid", only_own=True),
 )
 
 # One row per instance with a successful C-STORE response; "digest" is the SHA-256 of its data set.
@@ -48,18 +61,18 @@ instances = sa.Table(
     sa.Column("sop_class_uid", Uid, nullable=False),
     sa.Column("series_instance_uid", Uid, nullable=False, index=True),
     sa.Column("study_instance_uid", Uid, sa.ForeignKey("studies.study_instance_uid"), nullable=False, index=True),
-    sa.Column("modality", sa.String(16), nullable=False),
-    sa.Column("body_part", sa.Text, nullable=False),
-    sa.Column("view", sa.Text, nullable=False),
-    sa.Column("station", sa.Text, nullable=False),
-    sa.Column("header", sa.JSON, nullable=False),
-    sa.Column("object_key", sa.Text, nullable=False),
+    sa.Column("modality", sa.String(16), nullable=False, info=CODE),
+    sa.Column("body_part", sa.Text, nullable=False, info=CODE),
+    sa.Column("view", sa.Text, nullable=False, info=CODE),
+    sa.Column("station", sa.Text, nullable=False, info=DEVICE),
+    sa.Column("header", sa.JSON, nullable=False, info=without("protocol_name")),
+    sa.Column("object_key", sa.Text, nullable=False, info=UIDS),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("calling_ae_title", sa.String(16), nullable=False),
-    sa.Column("peer_address", sa.Text, nullable=False),
+    sa.Column("calling_ae_title", sa.String(16), nullable=False, info=DEVICE),
+    sa.Column("peer_address", sa.Text, nullable=False, info=DEVICE),
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
     sa.Column("conflicting", sa.Boolean, nullable=False),
-    sa.Column("operator", sa.Text, nullable=False, server_default=""),
+    sa.Column("operator", sa.Text, nullable=False, server_default="", info=STAFF),
     sa.Column("promised_at", UtcDateTime),
     sa.Column("archived_at", UtcDateTime),
     sa.Column("archive_asked_at", UtcDateTime),
@@ -68,7 +81,7 @@ instances = sa.Table(
     sa.Column("file_bytes", sa.BigInteger),
     sa.Column("verified_at", UtcDateTime),
     sa.Column("removed_at", UtcDateTime),
-    sa.Column("removal_cause", sa.String(16), nullable=False, server_default=""),
+    sa.Column("removal_cause", sa.String(16), nullable=False, server_default="", info=CODE),
     sa.Column("deleted_at", UtcDateTime),
     sa.Column("artifacts_removed_at", UtcDateTime),
     sa.Column("artifacts_deleted_at", UtcDateTime),
@@ -84,6 +97,7 @@ instances = sa.Table(
     sa.Index("ix_instances_promised", "archive_asked_at", sqlite_where=PROMISED, postgresql_where=PROMISED),
     sa.Index("ix_instances_bare", "removed_at", sqlite_where=BARE, postgresql_where=BARE),
     sa.Index("ix_instances_bare_since", "received_at", "digest", sqlite_where=BARE, postgresql_where=BARE),
+    info=about("digest"),
 )
 
 # Stored objects that were found lost or damaged ("state", a store.verification.Soundness), until they are mended:
@@ -91,9 +105,9 @@ instances = sa.Table(
 damages = sa.Table(
     "damages",
     metadata,
-    sa.Column("object_key", sa.Text, primary_key=True),
+    sa.Column("object_key", sa.Text, primary_key=True, info=UIDS),
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, info=CODE),
     sa.Column("found_at", UtcDateTime, nullable=False),
 )
 
@@ -104,15 +118,16 @@ copies = sa.Table(
     metadata,
     sa.Column("digest", Digest, primary_key=True),
     sa.Column("of", Digest, sa.ForeignKey("instances.digest"), nullable=False, index=True),
-    sa.Column("header", sa.JSON, nullable=False),
+    sa.Column("header", sa.JSON, nullable=False, info=without("protocol_name")),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("file_bytes", sa.BigInteger),
-    sa.Column("calling_ae_title", sa.String(16), nullable=False),
-    sa.Column("peer_address", sa.Text, nullable=False),
+    sa.Column("calling_ae_title", sa.String(16), nullable=False, info=DEVICE),
+    sa.Column("peer_address", sa.Text, nullable=False, info=DEVICE),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("is_lossy", sa.Boolean, nullable=False),
     sa.Column("waits", sa.Boolean, nullable=False),
     sa.Index("ix_copies_waits", "of", sqlite_where=sa.text("waits"), postgresql_where=sa.text("waits")),
+    info=about("of"),
 )
 
 # Header values of an instance by search key, in the form for matching; empty if absent.
@@ -120,10 +135,11 @@ source_headers = sa.Table(
     "source_headers",
     metadata,
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
-    *(sa.Column(name, sa.Text, nullable=False) for name in COLUMNS),
+    *(sa.Column(name, sa.Text, nullable=False, info=EMPTIED) for name in COLUMNS),
     sa.Index("ix_source_headers_study_instance_uid", "study_instance_uid"),
     sa.Index("ix_source_headers_series_instance_uid", "series_instance_uid"),
     sa.Index("ix_source_headers_patient_id", "patient_id"),
+    info=about("digest"),
 )
 
 # One row per assessed instance: the whole assessment as JSON, and the columns that queries ask for.
@@ -131,11 +147,11 @@ assessments = sa.Table(
     "assessments",
     metadata,
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
-    sa.Column("document", LargeJson, nullable=False),
+    sa.Column("document", LargeJson, nullable=False, info=JUDGED),
     sa.Column("score", sa.Float),
-    sa.Column("model_name", sa.Text, nullable=False),
-    sa.Column("model_version", sa.Text, nullable=False),
-    sa.Column("model_sha256", sa.String(64), nullable=False),
+    sa.Column("model_name", sa.Text, nullable=False, info=VERSION),
+    sa.Column("model_version", sa.Text, nullable=False, info=VERSION),
+    sa.Column("model_sha256", sa.String(64), nullable=False, info=VERSION),
     sa.Column("assessed_at", UtcDateTime, nullable=False),
 )
 
@@ -145,14 +161,14 @@ dispositions = sa.Table(
     metadata,
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
     sa.Column("study_instance_uid", Uid, nullable=False, index=True),
-    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False, info=CODE),
     sa.Column("flagged", sa.Boolean, nullable=False),
-    sa.Column("policy_version", sa.Text, nullable=False),
-    sa.Column("scope", sa.Text, nullable=False),
-    sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("policy_version", sa.Text, nullable=False, info=VERSION),
+    sa.Column("scope", sa.Text, nullable=False, info=VERSION),
+    sa.Column("reasons", sa.JSON, nullable=False, info=JUDGED),
     sa.Column("decided_at", UtcDateTime, nullable=False),
-    sa.Column("certificate", sa.Text, nullable=False, server_default=""),
-    sa.Column("certificate_phrase", PhraseParts),
+    sa.Column("certificate", sa.Text, nullable=False, server_default="", info=VERSION),
+    sa.Column("certificate_phrase", PhraseParts, info=VERSION),
     sa.Index("ix_dispositions_decided_at", "decided_at", "verdict"),
 )
 
@@ -174,14 +190,15 @@ reassessments = sa.Table(
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
     sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("asked_at", UtcDateTime, nullable=False),
-    sa.Column("asked_by", sa.Text, nullable=False),
-    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("asked_by", sa.Text, nullable=False, info=STAFF),
+    sa.Column("comment", sa.Text, nullable=False, info=EMPTIED),
     sa.Column("begun", sa.Integer, nullable=False),
     sa.Column("began_at", UtcDateTime),
-    sa.Column("document", sa.JSON(none_as_null=True)),
-    sa.Column("earlier", sa.JSON(none_as_null=True)),
+    sa.Column("document", sa.JSON(none_as_null=True), info=JUDGED),
+    sa.Column("earlier", sa.JSON(none_as_null=True), info=JUDGED),
     sa.Column("concluded_at", UtcDateTime, index=True),
-    sa.Column("failure", sa.Text, nullable=False),
+    sa.Column("failure", sa.Text, nullable=False, info=kept("the node's own words, without values")),
+    info=about("digest"),
 )
 
 # One row per CT or MR series that something was received of. "pending": what arrived last has not been assessed yet.
@@ -189,7 +206,7 @@ series = sa.Table(
     "series",
     metadata,
     sa.Column("series_instance_uid", Uid, primary_key=True),
-    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("modality", sa.String(16), nullable=False, info=CODE),
     sa.Column("expected", sa.Integer, nullable=False),
     sa.Column("arrived_at", UtcDateTime, nullable=False),
     sa.Column("pending", sa.Boolean, nullable=False),
@@ -204,13 +221,14 @@ phantom_series = sa.Table(
     sa.Column("series_instance_uid", Uid, primary_key=True),
     sa.Column("study_instance_uid", Uid, nullable=False),
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("reason_phrase", PhraseParts),
+    sa.Column("reason", sa.Text, nullable=False, info=JUDGED),
+    sa.Column("reason_phrase", PhraseParts, info=JUDGED),
     sa.Column("is_phantom", sa.Boolean, nullable=False),
     sa.Column("recognised_at", UtcDateTime, nullable=False, index=True),
-    sa.Column("decided_by", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text, nullable=False, info=STAFF),
     sa.Column("decided_at", UtcDateTime),
-    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False, info=EMPTIED),
+    info=about("study_instance_uid"),
 )
 
 # Rejection notes of other systems about images (IHE IOCM), one row per note and image.
@@ -220,13 +238,13 @@ rejection_notes = sa.Table(
     metadata,
     sa.Column("note_uid", Uid, primary_key=True),
     sa.Column("sop_instance_uid", Uid, primary_key=True, index=True),
-    sa.Column("title", sa.String(16), nullable=False),
-    sa.Column("reason", sa.String(16), nullable=False),
-    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("title", sa.String(16), nullable=False, info=CODE),
+    sa.Column("reason", sa.String(16), nullable=False, info=CODE),
+    sa.Column("sender", sa.Text, nullable=False, info=DEVICE),
     sa.Column("noted_at", UtcDateTime, nullable=False),
     sa.Column("digest", Digest, index=True),
     sa.Column("revoked_at", UtcDateTime),
-    sa.Column("made_at", sa.String(21)),
+    sa.Column("made_at", sa.String(21), info=CODE),
 )
 
 # A candidate package's silent result for an image: never part of a verdict, a report or the worklist.
@@ -234,10 +252,10 @@ shadow_assessments = sa.Table(
     "shadow_assessments",
     metadata,
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
-    sa.Column("package", sa.String(128), primary_key=True, index=True),
-    sa.Column("model_sha256", sa.String(64), nullable=False),
-    sa.Column("document", LargeJson, nullable=False),
-    sa.Column("verdict", sa.String(16), nullable=False),
-    sa.Column("policy_version", sa.Text, nullable=False),
+    sa.Column("package", sa.String(128), primary_key=True, index=True, info=VERSION),
+    sa.Column("model_sha256", sa.String(64), nullable=False, info=VERSION),
+    sa.Column("document", LargeJson, nullable=False, info=JUDGED),
+    sa.Column("verdict", sa.String(16), nullable=False, info=CODE),
+    sa.Column("policy_version", sa.Text, nullable=False, info=VERSION),
     sa.Column("assessed_at", UtcDateTime, nullable=False, index=True),
 )

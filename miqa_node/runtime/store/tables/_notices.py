@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, STAFF, UIDS
 from miqa_node.runtime.store.tables._base import PhraseParts, RowId, UtcDateTime, metadata
 
 # Each person's preferences; "rooms" is a JSON list.
 notice_preferences = sa.Table(
     "notice_preferences",
     metadata,
-    sa.Column("account", sa.String(64), sa.ForeignKey("users.name"), primary_key=True),
-    sa.Column("address", sa.Text, nullable=False),
-    sa.Column("language", sa.String(8), nullable=False),
-    sa.Column("rooms", sa.JSON, nullable=False),
+    sa.Column("account", sa.String(64), sa.ForeignKey("users.name"), primary_key=True, info=STAFF),
+    sa.Column("address", sa.Text, nullable=False, info=STAFF),
+    sa.Column("language", sa.String(8), nullable=False, info=CODE),
+    sa.Column("rooms", sa.JSON, nullable=False, info=DEVICE),
     sa.Column("digest", sa.Boolean, nullable=False),
     sa.Column("escalation", sa.Boolean, nullable=False),
-    sa.Column("quiet_from", sa.String(5), nullable=False),
-    sa.Column("quiet_until", sa.String(5), nullable=False),
+    sa.Column("quiet_from", sa.String(5), nullable=False, info=CODE),
+    sa.Column("quiet_until", sa.String(5), nullable=False, info=CODE),
     sa.Column("changed_at", UtcDateTime, nullable=False),
 )
 
@@ -27,16 +28,16 @@ notices = sa.Table(
     "notices",
     metadata,
     sa.Column("notice_id", RowId, primary_key=True),
-    sa.Column("account", sa.String(64), sa.ForeignKey("users.name"), nullable=False),
-    sa.Column("kind", sa.String(16), nullable=False),
-    sa.Column("subject", sa.String(128), nullable=False),
+    sa.Column("account", sa.String(64), sa.ForeignKey("users.name"), nullable=False, info=STAFF),
+    sa.Column("kind", sa.String(16), nullable=False, info=CODE),
+    sa.Column("subject", sa.String(128), nullable=False, info=UIDS),
     sa.Column("since", UtcDateTime, nullable=False),
     sa.Column("until", UtcDateTime, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, info=CODE),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("next_attempt_at", UtcDateTime, nullable=False),
-    sa.Column("last_error", sa.Text, nullable=False),
-    sa.Column("last_error_phrase", PhraseParts),
+    sa.Column("last_error", sa.Text, nullable=False, info=DEVICE),
+    sa.Column("last_error_phrase", PhraseParts, info=DEVICE),
     sa.Column("made_at", UtcDateTime, nullable=False),
     sa.Column("sent_at", UtcDateTime),
     sa.UniqueConstraint("account", "kind", "subject"),

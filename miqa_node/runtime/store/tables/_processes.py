@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, SITE, STAFF, VERSION
 from miqa_node.runtime.store.tables._base import RowId, UtcDateTime, metadata
 
 # Heartbeats: a process that is silent too long has its jobs handed to others. "holder" is the process that has the
@@ -11,25 +12,27 @@ from miqa_node.runtime.store.tables._base import RowId, UtcDateTime, metadata
 executors = sa.Table(
     "executors",
     metadata,
-    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True, info=DEVICE),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("heartbeat_at", UtcDateTime, nullable=False),
-    sa.Column("holder", sa.Text),
+    sa.Column("holder", sa.Text, info=DEVICE),
 )
 
 # One row: programs made for a schema before this one cannot work with the database (docs/how-to/upgrade.md).
-compatibility = sa.Table("compatibility", metadata, sa.Column("oldest_schema", sa.String(32), primary_key=True))
+compatibility = sa.Table(
+    "compatibility", metadata, sa.Column("oldest_schema", sa.String(32), primary_key=True, info=VERSION)
+)
 
 # Decisions about which model package is active or runs as a shadow; rows are only ever added, the newest counts.
 activations = sa.Table(
     "activations",
     metadata,
     sa.Column("activation_id", RowId, primary_key=True),
-    sa.Column("slot", sa.String(16), nullable=False),
-    sa.Column("package", sa.Text, nullable=False),
-    sa.Column("action", sa.String(16), nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("slot", sa.String(16), nullable=False, info=CODE),
+    sa.Column("package", sa.Text, nullable=False, info=VERSION),
+    sa.Column("action", sa.String(16), nullable=False, info=CODE),
+    sa.Column("actor", sa.Text, nullable=False, info=STAFF),
+    sa.Column("comment", sa.Text, nullable=False, info=SITE),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Index("ix_activations_slot", "slot", "activation_id"),
 )
@@ -39,11 +42,11 @@ activations = sa.Table(
 body_parts = sa.Table(
     "body_parts",
     metadata,
-    sa.Column("body_part", sa.Text, primary_key=True),
+    sa.Column("body_part", sa.Text, primary_key=True, info=CODE),
     sa.Column("began_at", UtcDateTime, nullable=False),
     sa.Column("ended_at", UtcDateTime),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False, info=STAFF),
+    sa.Column("comment", sa.Text, nullable=False, info=SITE),
 )
 
 # Limits of soft findings by room and view: what was proposed, and since when it is in force ("confirmed_at").
@@ -53,8 +56,8 @@ site_limits = sa.Table(
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("proposed_at", UtcDateTime, nullable=False),
-    sa.Column("document", sa.JSON(none_as_null=True)),
+    sa.Column("document", sa.JSON(none_as_null=True), info=SITE),
     sa.Column("confirmed_at", UtcDateTime),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False, info=STAFF),
+    sa.Column("comment", sa.Text, nullable=False, info=SITE),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from miqa_node.runtime.store.erasure_marks import CODE, DELETED, DEVICE, about, kept
 from miqa_node.runtime.store.tables._base import Digest, Uid, UtcDateTime, metadata
 
 UNUSUAL = sa.text("is_unusual")
@@ -14,18 +15,18 @@ UNUSUAL = sa.text("is_unusual")
 usual_baselines = sa.Table(
     "usual_baselines",
     metadata,
-    sa.Column("baseline", sa.String(16), primary_key=True),
-    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("baseline", sa.String(16), primary_key=True, info=CODE),
+    sa.Column("modality", sa.String(16), nullable=False, info=CODE),
     *(
-        sa.Column(name, sa.Text, nullable=False)
+        sa.Column(name, sa.Text, nullable=False, info=DEVICE)
         for name in ("station", "device", "serial_number", "software", "protocol", "kernel", "body_part", "view")
     ),
     sa.Column("first_at", sa.DateTime, nullable=False),
     sa.Column("last_at", sa.DateTime, nullable=False),
     sa.Column("series", sa.Integer, nullable=False),
     sa.Column("ranged_series", sa.Integer, nullable=False),
-    sa.Column("ranges", sa.JSON, nullable=False),
-    sa.Column("authority", sa.Text, nullable=False, server_default=""),
+    sa.Column("ranges", sa.JSON, nullable=False, info=CODE),
+    sa.Column("authority", sa.Text, nullable=False, server_default="", info=kept("names a hospital, not a patient")),
     sa.Index("ix_usual_baselines_station", "station"),
 )
 
@@ -36,12 +37,13 @@ usual_series = sa.Table(
     metadata,
     sa.Column("subject", Uid, primary_key=True),
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), nullable=False, index=True),
-    sa.Column("baseline", sa.String(16), sa.ForeignKey("usual_baselines.baseline"), nullable=False),
+    sa.Column("baseline", sa.String(16), sa.ForeignKey("usual_baselines.baseline"), nullable=False, info=DELETED),
     sa.Column("at", sa.DateTime, nullable=False),
     sa.Column("assessed_at", UtcDateTime, nullable=False),
-    sa.Column("numbers", sa.JSON, nullable=False),
-    sa.Column("unusual", sa.JSON, nullable=False),
+    sa.Column("numbers", sa.JSON, nullable=False, info=DELETED),
+    sa.Column("unusual", sa.JSON, nullable=False, info=DELETED),
     sa.Column("is_unusual", sa.Boolean, nullable=False),
     sa.Index("ix_usual_series_baseline", "baseline", "at"),
     sa.Index("ix_usual_series_unusual", "baseline", "at", sqlite_where=UNUSUAL, postgresql_where=UNUSUAL),
+    info=about("digest"),
 )

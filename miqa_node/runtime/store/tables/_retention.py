@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, EMPTIED, STAFF, UIDS, about, kept
 from miqa_node.runtime.store.tables._base import RowId, Uid, UtcDateTime, metadata
 
 # Legal holds: of one study or of all images of a patient; the other is empty. Rows are only ever added and cleared.
@@ -13,14 +14,15 @@ legal_holds = sa.Table(
     metadata,
     sa.Column("hold_id", RowId, primary_key=True),
     sa.Column("study_instance_uid", Uid, nullable=False, index=True),
-    sa.Column("patient_id", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("set_by", sa.Text, nullable=False),
+    sa.Column("patient_id", sa.Text, nullable=False, info=EMPTIED),
+    sa.Column("reason", sa.Text, nullable=False, info=EMPTIED),
+    sa.Column("set_by", sa.Text, nullable=False, info=STAFF),
     sa.Column("set_at", UtcDateTime, nullable=False),
-    sa.Column("cleared_by", sa.Text, nullable=False),
+    sa.Column("cleared_by", sa.Text, nullable=False, info=STAFF),
     sa.Column("cleared_at", UtcDateTime),
-    sa.Column("clearing_reason", sa.Text, nullable=False),
-    sa.Column("authority", sa.Text),
+    sa.Column("clearing_reason", sa.Text, nullable=False, info=EMPTIED),
+    sa.Column("authority", sa.Text, info=EMPTIED),
+    info=about("study_instance_uid", "patient_id"),
 )
 
 # Erasures of patients; rows are only ever added. "patient_sha256" is of "salt", a colon and the text of the patient's
@@ -31,21 +33,28 @@ erasures = sa.Table(
     metadata,
     sa.Column("erasure_id", RowId, primary_key=True),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("salt", sa.String(32), nullable=False),
-    sa.Column("patient_sha256", sa.String(64), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False, info=STAFF),
+    sa.Column(
+        "reason",
+        sa.Text,
+        nullable=False,
+        info=kept("part of the signed proof; the page says not to name the patient in it"),
+    ),
+    sa.Column("salt", sa.String(32), nullable=False, info=CODE),
+    sa.Column(
+        "patient_sha256", sa.String(64), nullable=False, info=kept("salted: only who knows the Patient ID can check it")
+    ),
     sa.Column("studies", sa.Integer, nullable=False),
-    sa.Column("images", sa.JSON, nullable=False),
-    sa.Column("results", sa.JSON, nullable=False),
-    sa.Column("authority", sa.Text),
+    sa.Column("images", sa.JSON, nullable=False, info=UIDS),
+    sa.Column("results", sa.JSON, nullable=False, info=UIDS),
+    sa.Column("authority", sa.Text, info=kept("names a hospital, not a patient")),
 )
 
 # How full the disk of the objects was, by machine, every few minutes: for the forecast of when it is full.
 disk_samples = sa.Table(
     "disk_samples",
     metadata,
-    sa.Column("node", sa.String(64), primary_key=True),
+    sa.Column("node", sa.String(64), primary_key=True, info=DEVICE),
     sa.Column("at", UtcDateTime, primary_key=True),
     sa.Column("total_bytes", sa.BigInteger, nullable=False),
     sa.Column("free_bytes", sa.BigInteger, nullable=False),

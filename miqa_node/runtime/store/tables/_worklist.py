@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, EMPTIED, SITE, STAFF, UIDS, about, kept
 from miqa_node.runtime.store.tables._base import PhraseParts, RowId, Uid, UtcDateTime, metadata
 
 UNRESOLVED = sa.text("state != 'RESOLVED'")
@@ -16,15 +17,15 @@ worklist = sa.Table(
     "worklist",
     metadata,
     sa.Column("study_instance_uid", Uid, sa.ForeignKey("studies.study_instance_uid"), primary_key=True),
-    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False, info=CODE),
     sa.Column("rank", sa.Integer, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, info=CODE),
     sa.Column("flagged_at", UtcDateTime, nullable=False),
-    sa.Column("claimed_by", sa.Text, nullable=False),
-    sa.Column("resolution", sa.String(16)),
-    sa.Column("resolved_by", sa.Text, nullable=False),
+    sa.Column("claimed_by", sa.Text, nullable=False, info=STAFF),
+    sa.Column("resolution", sa.String(16), info=CODE),
+    sa.Column("resolved_by", sa.Text, nullable=False, info=STAFF),
     sa.Column("resolved_at", UtcDateTime),
-    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False, info=EMPTIED),
     sa.Column("decision_id", sa.BigInteger),
     sa.Column("retaken_at", UtcDateTime),
     sa.Column("severity", sa.Integer, nullable=False, server_default="0"),
@@ -65,6 +66,7 @@ worklist = sa.Table(
         postgresql_where=UNRESOLVED,
     ),
     sa.Index("ix_worklist_claimed_by", "claimed_by", "flagged_at"),
+    info=about("study_instance_uid"),
 )
 
 # What a flagged study can be found by: one row for each modality, body part, view, station and reason of its flagged
@@ -73,7 +75,7 @@ worklist_facets = sa.Table(
     "worklist_facets",
     metadata,
     sa.Column("study_instance_uid", Uid, sa.ForeignKey("worklist.study_instance_uid"), primary_key=True),
-    sa.Column("label", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, primary_key=True, info=DEVICE),
     sa.Index("ix_worklist_facets_label", "label", "study_instance_uid"),
 )
 
@@ -84,10 +86,11 @@ worklist_events = sa.Table(
     sa.Column("event_id", RowId, primary_key=True),
     sa.Column("study_instance_uid", Uid, nullable=False, index=True),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("action", sa.String(16), nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("comment", sa.Text, nullable=False),
-    sa.Column("comment_phrase", PhraseParts),
+    sa.Column("action", sa.String(16), nullable=False, info=CODE),
+    sa.Column("actor", sa.Text, nullable=False, info=STAFF),
+    sa.Column("comment", sa.Text, nullable=False, info=EMPTIED),
+    sa.Column("comment_phrase", PhraseParts, info=EMPTIED),
+    info=about("study_instance_uid"),
 )
 
 # Decisions of people about flagged studies; rows are only ever added. "images" are the digests that one is about,
@@ -99,11 +102,11 @@ decisions = sa.Table(
     sa.Column("decision_id", RowId, primary_key=True),
     sa.Column("study_instance_uid", Uid, nullable=False, index=True),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("resolution", sa.String(16)),
-    sa.Column("reason", sa.String(16), nullable=False),
-    sa.Column("comment", sa.Text, nullable=False),
-    sa.Column("images", sa.JSON, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False, info=STAFF),
+    sa.Column("resolution", sa.String(16), info=CODE),
+    sa.Column("reason", sa.String(16), nullable=False, info=CODE),
+    sa.Column("comment", sa.Text, nullable=False, info=EMPTIED),
+    sa.Column("images", sa.JSON, nullable=False, info=UIDS),
     sa.Column("withdraws", sa.BigInteger, index=True),
     sa.Column("reported_at", UtcDateTime),
     sa.Index(
@@ -112,6 +115,7 @@ decisions = sa.Table(
         sqlite_where=sa.text("reported_at IS NULL"),
         postgresql_where=sa.text("reported_at IS NULL"),
     ),
+    info=about("study_instance_uid"),
 )
 
 # Views of the list that people saved. "query" is that of the page's address, without the text of a search, which may
@@ -119,9 +123,9 @@ decisions = sa.Table(
 saved_views = sa.Table(
     "saved_views",
     metadata,
-    sa.Column("owner", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, primary_key=True, info=STAFF),
+    sa.Column("name", sa.Text, primary_key=True, info=SITE),
     sa.Column("is_shared", sa.Boolean, nullable=False),
-    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("query", sa.Text, nullable=False, info=kept("without the text of a search, which may name a patient")),
     sa.Column("saved_at", UtcDateTime, nullable=False),
 )

@@ -1,24 +1,23 @@
 """The body part that the pixels show beyond doubt: a frontal chest, by its two lungs; everything else is unsure.
 
-It is recorded beside the header and never in its place; where the header names another part, that is a measurement
-and a hint, which flags nothing by itself. docs/explanation/any-radiograph.md has the figures.
+It is recorded beside the header and never in its place; where the header names a part without lungs, that is a
+measurement and a contradiction (:mod:`miqa_node.stages.assess.contradiction`). docs/explanation/any-radiograph.md has
+the figures.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from miqa_node.core.domain.assessment import Assessment, Measurement, PlausibilityIssue
+from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.anatomy import STANDARD
-from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.dicom.pixels.regions import CHEST_PARTS
+from miqa_node.stages.assess.contradiction import shows_chest
 from miqa_node.stages.assess.landmarks.lungs_seen import LungField, shows_frontal_chest
 from miqa_node.stages.assess.landmarks.measurands import PART_AGREES
 
 CHEST = "CHEST"
-CONTRADICTION = "pixels_contradict_body_part"
 # fmt: off
 SINGLE = CHEST_PARTS | {
     "ABDOMEN", "AORTA", "BREAST", "BRONCHUS", "CLAVICLE", "CTSPINE", "ESOPHAGUS", "HEART", "MEDIASTINUM", "NECK", "RIB",
@@ -43,16 +42,9 @@ def with_part(assessment: Assessment, lungs: LungField, header: Header) -> Asses
         return chest
     another = is_another_part(header)
     agrees = Measurement(PART_AGREES.name, float(not another), PART_AGREES.unit)
-    issues = (_issue(header),) if another else ()
+    issues = shows_chest(header) if another else ()
     return replace(
         chest,
         measurements=(*chest.measurements, agrees),
         plausibility=(*chest.plausibility, *issues),
     )
-
-
-def _issue(header: Header) -> PlausibilityIssue:
-    part = header.body_part_examined
-    named = part if part.isalnum() else Phrase("another one")
-    sentence = Phrase("The pixels show a frontal chest, but the body part is {part}.", part=named)
-    return PlausibilityIssue(CONTRADICTION, sentence, ISSUES[CONTRADICTION])

@@ -39,19 +39,27 @@ _UNIT = (
     r"(?:k?vp?|m?as?|[mcdµu]?gy(?:[·.*]?cm2?)?|m?sv|[mcdkµu]?m(?:/s)?|[mk]?hz|d[bm]|px|hu|ms(?:ec)?|s(?:ec)?|min|ml|cc|bpm|fps|kg|lbs?|"
     r"in|deg|[kmg]b|m?bq(?:/ml)?|[%°x×\"'])"
 )
-_MEASURED = re.compile(rf"(?<![\w.])[-+±]?\d+(?:[.,]\d+)?\s*{_UNIT}(?![a-z])")
+_DIGITS = r"\d{1,4}(?!\d)"
+"""Of what is labelled or measured; more are somebody's number, whatever letters stand in front of it or behind it."""
+_MEASURED = re.compile(
+    rf"(?<![\w.])[-+±]?(?:{_DIGITS}(?:[.,]\d{{1,5}})?\s*|\d{{5,6}}\s*(?=[a-zµ/]{{2}})){_UNIT}(?![a-z])"
+)
 _LABELLED = re.compile(
     r"(?<![a-z\d])(?:ww?|wl|l|wc|c|z|x|y|kvp?|mas?|fov|dfov|sfov|tr|te|ti|fa|b|thk|zoom|mag|im|ima|se|ser|sl|frame|fr|gain|dyn|mi|ti[sbc]?|"
     r"ei|eit|di|s|exi|lgm|rex|srr|prf|wf|dap|dlp|ctdi(?:vol)?|adu|hu|sd|mean|max|min|av|area|psv|edv|ri|pi|hr|sp|loc|pos|tab|kernel)"
-    r"\s*[:=.]?\s*[-+±]?\d+(?:[.,]\d+)?"
+    rf"\s*[:=.]?\s*[-+±]?{_DIGITS}(?:[.,]\d{{1,5}}(?!\d))?"
 )
-_DECIMAL = re.compile(r"(?<![\d.,])[-+±]?\d+[.,]\d{1,5}(?![\d.,])")
+_DECIMAL = re.compile(r"(?<![\d.,])[-+±]?\d{1,4}[.,]\d{1,6}(?![\d.,])")
 _SIZE = re.compile(r"(?<!\d)\d{2,4}\s*[x×*]\s*\d{2,4}(?!\d)")
-_OF_SEVERAL = re.compile(r"\d+\s*/\s*\d+")
+_OF_SEVERAL = re.compile(r"(?<!\d)\d{1,3}\s*/\s*\d{1,4}(?!\d)|(?<!\d)\d{1,4}\s*/\s*\d{1,3}(?!\d)")
+_SURNAME_FIRST = re.compile(r"((?=\w*[^\W\d_])[^\W1-9_]{2,})\s*[,;^]\s*([^\W\d_][^\W_]*)")
+"""NG, K and LI^X: a comma or a caret after a word makes a name of letters that are too few for one; 0 is read for O."""
 _NUMBER = re.compile(r"\d{4,}|\d{3,}-\d{2,}|\d{2,}-\d{3,}|(?:\d[\-./]?){5,}\d")
 LEAST_LETTERS = 3
 LEAST_LETTERS_ALONE = 4
-"""A name has a word of so many, or of so many if it is the only one: who took the image leaves up to three letters."""
+LEAST_LETTERS_OF_TWO = 2
+"""A name has a word of so many, of so many if it is the only one, for who took the image leaves up to three letters, or
+two words of so many."""
 _VOWEL = re.compile(r"[aeiouy]|[^\x00-\x7f]")
 """Without one, Latin letters are the initials of who took the image, or stand for something technical."""
 LEAST_IDEOGRAPHS = 2
@@ -94,8 +102,13 @@ def _mended(word: str) -> str:
 
 def _names(line: str) -> bool:
     """Whether words of the line are none that stand on images anyway."""
+    pairs = ((one[1].translate(_AS_LETTERS), one[2]) for one in _SURNAME_FIRST.finditer(line))
+    if any(not (_is_marking(first) and _is_marking(second)) for first, second in pairs):
+        return True
     words = _LETTERS.findall(_MEASURED.sub(" ", line))
     unknown = [word for word in words if not _is_marking(word)]
+    if sum(_may_be_name(word, LEAST_LETTERS_OF_TWO) for word in unknown) > 1:
+        return True
     least = LEAST_LETTERS if len(words) > 1 else LEAST_LETTERS_ALONE
     ideographs = sum(_is_ideograph(letter) for word in unknown for letter in word)
     return ideographs >= LEAST_IDEOGRAPHS or any(_may_be_name(word, least) for word in unknown)
@@ -107,7 +120,7 @@ def _may_be_name(word: str, least_letters: int) -> bool:
 
 def _numbers(line: str) -> bool:
     bare = line
-    for pattern in (_SIZE, _MEASURED, _LABELLED, _DECIMAL, _OF_SEVERAL):
+    for pattern in (_SIZE, _OF_SEVERAL, _MEASURED, _LABELLED, _DECIMAL):
         bare = pattern.sub(" ", bare)
     return any(_is_varied(one.group()) for one in _NUMBER.finditer(bare))
 

@@ -14,6 +14,7 @@ from miqa_node.core.domain.instance import StudyInstanceUid
 from miqa_node.core.domain.policy import EXPERIMENTAL, Reason, Verdict
 from miqa_node.core.domain.prediction import PENDING_NAMES
 from miqa_node.core.domain.worklist import Resolution, WorklistState
+from miqa_node.core.language.phrase import joined
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_of, insert_or_ignore
 from miqa_node.runtime.store.prepared import DriverStatement, each
@@ -84,16 +85,23 @@ def flag(
 
 
 def follow(
-    transaction: Transaction, study_instance_uid: StudyInstanceUid, now: datetime, *, reopen: bool, why: str = ""
+    transaction: Transaction,
+    study_instance_uid: StudyInstanceUid,
+    now: datetime,
+    *,
+    reopen: bool,
+    why: str = "",
+    tell: bool = True,
 ) -> None:
     """Update a study's item to its current verdicts, which may have improved.
 
     The item of a study without flagged images is resolved. With ``reopen``, a study that people resolved is reopened,
     because a verdict got worse; otherwise archives are told again what people decided. ``why`` is for the history.
+    Without ``tell`` neither archives nor subscribers hear of it.
     """
     this = worklist.c.study_instance_uid == study_instance_uid
     state = transaction.execute(sa.select(worklist.c.state).where(this).with_for_update()).scalar_one_or_none()
-    if not reopen:
+    if tell and not reopen:
         _report_again(transaction, study_instance_uid)
     flagged = dispositions.c.study_instance_uid == study_instance_uid, dispositions.c.flagged
     judged = sa.select(dispositions.c.verdict, assessments.c.score).join(
@@ -115,8 +123,13 @@ def follow(
         values = {"state": WorklistState.RESOLVED.value, "resolution": Resolution.ACCEPTED.value}
         values |= {"resolved_by": SELF, "comment": NOT_FLAGGED, "resolved_at": now}
         transaction.execute(sa.update(worklist).where(this).values(values))
-        note(transaction, study_instance_uid, "judged again", SELF, NOT_FLAGGED, now)
-        announcements.resolved(transaction, study_instance_uid, now)
+        note(transaction, study_instance_uid, "judged again", SELF, _with(NOT_FLAGGED, why), now)
+        if tell:
+            announcements.resolved(transaction, study_instance_uid, now)
+
+
+def _with(text: str, why: str) -> str:
+    return joined(" ", [text, why]) if why else text
 
 
 def concerns_quality() -> sa.ColumnElement[bool]:

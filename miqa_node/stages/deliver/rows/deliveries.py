@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,7 @@ def record_result(
             "object_key": result.object_key,
             "size_bytes": result.size_bytes,
             "sha256": result.sha256,
+            "made_with": None if result.made_with is None else dict(result.made_with),
             "made_at": made_at,
             "generation": generation,
             "decision_id": decision,
@@ -245,7 +247,9 @@ def replace_result(
     False, without any change, if the destination already has a delivery of it.
     """
     row = transaction.execute(
-        sa.select(results.c.digest, results.c.generation, results.c.decision_id, deliveries.c.destination)
+        sa.select(
+            results.c.digest, results.c.generation, results.c.decision_id, results.c.made_with, deliveries.c.destination
+        )
         .join(deliveries, deliveries.c.sop_instance_uid == results.c.sop_instance_uid)
         .where(deliveries.c.delivery_id == delivery_id, results.c.sop_instance_uid == original_uid)
     ).one_or_none()
@@ -256,7 +260,8 @@ def replace_result(
     )
     if transaction.execute(sa.select(conflict)).scalar_one():
         return False
-    record_result(transaction, InstanceDigest(row.digest), result, now, row.generation, row.decision_id)
+    made = replace(result, made_with=row.made_with)
+    record_result(transaction, InstanceDigest(row.digest), made, now, row.generation, row.decision_id)
     transaction.execute(
         sa.update(deliveries)
         .where(deliveries.c.delivery_id == delivery_id)
@@ -277,23 +282,8 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delive
     return load_where(transaction, sa.func.coalesce(results.c.digest, events.c.digest) == digest)
 
 
-def results_of_class(
-    transaction: Transaction,
-    digest: InstanceDigest,
-    kind: ResultKind,
-    sop_class_uid: str,
-    before: datetime | None = None,
-) -> list[ResultObject]:
-    """Objects of a kind and class made from an instance, with ``before`` only those made earlier; oldest first."""
-    those = results.c.digest == digest, results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
-    earlier = sa.true() if before is None else results.c.made_at < before
-    query = sa.select(results).where(*those, earlier).order_by(results.c.generation, results.c.made_at)
-    rows = transaction.execute(query).all()
-    return [result_of(row) for row in rows]
-
-
 def result_of(row: Any) -> ResultObject:
-    """The object of a row of the results."""
+    """The object of a row of the results, without what it was made with."""
     return ResultObject(
         row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key, row.size_bytes, row.sha256
     )

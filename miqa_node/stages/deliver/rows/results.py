@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from miqa_node.core.domain.delivery import ResultObject
+from miqa_node.core.domain.delivery import DeliveryState, ResultKind, ResultObject
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import results
+from miqa_node.runtime.store.object_keys import uid_of_result
+from miqa_node.runtime.store.tables import deliveries, results
 from miqa_node.stages.deliver.rows.deliveries import result_of
+
+BATCH = 500
+"""Most digests of one query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +31,14 @@ class ResultOrigin:
 
 
 def find(transaction: Transaction, object_key: str) -> ResultOrigin | None:
-    """The result of an object key, which ends with its UID; None if there is none."""
-    uid = object_key.rpartition("/")[2].removesuffix(".dcm")
+    """The result of an object key; None if there is none."""
+    uid = uid_of_result(object_key)
     query = sa.select(results).where(results.c.sop_instance_uid == uid, results.c.object_key == object_key)
     row = transaction.execute(query).one_or_none()
     if row is None:
         return None
-    return ResultOrigin(result_of(row), InstanceDigest(row.digest), row.generation, row.decision_id, row.made_at)
+    result = replace(result_of(row), made_with=row.made_with)
+    return ResultOrigin(result, InstanceDigest(row.digest), row.generation, row.decision_id, row.made_at)
 
 
 def note_file(transaction: Transaction, result: ResultObject) -> None:
@@ -40,3 +46,29 @@ def note_file(transaction: Transaction, result: ResultObject) -> None:
     this = results.c.sop_instance_uid == result.sop_instance_uid
     values = {"size_bytes": result.size_bytes, "sha256": result.sha256}
     transaction.execute(sa.update(results).where(this).values(values))
+
+
+def results_of_class(
+    transaction: Transaction,
+    digests: Sequence[InstanceDigest],
+    kind: ResultKind,
+    sop_class_uid: str,
+    before: datetime | None = None,
+) -> list[ResultObject]:
+    """Objects of a kind and class made from some instances, with ``before`` only those made earlier; oldest first."""
+    if len(digests) > BATCH:
+        parts = (digests[start : start + BATCH] for start in range(0, len(digests), BATCH))
+        return [one for part in parts for one in results_of_class(transaction, part, kind, sop_class_uid, before)]
+    those = results.c.digest.in_(digests), results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
+    earlier = sa.true() if before is None else results.c.made_at < before
+    query = sa.select(results).where(*those, earlier).order_by(results.c.generation, results.c.made_at)
+    rows = transaction.execute(query).all()
+    return [result_of(row) for row in rows]
+
+
+def may_have_arrived(transaction: Transaction, sop_instance_uid: str) -> bool:
+    """Whether any destination may have an object: it was sent, or it was tried."""
+    arrived = deliveries.c.state.in_([DeliveryState.SENT.value, DeliveryState.COMMITTED.value])
+    tried = sa.or_(arrived, deliveries.c.sent_at.is_not(None), deliveries.c.attempts > 0)
+    query = sa.select(sa.exists().where(deliveries.c.sop_instance_uid == sop_instance_uid, tried))
+    return bool(transaction.execute(query).scalar_one())

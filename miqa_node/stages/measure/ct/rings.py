@@ -15,7 +15,7 @@ from miqa_node.stages.measure.ct.air_noise import NORMAL
 from miqa_node.stages.measure.ct.body import CT, ct_slice
 from miqa_node.stages.measure.series.whole import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
-from miqa_node.stages.measure.slices import by_volume
+from miqa_node.stages.measure.volumes import by_volume
 
 ANGLES = 360
 SECTORS = 12
@@ -80,7 +80,7 @@ def ring_sectors(position: int, image: Values, spacing_mm: float) -> RingSectors
 
 def _strongest(series: SeriesView, parts: Sequence[RingSectors]) -> Measurement | None:
     """Slices of other volumes at the same place do not count as neighbours: they show the same anatomy."""
-    runs = [near for stack in by_volume(series.slices, parts) for near in neighbours(stack)]
+    runs = [near for stack in by_volume(series, parts) for near in neighbours(stack)]
     rings = [(strongest_ring(near), near[(len(near) - 1) // 2].position) for near in runs]
     if not rings:
         return None

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from miqa_node.stages.measure.mr.patient import magnitude
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
-from miqa_node.stages.measure.slices import Slice, volumes
+from miqa_node.stages.measure.slices import Slice
+from miqa_node.stages.measure.volumes import show_the_same, volumes
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -47,15 +48,21 @@ def chosen(series: SeriesView) -> tuple[tuple[int, ...], ...]:
 
     Volumes that differ only in time are compared; empty where slices are no volume.
     """
-    by_contrast: dict[tuple[object, ...], list[list[int]]] = {}
-    for volume in volumes(series.slices):
-        if len(volume) >= MIN_SLICES and _is_even(series.slices, volume):
-            by_contrast.setdefault(_contrast(series.slices[volume[0]]), []).append(volume)
-    if not by_contrast:
+    groups: list[list[list[int]]] = []
+    for volume in volumes(series):
+        if len(volume) < MIN_SLICES or not _is_even(series.slices, volume):
+            continue
+        first = series.slices[volume[0]]
+        alike = next((one for one in groups if show_the_same(series.slices[one[0][0]], first)), None)
+        if alike is None:
+            groups.append([volume])
+        else:
+            alike.append(volume)
+    if not groups:
         return ()
-    most = max(by_contrast.values(), key=len)
-    alike = [one for one in most if len(one) == len(most[0])]
-    return tuple(_thinned(alike[index]) for index in _even_picks(len(alike), MAX_VOLUMES))
+    most = max(groups, key=len)
+    whole = [one for one in most if len(one) == len(most[0])]
+    return tuple(_thinned(whole[index]) for index in _even_picks(len(whole), MAX_VOLUMES))
 
 
 def small_slice(view: SliceView) -> SmallSlice | None:
@@ -107,12 +114,6 @@ def _put_together(slices: Sequence[Slice], volume: Sequence[int], values: Sequen
         for pitch, length, small in zip(_pitches(first), (first.rows, first.columns), values[0].shape, strict=True)
     )
     return SmallVolume(np.stack(values), (distance, *pitches))
-
-
-def _contrast(one: Slice) -> tuple[object, ...]:
-    """All that tells volumes apart but their time."""
-    b_value, echo_time, _, component = (*one.contrast, None, None, None, None)[:4]
-    return b_value, echo_time, component
 
 
 def _is_even(slices: Sequence[Slice], volume: Sequence[int]) -> bool:

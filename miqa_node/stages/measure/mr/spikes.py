@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, mr_slice, threshold
+from miqa_node.stages.measure.series.whole import place_of_slice
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
 BLUR_PX = 2.5
@@ -21,6 +21,8 @@ MOST_DEVIATIONS = 2.5
 LEAST_FREQUENCY = 0.04
 """In cycles a pixel: below, anatomy is left."""
 BACKGROUND_PX = 9
+LEAST_SIDE_PX = 160
+"""In coarser images edges of anatomy fill the spectrum, and no stripe stands out of them."""
 
 
 class SlicePeak(NamedTuple):
@@ -60,15 +62,16 @@ def peak_height(image: Values, patient: Mask) -> float:
 
 def _peak(view: SliceView) -> SlicePeak | None:
     plane = view.once(mr_slice)
-    return None if plane is None else SlicePeak(view.index, peak_height(plane.values, plane.patient))
+    if plane is None or min(plane.values.shape) < LEAST_SIDE_PX:
+        return None
+    return SlicePeak(view.index, peak_height(plane.values, plane.patient))
 
 
 def _worst(series: SeriesView, parts: Sequence[SlicePeak]) -> Measurement | None:
     if not parts:
         return None
     worst = max(parts, key=lambda one: one.height)
-    place = Phrase("slice {number} of {count}", number=str(worst.position + 1), count=str(len(series.slices)))
-    return Measurement("mr_spikes", worst.height, "1", place)
+    return Measurement("mr_spikes", worst.height, "1", place_of_slice(series, worst.position))
 
 
 MR_SPIKES = SeriesMeasure(
@@ -80,7 +83,8 @@ MR_SPIKES = SeriesMeasure(
     definition="Highest peak of the amplitude spectrum of a slice's fine structure (what a Gaussian of 2.5 pixels "
     "takes away, in the foreground, cut at 2.5 standard deviations) per spectrum around it (mean over 9 × 9 of medians "
     "of 5 × 5), frequencies from 0.04 cycles a pixel off the axes, worst slice. Own definition.",
-    validity="MR of patients: a bar pattern of a phantom is a peak, too.",
+    validity="MR of patients, with 160 pixels a side or more: a bar pattern of a phantom is a peak, too, and coarse "
+    "images have edges of anatomy everywhere.",
     tolerance="Noise and anatomy give 3.8 to 4.5 on three scanners, repeated with other noise within 0.8. A point of "
     "k-space with 5 % of the slice's signal is found in .98 of the stacks, with 2 % in half of them.",
     section="CT and MR series",

@@ -13,7 +13,7 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.series.whole import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
-from miqa_node.stages.measure.slices import by_volume
+from miqa_node.stages.measure.volumes import by_volume
 
 THUMBNAIL_PX = 64
 MIN_SLICES = 5
@@ -64,7 +64,7 @@ def blank(deviations: NDArray[np.float64], signals: NDArray[np.float64]) -> NDAr
 
 def blank_slices(series: SeriesView, parts: Sequence[SliceContent]) -> list[int] | None:
     """Positions of the blank slices; None if no volume is long enough."""
-    stacks = [read for read in by_volume(series.slices, parts) if len(read) >= MIN_SLICES]
+    stacks = [read for read in by_volume(series, parts) if len(read) >= MIN_SLICES]
     if not stacks:
         return None
     blanks: list[int] = []

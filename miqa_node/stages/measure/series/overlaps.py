@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.dicom.nearly import SAME_MM, place_tolerance_mm, same_places
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.series_view import SeriesView
-from miqa_node.stages.measure.slices import Slice
+from miqa_node.stages.measure.volumes import volumes_of
 
 SECTION = "CT and MR series"
 MIN_SLICES = 4
@@ -20,7 +20,7 @@ CLOSE_SHARE = 0.5
 """Places closer than this share of the usual distance lie over each other."""
 
 
-def overlaps(places_mm: Sequence[float]) -> list[float]:
+def overlaps(places_mm: Sequence[float], unit_mm: float = SAME_MM) -> list[float]:
     """Places that hold more slices than is usual in the stack, or that lie too close to the next; in mm.
 
     >>> overlaps([0.0, 5.0, 10.0, 10.0, 15.0, 20.0]), overlaps([0.0, 0.0, 5.0, 5.0, 10.0, 10.0])
@@ -28,30 +28,25 @@ def overlaps(places_mm: Sequence[float]) -> list[float]:
     >>> overlaps([0.0, 5.0, 10.0, 12.0, 15.0, 20.0])
     [10.0]
     """
-    counts = Counter(round(place, 2) for place in places_mm)
-    places = np.array(sorted(counts))
+    ordered = np.sort(np.asarray(places_mm, np.float64))
+    _, first, counts = np.unique(same_places(ordered.tolist(), unit_mm), return_index=True, return_counts=True)
+    places = ordered[first]
     if len(places) < MIN_SLICES:
         return []
-    usual, often = float(np.median(np.diff(places))), float(np.median(list(counts.values())))
-    close = np.append(np.diff(places) < CLOSE_SHARE * usual, [False])
-    return [float(place) for place, near in zip(places, close, strict=True) if near or counts[float(place)] > often]
-
-
-def _contrasts(slices: Sequence[Slice]) -> list[list[float]]:
-    groups: dict[object, list[float]] = {}
-    for one in slices:
-        place = one.place_mm
-        if place is not None:
-            groups.setdefault(one.contrast, []).append(place)
-    return list(groups.values())
+    usual, often = float(np.median(np.diff(places))), float(np.median(counts))
+    close = np.append(np.diff(places) < CLOSE_SHARE * usual - place_tolerance_mm(places.tolist(), unit_mm), [False])
+    return [float(one) for one in places[close | (counts > often)]]
 
 
 def _overlaps(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
     if any(one.place_mm is None for one in series.slices):
         return None
-    if len({round(one.place_mm or 0.0, 2) for one in series.slices}) < MIN_SLICES:
+    slices = series.slices
+    unit_mm = min((one.position_unit_mm for one in slices), default=SAME_MM)
+    if len(set(same_places([one.place_mm or 0.0 for one in slices], unit_mm).tolist())) < MIN_SLICES:
         return None
-    doubles = [place for places in _contrasts(series.slices) for place in overlaps(places)]
+    groups = series.once(volumes_of).told
+    doubles = [place for group in groups for place in overlaps([slices[one].place_mm or 0.0 for one in group], unit_mm)]
     where = Phrase("the first at {place} mm", place=f"{doubles[0]:.4g}") if doubles else ""
     return Measurement("slice_overlaps", float(len(doubles)), "1", where)
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.dicom.nearly import SAME_MM, place_tolerance_mm
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.slices import Slice
+from miqa_node.stages.measure.volumes import volumes_of
 
 MIN_PLACES = 4
 """With fewer places there is no usual distance: the planes of a localizer have arbitrary positions."""
-SAME_PLACE_MM = 0.01
-"""Slices that are no further apart lie at one place."""
 GAP_TOLERANCE = 0.1
 """A distance counts as usual if it differs from the median by no more than this share."""
 REGULAR_SHARE = 0.8
@@ -40,9 +40,14 @@ class SlicePlaces:
 
 
 def places_of(
-    places_mm: Sequence[float | None], thickness_mm: float | None = None, numbers: Sequence[int] = ()
+    places_mm: Sequence[float | None],
+    thickness_mm: float | None = None,
+    numbers: Sequence[int] = (),
+    unit_mm: float = SAME_MM,
 ) -> SlicePlaces | None:
     """None unless every slice has a place, and at least two places differ. ``numbers`` are Instance Numbers.
+
+    Positions are rounded: distances count as equal if they differ by no more than a tenth and ``unit_mm``.
 
     A distance that occurs three times in a row, or is within the slice thickness, is not a gap but another part
     of the protocol: thin slices through the skull base and thick ones above it, or a localizer's few planes. In a
@@ -63,38 +68,50 @@ def places_of(
         return None
     order = np.argsort(positions, kind="stable")
     ordered = positions[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > SAME_PLACE_MM)
+    tolerance = place_tolerance_mm(ordered.tolist(), unit_mm)
+    starts = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > tolerance)
     places = np.round(ordered[starts], 3)  # several echoes or phases share one place
     if len(places) < 2:
         return None
     distances = np.diff(places)
-    usual = float(np.median(distances))
-    wide = distances > usual * (1.0 + GAP_TOLERANCE)
+    usual = _usual(distances, unit_mm)
+    wide = distances > usual * (1.0 + GAP_TOLERANCE) + tolerance
     if thickness_mm is not None:
-        wide &= (distances > thickness_mm * (1.0 + GAP_TOLERANCE)) | _left_out(distances, usual)
+        wide &= (distances > thickness_mm * (1.0 + GAP_TOLERANCE)) | _left_out(distances, usual, tolerance)
     gaps = wide & ~_own_spacing(distances)
     if len(numbers) == len(positions):
-        gaps |= _unnumbered(distances, np.split(np.array(numbers)[order], starts[1:]))
+        gaps |= _unnumbered(distances, np.split(np.array(numbers)[order], starts[1:]), tolerance)
     if len(places) < MIN_PLACES:
         gaps[:] = False
     largest = int(np.where(gaps, distances, 0.0).argmax()) if gaps.any() else -1
-    same = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > same_place_mm(usual))
+    same = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > max(tolerance, same_place_mm(usual)))
     fewer = np.round(ordered[same][_fewer(np.diff(same, append=len(ordered)))], 3)
     return SlicePlaces(places, usual, distances[gaps], largest, fewer.tolist())
 
 
+def _usual(distances: NDArray[np.float64], unit_mm: float) -> float:
+    """The median; of rounded positions the mean of the distances that rounding makes of it.
+
+    >>> round(_usual(np.array([0.6, 0.7, 0.6, 0.6, 1.2]), 0.1), 3)
+    0.625
+    """
+    median = float(np.median(distances))
+    near = np.abs(distances - median) <= min(1.01 * unit_mm, median / 2.0)
+    return round(float(distances[near].mean()), 4) if near.any() else median
+
+
 def same_place_mm(usual_mm: float) -> float:
     """How far apart slices of two volumes may lie at one place: scanners round the positions of each volume anew."""
-    return max(SAME_PLACE_MM, GAP_TOLERANCE * usual_mm)
+    return GAP_TOLERANCE * usual_mm
 
 
-def _left_out(distances: NDArray[np.float64], usual: float) -> NDArray[np.bool_]:
+def _left_out(distances: NDArray[np.float64], usual: float, tolerance: float) -> NDArray[np.bool_]:
     """Whole multiples of the distance, if nearly all distances are equal: slices that a regular stack lacks."""
-    times = distances / usual
-    regular = np.abs(times - 1.0) <= GAP_TOLERANCE
+    times, off = distances / usual, GAP_TOLERANCE + tolerance / usual
+    regular = np.abs(times - 1.0) <= off
     if regular.mean() < REGULAR_SHARE:
         return np.zeros(len(distances), bool)
-    return (times > 1.5) & (np.abs(times - np.rint(times)) <= GAP_TOLERANCE)
+    return (times > 1.5) & (np.abs(times - np.rint(times)) <= off)
 
 
 def _own_spacing(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -107,15 +124,18 @@ def _own_spacing(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
     return repeated
 
 
-def _unnumbered(distances: NDArray[np.float64], numbers: Sequence[NDArray[np.int_]]) -> NDArray[np.bool_]:
+def _unnumbered(
+    distances: NDArray[np.float64], numbers: Sequence[NDArray[np.int_]], tolerance: float
+) -> NDArray[np.bool_]:
     """Distances as many times longer as Instance Numbers go on; ``numbers`` are those of the slices of each place."""
     present = sorted(set(np.concatenate(numbers).tolist()))
     steps = np.array([_step(here, following, present) for here, following in pairwise(numbers)])
     singles = distances[steps == 1]
     if len(singles) < LEAST_STEPS:
         return np.zeros(len(distances), bool)
-    times = distances / np.median(singles)
-    unnumbered: NDArray[np.bool_] = (steps > 1) & (np.abs(times - steps) <= GAP_TOLERANCE * steps)
+    single = float(np.median(singles))
+    off = GAP_TOLERANCE * steps + tolerance / single
+    unnumbered: NDArray[np.bool_] = (steps > 1) & (np.abs(distances / single - steps) <= off)
     return unnumbered
 
 
@@ -160,22 +180,27 @@ def series_places(series: SeriesView) -> SlicePlaces | None:
 
 
 def _places(slices: Sequence[Slice], thickness_mm: float | None) -> SlicePlaces | None:
-    return places_of([one.place_mm for one in slices], thickness_mm, [one.number for one in slices])
+    unit_mm = min((one.position_unit_mm for one in slices), default=SAME_MM)
+    return places_of([one.place_mm for one in slices], thickness_mm, [one.number for one in slices], unit_mm)
 
 
-def volume_without(series: SeriesView, place_mm: float, same_mm: float = SAME_PLACE_MM) -> str:
+def volume_without(series: SeriesView, place_mm: float, same_mm: float = SAME_MM) -> str:
     """What tells the one volume that lacks a slice at the place from the others, in words; empty if nothing does."""
-    here = [one.contrast for one in series.slices if abs((one.place_mm or 0.0) - place_mm) <= same_mm]
-    every = dict.fromkeys(one.contrast for one in series.slices)
-    lacking = [contrast for contrast in every if contrast not in here]
-    if len(lacking) != 1 or len(every) < 2:
+    groups = series.once(volumes_of).told
+
+    def has(volume: Sequence[int]) -> bool:
+        return any(abs((series.slices[index].place_mm or 0.0) - place_mm) <= same_mm for index in volume)
+
+    lacking = [volume for volume in groups if not has(volume)]
+    if len(lacking) != 1 or len(groups) < 2:
         return ""
-    values = [f"{one:g}" if isinstance(one, float) else f"{one}" for one in lacking[0]]
-    words = [
-        Phrase("b-value {value} s/mm²", value=values[0]),
-        Phrase("echo time {value} ms", value=values[1]),
-        Phrase("temporal position {value}", value=values[2]),
-        Phrase("component {value}", value=values[3]),
-    ]
-    telling = [place for place in range(len(words)) if len({contrast[place] for contrast in every}) > 1]
+    lacks = series.slices[lacking[0][0]].signs
+    every = [series.slices[volume[0]].signs for volume in groups]
+    words = {
+        "b_value": Phrase("b-value {value} s/mm²", value=f"{lacks.b_value or 0.0:g}"),
+        "echo_ms": Phrase("echo time {value} ms", value=f"{lacks.echo_ms or 0.0:g}"),
+        "temporal_position": Phrase("temporal position {value}", value=f"{lacks.temporal_position or 0.0:g}"),
+        "component": Phrase("component {value}", value=lacks.component),
+    }
+    telling = [name for name in words if len({getattr(one, name) for one in every}) > 1]
     return words[telling[0]] if len(telling) == 1 else ""

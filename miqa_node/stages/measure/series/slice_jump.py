@@ -13,7 +13,7 @@ from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, magnitude
 from miqa_node.stages.measure.series.whole import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
-from miqa_node.stages.measure.slices import volumes
+from miqa_node.stages.measure.volumes import volumes
 
 THUMBNAIL_PX = 32
 MIN_SLICES = 5
@@ -66,7 +66,7 @@ def _alike(one: Values, other: Values) -> bool:
 def _jumps(series: SeriesView, parts: Mapping[int, SliceBrightness]) -> dict[int, float]:
     """The jump of each slice that has two neighbours in its volume, by position in the series."""
     by_position: dict[int, float] = {}
-    for indices in volumes(series.slices):
+    for indices in volumes(series):
         read = [index for index in indices if index in parts]
         if len(read) >= MIN_SLICES:
             by_position |= zip(read[1:], jumps([parts[index].small for index in read]), strict=False)

@@ -110,7 +110,8 @@ SLICE_DISTANCE = SeriesMeasure(
     code="SLICE_DISTANCE",
     summary="Median distance of neighbouring slices along their normal.",
     definition="Median distance of neighbouring slices along their normal (Image Position and Orientation "
-    "(Patient)). Several echoes or phases at one place count once.",
+    "(Patient)); of rounded positions the mean of the distances that differ from it by one unit of the last digit. "
+    "Several echoes or phases at one place count once.",
     validity="Stacks whose slices have a position and an orientation. Left out of a single slice.",
     tolerance="As exact as the positions in the header.",
     section=SECTION,
@@ -123,9 +124,10 @@ SLICE_GAPS = SeriesMeasure(
     report_unit="{gaps}",
     label="Gaps between slices",
     code="SLICE_GAPS",
-    summary="Neighbours further apart than 110 % of the median distance, and places that one of several volumes lacks.",
-    definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness, or, in a "
-    "stack with four of five distances equal, by a whole multiple, or by as many times as Instance Numbers are "
+    summary="Neighbours further apart than 110 % of the usual distance, and places that one of several volumes lacks.",
+    definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness, and by more "
+    "than rounding explains (a unit of the last written digit, 0.1 mm at least, a quarter of it at most), or, "
+    "in a stack with four of five distances equal, by a whole multiple, or by as many times as Instance Numbers are "
     "missing. Of several volumes (phases, echoes, b-values) also each place with fewer slices than most, if four of "
     "five places have as many. A slice of another size than the stack fills its place, but takes no part in the rest; "
     "the issue `slice_sizes_differ` says so.",

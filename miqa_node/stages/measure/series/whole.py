@@ -38,8 +38,19 @@ def worst(_: SeriesView | None, parts: Sequence[float]) -> float | None:
 
 
 def place_of_slice(series: SeriesView, position: int) -> str:
-    """The slice in words, as pages and reports say it."""
-    return Phrase("slice {number} of {count}", number=str(position + 1), count=str(len(series.slices)))
+    """The slice in words, as pages and reports say it: its rank, and what the header calls it."""
+    one = series.slices[position]
+    rank = Phrase("slice {number} of {count}", number=str(position + 1), count=str(len(series.slices)))
+    if series.of_frames or not one.number:
+        return rank
+    if one.location_mm is None:
+        return Phrase("{place}, Instance Number {instance}", place=rank, instance=str(one.number))
+    return Phrase(
+        "{place}, Instance Number {instance}, Slice Location {location} mm",
+        place=rank,
+        instance=str(one.number),
+        location=f"{one.location_mm:.1f}",
+    )
 
 
 def worst_slice(name: str, unit: str) -> Callable[[SeriesView, Sequence[SliceNumber]], Measurement | None]:

@@ -12,7 +12,7 @@ from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.errors import lacks_resources
 from miqa_node.stages.measure.ct.noise_map import block_side_px, noise_map
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools, SliceView
-from miqa_node.stages.measure.slices import same_plane
+from miqa_node.stages.measure.stack import same_plane
 from miqa_node.stages.report.instance import begin_instance
 from miqa_node.stages.report.outputs.base import Draft, Output, OutputContext, SourceSlice
 from miqa_node.stages.report.series.extra import missing_libraries

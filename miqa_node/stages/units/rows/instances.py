@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -26,6 +26,7 @@ from miqa_node.runtime.store.phrase_columns import loaded, stored
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.runtime.store.tables import assessments, attempts, dispositions, instances, series
 
+BATCH = 500
 CLOCK_SLACK = timedelta(days=1)
 """How much earlier a verdict may seem to be than its image, if a clock was set back in between."""
 
@@ -242,6 +243,15 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
         certificate=loaded(row.certificate, row.certificate_phrase),
     )
     return replace(disposition, attention=row.flagged and not disposition.flagged)
+
+
+def decided_among(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[InstanceDigest]:
+    """Those of some instances that have a verdict, in their order."""
+    decided: set[str] = set()
+    for start in range(0, len(digests), BATCH):
+        some = dispositions.c.digest.in_(digests[start : start + BATCH])
+        decided |= set(transaction.execute(sa.select(dispositions.c.digest).where(some)).scalars())
+    return [one for one in digests if one in decided]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.store import documents, study_notes
-from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import loaded
 from miqa_node.runtime.store.tables import assessments, attempts, dispositions, reassessments, worklist
 from miqa_node.runtime.store.tables import instances as instance_rows
@@ -120,6 +120,32 @@ def save_disposition(transaction: Transaction, judgement: Judgement, decided_at:
     anew = {"generation": instance.generation, "artifacts_removed_at": None, "artifacts_deleted_at": None}
     transaction.execute(sa.update(instance_rows).where(this_one).values(anew))
     return instances.save_disposition(transaction, digest, study, disposition, decided_at)
+
+
+def replace_in_force(transaction: Transaction, digest: InstanceDigest, actor: str, why: str, now: datetime) -> None:
+    """Keep the judgement in force as an earlier one, as if another had been asked for and concluded.
+
+    The instance has no assessment any more; its verdict is for the caller to replace.
+    """
+    of = reassessments.c
+    numbers = sa.select(sa.func.max(of.generation)).where(of.digest == digest)
+    generation = int(transaction.execute(numbers).scalar_one() or 0) + 1
+    row = {
+        "digest": digest,
+        "generation": generation,
+        "asked_at": now,
+        "asked_by": actor,
+        "comment": why,
+        "begun": 0,
+        "earlier": _in_force(transaction, digest),
+        "concluded_at": now,
+        "failure": "",
+    }
+    insert_or_ignore(transaction, reassessments, row)
+    for table in (assessments, attempts):
+        transaction.execute(sa.delete(table).where(table.c.digest == digest))
+    anew = {"generation": generation, "artifacts_removed_at": None, "artifacts_deleted_at": None}
+    transaction.execute(sa.update(instance_rows).where(instance_rows.c.digest == digest).values(anew))
 
 
 def abandon(transaction: Transaction, instance: StoredInstance, reason: str, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -10,12 +10,9 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import SR, ResultObject
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.policy import Disposition
-from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import ARRIVALS, Transaction, announce, insert_or_ignore
-from miqa_node.runtime.store.phrase_columns import stored
 from miqa_node.runtime.store.prepared import DriverStatement
-from miqa_node.runtime.store.tables import assessments, dispositions, instances, phantom_series, results, series
+from miqa_node.runtime.store.tables import dispositions, instances, phantom_series, results, series
 from miqa_node.stages.deliver.rows.deliveries import result_of
 from miqa_node.stages.units.rows import fragments
 
@@ -134,40 +131,6 @@ def files(transaction: Transaction, header: Header) -> list[SeriesMember]:
     return [
         SeriesMember(InstanceDigest(row.digest), row.object_key, row.conflicting) for row in transaction.execute(query)
     ]
-
-
-def share_verdict(
-    transaction: Transaction,
-    digests: Iterable[InstanceDigest],
-    uid: str,
-    disposition: Disposition,
-    now: datetime,
-    *,
-    again: bool = False,
-) -> None:
-    """Copy the series' verdict to slices without one; only the representative slice is flagged.
-
-    With ``again``, shared verdicts are replaced; instances that represented the series keep their own.
-    """
-    for digest in digests:
-        if again:
-            own = sa.exists().where(assessments.c.digest == digest)
-            transaction.execute(sa.delete(dispositions).where(dispositions.c.digest == digest, ~own))
-        insert_or_ignore(
-            transaction,
-            dispositions,
-            {
-                "digest": digest,
-                "study_instance_uid": uid,
-                "verdict": disposition.verdict.value,
-                "flagged": False,
-                "policy_version": disposition.policy_version,
-                "scope": disposition.scope,
-                "reasons": documents.dump_reasons(disposition.reasons),
-                "decided_at": now,
-                **stored(certificate=disposition.certificate),
-            },
-        )
 
 
 def earlier_reports(

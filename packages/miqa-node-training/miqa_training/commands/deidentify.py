@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,8 +17,8 @@ from miqa_node.interfaces.cli.options import AsJson, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import print_json
 from miqa_node.stages.assess.text.extra import addition
 from miqa_training.deidentify.dataset import DeidentificationMethod
-from miqa_training.deidentify.files import deidentify_files, read_key
-from miqa_training.deidentify.pixels import pixel_tools
+from miqa_training.deidentify.files import FileOutcome, deidentify_files, read_key
+from miqa_training.deidentify.pixels import PixelSearch, pixel_tools
 from miqa_training.deidentify.profile import ProfileOption
 from miqa_training.deidentify.values import Secrets
 
@@ -80,8 +79,8 @@ def deidentify(
     """De-identify images by PS3.15 Annex E: the Basic Profile and chosen options.
 
     Every identifying value of the original is then searched in the result; a file that still contains one is
-    not written. Text in the pixels is covered in the copy where the extra `text` is installed. Exit code 1: files were
-    refused.
+    not written. Text in the pixels is covered in the copy where the extra `text` is installed; what is handwritten or
+    stands on its head may be missed. Exit code 1: files were refused, or text was not searched without `--no-text`.
     """
     chosen = {
         ProfileOption.SHIFTED_DATES: dates is Dates.SHIFT,
@@ -108,8 +107,8 @@ def deidentify(
     base = source if source.is_dir() else source.parent
     settings = settings_of(None)
     quiet_logs(settings)
-    with pixel_tools(settings) if text else nullcontext() as tools:
-        if text and tools is None:
+    with pixel_tools(settings, text=text) as tools:
+        if text and tools.reader is None:
             typer.echo(f"Text in the pixels is not searched; this adds it: {addition()}", err=True)
         remaining = counted(files, "De-identifying")
         outcomes = deidentify_files(
@@ -117,6 +116,7 @@ def deidentify(
             out, method, allow_burned_in=allow_burned_in, tools=tools,
         )  # fmt: skip
     refused = [outcome for outcome in outcomes if outcome.written is None]
+    unsearched = [outcome for outcome in outcomes if text and outcome.written and outcome.searched is None]
     if as_json:
         print_json(
             {
@@ -125,6 +125,7 @@ def deidentify(
                 "warnings": [{"file": str(o.written), "warning": w} for o in outcomes for w in o.warnings if o.written],
                 "covered": [{"file": str(o.written), "lines": [asdict(one) for one in o.covered]}
                             for o in outcomes if o.written and o.covered],
+                "searched": [_searched(o) for o in outcomes if o.written],
                 "left_out": left_out,
             }
         )  # fmt: skip
@@ -133,6 +134,26 @@ def deidentify(
             for line in (outcome.reason, *outcome.warnings):
                 if line:
                     typer.echo(f"{outcome.written or outcome.source}: {line}", err=True)
+            if outcome.searched is not None and outcome.searched.frames > 1:
+                typer.echo(f"{outcome.written}: {_frames(outcome.searched)}", err=True)
+        if unsearched:
+            typer.echo(f"Text in the pixels of {len(unsearched)} images was not searched.", err=True)
         typer.echo(f"{len(outcomes) - len(refused)} of {len(outcomes)} images were written to {out}.")
-    if refused:
+    if refused or unsearched:
         raise typer.Exit(Exit.FAILED)
+
+
+def _searched(outcome: FileOutcome) -> dict[str, Any]:
+    """What was searched in one file; no frame if text was not looked for, or could not be."""
+    search = outcome.searched or PixelSearch((), 0, 0)
+    return {
+        "file": str(outcome.written),
+        "text": outcome.searched is not None,
+        "read": search.read,
+        "alike": search.alike,
+    }
+
+
+def _frames(search: PixelSearch) -> str:
+    alike = f", {search.alike} differ too little from these to have other text" if search.alike else ""
+    return f"text was searched on {search.read} of {search.frames} frames{alike}."

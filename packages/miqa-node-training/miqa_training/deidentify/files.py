@@ -17,10 +17,12 @@ from pydicom.errors import InvalidDicomError
 
 from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.core.files.whole_file import write_once
+from miqa_node.dicom.bytes import uncompressed
 from miqa_node.errors import DecodeError
 from miqa_training.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_training.deidentify.leaks import identifying_words, leaks
-from miqa_training.deidentify.pixels import PixelTools, cover, search, uncompressed_bytes
+from miqa_training.deidentify.pixels import PixelSearch, PixelTools, cover, search, uncompressed_bytes
+from miqa_training.deidentify.unused_bits import without_unused_bits
 from miqa_training.deidentify.values import LEAST_KEY_BYTES
 
 KEY_BYTES = 32
@@ -36,21 +38,32 @@ SCREENS = {
 BURNED_IN = "Burned In Annotation says that text is in the pixels: clean them first, or allow it."
 COVERED = "Burned In Annotation says that text is in the pixels: what was found is covered, and what was missed is not."
 ALLOWED = "Burned In Annotation says that text is in the pixels: nothing of it was covered, as was allowed."
+UNKNOWN_BITS = "Which bits of its pixels are values cannot be told, and the others may hold anything."
 RECOGNISABLE = "Recognizable Visual Features says that the patient can be recognised in the pixels."
+
+
+class _RefusedError(Exception):
+    """A file is not written; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
     """Outcome of one file: ``written`` (None if refused), ``reason`` of a refusal, and ``warnings``.
 
-    ``covered`` are the lines of text that were found in the pixels and blackened.
+    ``searched`` says which frames were searched for text, and the lines that were found and blackened; None if they
+    were not.
     """
 
     source: Path
     written: Path | None
     reason: str = ""
     warnings: tuple[str, ...] = ()
-    covered: tuple[TextLine, ...] = ()
+    searched: PixelSearch | None = None
+
+    @property
+    def covered(self) -> tuple[TextLine, ...]:
+        """The lines that were blackened."""
+        return self.searched.lines if self.searched is not None else ()
 
 
 def read_key(path: Path) -> bytes:
@@ -72,7 +85,7 @@ def deidentify_files(
     """Each source is (file, target folder below ``out``); files are named after the new SOP Instance UIDs.
 
     Sources with the same SOP Instance UID are all written; later ones have a number added to their name. Text that the
-    ``tools`` find in the pixels is covered; without them they are not searched.
+    ``tools`` find in the pixels is covered; without them it is not searched. Bits that no value uses are emptied.
     """
     outcomes, targets = [], set[Path]()
     for path, folder in sources:
@@ -109,6 +122,8 @@ def _one(
             return FileOutcome(path, None, f"It is larger than {MOST_FILE_BYTES >> 30} GiB.")
         original = pydicom.dcmread(path)
         return _written(path, original, folder, method, used, allow_burned_in=allow_burned_in, tools=tools)
+    except _RefusedError as error:
+        return FileOutcome(path, None, str(error))
     except InvalidDicomError:
         return FileOutcome(path, None, "It is not a DICOM file.")
     except Exception as error:  # noqa: BLE001 - a damaged data set raises whatever it likes, and must not go out
@@ -128,18 +143,14 @@ def _written(
     tools: PixelTools | None,
 ) -> FileOutcome:
     if "PixelData" not in original or "SOPInstanceUID" not in original:
-        return FileOutcome(path, None, "It is not an image: documents and reports may contain anything in their text.")
+        raise _RefusedError("It is not an image: documents and reports may contain anything in their text.")
     why, warnings = burned_in(original)
-    covered, notes = _text_of(path, original, tools)
+    searched, notes = _text_of(path, original, tools)
+    covered = searched.lines if searched is not None else ()
     if why and not allow_burned_in and (not covered or why == RECOGNISABLE):
-        return FileOutcome(path, None, why)
+        raise _RefusedError(why)
     words = identifying_words(original, method.options)
-    if tools is not None and covered:
-        if uncompressed_bytes(original) > MOST_FILE_BYTES:
-            limit = f"{MOST_FILE_BYTES >> 30} GiB"
-            return FileOutcome(path, None, f"Text in its pixels is to be covered, but they exceed {limit}.")
-        if original.file_meta.TransferSyntaxUID.is_compressed:
-            original = pydicom.dcmread(BytesIO(tools.uncompress(path.read_bytes())))
+    original = _ready(path, original, tools, covers=bool(covered))
     result = deidentify(copy.deepcopy(original), method)
     if covered:
         cover(result, covered)
@@ -150,31 +161,42 @@ def _written(
     try:
         pydicom.dcmwrite(part, result, enforce_file_format=True)
         if leaked := leaks(pydicom.dcmread(part), words, original):
-            return FileOutcome(path, None, f"The result still says who the patient is: {'; '.join(leaked[:5])}.")
+            raise _RefusedError(f"The result still says who the patient is: {'; '.join(leaked[:5])}.")
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
     if why == BURNED_IN:
         why = COVERED if covered else ALLOWED
-    return FileOutcome(path, target, warnings=(*warnings, *((why,) if why else ()), *notes), covered=covered)
+    return FileOutcome(path, target, warnings=(*warnings, *((why,) if why else ()), *notes), searched=searched)
 
 
-def _text_of(
-    path: Path, original: FileDataset, tools: PixelTools | None
-) -> tuple[tuple[TextLine, ...], tuple[str, ...]]:
-    """Lines that may identify, and what to say about them."""
-    if tools is None:
-        return (), ()
+def _ready(path: Path, original: FileDataset, tools: PixelTools | None, *, covers: bool) -> FileDataset:
+    """The image without unused bits, and uncompressed if text is to be covered in it."""
+    uncompress = tools.uncompress if tools is not None else uncompressed.uncompress
+    if covers and uncompressed_bytes(original) > MOST_FILE_BYTES:
+        limit = f"{MOST_FILE_BYTES >> 30} GiB"
+        raise _RefusedError(f"Text in its pixels is to be covered, but they exceed {limit}.")
+    if covers and original.file_meta.TransferSyntaxUID.is_compressed:
+        original = pydicom.dcmread(BytesIO(uncompress(path.read_bytes())))
     try:
-        result = search(path, int(original.get("NumberOfFrames") or 1), tools)
+        return without_unused_bits(original, uncompress)
+    except (DecodeError, ValueError) as error:
+        raise _RefusedError(UNKNOWN_BITS) from error
+
+
+def _text_of(path: Path, original: FileDataset, tools: PixelTools | None) -> tuple[PixelSearch | None, tuple[str, ...]]:
+    """Lines that may identify, None if nobody looked for them, and what to say about them."""
+    if tools is None or tools.reader is None:
+        return None, ()
+    try:
+        result = search(path, int(original.get("NumberOfFrames") or 1), tools, tools.reader)
     except DecodeError:
-        return (), ("Its pixels cannot be decoded here, so text was not searched: look at it.",)
-    notes = []
-    if result.lines:
-        kinds = ", ".join(
-            f"{number} like a {kind}" for kind, number in Counter(one.kind for one in result.lines).items()
-        )
-        notes.append(f"Text in the pixels was covered ({kinds}): look at it.")
-    if result.searched < result.frames:
-        notes.append(f"Text was searched on {result.searched} of its {result.frames} frames.")
-    return result.lines, tuple(notes)
+        return None, ("Its pixels cannot be decoded here, so text was not searched: look at it.",)
+    if not result.is_whole:
+        done = f"{result.read + result.alike} of its {result.frames} frames"
+        limit = f"{tools.limit_s:g} s (text.file_limit_s)"
+        raise _RefusedError(f"Text was searched on {done} in {limit}: raise the limit, or take fewer frames.")
+    if not result.lines:
+        return result, ()
+    kinds = ", ".join(f"{number} like a {kind}" for kind, number in Counter(one.kind for one in result.lines).items())
+    return result, (f"Text in the pixels was covered ({kinds}): look at it.",)

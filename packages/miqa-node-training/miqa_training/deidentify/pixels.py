@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
@@ -24,8 +29,10 @@ from miqa_node.stages.assess.text.find import identifying, picture_of
 if TYPE_CHECKING:
     from miqa_node.stages.assess.text.reader import TextRecogniser
 
-MOST_FRAMES_SEARCHED = 8
-"""Of a cine run, evenly from the first to the last; what is found on one frame is covered on all."""
+LEAST_CONTRAST = 48
+"""Grey levels of 255 by which text differs from what it stands on; what differs by less nobody reads."""
+FRAMES_COMPARED = 4
+"""A frame that differs by less from one of the last so many that were searched has no text that these have not."""
 MOST_ROUNDS = 3
 """Large text hides small text beside it; a picture is read again after what was found is covered."""
 LEAST_CERTAINTY = 0.5
@@ -38,52 +45,86 @@ MARGIN = 0.25
 class PixelTools:
     """The recogniser, and what decodes in processes of its own: a codec that crashes ends no run of many files."""
 
-    reader: TextRecogniser
     decode: Callable[[Path, int], Radiograph]
     uncompress: Callable[[bytes], bytes]
+    reader: TextRecogniser | None = None
+    """None if text is not searched."""
+    limit_s: float = math.inf
+    """Of the search in one file."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelSearch:
-    """What was found and covered, and on how many frames it was looked for."""
+    """Lines that were found, and on how many of the frames.
+
+    Some were ``read``; others are ``alike``: they differ too little from these to have other text.
+    """
 
     lines: tuple[TextLine, ...]
     frames: int
-    searched: int
+    read: int
+    alike: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no frame was left out."""
+        return self.read + self.alike == self.frames
 
 
 @contextmanager
-def pixel_tools(settings: Settings) -> Iterator[PixelTools | None]:
-    """What searches pixels for text; None without the extra ``text``."""
-    if not can_read():
-        yield None
-        return
-    from miqa_node.stages.assess.text.reader import TextRecogniser  # noqa: PLC0415 - loads the recogniser
+def pixel_tools(settings: Settings, *, text: bool) -> Iterator[PixelTools]:
+    """What decodes pixels and, with ``text`` and where the extra ``text`` is installed, searches them for it."""
+    with ExitStack() as stack:
+        pool = cache(lambda: stack.enter_context(WorkerPool(settings)))  # most files of a run need none
+        reader = None
+        if text and can_read():
+            from miqa_node.stages.assess.text.reader import TextRecogniser  # noqa: PLC0415 - loads the recogniser
 
-    with WorkerPool(settings) as pool:
-        yield PixelTools(TextRecogniser(), pool.decode, pool.uncompress)
+            reader = TextRecogniser()
+        yield PixelTools(
+            lambda path, frame: pool().decode(path, frame),
+            lambda file: pool().uncompress(file),
+            reader,
+            settings.text.file_limit_s,
+        )
 
 
-def search(path: Path, frames: int, tools: PixelTools) -> PixelSearch:
-    """Lines that may identify, of several frames of a stored image."""
-    numbers = np.unique(np.linspace(0, frames - 1, min(frames, MOST_FRAMES_SEARCHED)).round().astype(int)).tolist()
+def search(path: Path, frames: int, tools: PixelTools, reader: TextRecogniser) -> PixelSearch:
+    """Lines that may identify, of a stored image; not of all frames if that takes longer than the tools' limit."""
     lines: list[TextLine] = []
-    for number in numbers:
-        lines += _of_frame(tools.decode(path, number), lines, tools.reader)
-    return PixelSearch(tuple(lines), frames, len(numbers))
+    last: deque[NDArray[np.uint8]] = deque(maxlen=FRAMES_COMPARED)
+    read, until = 0, time.monotonic() + tools.limit_s
+    for number in range(frames):
+        if number and time.monotonic() > until:
+            return PixelSearch(tuple(lines), frames, read, number - read)
+        picture = picture_of(tools.decode(path, number))
+        if any(_are_alike(picture, one) for one in last):
+            continue
+        last.append(picture)
+        lines += _of_picture(picture.copy(), lines, reader)
+        read += 1
+    return PixelSearch(tuple(lines), frames, read, frames - read)
 
 
-def _of_frame(radiograph: Radiograph, earlier: Sequence[TextLine], reader: TextRecogniser) -> list[TextLine]:
-    picture, lines = picture_of(radiograph), list[TextLine]()
+def _are_alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    """Whether no stroke of text can be on one only: a stroke fills a third of 3 × 3 pixels or more, noise evens out."""
+    if one.shape != other.shape:
+        return False
+    differences = cv2.subtract(one, other, dtype=cv2.CV_32F)
+    return float(np.abs(cv2.blur(differences, (3, 3))).max()) < LEAST_CONTRAST / 3
+
+
+def _of_picture(picture: NDArray[np.uint8], earlier: Sequence[TextLine], reader: TextRecogniser) -> list[TextLine]:
+    shape, lines = (picture.shape[0], picture.shape[1]), list[TextLine]()
     for line in earlier:
-        picture[_area(line, radiograph.shape)] = 0
+        picture[_area(line, shape)] = 0
     for _ in range(MOST_ROUNDS):
-        new = identifying(reader.read(picture), radiograph.shape, LEAST_CERTAINTY)
+        new = identifying(reader.read(picture), shape, LEAST_CERTAINTY)
         if not new:
             break
         lines += new
         for line in new:
-            picture[_area(line, radiograph.shape)] = 0
+            picture[_area(line, shape)] = 0
     return lines
 
 

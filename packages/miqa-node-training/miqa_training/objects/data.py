@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -41,8 +42,24 @@ MAP_OF = {"external_object": 0, "monitoring": 1, "implant": 1, EQUIPMENT: 1, "tu
 """The map of each annotated kind; burned-in markers have none."""
 DOUBTFUL_CHILDREN = frozenset(f"ker512_{number:04}.jpg" for number in (3, 7, 9, 11, 14, 22, 25, 35))
 """Unread images that show something at their edges or leads; the others of the source were looked at: no object."""
-OFTEN = 3.0
-"""How many times as often an image with something removable is drawn."""
+CHOOSING_FOLDER = "objects_eval"
+MAIN_DEVICES_OUTSIDE = 0.3
+"""Weight of "no device here" where only the main devices were drawn; where the reader looked for removable ones, 0."""
+
+
+class Drawing(StrEnum):
+    """What an image shows and how it was read."""
+
+    REMOVABLE = "removable"
+    REMOVABLE_ALL_READ = "removable, all read"
+    DEVICES_UNDRAWN = "devices, not drawn"
+    DEVICES = "devices"
+    NOTHING = "nothing"
+
+
+SHARES = {Drawing.REMOVABLE: 0.25, Drawing.REMOVABLE_ALL_READ: 0.17, Drawing.DEVICES_UNDRAWN: 0.2,
+          Drawing.DEVICES: 0.18, Drawing.NOTHING: 0.2}  # fmt: skip
+"""Share of a batch that each kind of image gets."""
 
 
 class Reading(StrEnum):
@@ -68,18 +85,32 @@ class ObjectExample:
         """Whether something removable was drawn for certain."""
         return any(o.kind in REMOVABLE_KINDS and o.sure for o in self.record.objects or ())
 
+    @property
+    def drawing(self) -> Drawing:
+        """What it shows and how it was read."""
+        if self.removable:
+            read = self.reading is Reading.MAIN_DEVICES
+            return Drawing.REMOVABLE if read else Drawing.REMOVABLE_ALL_READ
+        if self.devices:
+            return Drawing.DEVICES_UNDRAWN
+        return Drawing.DEVICES if self.record.has_device else Drawing.NOTHING
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectExamples:
-    """Examples for fitting, of held-out patients of the same hospitals, and of other hospitals (which only choose)."""
+    """Examples for fitting, of held-out patients of the same hospitals, and of other hospitals (which only choose).
+
+    ``choosing`` was read by class, so its devices count whether or not they are drawn.
+    """
 
     fitting: list[ObjectExample]
     held_out: list[ObjectExample]
     development: list[ObjectExample]
+    choosing: list[ObjectExample]
 
 
 def read_examples(data_dir: Path) -> ObjectExamples:
-    """All images that were read, from ``cxr_train``, ``objects_train`` and ``cxr_eval``.
+    """All images that were read, from ``cxr_train``, ``objects_train``, ``cxr_eval`` and ``objects_eval``.
 
     Only images whose licence allows shipped weights are for fitting, and only of patients that every package fits on.
     """
@@ -99,11 +130,12 @@ def read_examples(data_dir: Path) -> ObjectExamples:
         [e for e in usable if not held_out(e.record)],
         [e for e in usable if held_out(e.record)],
         [ObjectExample(r, Reading.EVERYTHING) for r in shown if r.objects is not None],
+        _second_collection(data_dir / CHOOSING_FOLDER),
     )
 
 
 def _second_collection(folder: Path) -> list[ObjectExample]:
-    """The images of ``objects_train``, whose annotations say how complete they are."""
+    """The images of ``objects_train`` or ``objects_eval``, whose annotations say how complete they are."""
     lines = map(json.loads, (folder / "annotations.jsonl").read_text(encoding="utf-8").splitlines())
     rows = {row["file"]: row for row in lines}
     examples = []
@@ -165,11 +197,12 @@ def object_set(
         for place, one in enumerate(drawn[:MOST_BOXES]):
             boxes[row, place], kind[row, place], sure[row, place] = one.box, MAP_OF[one.kind], one.sure
         if example.reading is Reading.MAIN_DEVICES:
-            outside[row, 1:] = 0.1
+            outside[row, 1:] = 0.0 if example.removable else MAIN_DEVICES_OUTSIDE
         if example.reading is Reading.PRESENCE:
             outside[row, 1:] = 0.0
             somewhere[row, 1] = 1.0 if example.devices else 0.0
-    weight = [OFTEN if e.removable else 1.0 for e in examples]
+    counts = Counter(e.drawing for e in examples)
+    weight = [SHARES[e.drawing] / counts[e.drawing] for e in examples]
     parts = (np.stack([p for p, _ in pictures]), np.array([c for _, c in pictures], np.float32), boxes, kind, sure,
              outside, somewhere, np.array(weight, np.float32))  # fmt: skip
     return ObjectSet(*(torch.from_numpy(part) for part in parts))

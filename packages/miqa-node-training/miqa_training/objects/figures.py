@@ -38,9 +38,18 @@ def maps_of(net: ObjectNet, pictures: ObjectSet, side_px: int, batch: int = 16) 
     return results
 
 
-def object_figures(maps: Sequence[NDArray[np.float32]], pictures: ObjectSet, sources: Sequence[str]) -> dict[str, Any]:
-    """Figures for each source and "all"; ``macro`` is the mean of the sources' pointing."""
-    rows = [_row(one, pictures, number) for number, one in enumerate(maps)]
+def object_figures(
+    maps: Sequence[NDArray[np.float32]], scores: Sequence[NDArray[np.float64]], pictures: ObjectSet,
+    sources: Sequence[str],
+) -> dict[str, Any]:  # fmt: skip
+    """Figures for each source and "all"; ``macro`` is the mean of the sources' pointing.
+
+    ``scores`` are each image's logits of something removable, and of a device.
+    """
+    rows = [
+        _row(one, pictures, number) | {"score": float(score[0]), "device_score": float(score[1])}
+        for number, (one, score) in enumerate(zip(maps, scores, strict=True))
+    ]
     figures: dict[str, Any] = {}
     for source in [*dict.fromkeys(sources), "all"]:
         figures[source] = _summary([r for r, s in zip(rows, sources, strict=True) if source in {s, "all"}])
@@ -91,14 +100,13 @@ def _row(maps: NDArray[np.float32], pictures: ObjectSet, number: int, choice: in
     drawn = boxes[(kind >= 0) & (kind < TUBE) & sure]
     worn = boxes[(kind == REMOVABLE) & sure]
     likely = int(smooth[1].max() > smooth[0].max()) if choice is None else choice
-    unread = bool(pictures.outside[number, 1] == 0)
     return {
-        "score": float(maps[REMOVABLE].max()), "device_score": float(maps[1:].max()),
+        "score": float("nan"), "device_score": float("nan"),
         "removable": len(worn) > 0, "doubtful": len(worn) == 0 and bool((kind == REMOVABLE).any()),
         "devices": bool((kind >= DEVICE).any()) or bool(pictures.somewhere[number].any()),
         "monitoring": bool((kind == DEVICE).any()) or bool(pictures.somewhere[number].any()),
-        "hit": _hit(points[likely], drawn, TOLERANCE) if len(drawn) and not unread else None,
-        "exact": _hit(points[likely], drawn, 0.0) if len(drawn) and not unread else None,
+        "hit": _hit(points[likely], drawn, TOLERANCE) if len(drawn) else None,
+        "exact": _hit(points[likely], drawn, 0.0) if len(drawn) else None,
         "compact": bool(len(drawn)) and bool(np.all(drawn[:, 2:] - drawn[:, :2] <= COMPACT)),
         "worn_hit": _hit(points[REMOVABLE], worn, TOLERANCE) if len(worn) else None,
     }  # fmt: skip

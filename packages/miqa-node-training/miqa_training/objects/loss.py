@@ -2,6 +2,8 @@
 
 A box of a lead or a necklace is mostly empty, so only its best cells count (multiple instances). A cell of another
 class's box is outside: each class is a hard negative of the others. Unsure boxes are neither inside nor outside.
+Where devices are known to be, but nobody drew them, the map of devices is told "somewhere", never "nowhere". Between
+the images of a batch, those with something removable are to score higher than those without.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
+
+from miqa_training.objects.score import image_scores
 
 COMPACT = 0.2
 """Longer side of a box, as a share of the picture, up to which it holds one object rather than a run of leads."""
@@ -22,8 +26,10 @@ HARDEST = 20
 """Number of the highest cells outside that count once more."""
 MOST_PER_CLASS = 4.0
 """Boxes of one class beyond this share its weight, so that pictures full of leads do not drown the others."""
-ANYWHERE = 8
+ANYWHERE = 6
 """Cells that are to be high where a class is present at an unknown place."""
+ORDER = 0.5
+"""Weight of the order of images: with something removable above those without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +57,27 @@ def object_loss(logits: Tensor, targets: ObjectTargets) -> tuple[Tensor, dict[st
     used = (targets.kind >= 0) & (big >= LEAST_SIDE)
     hits = logits.new_zeros(())
     spurious = logits.new_zeros(())
-    for one in range(maps):
+    for one in range(maps):  # of removable objects, devices, tubes
         mine = used & (targets.kind == one)
         free = ~(near & mine[..., None, None]).any(1).flatten(1)
         values = logits[:, one].flatten(1)
         spurious = spurious + _outside(values, free, targets.outside[:, one])
         hits = hits + _best(values, inside.flatten(2), mine & targets.sure, big)
-        anywhere = F.softplus(-values.topk(ANYWHERE, 1).values).mean(1)
-        hits = hits + 0.25 * (anywhere * targets.somewhere[:, one]).sum()
-    hits, spurious = hits / count, spurious / count
-    return hits + spurious, {"found": float(hits.detach()), "spurious": float(spurious.detach())}
+        any_device = values if one == 0 else logits[:, 1:].amax(1).flatten(1)
+        anywhere = F.softplus(-any_device.topk(ANYWHERE, 1).values).mean(1)
+        hits = hits + 0.5 * (anywhere * targets.somewhere[:, one]).sum()
+    hits, spurious, order = hits / count, spurious / count, _order(logits, targets, used)
+    parts = {"found": float(hits.detach()), "spurious": float(spurious.detach()), "order": float(order.detach())}
+    return hits + spurious + ORDER * order, parts
+
+
+def _order(logits: Tensor, targets: ObjectTargets, used: Tensor) -> Tensor:
+    """Mean loss of the pairs of an image with something removable and one without."""
+    drawn = (targets.kind == 0) & (targets.boxes[..., 2:] > targets.boxes[..., :2]).all(-1)
+    with_one, without = (drawn & targets.sure & used).any(1), ~drawn.any(1) & (targets.outside[:, 0] > 0)
+    score = image_scores(logits)[:, 0]
+    pairs = F.softplus(-(score[with_one][:, None] - score[without][None]))
+    return pairs.mean() if pairs.numel() else logits.new_zeros(())
 
 
 def device_cells(targets: ObjectTargets, side: int) -> Tensor:

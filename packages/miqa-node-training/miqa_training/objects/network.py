@@ -26,10 +26,14 @@ RARE = -4.0
 class ObjectNet(nn.Module):
     """Maps images (N, 1, H, W), values -1 (black) to 1 (white), to logits (N, 3, H / 8, W / 8) of MAPS."""
 
-    def __init__(self, frozen: int = FROZEN_BLOCKS, *, settled: bool = False) -> None:
-        """``settled``: the other normalisations, too, keep their statistics in training."""
+    def __init__(self, frozen: int = FROZEN_BLOCKS, *, settled: bool = False, dropped: float = 0.0) -> None:
+        """``settled``: the other normalisations, too, keep their statistics in training.
+
+        ``dropped`` is the share of the fused channels that are left out in training.
+        """
         super().__init__()
         self.backbone, self.frozen, self.settled = Lite0(), frozen, settled
+        self.drop = nn.Dropout2d(dropped)
         self.lateral = nn.ModuleList(nn.Conv2d(channels, _WIDE, 1) for channels in _TAPS.values())
         self.mix = nn.Sequential(*_unit(), *_unit())
         self.evidence = nn.Conv2d(_WIDE, len(MAPS), 1)
@@ -54,7 +58,9 @@ class ObjectNet(nn.Module):
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The deepest activation (N, 320, H / 32, W / 32), and the fused one (N, 48, H / 8, W / 8)."""
-        x, taps = self.backbone.stem(images.expand(-1, 3, -1, -1)), []
+        stem = self.backbone.stem
+        channels = next(layer.in_channels for layer in stem if isinstance(layer, nn.Conv2d))
+        x, taps = stem(images.expand(-1, channels, -1, -1) if channels > 1 else images), []
         for number, block in enumerate(self.backbone.blocks):
             x = block(x)
             if number in _TAPS:
@@ -63,12 +69,12 @@ class ObjectNet(nn.Module):
         for level in (1, 0):
             fused = F.interpolate(fused, scale_factor=2.0, mode="bilinear", align_corners=False)
             fused = fused + self.lateral[level](taps[level])
-        return taps[2], self.mix(fused)
+        return taps[2], self.drop(self.mix(fused))
 
 
-def object_net(weights: Path, frozen: int = FROZEN_BLOCKS) -> ObjectNet:
+def object_net(weights: Path, frozen: int = FROZEN_BLOCKS, dropped: float = 0.0) -> ObjectNet:
     """A network to be trained, with the published features of ``weights``."""
-    net = ObjectNet(frozen)
+    net = ObjectNet(frozen, dropped=dropped)
     read_published(net.backbone, weights)
     return net
 

@@ -51,7 +51,7 @@ def picture_input(side_px: int) -> PictureInput:
 def write_package(
     graph: Path, folder: Path, picture: PictureInput, rules: Mapping[FindingName, Rule],
     examples: Sequence[ObjectExample], training: Mapping[str, Any], metrics: Mapping[str, Any], limits: Sequence[str],
-    version: str,
+    version: str, choices: Mapping[str, Any] | None = None,
 ) -> Path:  # fmt: skip
     """Write the whole folder, with a copy of the graph that has the card in its metadata."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,13 +77,14 @@ def write_package(
             "method": "evidence map of the object network, 1/8 of its input, sigmoid",
         },
         "calibration": {
-            "method": "Platt scaling of the highest evidence on held-out patients",
-            "operating_points": "chosen on sources that trained nothing; see metrics",
+            "method": "Platt scaling of the image's score on held-out patients",
+            "operating_points": "chosen on patients and sources that trained nothing, all sets together; see metrics",
         },
         "training": {
             "data": sources_of([e.record for e in examples]), **training, "date": datetime.now(UTC).date().isoformat(),
         },
         "metrics": dict(metrics),
+        **({"choices": dict(choices)} if choices else {}),
         "golden": [],
         "files": {},
     }  # fmt: skip

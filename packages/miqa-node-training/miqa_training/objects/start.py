@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from miqa_node.stages.assess.card import GRAPH_NAME
 from miqa_training.objects.network import ObjectNet
 
+COLOURS = 3
 ROOT, FOLDED_BIAS = "net.", "_bias"
 """Prefix of the graph's constants, and ending of the bias that a normalisation became."""
 
@@ -57,6 +58,8 @@ def _unfold(layers: nn.Sequential, name: str, constants: dict[str, Tensor], pack
 
 def _constant(constants: dict[str, Tensor], name: str, like: Tensor, package: Path) -> Tensor:
     constant = constants.get(ROOT + name)
+    if constant is not None and constant.ndim == 4 and constant.shape[1] == 1 and like.shape[1] == COLOURS:
+        constant = constant.expand_as(like) / COLOURS  # the stem of a graph reads one channel
     if constant is None or constant.shape != like.shape:
         raise ValueError(f"{package.name} holds another network than training makes: {name} does not fit.")
     return constant

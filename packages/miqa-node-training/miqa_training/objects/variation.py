@@ -24,6 +24,8 @@ SLOTS = 5
 """Number of pieces that a picture can get."""
 LEAST_LEFT = 0.35
 """Share of a box that must still be in the picture for its object to count as seen."""
+BLADES = 0.15
+"""Share of the pictures whose edges are covered."""
 
 
 class ObjectSet(NamedTuple):
@@ -53,10 +55,11 @@ class VariationShares:
     """How much is varied; 0 turns a part off."""
 
     side_px: int = 512
-    removable: float = 0.5
-    """Share of the pictures that get something removable."""
-    device: float = 0.3
-    marker: float = 0.2
+    removable: float = 0.0
+    """Share of the pictures that get something removable; none do better at other hospitals."""
+    device: float = 0.15
+    """Share that gets a device, as a hard negative."""
+    marker: float = 0.1
     real: float = 0.35
     """Share of real cut-outs among the pieces; the rest is simulated."""
     look: float = 1.0
@@ -89,6 +92,9 @@ class ObjectBatches:
         images, targets, scale = self._placed(index, rng)
         images, targets = self._pasted(images, targets, scale, rng)
         images = looks(images, self.shares.look, rng, noise)
+        images = torch.where(
+            _seen(self.batch, images.shape[-1], rng, BLADES * self.shares.look, self.device), images, 0
+        )
         return images * 2.0 - 1.0, targets
 
     def _placed(self, index: Tensor, rng: np.random.Generator) -> tuple[Tensor, ObjectTargets, NDArray[np.float64]]:
@@ -213,7 +219,9 @@ def looks(images: Tensor, strength: float, rng: np.random.Generator, noise: torc
         + strength * each(-0.5, 0.7, 0.5) * (images - coarse)
         + strength * each(-0.4, 0.8, 0.4) * (images - middle)
     )
+    images = _evened(images, coarse, strength * each(0.2, 0.8, 0.25))
     images = images.clamp(1e-4, 1) ** torch.exp(strength * each(-0.55, 0.55))
+    images = torch.lerp(images, _toned(images.clamp(0, 1), rng), strength * each(0.3, 1.0, 0.3))
     images = (images - 0.5) * torch.exp(strength * each(-0.45, 0.3)) + 0.5 + strength * each(-0.12, 0.12)
     blurred = _blurred(images)
     images = torch.lerp(images, blurred, each(0.2, 1.0, 0.3 * strength))
@@ -226,6 +234,34 @@ def looks(images: Tensor, strength: float, rng: np.random.Generator, noise: torc
     images = images + each(0.004, 0.05, 0.5 * strength) * grain * (0.4 + 1.2 * (1 - images.clamp(0, 1)))
     images = torch.where(each(1, 1, 0.3 * strength) > 0, _compressed(images, each(0.01, 0.09)), images)
     return (images.clamp(0, 1) * 255).round() / 255
+
+
+def _evened(images: Tensor, coarse: Tensor, share: Tensor) -> Tensor:
+    """Mixed with a picture of the same contrast everywhere, as adaptive equalisation makes it."""
+    spread = F.avg_pool2d((images - coarse).square(), 64, 64)
+    spread = F.interpolate(spread, images.shape[-2:], mode="bilinear", align_corners=False)
+    wide = F.interpolate(F.avg_pool2d(images, 64, 64), images.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.lerp(images, 0.5 + 0.15 * (images - wide) / (spread.sqrt() + 0.03), share)
+
+
+def _toned(images: Tensor, rng: np.random.Generator, knots: int = 6) -> Tensor:
+    """Through a rising curve of straight pieces, another one for each picture."""
+    steps = rng.exponential(1.0, (len(images), knots)) + 0.15
+    curve = np.concatenate([np.zeros((len(images), 1)), np.cumsum(steps, 1) / steps.sum(1, keepdims=True)], 1)
+    heights = torch.from_numpy(curve.astype(np.float32)).to(images.device)
+    flat = images.flatten(1) * knots
+    below = flat.floor().clamp(max=knots - 1)
+    low, high = heights.gather(1, below.long()), heights.gather(1, below.long() + 1)
+    return torch.lerp(low, high, flat - below).view_as(images)
+
+
+def _seen(n: int, side: int, rng: np.random.Generator, share: float, device: torch.device) -> Tensor:
+    """(N, 1, S, S): False beyond blades that cover up to a twelfth of the picture at each side."""
+    blades = rng.uniform(0, 0.08, (n, 4)) * (rng.uniform(size=(n, 1)) < share)
+    left, right, top, bottom = torch.from_numpy(blades.astype(np.float32)).to(device).T[..., None]
+    along = (torch.arange(side, device=device, dtype=torch.float32) + 0.5) / side
+    columns, rows = (along >= left) & (along <= 1 - right), (along >= top) & (along <= 1 - bottom)
+    return (rows[:, :, None] & columns[:, None])[:, None]
 
 
 def _blurred(images: Tensor) -> Tensor:

@@ -135,7 +135,7 @@ def test_marks_are_exported_as_annotations_that_training_reads(
     assert [one.removable for one in examples] == [True, True, False, False]
     assert pictures.boxes[0, 0].tolist() == [0.25, 0.5, 0.5, 0.75]
     assert pictures.kind[:, :2].tolist() == [[0, 1], [0, -1], [-1, -1], [2, -1]]
-    assert pictures.outside.tolist() == pytest.approx(np.array([[1, 0.1, 0.1]] * 2 + [[1, 0, 0], [1, 0.1, 0.1]]))
+    assert pictures.outside.numpy() == pytest.approx(np.array([[1, 0, 0]] * 3 + [[1, 0.3, 0.3]])), "not all devices"
     assert pictures.somewhere.sum() == 0
     assert objects_of(lines[2]) == ()
 

@@ -63,6 +63,26 @@ def test_all_is_well(cli: Callable[..., Ran], config: Path, stage: Stage) -> Non
     assert {"settings", "data directory", "database", "policy", "accelerator", "models"} <= set(checks(ran))
 
 
+def test_a_policy_without_the_rule_for_contradictions_is_told_so(
+    cli: Callable[..., Ran], config: Path, stage: Stage, tmp_path: Path
+) -> None:
+    def contradictions() -> str:
+        check = checks(cli("doctor", "--config", config, "--json"))["contradictions"]
+        assert check["ok"], "a site may have taken it out"
+        return str(check["detail"])
+
+    assert contradictions() == "the policy has a rule for pixels_contradict_body_part"
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'version = "1"\n[[scope]]\nname = "chests"\nmodality = ["DX"]\ndefault_findings = true\n'
+        '[[scope]]\nname = "knees"\nbody_part = ["KNEE"]\n'
+        'plausibility = [{ name = "pixels_contradict_body_part", verdict = "REVIEW" }]\n'
+        '[[scope]]\nname = "CT"\nmodality = ["CT"]\n'
+    )
+    config.write_text(config.read_text() + f'[policy]\nfile = "{own}"\n')
+    assert contradictions().startswith("no rule for pixels_contradict_body_part in chests: ")
+
+
 def test_packages_without_gradient_graphs_are_named(
     cli: Callable[..., Ran], config: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

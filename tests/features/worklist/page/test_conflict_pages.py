@@ -24,6 +24,11 @@ def test_the_page_shows_both_and_its_form_ends_the_conflict_on_record(stage: Sta
     page = client.get(PATH).text
     for text in ("Images of several patients", "NORTH", "SOUTH", "North Anna", "South Bert", "1 image."):
         assert text in page
+    heading = page[page.index("<h1>") : page.index("</h1>")]
+    assert "Images of several patients" in heading, "it outranks any verdict"
+    assert "Accepted" not in heading
+    assert page.index("several-patients") < page.index("</header>", page.index("<h1>")), "above all images"
+    assert page.count('<p class="warn">1001 ') == 2, "each image says whose it is"
     form = {"csrf": csrf(client), "actor": "mara", "comment": "a wrong worklist entry"}
     assert client.post(f"{PATH}/patients", data=form | {"comment": " "}, headers=ORIGIN).status_code in (409, 422)
     assert client.post(f"{PATH}/patients", data=form | {"csrf": "x"}, headers=ORIGIN).status_code == 403
@@ -32,6 +37,7 @@ def test_the_page_shows_both_and_its_form_ends_the_conflict_on_record(stage: Sta
     page = client.get(PATH).text
     assert "mara: “a wrong worklist entry”" in page
     assert f'action="{PATH}/patients"' not in page
+    assert "Images of several patients" not in page[page.index("<h1>") : page.index("</h1>")]
     assert client.post(f"{PATH}/patients", data=form, headers=ORIGIN).status_code == 409
     assert client.post("/studies/1.2.3.3/patients", data=form, headers=ORIGIN).status_code == 404
     stage.add(4, study=1, patient="1002", authority="NORTH")  # yet another patient

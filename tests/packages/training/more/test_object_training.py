@@ -160,7 +160,8 @@ def test_figures_count_both_sides() -> None:
     pictures = pictures._replace(kind=kind)
     maps = np.full((4, 3, 8, 8), 0.1, np.float32)
     maps[0, 0, 2, 4], maps[1, 0, 7, 7], maps[2, 0, 0, 0] = 0.9, 0.8, 0.5
-    figures = object_figures(list(maps), pictures, ["a", "a", "a", "b"])
+    scores = [one.max((1, 2)).astype(np.float64) for one in maps]
+    figures = object_figures(list(maps), scores, pictures, ["a", "a", "a", "b"])
     assert figures["all"]["removable"] == 2
     assert figures["all"]["auroc"] == 1.0
     assert figures["all"]["pointing"] == 0.5

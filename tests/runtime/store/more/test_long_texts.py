@@ -40,7 +40,7 @@ def test_an_image_of_which_postgresql_would_refuse_much_is_received_judged_count
     for seed, keyword in enumerate(KEYWORDS):  # random, since PostgreSQL compresses what repeats
         text = "".join(random.Random(seed).choices(string.ascii_letters + string.digits, k=9000))
         ds.add_new(keyword, "UT", text)
-    ds.add_new("ImagesInAcquisition", "UT", number)
+    ds.add_new("NumberOfSeriesRelatedInstances", "UT", number)
     ds.add_new("DeviationIndex", "DS", "1e-200")
     ds.add_new("ExposureIndex", "DS", "1e300")
     ds.PatientName = "A\0B^C"

@@ -79,14 +79,16 @@ def test_an_unnamed_image_without_such_lungs_is_never_accepted(tmp_path: Path, p
     ("header", "agrees", "hint"),
     [({}, 1.0, False), (KNEE, 0.0, True), (UNNAMED, None, False)],
 )
-def test_a_chest_that_the_header_calls_a_knee_is_a_hint_that_flags_nothing(
+def test_a_chest_that_the_header_calls_a_knee_goes_to_a_person(
     tmp_path: Path, policy: Policy, header: dict[str, Any], agrees: float | None, hint: bool
 ) -> None:
     assessment = of(tmp_path, CHEST, **header)
     measured = assessment.measurement("part_agrees")
     assert (None if measured is None else measured.value) == agrees
     assert [one.name for one in assessment.plausibility if one.name == CONTRADICTION] == [CONTRADICTION] * hint
-    assert not decide(assessment, policy).flagged
+    disposition = decide(assessment, policy)
+    assert [one.name for one in disposition.reasons if one.verdict.flagged] == [CONTRADICTION] * hint
+    assert disposition.flagged is hint
 
 
 COMBINED = sorted(term for term, parts in STANDARD.body_parts.combined.items() if "CHEST" in parts)

@@ -1,4 +1,4 @@
-"""An image of another kind keeps its reason, and nothing else that models said of it."""
+"""An image of another kind keeps its reason and what needs no anatomy, and contradicts a header that names a part."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydicom import Dataset, dcmread
 
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.lookup import finding_names, is_of_any_part
 from miqa_node.interfaces.cli.assess_json import document
-from miqa_node.interfaces.web.onepage.page import one_page
 from miqa_node.local import LocalAssessor
 from miqa_node.stages.report.made import ReportSettings
 
@@ -25,13 +25,11 @@ def test_a_hand_that_its_header_calls_a_chest(samples: Path, tmp_path: Path) -> 
     settings = load_settings(None, node={"data_dir": tmp_path / "node", "accelerator": "cpu"})
     with LocalAssessor(settings, reports=ReportSettings.of(settings)) as assessor:
         result = assessor.assess_file(tmp_path / "hand.dcm")
-    assert result.disposition.verdict is Verdict.NOT_ASSESSED
-    assert [reason.name for reason in result.disposition.reasons] == ["another_kind"]
+    assert result.disposition.verdict is Verdict.REVIEW
+    assert "pixels_contradict_body_part" in [reason.name for reason in result.disposition.reasons]
     line = document("hand.dcm", result, 1.0)
-    assert (line["findings"], line["score"], line["predictions"], line["anomaly"]) == ([], None, [], None)
-    page = one_page(result, None, threshold=0.5)
-    assert "All findings" not in page
-    assert "To do" not in page
+    assert (line["score"], line["predictions"], line["anomaly"]) == (None, [], None)
+    assert not {one["name"] for one in line["findings"]} - {name for name in finding_names() if is_of_any_part(name)}
     [report] = [dcmread(io.BytesIO(made.data)) for made in result.objects or () if made.kind == "SR"]
     assert not [text for text in contents(report) if "repeat" in text.lower() or "lung field" in text.lower()]
 

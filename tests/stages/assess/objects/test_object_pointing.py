@@ -19,16 +19,18 @@ PACKAGE = next((Path(__file__).parents[4] / "models").glob("objects-*"))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two grey pictures with a bright disc and its box each, a third without any."""
+    """The public chest twice with the ring of a snap and its box, and once without."""
+    chest = cv2.imread(str(PACKAGE / "golden" / "chest.png"), cv2.IMREAD_GRAYSCALE)
+    assert chest is not None
     (tmp_path / "dev").mkdir()
     rows = [("image_name", "annotation")]
     for number, x in enumerate((180, 400, 0)):
-        pixels = np.random.default_rng(number).integers(60, 110, (600, 600)).astype(np.uint8)
-        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 3), np.uint8)
+        pixels = np.asarray(cv2.resize(chest, (600, 600), interpolation=cv2.INTER_CUBIC), np.uint8)
         if x:
-            cv2.circle(pixels, (x, 220), 18, 250, -1)
+            cv2.circle(pixels, (x, 300), 7, 250, -1, cv2.LINE_AA)
+            cv2.circle(pixels, (x, 300), 2, 140, -1, cv2.LINE_AA)
         cv2.imwrite(str(tmp_path / "dev" / f"{number}.jpg"), pixels)
-        rows.append((f"{number}.jpg", f"0 {x - 20} 200 {x + 20} 240" if x else ""))
+        rows.append((f"{number}.jpg", f"0 {x - 20} 280 {x + 20} 320" if x else ""))
     with (tmp_path / "dev.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(rows)
     return tmp_path

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from miqa_node.core.settings import load_settings
-from miqa_node.stages.assess.card import read_card
 from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.objects.card import ObjectCard
-from miqa_node.stages.assess.objects.sides import ComparedFigure, both_sides
+from miqa_node.stages.assess.objects.sides import CardComparison, ComparedFigure, both_sides
 from miqa_node.stages.assess.package_files import newest_package
-from miqa_node.stages.assess.sidecars import NO_PACKAGE, read_any_card
+from miqa_node.stages.assess.sidecars import NO_PACKAGE, packages_everywhere, read_any_card
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +33,25 @@ def test_packages_without_such_figures_have_none() -> None:
     assert both_sides({}) == []
 
 
-def test_the_quality_package_judges_objects_until_every_row_is_better(card: ObjectCard) -> None:
-    comparison = card.comparison
-    assert comparison is not None
-    worse = [row for row in comparison.rows if row.change == "worse"]
-    assert worse
-    assert all(row in comparison.not_better for row in worse)
-    assert load_settings(None).assess.objects_package == NO_PACKAGE
-    page = model_card(card)
-    for row in comparison.rows:
-        assert f"| {row.figure} | {row.source} |" in page
-    quality = read_card(shipped("quality")).metrics["objects"]
-    before = {row.source: row.before for row in comparison.rows if row.figure == "AUROC of devices"}
-    assert before == quality["device_in_view"]["hospitals"], "beside the quality package as it ships"
+def test_a_card_tells_every_row_in_which_the_way_before_is_better(card: ObjectCard) -> None:
+    rows = (
+        ComparedFigure(figure="found", source="a", before=0.5, now=0.4),
+        ComparedFigure(figure="found", source="b", before=0.5, now=0.6),
+        ComparedFigure(figure="called", source="b", before=0.1, now=0.1, less_is_better=True),
+    )
+    comparison = CardComparison(package="quality-1.0.0", about="Sources that taught neither.", rows=rows)
+    assert comparison.not_better == (rows[0], rows[2])
+    page = model_card(card.model_copy(update={"comparison": comparison}))
+    for row in rows:
+        assert f"| {row.figure} | {row.source} | {row.before:g} | {row.now:g} | {row.change} |" in page
+
+
+def test_this_package_judges_objects_unless_a_site_says_otherwise(card: ObjectCard) -> None:
+    assert packages_everywhere(load_settings(None))["objects"] == card.label
+    off = load_settings(None, assess={"objects_package": NO_PACKAGE})
+    assert "objects" not in packages_everywhere(off)
+    named = load_settings(None, assess={"objects_package": "objects-9.9.9"})
+    assert packages_everywhere(named)["objects"] == "objects-9.9.9", "a site's own choice stays"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.stages.measure.series_run import measure_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
-from miqa_node.stages.measure.slices import Slice, read_slices, same_plane
+from miqa_node.stages.measure.signs import VolumeSigns
+from miqa_node.stages.measure.slices import Slice, read_slices
+from miqa_node.stages.measure.stack import same_plane
 from tests.stages.report.flagged import decode
 
 Volume = NDArray[np.float32]
@@ -65,7 +67,7 @@ class MrSeries:
                         columns=values.shape[1],
                         slope=1.0,
                         intercept=0.0,
-                        contrast=(None, None, float(time), ""),
+                        signs=VolumeSigns(temporal_position=float(time)),
                     )
                 )
         slices.sort(key=lambda one: (one.place_mm or 0.0, one.number))

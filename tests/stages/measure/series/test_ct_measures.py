@@ -12,9 +12,11 @@ import pytest
 from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.stages.measure.ct.noise import CLASSES, CT_NOISE, SliceNoise
 from miqa_node.stages.measure.ct.truncation import field_edge, open_lungs
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
+from miqa_node.stages.measure.slices import Slice
 from tests.runtime.store.making import header
 from tests.stages.measure.series import making
 from tests.stages.measure.series.making import SIDE, SPACING_MM, Image
@@ -107,6 +109,9 @@ def decode_nothing(*_: Any) -> Any:
     raise AssertionError
 
 
+NAMELESS = InstanceDigest("0" * 64)
+
+
 def test_shoulders_behind_a_head_are_no_noise_of_a_part() -> None:
     """Of 20 slices each, as in CT angiography of head and neck; the shoulders have three times the noise."""
     head, shoulders = (
@@ -115,7 +120,26 @@ def test_shoulders_behind_a_head_are_no_noise_of_a_part() -> None:
     parts = [SliceNoise(place, head if place < 20 else shoulders) for place in range(40)]
     few = [SliceNoise(place, shoulders if place in {20, 21, 22} else head) for place in range(40)]
     assert CT_NOISE.take is not None
-    series = SeriesView(header(1), (), SliceTools(decode_nothing))
+    slices = [
+        Slice(
+            InstanceDigest("0" * 64),
+            Path(),
+            0,
+            place + 1,
+            8,
+            8,
+            (0.0, 0.0, place),
+            None,
+            None,
+            None,
+            1.0,
+            0.0,
+            None,
+            None,
+        )
+        for place in range(40)
+    ]
+    series = SeriesView(header(1), tuple(slices), SliceTools(decode_nothing))
     values = [CT_NOISE.take(series, one) for one in (parts, few)]
     assert [one.value if isinstance(one, Measurement) else one for one in values] == pytest.approx([20, 65], abs=1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.decision import decide
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from tests.stages.measure.series import making
@@ -54,7 +52,10 @@ def blank(images: list[Image], places: list[int], value: float = -1000.0) -> lis
 @pytest.mark.parametrize("value", [-1024.0, 0.0])
 def test_a_slice_without_structure_beside_the_body_is_blank(places: list[int], value: float, tmp_path: Path) -> None:
     blanks = measured(making.write_series(tmp_path, blank(walk(), places, value), "CT"))["slices_blank"]
-    assert (blanks.value, str(blanks.place)) == (len(places), f"slice {places[0] + 1} of 12")
+    assert (blanks.value, str(blanks.place)) == (
+        len(places),
+        f"slice {places[0] + 1} of 12, Instance Number {places[0] + 1}",
+    )
 
 
 def test_an_end_beyond_the_body_is_empty_on_purpose(tmp_path: Path) -> None:
@@ -88,18 +89,12 @@ def issues(assessment: Assessment) -> dict[str, str]:
     return {one.name: one.message for one in assessment.plausibility}
 
 
-def test_fewer_images_than_those_of_the_acquisition_are_never_accepted_and_never_flagged(tmp_path: Path) -> None:
-    """The others may be in other series: reconstructions of one acquisition."""
-    part = replace(stack(tmp_path / "a", 6, ImagesInAcquisition=24), measurements=())
-    assert issues(part)["acquisition_incomplete"] == (
-        "Images in Acquisition announces 24 images, of which 6 are here: the others are missing, or are in another "
-        "series."
-    )
-    disposition = decide(part, SHIPPED)
-    assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, False)
-    assert issues(part)["acquisition_incomplete"] in [reason.text for reason in disposition.reasons]
-    for count in (1, 6):
-        assert "acquisition_incomplete" not in issues(stack(tmp_path / f"b{count}", 6, ImagesInAcquisition=count))
+@pytest.mark.parametrize("count", [1, 3, 6, 24])
+def test_images_in_acquisition_make_nothing_incomplete(tmp_path: Path, count: int) -> None:
+    """It counts an acquisition: one pass of several, or several reconstructions."""
+    with_count = stack(tmp_path / "a", 6, ImagesInAcquisition=count)
+    assert issues(with_count) == issues(stack(tmp_path / "b", 6))
+    assert decide(with_count, SHIPPED).verdict is decide(stack(tmp_path / "c", 6), SHIPPED).verdict
 
 
 def test_a_series_that_begins_late_says_so_and_no_more(tmp_path: Path) -> None:

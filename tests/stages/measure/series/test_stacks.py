@@ -53,7 +53,7 @@ def test_a_slice_in_the_place_of_another_is_repeated(tmp_path: Path) -> None:
     images[6] = images[5]
     judgement = judged(making.write_series(tmp_path, images, "CT"))
     (repeat,) = [one for one in judgement.assessment.measurements if one.name == "slices_repeated"]
-    assert (repeat.value, str(repeat.place)) == (1.0, "slice 7 of 12")
+    assert (repeat.value, str(repeat.place)) == (1.0, "slice 7 of 12, Instance Number 7")
     assert numbers(judgement)["slice_disorder"] < 1.05, "it is counted once"
 
 

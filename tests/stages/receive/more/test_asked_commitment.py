@@ -53,14 +53,14 @@ def test_a_report_that_a_crash_left_over_is_sent_after_the_next_start(
 
 def calls(listener: socket.socket) -> list[socket.socket]:
     """The connections that nobody has answered."""
-    found: list[socket.socket] = []
+    answers: list[socket.socket] = []
     listener.setblocking(False)
     with suppress(BlockingIOError):
         while True:
-            found.append(listener.accept()[0])
-    for one in found:
+            answers.append(listener.accept()[0])
+    for one in answers:
         one.close()
-    return found
+    return answers
 
 
 def test_a_peer_that_is_silent_delays_the_reports_to_others_once(

@@ -30,8 +30,9 @@ from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.patients import PatientRow
 from miqa_node.stages.units.base import installed, unit_of
-from miqa_node.stages.units.rows import priors
+from miqa_node.stages.units.rows import priors, unit_verdicts
 from miqa_node.stages.units.rows.priors import Prior, UsualRange
+from miqa_node.stages.units.rows.unit_verdicts import NONE_LATE, LateMembers
 
 MAX_SLICES = 2000
 """Maximum number of slices of a series or frames of an object."""
@@ -76,6 +77,9 @@ class StudyImage:
     """Objects that people marked on it without a decision."""
     acceptance: Acceptance | None = None
     """Which measurements were enough to accept it without a model; None if a model judged, or the policy changed."""
+
+    late: LateMembers = NONE_LATE
+    """Slices that came after the verdict."""
 
     @property
     def markable(self) -> bool:
@@ -171,6 +175,7 @@ def _shown(
     findings = sorted(assessment.findings if assessment else (), key=lambda f: -f.probability)
     return StudyImage(
         history=image,
+        late=NONE_LATE if snapshot is None else unit_verdicts.late(transaction, image.instance.header),
         narrative=narrative,
         present=tuple(finding for finding in findings if finding.present),
         absent=tuple(finding for finding in findings if not finding.present),
@@ -195,7 +200,7 @@ def _acceptance(services: WebServices, image: InstanceHistory) -> Acceptance | N
     if services.policy is None or assessment is None or disposition is None:
         return None
     policy, header = services.policy(), assessment.known_header
-    scope = policy.scope_of(header)
+    scope = policy.scope_of(header, assessment.kind)
     is_accepted = disposition.verdict is Verdict.ACCEPT and bool(assessment.not_assessed) and not assessment.findings
     if scope is None or not is_accepted or disposition.policy_version != policy.version:
         return None

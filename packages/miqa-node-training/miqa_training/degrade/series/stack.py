@@ -15,7 +15,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.dicom.pixels.frame import decode_frame
-from miqa_node.stages.measure.slices import read_slices, same_plane
+from miqa_node.stages.measure.slices import read_slices
+from miqa_node.stages.measure.stack import same_plane
 
 Values = NDArray[np.float32]
 MAX_PIXELS = 10**8

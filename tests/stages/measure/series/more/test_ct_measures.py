@@ -41,7 +41,7 @@ def test_noise_of_the_last_slices_is_that_of_the_series(tmp_path: Path) -> None:
     result = judged(making.write_series(tmp_path / "a", images, "CT"))
     noise = next(one for one in result.assessment.measurements if one.name == "ct_noise")
     assert noise.value == pytest.approx(65.0, rel=0.07)
-    assert noise.place == "slice 11 of 12"
+    assert noise.place == "slice 11 of 12, Instance Number 11"
     shoulders = [making.body_ct(one, seed=seed) for seed, one in enumerate([20.0] * 10 + [40.0] * 2)]
     usual = numbers(judged(making.write_series(tmp_path / "b", shoulders, "CT")))
     assert usual["ct_noise"] == pytest.approx(20.0, rel=0.07)

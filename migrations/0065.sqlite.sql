@@ -96,7 +96,7 @@ CREATE TABLE results (
 	sop_class_uid VARCHAR(64) NOT NULL,
 	kind VARCHAR(16) NOT NULL,
 	object_key TEXT NOT NULL,
-	made_at DATETIME NOT NULL, study_date TEXT, study_time TEXT, accession_number TEXT, referring_physician_name TEXT, referring_physician_name_ideographic TEXT, referring_physician_name_phonetic TEXT, patient_name TEXT, patient_name_ideographic TEXT, patient_name_phonetic TEXT, patient_id TEXT, study_instance_uid TEXT, study_id TEXT, patient_birth_date TEXT, patient_sex TEXT, study_description TEXT, modality TEXT, series_instance_uid TEXT, series_number TEXT, performed_procedure_step_start_date TEXT, performed_procedure_step_start_time TEXT, scheduled_procedure_step_id TEXT, requested_procedure_id TEXT, series_description TEXT, instance_number TEXT, generation INTEGER DEFAULT '0' NOT NULL, decision_id BIGINT, size_bytes BIGINT, sha256 VARCHAR(64),
+	made_at DATETIME NOT NULL, study_date TEXT, study_time TEXT, accession_number TEXT, referring_physician_name TEXT, referring_physician_name_ideographic TEXT, referring_physician_name_phonetic TEXT, patient_name TEXT, patient_name_ideographic TEXT, patient_name_phonetic TEXT, patient_id TEXT, study_instance_uid TEXT, study_id TEXT, patient_birth_date TEXT, patient_sex TEXT, study_description TEXT, modality TEXT, series_instance_uid TEXT, series_number TEXT, performed_procedure_step_start_date TEXT, performed_procedure_step_start_time TEXT, scheduled_procedure_step_id TEXT, requested_procedure_id TEXT, series_description TEXT, instance_number TEXT, generation INTEGER DEFAULT '0' NOT NULL, decision_id BIGINT, size_bytes BIGINT, sha256 VARCHAR(64), made_with JSON,
 	CONSTRAINT fk_results_digest FOREIGN KEY(digest) REFERENCES instances (digest),
 	CONSTRAINT pk_results PRIMARY KEY (sop_instance_uid)
 );
@@ -950,6 +950,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0063');
+INSERT INTO alembic_version VALUES ('0065');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);

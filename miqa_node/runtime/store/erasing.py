@@ -1,0 +1,137 @@
+"""Erases a patient's rows as the marks of the columns say, in all tables (runtime/store/erasure_marks.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.erasure_marks import ABOUT, ERASE, KEEP, ONLY_OWN
+from miqa_node.runtime.store.tables._base import Digest, PackedJson, Uid
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedPatient:
+    """Whose rows are erased; ``images`` selects digests, ``own_studies`` are those without images of others."""
+
+    patient_numbers: Sequence[int]
+    images: sa.Select[tuple[str]]
+    studies: Sequence[str]
+    own_studies: Sequence[str]
+    patient_id: str
+    authority: str | None
+    token: str
+    """For texts that are marked RANDOM."""
+
+    @property
+    def keys(self) -> Mapping[str, Any]:
+        """The values by which rows are the patient's, by the names of columns."""
+        return {"digest": self.images, "study_instance_uid": self.studies, "patient_number": self.patient_numbers}
+
+
+def erase_rows(transaction: Transaction, metadata: sa.MetaData, patient: ErasedPatient) -> None:
+    """Do with the patient's rows of all tables what their columns say."""
+    for table in reversed(metadata.sorted_tables):  # rows that refer to others go before these
+        marks = {column: column.info[ERASE] for column in table.columns if ERASE in column.info}
+        if not any(_changes(mark) for mark in marks.values()):
+            continue
+        own = _is_of(table, patient)
+        if "delete" in marks.values():
+            transaction.execute(sa.delete(table).where(own))
+            continue
+        values = {column.name: _empty(column) for column, mark in marks.items() if mark == "empty"}
+        values |= {column.name: patient.token for column, mark in marks.items() if mark == "random"}
+        if values:
+            transaction.execute(sa.update(table).where(own).values(values))
+        for column, mark in marks.items():
+            if isinstance(mark, tuple):
+                _empty_within(transaction, column, mark, own)
+
+
+def unmarked(metadata: sa.MetaData) -> list[str]:
+    """Columns of text or JSON that do not say what erasure does with them, or whose mark cannot be followed."""
+    return [
+        f"{table.name}.{column.name}"
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if (_is_text(column) and not _is_marked(column)) or (ERASE in column.info and not _can_be_followed(column))
+    ]
+
+
+def overwrite(engine: sa.Engine, metadata: sa.MetaData) -> None:
+    """Let nothing of what was changed remain in the database's own files, statistics included.
+
+    SQLite writes zeros over it (``secure_delete``); its log is emptied unless others still read from it. PostgreSQL
+    removes old versions of rows, and values that it noted as frequent.
+    """
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for table in metadata.sorted_tables:
+            if any(_changes(column.info.get(ERASE, KEEP)) for column in table.columns):
+                connection.exec_driver_sql(f'VACUUM (ANALYZE) "{table.name}"')
+
+
+def _changes(mark: str | tuple[str, ...]) -> bool:
+    return not (isinstance(mark, str) and mark.startswith(KEEP))
+
+
+def _is_of(table: sa.Table, patient: ErasedPatient) -> sa.ColumnElement[bool]:
+    return sa.or_(*(_belongs(table.c[name], patient) for name in table.info[ABOUT]))
+
+
+def _belongs(column: sa.Column[Any], patient: ErasedPatient) -> sa.ColumnElement[bool]:
+    of = column.table.c
+    if column.name == "patient_id":  # the ID of an authority; without one, as earlier versions wrote it, of everybody
+        same = sa.or_(of.authority.is_(None), of.authority == patient.authority)
+        return sa.and_(column == patient.patient_id, column != "", same)
+    if column.name in patient.keys:
+        is_own = column.table.info.get(ONLY_OWN)
+        return column.in_(patient.own_studies if is_own else patient.keys[column.name])
+    [key] = column.foreign_keys
+    return column.in_(sa.select(key.column).where(_is_of(key.column.table, patient)))
+
+
+def _empty(column: sa.Column[Any]) -> Any:
+    return "" if isinstance(column.type, sa.String) else sa.null()
+
+
+def _empty_within(
+    transaction: Transaction, column: sa.Column[Any], names: tuple[str, ...], own: sa.ColumnElement[bool]
+) -> None:
+    """Rewrite the patient's JSON objects that have one of the values."""
+    primary = list(column.table.primary_key.columns)
+    for row in transaction.execute(sa.select(column, *primary).where(own)).all():
+        document = row[0]
+        if not any(document.get(name) for name in names):
+            continue
+        changed = document | {name: "" for name in names if document.get(name)}
+        same = sa.and_(*(key == value for key, value in zip(primary, row[1:], strict=True)))
+        transaction.execute(sa.update(column.table).where(same).values({column.name: changed}))
+
+
+def _is_text(column: sa.Column[Any]) -> bool:
+    return column.type not in (Uid, Digest) and isinstance(column.type, sa.String | sa.JSON | PackedJson)
+
+
+def _is_marked(column: sa.Column[Any]) -> bool:
+    mark = column.info.get(ERASE)
+    if isinstance(mark, str) and mark.startswith(KEEP):
+        return bool(mark.removeprefix(KEEP).strip())
+    return mark in ("empty", "delete", "random") or isinstance(mark, tuple)
+
+
+def _can_be_followed(column: sa.Column[Any]) -> bool:
+    """Whether erasure knows the patient's rows of the table, and can empty the column."""
+    mark, table = column.info[ERASE], column.table
+    if not _changes(mark):
+        return True
+    if ABOUT not in table.info or (mark == "empty" and not isinstance(column.type, sa.String) and not column.nullable):
+        return False
+    texts = [one.info.get(ERASE) for one in table.columns if _is_text(one)]
+    return mark != "delete" or set(texts) == {"delete"}

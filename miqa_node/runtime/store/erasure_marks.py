@@ -1,0 +1,49 @@
+"""What erasing a patient does with each text: every column of text or JSON says so where it is declared.
+
+``info=EMPTIED`` on a column, and ``info=about(…)`` on its table, which names the columns by which its rows belong to a
+patient. So a table that is added is erased too, whatever feature it is of, and a test finds a column without a mark.
+UIDs and digests need none: they stay, as the proof and the archive name objects by them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+ERASE, ABOUT, ONLY_OWN = "erase", "about", "only_own"
+KEEP = "keep: "
+Info = dict[Any, Any]
+
+EMPTIED: Info = {ERASE: "empty"}
+DELETED: Info = {ERASE: "delete"}
+"""The row goes, so all its texts have this mark."""
+RANDOM: Info = {ERASE: "random"}
+"""One random text in all rows of the patient, which still count as those of one person."""
+
+
+def kept(why: str) -> Info:
+    """The text stays, for a reason."""
+    return {ERASE: KEEP + why}
+
+
+def without(*names: str) -> Info:
+    """A JSON object, of which these values are emptied."""
+    return {ERASE: names}
+
+
+def about(*columns: str, only_own: bool = False) -> Info:
+    """Of a table: the columns by which its rows belong to a patient; one of them suffices.
+
+    Each is a key of ``ErasedPatient.keys`` (runtime/store/erasing.py), or refers to a table that says the same of
+    itself. With ``only_own`` a study counts only if it has no images of others.
+    """
+    return {ABOUT: columns, ONLY_OWN: only_own}
+
+
+UIDS = kept("names objects, as the proof and the archive do")
+CODE = kept("a word of a fixed list, or a number")
+STAFF = kept("who works or worked here: what was done stays attributable")
+DEVICE = kept("names a device, a protocol, a room or a peer")
+SITE = kept("the site's own words, about no patient")
+VERSION = kept("names a model, a policy or a version")
+SECRET = kept("a hash or a key, of no patient")
+JUDGED = kept("measurements, findings and reasons; of the header only device, part and view")

@@ -1,0 +1,36 @@
+"""Gives slices the standing verdict of their series that came after others were removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.runtime.store import study_notes
+from miqa_node.runtime.store.database import Transaction, insert_or_ignore
+from miqa_node.runtime.store.tables import dispositions, worklist
+from miqa_node.stages.units.rows import unit_verdicts
+
+
+def join_standing(
+    transaction: Transaction, instance: StoredInstance, members: Sequence[InstanceDigest], now: datetime
+) -> bool:
+    """Give members without a verdict that of their unit, which cannot be judged as a whole any more.
+
+    False if the unit has none.
+    """
+    standing = unit_verdicts.represents(transaction, [one for one in members if one != instance.digest])
+    row = None
+    if standing:
+        query = sa.select(dispositions).where(dispositions.c.digest == standing[-1])
+        row = transaction.execute(query).mappings().one_or_none()
+    if row is None:
+        return False
+    for one in (instance.digest, *members):
+        insert_or_ignore(transaction, dispositions, {**row, "digest": one, "flagged": False, "decided_at": now})
+    study = instance.header.study_instance_uid
+    if transaction.execute(sa.select(sa.exists().where(worklist.c.study_instance_uid == study))).scalar_one():
+        study_notes.note(transaction, study, "not judged again", "", unit_verdicts.NOT_ALL_HERE, now)
+    return True

@@ -1,0 +1,137 @@
+"""Every text says what erasure does with it, and a marker in each text about a patient is gone afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from miqa_node.features.retention.rows import erasure
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.erasing import unmarked
+from miqa_node.runtime.store.erasure_marks import ABOUT, EMPTIED, ERASE, KEEP, about, kept
+from miqa_node.runtime.store.objects import open_objects
+from tests.features.retention.rows.test_erasure import everything
+from tests.features.retention.rows.test_retention import Shelf
+from tests.runtime.store.making import NOW
+from tests.runtime.store.test_migrations import migrate
+
+MARK = "Zeromarker"
+ID = f"{MARK}-1"
+
+
+@pytest.fixture
+def shelf(database: Database, tmp_path: Path) -> Shelf:
+    return Shelf(database, open_objects("", tmp_path / "objects", 0, 1 << 20), tmp_path)
+
+
+def test_every_column_of_text_says_what_erasure_does_with_it() -> None:
+    assert unmarked(t.metadata) == []
+
+
+def test_a_forgotten_mark_is_found() -> None:
+    other = sa.MetaData()
+    key = sa.Column("digest", t.Digest, primary_key=True)
+    sa.Table(
+        "notes", other, key, sa.Column("comment", sa.Text), sa.Column("why", sa.JSON, info=kept(" ")),
+        sa.Column("at", t.UtcDateTime), sa.Column("lost", sa.Text, info=EMPTIED),
+    )  # fmt: skip
+    assert unmarked(other) == ["notes.comment", "notes.why", "notes.lost"]
+    other.tables["notes"].info |= about("digest")
+    assert unmarked(other) == ["notes.comment", "notes.why"]
+
+
+def test_a_marker_in_every_text_about_a_patient_is_gone(shelf: Shelf) -> None:
+    of = shelf.decide(1)
+    result = shelf.report(of, sent=True)
+    links = {
+        "digest": of, "of": of, "study_instance_uid": "1.2.5.1", "series_instance_uid": "1.2.4.1",
+        "sop_instance_uid": result.sop_instance_uid, "event_id": "evt_1", "cleared_at": NOW, "concluded_at": NOW,
+        "baseline": "scanner", "protocol": MARK,
+    }  # fmt: skip
+    with shelf.database.begin() as transaction:
+        for table in t.metadata.sorted_tables:
+            if ABOUT in table.info or table.name == "usual_baselines":
+                _plant(transaction, table, links)
+    rows = everything(shelf.database)
+    planted = {table.name for table in t.metadata.sorted_tables if MARK in _rows_of(shelf.database, table)}
+    assert {"phantom_series", "patient_conflicts", "legal_holds", "deliveries", "usual_series"} <= planted, rows
+    with shelf.database.begin() as transaction:
+        record = erasure.erase(transaction, ID, "request", "ada", NOW)
+    erasure.delete_files(shelf.database, shelf.objects, record, NOW)
+    assert [table.name for table in t.metadata.sorted_tables if MARK in _rows_of(shelf.database, table)] == []
+
+
+def test_the_upgrade_empties_what_earlier_erasures_left(shelf: Shelf) -> None:
+    of = shelf.decide(1)
+    with shelf.database.begin() as transaction:
+        transaction.execute(sa.update(t.patients).values(patient_id=ID))
+        erasure.erase(transaction, ID, "request", "ada", NOW)
+    kept_row = shelf.decide(2)
+    migrate(shelf.database, "0063")
+    with shelf.database.begin() as transaction:
+        for number, digest in ((1, of), (2, kept_row)):
+            links = {
+                "digest": digest,
+                "study_instance_uid": f"1.2.5.{number}",
+                "series_instance_uid": f"1.2.4.{number}",
+            }
+            _plant(transaction, t.phantom_series, links, insert=True)
+            _plant(transaction, t.patient_conflicts, links, insert=True)
+        hold = {"study_instance_uid": "", "patient_id": ID, "cleared_at": NOW}
+        _plant(transaction, t.legal_holds, hold, insert=True)
+        _plant(transaction, t.legal_holds, hold | {"patient_id": "somebody else"}, insert=True)
+    migrate(shelf.database, "head")
+    with shelf.database.begin() as transaction:
+        for table in (t.phantom_series, t.patient_conflicts, t.legal_holds):
+            texts = [MARK in str(row) for row in transaction.execute(sa.select(table).order_by(*table.primary_key))]
+            assert texts == [False, True], table.name
+
+
+def _plant(transaction: sa.Connection, table: sa.Table, links: Mapping[str, Any], *, insert: bool = False) -> None:
+    """Write the marker into every text of the table that is not kept; into a new row if there is none."""
+    texts = {
+        column.name: _text(column) for column in table.columns if not str(column.info.get(ERASE, KEEP)).startswith(KEEP)
+    }
+    if not insert and transaction.execute(sa.select(sa.func.count()).select_from(table)).scalar_one():
+        transaction.execute(sa.update(table).values(texts))
+        return
+    row = {column.name: _least(column) for column in table.columns if not column.nullable and not _counts(column)}
+    columns = {name: value for name, value in links.items() if name in table.c and not _counts(table.c[name])}
+    transaction.execute(sa.insert(table).values(row | texts | columns))
+
+
+def _text(column: sa.Column[Any]) -> Any:
+    if column.name == "authority":
+        return ""
+    if column.name == "patient_id" and column.table.name in ("patients", "studies", "legal_holds"):
+        return ID
+    return {"protocol_name": MARK} if isinstance(column.type, sa.JSON) else MARK[: column.type.length or None]  # type: ignore[attr-defined]
+
+
+def _least(column: sa.Column[Any]) -> Any:
+    return {datetime: NOW, date: NOW.date(), int: 1, float: 0.0, bool: False, str: "", dict: {}}[_kind(column)]
+
+
+def _kind(column: sa.Column[Any]) -> type:
+    return (
+        datetime
+        if isinstance(column.type, t.UtcDateTime)
+        else dict
+        if isinstance(column.type, sa.JSON)
+        else column.type.python_type
+    )
+
+
+def _counts(column: sa.Column[Any]) -> bool:
+    return column.primary_key and isinstance(column.type, sa.BigInteger) and not column.foreign_keys
+
+
+def _rows_of(database: Database, table: sa.Table) -> str:
+    with database.begin() as transaction:
+        return str(transaction.execute(sa.select(table)).all())

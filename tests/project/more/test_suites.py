@@ -1,0 +1,64 @@
+"""The quick suite, the suite of one feature, and what a run says of its costs, on a tree of tests of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from miqa_node import built_in
+from tests import quick
+from tests.conftest import ROOT
+
+CONFTEST = """
+from tests import costs, quick
+
+def pytest_addoption(pluginmanager):
+    pluginmanager.register(quick, "quick-suite")
+    pluginmanager.register(costs, "costs-of-tests")
+"""
+TABLE = """
+import pytest
+
+@pytest.mark.parametrize("row", ["a", "b"])
+@pytest.mark.parametrize("side", [1, 2])
+def test_plain(row, side): pass
+
+@pytest.mark.parametrize("row", ["a", pytest.param("b", marks=pytest.mark.quick), "c"])
+def test_marked(row): pass
+
+@pytest.mark.peers
+def test_peer(): pass
+"""
+
+
+def names_run(folder: Path, *options: str) -> set[str]:
+    """Which tests of the tree a run with these options takes."""
+    (folder / "conftest.py").write_text(CONFTEST, "utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n quick\n peers\n", "utf-8")
+    for part in (folder, folder / "more", folder / "peers"):
+        part.mkdir(exist_ok=True)
+        (part / "test_it.py").write_text(TABLE, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "--import-mode=importlib", "-c", "pytest.ini"]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([*command, *options], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return {line for line in done.stdout.splitlines() if "::" in line}
+
+
+def test_the_quick_suite_has_one_row_of_each_table_and_no_folder_of_the_rest(tmp_path: Path) -> None:
+    assert names_run(tmp_path, "--quick") == {"test_it.py::test_plain[1-a]", "test_it.py::test_marked[b]"}
+
+
+def test_without_it_all_rows_of_all_folders_run(tmp_path: Path) -> None:
+    assert len(names_run(tmp_path)) == 3 * (4 + 3 + 1)
+
+
+def test_every_folder_of_features_is_one(tmp_path: Path) -> None:
+    assert set(quick.names()) <= set(built_in.FEATURES)
+
+
+def test_a_feature_without_tests_is_named_with_those_that_have_some() -> None:
+    command = [sys.executable, "-m", "pytest", "--feature", "lables", "--collect-only", "-q"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "lables has no tests; these have: accounts analysis" in done.stdout + done.stderr
