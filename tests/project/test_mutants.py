@@ -151,13 +151,14 @@ def measurement(folder: Path, runs: list[Run], outcomes: tuple[str, ...] = ("pas
     folder.mkdir(exist_ok=True)
     mutants = [Mutant("miqa_node/a.py", n, n, n + 1, "constant", "2", "1") for n in range(4)]
     write_mutants(folder, {1: mutants})
-    tests = ("tests/a/test_a.py::q", "tests/a/test_a.py::slow", "tests/a/more/test_b.py::m", "tests/c/test_c.py::q")
+    tests = ("tests/a/test_a.py::q", "tests/a/test_a.py::row[2]", "tests/a/more/test_b.py::m", "tests/c/test_c.py::q")
     reached = ([0, 1], [1], [0, 1], [0])
     with (folder / "executions.jsonl").open("w") as file:
         for test, numbers, end in zip(tests, reached, outcomes, strict=True):
             costs = 0.5 if "/a/" in test else 0.1
-            one = Execution(test, costs, costs, end, "slow" in test, numbers, [2] if "/c/" in test else [])
+            one = Execution(test, costs, costs, end, numbers, [2] if "/c/" in test else [])
             file.write(json.dumps(asdict(one)) + "\n")
+    (folder / "quick.txt").write_text(f"{QUICK}\n{CHEAP}")
     records = Records(folder)
     for run in runs:
         records.add(run)
@@ -165,9 +166,9 @@ def measurement(folder: Path, runs: list[Run], outcomes: tuple[str, ...] = ("pas
 
 
 NAMES = [f"miqa_node/a.py:{n}:{n}:constant" for n in range(4)]
-QUICK, SLOW, MORE, CHEAP = (
+QUICK, ROW, MORE, CHEAP = (
     "tests/a/test_a.py::q",
-    "tests/a/test_a.py::slow",
+    "tests/a/test_a.py::row[2]",
     "tests/a/more/test_b.py::m",
     "tests/c/test_c.py::q",
 )
@@ -178,7 +179,7 @@ def test_the_quick_suite_comes_first_and_the_cheapest_file_of_it(tmp_path: Path)
     assert [one.line for one in records.chosen(1)] == [0, 1, 2]  # no test reaches the last
     assert records.pending(NAMES[0]) == [(LIMIT_S, [CHEAP, QUICK]), (LIMIT_S, [MORE])]
     assert records.pending(NAMES[2]) == [(LIMIT_S, [CHEAP])]
-    assert records.needed(1, 1) == {QUICK, SLOW, MORE, CHEAP}
+    assert records.needed(1, 1) == {QUICK, ROW, MORE, CHEAP}
 
 
 def test_a_test_that_fails_without_a_mutant_kills_none(tmp_path: Path) -> None:

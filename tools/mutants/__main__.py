@@ -28,7 +28,7 @@ def main() -> None:
     ):
         one = steps.add_parser(name, help=text, description=text)
         one.add_argument("--work", type=Path, required=True, help="folder of the measurement; it grows, and resumes")
-        one.add_argument("--quick", type=Path, help="file with the ids of the quick tests, one a line")
+        one.add_argument("--quick", type=Path, help="file with the ids of the quick tests instead, one a line")
         one.add_argument("--seed", type=int, default=1)
         one.add_argument("--commit", default="HEAD", help="what is measured")
         one.add_argument("--killers", type=int, default=1, help="failing tests that end the run of a mutant")
@@ -46,7 +46,9 @@ def trace(words: argparse.Namespace) -> None:
     with copy_of(words.commit, words.work) as tree:
         mutants = choose(tree, words.seed, 2 * COUNT)
         set_marks(tree, write_mutants(words.work, {words.seed: mutants}))
-        run_tests(tree, "trace", ["-m", NO_PEERS], {"MUTANTS_RECORD": str(words.work / "executions.jsonl")})
+        record = {"MUTANTS_RECORD": str(words.work / "executions.jsonl")}
+        for arguments in (["--quick", "--collect-only"], []):
+            run_tests(tree, "trace", ["-m", NO_PEERS, *arguments], record)
 
 
 def kill(words: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ load the changed file, which lies in the copy meanwhile.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import resource
 import shutil
@@ -53,6 +54,8 @@ class Kill:
         """Mutant after mutant; a failure is no failure of this run."""
         self._items = {item.nodeid: item for item in session.items}
         self._functions = Functions()
+        gc.collect()
+        gc.freeze()  # else each child copies what it only looks through
         # What a child leaves behind becomes a child of this process, which ends it.
         ctypes.CDLL(None).prctl(_BECOME_SUBREAPER, 1, 0, 0, 0)
         for mutant in self._open():

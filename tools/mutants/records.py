@@ -16,7 +16,6 @@ COUNT = 100
 """Mutants of a seed that are measured: the first ones that a test reaches."""
 LIMIT_S = 60.0
 """Processor time for the tests of one suite on one mutant; what survives it has survived."""
-SLOW_FOLDER = "/more/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,6 @@ class Execution:
     wall_s: float
     cpu_s: float
     outcome: str
-    slow: bool
     reached: list[int]
     set_up: list[int]
 
@@ -38,11 +36,6 @@ class Execution:
     def file(self) -> str:
         """Path of its module."""
         return self.test.partition("::")[0]
-
-    @property
-    def quick(self) -> bool:
-        """Whether ``make test`` runs it."""
-        return not self.slow and SLOW_FOLDER not in self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +49,10 @@ class Run:
 
 
 class Records:
-    """The files of one folder: ``mutants.json``, ``executions.jsonl`` and ``runs.jsonl``."""
+    """The files of one folder: ``mutants.json``, ``executions.jsonl``, ``quick.txt`` and ``runs.jsonl``."""
 
     def __init__(self, folder: Path, quick: Iterable[str] | None = None, limit_s: float = LIMIT_S) -> None:
-        """``quick`` names the tests of the quick suite, if paths and marks do not say that."""
+        """``quick`` names the tests of the quick suite, instead of ``quick.txt``; without both it is all tests."""
         self.folder, self.limit_s = folder, limit_s
         self.seeds: dict[str, int] = {}
         self.mutants: list[Mutant] = []
@@ -67,7 +60,10 @@ class Records:
             self.mutants.append(Mutant(**{one.name: row[one.name] for one in fields(Mutant)}))
             self.seeds[self.mutants[-1].name] = row["seed"]
         self.executions = [Execution(**row) for row in lines_of(folder / "executions.jsonl")]
-        self.quick = frozenset(quick if quick is not None else (one.test for one in self.executions if one.quick))
+        known = folder / "quick.txt"
+        if quick is None:
+            quick = known.read_text("utf-8").splitlines() if known.exists() else (one.test for one in self.executions)
+        self.quick = frozenset(quick)
         self._tests = self._ordered()
         self.runs: dict[str, dict[str, Run]] = {mutant.name: {} for mutant in self.mutants}
         for row in lines_of(folder / "runs.jsonl"):

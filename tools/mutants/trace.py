@@ -47,7 +47,6 @@ class Trace:
             "wall_s": round(time.monotonic() - wall, 3),
             "cpu_s": round(processor_s() - processor, 3),
             "outcome": "failed" if self._failed else "skipped" if self._skipped else "passed",
-            "slow": item.get_closest_marker("slow") is not None,
             "reached": sorted(reached),
             "set_up": sorted(set_up - reached),
         }
@@ -91,3 +90,10 @@ def _taken() -> set[int]:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin; the environment names the file."""
     config.pluginmanager.register(Trace(Path(os.environ[RECORD])), "mutants-trace")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Of a run that only collects, keep which tests there are: the quick suite."""
+    if session.config.option.collectonly:
+        names = "\n".join(item.nodeid for item in session.items)
+        Path(os.environ[RECORD]).with_name("quick.txt").write_text(names, "utf-8")

@@ -46,7 +46,6 @@ from miqa_node import small
 def test_total():
     assert small.total([1, 2]) == 4
 
-@pytest.mark.slow
 def test_in_a_process():
     code = "from miqa_node import small; print(small.table()['a'])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "1"
@@ -76,7 +75,7 @@ CONFIGURATION = """
 [tool.pytest.ini_options]
 addopts = ["--import-mode=importlib"]
 pythonpath = ["."]
-markers = ["peers", "browser", "slow"]
+markers = ["peers", "browser"]
 """
 
 
@@ -94,11 +93,13 @@ def test_mutants_of_a_small_package_are_killed_by_the_tests_that_reach_them(tmp_
         (tree / path).write_text(text)
     add_tools(tree)
     set_marks(tree, write_mutants(tmp_path, {1: choose(tree, 1, 100)}))
-    assert run_tests(tree, "trace", [], {"MUTANTS_RECORD": str(tmp_path / "executions.jsonl")}) == 0
+    record = {"MUTANTS_RECORD": str(tmp_path / "executions.jsonl")}
+    quick = ["-k", "not in_a_process", "--collect-only"]
+    assert [run_tests(tree, "trace", arguments, record) for arguments in (quick, [])] == [0, 0]
     (tree / "miqa_node/small.py").write_text(CODE)
 
     records = Records(tmp_path)
-    tests = {one.line: records.tests(one.name, quick=True) for one in records.chosen(1)}
+    tests = {one.line: records.tests(one.name, quick=one.line != 9) for one in records.chosen(1)}
     assert [one.partition("::")[2] for one in tests[5]] == ["test_total"]
     assert [one.partition("::")[2] for one in tests[13]] == ["test_ended", "test_what_is_left_open"]
     assert set(tests) == {5, 9, 12, 13, 14, 15, 21}  # no test reaches 18
