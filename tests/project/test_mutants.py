@@ -179,6 +179,7 @@ def test_the_quick_suite_comes_first_and_the_cheapest_file_of_it(tmp_path: Path)
     assert [one.line for one in records.chosen(1)] == [0, 1, 2]  # no test reaches the last
     assert records.pending(NAMES[0]) == [(LIMIT_S, [CHEAP, QUICK]), (LIMIT_S, [MORE])]
     assert records.pending(NAMES[2]) == [(LIMIT_S, [CHEAP])]
+    assert [round(records.cost_s(name, 1), 1) for name in NAMES] == [1.1, 1.5, 0.1, 0.0]
     assert records.needed(1, 1) == {QUICK, ROW, MORE, CHEAP}
 
 

@@ -43,7 +43,9 @@ class Kill:
         self._tree, self._touched = Path.cwd(), time.time()
 
     def _open(self) -> list[Mutant]:
-        return [one for one in self._records.chosen(self._seed) if self._records.pending(one.name, self._killers)]
+        """The cheapest one first, so that most is known early."""
+        found = [one for one in self._records.chosen(self._seed) if self._records.pending(one.name, self._killers)]
+        return sorted(found, key=lambda one: self._records.cost_s(one.name, self._killers))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests that a mutant still needs."""

@@ -64,6 +64,7 @@ class Records:
         if quick is None:
             quick = known.read_text("utf-8").splitlines() if known.exists() else (one.test for one in self.executions)
         self.quick = frozenset(quick)
+        self._costs_s = {one.test: one.cpu_s for one in self.executions}
         self._tests = self._ordered()
         self.runs: dict[str, dict[str, Run]] = {mutant.name: {} for mutant in self.mutants}
         for row in lines_of(folder / "runs.jsonl"):
@@ -112,6 +113,11 @@ class Records:
             if tests and left_s > 0:
                 suites.append((left_s, tests))
         return suites
+
+    def cost_s(self, name: str, killers: int) -> float:
+        """What the tests that must still run will take, if none fails."""
+        suites = self.pending(name, killers)
+        return sum(min(left_s, sum(self._costs_s[test] for test in tests)) for left_s, tests in suites)
 
     def needed(self, seed: int, killers: int) -> set[str]:
         """All tests that the open mutants of a seed need."""
