@@ -27,7 +27,9 @@ class Trace:
         self._skipped = False
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave out what is known."""
+        """Leave out what is known, unless this run only lists the quick suite."""
+        if config.option.collectonly:
+            return
         over = [item for item in items if item.nodeid in self._before]
         items[:] = [item for item in items if item.nodeid not in self._before]
         config.hook.pytest_deselected(items=over)

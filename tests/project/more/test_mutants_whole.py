@@ -96,6 +96,8 @@ def test_mutants_of_a_small_package_are_killed_by_the_tests_that_reach_them(tmp_
     record = {"MUTANTS_RECORD": str(tmp_path / "executions.jsonl")}
     quick = ["-k", "not in_a_process", "--collect-only"]
     assert [run_tests(tree, "trace", arguments, record) for arguments in (quick, [])] == [0, 0]
+    assert run_tests(tree, "trace", quick, record) == 0  # a trace that goes on
+    assert "test_total" in (tmp_path / "quick.txt").read_text()
     (tree / "miqa_node/small.py").write_text(CODE)
 
     records = Records(tmp_path)
