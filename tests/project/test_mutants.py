@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from dataclasses import asdict
@@ -131,6 +132,7 @@ def test_functions_that_are_loaded_get_the_code_of_the_mutant(tmp_path: Path, mo
     monkeypatch.syspath_prepend(str(tmp_path))
     import loaded_for_mutants as loaded  # type: ignore[import-not-found]
 
+    gc.freeze()  # as our own programs do
     functions = Functions()
     mutants = {(one.line, one.after): one for one in mutants_of("miqa_node/a.py", LOADED)}
 
@@ -144,6 +146,8 @@ def test_functions_that_are_loaded_get_the_code_of_the_mutant(tmp_path: Path, mo
     assert loaded.helper(8) == 4
     mutate(17, "pass")  # its variable __class__ stays, without which no function takes this code
     assert loaded.Thing() == []
+    with pytest.raises(ValueError, match="no loaded function"):
+        functions.replace(file, LOADED, LOADED)
     sys.modules.pop("loaded_for_mutants")
 
 

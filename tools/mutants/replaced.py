@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections import defaultdict
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -13,12 +14,16 @@ class Functions:
 
     def __init__(self) -> None:
         self._by_file: dict[str, list[FunctionType]] = {}
+        gc.unfreeze()  # what is frozen is not listed, and tests freeze what they have loaded
         for one in gc.get_objects():
             if type(one) is FunctionType:
                 self._by_file.setdefault(one.__code__.co_filename, []).append(one)
 
     def replace(self, file: Path, before: bytes, after: bytes) -> int:
-        """Give the functions of a file their new code; how many got one. Functions that they make later follow."""
+        """Give the functions of a file their new code; how many got one. Functions that they make later follow.
+
+        A ValueError means that the file is loaded, and none of its functions is known to have changed.
+        """
         old, new = (_codes(compile(text, str(file), "exec", dont_inherit=True)) for text in (before, after))
         codes: dict[CodeType, CodeType] = {}
         for name, some in old.items():
@@ -30,6 +35,8 @@ class Functions:
             if code is not None and code != function.__code__:
                 function.__code__ = code
                 count += 1
+        if not count and any(getattr(one, "__file__", None) == str(file) for one in list(sys.modules.values())):
+            raise ValueError(f"no loaded function of {file} has changed")
         return count
 
 
