@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def main() -> None:
     words = parser.parse_args()
     words.work = words.work.resolve()
     words.work.mkdir(parents=True, exist_ok=True)
+    os.nice(19)  # other work comes first
     words.step(words)
 
 

@@ -10,8 +10,8 @@ PAGE = Path(__file__).with_name("marks.bin")
 
 
 def _mapped() -> mmap.mmap:
-    if not PAGE.exists():
-        PAGE.write_bytes(bytes(MOST))
+    if not PAGE.exists():  # a process without our variables finds the checkout instead, where nothing is written
+        return mmap.mmap(-1, MOST)
     with PAGE.open("r+b") as file:
         return mmap.mmap(file.fileno(), MOST)
 

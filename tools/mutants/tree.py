@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tools.mutants.marks import MOST, PAGE
 from tools.mutants.mutations import PACKAGE, Mutant, marked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +43,7 @@ def add_tools(tree: Path) -> None:
 
 def set_marks(tree: Path, mutants: Sequence[Mutant]) -> None:
     """Put a mark at each mutant of the list; its number is its place there."""
+    (tree / "tools" / "mutants" / PAGE.name).write_bytes(bytes(MOST))
     by_path: dict[str, list[tuple[int, Mutant]]] = {}
     for number, mutant in enumerate(mutants):
         by_path.setdefault(mutant.path, []).append((number, mutant))
@@ -53,12 +55,11 @@ def set_marks(tree: Path, mutants: Sequence[Mutant]) -> None:
 
 
 def run_tests(tree: Path, plugin: str, arguments: Sequence[str], variables: dict[str, str]) -> int:
-    """Run pytest in the copy with one of this package's plug-ins, as calmly as can be: other work comes first."""
+    """Run pytest in the copy with one of this package's plug-ins."""
     path = os.pathsep.join(map(str, (tree, tree / "packages" / "miqa-node-training")))
     environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", **variables}
     command = [sys.executable, "-m", "pytest", "-q", "-p", f"tools.mutants.{plugin}", "-p", "no:cacheprovider"]
-    calm = ["nice", "-n", "19"]
-    return subprocess.run([*calm, *command, *arguments], cwd=tree, env=environment, check=False).returncode  # noqa: S603
+    return subprocess.run([*command, *arguments], cwd=tree, env=environment, check=False).returncode  # noqa: S603
 
 
 def git(*words: str) -> bytes:
