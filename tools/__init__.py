@@ -1,1 +1,1 @@
-"""Writes the pages of the documentation that are made from the program; no part of the node or its wheel."""
+"""Pages of the documentation that the program makes, and a measure of its tests; no part of the node or its wheel."""
