@@ -27,7 +27,7 @@ from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.receive.intake import Intake
 from miqa_node.stages.receive.scp import StorageScp
 from miqa_node.stages.units.base import CONFLICTING
-from miqa_node.stages.units.rows import copies, instances
+from miqa_node.stages.units.rows import copies, instances, series, unit_verdicts
 from tests.dicom.reference import FOLDERS, Case, load_cases
 from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
 
@@ -99,7 +99,11 @@ def outcome(rig: Rig, port: int, path: Path) -> tuple[str, str]:
     with rig.database.begin() as transaction:
         if copies.instance_of(transaction, digest) is not None:
             return COPY, ""
-        assessment = instances.load_assessment(transaction, digest)
+        members = [one.digest for one in series.files(transaction, instances.load(transaction, digest).header)]
+        newest = unit_verdicts.represents(transaction, members or [digest])[
+            -1
+        ]  # it speaks for all
+        assessment = instances.load_assessment(transaction, newest)
     assert assessment is not None
     assert isinstance(rig.verdict(digest), Verdict)
     return KEPT, "; ".join([assessment.not_assessed, *(issue.message for issue in assessment.plausibility)])

@@ -35,12 +35,12 @@ NOT_ALL_HERE = Phrase("More of the series came, but not all of it is kept here a
 
 def represents(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[InstanceDigest]:
     """Those of some members with an assessment of their own, oldest first: one, or several of earlier versions."""
-    judgements: list[tuple[datetime, InstanceDigest]] = []
+    moments: list[tuple[datetime, InstanceDigest]] = []
     of = assessments.c
     for some in _batches(digests):
         query = sa.select(of.digest, of.assessed_at).where(of.digest.in_(some))
-        judgements += [(row.assessed_at, InstanceDigest(row.digest)) for row in transaction.execute(query)]
-    return [digest for _, digest in sorted(judgements)]
+        moments += [(row.assessed_at, InstanceDigest(row.digest)) for row in transaction.execute(query)]
+    return [digest for _, digest in sorted(moments)]
 
 
 def replace_earlier(
