@@ -77,11 +77,11 @@ def leaving_nothing(folder: Path | None, databases: dict[str, str], limit_s: flo
 
 def open_files(folder: Path) -> list[str]:
     """Paths below a folder that this process holds open; none where the system does not tell."""
-    found = set[str]()
+    hits = set[str]()
     for descriptor in DESCRIPTORS.iterdir() if DESCRIPTORS.is_dir() else ():
         with suppress(OSError):  # closed meanwhile
-            found.add(str(descriptor.readlink()))
-    return sorted(path for path in found if path.startswith(f"{folder}/"))
+            hits.add(str(descriptor.readlink()))
+    return sorted(path for path in hits if path.startswith(f"{folder}/"))
 
 
 def _line_of_a_test() -> str:

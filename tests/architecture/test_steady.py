@@ -156,13 +156,13 @@ def test_the_check_sees_each_short_deadline(body: str, is_seen: bool) -> None:
 
 
 def test_what_must_happen_has_a_minute_at_least() -> None:
-    found = [
+    hits = [
         f"{path.relative_to(TESTS)}:{line}"
         for path in files()
         if re.search(r"\bwait|\.result\(", text := path.read_text("utf-8"))
         for line in short_deadlines(ast.parse(text))
     ]
-    assert found == [], "LIMIT_S of tests/waiting.py is long"
+    assert hits == [], "LIMIT_S of tests/waiting.py is long"
 
 
 def test_nothing_sleeps_but_the_helpers() -> None:

@@ -44,8 +44,8 @@ class Kill:
 
     def _open(self) -> list[Mutant]:
         """The cheapest one first, so that most is known early."""
-        found = [one for one in self._records.chosen(self._seed) if self._records.pending(one.name, self._killers)]
-        return sorted(found, key=lambda one: self._records.cost_s(one.name, self._killers))
+        hits = [one for one in self._records.chosen(self._seed) if self._records.pending(one.name, self._killers)]
+        return sorted(hits, key=lambda one: self._records.cost_s(one.name, self._killers))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests that a mutant still needs."""
@@ -64,8 +64,8 @@ class Kill:
             with self._mutated(mutant):
                 while suites := self._records.pending(mutant.name, self._killers):
                     self._run(mutant, suites[0])
-            found = self._records.killers(mutant.name)
-            _say(f"{mutant.name}: {found[0] if found else 'survives'}")
+            hits = self._records.killers(mutant.name)
+            _say(f"{mutant.name}: {hits[0] if hits else 'survives'}")
         return True
 
     @contextmanager
@@ -127,7 +127,7 @@ class Kill:
     def _outcomes(self, tests: list[str], left_s: float) -> Iterator[tuple[str, bool, float]]:
         """The tests one by one, and at the end what they share is taken down."""
         items = [self._items[test] for test in tests]
-        begun, killers = processor_s(), 0
+        beginning, killers = processor_s(), 0
         for item, following in zip(items, [*items[1:], None], strict=True):
             since, failures = processor_s(), _Failures()
             item.config.pluginmanager.register(failures)
@@ -138,7 +138,7 @@ class Kill:
             item.config.pluginmanager.unregister(failures)
             killers += failures.any
             yield item.nodeid, failures.any, round(processor_s() - since, 3)
-            if killers >= self._killers or processor_s() - begun > left_s:
+            if killers >= self._killers or processor_s() - beginning > left_s:
                 break
         if items:
             with suppress(BaseException):
@@ -166,11 +166,11 @@ def _say(text: str) -> None:
 def _ended(process: int) -> int:
     """The status of a child once it has ended, and everything that it started."""
     end = time.monotonic() + LONGEST_S
-    while (found := os.waitpid(-1, os.WNOHANG))[0] != process:  # orphans as well: some tests wait until one is gone
+    while (hits := os.waitpid(-1, os.WNOHANG))[0] != process:  # orphans as well: some tests wait until one is gone
         if time.monotonic() > end:
             os.kill(process, signal.SIGKILL)
         time.sleep(0.02)
-    status = found[1]
+    status = hits[1]
     left = psutil.Process().children(recursive=True)
     for one in left:
         with suppress(psutil.NoSuchProcess):

@@ -63,9 +63,9 @@ class Mutant:
 def choose(root: Path, seed: int, count: int) -> list[Mutant]:
     """``count`` mutants, uniform over all that the package has."""
     files = sorted(path for path in (root / PACKAGE).rglob("*.py") if not _passed_over(root, path))
-    every = [(path, found) for path in files for found in _found(ast.parse(path.read_bytes()))]
+    every = [(path, hits) for path in files for hits in _found(ast.parse(path.read_bytes()))]
     random.Random(seed).shuffle(every)  # noqa: S311 - to be the same each time
-    return [_mutant(path.relative_to(root).as_posix(), path.read_bytes(), found) for path, found in every[:count]]
+    return [_mutant(path.relative_to(root).as_posix(), path.read_bytes(), hits) for path, hits in every[:count]]
 
 
 def _passed_over(root: Path, path: Path) -> bool:
@@ -75,11 +75,11 @@ def _passed_over(root: Path, path: Path) -> bool:
 
 def mutants_of(path: str, source: bytes) -> list[Mutant]:
     """All mutants of one file, in the order of its text."""
-    return [_mutant(path, source, found) for found in _found(ast.parse(source))]
+    return [_mutant(path, source, hits) for hits in _found(ast.parse(source))]
 
 
-def _mutant(path: str, source: bytes, found: _Found) -> Mutant:
-    node, kind, after = found
+def _mutant(path: str, source: bytes, hits: _Found) -> Mutant:
+    node, kind, after = hits
     lines = source.splitlines(keepends=True)
     first = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
     last = sum(map(len, lines[: (node.end_lineno or 0) - 1])) + (node.end_col_offset or 0)

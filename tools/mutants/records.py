@@ -60,9 +60,9 @@ class Records:
             self.mutants.append(Mutant(**{one.name: row[one.name] for one in fields(Mutant)}))
             self.seeds[self.mutants[-1].name] = row["seed"]
         self.executions = [Execution(**row) for row in lines_of(folder / "executions.jsonl")]
-        known = folder / "quick.txt"
+        memory = folder / "quick.txt"
         if quick is None:
-            quick = known.read_text("utf-8").splitlines() if known.exists() else (one.test for one in self.executions)
+            quick = memory.read_text("utf-8").splitlines() if memory.exists() else (one.test for one in self.executions)
         self.quick = frozenset(quick)
         self._costs_s = {one.test: one.cpu_s for one in self.executions}
         self._tests = self._ordered()

@@ -42,9 +42,9 @@ class Functions:
 
 def _codes(code: CodeType) -> dict[str, list[CodeType]]:
     """A code object and all inside it, in the order of the text, by name."""
-    found, open_ones = defaultdict[str, list[CodeType]](list), [code]
+    hits, open_ones = defaultdict[str, list[CodeType]](list), [code]
     while open_ones:
         one = open_ones.pop()
-        found[one.co_qualname].append(one)
+        hits[one.co_qualname].append(one)
         open_ones += reversed([each for each in one.co_consts if isinstance(each, CodeType)])
-    return found
+    return hits

@@ -50,14 +50,14 @@ def _shown(text: str) -> str:
 
 def missed(records: Records, seed: int) -> list[dict[str, Any]]:
     """What only tests outside the quick suite kill, with those tests."""
-    found = []
+    hits = []
     for mutant in records.chosen(seed):
         killers = records.killers(mutant.name)
         if killers and not records.killers(mutant.name, quick=True):
             row = _row(records, mutant)
             row["killed_by"] = killers
-            found.append({**row, "open": bool(records.pending(mutant.name))})
-    return found
+            hits.append({**row, "open": bool(records.pending(mutant.name))})
+    return hits
 
 
 def differences(before: Records, after: Records, seed: int) -> Iterator[str]:

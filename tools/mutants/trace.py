@@ -84,9 +84,9 @@ class Trace:
 def _taken() -> set[int]:
     """The numbers that are marked; they are so no more."""
     page = marks.page
-    found = page[:]
-    page[:] = bytes(len(found))
-    return {number for number, byte in enumerate(found) if byte}
+    hits = page[:]
+    page[:] = bytes(len(hits))
+    return {number for number, byte in enumerate(hits) if byte}
 
 
 def pytest_configure(config: pytest.Config) -> None:

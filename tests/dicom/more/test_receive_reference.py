@@ -100,9 +100,7 @@ def outcome(rig: Rig, port: int, path: Path) -> tuple[str, str]:
         if copies.instance_of(transaction, digest) is not None:
             return COPY, ""
         members = [one.digest for one in series.files(transaction, instances.load(transaction, digest).header)]
-        newest = unit_verdicts.represents(transaction, members or [digest])[
-            -1
-        ]  # it speaks for all
+        newest = unit_verdicts.represents(transaction, members or [digest])[-1]  # it speaks for all
         assessment = instances.load_assessment(transaction, newest)
     assert assessment is not None
     assert isinstance(rig.verdict(digest), Verdict)
