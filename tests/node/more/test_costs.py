@@ -20,7 +20,8 @@ from tests.waiting import grown, wait_until
 RECEIVE_STATEMENTS = 7
 
 
-JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 29, 4
+JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 30, 4
+"""The conclusion looks for other images of the exposure itself; so does the row of the exposure."""
 
 
 LOOK_STATEMENTS = 8

@@ -41,7 +41,7 @@ TWO_STAGES = "d82a66f6"
 """The last commit whose jobs have two stages, assess and conclude."""
 LIMIT_S = 120.0
 NODE = """
-import json, sys, time
+import json, sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
 from miqa_node.core.domain.role import NodeRole

@@ -79,7 +79,6 @@ markers = ["peers", "browser"]
 """
 
 
-@pytest.mark.slow
 def test_mutants_of_a_small_package_are_killed_by_the_tests_that_reach_them(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     for path, text in {
