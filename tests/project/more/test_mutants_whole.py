@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tools.mutants.mutations import choose
 from tools.mutants.records import Records, write_mutants
 from tools.mutants.shares import outcome
@@ -38,8 +36,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from miqa_node import small
 
