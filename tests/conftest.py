@@ -13,26 +13,33 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from importlib.resources import files
 from inspect import signature
+from itertools import cycle
 from pathlib import Path
 from random import SystemRandom
-from typing import Any, LiteralString, Self
+from typing import TYPE_CHECKING, Any, LiteralString, Self
 
 import httpx2
 import psycopg
 import pytest
 import structlog
 from fastapi.routing import _IncludedRouter
+from httpx2._transports import default as transports
 from psycopg import sql
 from starlette.routing import BaseRoute
 
 from miqa_node.core.observe.alerts import ALERTS
 from miqa_node.core.settings import load_settings
+from miqa_node.runtime.store import disk
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.workers.pool import WorkerPool
 from tests import costs, leftovers, quick
 from tests.waiting import LIMIT_S, wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -48,6 +55,7 @@ POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 os.environ["MIQA_RETENTION__ENABLED"] = "false"  # else new nodes remove originals if this machine's disk is nearly full
 PORTS = (11_000, 32_000)
 """Above those that Chromium refuses to open."""
+MOST_WORKERS = 16
 KINDS_OF_DATABASE = ("sqlite", pytest.param("postgresql", marks=pytest.mark.peers))
 
 
@@ -98,6 +106,22 @@ def clients_are_patient() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def authorities_are_read_once() -> Iterator[None]:
+    """A client with the system's certificates reads them in thirty milliseconds; most tests need a few clients."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transports, "create_ssl_context", cache(transports.create_ssl_context))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores_are_small() -> Iterator[None]:
+    """Objects get the folders that they need: to make 256, and to remove them, takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "SHARDS", 0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def routes_are_analysed_once() -> Iterator[None]:
     """FastAPI analyses all routes of a new application at its first request, which takes longer than most tests."""
     analysed: dict[object, tuple[object, object, object]] = {}
@@ -124,17 +148,37 @@ def pool() -> Iterator[WorkerPool]:
         yield pool
 
 
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on, and that hardly another test gets.
+def _own_ports() -> Iterator[int]:
+    """Ports that no other worker of this run takes, each of them once in some 1,300, in an order of this process's own.
 
-    It lies below those that Linux gives to whoever connects or asks for any, or one of them would take it before its
+    They lie below those that Linux gives to whoever connects or asks for any, or one of them would take it before its
     use now and then.
     """
-    while True:
-        port = SystemRandom().randrange(*PORTS)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = [*range(PORTS[0] + worker % MOST_WORKERS, PORTS[1], MOST_WORKERS)]
+    SystemRandom().shuffle(ports)
+    return cycle(ports)
+
+
+_PORTS = _own_ports()
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on, and that no other test gets."""
+    for port in _PORTS:
         with socket.socket() as listener, suppress(OSError):  # taken
             listener.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("ports never end")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, once for a file: its loop is that of the thread, so that no test beside may run one there."""
+    from tests.web.browsing import chromium
+
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

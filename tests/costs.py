@@ -76,6 +76,7 @@ class Costs:
         costs = (value for name, value in report.user_properties if name == COST)
         self._tests[report.nodeid] += sum(value for value in costs if isinstance(value, float))
 
+    @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
     def pytest_testnodedown(self, node: Any) -> None:
         """A worker ended, and said how large it was."""
         if output := getattr(node, "workeroutput", None):
@@ -123,17 +124,22 @@ class Costs:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays: no later collection of garbage has to look at it again."""
-    gc.collect()
-    gc.freeze()
+    """What was imported stays."""
+    collect()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """After each file its garbage goes, and glibc gives back what is free; else a worker only grows."""
     if nextitem is not None and nextitem.path != item.path:
-        gc.collect()
+        collect()
         TRIM(0)
+
+
+def collect() -> None:
+    """Free what nothing refers to; what is left has come to stay, and no later collection looks at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 TRIM = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)

@@ -22,8 +22,9 @@ from structlog.testing import capture_logs
 from benchmarks.receive import make_files
 from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.policy import Policy
+from miqa_node.runtime.store import disk
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.disk import SHARDS, DiskObjects
 from miqa_node.runtime.store.tables import series
 from miqa_node.runtime.work.queue import DurableQueue
 from miqa_node.runtime.workers.pool import WorkerPool
@@ -82,6 +83,7 @@ def counted_syncs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     synced: list[int] = []
     for call in ("fsync", "fdatasync"):
         monkeypatch.setattr(os, call, partial(_noted, synced, getattr(os, call)))
+    monkeypatch.setattr(disk, "SHARDS", SHARDS)  # as in a node
     return synced
 
 
@@ -118,7 +120,8 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver(tmp_path: Path, pool: WorkerPool) -> Iterator[Receiver]:
+def receiver(tmp_path: Path, pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    monkeypatch.setattr(disk, "SHARDS", SHARDS)  # as in a node
     receiver = Receiver(tmp_path, pool)
     yield receiver
     receiver.database.close()

@@ -26,6 +26,8 @@ ORIGINALS = "instances"
 """The kind of key of received files."""
 KINDS = (ORIGINALS, "previews", "maps", "series", "results")
 """All kinds of keys: the folders at the top."""
+SHARDS = 256
+"""Folders of a kind, all made at its first object: one flush then, in place of one with each early image."""
 PROBE = b"miqa-node"
 
 Absent = Callable[[str], NotFoundError]
@@ -189,8 +191,7 @@ class DiskObjects:
         missing = [f for f in (folder, *folder.parents) if not f.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         if missing and _SHARD.fullmatch(folder.name):
-            # Create all shards of a kind at once: one flush now instead of one per early image.
-            for shard in range(256):
+            for shard in range(SHARDS):
                 (folder.parent / f"{shard:02x}").mkdir(exist_ok=True)
         for made in reversed(missing):
             sync_folder(made.parent)

@@ -18,7 +18,7 @@ from miqa_node.runtime.store import labels, marks, users
 from miqa_node.runtime.store.artifacts import Artifacts
 from tests.waiting import wait_until
 from tests.web.axe import faults
-from tests.web.browsing import MARKS, chromium, shoot, watched
+from tests.web.browsing import MARKS, shoot, watched
 from tests.web.people import PASSWORD, add_account
 from tests.web.serving import serving_phantoms
 from tests.web.staging import Stage
@@ -29,12 +29,6 @@ else:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 pytestmark = MARKS
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

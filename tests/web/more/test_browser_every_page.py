@@ -27,7 +27,7 @@ from miqa_node.stages.receive.rows.senders import SenderBook
 from miqa_node.stages.units.rows import instances
 from tests.web import hospital
 from tests.web.axe import faults
-from tests.web.browsing import MARKS, chromium, shoot, watched
+from tests.web.browsing import MARKS, shoot, watched
 from tests.web.more.test_browser import CUT_OFF
 from tests.web.serving import serving_phantoms
 from tests.web.staging import Stage, staging
@@ -64,12 +64,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         fill(stage)
         with serving_phantoms(stage, 832, 1024) as address:
             yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def fill(stage: Stage) -> None:

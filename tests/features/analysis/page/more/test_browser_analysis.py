@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +11,7 @@ from tests.features.analysis.page.test_analysis_rest import PERIOD, fill
 from tests.features.analysis.test_reject_logs import GENERIC
 from tests.web import hospital
 from tests.web.axe import faults
-from tests.web.browsing import MARKS, chromium, shoot, watched
+from tests.web.browsing import MARKS, shoot, watched
 from tests.web.more.test_browser import address  # noqa: F401 - fixture
 from tests.web.staging import Stage
 
@@ -37,12 +36,6 @@ BARS_IN_THE_PLOT = """() => [...document.querySelectorAll('svg.figure')].map(fig
         return box.x >= 0 && box.x + box.width <= width && box.y >= 0;
     });
 })"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def test_every_page_of_the_analysis_can_be_read_by_everybody(

@@ -15,7 +15,7 @@ from tests.stages.measure.series import making
 from tests.stages.report.flagged import decode
 from tests.stages.units.test_series_way import RULES, Rig
 from tests.web.axe import faults
-from tests.web.browsing import MARKS, chromium, shoot, watched
+from tests.web.browsing import MARKS, shoot, watched
 from tests.web.serving import serving
 
 if TYPE_CHECKING:
@@ -28,12 +28,6 @@ pytestmark = MARKS
 COUNT, NOISY = 15, 11
 """Slices, and which of them is noisier than the others, counted from 1."""
 PAGE = f"/studies/{making.STUDY}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

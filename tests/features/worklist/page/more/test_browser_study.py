@@ -17,7 +17,7 @@ from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
 from miqa_node.runtime.store.artifacts import Artifacts
 from tests.web.axe import faults
-from tests.web.browsing import MARKS, PATIENCE_MS, chromium, shoot, watched
+from tests.web.browsing import MARKS, PATIENCE_MS, shoot, watched
 from tests.web.serving import serving_phantoms
 from tests.web.staging import NOW, Stage
 
@@ -44,12 +44,6 @@ IN_SIGHT = """(view) => {
           actions: buttons.every((one) => across(one.left, one.right) && down(one.top, one.bottom)),
           high: document.documentElement.scrollHeight};
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.features.worklist.rows import worklist
 from tests.web.axe import faults
-from tests.web.browsing import MARKS, chromium, shoot, watched
+from tests.web.browsing import MARKS, shoot, watched
 from tests.web.serving import serving_phantoms
 from tests.web.staging import Stage
 
@@ -36,12 +36,6 @@ MIXED = (
 
 
 KEYS = "adtar"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
