@@ -115,6 +115,8 @@ def targets_section(card: Figures) -> Iterable[str]:
     targets = Targets.model_validate(card["targets"])
     yield from (f"## Targets of {card['name']}-{card['version']}", "", targets.about, "")
     yield from table(targets.head, targets.table)
+    if targets.tried:
+        yield from ("Tried for what is missed:", "", *(f"- {one}" for one in targets.tried), "")
 
 
 def objects_section(card: Figures) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ import onnxruntime
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from miqa_node.errors import SettingsError
 from miqa_node.libraries.onnx_vjp import COMBINED, LAYER_MAPS, SEED, add_maps
 from miqa_node.stages.assess.classify.picture import PictureInput, normalised, resized, stretched
 from miqa_node.stages.assess.landmarks.picture import stored_copy
 from miqa_node.stages.assess.objects.card import INPUT, LOGITS, MAPS, TAP_DEEP, TAP_FUSED
 from miqa_node.stages.assess.objects.network import of_source
 from miqa_node.stages.explain.object_map import object_map
-from miqa_training.objects.data import ObjectExample, object_set, pixels_of
+from miqa_training.objects.data import ObjectExample, ObjectExamples, object_set, pixels_of
 from miqa_training.objects.figures import object_figures, pointing_figures
 
 Array = NDArray[np.float32]
@@ -49,6 +51,32 @@ class Rule:
     temperature: float
     bias: float
     threshold: float
+
+
+def check_enough(examples: ObjectExamples) -> None:
+    """Refuse images that cannot choose the rules of the findings: to be asked before hours of fitting.
+
+    Raises
+    ------
+    SettingsError
+        The held-out patients have no image with or without something to find, or no set has enough without anything.
+    """
+    kinds: Mapping[str, Callable[[ObjectExample], bool]] = {
+        "something that can be taken off": lambda e: e.removable, "a device": _has_devices,
+    }  # fmt: skip
+    for words, shows in kinds.items():
+        if len({shows(one) for one in examples.held_out}) < 2:
+            raise SettingsError(
+                f"The {len(examples.held_out)} images of held-out patients do not show both images with and images "
+                f"without {words}, which calibrate it. Add images of further patients: about one of seven is held out."
+            )
+    every = [*examples.held_out, *examples.development, *examples.choosing]
+    of_nothing = Counter(one.record.source for one in every if _nothing(one))
+    if max(of_nothing.values(), default=0) < FEWEST or not any(map(_devices_only, every)):
+        raise SettingsError(
+            f"Operating points need {FEWEST} images of one source on which a reader saw neither a device nor anything "
+            "that can be taken off, and one with devices only, among the images that nothing is fitted on."
+        )
 
 
 def prepared(example: ObjectExample, picture: PictureInput) -> tuple[Array, tuple[int, ...]]:

@@ -23,6 +23,7 @@ from miqa_training.objects.data import (
     read_examples,
 )
 from miqa_training.objects.evaluate import (
+    check_enough,
     device_rule,
     figures_of,
     judge_images,
@@ -71,8 +72,14 @@ def train_objects(
 
     ``published`` is the file of EfficientNet-Lite0's weights; ``runs`` keeps the checkpoint, from which an interrupted
     run resumes, and the fitted weights.
+
+    Raises
+    ------
+    SettingsError
+        The images that nothing is fitted on cannot choose operating points.
     """
     examples = read_examples(data_dir)
+    check_enough(examples)
     pictures = object_set(examples.fitting, [picture_of(e.record.path) for e in examples.fitting])
     images = ((pixels_of(e.record.path), cut_boxes(e)) for e in examples.fitting)
     bank = make_bank(images, SIMULATED_PIECES, BANK_SEED)
@@ -108,12 +115,14 @@ def package_weights(
     side_px: int = 512, notes: Sequence[str] = (), choices: Mapping[str, Any] | None = None,
 ) -> Path:  # fmt: skip
     """The package of fitted weights, whose every figure is measured with the graph that ships."""
+    examples = read_examples(data_dir)
+    check_enough(examples)
     net = ObjectNet()
     state = torch.load(file, weights_only=True, map_location="cpu")["state"]
     net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
     runs.mkdir(parents=True, exist_ok=True)
     export(net, runs / GRAPH, side_px)
-    return write_object_model(runs / GRAPH, read_examples(data_dir), out, version, training, side_px, notes, choices)
+    return write_object_model(runs / GRAPH, examples, out, version, training, side_px, notes, choices)
 
 
 def write_object_model(
