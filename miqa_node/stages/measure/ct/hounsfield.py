@@ -75,14 +75,19 @@ def _histogram(values: NDArray[np.float32], limits: tuple[float, float]) -> Coun
 def peak(counts: Counts, limits: tuple[float, float], pixel_mm2: float) -> float | None:
     """The most frequent value, of classes smoothed over five; None if the tissue covers too small an area.
 
+    None also at an end of the range, where the values of another tissue begin.
+
     >>> counts = np.zeros(125, int); counts[48:53] = (10, 50, 90, 50, 10)
     >>> peak(counts, AIR_RANGE_HU, 100.0), peak(counts, AIR_RANGE_HU, 1.0)
     (-999.0, None)
+    >>> peak(np.arange(125), AIR_RANGE_HU, 100.0) is None
+    True
     """
     if counts.sum() * pixel_mm2 < MIN_AREA_MM2:
         return None
     smooth = np.convolve(counts.astype(np.float64), np.ones(SMOOTHING) / SMOOTHING, mode="same")
-    return limits[0] + (float(smooth.argmax()) + 0.5) * CLASS_HU
+    top = int(smooth.argmax())
+    return limits[0] + (top + 0.5) * CLASS_HU if SMOOTHING <= top < len(counts) - SMOOTHING else None
 
 
 class TissueValues(NamedTuple):
