@@ -13,9 +13,9 @@ from miqa_node.dicom.bytes.private import private_numbers, tags_of
 from miqa_node.stages.measure.groups import group_of
 
 KEYWORDS = (
-    "AcquisitionContrast", "AngioFlag", "ArterialSpinLabelingContrast", "BodyPartExamined", "ComplexImageComponent",
-    "ConvolutionKernel", "EchoPlanarPulseSequence", "ImageType", "Modality", "PhaseContrast", "ProtocolName",
-    "RescaleType", "ScanningSequence", "SequenceName", "SeriesDescription",
+    "AcquisitionContrast", "AnatomicRegionSequence", "AngioFlag", "ArterialSpinLabelingContrast", "BodyPartExamined",
+    "ComplexImageComponent", "ConvolutionKernel", "ConvolutionKernelGroup", "EchoPlanarPulseSequence", "ImageType",
+    "Modality", "PhaseContrast", "ProtocolName", "RescaleType", "ScanningSequence", "SequenceName", "SeriesDescription",
 )  # fmt: skip
 SIEMENS, GE, UIH = "SIEMENS MR HEADER", "GEMS_PARM_01", "Image Private Header"
 PRIVATE_TAGS = tags_of(0x0019, 0x0A, 0x0C, 0x0E) | tags_of(0x0043, 0x2F, 0x39) | tags_of(0x0065, 0x09, 0x37, 0x50)
@@ -40,6 +40,10 @@ DESCRIPTIONS = {
 BONE_NUMBER, TOSHIBA_BONE, TOSHIBA_LUNG = 50, (30, 39), (50, 59)
 BONE_WORDS = re.compile(r"BONE|EDGE|ULTRA|SHARP|INNER EAR|\bY[B-E]\b|\bE\b")
 LUNG_WORDS = re.compile(r"LUNG|\bL\b|HRCT")
+SHARP_GROUPS = frozenset({"BONE", "LUNG"})
+"""Values of Convolution Kernel Group (0018,9316)."""
+SHARP_DESCRIPTION = re.compile(r"\b(?:(?P<bone>BONE|KNOCHEN|OSSEUX|HUESO|OSSO)|(?P<lung>LUNG|LUNGE|POUMON))\b")
+"""Lung alone may be the name of a screening: it counts where no kernel is named."""
 HEADS = frozenset(
     {"BRAIN", "HEAD", "HEADNECK", "IAC", "JAW", "MAXILLA", "ORBIT", "PARANASALSINUS", "SINUS", "SKULL", "TEMPORALBONE"}
 )
@@ -61,8 +65,8 @@ def facts_of(ds: Dataset, frame: int, image_type: Sequence[str]) -> Facts:
             "image_type": frozenset(kinds),
             "derived": YES if image_type[:1] == ["DERIVED"] else frozenset(),
             "rescale": frozenset({"OTHER"} if _rescale_type(ds, frame) not in ("", "HU") else ()),
-            "kernel": frozenset(_kernels(_words(ds, "ConvolutionKernel"))),
-            "part": frozenset(_part(_text(ds, "BodyPartExamined"))),
+            "kernel": frozenset(_kernels(ds, frame)),
+            "part": frozenset(_part(_text(ds, "BodyPartExamined") or _region(ds, frame))),
             "words": _described(ds),
         }
     return {
@@ -72,7 +76,7 @@ def facts_of(ds: Dataset, frame: int, image_type: Sequence[str]) -> Facts:
         "sequence": frozenset(_sequences(ds)),
         "contrast": frozenset({_of_frame(ds, frame, "MRImageFrameTypeSequence", "AcquisitionContrast")}),
         "angio": YES if _text(ds, "AngioFlag") == "Y" else frozenset(),
-        "diffusion": YES if _is_diffusion(ds) else frozenset(),
+        "diffusion": YES if _is_diffusion(ds, frame) else frozenset(),
         "tiles": YES if (private_numbers(ds, 0x0019, SIEMENS, 0x0A) or (0.0,))[0] > 1 else frozenset(),
         "words": _described(ds),
     }
@@ -114,8 +118,9 @@ def _component(ds: Dataset, frame: int, image_type: Sequence[str]) -> set[str]:
     return {one for one in (written, of_maker) if one is not None}
 
 
-def _is_diffusion(ds: Dataset) -> bool:
-    return "DiffusionBValue" in ds or private_b_value(ds) is not None
+def _is_diffusion(ds: Dataset, frame: int) -> bool:
+    public = first_number(group_of(ds, frame, "MRDiffusionSequence"), "DiffusionBValue") or 0.0
+    return public > 0.0 or private_b_value(ds) is not None  # some makers write a b-value of 0 into every image
 
 
 def _sequences(ds: Dataset) -> set[str]:
@@ -133,8 +138,20 @@ def _part(part: str) -> set[str]:
     return {"HEAD"} if part in HEADS else {"BONE"} if BONY.search(part) else set()
 
 
-def _kernels(kernels: Sequence[str]) -> set[str]:
-    return {kind for kernel in kernels if (kind := kernel_kind(kernel))}
+def _region(ds: Dataset, frame: int) -> str:
+    anatomy = group_of(ds, frame, "FrameAnatomySequence")
+    region = next(iter(anatomy.get("AnatomicRegionSequence") or ()), Dataset())
+    return _text(region, "CodeMeaning")
+
+
+def _kernels(ds: Dataset, frame: int) -> set[str]:
+    """By the name of the kernel; of enhanced images by its group, too; else by the description of the series."""
+    reconstruction = group_of(ds, frame, "CTReconstructionSequence")
+    named = _words(reconstruction, "ConvolutionKernel")
+    kinds = {kernel_kind(one) for one in named} | ({_text(reconstruction, "ConvolutionKernelGroup")} & SHARP_GROUPS)
+    if not any(kinds) and (found := SHARP_DESCRIPTION.search(_text(ds, "SeriesDescription"))):
+        kinds = {"LUNG" if found["lung"] and not named else "BONE" if found["bone"] else ""}
+    return kinds - {""}
 
 
 def kernel_kind(kernel: str) -> str:

@@ -38,6 +38,8 @@ _NAMED = (*_KEYWORDS, *slice_facts.KEYWORDS, *signs.KEYWORDS)
 TAGS = frozenset(tag for keyword in _NAMED if (tag := tag_for_keyword(keyword)) is not None) | slice_facts.PRIVATE_TAGS
 """What is read of a header."""
 LONGEST_ROTATION_MS = 4000.0
+MOST_EXPOSURE = 2.0
+"""Exposure over current × time, up to which both can be of one rotation."""
 LEAST_FRAME_BYTES = 8
 """A compressed frame has at least the head of an item (PS3.5 A.4)."""
 
@@ -210,12 +212,15 @@ def _position_unit_mm(plane: Dataset) -> float:
 def _rotation_mas(ds: Dataset, exposure: Dataset) -> float | None:
     """The larger of Exposure and current × time, if the time can be that of one rotation.
 
-    Exposure Time is that of the whole scan in some headers; Exposure is that of a part of the detector in others.
+    Exposure Time is that of the whole scan in some headers; Exposure is that of a part of the detector in others, and
+    in others again no mAs of a rotation: where it is a multiple of current × time nothing is sure.
     """
     current, time_ms = first_number(ds, "XRayTubeCurrent") or 0.0, first_number(ds, "ExposureTime") or 0.0
     product = current * time_ms / 1000.0 / (first_number(ds, "SpiralPitchFactor") or 1.0)
     entry = first_number(exposure, "ExposureInmAs") or first_number(ds, "Exposure") or 0.0
-    return max(entry, product if time_ms <= LONGEST_ROTATION_MS else 0.0) or None
+    if not 0.0 < time_ms <= LONGEST_ROTATION_MS or product <= 0.0:
+        return entry or None
+    return None if entry > MOST_EXPOSURE * product else max(entry, product)
 
 
 def _image_type(ds: Dataset, frame: int) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 
 from miqa_node.core.domain.policy import Policy, Verdict
 from miqa_node.core.domain.slice_kind import KIND_NAMES, KINDS, kind_named, kind_of_all
@@ -36,10 +36,37 @@ def given(**values: object) -> Change:
     return change
 
 
+def reconstructed(**values: object) -> Change:
+    """A functional group of the reconstruction, as enhanced CT has it in place of the elements themselves."""
+
+    def change(ds: FileDataset) -> None:
+        del ds.ConvolutionKernel
+        group, shared = Dataset(), Dataset()
+        for keyword, one in values.items():
+            setattr(group, keyword, one)
+        shared.CTReconstructionSequence = [group]
+        ds.SharedFunctionalGroupsSequence = [shared]
+
+    return change
+
+
+def region(meaning: str) -> Change:
+    """Anatomic Region Sequence in place of Body Part Examined."""
+
+    def change(ds: FileDataset) -> None:
+        del ds.BodyPartExamined
+        code = Dataset()
+        code.CodeMeaning = meaning
+        ds.AnatomicRegionSequence = [code]
+
+    return change
+
+
 MR_KINDS: dict[str, tuple[Change, str]] = {
     "spin echo": (given(), "structural"),
     "echo-planar": (given(ScanningSequence=["EP", "GR"]), "echo-planar"),
     "public b-value": (given(ScanningSequence="EP", DiffusionBValue=1000.0), "diffusion"),
+    "b-value of 0 in every image": (given(DiffusionBValue=0.0), "structural"),
     "b-value of Siemens": (private(0x0019, "SIEMENS MR HEADER", 0x0C, "IS", "0"), "diffusion"),
     "b-value of UIH": (private(0x0065, "Image Private Header", 0x09, "FD", 1000.0), "diffusion"),
     "b-value of GE": (private(0x0043, "GEMS_PARM_01", 0x39, "IS", ["1000001000", "8", "0", "0"]), "diffusion"),
@@ -67,6 +94,10 @@ CT_KINDS: dict[str, tuple[Change, str]] = {
     "bone": (given(ConvolutionKernel="BONEPLUS"), "bone kernel"),
     "bone by number": (given(ConvolutionKernel=["Hr60f", "3"]), "bone kernel"),
     "lung": (given(ConvolutionKernel="FC51"), "lung kernel"),
+    "bone by its description": (given(ConvolutionKernel="12", SeriesDescription="Petrous bone 0.6"), "bone kernel"),
+    "lung screening": (given(SeriesDescription="LUNG SCREENING"), "body"),
+    "bone of an enhanced image": (reconstructed(ConvolutionKernelGroup="BONE"), "bone kernel"),
+    "region by its code": (region("Lumbar spine"), "spine or limb"),
     "mono-energetic": (given(ImageType=["DERIVED", "PRIMARY", "AXIAL", "VMI"]), "spectral"),
     "iodine": (given(RescaleType="MGML"), "spectral"),
     "localizer": (given(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "localizer"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, all_far_air, ct_slice, far_air, is_sampled, window_mean
+from miqa_node.stages.measure.ct.truncation import field_cut
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 SECTION = "CT and MR series"
@@ -20,6 +21,8 @@ AIR_RANGE_HU, FAT_RANGE_HU, SOFT_RANGE_HU = (-1100.0, -850.0), (-180.0, -30.0), 
 MAX_DEVIATIONS = 2.0
 """A window of one tissue has no more than so many times the noise of the quietest quarter of soft tissue."""
 MIN_AREA_MM2 = 1500.0
+MOST_CUT = 5.0
+"""Percent of the field's edge: beside a body that is cut off more than that, values of air are wrong."""
 CUT_OFF_SHARE = 0.25
 """With more of the air at the lowest stored value only one side of its noise is left, and noise moves its peak."""
 EXPECTED_AIR_HU, EXPECTED_FAT_HU, EXPECTED_SOFT_HU, EXPECTED_BRAIN_HU = -1000.0, -100.0, 45.0, 30.0
@@ -44,7 +47,9 @@ def tissue_counts(view: SliceView) -> TissueCounts | None:
     plane = view.once(ct_slice) if is_sampled(view) else None
     if plane is None:
         return None
-    air, every, side, mean = view.once(far_air), view.once(all_far_air), plane.window_px, view.once(window_mean)
+    cut, side, mean = view.once(field_cut), plane.window_px, view.once(window_mean)
+    is_whole = cut is None or cut.share <= MOST_CUT
+    air, every = (view.once(far_air), view.once(all_far_air)) if is_whole else (None, None)
     inside = cv2.erode(plane.body.view(np.uint8), np.ones((side, side), np.uint8)) > 0
     fat = inside & (mean > FAT_RANGE_HU[0]) & (mean < FAT_RANGE_HU[1])
     soft = inside & (mean > SOFT_RANGE_HU[0]) & (mean < SOFT_RANGE_HU[1])
@@ -70,14 +75,19 @@ def _histogram(values: NDArray[np.float32], limits: tuple[float, float]) -> Coun
 def peak(counts: Counts, limits: tuple[float, float], pixel_mm2: float) -> float | None:
     """The most frequent value, of classes smoothed over five; None if the tissue covers too small an area.
 
+    None also at an end of the range, where the values of another tissue begin.
+
     >>> counts = np.zeros(125, int); counts[48:53] = (10, 50, 90, 50, 10)
     >>> peak(counts, AIR_RANGE_HU, 100.0), peak(counts, AIR_RANGE_HU, 1.0)
     (-999.0, None)
+    >>> peak(np.arange(125), AIR_RANGE_HU, 100.0) is None
+    True
     """
     if counts.sum() * pixel_mm2 < MIN_AREA_MM2:
         return None
     smooth = np.convolve(counts.astype(np.float64), np.ones(SMOOTHING) / SMOOTHING, mode="same")
-    return limits[0] + (float(smooth.argmax()) + 0.5) * CLASS_HU
+    top = int(smooth.argmax())
+    return limits[0] + (top + 0.5) * CLASS_HU if SMOOTHING <= top < len(counts) - SMOOTHING else None
 
 
 class TissueValues(NamedTuple):
@@ -164,7 +174,8 @@ HU_AIR = SeriesMeasure(
     summary="Most frequent value of the air around the patient.",
     definition="Most frequent value (classes of 2 HU, smoothed over five) of the air of `air_noise`, of up to 40 "
     "slices; by definition of the scale −1000 HU.",
-    validity="Series with 15 cm² of air beside the patient or more.",
+    validity="Slices of which the body touches at most 5 % of the field's edge; series with 15 cm² of air beside the "
+    "patient or more.",
     tolerance="Within 2 HU on drawn bodies, shifted by up to 30 HU; −1000 HU within 10 HU on real scanners.",
     section=SECTION,
     rank=402,

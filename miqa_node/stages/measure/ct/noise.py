@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, soft_tissue
-from miqa_node.stages.measure.series.whole import place_of_slice
+from miqa_node.stages.measure.series.whole import place_of_slice, usual_around
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 CLASS_HU = 0.5
@@ -23,10 +23,10 @@ APART = 2.5
 
 In twelve slices of a chest it is 1.1 at most.
 """
-NEIGHBOURS = 12
-"""Pairs around one: shoulders have up to five times the noise of the head in the same series, but all of them have."""
 LEAST_WINDOWS = 1000
-"""Of fewer windows of soft tissue two slices have no noise of their own."""
+LEAST_SHARE = 0.1
+"""Two slices with fewer windows of soft tissue, or with less than this share of the most, have no noise of their own:
+at the vertex what looks like soft tissue is the edge of the skull."""
 Counts = NDArray[np.intp]
 
 
@@ -74,23 +74,13 @@ def _noise(series: SeriesView, parts: Sequence[SliceNoise]) -> Measurement | Non
     every = most_frequent([one.counts for one in parts])
     if every is None:
         return None
-    noises = np.array([pair_noise(*pair) for pair in pairwise(parts)])
+    least = LEAST_SHARE * max((windows_of(*pair) for pair in pairwise(parts)), default=0)
+    noises = np.array([pair_noise(*pair) if windows_of(*pair) >= least else 0.0 for pair in pairwise(parts)])
     stand_out = [place for place, noise in enumerate(noises) if noise and noise > APART * usual_around(noises, place)]
     worst = max(stand_out, key=lambda place: float(noises[place]), default=-1)
     if worst < 0 or noises[worst] <= every:
         return Measurement("ct_noise", every, "[hnsf'U]")
     return Measurement("ct_noise", float(noises[worst]), "[hnsf'U]", place_of_slice(series, parts[worst].position))
-
-
-def usual_around(noises: NDArray[np.float64], place: int) -> float:
-    """Median noise of the pairs nearest to the one at ``place``, which is among them; 0 stands for no noise measured.
-
-    >>> usual_around(np.array([4.0, 4.0, 12.0]), 2), usual_around(np.array([4.0] * 20 + [12.0] * 20), 21)
-    (4.0, 12.0)
-    """
-    first = max(0, min(place - NEIGHBOURS // 2, len(noises) - NEIGHBOURS))
-    near = noises[first : first + NEIGHBOURS]
-    return float(np.median(near[near > 0.0]))
 
 
 def pair_noise(one: SliceNoise, other: SliceNoise) -> float:
@@ -100,9 +90,14 @@ def pair_noise(one: SliceNoise, other: SliceNoise) -> float:
     >>> pair_noise(SliceNoise(0, counts), SliceNoise(1, counts)), pair_noise(*[SliceNoise(0, counts // 10)] * 2)
     (10.25, 0.0)
     """
-    if one.counts.sum() + other.counts.sum() < LEAST_WINDOWS:
+    if windows_of(one, other) < LEAST_WINDOWS:
         return 0.0
     return most_frequent([one.counts, other.counts]) or 0.0
+
+
+def windows_of(one: SliceNoise, other: SliceNoise) -> int:
+    """Number of windows of soft tissue in two slices."""
+    return int(one.counts.sum() + other.counts.sum())
 
 
 CT_NOISE = SeriesMeasure(
@@ -114,7 +109,7 @@ CT_NOISE = SeriesMeasure(
     definition="Most frequent standard deviation in 6 mm windows that lie in the body and have a mean of 0 to 100 HU "
     "(global noise level, Christianson et al., AJR 205, 2015), corrected for the small number of pixels in a window by "
     "√(n/(n−2)). Of the two neighbouring slices with the most noise, if that is over 2.5 times the median of 12 "
-    "around; what is derived from it keeps that of all.",
+    "around and they have a tenth of the most windows; what is derived from it keeps that of all.",
     validity="Bodies with soft tissue in the field. Kernels, slice thickness and dose change it: only series of one "
     "protocol can be compared.",
     tolerance="Within 7 % for white noise of 8 to 40 HU. Noise that a kernel smooths over 1 pixel comes out by a sixth "

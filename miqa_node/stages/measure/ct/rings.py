@@ -30,7 +30,8 @@ RANGE_HU = (-1100.0, 500.0)
 HIGH_PASS_MM = 6.0
 STEEP_HU = 60.0
 """Where the values differ so much from their surroundings there is an edge, beside which nothing is searched."""
-MIN_RADIUS_MM = 6.0
+MIN_RADIUS_MM = 20.0
+"""A trachea, an aorta or a vertebra around the middle of the image is a ring of less; in real chests of 40 HU."""
 AGREEMENT = 25.0
 """Percentile of the sectors: three quarters of them must show the ring."""
 ERRORS = 3.0
@@ -74,6 +75,7 @@ def ring_sectors(position: int, image: Values, spacing_mm: float) -> RingSectors
     counts = inside.reshape(SECTORS, -1, length).sum(axis=1, dtype=np.float64)
     sums = rest.reshape(SECTORS, -1, length).sum(axis=1, dtype=np.float64)
     counts[:, : max(4, round(MIN_RADIUS_MM / spacing_mm))] = 0.0
+    counts[:, length - width :] = 0.0  # the field ends there, often with a step
     means = sums / np.maximum(counts, 1.0)
     return RingSectors(position, means.astype(np.float16), counts.astype(np.uint8))
 
@@ -142,10 +144,11 @@ RING_INDEX = SeriesMeasure(
     "radius, where that is within 60 HU, in 12 sectors of 30°, averaged over three slices; a sector counts with five "
     "free angles a slice, a radius with six sectors. At each radius the smaller of two numbers: the 25th percentile "
     "of the sectors (for dark rings the 75th), and their median less three times its standard error; the largest from "
-    "6 mm on. Anatomy crosses a circle in a few sectors, a detector channel that is out of calibration in all of them "
-    "(in polar coordinates rings are lines: Sijbers and Postnov, Phys Med Biol 49, 2004). Own definition.",
-    validity="Series whose axis of rotation is the middle of the image; elsewhere, in lung and in air, rings are "
-    "missed.",
+    "20 mm on, without the outermost 6 mm of the image. Anatomy crosses a circle in a few sectors, a detector channel "
+    "that is out of calibration in all of them (in polar coordinates rings are lines: Sijbers and Postnov, "
+    "Phys Med Biol 49, 2004). Own definition.",
+    validity="Series whose axis of rotation is the middle of the image; elsewhere, in lung, in air and within 20 mm "
+    "of the middle rings are missed.",
     tolerance="Whole series without rings reach 1 to 5 HU, with noise added 6. Rings of 10 to 40 HU give two thirds of "
     "that if they are 2 mm wide, two fifths if 4 mm; repeated with other noise within 1.5 HU.",
     section="CT and MR series",

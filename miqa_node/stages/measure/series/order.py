@@ -32,6 +32,8 @@ IN_ORDER = 1.0
 LEAST = 1e-6
 CHECKED_ROWS = 4
 """Each fourth row tells whether pixels are equal: noise differs in all of them."""
+LEAST_CONTRAST = 0.1
+"""Slices with less than this share of the usual deviation show air, and air in front of air has no order."""
 REPEATED = 0.1
 """Slices that differ by less than this share of the usual difference of neighbours show the same."""
 Rows = NDArray[np.float32]
@@ -46,6 +48,8 @@ class SliceLook(NamedTuple):
     position: int
     small: NDArray[np.float16]
     checksum: int
+    deviation: float
+    """Of the small copy, before its contrast was removed."""
 
 
 def slice_look(view: SliceView) -> SliceLook | None:
@@ -55,7 +59,7 @@ def slice_look(view: SliceView) -> SliceLook | None:
     if deviation == 0.0:
         return None
     plain = ((small - small.mean()) / deviation).ravel().astype(np.float16)
-    return SliceLook(view.index, plain, crc32(view.values[::CHECKED_ROWS].tobytes()))
+    return SliceLook(view.index, plain, crc32(view.values[::CHECKED_ROWS].tobytes()), deviation)
 
 
 def _look(view: SliceView) -> SliceLook | None:
@@ -97,7 +101,8 @@ def _less_at_ends(ratios: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _most_disordered(series: SeriesView, parts: Sequence[SliceLook]) -> tuple[float, int] | None:
     """The disorder of the series, and the position of the slice that has it."""
-    looks = {part.position: part.small for part in parts}
+    usual_contrast = float(np.median([part.deviation for part in parts])) if parts else 0.0
+    looks = {part.position: part.small for part in parts if part.deviation >= LEAST_CONTRAST * usual_contrast}
     worst: tuple[float, int] | None = None
     for indices in volumes(series):
         read = _without_repeats([index for index in indices if index in looks], looks)
@@ -188,9 +193,10 @@ SLICE_DISORDER = SeriesMeasure(
     definition="Slices are compared as copies of 64 × 64 pixels without brightness and contrast. Largest of (d(a,b) + "
     "d(b,c)) / (2 d(a,c)) of three neighbours and of (d(a,b) + d(c,d)) / (d(a,c) + d(b,d)), where b…c are two or three "
     "slices that may have been turned round; d is the root mean square difference. Ratios with the first or the last "
-    "slice count less by a factor of 1.05. Where neighbours hardly look more alike than slices further apart, the "
-    "ratio is taken per 1.3 times its median in the series. Above 1 a slice stands in a wrong place, or another body "
-    "was among them. Own definition, after seriation: the shortest way through all slices is their order.",
+    "slice count less by a factor of 1.05; slices with less than a tenth of the usual contrast take no part. Where "
+    "neighbours hardly look more alike than slices further apart, the ratio is taken per 1.3 times its median in the "
+    "series. Above 1 a slice stands in a wrong place, or another body was among them. Own definition, after "
+    "seriation: the shortest way through all slices is their order.",
     validity="As `slice_jump`, within volumes of 5 slices or more.",
     tolerance="Below .9 in ordered stacks; repeated with other noise within 0.02 on a drawn body.",
     section=SECTION,

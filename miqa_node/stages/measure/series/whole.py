@@ -6,10 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.series_view import SeriesView
+
+NEIGHBOURS = 12
+"""Pairs around one: shoulders have up to five times the noise of the head in the same series, but all of them have."""
 
 
 class SliceNumber(NamedTuple):
@@ -35,6 +39,17 @@ def worst(_: SeriesView | None, parts: Sequence[float]) -> float | None:
     9.0
     """
     return float(np.max(parts)) if parts else None
+
+
+def usual_around(noises: NDArray[np.float64], place: int) -> float:
+    """Median noise of the pairs nearest to the one at ``place``, which is among them; 0 stands for no noise measured.
+
+    >>> usual_around(np.array([4.0, 4.0, 12.0]), 2), usual_around(np.array([4.0] * 20 + [12.0] * 20), 21)
+    (4.0, 12.0)
+    """
+    first = max(0, min(place - NEIGHBOURS // 2, len(noises) - NEIGHBOURS))
+    near = noises[first : first + NEIGHBOURS]
+    return float(np.median(near[near > 0.0]))
 
 
 def place_of_slice(series: SeriesView, position: int) -> str:
