@@ -63,6 +63,8 @@ class WorklistImage:
     """Who assigned the Patient ID; None if nobody knows any more."""
     experimental: bool = False
     """It was judged or measured, and that does not count yet: something else puts it on the list."""
+    late: str = ""
+    """What came of its series after the verdict."""
 
 
 @dataclass(frozen=True, slots=True)

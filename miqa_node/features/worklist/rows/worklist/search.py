@@ -31,6 +31,8 @@ from miqa_node.runtime.store.tables import (
     worklist_facets,
 )
 from miqa_node.stages.conclusion.rows.flagged_studies import concerns_quality
+from miqa_node.stages.units.kinds import is_slice_class
+from miqa_node.stages.units.rows.standing import standings
 
 MOST_SEARCHED = 2000
 """The newest studies in which a text is looked for in stations, rooms and operators."""
@@ -256,7 +258,11 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
         .order_by(instances.c.received_at)
     )
     images: dict[str, tuple[WorklistImage, ...]] = {}
-    for row in transaction.execute(query):
+    rows = transaction.execute(query).all()
+    slices = [row for row in rows if is_slice_class(row.modality, row.sop_class_uid)]
+    units = standings(transaction, [documents.load_header(row.header) for row in slices])
+    late = {row.digest: unit.late.sentence for row, unit in zip(slices, units, strict=True) if unit is not None}
+    for row in rows:
         reasons = documents.load_reasons(row.reasons)
         image = WorklistImage(
             sop_instance_uid=row.sop_instance_uid,
@@ -272,6 +278,7 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
             patient_id=row.patient_id,
             authority=row.authority if row.is_known else None,
             experimental=is_experimental(reasons),
+            late=late.get(row.digest, ""),
         )
         images[row.study_instance_uid] = (*images.get(row.study_instance_uid, ()), image)
     return images
