@@ -63,8 +63,6 @@ class WorklistImage:
     """Who assigned the Patient ID; None if nobody knows any more."""
     experimental: bool = False
     """It was judged or measured, and that does not count yet: something else puts it on the list."""
-    late: str = ""
-    """What came of its series after the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +99,8 @@ class WorklistItem:
     images: tuple[WorklistImage, ...] = ()
     comments: tuple[WorklistComment, ...] = ()
     """Oldest first."""
+    late: str = ""
+    """What came of its series after their verdicts."""
     patients_conflict: bool = False
     """The study has images of several patients, and nobody has looked yet."""
 
