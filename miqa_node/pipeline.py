@@ -125,7 +125,7 @@ class Pipeline:
             return
         assessment = not_assessed(instance, UNFINISHED, quarantined=True).assessment
         disposition = decide(assessment, self._context.judging.policy())
-        conclusion = self._conclusion(instance, assessment, disposition)
+        conclusion = self._giving_up.prepare(self._conclusion(instance, assessment, disposition))
         self._write(conclusion, self._giving_up, judgements.save_disposition)
 
     def _conclusion(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> Conclusion:

@@ -6,12 +6,13 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
 import numpy as np
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
@@ -33,13 +34,15 @@ from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store import documents, tables
 from miqa_node.runtime.store.artifacts import Artifacts
-from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.rows import instances
 
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 PATIENT_NAME = "Muster^Erika"
 
@@ -138,6 +141,20 @@ class Stage:
             if verdict.flagged:
                 worklist.flag(transaction, study_uid, verdict, at)
         return study_uid, digest
+
+
+def stack(transaction: Transaction, study_uid: str, series_uid: str) -> None:
+    """Make all images of a study the slices of one CT series."""
+    row = {"series_instance_uid": series_uid, "modality": "CT", "expected": 0, "arrived_at": NOW, "pending": False}
+    transaction.execute(sa.insert(tables.series).values(row))
+    of = tables.instances.c
+    for digest, document in transaction.execute(
+        sa.select(of.digest, of.header).where(of.study_instance_uid == study_uid)
+    ).all():
+        slices = {"series_instance_uid": series_uid, "modality": "CT", "sop_class_uid": CT_IMAGE}
+        header = replace(documents.load_header(document), **slices)
+        values = {**slices, "header": documents.dump_header(header)}
+        transaction.execute(sa.update(tables.instances).where(of.digest == digest).values(values))
 
 
 @contextmanager

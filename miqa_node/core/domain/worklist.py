@@ -99,6 +99,8 @@ class WorklistItem:
     images: tuple[WorklistImage, ...] = ()
     comments: tuple[WorklistComment, ...] = ()
     """Oldest first."""
+    late: str = ""
+    """What came of its series after their verdicts."""
     patients_conflict: bool = False
     """The study has images of several patients, and nobody has looked yet."""
 

@@ -32,4 +32,4 @@ class SeriesEffect(Effect):
         )
 
 
-KIND = EffectKind("series_verdict", lambda context: SeriesEffect(context.unit), order=12)
+KIND = EffectKind("series_verdict", lambda context: SeriesEffect(context.unit), on_giving_up=True, order=12)

@@ -39,4 +39,6 @@ class StandingFlagEffect(Effect):
         """The worklist follows the verdict."""
 
 
-KIND = EffectKind("standing_flag", lambda context: StandingFlagEffect(context.unit.database), order=15)
+KIND = EffectKind(
+    "standing_flag", lambda context: StandingFlagEffect(context.unit.database), on_giving_up=True, order=15
+)

@@ -205,7 +205,12 @@ def is_slice(header: Header) -> bool:
     """
     if not is_image(header) or not _is_monochrome(header) or not header.series_instance_uid:
         return False
-    return any(_belongs(header.sop_class_uid, family) for family in _SERIES_FAMILIES.get(header.modality, ()))
+    return is_slice_class(header.modality, header.sop_class_uid)
+
+
+def is_slice_class(modality: str, sop_class_uid: str) -> bool:
+    """Whether objects of a SOP class are slices of a CT, MR or PET series, and not captures of it."""
+    return any(_belongs(sop_class_uid, family) for family in _SERIES_FAMILIES.get(modality, ()))
 
 
 def series_traits(header: Header) -> SeriesTraits:

@@ -121,8 +121,12 @@ def test_a_rejected_image_whose_pixels_cannot_be_read_any_more_stays_flagged(
     rig = rigs(NO_RULES, model)
     judge_again(rig, digest)
     item = item_of(rig, digest)
-    assert (rig.verdict(digest), item.state, item.resolved_by) == (Verdict.ACCEPT, WorklistState.RESOLVED, "miqa-node")
+    assert (rig.verdict(digest), item.state, item.claimed_by) == (Verdict.ACCEPT, WorklistState.CLAIMED, "anna")
+    assert (item.verdict, item.images) == (Verdict.ACCEPT, ())
     assert [one.ConceptNameCodeSequence[0].CodeValue for one in rig.files(digest, KOS)][-1] == "QI_WITHDRAWN"
+    with rig.database.begin() as transaction:
+        item = worklist.unclaim(transaction, study, "anna", datetime.now(UTC))
+    assert (item.state, item.resolved_by) == (WorklistState.RESOLVED, "miqa-node")
 
 
 def gone(path: Path) -> None:

@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from structlog.testing import capture_logs
 
 from miqa_node.core.domain.delivery import KOS, SR, ResultKind
-from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.core.domain.worklist import Resolution, WorklistState
@@ -26,13 +26,14 @@ from miqa_node.features.usual_ranges.rows import baselines
 from miqa_node.features.usual_ranges.work import HistoryWork
 from miqa_node.features.worklist.rows import browse, history, worklist
 from miqa_node.runtime.store import tables
-from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.series import NO_SLICE
 from miqa_node.stages.conclusion.work.one_verdict import OneVerdict
-from miqa_node.stages.units.rows import instances, reassessments, series, unit_verdicts
+from miqa_node.stages.units.rows import instances, reassessments, series
+from miqa_node.stages.units.rows.standing import standing
 from miqa_node.stages.units.series import SeriesUnit
 from miqa_node.stages.units.work.series import SeriesWatch
 from tests.parts import build_pipeline, results_of
@@ -333,6 +334,12 @@ def seen(rig: Rig, digests: list[InstanceDigest]) -> set[tuple[Verdict, bool]]:
     return verdicts
 
 
+def late(transaction: Transaction, header: Header) -> str:
+    unit = standing(transaction, header)
+    assert unit is not None
+    return unit.late.sentence
+
+
 ANY = worklist.WorklistFilter()
 ACCEPTED, REVIEWED = {(Verdict.ACCEPT, False)}, {(Verdict.REVIEW, True), (Verdict.REVIEW, False)}
 
@@ -347,13 +354,13 @@ def test_a_series_has_one_verdict_when_more_of_it_comes(rig: Rig, tmp_path: Path
     digests += rig.receive(paths[2])
     with rig.database.begin() as transaction:
         header = instances.load(transaction, digests[0]).header
-        assert unit_verdicts.late(transaction, header).sentence == "More of the series came, being measured: 1."
+        assert late(transaction, header) == "More of the series came, being measured: 1."
     assert rig.finish(rig.look(30.0)[0]) is Verdict.ACCEPT
     assert seen(rig, digests) == ACCEPTED
     with rig.database.begin() as transaction:
         item = worklist.show(transaction, header.study_instance_uid)
         events = history.of_worklist(transaction, header.study_instance_uid)
-        assert not unit_verdicts.late(transaction, header).sentence
+        assert not late(transaction, header)
     assert (item.state, item.resolved_by) == (WorklistState.RESOLVED, "miqa-node")
     assert events[-1].comment.endswith("More of its series came, and all was judged: accepted.")
     [withdrawal] = kos_of(rig, digests[-1])
@@ -380,7 +387,7 @@ def test_slices_that_come_after_others_are_gone_join_the_verdict_that_stands(rig
     assert rig.finish(rig.look(30.0)[0]) is Verdict.REVIEW
     assert seen(rig, digests) == REVIEWED
     with rig.database.begin() as transaction:
-        assert unit_verdicts.late(transaction, header).sentence.endswith("its verdict stands. Came later: 1.")
+        assert late(transaction, header).endswith("its verdict stands. Came later: 1.")
         assert history.of_worklist(transaction, header.study_instance_uid)[-1].action == "not judged again"
 
 
@@ -434,16 +441,24 @@ def test_series_that_stand_double_follow_the_rule_from_the_first_start_on(rig: R
             this = tables.dispositions.c.digest == row["digest"]
             transaction.execute(sa.update(tables.dispositions).where(this).values(**row))
         transaction.execute(sa.update(tables.worklist).values(**listed))
+        unsent = sa.select(tables.results.c.sop_instance_uid).where(
+            tables.results.c.digest == digests[-1], tables.results.c.kind == KOS
+        )
+        transaction.execute(sa.delete(tables.deliveries).where(tables.deliveries.c.sop_instance_uid.in_(unsent)))
+        transaction.execute(sa.delete(tables.results).where(tables.results.c.sop_instance_uid.in_(unsent)))
         results = transaction.execute(sa.select(sa.func.count()).select_from(tables.results)).scalar_one()
         deliveries = transaction.execute(sa.select(sa.func.count()).select_from(tables.deliveries)).scalar_one()
-    work = OneVerdict(rig.database)
+    work = OneVerdict(rig.pipeline._context, lambda kind: ["PACS"] if kind == KOS else [])
     assert (work.look(), work.look(), work.look()) == (1, 0, 0)
     assert seen(rig, digests) == ACCEPTED
     with rig.database.begin() as transaction:
         study = instances.load(transaction, first).header.study_instance_uid
         assert worklist.show(transaction, study).state is WorklistState.RESOLVED
-        assert transaction.execute(sa.select(sa.func.count()).select_from(tables.results)).scalar_one() == results
-        assert transaction.execute(sa.select(sa.func.count()).select_from(tables.deliveries)).scalar_one() == deliveries
+        assert transaction.execute(sa.select(sa.func.count()).select_from(tables.results)).scalar_one() == results + 1
+        sent = transaction.execute(sa.select(sa.func.count()).select_from(tables.deliveries)).scalar_one()
+    assert sent == deliveries + 1
+    [withdrawal] = kos_of(rig, digests[-1])
+    assert withdrawal.ConceptNameCodeSequence[0].CodeValue == "QI_WITHDRAWN"
 
 
 def kos_of(rig: Rig, digest: InstanceDigest) -> list[pydicom.FileDataset]:

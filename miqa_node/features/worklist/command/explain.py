@@ -44,7 +44,7 @@ def explain(
     settings = settings_of(config, data_dir)
     place = settings.store.objects_url or str(settings.objects_dir.absolute())
     for one in listed[:limit]:
-        if one.slices > 1:
+        if one.slices > 1 and not slices:
             _tell_series(one)
         _tell(one.image, place)
     for study, of_study in events.items():
@@ -56,10 +56,10 @@ def explain(
 def _tell_series(series: SeriesHistory) -> None:
     """The series as one, before the slice that its assessment is kept with."""
     print_line("series", series.image.instance.header.series_instance_uid)
-    worst = series.verdict.value if series.verdict else "none yet"
-    _fact("slices", f"{series.slices}, worst verdict {worst}; --slices shows each, this is one of them")
-    if series.late:
-        _fact("", series.late)
+    verdict = series.verdict.value if series.verdict else "none yet"
+    _fact("slices", f"{series.slices}, verdict {verdict}; --slices shows each, this is one of them")
+    if series.image.late:
+        _fact("", series.image.late)
 
 
 def _tell(image: InstanceHistory, place: str) -> None:

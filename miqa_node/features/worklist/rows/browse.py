@@ -12,9 +12,11 @@ import sqlalchemy as sa
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.policy import EXPERIMENTAL, Verdict
 from miqa_node.features.worklist.rows import free_text
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import dispositions, instances, patients, series, studies
 from miqa_node.stages.units.rows.instances import CLOCK_SLACK
+from miqa_node.stages.units.rows.standing import NONE_LATE, LateMembers, UnitStanding, standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,7 @@ class ImageFilter:
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """One image, or the newest slice of a CT or MR series; ``verdict`` is None while it waits for one.
-
-    Of a series it is the worst of all its ``slices``.
-    """
+    """One image, or the newest slice of a CT or MR series; ``verdict`` is None while it waits for one."""
 
     digest: str
     study_instance_uid: str
@@ -52,8 +51,8 @@ class ImageRow:
     slices: int = 1
     experimental: bool = False
     """It was judged, and what was found does not count yet."""
-    waiting: int = 0
-    """Slices that came after the verdict, and are being measured."""
+    late: LateMembers = NONE_LATE
+    """What came of the series after the verdict."""
 
 
 FIRST_SCAN, LONGEST_SCAN = 64, 4096
@@ -83,8 +82,10 @@ def page(
         at, size = (rows[-1].received_at, rows[-1].digest), min(8 * size, LONGEST_SCAN)
     digests = {digest: stack for stack, digest in list(newest.items())[:limit]}
     images = {row.digest: row for row in transaction.execute(_query().where(instances.c.digest.in_(digests)))}
-    summed = _summed(transaction, [stack for stack in digests.values() if stack[0]])
-    return [_row(images[digest], summed.get(stack)) for digest, stack in digests.items() if digest in images]
+    shown = [images[digest] for digest in digests if digest in images]
+    stacked = [documents.load_header(row.header) for row in shown if digests[row.digest][0]]
+    units = iter(standings(transaction, stacked))
+    return [_row(row, next(units) if digests[row.digest][0] else None) for row in shown]
 
 
 def _shown_before(
@@ -106,32 +107,14 @@ def _before(query: sa.Select[Any], at: tuple[datetime, str] | None) -> sa.Select
     return query.where(sa.tuple_(*_PLACE) < sa.tuple_(*values))
 
 
-def _summed(transaction: Transaction, stacks: Sequence[_Stack]) -> dict[_Stack, tuple[int, Verdict | None, int]]:
-    """Number of slices, worst verdict, and number of slices without one, of each series."""
-    of = instances.c
-    query = (
-        sa.select(of.study_instance_uid, of.series_instance_uid, dispositions.c.verdict, sa.func.count())
-        .select_from(instances.outerjoin(dispositions, dispositions.c.digest == of.digest))
-        .where(of.series_instance_uid.in_([uid for _, uid in stacks]))
-        .group_by(of.study_instance_uid, of.series_instance_uid, dispositions.c.verdict)
-    )
-    summed: dict[_Stack, tuple[int, Verdict | None, int]] = {}
-    for study, uid, verdict, count in transaction.execute(query) if stacks else ():
-        slices, worst, waiting = summed.get((study, uid), (0, None, 0))
-        own = Verdict(verdict) if verdict else None
-        worse = own if worst is None or (own is not None and own.rank > worst.rank) else worst
-        summed[study, uid] = slices + int(count), worse, waiting + int(count) * (own is None)
-    return summed
-
-
-def _row(row: sa.Row[Any], summed: tuple[int, Verdict | None, int] | None) -> ImageRow:
+def _row(row: sa.Row[Any], unit: UnitStanding | None) -> ImageRow:
+    """``unit``: the series that is shown as one."""
     own = Verdict(row.verdict) if row.verdict else None
-    slices, verdict, waiting = summed or (1, own, 0)
     return ImageRow(
         row.digest,
         row.study_instance_uid,
         row.received_at,
-        verdict,
+        own if unit is None else unit.verdict,
         row.modality,
         row.body_part,
         row.view,
@@ -140,9 +123,9 @@ def _row(row: sa.Row[Any], summed: tuple[int, Verdict | None, int] | None) -> Im
         row.accession_number,
         row.artifacts_removed_at is None and own is not None,
         row.series_instance_uid,
-        slices,
-        summed is None and any(reason["name"] == EXPERIMENTAL for reason in row.reasons or ()),
-        waiting if verdict is not None else 0,
+        unit.members if unit is not None and unit.series == 1 else 1,
+        unit is None and any(reason["name"] == EXPERIMENTAL for reason in row.reasons or ()),
+        NONE_LATE if unit is None else unit.late,
     )
 
 

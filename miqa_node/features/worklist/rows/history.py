@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,8 +24,9 @@ from miqa_node.runtime.store import documents
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.phrase_columns import loaded
-from miqa_node.stages.units.rows import copies, exposures, instances, unit_verdicts
+from miqa_node.stages.units.rows import copies, exposures, instances
 from miqa_node.stages.units.rows.copies import ImageCopy
+from miqa_node.stages.units.rows.standing import UnitStanding, standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ class InstanceHistory:
     derived_from: SopInstanceUid | None = None
     """The plain image of the same exposure from which this one derives; None if it is plain itself."""
     experimental: bool = False
+    late: str = ""
+    """What came of its series after the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,11 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
 
 def of_uid(transaction: Transaction, uid: str, *, limit: int) -> list[InstanceHistory]:
     """Histories of all instances of a SOP instance, series or study UID or a digest, oldest first."""
-    return [of_instance(transaction, digest) for digest in instances.find(transaction, uid)[:limit]]
+    found = [of_instance(transaction, digest) for digest in instances.find(transaction, uid)[:limit]]
+    units = standings(transaction, [one.instance.header for one in found])
+    return [
+        one if unit is None else replace(one, late=unit.late.sentence) for one, unit in zip(found, units, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,37 +155,28 @@ class SeriesHistory:
     image: InstanceHistory
     slices: int
     verdict: Verdict | None
-    """The worst of all its slices."""
-    late: str = ""
-    """What came of the series after its verdict."""
 
 
 def by_series(transaction: Transaction, uid: str, *, limit: int) -> list[SeriesHistory]:
-    """The same as :func:`of_uid` with each series as one."""
+    """The same as :func:`of_uid` with each series, or stack of series of one slice each, as one."""
     of = t.instances.c
-    stack = t.series.c.series_instance_uid.label("stack")
-    query = (
-        sa.select(
-            of.digest, of.study_instance_uid, stack, t.dispositions.c.verdict, t.assessments.c.digest.label("own")
-        )
-        .join(t.series, stack == of.series_instance_uid, isouter=True)
-        .join(t.dispositions, t.dispositions.c.digest == of.digest, isouter=True)
-        .join(t.assessments, t.assessments.c.digest == of.digest, isouter=True)
-        .where(instances.is_named(uid))
-        .order_by(of.received_at)
-    )
-    stacks: dict[tuple[str, str], list[Any]] = {}
-    for row in transaction.execute(query):
-        stacks.setdefault((row.study_instance_uid, row.stack or row.digest), []).append(row)
-    shown = []
-    for slices in list(stacks.values())[:limit]:
-        own = [row for row in slices if row.own is not None] or slices
-        verdicts = [Verdict(row.verdict) for row in slices if row.verdict]
-        worst = max(verdicts, key=lambda verdict: verdict.rank, default=None)
-        image = of_instance(transaction, own[-1].digest)
-        late = unit_verdicts.late(transaction, image.instance.header).sentence if slices[0].stack else ""
-        shown.append(SeriesHistory(image, len(slices), worst, late))
-    return shown
+    query = sa.select(of.digest, of.header).where(instances.is_named(uid)).order_by(of.received_at, of.digest)
+    named = [(InstanceDigest(row.digest), documents.load_header(row.header)) for row in transaction.execute(query)]
+    units = standings(transaction, [header for _, header in named])
+    shown: dict[str, tuple[InstanceDigest, UnitStanding | None]] = {}
+    for (digest, header), unit in zip(named, units, strict=True):
+        own = unit.representative if unit is not None else digest
+        stack = own or f"{header.study_instance_uid} {header.series_instance_uid}"
+        if shown.get(stack, (None,))[0] != own or own is None:
+            shown[stack] = digest, unit
+    return [_as_one(transaction, *one) for one in list(shown.values())[:limit]]
+
+
+def _as_one(transaction: Transaction, digest: InstanceDigest, unit: UnitStanding | None) -> SeriesHistory:
+    image = of_instance(transaction, digest)
+    if unit is None:
+        return SeriesHistory(image, 1, None if image.disposition is None else image.disposition.verdict)
+    return SeriesHistory(replace(image, late=unit.late.sentence), unit.members, unit.verdict)
 
 
 def members(transaction: Transaction, study_instance_uid: str) -> list[StudyMember]:

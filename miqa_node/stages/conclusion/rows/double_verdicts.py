@@ -1,16 +1,18 @@
 """Series that versions before 0064 judged more than once, each time for a part of their slices: one verdict each.
 
-They follow the rule of every later judgement, on record. Nothing is sent again.
+They follow the rule of every later judgement, on record. Neither reports nor messages are sent again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest, StudyInstanceUid
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.reassessment import lifts_flag, with_flag
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store import documents
@@ -40,8 +42,16 @@ def studies(transaction: Transaction, after: str, limit: int) -> list[StudyInsta
     return [StudyInstanceUid(uid) for uid in transaction.execute(query).scalars()]
 
 
-def unite(transaction: Transaction, study: StudyInstanceUid, now: datetime) -> int:
-    """Give each series of a study that has several judgements the newest one; returns the number of such series."""
+@dataclass(frozen=True, slots=True)
+class Unity:
+    """A series with several judgements: the newest, with the verdict that follows, and the members of the others."""
+
+    judgement: Judgement
+    others: tuple[InstanceDigest, ...]
+
+
+def doubles(transaction: Transaction, study: StudyInstanceUid) -> list[Unity]:
+    """The series of a study that have several judgements."""
     of = instances.c
     query = (
         sa.select(of.digest, of.header)
@@ -55,31 +65,36 @@ def unite(transaction: Transaction, study: StudyInstanceUid, now: datetime) -> i
     for row in transaction.execute(query).all():
         uids = fragments.uids_of(transaction, documents.load_header(row.header))
         stacks.setdefault(uids, []).append(InstanceDigest(row.digest))
-    doubles = [digests for digests in stacks.values() if len(digests) > 1]
-    for digests in doubles:
-        _unite(transaction, digests, now)
-    if doubles:
-        flagged_studies.follow(transaction, study, now, reopen=False, why=ONE_VERDICT, tell=False)
-    return len(doubles)
+    found = (_double(transaction, digests) for digests in stacks.values() if len(digests) > 1)
+    return [one for one in found if one is not None]
 
 
-def _unite(transaction: Transaction, digests: Sequence[InstanceDigest], now: datetime) -> None:
+def _double(transaction: Transaction, digests: Sequence[InstanceDigest]) -> Unity | None:
     newest = digests[-1]
-    instance = instance_rows.load(transaction, newest)
     assessment = instance_rows.load_assessment(transaction, newest)
     disposition = instance_rows.load_disposition(transaction, newest)
     if assessment is None or disposition is None:
-        return
-    decided = instance_rows.decided_among(
-        transaction, [one.digest for one in series_rows.files(transaction, instance.header)]
-    )
+        return None
     flags = unit_verdicts.standing_flags(transaction, digests[:-1])
     lasting = [one for one in flags if not lifts_flag(assessment, disposition, one.assessment, one.reasons)]
     if lasting and not disposition.flagged:
         disposition = with_flag(disposition, [reason.text for flag in lasting for reason in flag.reasons])
-        values = {"reasons": documents.dump_reasons(disposition.reasons), "flagged": True}
-        transaction.execute(sa.update(dispositions).where(dispositions.c.digest == newest).values(**values))
-    unit_verdicts.replace_earlier(transaction, newest, decided, now)
+    return Unity(Judgement(instance_rows.load(transaction, newest), assessment, disposition), tuple(digests[:-1]))
+
+
+def unite(transaction: Transaction, series: Unity, now: datetime) -> None:
+    """Give all decided members of a series its newest verdict."""
+    instance, disposition = series.judgement.instance, series.judgement.disposition
     study = instance.header.study_instance_uid
-    unit_verdicts.share(transaction, newest, decided, study, disposition, now)
-    transaction.execute(sa.update(dispositions).where(dispositions.c.digest == newest).values(decided_at=now))
+    decided = instance_rows.decided_among(
+        transaction, [one.digest for one in series_rows.files(transaction, instance.header)]
+    )
+    unit_verdicts.replace_earlier(transaction, instance.digest, decided, now)
+    unit_verdicts.share(transaction, instance.digest, decided, study, disposition, now)
+    values = {
+        "reasons": documents.dump_reasons(disposition.reasons),
+        "flagged": disposition.flagged,
+        "decided_at": now,
+    }
+    transaction.execute(sa.update(dispositions).where(dispositions.c.digest == instance.digest).values(**values))
+    flagged_studies.follow(transaction, study, now, reopen=False, why=ONE_VERDICT, tell=False)

@@ -14,7 +14,7 @@ from miqa_node.core.domain.instance import StudyInstanceUid
 from miqa_node.core.domain.policy import EXPERIMENTAL, Reason, Verdict
 from miqa_node.core.domain.prediction import PENDING_NAMES
 from miqa_node.core.domain.worklist import Resolution, WorklistState
-from miqa_node.core.language.phrase import joined
+from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_of, insert_or_ignore
 from miqa_node.runtime.store.prepared import DriverStatement, each
@@ -35,6 +35,7 @@ UNDECIDED: dict[str, object] = {
 SELF = "miqa-node"
 """The actor that resolves a study that is no longer flagged."""
 NOT_FLAGGED = "Judged again: no image of the study is flagged any more."
+STAYS_CLAIMED = Phrase("It stays with whom claimed it.")
 
 
 def severity_of(score: float | None) -> int:
@@ -95,8 +96,9 @@ def follow(
 ) -> None:
     """Update a study's item to its current verdicts, which may have improved.
 
-    The item of a study without flagged images is resolved. With ``reopen``, a study that people resolved is reopened,
-    because a verdict got worse; otherwise archives are told again what people decided. ``why`` is for the history.
+    The item of a study without flagged images is resolved, unless a person has claimed it. With ``reopen``, a study
+    that people resolved is reopened, because a verdict got worse; otherwise archives are told again what people
+    decided. ``why`` is for the history.
     Without ``tell`` neither archives nor subscribers hear of it.
     """
     this = worklist.c.study_instance_uid == study_instance_uid
@@ -119,13 +121,35 @@ def follow(
             flag(transaction, study_instance_uid, worst, now, severity)
         else:
             _find_by(transaction, study_instance_uid, new=True)
-    elif state is not None and state != WorklistState.RESOLVED.value:
-        values = {"state": WorklistState.RESOLVED.value, "resolution": Resolution.ACCEPTED.value}
-        values |= {"resolved_by": SELF, "comment": NOT_FLAGGED, "resolved_at": now}
+    elif state == WorklistState.CLAIMED.value:
+        verdicts = sa.select(dispositions.c.verdict).where(dispositions.c.study_instance_uid == study_instance_uid)
+        worst = max((Verdict(one) for one in transaction.execute(verdicts).scalars()), key=lambda one: one.rank)
+        values = {"verdict": worst.value, "rank": worst.rank, "severity": 0}
         transaction.execute(sa.update(worklist).where(this).values(values))
-        note(transaction, study_instance_uid, "judged again", SELF, _with(NOT_FLAGGED, why), now)
-        if tell:
-            announcements.resolved(transaction, study_instance_uid, now)
+        text = joined(" ", [_with(NOT_FLAGGED, why), STAYS_CLAIMED])
+        note(transaction, study_instance_uid, "judged again", SELF, text, now)
+    elif state == WorklistState.OPEN.value:
+        _close(transaction, study_instance_uid, now, why, tell=tell)
+
+
+def close_if_unflagged(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:
+    """Resolve a study that a person has put back if none of its images is flagged any more."""
+    of_study = dispositions.c.study_instance_uid == study_instance_uid
+    flags = set(transaction.execute(sa.select(dispositions.c.flagged).where(of_study).distinct()).scalars())
+    if flags == {False}:
+        _close(transaction, study_instance_uid, now)
+
+
+def _close(
+    transaction: Transaction, study_instance_uid: str, now: datetime, why: str = "", *, tell: bool = True
+) -> None:
+    values: dict[str, object] = {"state": WorklistState.RESOLVED.value, "resolution": Resolution.ACCEPTED.value}
+    values |= {"resolved_by": SELF, "comment": NOT_FLAGGED, "resolved_at": now}
+    this = worklist.c.study_instance_uid == study_instance_uid
+    transaction.execute(sa.update(worklist).where(this).values(values))
+    note(transaction, study_instance_uid, "judged again", SELF, _with(NOT_FLAGGED, why), now)
+    if tell:
+        announcements.resolved(transaction, study_instance_uid, now)
 
 
 def _with(text: str, why: str) -> str:

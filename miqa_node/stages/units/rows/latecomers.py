@@ -12,6 +12,7 @@ from miqa_node.runtime.store import study_notes
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import dispositions, worklist
 from miqa_node.stages.units.rows import unit_verdicts
+from miqa_node.stages.units.rows.standing import NOT_ALL_HERE
 
 
 def join_standing(
@@ -32,5 +33,5 @@ def join_standing(
         insert_or_ignore(transaction, dispositions, {**row, "digest": one, "flagged": False, "decided_at": now})
     study = instance.header.study_instance_uid
     if transaction.execute(sa.select(sa.exists().where(worklist.c.study_instance_uid == study))).scalar_one():
-        study_notes.note(transaction, study, "not judged again", "", unit_verdicts.NOT_ALL_HERE, now)
+        study_notes.note(transaction, study, "not judged again", "", NOT_ALL_HERE, now)
     return True

@@ -52,10 +52,11 @@ def select(transaction: Transaction, chosen: ReassessmentFilter) -> list[sa.Row[
 def representative(transaction: Transaction, header: Header) -> Any:
     """The row of a series' representative instance: the one assessed last, otherwise the one that arrived last."""
     uids = fragments.uids_of(transaction, header)
+    own = instances.c.study_instance_uid == header.study_instance_uid
     query = (
         sa.select(*_COLUMNS)
         .select_from(_JOINED)
-        .where(instances.c.series_instance_uid.in_(uids))
+        .where(instances.c.series_instance_uid.in_(uids), own)
         .order_by(assessments.c.assessed_at.desc().nulls_last(), instances.c.received_at.desc(), instances.c.digest)
         .limit(1)
     )

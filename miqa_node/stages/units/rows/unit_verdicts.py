@@ -16,21 +16,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import stored
-from miqa_node.runtime.store.tables import assessments, dispositions, instances, reassessments
-from miqa_node.stages.units.rows import fragments, judgements
+from miqa_node.runtime.store.tables import assessments, dispositions, reassessments
+from miqa_node.stages.units.rows import judgements
 from miqa_node.stages.units.rows.judgements import StandingFlag
 
 BATCH = 500
 SELF = "miqa-node"
 WITH_UNIT = Phrase("More of its series came, and all was judged.")
 """Why an earlier representative has a later verdict."""
-NOT_ALL_HERE = Phrase("More of the series came, but not all of it is kept here any more: its verdict stands.")
 
 
 def represents(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[InstanceDigest]:
@@ -51,7 +50,8 @@ def replace_earlier(
     What waits to be judged again with one of them has been judged with the unit.
     """
     others = [one for one in members if one != digest]
-    for one in represents(transaction, others):
+    flagged = _flagged(transaction, others)  # one that was given up has no assessment
+    for one in dict.fromkeys((*represents(transaction, others), *flagged)):
         judgements.replace_in_force(transaction, one, SELF, WITH_UNIT, now)
     waits = reassessments.c.concluded_at.is_(None)
     for some in _batches(others):
@@ -90,13 +90,17 @@ def share(
 
 def standing_flags(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[StandingFlag]:
     """The judgements that flagged a unit, by members that are flagged still."""
+    flags = (judgements.standing_flag(transaction, one) for one in _flagged(transaction, digests))
+    return [flag for flag in flags if flag is not None]
+
+
+def _flagged(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[InstanceDigest]:
     flagged: list[InstanceDigest] = []
     of = dispositions.c
     for some in _batches(digests):
         query = sa.select(of.digest).where(of.digest.in_(some), of.flagged).order_by(of.digest)
         flagged += [InstanceDigest(one) for one in transaction.execute(query).scalars()]
-    flags = (judgements.standing_flag(transaction, one) for one in flagged)
-    return [flag for flag in flags if flag is not None]
+    return flagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,43 +127,6 @@ def replaced(transaction: Transaction, digests: Sequence[InstanceDigest], now: d
         )
         for one in rows
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class LateMembers:
-    """Members that came after the judgement in force: ``waiting`` are judged soon, ``unread`` cannot be any more."""
-
-    waiting: int
-    unread: int
-
-    @property
-    def sentence(self) -> str:
-        """What came later, for people; empty if nothing did."""
-        if self.waiting:
-            return Phrase("More of the series came, being measured: {count}.", count=f"{self.waiting}")
-        return Phrase("{text} Came later: {count}.", text=NOT_ALL_HERE, count=f"{self.unread}") if self.unread else ""
-
-
-NONE_LATE = LateMembers(0, 0)
-
-
-def late(transaction: Transaction, header: Header) -> LateMembers:
-    """What came of a series after its verdict. Members that were read share the time of the verdict."""
-    uids = fragments.uids_of(transaction, header)
-    of, study = instances.c, header.study_instance_uid
-    members = of.series_instance_uid.in_(uids), of.study_instance_uid == study
-    decided = sa.select(of.digest, dispositions.c.decided_at, assessments.c.digest.label("own"))
-    joined = instances.outerjoin(dispositions, dispositions.c.digest == of.digest)
-    joined = joined.outerjoin(assessments, assessments.c.digest == of.digest)
-    rows = transaction.execute(decided.select_from(joined).where(*members)).all()
-    verdicts = [row.decided_at for row in rows if row.own is not None]
-    if not verdicts:
-        return NONE_LATE
-    newest = max(verdicts)
-    return LateMembers(
-        sum(row.decided_at is None for row in rows),
-        sum(row.decided_at is not None and row.decided_at > newest for row in rows),
-    )
 
 
 def _batches(digests: Sequence[InstanceDigest]) -> list[Sequence[InstanceDigest]]:

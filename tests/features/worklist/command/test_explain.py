@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.runtime.store.tables import instances, series
 from tests.interfaces.cli.conftest import Ran
-from tests.web.staging import NOW, Stage
+from tests.web.staging import Stage, stack
 
 
 def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
@@ -39,18 +36,18 @@ def test_a_series_is_one_block_unless_its_slices_are_asked_for(
     cli: Callable[..., Ran], stage: Stage, data_dir: Path
 ) -> None:
     for number in (1, 2, 3):
-        stage.add(number, Verdict.REJECT if number == 2 else Verdict.NOT_ASSESSED, study=9)
+        stage.add(number, Verdict.REJECT if number == 3 else Verdict.NOT_ASSESSED, study=9)
     with stage.services.database.begin() as transaction:
-        row = {"series_instance_uid": "1.2.77", "modality": "CT", "expected": 0, "arrived_at": NOW, "pending": False}
-        transaction.execute(sa.insert(series).values(row))
-        transaction.execute(sa.update(instances).values(series_instance_uid="1.2.77"))
+        stack(transaction, "1.2.3.9", "1.2.77")
 
     output = cli("explain", "1.2.3.9", "--data-dir", data_dir).out
     assert output.count("received ") == 1
     assert "series" in output
-    assert "3, worst verdict REJECT; --slices shows each" in output
+    assert "3, verdict REJECT; --slices shows each" in output
     assert cli("explain", "1.2.3.9", "--slices", "--data-dir", data_dir).out.count("received ") == 3
-    assert cli("explain", "1.2.3.4.5.2", "--data-dir", data_dir).out.startswith("image"), "one slice is no series"
+    of_slice = cli("explain", "1.2.3.4.5.2", "--data-dir", data_dir).out
+    assert "3, verdict REJECT" in of_slice, "a slice has the verdict of its series"
+    assert "image 1.2.3.4.5.2" in of_slice
 
 
 def test_an_unknown_uid(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:

@@ -7,12 +7,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.policy import Verdict
-from miqa_node.runtime.store.tables import instances, series
-from tests.web.staging import NOW, Stage
+from tests.web.staging import Stage, stack
 
 
 def found(client: TestClient, query: str = "") -> list[str]:
@@ -77,18 +75,15 @@ def test_the_same_search_over_rest(stage: Stage, client: TestClient) -> None:
 
 
 def stacked(stage: Stage, numbers: range, uid: str = "1.2.3.77") -> None:
-    """Slices of one CT series, a minute apart; the second one is worst."""
+    """Slices of one CT series, a minute apart; its newest judgement rejects it."""
     for number in numbers:
-        verdict = Verdict.REJECT if number == numbers[1] else Verdict.NOT_ASSESSED
+        verdict = Verdict.REJECT if number == numbers[-1] else Verdict.NOT_ASSESSED
         stage.add(number, verdict, study=numbers[0], at=datetime.now(UTC) - timedelta(minutes=90 - number))
-    row = {"series_instance_uid": uid, "modality": "CT", "expected": 0, "arrived_at": NOW, "pending": False}
     with stage.services.database.begin() as transaction:
-        transaction.execute(sa.insert(series).values(row))
-        of_study = instances.c.study_instance_uid == f"1.2.3.{numbers[0]}"
-        transaction.execute(sa.update(instances).where(of_study).values(series_instance_uid=uid, modality="CT"))
+        stack(transaction, f"1.2.3.{numbers[0]}", uid)
 
 
-def test_a_series_is_one_row_with_its_slices_and_worst_verdict(stage: Stage, client: TestClient) -> None:
+def test_a_series_is_one_row_with_its_slices_and_newest_verdict(stage: Stage, client: TestClient) -> None:
     stage.add(1, Verdict.ACCEPT, at=datetime.now(UTC) - timedelta(minutes=89))
     stage.add(2, Verdict.ACCEPT, at=datetime.now(UTC) - timedelta(minutes=20))
     stacked(stage, range(3, 60))
@@ -97,7 +92,7 @@ def test_a_series_is_one_row_with_its_slices_and_worst_verdict(stage: Stage, cli
     assert re.findall('<th scope="row"><a href="/studies/1.2.3.([0-9]+)">', page) == ["2", "3", "1"]
     assert "57 slices" in page
     of_series = page.partition("/studies/1.2.3.3")[0].rpartition("<tr>")[2]
-    assert "Rejected" in of_series, "the worst of its slices"
+    assert "Rejected" in of_series, "the newest"
     opened = re.search('<a class="unit" href="([^"]+)"', page)
     assert opened is not None
     slices = client.get(html.unescape(opened[1])).text

@@ -30,9 +30,9 @@ from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.patients import PatientRow
 from miqa_node.stages.units.base import installed, unit_of
-from miqa_node.stages.units.rows import priors, unit_verdicts
+from miqa_node.stages.units.rows import priors
 from miqa_node.stages.units.rows.priors import Prior, UsualRange
-from miqa_node.stages.units.rows.unit_verdicts import NONE_LATE, LateMembers
+from miqa_node.stages.units.rows.standing import NONE_LATE, LateMembers, standing
 
 MAX_SLICES = 2000
 """Maximum number of slices of a series or frames of an object."""
@@ -125,7 +125,7 @@ def images_of(
     for member in slices:
         own = member.header.series_instance_uid
         uid = stacks.get(own, (own,))[0]
-        if uid not in by_series or member.assessed or not by_series[uid].assessed:
+        if uid not in by_series or _speaks(member) >= _speaks(by_series[uid]):
             by_series[uid] = member
     chosen += by_series.values()
     chosen.sort(key=lambda member: -(member.verdict.rank if member.verdict else 0))
@@ -133,6 +133,11 @@ def images_of(
     marked = marks.of_images(transaction, [one.digest for one in shown])
     images = (history.of_instance(transaction, one.digest) for one in shown)
     return [_shown(services, transaction, image, study, members, marked) for image in images], len(chosen) > limit
+
+
+def _speaks(member: history.StudyMember) -> tuple[bool, bool]:
+    """How far a slice stands for its series: what is given up has a verdict and no assessment."""
+    return member.assessed, member.verdict is not None
 
 
 def _snapshot(services: WebServices, image: InstanceHistory) -> SeriesSnapshot | None:
@@ -163,7 +168,7 @@ def _shown(
     marked: Mapping[InstanceDigest, ImageMarks],
 ) -> StudyImage:
     assessment, disposition, snapshot = image.assessment, image.disposition, _snapshot(services, image)
-    language = LANGUAGE.get()
+    language, unit = LANGUAGE.get(), standing(transaction, image.instance.header)
     narrative: tuple[Sentence, ...] = ()
     hints: tuple[str, ...] = ()
     if assessment is not None and disposition is not None:
@@ -175,7 +180,7 @@ def _shown(
     findings = sorted(assessment.findings if assessment else (), key=lambda f: -f.probability)
     return StudyImage(
         history=image,
-        late=NONE_LATE if snapshot is None else unit_verdicts.late(transaction, image.instance.header),
+        late=NONE_LATE if unit is None else unit.late,
         narrative=narrative,
         present=tuple(finding for finding in findings if finding.present),
         absent=tuple(finding for finding in findings if not finding.present),

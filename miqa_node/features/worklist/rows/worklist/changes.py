@@ -18,7 +18,7 @@ from miqa_node.runtime.store import users
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.study_notes import note
 from miqa_node.runtime.store.tables import worklist
-from miqa_node.stages.conclusion.rows.flagged_studies import SELF, UNDECIDED
+from miqa_node.stages.conclusion.rows.flagged_studies import SELF, UNDECIDED, close_if_unflagged
 from miqa_node.stages.deliver.rows import announcements
 
 
@@ -57,8 +57,10 @@ def comment(transaction: Transaction, study_instance_uid: str, text: str, actor:
 
 
 def unclaim(transaction: Transaction, study_instance_uid: str, actor: str, now: datetime) -> WorklistItem:
-    """Put an item back."""
-    return _move(transaction, study_instance_uid, WorklistState.OPEN, actor, "released", "", now, {"claimed_by": ""})
+    """Put an item back; it is resolved if none of its images is flagged any more."""
+    _move(transaction, study_instance_uid, WorklistState.OPEN, actor, "released", "", now, {"claimed_by": ""})
+    close_if_unflagged(transaction, study_instance_uid, now)
+    return show(transaction, study_instance_uid)
 
 
 def resolve(

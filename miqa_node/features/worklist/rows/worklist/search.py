@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.policy import Verdict, is_experimental
 from miqa_node.core.domain.prediction import PENDING_NAMES
 from miqa_node.core.domain.worklist import Resolution, WorklistComment, WorklistImage, WorklistItem, WorklistState
+from miqa_node.core.language.phrase import joined
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import NotFoundError
 from miqa_node.features.worklist.filter import WorklistFilter
@@ -31,6 +32,8 @@ from miqa_node.runtime.store.tables import (
     worklist_facets,
 )
 from miqa_node.stages.conclusion.rows.flagged_studies import concerns_quality
+from miqa_node.stages.units.kinds import is_slice_class
+from miqa_node.stages.units.rows.standing import standings
 
 MOST_SEARCHED = 2000
 """The newest studies in which a text is looked for in stations, rooms and operators."""
@@ -174,8 +177,11 @@ def _items(transaction: Transaction, query: sa.Select[tuple[object, ...]]) -> li
 
 def _with_parts(transaction: Transaction, rows: Sequence[sa.Row[tuple[object, ...]]]) -> list[WorklistItem]:
     uids = [row.study_instance_uid for row in rows]
-    images, comments = _images(transaction, uids), _comments(transaction, uids)
-    return [_item(row, images.get(uid, ()), comments.get(uid, ())) for row, uid in zip(rows, uids, strict=True)]
+    images, comments, late = _images(transaction, uids), _comments(transaction, uids), _late(transaction, uids)
+    return [
+        _item(row, images.get(uid, ()), comments.get(uid, ()), late.get(uid, ""))
+        for row, uid in zip(rows, uids, strict=True)
+    ]
 
 
 def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
@@ -277,6 +283,25 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
     return images
 
 
+def _late(transaction: Transaction, study_uids: list[str]) -> dict[str, str]:
+    """What came of series of some studies after their verdicts."""
+    speaks = sa.or_(assessments.c.digest.is_not(None), dispositions.c.flagged)
+    query = (
+        sa.select(instances.c.study_instance_uid, instances.c.header, instances.c.modality, instances.c.sop_class_uid)
+        .join(dispositions, dispositions.c.digest == instances.c.digest)
+        .join(assessments, assessments.c.digest == instances.c.digest, isouter=True)
+        .where(instances.c.study_instance_uid.in_(study_uids), speaks)
+        .order_by(instances.c.received_at)
+    )
+    slices = [row for row in transaction.execute(query) if is_slice_class(row.modality, row.sop_class_uid)]
+    units = standings(transaction, [documents.load_header(row.header) for row in slices])
+    late: dict[str, dict[str, None]] = {}
+    for row, unit in zip(slices, units, strict=True):
+        if unit is not None and (sentence := unit.late.sentence):
+            late.setdefault(row.study_instance_uid, {})[sentence] = None
+    return {study: joined(" ", list(sentences)) for study, sentences in late.items()}
+
+
 def _comments(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[WorklistComment, ...]]:
     of = worklist_events.c
     query = sa.select(of.study_instance_uid, of.at, of.actor, of.comment).order_by(of.event_id)
@@ -289,7 +314,10 @@ def _comments(transaction: Transaction, study_uids: list[str]) -> dict[str, tupl
 
 
 def _item(
-    row: sa.Row[tuple[object, ...]], images: tuple[WorklistImage, ...], comments: tuple[WorklistComment, ...]
+    row: sa.Row[tuple[object, ...]],
+    images: tuple[WorklistImage, ...],
+    comments: tuple[WorklistComment, ...],
+    late: str,
 ) -> WorklistItem:
     ids = [image.patient_id for image in images] or [row.patient_id]
     return WorklistItem(
@@ -310,6 +338,7 @@ def _item(
         retaken_at=row.retaken_at,
         images=images,
         comments=comments,
+        late=late,
         patients_conflict=row.patients_conflict,
     )
 
