@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import humanised
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.measurand import MEASUREMENTS
+from miqa_node.core.domain.measurand import measurand_of
 from miqa_node.core.language.phrase import Phrase, joined
 
 LEAST_SCANNERS = 2
@@ -79,5 +79,5 @@ def labels(names: Sequence[str]) -> str:
 
 
 def _label(name: str) -> str:
-    measurand = MEASUREMENTS.all().get(name)
+    measurand = measurand_of(name)
     return Phrase(measurand.label) if measurand is not None else humanised(name)

@@ -7,7 +7,7 @@ number is measured on an image or a series.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from miqa_node.core.domain.codes import Code
@@ -79,3 +79,17 @@ MEASUREMENTS = Seam("measurements", Measurand)
 def measurands() -> Sequence[Measurand]:
     """All measurements in the order of lists."""
     return sorted(MEASUREMENTS.all().values(), key=lambda one: (one.rank, one.name))
+
+
+WITHDRAWN: Mapping[str, Measurand] = {}
+"""Measurements that no version takes any more, by name: stored judgements and their reports keep code and words."""
+
+
+def every_measurand() -> Sequence[Measurand]:
+    """Those that are taken, in the order of lists, and those that were."""
+    return [*measurands(), *WITHDRAWN.values()]
+
+
+def measurand_of(name: str) -> Measurand | None:
+    """The definition of a measurement that is, or was, taken."""
+    return MEASUREMENTS.all().get(name) or WITHDRAWN.get(name)

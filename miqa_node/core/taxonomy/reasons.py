@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.core.domain.finding import humanised
-from miqa_node.core.domain.measurand import MEASUREMENTS
+from miqa_node.core.domain.measurand import measurand_of
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.taxonomy.lookup import all_finding_names, finding_title
 
@@ -20,5 +20,5 @@ def reason_words(name: str) -> str:
         return say(OTHER_REASONS[name])
     if name in all_finding_names():
         return finding_title(name, LANGUAGE.get())
-    measurand = MEASUREMENTS.all().get(name)
+    measurand = measurand_of(name)
     return say(measurand.label if measurand else humanised(name))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from miqa_node import __version__
 from miqa_node.core.domain.assessment import Assessment, ModelIdentity
-from miqa_node.core.domain.implementation import MANUFACTURER
+from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
 
 
 class Algorithm(NamedTuple):
@@ -18,13 +17,14 @@ class Algorithm(NamedTuple):
     sha256: str = ""
 
 
-NODE = Algorithm(MANUFACTURER, __version__)
-"""Measurements, checks of the header, policy and pictures."""
+def of_node() -> Algorithm:
+    """Measurements, checks of the header, policy and pictures."""
+    return Algorithm(MANUFACTURER, STATED_VERSION.get())
 
 
 def algorithms_of(assessment: Assessment) -> Iterator[Algorithm]:
     """What an assessment came of: the node, and each package that judged, found landmarks, predicted or described."""
-    yield NODE
+    yield of_node()
     if assessment.model is not None:
         yield of_model(assessment.model)
     labels = [(one.package, one.sha256) for one in assessment.predictions]

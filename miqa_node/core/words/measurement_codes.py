@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.finding import humanised
-from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand
+from miqa_node.core.domain.measurand import Measurand, measurand_of
 from miqa_node.core.taxonomy.base import SCHEME
 from miqa_node.core.words.codes import IMAGE_QUALITY, Concept, private_value
 
@@ -15,7 +15,7 @@ def measurement_code(name: str) -> Code:
     >>> measurement_code("deviation_index").value, measurement_code("some_new_measurement").value
     ('113847', 'SOME_NEW_ME_3AE4')
     """
-    measurand = MEASUREMENTS.all().get(name)
+    measurand = measurand_of(name)
     if measurand is None:
         return Code(private_value(name), SCHEME, humanised(name)[:64])
     return measurand.code if isinstance(measurand.code, Code) else _concept(measurand).code
@@ -23,7 +23,7 @@ def measurement_code(name: str) -> Code:
 
 def is_standard(name: str) -> bool:
     """Whether a measurement has a standard code."""
-    measurand = MEASUREMENTS.all().get(name)
+    measurand = measurand_of(name)
     return measurand is not None and isinstance(measurand.code, Code)
 
 
@@ -33,7 +33,7 @@ def unit_of(name: str, unit: str) -> str:
     >>> unit_of("slice_gaps", "1"), unit_of("coverage", "mm")
     ('{gaps}', 'mm')
     """
-    measurand = MEASUREMENTS.all().get(name)
+    measurand = measurand_of(name)
     return measurand.report_unit if measurand is not None and measurand.report_unit else unit
 
 

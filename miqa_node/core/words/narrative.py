@@ -16,7 +16,7 @@ from enum import StrEnum
 from miqa_node.core.domain.anomaly import Baseline
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.finding import Finding, FindingName, FindingWords, humanised
-from miqa_node.core.domain.measurand import measurands
+from miqa_node.core.domain.measurand import every_measurand
 from miqa_node.core.domain.policy import EXPERIMENTAL, Disposition, Reason, Verdict
 from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, spoken
@@ -185,7 +185,7 @@ def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voi
                 yield speaker.say(rule, measurement=_name(measured, speaker), **shown)
     by_name = {m.name: m for m in assessment.measurements if math.isfinite(m.value)}
     edges = next((name for name in EDGES if name in by_name), "")
-    spoken = sorted((one for one in measurands() if one.phrase), key=lambda one: one.phrase_rank)
+    spoken = sorted((one for one in every_measurand() if one.phrase), key=lambda one: one.phrase_rank)
     chosen = [(one.phrase, by_name[one.name]) for one in spoken if one.name in by_name]
     texts = [_measured(phrase, m, speaker) for phrase, m in chosen if m.name not in EDGES or m.name == edges]
     if texts:

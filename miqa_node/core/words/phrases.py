@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from miqa_node.core.domain.measurand import measurands
+from miqa_node.core.domain.measurand import every_measurand
 from miqa_node.core.domain.object_kind import ObjectKind
 from miqa_node.core.domain.object_place import ChestRegion, WornAt
 from miqa_node.core.domain.policy import Verdict
@@ -189,5 +189,5 @@ def messages() -> Iterator[str]:
     yield NOTHING_FOUND
     for table in (RULES, PLAUSIBILITY, ADVICE):
         yield from table.values()
-    yield from (one.phrase for one in measurands() if one.phrase)
-    yield from (one.label for one in measurands())
+    yield from (one.phrase for one in every_measurand() if one.phrase)
+    yield from (one.label for one in every_measurand())

@@ -25,6 +25,7 @@ from miqa_node.core.settings import Settings
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.full_disk import wait_for_room
 from miqa_node.interfaces.cli.options import ConfigFile, DataDir, settings_of
+from miqa_node.interfaces.cli.served_port import note_port
 from miqa_node.isolation.early import start_loading
 
 SET_UP_FILE = "set-up-link"
@@ -98,6 +99,8 @@ def _run(settings: Settings, role: NodeRole, flags: Sequence[str], stop: StopSig
             typer.echo(f"DICOM {settings.dicom.ae_title}@{authority(settings.dicom.host, node.dicom_port)}")
         typer.echo(f"web   {settings.web.address(node.web_port)}/")
         typer.echo(f"health http://{authority(settings.web.shown_host, node.health_port)}/readyz")
+        if node.role.serves:
+            note_port(settings.node.data_dir, node.web_port)
         link = set_up_link(node.database, settings, role, node.web_port)
         _show_set_up_link(link, settings.node.data_dir / SET_UP_FILE)
         stop.wait()

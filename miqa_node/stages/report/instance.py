@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta, timezone, tzinfo
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.implementation import MANUFACTURER
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
 from miqa_node.core.domain.output import OutputKind
 from miqa_node.core.taxonomy.base import SCHEME
 from miqa_node.core.words.algorithms import algorithms_of
@@ -55,13 +54,13 @@ def begin_instance(
         Manufacturer=MANUFACTURER,
         ManufacturerModelName=MANUFACTURER,
         DeviceSerialNumber=typed_text(settings.node_name, 64) or MANUFACTURER,
-        SoftwareVersions=_software_versions(assessment, settings),
+        SoftwareVersions=software_versions(assessment.model),
         ContributingEquipmentSequence=contributing_equipment(*algorithms_of(assessment)),
         CodingSchemeIdentificationSequence=Sequence([private_scheme()]),
     )
 
 
-def local_time(moment: datetime, source: Source, zone: ZoneInfo | None) -> datetime:
+def local_time(moment: datetime, source: Source, zone: tzinfo | None) -> datetime:
     """The moment in the local time of the study.
 
     Dates and times of a data set share one offset (PS3.3 C.12.1.1.8): the source's if it declares one, otherwise
@@ -88,10 +87,11 @@ def reference(sop_class_uid: str, sop_instance_uid: str, frames: list[int] | Non
     return item
 
 
-def _software_versions(assessment: Assessment, settings: ReportSettings) -> list[str]:
-    versions = [f"miqa-node {settings.version}"]
-    if assessment.model is not None:
-        versions.append(phrase(f"{assessment.model.name} {assessment.model.version}", 64))
+def software_versions(model: ModelIdentity | None) -> list[str]:
+    """Software Versions (0018,1020): the node's, and that of the package that judged."""
+    versions = [f"{MANUFACTURER} {STATED_VERSION.get()}"]
+    if model is not None:
+        versions.append(phrase(f"{model.name} {model.version}", 64))
     return versions
 
 

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 
+from miqa_node.core.domain.implementation import made_by, version_of
 from miqa_node.dicom.bytes.charsets import ASCII, declared_sets
 from miqa_node.errors import ReportError
 from miqa_node.stages.report.elements import Element, raw_element
@@ -83,7 +84,8 @@ def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
         sets = fitting_sets(own, declared_sets(dataset))
     if sets is None:
         raise ReportError("The report's text is not in its character set.")
-    file = encode(own, elements, character_sets=sets)
+    with made_by(version_of(str(dataset.file_meta.get("ImplementationVersionName", "")))):  # as all that it says
+        file = encode(own, elements, character_sets=sets)
     table = _ALLOWED_IN_TEXT if lower == BASIC_TEXT else _ALLOWED
     if wrong := sorted(set(_not_allowed(dcmread(BytesIO(file)), table))):
         raise ReportError(f"The report cannot be said in {own.SOPClassUID.name}: {'; '.join(wrong[:5])}.")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from typing import Any, Self
-from zoneinfo import ZoneInfo
 
 from miqa_node import __version__
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.settings import Settings
+from miqa_node.core.system_zone import zone_name, zone_named
 from miqa_node.core.words.voice import voice
 from miqa_node.dicom.pixels.encode import FrameEncoder, encode_frame
 
@@ -44,7 +45,7 @@ class ReportSettings:
     saliency_threshold: float = 0.5
     nominal_geometry: bool = True
     language: str = "en"
-    zone: ZoneInfo | None = None
+    zone: tzinfo | None = None
     version: str = __version__
     encode: FrameEncoder = field(default=encode_frame, repr=False, compare=False)
 
@@ -57,16 +58,25 @@ class ReportSettings:
 
     def kept(self) -> dict[str, str]:
         """What is kept with an object: what its bytes follow from beside the judgement."""
-        zone = "" if self.zone is None else self.zone.key
-        return {"node": self.node_name, "language": self.language, "zone": zone, "version": self.version}
+        return {
+            "node": self.node_name,
+            "language": self.language,
+            "zone": zone_name(self.zone),
+            "version": self.version,
+            "saliency_threshold": repr(self.saliency_threshold),
+        }
 
     def as_kept(self, record: Mapping[str, Any] | None) -> Self:
         """The same as they were when an object was made; as they are if that was not kept."""
         if not record:
             return self
-        zone = ZoneInfo(record["zone"]) if record["zone"] else None
         return replace(
-            self, node_name=record["node"], language=record["language"], zone=zone, version=record["version"]
+            self,
+            node_name=record["node"],
+            language=record["language"],
+            zone=zone_named(record["zone"]),
+            version=record["version"],
+            saliency_threshold=float(record.get("saliency_threshold", self.saliency_threshold)),
         )
 
 

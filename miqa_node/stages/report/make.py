@@ -10,6 +10,7 @@ import structlog
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.implementation import made_by
 from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.review import Review
@@ -50,7 +51,8 @@ def make_objects(
     """
     chosen = default_kinds() if kinds is None else frozenset(kinds)
     request = ReportRequest(assessment, disposition, settings or ReportSettings(), chosen)
-    return _all_of(subject.context(request), OUTPUTS.all())
+    with made_by(request.settings.version):
+        return _all_of(subject.context(request), OUTPUTS.all())
 
 
 @whatever_the_header
@@ -74,7 +76,8 @@ def amend_objects(
     """
     request = ReportRequest(assessment, disposition, settings, frozenset(kinds))
     outputs = {name: one for name, one in OUTPUTS.all().items() if one.of_decisions or one.kind in amended}
-    return _all_of(replace(subject.context(request), review=review), outputs)
+    with made_by(settings.version):
+        return _all_of(replace(subject.context(request), review=review), outputs)
 
 
 def _all_of(context: OutputContext, outputs: Mapping[str, Output]) -> tuple[MadeObject, ...]:

@@ -14,8 +14,8 @@ from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from miqa_node import __version__
 from miqa_node.core.domain.assessment import Assessment, number_text
+from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
 from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.language.catalogue import numerals, reworded, say, spoken
 from miqa_node.core.words.measurement_codes import measurement_code
@@ -53,7 +53,7 @@ def draw_pdf(
         out = io.BytesIO()
         canvas = Canvas(out, pagesize=A4, invariant=1, pageCompression=1, lang=language, initialFontName=PLAIN)
         canvas.setTitle(say("Image quality report"))
-        canvas.setAuthor(f"miqa-node {__version__}")
+        canvas.setAuthor(f"{MANUFACTURER} {STATED_VERSION.get()}")
         width, height = A4
         top = _band(canvas, assessment, disposition, height)
         top = _picture(canvas, draw_findings(display, regions), top)
@@ -138,7 +138,7 @@ def _numbers(canvas: Canvas, assessment: Assessment, top: float, width: float) -
 def _foot(canvas: Canvas, assessment: Assessment, disposition: Disposition, width: float) -> None:
     model = f"{assessment.model.name} {assessment.model.version}" if assessment.model else say("no model")
     policy = say("policy {version}", version=disposition.policy_version)
-    made = f"miqa-node {__version__}, {model}, {policy}"
+    made = f"{MANUFACTURER} {STATED_VERSION.get()}, {model}, {policy}"
     lines = [made, *([disposition.certificate] if disposition.certificate else [])]
     lines.append(say("Decision support only, not for diagnosis. The DICOM object names the patient."))
     canvas.setFillColor(_FAINT)

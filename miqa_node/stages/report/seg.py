@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node import __version__
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.delivery import SR
+from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
 from miqa_node.core.words import codes
 from miqa_node.core.words.subject import SegmentSubject
 from miqa_node.stages.report.code_items import code_item, code_sequence
@@ -129,7 +129,7 @@ def _identification(name: str, version: str, family: Code) -> Dataset:
 
 def _algorithm(assessment: Assessment) -> tuple[str, str]:
     model = assessment.model
-    return (model.name, model.version) if model else ("miqa-node", __version__)
+    return (model.name, model.version) if model else (MANUFACTURER, STATED_VERSION.get())
 
 
 def cielab(colour: tuple[float, float, float]) -> list[int]:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node import __version__
 from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.delivery import SEG, SR
 from miqa_node.core.domain.finding import Finding
+from miqa_node.core.domain.implementation import STATED_VERSION
 from miqa_node.core.domain.object_place import ChestRegion
 from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.prediction import PendingReason
@@ -265,7 +265,7 @@ def _algorithm(assessment: Assessment, disposition: Disposition | None) -> list[
     if disposition is not None:
         parameters.append(phrase(f"policy {disposition.policy_version} scope {disposition.scope}"))
     name = phrase(model.name) if model else "miqa-node measurements"
-    return algorithm(name, phrase(model.version) if model else __version__, parameters)
+    return algorithm(name, phrase(model.version) if model else STATED_VERSION.get(), parameters)
 
 
 def source_image(source: Source, *, whole: bool = False) -> ContentItem:

@@ -16,6 +16,7 @@ from pydicom import dcmread
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import KOS, ResultKind
+from miqa_node.core.domain.implementation import made_by
 from miqa_node.core.domain.output import OutputKind
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.review import Review
@@ -48,6 +49,13 @@ def withdraw_key_object(
     ``assessment`` and ``disposition`` are the new ones, or those that a ``review`` contradicts.
     The same arguments give the same bytes.
     """
+    with made_by(settings.version):
+        return _withdrawal(path, assessment, disposition, settings, review)
+
+
+def _withdrawal(
+    path: Path, assessment: Assessment, disposition: Disposition, settings: ReportSettings, review: Review | None
+) -> MadeObject | None:
     noted = read_source(path)
     title = noted.header.get("ConceptNameCodeSequence")
     if not title or title[0].get("CodeValue") != codes.QUALITY_ISSUE.value:

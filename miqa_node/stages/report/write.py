@@ -9,7 +9,11 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
-from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.core.domain.implementation import (
+    IMPLEMENTATION_CLASS_UID,
+    STATED_VERSION,
+    implementation_version_name,
+)
 from miqa_node.dicom.bytes.charsets import ASCII
 from miqa_node.stages.report.content_items import ContentItem, encode_items
 from miqa_node.stages.report.elements import Element, element_bytes, elements_of, encode_elements, raw_element
@@ -52,5 +56,5 @@ def _file_meta(own: Dataset, transfer_syntax_uid: str) -> bytes:
     meta += element_bytes(0x00020003, "UI", own.SOPInstanceUID.encode())
     meta += element_bytes(0x00020010, "UI", transfer_syntax_uid.encode())
     meta += element_bytes(0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode())
-    meta += element_bytes(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode())
+    meta += element_bytes(0x00020013, "SH", implementation_version_name(STATED_VERSION.get()).encode())
     return element_bytes(0x00020000, "UL", len(meta).to_bytes(4, "little")) + meta

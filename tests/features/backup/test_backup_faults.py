@@ -310,7 +310,7 @@ def test_the_commands_say_what_is_lost(shelf: Shelf, tmp_path: Path, capsys: pyt
     assert f"lost {original_key(of)}\n" in capsys.readouterr().out
     assert run(["backup", folder, "--json", *where]) == 1
     assert json.loads(capsys.readouterr().out)["lost"] == [original_key(of)]
-    assert run(["restore", folder, "--verify"]) == 0
+    assert run(["restore", folder, "--verify"]) == 1
     assert f"not in the backup, because the node had lost {original_key(of)}" in capsys.readouterr().out
     assert run(["restore", folder, "--data-dir", str(tmp_path / "elsewhere")]) == 0
     assert f"not restored, because the node had lost {original_key(of)}" in capsys.readouterr().out

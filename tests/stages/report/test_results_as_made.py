@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from miqa_node.core.domain.delivery import SR, DeliveryState
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
-from miqa_node.features.worklist.effect.remaking import Remaking
+from miqa_node.features.worklist.effect.remaking import LOST, Remaking
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries
@@ -45,7 +46,7 @@ def test_another_name_language_and_version_change_no_byte(tmp_path: Path, sample
 
     with rig.database.begin() as transaction:  # as an earlier version recorded them, which kept no settings
         transaction.execute(sa.update(t.results).values(made_with=None))
-        [delivery, *_] = deliveries.of_instance(transaction, digest)
+        delivery = next(one for one in deliveries.of_instance(transaction, digest) if one.item.kind == SR)  # type: ignore[union-attr]
         deliveries.sent(transaction, [delivery.delivery_id], NOW)
         before = {row.object_key: row.sha256 for row in transaction.execute(sa.select(t.results))}
     sent = delivery.item.object_key  # type: ignore[union-attr]
@@ -55,5 +56,8 @@ def test_another_name_language_and_version_change_no_byte(tmp_path: Path, sample
     assert not rig.objects.exists(sent)
     with rig.database.begin() as transaction:
         digests = {row.object_key: row.sha256 for row in transaction.execute(sa.select(t.results))}
+        tried = deliveries.of_instance(transaction, digest)
     assert digests[sent] == before[sent], "the digest of what was sent never changes"
+    assert {one.last_error for one in tried if one.state is DeliveryState.FAILED} == {LOST}, "a lane waits no more"
+    assert any(one.state is DeliveryState.FAILED and one.item.object_key == sent for one in tried)  # type: ignore[union-attr]
     rig.database.close()

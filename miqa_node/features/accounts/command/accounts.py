@@ -12,6 +12,7 @@ from miqa_node.core.domain.access import Permission, Role, account_name
 from miqa_node.interfaces.cli.actor import login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
+from miqa_node.interfaces.cli.served_port import url_of_pages
 from miqa_node.interfaces.cli.store import open_transaction
 from miqa_node.runtime.store import accounts, tokens, users
 from miqa_node.runtime.store.accounts import signs_in
@@ -80,7 +81,7 @@ def link(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> Non
     with open_transaction(config, data_dir) as transaction:
         lifetime_s = settings.access.invitation_lifetime_s
         secret, until = accounts.link(transaction, name, lifetime_s, login(), datetime.now(UTC))
-    print_line(f"{settings.web_url}/welcome/{secret}")
+    print_line(f"{url_of_pages(settings)}/welcome/{secret}")
     typer.echo(f"Give this link to {name}. It works once, until {moment(until)}.", err=True)
     if not settings.web.public_url:
         typer.echo("It opens on this host; set web.public_url to the address that other machines use.", err=True)

@@ -76,16 +76,11 @@ def restore(
 ) -> None:
     """Put a backup into an empty data directory, comparing each file with the manifest; start the node afterwards.
 
-    With PostgreSQL load the dump first (pg_restore); this command brings the objects back.
+    With PostgreSQL load the dump first (pg_restore); this command brings the objects back. Exit code 1 of --verify: a
+    file is missing or was changed, or the node had lost or damaged objects when the backup was made.
     """
     if verify:
-        faults = list(backups.check_backup(folder))
-        for fault in faults:
-            print_line(fault)
-        if faults:
-            raise typer.Exit(Exit.FAILED)
-        _print_lines("not in the backup, because the node had", backups.lacking(folder))
-        print_line("The backup is complete and unchanged.")
+        _verify(folder)
         return
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
@@ -95,6 +90,21 @@ def restore(
     count = backups.restore(folder, settings.node.data_dir, objects, with_database=with_database)
     _print_lines("not restored, because the node had", backups.lacking(folder))
     print_line(f"restored: {count} objects. Check with miqa-node fsck, then start the node.")
+
+
+def _verify(folder: Path) -> None:
+    """Exit code 1 unless the backup is unchanged and has all that the node should have had."""
+    faults, lacks = list(backups.check_backup(folder)), backups.lacking(folder)
+    for fault in faults:
+        print_line(fault)
+    _print_lines("not in the backup, because the node had", lacks)
+    if not faults and not lacks:
+        print_line("The backup is complete and unchanged.")
+        return
+    if not faults:
+        number = "1 object" if len(lacks) == 1 else f"{len(lacks)} objects"
+        print_line(f"The backup is not complete: it lacks {number}. What it has is unchanged.")
+    raise typer.Exit(Exit.FAILED)
 
 
 def _print_lines(what: str, lines: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +46,22 @@ def data_directory(settings: Settings) -> str:
         except ResourcesError as error:
             raise FailedCheck(f"{staging}: {error}", "Look at its disk, and at what this user may do there.") from error
     new = "" if standing == folder else ", will be created by the first run"
-    return f"{folder}, {free // MiB} MiB free, {reserve}{new}"
+    shared = "" if new else _shared_with(folder)
+    return f"{folder}{shared}, {free // MiB} MiB free, {reserve}{new}"
+
+
+def _shared_with(folder: Path) -> str:
+    """Who else may read the folder: its group, in words; FailedCheck if everybody on this machine may.
+
+    The node takes rights away only from a folder that is its own; one with other things in it stays as it is.
+    """
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & stat.S_IRWXO:
+        raise FailedCheck(
+            f"{folder} can be read by everybody on this machine (mode {mode:04o})",
+            f"chmod o-rwx {folder}, or give the node a folder of its own (node.data_dir).",
+        )
+    return " (its group may read it)" if mode & stat.S_IRWXG else ""
 
 
 def _own_file(settings: Settings) -> Path:

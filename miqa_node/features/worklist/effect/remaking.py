@@ -15,6 +15,7 @@ import structlog
 
 from miqa_node.core.domain.delivery import REJECTION
 from miqa_node.core.domain.object_store import Soundness
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.features.worklist.effect.amendment import announced_of
 from miqa_node.features.worklist.rows import decisions, reported_decisions
@@ -30,6 +31,11 @@ from miqa_node.stages.units.earlier import outputs_of
 from miqa_node.stages.units.rows import instances, judgements
 
 log = structlog.get_logger(__name__)
+
+LOST = Phrase(
+    "The stored file of this result is lost, and the archive may have it: it cannot be made again with the same bytes. "
+    "Judge the image again: the new report replaces this one."
+)
 
 
 class Remaking:
@@ -63,10 +69,11 @@ class Remaking:
         if result.sha256 == result.of(data).sha256:
             return True
         with self._context.database.begin() as transaction:
-            may_stand = not results.may_have_arrived(transaction, result.sop_instance_uid)
-        if not may_stand:
-            log.error("a sent result cannot be made again, the same", sop_instance_uid=result.sop_instance_uid)
-        return may_stand
+            if not results.may_have_arrived(transaction, result.sop_instance_uid):
+                return True
+            deliveries.give_up(transaction, result.sop_instance_uid, LOST)
+        log.error("a sent result cannot be made again, the same", sop_instance_uid=result.sop_instance_uid)
+        return False
 
     def _make(self, origin: ResultOrigin) -> bytes | None:
         """The bytes of a result; None if it cannot be made."""

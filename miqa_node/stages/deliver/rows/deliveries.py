@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.delivery import Delivery, DeliveryId, DeliveryState, EventNotice, ResultKind, ResultObject
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store.audit import records
 from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import DELIVERIES, Transaction, announce, insert_or_ignore
@@ -294,6 +295,13 @@ def send_soon(transaction: Transaction, sop_instance_uid: str, now: datetime) ->
     waits = deliveries.c.sop_instance_uid == sop_instance_uid, deliveries.c.state == DeliveryState.QUEUED.value
     announce(transaction, DELIVERIES)
     transaction.execute(sa.update(deliveries).where(*waits).values(next_attempt_at=now))
+
+
+def give_up(transaction: Transaction, sop_instance_uid: str, why: Phrase) -> None:
+    """A result is lost for good: what waits for it is FAILED."""
+    waits = deliveries.c.sop_instance_uid == sop_instance_uid, deliveries.c.state == DeliveryState.QUEUED.value
+    values = {"state": DeliveryState.FAILED.value, "lease_until": None, **stored(last_error=why)}
+    transaction.execute(sa.update(deliveries).where(*waits).values(values))
 
 
 def result_maker(transaction: Transaction, sop_instance_uid: str) -> InstanceDigest | None:

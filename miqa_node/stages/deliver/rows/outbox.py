@@ -52,9 +52,11 @@ class DatabaseOutbox:
     def _sound(self, result: ResultObject) -> bytes:
         """The file of a result as it was made; DeliveryError if it is lost or damaged: it is made again first."""
         try:
+            # This machine may have a copy of what its bucket lost or cut: the bucket is asked.
+            size = self._objects.stat(result.object_key).size_bytes
             for is_again in (False, True):
                 data = self._objects.get(result.object_key)
-                if data and result.sha256 in (None, hashlib.sha256(data).hexdigest()):
+                if len(data) == size > 0 and result.sha256 in (None, hashlib.sha256(data).hexdigest()):
                     return data
                 if not is_again:  # perhaps only this machine's copy is damaged
                     self._objects.drop_copy(result.object_key)

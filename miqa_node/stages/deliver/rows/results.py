@@ -67,8 +67,9 @@ def results_of_class(
 
 
 def may_have_arrived(transaction: Transaction, sop_instance_uid: str) -> bool:
-    """Whether any destination may have an object: it was sent, or it was tried."""
+    """Whether any destination may have an object: it was sent or tried, or a lane has claimed it."""
     arrived = deliveries.c.state.in_([DeliveryState.SENT.value, DeliveryState.COMMITTED.value])
-    tried = sa.or_(arrived, deliveries.c.sent_at.is_not(None), deliveries.c.attempts > 0)
+    claimed = deliveries.c.lease_until.is_not(None)
+    tried = sa.or_(arrived, deliveries.c.sent_at.is_not(None), deliveries.c.attempts > 0, claimed)
     query = sa.select(sa.exists().where(deliveries.c.sop_instance_uid == sop_instance_uid, tried))
     return bool(transaction.execute(query).scalar_one())

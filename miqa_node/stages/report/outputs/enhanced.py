@@ -6,9 +6,8 @@ reference, acquisition and window are unchanged byte for byte; identity, series 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from pydicom.datadict import tag_for_keyword
@@ -16,7 +15,6 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
-from miqa_node import __version__
 from miqa_node.core.domain.assessment import ModelIdentity
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.delivery import ResultKind
@@ -24,14 +22,14 @@ from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.words import codes
-from miqa_node.core.words.algorithms import NODE, of_model
+from miqa_node.core.words.algorithms import of_model, of_node
 from miqa_node.dicom.bytes.numbers import numbers, single_number
 from miqa_node.stages.report import capture
 from miqa_node.stages.report.code_items import code_sequence
 from miqa_node.stages.report.elements import Element, elements_of, raw_sequence
 from miqa_node.stages.report.equipment import contributing_equipment
 from miqa_node.stages.report.inherit import copy_elements, inherited_elements, keywords
-from miqa_node.stages.report.instance import local_time, private_scheme, reference
+from miqa_node.stages.report.instance import local_time, private_scheme, reference, software_versions
 from miqa_node.stages.report.lossy import add_lossy_history
 from miqa_node.stages.report.made import MadeObject, ReportSettings
 from miqa_node.stages.report.outputs.base import Draft, Output, OutputContext
@@ -141,7 +139,7 @@ def _own(
     return own
 
 
-def _complete_capture(own: Dataset, image: Source, made_at: datetime | None, zone: ZoneInfo | None) -> None:
+def _complete_capture(own: Dataset, image: Source, made_at: datetime | None, zone: tzinfo | None) -> None:
     """Required elements of Secondary Captures (PS3.3 A.8.1) that the source lacks."""
     if made_at is not None and not (text(image.header, "ContentDate") and text(image.header, "ContentTime")):
         moment = local_time(made_at, image, zone)
@@ -168,10 +166,7 @@ def _add_equipment(own: Dataset, enhanced: EnhancedImage, settings: ReportSettin
     """General Equipment (PS3.3 C.7.5.1): the node, which made this series."""
     own.Manufacturer = own.ManufacturerModelName = MANUFACTURER
     own.DeviceSerialNumber = typed_text(settings.node_name, 64) or MANUFACTURER
-    model = enhanced.model
-    own.SoftwareVersions = [
-        f"miqa-node {__version__}", *([phrase(f"{model.name} {model.version}", 64)] if model else [])
-    ]  # fmt: skip
+    own.SoftwareVersions = software_versions(enhanced.model)
 
 
 def _add_pixels(own: Dataset, enhanced: EnhancedImage) -> None:
@@ -233,7 +228,7 @@ def _equipment(header: Dataset, model: ModelIdentity | None) -> Element:
         purpose.PurposeOfReferenceCodeSequence = code_sequence(codes.ACQUISITION_EQUIPMENT)
         item.update(elements_of(purpose))
         items.append(item)
-    algorithms = (NODE, *([of_model(model)] if model else []))
+    algorithms = (of_node(), *([of_model(model)] if model else []))
     return raw_sequence(tag, [*items, *map(elements_of, contributing_equipment(*algorithms))])
 
 

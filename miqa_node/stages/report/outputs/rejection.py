@@ -13,6 +13,7 @@ from pathlib import Path
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.delivery import REJECTION
+from miqa_node.core.domain.implementation import made_by
 from miqa_node.core.words import codes
 from miqa_node.errors import ReportError
 from miqa_node.stages.report.content import device_observer, person_observer
@@ -59,6 +60,13 @@ def rejection_note(
         There is no image, they are of different studies, or the reason is not of CID 7011.
     """
     settings = settings or ReportSettings()
+    with made_by(settings.version):
+        return _note(sources, assessment, confirmation, settings)
+
+
+def _note(
+    sources: Sequence[Path], assessment: Assessment, confirmation: Confirmation, settings: ReportSettings
+) -> MadeObject:
     images = [read_source(path) for path in sources]
     reason = REASON_CODES.get(confirmation.reason)
     if reason is None:

@@ -1,0 +1,52 @@
+"""``restore --verify`` of a backup that lacks what the node had lost says so, and is not content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from miqa_node.features.backup import work as backup
+from miqa_node.interfaces.cli.app import run
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.objects import open_objects
+from tests.features.retention.rows.test_retention import Shelf
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
+    database.migrate()
+    yield Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
+    database.close()
+
+
+@pytest.mark.parametrize(("harm", "number"), [("lost", 1), ("damaged", 1), ("lost", 3)])
+def test_a_lossy_backup_is_not_complete(
+    shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: str, number: int
+) -> None:
+    folder = tmp_path / "backup"
+    keys = [original_key(shelf.decide(one)) for one in range(5)]
+    for key in keys[:number]:
+        file = shelf.folder / "objects" / key
+        file.unlink() if harm == "lost" else file.write_bytes(b"x")
+    backup.back_up(shelf.database, shelf.objects, shelf.folder, folder)
+
+    assert run(["restore", str(folder), "--verify"]) == Exit.FAILED
+    said = capsys.readouterr().out
+    assert all(f"not in the backup, because the node had {harm} {key}" in said for key in keys[:number])
+    lacks = "1 object" if number == 1 else f"{number} objects"
+    assert f"The backup is not complete: it lacks {lacks}. What it has is unchanged." in said
+    assert "complete and unchanged" not in said
+
+
+def test_a_whole_one_is(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shelf.decide(1)
+    backup.back_up(shelf.database, shelf.objects, shelf.folder, tmp_path / "backup")
+    assert run(["restore", str(tmp_path / "backup"), "--verify"]) == Exit.OK
+    assert "The backup is complete and unchanged." in capsys.readouterr().out
