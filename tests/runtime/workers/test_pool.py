@@ -233,7 +233,7 @@ def test_readiness_decodes_and_heals_by_itself(samples: Path, monkeypatch: pytes
     with WorkerPool(settings()) as pool:
         decodes_a_small_image(pool, samples)
         pool.check()
-        (child,) = _decoding_children(os.getpid())
+        (child,) = _pids(pool)  # this one's, not those of the fixture
         server = psutil.Process(child).parent()
         assert server is not None
         server.suspend()  # nothing can be started

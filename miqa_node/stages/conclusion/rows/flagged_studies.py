@@ -35,7 +35,7 @@ UNDECIDED: dict[str, object] = {
 SELF = "miqa-node"
 """The actor that resolves a study that is no longer flagged."""
 NOT_FLAGGED = "Judged again: no image of the study is flagged any more."
-STAYS_CLAIMED = Phrase("It stays with whom claimed it.")
+STAYS_CLAIMED = Phrase("It stays with the person who claimed it.")
 
 
 def severity_of(score: float | None) -> int:
