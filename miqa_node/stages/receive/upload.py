@@ -50,7 +50,7 @@ class Uploads:
                 file, made, modality=described.modality, body_part=described.body_part, view=described.view
             )
             file = made
-        return file, read_header(file, relaxed=self.intake.relaxed_uids, anatomy=self.intake.anatomy)[0]
+        return file, self.intake.headers.read_file(file)[0]
 
     def take_in(self, file: Path, header: Header, peer_address: str) -> InstanceDigest:
         """Store the DICOM file; return its digest once it is durable.
