@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from miqa_node.errors import SettingsError
@@ -40,15 +41,21 @@ def first_of(entries: Iterable[tuple[PeerRule, Value]], ae_title: str, peer_addr
 
     A sender without an address, such as a watched folder, is covered by entries for any address.
     """
-    try:
-        address = parse_address(peer_address)
-    except ValueError:
-        address = None
+    address = _address_of(peer_address)
     for rule, value in entries:
         is_there = rule.network is None if address is None else rule.covers(address)
         if is_there and rule.names(ae_title):
             return value
     return None
+
+
+@lru_cache(maxsize=256)
+def _address_of(peer_address: str) -> Address | None:
+    """The same address for each image of an association."""
+    try:
+        return parse_address(peer_address)
+    except ValueError:
+        return None
 
 
 def parse_peer(entry: str, setting: str = "dicom.allowed_peers") -> PeerRule:

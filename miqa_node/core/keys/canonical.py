@@ -13,4 +13,7 @@ def canonical(document: Mapping[str, Any]) -> bytes:
     >>> canonical({"b": 1, "a": "ü"}).decode()
     '{"a":"ü","b":1}'
     """
-    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return _ENCODER.encode(document).encode()
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)

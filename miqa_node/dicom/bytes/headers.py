@@ -8,10 +8,10 @@ This runs for every C-STORE before its response, so it reads a few dozen element
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
@@ -19,7 +19,7 @@ from miqa_node.core.domain.instance import Header, SeriesInstanceUid, SopInstanc
 from miqa_node.core.domain.patient import issuer_text
 from miqa_node.core.taxonomy.anatomy import PHANTOM, STANDARD, Anatomy, Naming
 from miqa_node.dicom.bytes import derivations
-from miqa_node.dicom.bytes.ages import age_years
+from miqa_node.dicom.bytes.own_values import OWN_KEYWORDS, own_values
 from miqa_node.dicom.bytes.values import Values
 from miqa_node.dicom.bytes.view_modifiers import view_modifier
 from miqa_node.dicom.elements import Elements, read_elements
@@ -41,8 +41,6 @@ MOST_EXPOSURE, MOST_DEVIATION = 1e9, 100.0
 
 MOST_EDGE = 65535
 """Columns and rows of an image have 16 bits."""
-MOST_OFFSET_H = 14
-"""Offsets from UTC are between -12 and +14 hours (PS3.5 6.2, DT)."""
 
 COLLIMATOR_EDGES = (
     "CollimatorLeftVerticalEdge",
@@ -134,15 +132,17 @@ _TAGS: dict[str, int] = {
 }
 TAGS = frozenset(_TAGS.values())
 """The elements of which a header is made."""
+_OWN_TAGS = frozenset(_TAGS[keyword] for keyword in OWN_KEYWORDS)
+MOST_COMMON_BYTES = 1 << 14
+"""Of elements that are kept to be compared with those of the next slice; enhanced images may have megabytes."""
+MOST_KNOWN = 64
+"""Series whose common elements are kept."""
 
 FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 """Where enhanced images keep what others keep at the top level (PS3.3 C.7.6.16)."""
 
 _UNIVERSAL_ENTITY = (0x00400032, 0x00400033)
 """Universal Entity ID and its type, of the qualifiers of an issuer."""
-
-# Other years mean "unknown": X-rays are not older, and de-identification software writes 0001 or 9999.
-_YEARS = range(1895, 2200)
 
 # Words that often, but not always, mean a test object: a hint for what the pixels of a series show. Leeds is a town,
 # Norma a name. The header only keeps whether one occurs.
@@ -176,62 +176,98 @@ def header_of(
     if elements.cut_off and _TAGS["StudyInstanceUID"] not in elements.by_tag:
         raise DataSetError("The data set breaks off in front of its Study Instance UID. Send it again.")
     values = Values(elements, _TAGS)
+    shared, study = _shared_values(values, elements, nameless=nameless, relaxed=relaxed, anatomy=anatomy)
+    return _header(values, shared, nameless=nameless, relaxed=relaxed), study
+
+
+class HeaderReader:
+    """Reads headers like :func:`header_of`; what slices of a series have in common, once for all of them.
+
+    Nothing but :data:`OWN_KEYWORDS` may differ in value or order: then slices have the same body part, view, names …
+    """
+
+    def __init__(self, *, relaxed: bool = False, anatomy: Anatomy = STANDARD) -> None:
+        self.relaxed, self.anatomy = relaxed, anatomy
+        self._known: dict[tuple[Any, ...], tuple[dict[str, Any], StudyRecord]] = {}
+
+    def read_file(self, path: Path) -> tuple[Header, StudyRecord]:
+        """Like :func:`read_header`."""
+        return self.read(read_elements(path, TAGS))
+
+    def read(self, elements: Elements) -> tuple[Header, StudyRecord]:
+        """Header and study; DataSetError as in :func:`read_header`. Safe to call from several threads."""
+        common = [(tag, one.vr, one.value) for tag, one in elements.by_tag.items() if tag not in _OWN_TAGS]
+        if elements.cut_off or sum([len(value) for _, _, value in common]) > MOST_COMMON_BYTES:
+            return header_of(elements, relaxed=self.relaxed, anatomy=self.anatomy)
+        key = (elements.transfer_syntax_uid, elements.implicit, elements.big_endian, elements.pixel_tag, *common)
+        values = Values(elements, _TAGS)
+        known = self._known.get(key)
+        if known is None:
+            known = _shared_values(values, elements, relaxed=self.relaxed, anatomy=self.anatomy)
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = known
+        shared, study = known
+        return _header(values, shared, relaxed=self.relaxed), study
+
+
+def _header(values: Values, shared: Mapping[str, Any], *, nameless: bool = False, relaxed: bool = False) -> Header:
+    identity = _any_identity if nameless else partial(_identity, partial(Values.uid, relaxed=relaxed))
+    return Header(sop_instance_uid=SopInstanceUid(identity(values, "SOPInstanceUID")), **own_values(values), **shared)
+
+
+def _shared_values(
+    values: Values, elements: Elements, *, nameless: bool = False, relaxed: bool = False, anatomy: Anatomy
+) -> tuple[dict[str, Any], StudyRecord]:
+    """The fields of the header that do not depend on :data:`OWN_KEYWORDS`, and the study."""
     part = _part_naming(values)
     strict = partial(Values.uid, relaxed=relaxed)
     identity, uid = (_any_identity, _any_uid) if nameless else (partial(_identity, strict), strict)
     study = StudyInstanceUid(uid(values, "StudyInstanceUID"))
-    acquired_at, utc_offset_s, is_acquired_at = _acquired_at(values)
-    header = Header(
-        sop_class_uid=identity(values, "SOPClassUID"),
-        sop_instance_uid=SopInstanceUid(identity(values, "SOPInstanceUID")),
-        series_instance_uid=SeriesInstanceUid(uid(values, "SeriesInstanceUID")),
-        study_instance_uid=study,
-        transfer_syntax_uid=elements.transfer_syntax_uid,
-        modality=values.word("Modality"),
-        body_part_examined=anatomy.body_part(part, values.word("Modality")),
-        view_position=anatomy.view(_view_naming(values, part), values.words("PatientOrientation")),
-        image_laterality=values.word("ImageLaterality") or values.word("Laterality") or _coded_laterality(values),
-        patient_orientation=values.words("PatientOrientation"),
-        photometric_interpretation=values.word("PhotometricInterpretation"),
-        presentation_intent_type=values.word("PresentationIntentType"),
-        image_type=values.words("ImageType"),
-        rows=values.count("Rows"),
-        columns=values.count("Columns"),
-        number_of_frames=values.count("NumberOfFrames") or int(bool(elements.pixel_tag)),
-        samples_per_pixel=values.count("SamplesPerPixel"),
-        bits_allocated=values.count("BitsAllocated"),
-        bits_stored=values.count("BitsStored"),
-        pixel_spacing_mm=_spacing_mm(values),
-        station_name=values.text("StationName"),
-        manufacturer=values.text("Manufacturer"),
-        manufacturer_model_name=values.text("ManufacturerModelName"),
-        acquired_at=acquired_at,
-        utc_offset_s=utc_offset_s,
-        exposure_index=values.number("ExposureIndex", MOST_EXPOSURE),
-        target_exposure_index=values.number("TargetExposureIndex", MOST_EXPOSURE),
-        deviation_index=values.number("DeviationIndex", MOST_DEVIATION),
-        burned_in_annotation=values.word("BurnedInAnnotation"),
-        has_pixels=bool(elements.pixel_tag),
-        has_voi=_has_voi(values),
-        detector_id=values.text("DetectorID") or values.text("DeviceSerialNumber"),
-        performed_location=values.text("PerformedLocation"),
-        series_images=values.count("NumberOfSeriesRelatedInstances"),
-        quality_control=_is_quality_control(values, part, anatomy),
-        named_phantom=_names_phantom(values, part),
-        series_number=values.count("SeriesNumber") if values.numbers("SeriesNumber") else None,
-        frame_of_reference_uid=values.text("FrameOfReferenceUID")[:64],
-        irradiation_event_uids=derivations.irradiation_event_uids(values),
-        source_instance_uid=derivations.source_instance_uid(values),
-        derivation=derivations.derivation_of(values),
-        is_acquired_at=is_acquired_at,
-        collimator_edges=_collimator_edges(values),
-        age_years=age_years(values),
-        protocol_name=values.text("ProtocolName"),
-        convolution_kernel=values.text("ConvolutionKernel"),
-        software_versions=values.text("SoftwareVersions"),
-        view_modifier=view_modifier(values),
-    )
-    return header, StudyRecord(
+    shared = {
+        "sop_class_uid": identity(values, "SOPClassUID"),
+        "series_instance_uid": SeriesInstanceUid(uid(values, "SeriesInstanceUID")),
+        "study_instance_uid": study,
+        "transfer_syntax_uid": elements.transfer_syntax_uid,
+        "modality": values.word("Modality"),
+        "body_part_examined": anatomy.body_part(part, values.word("Modality")),
+        "view_position": anatomy.view(_view_naming(values, part), values.words("PatientOrientation")),
+        "image_laterality": values.word("ImageLaterality") or values.word("Laterality") or _coded_laterality(values),
+        "patient_orientation": values.words("PatientOrientation"),
+        "photometric_interpretation": values.word("PhotometricInterpretation"),
+        "presentation_intent_type": values.word("PresentationIntentType"),
+        "image_type": values.words("ImageType"),
+        "rows": values.count("Rows"),
+        "columns": values.count("Columns"),
+        "number_of_frames": values.count("NumberOfFrames") or int(bool(elements.pixel_tag)),
+        "samples_per_pixel": values.count("SamplesPerPixel"),
+        "bits_allocated": values.count("BitsAllocated"),
+        "bits_stored": values.count("BitsStored"),
+        "pixel_spacing_mm": _spacing_mm(values),
+        "station_name": values.text("StationName"),
+        "manufacturer": values.text("Manufacturer"),
+        "manufacturer_model_name": values.text("ManufacturerModelName"),
+        "exposure_index": values.number("ExposureIndex", MOST_EXPOSURE),
+        "target_exposure_index": values.number("TargetExposureIndex", MOST_EXPOSURE),
+        "deviation_index": values.number("DeviationIndex", MOST_DEVIATION),
+        "burned_in_annotation": values.word("BurnedInAnnotation"),
+        "has_pixels": bool(elements.pixel_tag),
+        "has_voi": _has_voi(values),
+        "detector_id": values.text("DetectorID") or values.text("DeviceSerialNumber"),
+        "performed_location": values.text("PerformedLocation"),
+        "series_images": values.count("NumberOfSeriesRelatedInstances"),
+        "quality_control": _is_quality_control(values, part, anatomy),
+        "named_phantom": _names_phantom(values, part),
+        "series_number": values.count("SeriesNumber") if values.numbers("SeriesNumber") else None,
+        "frame_of_reference_uid": values.text("FrameOfReferenceUID")[:64],
+        "derivation": derivations.derivation_of(values),
+        "collimator_edges": _collimator_edges(values),
+        "protocol_name": values.text("ProtocolName"),
+        "convolution_kernel": values.text("ConvolutionKernel"),
+        "software_versions": values.text("SoftwareVersions"),
+        "view_modifier": view_modifier(values),
+    }
+    return shared, StudyRecord(
         study_instance_uid=study,
         accession_number=values.text("AccessionNumber"),
         patient_id=values.text("PatientID"),
@@ -349,40 +385,3 @@ def _is_quality_control(values: Values, part: Naming, anatomy: Anatomy) -> bool:
 def _names_phantom(values: Values, part: Naming) -> bool:
     texts = (values.text("PatientName"), values.text("PatientID"), *part.hints)
     return any(_QUALITY_CONTROL.search(text) is not None for text in texts)
-
-
-def _acquired_at(values: Values) -> tuple[datetime | None, int | None, bool]:
-    """Time of acquisition on the scanner's clock, and by how many seconds that is ahead of UTC; None if not stated.
-
-    Last, whether it is that of the acquisition, to the second.
-    """
-    moments = (
-        ("Acquisition", values.word("AcquisitionDateTime")),
-        *(
-            (kind, date.replace(".", "") + values.word(f"{kind}Time"))
-            for kind in ("Acquisition", "Content")
-            if (date := values.word(f"{kind}Date"))
-        ),
-    )
-    for kind, moment in moments:
-        # Minutes and seconds may be missing (PS3.5 6.2, TM and DT); ACR-NEMA used colons.
-        digits = re.match(r"\d{8}(\d\d){0,3}", moment.replace(":", ""))
-        if digits:
-            try:
-                at = datetime.strptime(digits.group().ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007
-            except ValueError:
-                continue
-            if at.year in _YEARS:
-                # The suffix of a DT is for this value, Timezone Offset From UTC for all others (PS3.3 C.12.1).
-                offset = _utc_offset_s(moment[8:])
-                offset = offset if offset is not None else _utc_offset_s(values.word("TimezoneOffsetFromUTC"))
-                return at, offset, kind == "Acquisition" and len(digits.group()) == 14
-    return None, None, False
-
-
-def _utc_offset_s(text: str) -> int | None:
-    """Seconds of an offset at the end of ``text``, as &ZZXX (PS3.5 6.2, DT); None if there is none within a day."""
-    offset = re.search(r"([+-])(\d\d)([0-5]\d)$", text)
-    if offset is None or int(offset[2]) > MOST_OFFSET_H:
-        return None
-    return int(f"{offset[1]}1") * (int(offset[2]) * 3600 + int(offset[3]) * 60)

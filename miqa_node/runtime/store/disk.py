@@ -56,7 +56,6 @@ class DiskObjects:
     def put_file(self, key: str, path: Path) -> bool:
         """Take over a file that the caller has already flushed to disk."""
         target = self._path(key)
-        self._make_folder(target.parent)
         return self._publish(path, target, replaces=True)
 
     def replace(self, key: str, data: bytes) -> None:
@@ -171,7 +170,7 @@ class DiskObjects:
         # link() fails if the target exists, but rename() replaces it: of two writers the first one is told that it was.
         new = True
         try:
-            os.link(part, target)
+            self._link(part, target)
         except FileExistsError:
             new = False
             if replaces:
@@ -184,6 +183,13 @@ class DiskObjects:
         # Also for an existing file: its writer may have been killed before this line.
         sync_folder(target.parent)
         return new
+
+    def _link(self, part: Path, target: Path) -> None:
+        try:
+            os.link(part, target)
+        except FileNotFoundError:  # the first of its folder; to look for the folder each time would cost more
+            self._make_folder(target.parent)
+            os.link(part, target)
 
     def _make_folder(self, folder: Path) -> None:
         if folder.is_dir():

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, can_name, is_uid
-from miqa_node.core.taxonomy.anatomy import STANDARD, Anatomy
-from miqa_node.dicom.bytes.headers import TAGS, header_of
+from miqa_node.dicom.bytes.headers import TAGS, HeaderReader
 from miqa_node.dicom.bytes.spelling import spelled
 from miqa_node.dicom.elements import Element, read_elements
 from miqa_node.errors import DataSetError, MismatchError, TooLargeError
@@ -53,15 +52,14 @@ class IncomingObject:
     """One object being received: a file in the incoming folder that is removed unless ``complete`` was called."""
 
     def __init__(
-        self, folder: Path, request: StoreRequest, max_bytes: int, *, relaxed_uids: bool = False,
-        anatomy: Anatomy = STANDARD, is_alone: bool = False, check_room: Callable[[], None] = lambda: None,
+        self, folder: Path, request: StoreRequest, max_bytes: int, headers: HeaderReader, *, is_alone: bool = False,
+        check_room: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         """``check_room`` raises ResourcesError if the disk has no room for the rest."""
         self._check_room, self._checked_bytes = check_room, 0
         self._write_back_bytes = WRITE_BACK_BYTES_ALONE if is_alone else WRITE_BACK_BYTES
-        self._relaxed_uids = relaxed_uids
-        self._anatomy = anatomy
-        self._is_uid = can_name if relaxed_uids else is_uid
+        self._headers = headers
+        self._is_uid = can_name if headers.relaxed else is_uid
         for uid, name in (
             (request.sop_class_uid, "SOP class"),
             (request.sop_instance_uid, "SOP instance"),
@@ -120,7 +118,7 @@ class IncomingObject:
             raise DataSetError("The request came without a data set.")
         elements = read_elements(self._path, TAGS)  # nobody reads them again
         self._check_identity(elements.by_tag)
-        header = header_of(elements, relaxed=self._relaxed_uids, anatomy=self._anatomy)
+        header = self._headers.read(elements)
         os.fsync(self._fd)
         return ReceivedObject(
             path=str(self._path),

@@ -16,6 +16,7 @@ from miqa_node.core.domain.instance import ReceivedObject, is_uid
 from miqa_node.core.observe import metrics
 from miqa_node.core.settings import DicomSettings
 from miqa_node.core.taxonomy.anatomy import STANDARD, Anatomy
+from miqa_node.dicom.bytes.headers import HeaderReader
 from miqa_node.errors import MiqaError, ResourcesError, TooLargeError
 from miqa_node.stages.receive.incoming import Bytes, IncomingObject, StoreRequest, remove_leftovers
 from miqa_node.stages.receive.statuses import OUT_OF_RESOURCES, SUCCESS, comment_of, status_of
@@ -62,8 +63,7 @@ class Intake:
         self._receive = receive
         self._check = check
         self._max_bytes = max_bytes
-        self.relaxed_uids = relaxed_uids
-        self.anatomy = anatomy
+        self.headers = HeaderReader(relaxed=relaxed_uids, anatomy=anatomy)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._under_way = 0
@@ -126,8 +126,7 @@ class Intake:
             self._folder,
             request,
             self._max_bytes,
-            relaxed_uids=self.relaxed_uids,
-            anatomy=self.anatomy,
+            self.headers,
             is_alone=self._under_way == 1,
             check_room=self._check_room,
         )

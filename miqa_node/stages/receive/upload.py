@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.dicom.bytes.secondary import write_secondary_capture
 from miqa_node.dicom.elements import find_encoding
 from miqa_node.dicom.pixels.picture import is_picture
@@ -50,7 +49,7 @@ class Uploads:
                 file, made, modality=described.modality, body_part=described.body_part, view=described.view
             )
             file = made
-        return file, read_header(file, relaxed=self.intake.relaxed_uids, anatomy=self.intake.anatomy)[0]
+        return file, self.intake.headers.read_file(file)[0]
 
     def take_in(self, file: Path, header: Header, peer_address: str) -> InstanceDigest:
         """Store the DICOM file; return its digest once it is durable.

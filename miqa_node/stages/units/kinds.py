@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.pixel_text import TextImageKind
@@ -115,7 +117,7 @@ def is_image(header: Header) -> bool:
     if not (header.has_pixels and header.rows and header.columns) or header.modality in NOT_IMAGE_MODALITIES:
         return False
     uid = header.sop_class_uid
-    return uid == _RT_IMAGE or not any(_belongs(uid, family) for family in _NOT_IMAGES)
+    return uid == _RT_IMAGE or not _belongs(uid, *_NOT_IMAGES)
 
 
 def is_projection(header: Header) -> bool:
@@ -192,7 +194,7 @@ def _is_radiograph(header: Header) -> bool:
     if not is_image(header) or not _is_monochrome(header) or is_own(header):
         return False
     uid = header.sop_class_uid
-    if any(_belongs(uid, family) for family in _PROJECTION_FAMILIES):
+    if _belongs(uid, *_PROJECTION_FAMILIES):
         return True
     known_otherwise = uid.startswith("1.2.840.10008.") and not _belongs(uid, _CAPTURE_FAMILY)
     return header.modality in _PROJECTION_MODALITIES and not known_otherwise
@@ -210,7 +212,7 @@ def is_slice(header: Header) -> bool:
 
 def is_slice_class(modality: str, sop_class_uid: str) -> bool:
     """Whether objects of a SOP class are slices of a CT, MR or PET series, and not captures of it."""
-    return any(_belongs(sop_class_uid, family) for family in _SERIES_FAMILIES.get(modality, ()))
+    return _belongs(sop_class_uid, *_SERIES_FAMILIES.get(modality, ()))
 
 
 def series_traits(header: Header) -> SeriesTraits:
@@ -242,7 +244,7 @@ def _text_source(header: Header) -> TextImageKind | None:
     if _is_radiograph(header):
         return TextImageKind.RADIOGRAPH
     uid = header.sop_class_uid
-    if header.modality == _ULTRASOUND or any(_belongs(uid, family) for family in _ULTRASOUND_FAMILIES):
+    if header.modality == _ULTRASOUND or _belongs(uid, *_ULTRASOUND_FAMILIES):
         return TextImageKind.ULTRASOUND
     if _belongs(uid, _CAPTURE_FAMILY):
         return TextImageKind.CAPTURE
@@ -253,5 +255,10 @@ def _is_monochrome(header: Header) -> bool:
     return header.samples_per_pixel <= 1 and header.photometric_interpretation in ("MONOCHROME1", "MONOCHROME2", "")
 
 
-def _belongs(uid: str, family: str) -> bool:
-    return uid == _STORAGE + family or uid.startswith(_STORAGE + family + ".")
+def _belongs(uid: str, *families: str) -> bool:
+    return f"{uid}.".startswith(_roots(families))
+
+
+@cache
+def _roots(families: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{_STORAGE}{family}." for family in families)

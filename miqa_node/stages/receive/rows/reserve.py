@@ -79,6 +79,7 @@ class DiskReserve:
 
     def __init__(self, database: Database, objects: ObjectStore, settings: Settings) -> None:
         self._database, self._objects, self._settings = database, objects, settings
+        self._folder = settings.objects_dir
         self._count = WaitingCount()
         self._lock = threading.Lock()
         self._waiting = NOTHING_WAITS
@@ -110,14 +111,14 @@ class DiskReserve:
         if time.monotonic() - self._asked_at > COUNT_INTERVAL_S:
             self._asked_at = time.monotonic()
             start_brief_thread("count of what waits", self._count_quietly)
-        return free_bytes(self._settings.objects_dir) >= self.needed_bytes
+        return free_bytes(self._folder) >= self.needed_bytes
 
     def check(self) -> None:
         """Raise ResourcesError if there is no room, or the object store does not answer."""
         self._objects.check()
         if not self.suffices() and self._age_s() > RECOUNT_INTERVAL_S:
             self.count()
-        free, needed = free_bytes(self._settings.objects_dir), self.needed_bytes
+        free, needed = free_bytes(self._folder), self.needed_bytes
         if free < needed:
             waiting = needed - self._settings.store.min_free_bytes
             raise ResourcesError(
