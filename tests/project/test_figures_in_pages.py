@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from miqa_node.stages.assess.card import read_sections
+from miqa_node.stages.assess.targets import Targets
 from miqa_node.stages.assess.two_sides import WEAK
 from tests.conftest import ROOT
 
@@ -72,6 +73,32 @@ def test_the_readme_names_the_weak_findings_of_the_card() -> None:
     assert f"in small pictures of other hospitals: {', '.join(weak)} ([both sides]" in text
 
 
+def of_objects() -> Iterator[str]:
+    """Both sides of the object package, and its missed aims."""
+    point = card("objects")["metrics"]["operating_point"]
+    for one in (point["choosing"]["all"], point["development"]["all"], point["held_out"]):
+        yield (
+            f"| {share(one['found'])} ({one['removable']}) | {share(one['called_with_devices_only'])} "
+            f"({one['devices_only']}) | {share(one['called_with_nothing'])} ({one['nothing']}) |"
+        )
+    for row in card("objects")["targets"]["rows"]:
+        if words := MISSED_OF_OBJECTS.get(row["figure"]):
+            yield words.format(share(row["reached"][0]["value"]), share(row["must"]))
+
+
+MISSED_OF_OBJECTS = {
+    "what can be taken off, AUROC against all others": "AUROC of what can be taken off is {} where {} was asked for",
+    "the same against devices only": "against devices only {} instead of {}",
+    "called one with devices only": "{} of the images with devices only are called an object, where {} at most",
+    "Pointing Game, objects and devices, all": "object or device in {} of the images instead of {}",
+}
+
+
+def test_the_page_tells_each_missed_aim_of_the_object_package() -> None:
+    targets = Targets.model_validate(card("objects")["targets"])
+    assert [row.figure for row in targets.rows if row.is_missed] == list(MISSED_OF_OBJECTS)
+
+
 def in_saliency() -> Iterator[str]:
     for name, one in card("quality")["metrics"]["saliency"].items():
         if name in {"class_map", "layercam"}:
@@ -130,7 +157,8 @@ def in_enhancement() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("page", "words"),
     [(name, text) for name, texts in (
-        ("quality", in_quality()), ("quality", in_both_sides()), ("saliency", in_saliency()),
+        ("quality", in_quality()), ("quality", in_both_sides()), ("quality", of_objects()),
+        ("saliency", in_saliency()),
         ("five-systems", in_five_systems()),
         ("pneumonia", in_pneumonia()), ("enhancement", in_enhancement()), ("anomaly", in_anomaly()),
     ) for text in texts],
