@@ -160,9 +160,7 @@ def _note_names(transaction: Transaction, last: PatientBefore, study: StudyRecor
     number = last.patient_number
     latest = {name: str(getattr(last, name)) for name in _NAMES}
     names = {name: value or latest[name] for name, value in _names(study).items()}  # no value contradicts nothing
-    different = [
-        name for name in _NAMES if names[name] != latest[name] and _plain(names[name]) != _plain(latest[name])
-    ]
+    different = [name for name in _NAMES if names[name] != latest[name] and _plain(names[name]) != _plain(latest[name])]
     if different:
         _add_name(transaction, number, names, at)
     if not different or at < last.named_at:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.dicom.bytes.secondary import write_secondary_capture
 from miqa_node.dicom.elements import find_encoding
 from miqa_node.dicom.pixels.picture import is_picture
