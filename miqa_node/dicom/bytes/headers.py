@@ -134,7 +134,7 @@ TAGS = frozenset(_TAGS.values())
 """The elements of which a header is made."""
 _OWN_TAGS = frozenset(_TAGS[keyword] for keyword in OWN_KEYWORDS)
 MOST_COMMON_BYTES = 1 << 14
-"""Of elements that are kept to be compared with those of the next slice; enhanced images may have megabytes."""
+"""Of elements that are kept and compared with those of the next slice; enhanced images may have megabytes of them."""
 MOST_KNOWN = 64
 """Series whose common elements are kept."""
 
