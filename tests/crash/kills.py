@@ -20,6 +20,7 @@ IDLE_EVERY = 4
 """Every fourth kill meets a node that has nothing to do."""
 MEASURED_EVERY = 5
 QUIET_S = 60.0
+PAUSED_EVERY = 4
 
 
 def kill_at_random(station: Station, kills: int, seed: int, *, measure: bool = False) -> dict[str, Any]:
@@ -47,6 +48,28 @@ def kill_at_random(station: Station, kills: int, seed: int, *, measure: bool = F
     if recoveries:
         result["recoveries_s"] = [round(one, 1) for one in recoveries]
     return result
+
+
+def pause_at_random(station: Station, instants: int, seed: int, pause_s: float) -> dict[str, Any]:
+    """Counts of kills and pauses by role, in turn; of four the last is a pause, which outlasts every lease."""
+    chance = random.Random(seed)
+    kills, pauses = Counter[str](), Counter[str]()
+    station.limit_backlog(BACKLOG)
+    roles = chance.sample(station.node.roles, len(station.node.roles))
+    for number in range(instants):
+        station.next_answer()
+        delay(chance.uniform(0.0, PAUSE_S))
+        if number % PAUSED_EVERY == PAUSED_EVERY - 1:
+            role = roles[pauses.total() % len(roles)]
+            with station.node.paused(role):
+                delay(pause_s)
+            pauses[role] += 1
+        else:
+            role = chance.choice(station.node.roles)
+            station.node.kill(role)
+            station.node.start(role)
+            kills[role] += 1
+    return {"kills": dict(kills), "pauses": dict(pauses)}
 
 
 def _calm(station: Station) -> bool:

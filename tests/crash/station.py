@@ -10,8 +10,8 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,10 @@ class Pacs:
 
 
 class Node:
-    """The node as one child process, or as one of each role, that can be killed and started again on the same data."""
+    """The node as one child process, or as one of each role, that can be killed and started again on the same data.
+
+    A second process of a role is called ``work-2``.
+    """
 
     def __init__(
         self,
@@ -138,7 +141,7 @@ class Node:
         role = role or self.roles[0]
         web_port = self.web_port if role in {"all", "web"} else 0
         health_port = self.health_port if role in {"all", "work"} else 0
-        command = [*self._command, "--role", role, "--web-port", str(web_port)]
+        command = [*self._command, "--role", role.partition("-")[0], "--web-port", str(web_port)]
         environment = self._environment | {"MIQA_WEB__HEALTH_PORT": str(health_port)}
         if len(self.roles) > 1:
             environment["MIQA_NODE__NAME"] = role
@@ -148,6 +151,21 @@ class Node:
         process = self._processes[role or self.roles[0]]
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+    @contextmanager
+    def paused(self, role: str) -> Iterator[None]:
+        """The process and its children do nothing for a while, as when a virtual machine is moved."""
+        parent = psutil.Process(self._processes[role].pid)
+        stopped = [parent, *parent.children(recursive=True)]
+        for one in stopped:
+            with suppress(psutil.NoSuchProcess):
+                one.suspend()
+        try:
+            yield
+        finally:
+            for one in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    one.resume()
 
     def lose(self, role: str) -> None:
         """Kill a process with all its children, as when its machine is gone; it never starts again."""

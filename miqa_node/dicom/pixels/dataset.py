@@ -150,6 +150,8 @@ def _read_image(path: Path, max_pixels: int, _inode: int, size: int, _modified_n
         element = PixelElement(vr, 0, len(inflated), has_undefined_length=False)
     with _reading(path, inflated) as read:
         frames = _find_frames(read, ds, path, element, repairs)
+    if not frames:
+        _name_full_colours(ds, element, repairs)
     return StoredImage(path, ds, tuple(repairs), read_spacing_mm(path), element, frames, inflated)
 
 
@@ -182,6 +184,17 @@ def _find_frames(
         raise DecodeError(
             "The fragments of the pixel data are incomplete ({broken}). Send them again.", broken=broken
         ) from broken
+
+
+def _name_full_colours(ds: FileDataset, element: PixelElement, repairs: list[str]) -> None:
+    """Native pixels that say YBR_FULL_422 and have three bytes each are not reduced (PS3.3 C.7.6.3.1.2)."""
+    bits = int(ds.Rows) * int(ds.Columns) * int(ds.SamplesPerPixel) * int(ds.BitsAllocated)
+    if (
+        ds.PhotometricInterpretation == "YBR_FULL_422"
+        and element.length >= bits * (_whole(ds, "NumberOfFrames") or 1) // 8
+    ):
+        ds.PhotometricInterpretation = "YBR_FULL"
+        repairs.append("PhotometricInterpretation YBR_FULL_422 with full colours, taken as YBR_FULL")
 
 
 @contextmanager

@@ -242,20 +242,54 @@ _REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDD
 provider."""
 
 
+MAX_LOGGED = 20
+"""Groups that a log names."""
+
+
 def subject_of(claims: Mapping[str, Any]) -> str:
     """Issuer and subject of claims."""
     return f"{claims['iss']} {claims['sub']}"
 
 
 def role_of(claims: Mapping[str, Any], settings: OidcSettings) -> Role | None:
-    """The highest role granted by the values of the role claim; None if there is none."""
-    claim = claims.get(settings.role_claim, ())
-    words = {claim} if isinstance(claim, str) else {str(word) for word in claim} if isinstance(claim, list) else set()
+    """The highest role granted by the values of the role claim; None if there is none.
+
+    Groups may be written as paths: a leading slash, as Keycloak's, does not matter.
+    """
+    claim = claim_of(claims, settings.role_claim)
+    words = [claim] if isinstance(claim, str) else [str(word) for word in claim] if isinstance(claim, list) else []
+    granted = {word.removeprefix("/") for word in words}
     for role, groups in (
         (Role.ADMIN, settings.admins),
         (Role.REVIEWER, settings.reviewers),
         (Role.VIEWER, settings.viewers),
     ):
-        if words & set(groups):
+        if granted & {group.removeprefix("/") for group in groups}:
             return role
     return None
+
+
+def claim_of(claims: Mapping[str, Any], name: str) -> Any:
+    """The value of a claim, or of one in others: ``realm_access.roles``; None if there is none.
+
+    >>> claim_of({"realm_access": {"roles": ["a"]}}, "realm_access.roles"), claim_of({"a.b": "c"}, "a.b")
+    (['a'], 'c')
+    """
+    if name in claims:
+        return claims[name]
+    outer, dot, inner = name.partition(".")
+    nested = claims.get(outer)
+    return claim_of(nested, inner) if dot and isinstance(nested, Mapping) else None
+
+
+def why_no_role(claims: Mapping[str, Any], settings: OidcSettings) -> dict[str, object]:
+    """For the log: the claim that was read, what came in it, and what grants a role; nothing that names the person."""
+    came = claim_of(claims, settings.role_claim)
+    why: dict[str, object] = {"role_claim": settings.role_claim}
+    if came is None and "groups" in (claims.get("_claim_names") or ()):
+        why["came"] = "nothing: the provider left the groups out, too many for a token (_claim_names); send app roles"
+    elif came is None:
+        why["came"] = f"nothing; claims are {', '.join(sorted(map(str, claims)))}"
+    else:
+        why["came"] = [str(word)[:64] for word in (came if isinstance(came, list) else [came])][:MAX_LOGGED]
+    return why

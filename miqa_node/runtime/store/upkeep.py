@@ -12,6 +12,7 @@ from miqa_node.core.domain.delivery import DeliveryState
 from miqa_node.core.domain.object_store import DiskSpace, ObjectEntry, ObjectStore
 from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.runtime.store.disk import KINDS
 from miqa_node.runtime.store.object_keys import uid_of_result
@@ -57,8 +58,7 @@ def sweep_orphans(
     count = size = 0
     for kind in KINDS:
         entries = [one for one in objects.entries(f"{kind}/{shard}/") if one.modified_at < now - ORPHAN_AGE]
-        for start in range(0, len(entries), 500):
-            batch = entries[start : start + 500]
+        for batch in batches(entries):
             with database.begin() as transaction:
                 suspects = _without_row(transaction, kind, batch)
             orphans = _remove_orphans(database, objects, kind, suspects, delete=delete) if suspects else []

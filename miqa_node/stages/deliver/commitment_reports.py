@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -58,12 +58,21 @@ ANSWER_S = 0.2
 
 
 class CommitmentReporter:
-    """A thread that sends due reports; ``peers`` are ``AET@host:port`` of the settings."""
+    """A thread that sends due reports; ``peers`` are ``AET@host:port`` of the settings.
+
+    ``failed`` is told of each report that a peer did not take, and why.
+    """
 
     def __init__(
-        self, ledger: CommitmentLedger, settings: DeliverSettings, ae_title: str, peers: Sequence[str]
+        self,
+        ledger: CommitmentLedger,
+        settings: DeliverSettings,
+        ae_title: str,
+        peers: Sequence[str],
+        failed: Callable[[CommitmentRequest, str], None] = lambda _request, _why: None,
     ) -> None:
         self._ledger = ledger
+        self._failed = failed
         self._settings = settings
         self._ae_title = ae_title
         self._peers = dict(parse_commitment_peer(peer) for peer in peers)
@@ -155,6 +164,8 @@ class CommitmentReporter:
             pause_s = min(longest_s, FIRST_PAUSE_S * 2.0 ** min(request.attempts, 20))
             retry_at = datetime.now(UTC) + timedelta(seconds=pause_s) if request.attempts < MAX_ATTEMPTS else None
             log.warning("storage commitment not reported", peer=request.calling_ae_title, reason=text)
+            if not inquiry.waits:  # what waits for a disk or a bucket is no fault of the peer
+                self._failed(request, text)
             try:
                 self._ledger.failed(request, text, retry_at)
             except MiqaError:

@@ -25,6 +25,7 @@ from pynetdicom.transport import AssociationServer
 
 from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.core.domain.peers import plain_address
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.network.connections import connection_of
 from miqa_node.core.network.server_tls import ServerTls, server_tls
 from miqa_node.core.observe import metrics
@@ -232,7 +233,8 @@ class StorageScp:
         return fast if self._fast else SteadyHandler
 
     def _malformed(self, address: str, reason: str) -> None:
-        self._called("", plain_address(address), reason, "look at its settings, and at the log of this node")
+        is_tls = reason.startswith("TLS")
+        self._called("", plain_address(address), reason, HINT_OF_TLS if is_tls else HINT_OF_MALFORMED)
 
     def _begin(self, association: Association, sop_class: str, sop_instance: str, transfer_syntax: str) -> Transfer:
         """Begin a C-STORE whose data set follows."""
@@ -327,6 +329,12 @@ class _Server(AssociationServer):
                 self.socket.shutdown(socket.SHUT_RDWR)
         super(AssociationServer, self).shutdown()
         self.server_close()
+
+
+HINT_OF_MALFORMED = "look at its settings, and at the log of this node"
+HINT_OF_TLS = Phrase(
+    "its TLS settings and certificate do not fit this node's: compare them with dicom.tls_… and the port that it calls"
+)
 
 
 def store_request(association: Association, sop_class: str, sop_instance: str, transfer_syntax: str) -> StoreRequest:

@@ -94,6 +94,18 @@ _INHERITED = tuple(
 )
 _TYPE_2_VRS = {Tag(keyword): dictionary_VR(keyword) for keyword in TYPE_2}
 _CHARACTER_SET = Tag("SpecificCharacterSet")
+_TYPE_1C = {
+    _CHARACTER_SET,
+    *map(
+        Tag,
+        keywords(
+            "PatientAlternativeCalendar PatientSpeciesDescription PatientSpeciesCodeSequence ResponsiblePersonRole "
+            "DeidentificationMethod DeidentificationMethodCodeSequence ClinicalTrialSubjectID "
+            "ClinicalTrialSubjectReadingID ClinicalTrialProtocolEthicsCommitteeName"
+        ),
+    ),
+}
+"""Inherited elements that some senders leave empty, which the standard forbids (PS3.3 C.7.1.1, C.7.1.3, C.12.1)."""
 _BINARY_VRS = frozenset(keywords("AT FD FL SL SS SV UL US UV OB OD OF OL OV OW"))
 
 
@@ -128,8 +140,10 @@ def inherit(
 def inherited_elements(source: Source, recode: Recode | None = None) -> dict[BaseTag, Element]:
     """All inherited elements, ready for Explicit VR Little Endian."""
     elements = copy_elements(source.header, (tag for tag in _INHERITED if tag in source.header), recode)
-    if (declared := elements.get(_CHARACTER_SET)) is not None and not declared.value:
-        del elements[_CHARACTER_SET]  # type 1C (PS3.3 C.12.1.1.2): absent or with a value
+    for tag in _TYPE_1C & elements.keys():
+        value = elements[tag].value
+        if not value or (isinstance(value, bytes) and not value.strip()):
+            del elements[tag]  # absent or with a value (PS3.5 7.4.2)
     for tag, vr in _TYPE_2_VRS.items():
         elements.setdefault(tag, DataElement(tag, vr, None))
     return elements

@@ -146,7 +146,9 @@ class StreamingDul(DULServiceProvider):
             self._connection.do_handshake()  # type: ignore[attr-defined]  # an SSLSocket
         except OSError as error:
             reason = getattr(error, "reason", None) or error.strerror or "no answer in time"
-            log.warning("TLS handshake with %s failed: %s", self.assoc.requestor.address, reason)
+            address = self.assoc.requestor.address
+            log.warning("TLS handshake with %s failed: %s", address, reason)
+            self._malformed(address, f"TLS handshake failed: {reason}")
             with suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
 

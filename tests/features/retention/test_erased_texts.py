@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from miqa_node.features.backup.work import back_up
 from miqa_node.features.retention.rows import erasure
+from miqa_node.interfaces.cli.app import run
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.erasing import unmarked
 from miqa_node.runtime.store.erasure_marks import ABOUT, EMPTIED, ERASE, KEEP, about, kept
 from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.work.queue import migrate_queue
 from tests.features.retention.rows.test_erasure import everything
 from tests.features.retention.rows.test_retention import Shelf
 from tests.runtime.store.making import NOW
@@ -47,6 +51,51 @@ def test_a_forgotten_mark_is_found() -> None:
 
 
 def test_a_marker_in_every_text_about_a_patient_is_gone(shelf: Shelf) -> None:
+    plant(shelf)
+    rows = everything(shelf.database)
+    planted = {table.name for table in t.metadata.sorted_tables if MARK in _rows_of(shelf.database, table)}
+    assert {"phantom_series", "patient_conflicts", "legal_holds", "deliveries", "usual_series"} <= planted, rows
+    erase(shelf)
+    assert [table.name for table in t.metadata.sorted_tables if MARK in _rows_of(shelf.database, table)] == []
+
+
+def test_what_is_copied_afterwards_has_none_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Backups, exports of labels, analysis and audit trail, and the database's own pages after its checkpoint."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with closing(Database(f"sqlite:///{folder / 'miqa.sqlite'}")) as database:
+        database.migrate()
+        migrate_queue(database)
+        shelf = Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
+        plant(shelf)
+        assert copies(shelf, tmp_path / "before", capsys), "they hold it while the patient is there"
+        erase(shelf)
+        assert copies(shelf, tmp_path / "after", capsys) == []
+    assert [path.name for path in folder.rglob("*") if path.is_file() and MARK.encode() in path.read_bytes()] == []
+
+
+def copies(shelf: Shelf, out: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What holds the marker of a backup and the exports that are made now."""
+    out.mkdir()
+    back_up(shelf.database, shelf.objects, shelf.folder, out / "backup")
+    where = ("--data-dir", str(shelf.folder))
+    said = ""
+    for words in (
+        ("labels", "export", str(out / "labels"), "--images", "none"),
+        ("analysis", "export", "images", "--out", str(out / "images.csv")),
+        ("analysis", "export", "labels", "--out", str(out / "labels.csv")),
+        ("audit", "export", str(out / "audit.jsonl")),
+    ):
+        code = run([*words, *where])
+        shown = capsys.readouterr()
+        assert code == 0, (words, shown.err)
+        said += shown.out
+    found = [str(path) for path in out.rglob("*") if path.is_file() and MARK.encode() in path.read_bytes()]
+    return [*found, *(["what a command said"] if MARK in said else [])]
+
+
+def plant(shelf: Shelf) -> None:
+    """The marker in every text about a patient."""
     of = shelf.decide(1)
     result = shelf.report(of, sent=True)
     links = {
@@ -58,13 +107,13 @@ def test_a_marker_in_every_text_about_a_patient_is_gone(shelf: Shelf) -> None:
         for table in t.metadata.sorted_tables:
             if ABOUT in table.info or table.name == "usual_baselines":
                 _plant(transaction, table, links)
-    rows = everything(shelf.database)
-    planted = {table.name for table in t.metadata.sorted_tables if MARK in _rows_of(shelf.database, table)}
-    assert {"phantom_series", "patient_conflicts", "legal_holds", "deliveries", "usual_series"} <= planted, rows
+
+
+def erase(shelf: Shelf) -> None:
+    """The patient, as a person does."""
     with shelf.database.begin() as transaction:
         record = erasure.erase(transaction, ID, "request", "ada", NOW)
     erasure.delete_files(shelf.database, shelf.objects, record, NOW)
-    assert [table.name for table in t.metadata.sorted_tables if MARK in _rows_of(shelf.database, table)] == []
 
 
 def test_the_upgrade_empties_what_earlier_erasures_left(shelf: Shelf) -> None:

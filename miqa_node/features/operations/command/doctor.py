@@ -27,7 +27,7 @@ from miqa_node.features.operations.command.destination_health import examine_des
 from miqa_node.features.operations.command.figure_checks import figures_of_packages
 from miqa_node.features.operations.command.health_checks import FailedCheck, HealthCheck, outcome_of
 from miqa_node.features.operations.command.map_checks import gradient_graphs
-from miqa_node.features.operations.command.port_checks import ask_node, check_port, health_port
+from miqa_node.features.operations.command.port_checks import ask_node, check_health_port, check_port
 from miqa_node.features.operations.command.series_checks import accepted_mr, series_libraries
 from miqa_node.features.operations.command.storage_checks import data_directory, database, from_database, object_store
 from miqa_node.features.operations.command.text_checks import text_in_pixels
@@ -114,7 +114,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("web port", lambda s: check_port(s.web.host, s.web.port, "web.port")),
         ("certificates", _certificates),
         ("notices", _notices),
-        ("health port", lambda s: check_port(s.web.host, health_port(s), "web.health_port")),
+        ("health port", check_health_port),
         ("node", ask_node),
     )
     for name, check in checks:

@@ -35,6 +35,15 @@ def check_port(host: str, port: int, setting: str) -> str:
     return f"{place} is free"
 
 
+def check_health_port(settings: Settings) -> str:
+    """The same for health, which has a port of its own."""
+    port = health_port(settings)
+    if port and port == settings.web.port:
+        mend = "Choose another web.health_port; without one it is that after web.port."
+        raise FailedCheck(f"web.port and web.health_port are both {port}, and each needs a port of its own", mend)
+    return check_port(settings.web.host, port, "web.health_port")
+
+
 def ask_node(settings: Settings) -> str:
     """What the node says that runs here, which knows what it waits for; FailedCheck if it is not ready."""
     port = health_port(settings)

@@ -10,13 +10,11 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import DeliveryState, ResultKind, ResultObject
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.object_keys import uid_of_result
 from miqa_node.runtime.store.tables import deliveries, results
 from miqa_node.stages.deliver.rows.deliveries import result_of
-
-BATCH = 500
-"""Most digests of one query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +54,11 @@ def results_of_class(
     before: datetime | None = None,
 ) -> list[ResultObject]:
     """Objects of a kind and class made from some instances, with ``before`` only those made earlier; oldest first."""
-    if len(digests) > BATCH:
-        parts = (digests[start : start + BATCH] for start in range(0, len(digests), BATCH))
-        return [one for part in parts for one in results_of_class(transaction, part, kind, sop_class_uid, before)]
-    those = results.c.digest.in_(digests), results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
+    those = results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
     earlier = sa.true() if before is None else results.c.made_at < before
-    query = sa.select(results).where(*those, earlier).order_by(results.c.generation, results.c.made_at)
-    rows = transaction.execute(query).all()
-    return [result_of(row) for row in rows]
+    query = sa.select(results).where(*those, earlier)
+    rows = [row for some in batches(digests) for row in transaction.execute(query.where(results.c.digest.in_(some)))]
+    return [result_of(row) for row in sorted(rows, key=lambda row: (row.generation, row.made_at))]
 
 
 def may_have_arrived(transaction: Transaction, sop_instance_uid: str) -> bool:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.delivery import CommitmentRequest
+from miqa_node.core.domain.peers import plain_address
 from miqa_node.core.network.port_holder import holder_of
 from miqa_node.core.settings import TlsMode
 from miqa_node.errors import SettingsError
@@ -29,13 +31,14 @@ class CStoreSource(ImageSource):
         settings = context.settings
         self._dicom = settings.dicom
         outbox = DatabaseOutbox(context.database, context.objects, lower_class)
+        self._senders = SenderBook(context.database)
         self._reporter = CommitmentReporter(
             DatabaseLedger(context.database, context.objects),
             settings.deliver,
             settings.dicom.ae_title,
             settings.dicom.commitment_peers,
+            self._note_unreported,
         )
-        self._senders = SenderBook(context.database)
         self._scp = StorageScp(
             settings.dicom,
             context.intake,
@@ -46,6 +49,12 @@ class CStoreSource(ImageSource):
             ),
             called=self._senders.note,
             passcodes=partial(_is_token_of, context.database),
+        )
+
+    def _note_unreported(self, request: CommitmentRequest, why: str) -> None:
+        """Beside refused senders, because a modality that never hears keeps its images, and its disk fills."""
+        self._senders.note(
+            request.calling_ae_title, plain_address(request.peer_address), "storage commitment was not reported", why
         )
 
     def start(self) -> None:

@@ -16,12 +16,11 @@ import sqlalchemy as sa
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.runtime.store import documents, patients
 from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction, insert_into
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.stages.units.rows import fragments
-
-BATCH = 500
 
 _of, _copy = t.instances.c, t.copies.c
 _EARLIER, _LATER = t.instances.alias(), t.instances.alias()
@@ -155,9 +154,9 @@ def digests(transaction: Transaction, images: Collection[str]) -> list[InstanceD
 def files(transaction: Transaction, images: Sequence[str]) -> list[tuple[InstanceDigest, InstanceDigest]]:
     """(digest of the file, instance) of every file of instances beside the ones that their rows name."""
     others: list[tuple[InstanceDigest, InstanceDigest]] = []
-    for start in range(0, len(images), BATCH):
+    for some in batches(images):
         query = sa.select(_copy.digest, _copy.of, _of.object_key).join(t.instances, _of.digest == _copy.of)
-        rows = transaction.execute(query.where(_copy.of.in_(images[start : start + BATCH])))
+        rows = transaction.execute(query.where(_copy.of.in_(some)))
         others += [(row.digest, row.of) for row in rows if original_key(row.digest) != row.object_key]
     return sorted(others)
 

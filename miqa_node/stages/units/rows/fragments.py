@@ -9,11 +9,10 @@ import sqlalchemy as sa
 from miqa_node.core.domain.fragments import group_key, groups
 from miqa_node.core.domain.instance import Header
 from miqa_node.runtime.store import documents
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.runtime.store.tables import instances, series
-
-BATCH = 500
 
 _of = instances.c
 _COUNT = DriverStatement(
@@ -100,10 +99,10 @@ def _groups(transaction: Transaction, study: str) -> dict[str, tuple[str, ...]]:
 def _lone(transaction: Transaction, uids: Sequence[str]) -> dict[str, str]:
     """The study of each series that has one slice."""
     lone: dict[str, str] = {}
-    for start in range(0, len(uids), BATCH):
+    for some in batches(uids):
         query = (
             sa.select(_of.series_instance_uid, sa.func.min(_of.study_instance_uid))
-            .where(_of.series_instance_uid.in_(uids[start : start + BATCH]))
+            .where(_of.series_instance_uid.in_(some))
             .group_by(_of.series_instance_uid)
             .having(sa.func.count(_of.sop_instance_uid.distinct()) == 1)
         )
@@ -112,9 +111,8 @@ def _lone(transaction: Transaction, uids: Sequence[str]) -> dict[str, str]:
 
 
 def _pending(transaction: Transaction, uids: Collection[str]) -> set[str]:
-    ordered, pending = sorted(uids), set[str]()
-    for start in range(0, len(ordered), BATCH):
-        some = series.c.series_instance_uid.in_(ordered[start : start + BATCH])
-        query = sa.select(series.c.series_instance_uid).where(some, series.c.pending)
+    pending = set[str]()
+    for some in batches(sorted(uids)):
+        query = sa.select(series.c.series_instance_uid).where(series.c.series_instance_uid.in_(some), series.c.pending)
         pending |= set(transaction.execute(query).scalars())
     return pending

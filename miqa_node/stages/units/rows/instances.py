@@ -21,12 +21,12 @@ from miqa_node.errors import NotFoundError
 from miqa_node.runtime.store import documents, patients
 from miqa_node.runtime.store.audit import records
 from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction, insert_of, insert_or_ignore, insert_unless_taken
 from miqa_node.runtime.store.phrase_columns import loaded, stored
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.runtime.store.tables import assessments, attempts, dispositions, instances, series
 
-BATCH = 500
 CLOCK_SLACK = timedelta(days=1)
 """How much earlier a verdict may seem to be than its image, if a clock was set back in between."""
 
@@ -248,9 +248,9 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
 def decided_among(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[InstanceDigest]:
     """Those of some instances that have a verdict, in their order."""
     decided: set[str] = set()
-    for start in range(0, len(digests), BATCH):
-        some = dispositions.c.digest.in_(digests[start : start + BATCH])
-        decided |= set(transaction.execute(sa.select(dispositions.c.digest).where(some)).scalars())
+    for some in batches(digests):
+        query = sa.select(dispositions.c.digest).where(dispositions.c.digest.in_(some))
+        decided |= set(transaction.execute(query).scalars())
     return [one for one in digests if one in decided]
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import SR, ResultObject
 from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import ARRIVALS, Transaction, announce, insert_or_ignore
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.runtime.store.tables import dispositions, instances, phantom_series, results, series
@@ -81,13 +82,11 @@ def take_due(transaction: Transaction, quiet: QuietTimes, now: datetime) -> list
 def _alone(transaction: Transaction, uids: Sequence[str]) -> list[InstanceDigest]:
     """Undecided objects that waited under their own UIDs."""
     digests: list[InstanceDigest] = []
-    for start in range(0, len(uids), fragments.BATCH):
+    for some in batches(uids):
         query = (
             sa.select(instances.c.digest)
             .outerjoin(dispositions, dispositions.c.digest == instances.c.digest)
-            .where(
-                instances.c.sop_instance_uid.in_(uids[start : start + fragments.BATCH]), dispositions.c.digest.is_(None)
-            )
+            .where(instances.c.sop_instance_uid.in_(some), dispositions.c.digest.is_(None))
             .order_by(instances.c.received_at, instances.c.digest)
         )
         digests += [InstanceDigest(digest) for digest in transaction.execute(query).scalars()]
@@ -103,9 +102,8 @@ def wait_again(transaction: Transaction, header: Header) -> None:
 
 
 def _wait(transaction: Transaction, uids: Sequence[str]) -> None:
-    for start in range(0, len(uids), fragments.BATCH):
-        some = series.c.series_instance_uid.in_(uids[start : start + fragments.BATCH])
-        transaction.execute(sa.update(series).where(some).values(pending=True))
+    for some in batches(uids):
+        transaction.execute(sa.update(series).where(series.c.series_instance_uid.in_(some)).values(pending=True))
 
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"

@@ -20,13 +20,13 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store import documents
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import stored
 from miqa_node.runtime.store.tables import assessments, dispositions, reassessments
 from miqa_node.stages.units.rows import judgements
 from miqa_node.stages.units.rows.judgements import StandingFlag
 
-BATCH = 500
 SELF = "miqa-node"
 WITH_UNIT = Phrase("More of its series came, and all was judged.")
 """Why an earlier representative has a later verdict."""
@@ -36,7 +36,7 @@ def represents(transaction: Transaction, digests: Sequence[InstanceDigest]) -> l
     """Those of some members with an assessment of their own, oldest first: one, or several of earlier versions."""
     moments: list[tuple[datetime, InstanceDigest]] = []
     of = assessments.c
-    for some in _batches(digests):
+    for some in batches(digests):
         query = sa.select(of.digest, of.assessed_at).where(of.digest.in_(some))
         moments += [(row.assessed_at, InstanceDigest(row.digest)) for row in transaction.execute(query)]
     return [digest for _, digest in sorted(moments)]
@@ -54,7 +54,7 @@ def replace_earlier(
     for one in dict.fromkeys((*represents(transaction, others), *flagged)):
         judgements.replace_in_force(transaction, one, SELF, WITH_UNIT, now)
     waits = reassessments.c.concluded_at.is_(None)
-    for some in _batches(others):
+    for some in batches(others):
         done = sa.update(reassessments).where(reassessments.c.digest.in_(some), waits)
         transaction.execute(done.values(concluded_at=now, document=None, failure=WITH_UNIT))
 
@@ -79,7 +79,7 @@ def share(
     }
     others = [one for one in members if one != digest]
     decided: set[str] = set()
-    for some in _batches(others):
+    for some in batches(others):
         change = sa.update(dispositions).where(dispositions.c.digest.in_(some)).values(**values)
         decided |= set(transaction.execute(change.returning(dispositions.c.digest)).scalars())
     for one in others:
@@ -97,7 +97,7 @@ def standing_flags(transaction: Transaction, digests: Sequence[InstanceDigest]) 
 def _flagged(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[InstanceDigest]:
     flagged: list[InstanceDigest] = []
     of = dispositions.c
-    for some in _batches(digests):
+    for some in batches(digests):
         query = sa.select(of.digest).where(of.digest.in_(some), of.flagged).order_by(of.digest)
         flagged += [InstanceDigest(one) for one in transaction.execute(query).scalars()]
     return flagged
@@ -116,7 +116,7 @@ def replaced(transaction: Transaction, digests: Sequence[InstanceDigest], now: d
     """The judgements of some members that were replaced in the transaction of that moment."""
     rows: list[Any] = []
     of = reassessments.c
-    for some in _batches(digests):
+    for some in batches(digests):
         query = sa.select(of.earlier).where(of.digest.in_(some), of.concluded_at == now, of.earlier.is_not(None))
         rows += transaction.execute(query).scalars()
     return [
@@ -127,7 +127,3 @@ def replaced(transaction: Transaction, digests: Sequence[InstanceDigest], now: d
         )
         for one in rows
     ]
-
-
-def _batches(digests: Sequence[InstanceDigest]) -> list[Sequence[InstanceDigest]]:
-    return [digests[start : start + BATCH] for start in range(0, len(digests), BATCH)]

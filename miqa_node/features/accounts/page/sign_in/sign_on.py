@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from miqa_node.core.domain.access import account_name
 from miqa_node.errors import AccessError, UnansweredError
 from miqa_node.features.accounts.page.sign_in.opening import address_of, inside, open_session
-from miqa_node.interfaces.web.oidc import CLOCK_LEEWAY_S, Provider, SignOn, role_of
+from miqa_node.interfaces.web.oidc import CLOCK_LEEWAY_S, Provider, SignOn, role_of, why_no_role
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.recheck import PROVIDER
 from miqa_node.interfaces.web.security import BACK_CHANNEL
@@ -116,6 +116,7 @@ def _account(services: WebServices, sign_on: SignOn, now: datetime) -> str:
     with services.database.begin() as transaction:
         user = users.of_subject(transaction, sign_on.subject)
         if role is None:
+            log.warning("a sign-on has no role", **why_no_role(claims, settings))
             raise AccessError("You have no role on this node. Ask its administrator.")
         if user is None:
             name = _name_of(claims, settings.name_claim)
