@@ -266,6 +266,7 @@ EFFECTS = {
     "derived_images": "miqa_node.stages.conclusion.derived_images:KIND",
     "log_line": "miqa_node.stages.conclusion.log_line:KIND",
     "metric": "miqa_node.stages.conclusion.metric:KIND",
+    "person_statement": "miqa_node.stages.conclusion.person_statement:KIND",
     "series_verdict": "miqa_node.stages.conclusion.series_verdict:KIND",
     "shadow": "miqa_node.stages.conclusion.shadow:KIND",
     "standing_flag": "miqa_node.stages.conclusion.standing_flag:KIND",

@@ -21,7 +21,7 @@ from miqa_node.core.domain.identity import with_surrogates
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Disposition
-from miqa_node.core.domain.ports import FaultJudge, JobQueue
+from miqa_node.core.domain.ports import AssessorResult, FaultJudge, JobQueue
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.conclusion.base import Conclusion, Effects
 from miqa_node.stages.conclusion.verdict import disposition_of
@@ -93,22 +93,23 @@ class Pipeline:
             self.give_up(digest)
             return
         with self._attempts.counted(attempt):
-            assessment = attempt.assessment or self._assess(attempt)
-            if assessment is None:
+            result = AssessorResult(attempt.assessment) if attempt.assessment else self._assess(attempt)
+            if result is None:
                 return
-            disposition = disposition_of(assessment, attempt.instance.header, self._context.judging, self._units)
+            assessment, header = result.assessment, attempt.instance.header
+            disposition = disposition_of(assessment, header, self._context.judging, self._units)
             conclusion = self._conclusion(attempt.instance, assessment, disposition)
+            conclusion = replace(conclusion, is_reported=not result.is_stored)
             conclusion = self._effects.prepare(conclusion)
             self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects, judgements.save)
         # --8<-- [end:judge]
 
-    def _assess(self, attempt: Attempt) -> Assessment | None:
+    def _assess(self, attempt: Attempt) -> AssessorResult | None:
         """Decode, measure, infer, explain."""
         result, instance = self._attempts.judge(attempt), attempt.instance
-        if result is None:
-            return None
-        self._context.artifacts.keep_maps(instance.digest, result.maps, instance.generation)
-        return result.assessment
+        if result is not None:
+            self._context.artifacts.keep_maps(instance.digest, result.maps, instance.generation)
+        return result
 
     def give_up(self, digest: InstanceDigest) -> None:
         """Give up after repeated failures: the verdict is NOT_ASSESSED, without a report; people see it.

@@ -48,6 +48,8 @@ class AssessorResult:
 
     assessment: Assessment
     maps: SaliencyMaps = field(default_factory=SaliencyMaps)
+    is_stored: bool = False
+    """It is the stored assessment with what is known now: the files are gone, so there is nothing to report from."""
 
 
 class Assessor(Protocol):

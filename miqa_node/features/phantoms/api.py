@@ -10,15 +10,14 @@ from pydantic import BaseModel, Field
 
 from miqa_node.core.domain.instance import ANY_UID
 from miqa_node.core.domain.phantom import PhantomSeries
-from miqa_node.errors import ResourcesError
 from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.features.phantoms.statement import queue_of, say
 from miqa_node.interfaces.web.access import Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import MAX_OFFSET, MAX_PAGE, Actor, Comment
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import Strict
-from miqa_node.stages.units.kinds import PHANTOM_MODALITIES
 
 router = APIRouter(prefix="/api/v1/phantoms", tags=["phantoms"])
 
@@ -63,22 +62,10 @@ def list_phantoms(
     responses=responses(401, 403, 404, 409, 415, 422, 503),
 )
 def say_phantom(services: Services, who: Reviewer, series_uid: SeriesPath, body: PhantomStatement) -> PhantomSeries:
-    """Its verdict is decided again by what was measured; a phantom leaves the worklist, a patient may get on it."""
-    if services.policy is None:
-        raise ResourcesError("This process has no policy to decide the series by.")
-    actor = acting(who, body.actor)
+    """It is judged again, or decided by what was measured; a phantom leaves the worklist, a patient may get on it."""
+    queue, actor, now = queue_of(services), acting(who, body.actor), datetime.now(UTC)
     with services.database.begin() as transaction:
-        return phantoms.say(
-            transaction,
-            series_uid,
-            actor,
-            body.comment,
-            services.policy(),
-            datetime.now(UTC),
-            is_phantom=body.phantom,
-            modalities=PHANTOM_MODALITIES,
-            silent_days=services.settings.policy.silent_days,
-        )
+        return say(transaction, queue, series_uid, actor, body.comment, now, is_phantom=body.phantom)
 
 
 PAGE = Page(router, rest=True)

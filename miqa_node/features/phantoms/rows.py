@@ -1,24 +1,25 @@
-"""Phantom series: recognised ones and people's corrections, which update verdicts and worklist."""
+"""Phantom series: recognised ones, and what people say of them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.instance import Header, InstanceDigest, StoredInstance, StudyInstanceUid
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
 from miqa_node.core.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
-from miqa_node.core.domain.policy import Policy
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.runtime.store import documents, site_limits, study_notes
+from miqa_node.runtime.store import documents, study_notes
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import stored, with_phrases
-from miqa_node.runtime.store.tables import assessments, instances, phantom_series
-from miqa_node.stages.conclusion.rows.decided_again import decide_again
+from miqa_node.runtime.store.tables import instances, phantom_series
+from miqa_node.stages.units.rows import fragments
+from miqa_node.stages.units.rows.instances import load_assessment
+from miqa_node.stages.units.rows.standing import standings
 
 SHOWS_PHANTOM, SHOWS_PATIENT = Phrase("Series shows a phantom."), Phrase("Series shows a patient.")
 
@@ -33,11 +34,16 @@ def _is(series_instance_uid: str) -> sa.ColumnElement[bool]:
 
 
 def record(transaction: Transaction, instance: StoredInstance, assessment: Assessment, now: datetime) -> None:
-    """List the series if its assessment recognised a phantom; a person's statement stays."""
-    uid = instance.header.series_instance_uid
-    transaction.execute(sa.update(phantom_series).where(_is(uid)).values(digest=instance.digest))
-    if assessment.phantom:
-        _insert(transaction, instance.digest, uid, instance.header.study_instance_uid, assessment.phantom, now)
+    """List the series if its newest assessment recognised a phantom, and no longer if not; a statement stays."""
+    header, of = instance.header, phantom_series.c
+    uids = fragments.uids_of(transaction, header)
+    mine = _KEY.in_(uids), of.study_instance_uid == header.study_instance_uid
+    if not assessment.phantom and not assessment.quarantined:
+        transaction.execute(sa.delete(phantom_series).where(*mine, of.decided_by == ""))
+    listed = transaction.execute(sa.update(phantom_series).where(*mine).values(digest=instance.digest)).rowcount
+    if assessment.phantom and not listed:
+        uid, study = header.series_instance_uid, header.study_instance_uid
+        _insert(transaction, instance.digest, uid, study, assessment.phantom, now)
 
 
 def page(transaction: Transaction, *, limit: int, offset: int = 0) -> list[PhantomSeries]:
@@ -51,22 +57,25 @@ def count(transaction: Transaction) -> int:
     return transaction.execute(sa.select(sa.func.count()).select_from(phantom_series)).scalar_one()
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What was recorded, and the slices with which series are to be judged again: their verdicts say otherwise."""
+
+    listed: PhantomSeries
+    contradicted: tuple[InstanceDigest, ...]
+
+
 def say(
     transaction: Transaction,
     series_instance_uid: str,
     actor: str,
     comment: str,
-    policy: Policy,
     now: datetime,
     *,
     is_phantom: bool,
     modalities: Collection[str],
-    silent_days: float,
-) -> PhantomSeries:
-    """Record what a series of one of ``modalities`` shows; its verdict is decided again from its measurements.
-
-    In the ``silent_days`` of its body part the verdict is only recorded, like any. Sent reports stay unchanged. Later
-    slices are judged according to the statement.
+) -> Statement:
+    """Record what a series of one of ``modalities`` shows. Slices that come later are judged according to it, too.
 
     Raises
     ------
@@ -75,45 +84,42 @@ def say(
     ConflictError
         The series has not been assessed yet.
     """
-    digest, study, assessment = _assessed(transaction, series_instance_uid, modalities)
-    reason = assessment.phantom or SAID_BY_A_PERSON
-    _insert(transaction, digest, series_instance_uid, study, reason, now)
+    assessed = _assessed(transaction, series_instance_uid, modalities)
+    digest, study, assessment = assessed[-1]
+    _insert(transaction, digest, series_instance_uid, study, assessment.phantom or SAID_BY_A_PERSON, now)
     values = {"is_phantom": is_phantom, "decided_by": actor, "decided_at": now, "comment": comment}
     transaction.execute(sa.update(phantom_series).where(_is(series_instance_uid)).values(**values))
-    if bool(assessment.phantom) != is_phantom:
-        assessment = replace(assessment, phantom=SAID_BY_A_PERSON if is_phantom else "")
-        silence = site_limits.silence(transaction, silent_days)
-
-        def why(header: Header) -> str:
-            return silence.why(site_limits.term_of_part(header.body_part_examined), now)
-
-        decide_again(transaction, digest, assessment, policy, why, now)
     words = SHOWS_PHANTOM if is_phantom else SHOWS_PATIENT
-    study_notes.note(transaction, study, "said", actor, joined(" ", [words, *filter(None, [comment.strip()])]), now)
+    for _, of_study, _ in assessed:
+        text = joined(" ", [words, *filter(None, [comment.strip()])])
+        study_notes.note(transaction, of_study, "said", actor, text, now)
     row = transaction.execute(_LISTED.where(_is(series_instance_uid))).mappings().one()
-    return PhantomSeries(**with_phrases(row, "reason"))
+    contradicted = (one for one, _, said in assessed if bool(said.phantom) != is_phantom)
+    return Statement(PhantomSeries(**with_phrases(row, "reason")), tuple(contradicted))
 
 
 def _assessed(
     transaction: Transaction, uid: str, modalities: Collection[str]
-) -> tuple[InstanceDigest, StudyInstanceUid, Assessment]:
-    of_series = instances.c.series_instance_uid == uid
-    row = transaction.execute(
-        sa.select(instances.c.digest, instances.c.study_instance_uid, assessments.c.document)
-        .join(assessments, assessments.c.digest == instances.c.digest)
-        .where(of_series, instances.c.modality.in_(modalities))
-        .order_by(assessments.c.assessed_at.desc())
-        .limit(1)
-    ).one_or_none()
-    if row is not None:
-        return (
-            InstanceDigest(row.digest),
-            StudyInstanceUid(row.study_instance_uid),
-            documents.load_assessment(row.document),
-        )
-    if transaction.execute(sa.select(instances.c.digest).where(of_series).limit(1)).first() is None:
+) -> list[tuple[InstanceDigest, StudyInstanceUid, Assessment]]:
+    """The newest assessment of the series in each study that has its UID, the newest study last."""
+    of = instances.c
+    query = sa.select(of.study_instance_uid, of.header, of.modality).where(of.series_instance_uid == uid)
+    rows = transaction.execute(query.order_by(of.received_at, of.digest)).all()
+    if not rows:
         raise NotFoundError("No CT or MR series {uid} is here.", uid=uid)
-    raise ConflictError("The series has no assessment yet, or is not one of CT or MR: wait until it has its verdict.")
+    headers = {row.study_instance_uid: row.header for row in rows if row.modality in modalities}
+    units = standings(transaction, [documents.load_header(header) for header in headers.values()])
+    assessed = []
+    for study, unit in zip(headers, units, strict=True):
+        digest = None if unit is None else unit.representative
+        assessment = None if digest is None else load_assessment(transaction, digest)
+        if digest is not None and assessment is not None:
+            assessed.append((digest, StudyInstanceUid(study), assessment))
+    if not assessed:
+        raise ConflictError(
+            "The series has no assessment yet, or is not one of CT or MR: wait until it has its verdict."
+        )
+    return assessed
 
 
 def _insert(transaction: Transaction, digest: str, uid: str, study: str, reason: str, now: datetime) -> None:

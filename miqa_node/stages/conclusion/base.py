@@ -37,6 +37,8 @@ class Conclusion:
     note: RejectionNote | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     decided_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    is_reported: bool = True
+    """False if the files that a report is made from are gone: reports that were sent stay as they are."""
 
     @property
     def instance(self) -> StoredInstance:

@@ -20,6 +20,7 @@ from miqa_node.stages.conclusion.base import Conclusion, Effect
 from miqa_node.stages.conclusion.effects import Declining, DestinationsFor, EffectKind
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.units.again import withdrawals
 from miqa_node.stages.units.attempts import stored_damage
 from miqa_node.stages.units.base import UnitContext
 from miqa_node.stages.units.earlier import outputs_of
@@ -75,7 +76,10 @@ class DeliveryEffect(Effect):
                     deliveries.queue(transaction, result, destination, conclusion.decided_at)
 
     def _make(self, conclusion: Conclusion) -> list[ResultObject]:
-        made = outputs_of(conclusion.unit, conclusion.announcement, self._context)
+        if conclusion.is_reported:
+            made = outputs_of(conclusion.unit, conclusion.announcement, self._context)
+        else:
+            made = withdrawals(conclusion.announcement, self._context, conclusion.members)
         return keep(made, conclusion.instance, self._context)
 
 

@@ -27,7 +27,7 @@ from miqa_node.stages.units.base import Unit, UnitContext, not_assessed, unit_of
 from miqa_node.stages.units.copies import CopyFinder
 from miqa_node.stages.units.earlier import judged_by
 from miqa_node.stages.units.mended import ORIGINAL
-from miqa_node.stages.units.rows import judgements, latecomers
+from miqa_node.stages.units.rows import instances, judgements, latecomers
 from miqa_node.stages.units.rows.judgements import Attempt
 
 log = structlog.get_logger(__name__)
@@ -84,13 +84,24 @@ class Attempts:
         """
         instance = attempt.instance
         if instance.generation and (damage := stored_damage(instance, self._units, self._context)):
-            self.abandon(instance, damage)
-            return None
-        result = self._judged(attempt)
+            result = self._restated(instance)
+            if result is None:
+                self.abandon(instance, damage)
+        else:
+            result = self._judged(attempt)
         if result is None:
             return None
         own = replace(result.assessment, generation=instance.generation, assessed_at=attempt.began_at)
         return replace(result, assessment=own)
+
+    def _restated(self, instance: StoredInstance) -> AssessorResult | None:
+        """The stored assessment with what is known now; None if that changes nothing."""
+        with self._context.database.begin() as transaction:
+            stored = instances.load_assessment(transaction, instance.digest)
+        if stored is None:
+            return None
+        assessment = unit_of(instance.header, self._units).restated(instance, stored, self._context)
+        return None if assessment == stored else AssessorResult(assessment, is_stored=True)
 
     def _judged(self, attempt: Attempt) -> AssessorResult | None:
         instance = attempt.instance

@@ -194,6 +194,10 @@ class Unit(ABC):
         A DecodeError makes the verdict NOT_ASSESSED with its reason.
         """
 
+    def restated(self, instance: StoredInstance, assessment: Assessment, context: UnitContext) -> Assessment:  # noqa: ARG002
+        """A stored assessment with what is known now besides the files, for when they are gone; most often the same."""
+        return assessment
+
     def outputs(self, judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:  # noqa: ARG002
         """The DICOM objects that carry the verdict, by default none. Equal arguments must give equal bytes."""
         return ()

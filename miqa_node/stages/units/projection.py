@@ -43,6 +43,13 @@ class ProjectionUnit(Unit):
         derived = _derived(instance, context)
         return _unjudged(result, derived) if derived else result
 
+    def restated(self, instance: StoredInstance, assessment: Assessment, context: UnitContext) -> Assessment:
+        """Without a judgement if its plain image came meanwhile."""
+        derived = _derived(instance, context)
+        if not derived or assessment.derived:
+            return assessment
+        return _unjudged(AssessorResult(assessment), derived).assessment
+
     def outputs(self, judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:
         """Report, segmentation, key object and other objects that destinations request."""
         return image_outputs(judgement, context, _enhancing(judgement.instance, context))

@@ -7,10 +7,12 @@ See docs/explanation/series.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
+from miqa_node.core.domain.phantom import SAID_BY_A_PERSON
 from miqa_node.core.domain.ports import AssessorResult, JobQueue
 from miqa_node.core.settings import WorkSettings
 from miqa_node.errors import NotFoundError
@@ -54,18 +56,25 @@ class SeriesUnit(Unit):
         tools, package = context.imaging.for_slices(instance.calling_ae_title), context.judging.series()
         with context.database.begin() as transaction:
             uids = fragments.uids_of(transaction, instance.header)
-            statements = (series.phantom_said(transaction, uid) for uid in uids)
-            statement = next((one for one in statements if one is not None), None)
+            statement = series.phantom_said(transaction, uids)
             captures = fragments.count_captures(transaction, instance.header, uids)
         header, traits = instance.header, series_traits(instance.header)
         judged = judge_series(
             header, traits, instance.digest, files, tools, context.max_slices, package,
-            phantom=statement, captures=captures,
+            phantom=None if statement is None else statement.is_phantom, captures=captures,
         )  # fmt: skip
         if judged.shown is not None:
             keep_preview(instance, judged.shown, context)
         context.artifacts.keep_snapshot(instance, judged.snapshot)
         return with_conflict(AssessorResult(judged.assessment), conflicting=any(one.conflicting for one in arrived))
+
+    def restated(self, instance: StoredInstance, assessment: Assessment, context: UnitContext) -> Assessment:
+        """A phantom or a patient as a person said, and measured as it was."""
+        with context.database.begin() as transaction:
+            said = series.phantom_said(transaction, fragments.uids_of(transaction, instance.header))
+        if said is None or said.is_phantom == bool(assessment.phantom):
+            return assessment
+        return replace(assessment, phantom=SAID_BY_A_PERSON if said.is_phantom else "")
 
     def outputs(self, judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:
         """One report for all slices; it amends the earlier reports on the series."""

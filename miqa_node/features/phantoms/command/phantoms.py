@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.features.phantoms.statement import say
 from miqa_node.interfaces.cli.actor import Actor, login
-from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
-from miqa_node.interfaces.cli.site_choice import policy_of
-from miqa_node.interfaces.cli.store import open_transaction
-from miqa_node.stages.units.kinds import PHANTOM_MODALITIES
+from miqa_node.interfaces.cli.store import open_transaction, opened
+from miqa_node.runtime.work.queue import DurableQueue
 
 app = typer.Typer(no_args_is_help=True, help="Series of phantoms: list, patient, phantom.")
 
@@ -91,20 +91,11 @@ def _say(
     is_phantom: bool,
     as_json: bool,
 ) -> None:
-    settings = settings_of(config, data_dir)
-    policy = policy_of(settings)
-    with open_transaction(config, data_dir) as transaction:
-        listed = phantoms.say(
-            transaction,
-            series_uid,
-            actor or login(),
-            comment,
-            policy,
-            datetime.now(UTC),
-            is_phantom=is_phantom,
-            modalities=PHANTOM_MODALITIES,
-            silent_days=settings.policy.silent_days,
-        )
+    now = datetime.now(UTC)
+    with opened(config, data_dir) as database:
+        queue = DurableQueue(database, lambda: "")
+        with database.begin() as transaction:
+            listed = say(transaction, queue, series_uid, actor or login(), comment, now, is_phantom=is_phantom)
     if as_json:
         print_json(to_json(listed))
     else:

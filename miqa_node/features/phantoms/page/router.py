@@ -10,14 +10,14 @@ from fastapi import APIRouter, Form, Query, Response
 from fastapi.responses import RedirectResponse
 
 from miqa_node.core.domain.access import Permission
-from miqa_node.errors import ResourcesError
 from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.features.phantoms import statement
+from miqa_node.features.phantoms.statement import queue_of
 from miqa_node.interfaces.web.access import Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment, SeriesUid
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services
-from miqa_node.stages.units.kinds import PHANTOM_MODALITIES
 
 MAX_OFFSET = 1_000_000
 
@@ -52,20 +52,9 @@ def say(
     comment: Annotated[Comment, Form()] = "",
 ) -> Response:
     """The buttons "This is a patient" and "This is a phantom"."""
-    if services.policy is None:
-        raise ResourcesError("This process has no policy to decide the series by.")
+    queue, now = queue_of(services), datetime.now(UTC)
     with services.database.begin() as transaction:
-        phantoms.say(
-            transaction,
-            series_uid.strip(),
-            acting(who, actor),
-            comment,
-            services.policy(),
-            datetime.now(UTC),
-            is_phantom=phantom,
-            modalities=PHANTOM_MODALITIES,
-            silent_days=services.settings.policy.silent_days,
-        )
+        statement.say(transaction, queue, series_uid.strip(), acting(who, actor), comment, now, is_phantom=phantom)
     return RedirectResponse("/phantoms", HTTPStatus.SEE_OTHER)
 
 

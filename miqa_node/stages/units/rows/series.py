@@ -157,13 +157,22 @@ def earlier_reports(
     return [result_of(row) for row in transaction.execute(query)]
 
 
-def phantom_said(transaction: Transaction, series_instance_uid: str) -> bool | None:
-    """A person's statement whether the series shows a phantom; None without a statement."""
-    statement = phantom_series.c.series_instance_uid == series_instance_uid, phantom_series.c.decided_by != ""
-    answer: bool | None = transaction.execute(
-        sa.select(phantom_series.c.is_phantom).where(*statement)
-    ).scalar_one_or_none()
-    return answer
+@dataclass(frozen=True, slots=True)
+class PhantomStatement:
+    """What a person said that a series shows, and when."""
+
+    is_phantom: bool
+    at: datetime
+
+
+def phantom_said(transaction: Transaction, uids: Sequence[str]) -> PhantomStatement | None:
+    """The newest statement of a person about a series or stack; None without one."""
+    of, statements = phantom_series.c, list[PhantomStatement]()
+    for start in range(0, len(uids), fragments.BATCH):
+        some = of.series_instance_uid.in_(uids[start : start + fragments.BATCH]), of.decided_by != ""
+        rows = transaction.execute(sa.select(of.is_phantom, of.decided_at).where(*some))
+        statements += [PhantomStatement(row.is_phantom, row.decided_at) for row in rows]
+    return max(statements, key=lambda one: one.at, default=None)
 
 
 def _is_due(times: QuietTimes, now: datetime) -> sa.ColumnElement[bool]:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import assessments, dispositions, instances
 from miqa_node.stages.units.kinds import is_slice, is_slice_class
@@ -102,9 +103,8 @@ def _parts(transaction: Transaction, uids: Sequence[str]) -> dict[tuple[str, str
     joined = instances.outerjoin(dispositions, dispositions.c.digest == of.digest)
     joined = joined.outerjoin(assessments, assessments.c.digest == of.digest)
     counted: sa.Select[Any] = sa.select(*columns, *verdict, sa.func.max(assessments.c.digest), sa.func.count())
-    for start in range(0, len(uids), fragments.BATCH):
-        some = of.series_instance_uid.in_(uids[start : start + fragments.BATCH])
-        query = counted.select_from(joined).where(some).group_by(*columns, *verdict)
+    for some in batches(uids):
+        query = counted.select_from(joined).where(of.series_instance_uid.in_(some)).group_by(*columns, *verdict)
         for study, uid, modality, sop_class_uid, at, said, own, count in transaction.execute(query):
             if is_slice_class(modality, sop_class_uid):  # captures may have the UID of the series
                 part = _Part(at, None if said is None else Verdict(said), own, count)

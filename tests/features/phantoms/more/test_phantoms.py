@@ -6,39 +6,48 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.decision import decide
-from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.phantom import SAID_BY_A_PERSON
+from miqa_node.core.domain.delivery import KOS, SR
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.core.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.features.phantoms import statement
 from miqa_node.features.worklist.rows import overview, worklist
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store import tables
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.phantom import likeness_of, recognise
 from miqa_node.stages.assess.series import SeriesResult, judge_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from miqa_node.stages.measure.slices import read_slices
-from miqa_node.stages.units.kinds import PHANTOM_MODALITIES, series_traits
-from miqa_node.stages.units.rows import instances
+from miqa_node.stages.report.withdrawal import notes_in_force
+from miqa_node.stages.units.base import UnitContext
+from miqa_node.stages.units.kinds import series_traits
+from miqa_node.stages.units.rows import instances, reassessments
+from miqa_node.stages.units.series import SeriesUnit
 from tests.features.phantoms.test_phantoms import Image, flagged_water, judged, made, numbers, rig, water
 from tests.interfaces.cli.conftest import Ran
+from tests.parts import build_pipeline, results_of
 from tests.stages.measure.series import making
 from tests.stages.report.flagged import decode
 from tests.stages.units.test_series_way import RULES, Rig
@@ -77,7 +86,29 @@ def cylinder_from_the_side() -> Image:
     return np.asarray(np.hypot(image + noise[0], noise[1]))
 
 
-say = partial(phantoms.say, modalities=PHANTOM_MODALITIES, silent_days=0)
+def say(rig: Rig, is_phantom: bool, comment: str = "", at: datetime | None = None) -> PhantomSeries:
+    """A person says what the series shows."""
+    with rig.database.begin() as transaction:
+        queue, now = rig.jobs, at or datetime.now(UTC)
+        return statement.say(transaction, queue, making.SERIES, "mara", comment, now, is_phantom=is_phantom)
+
+
+def judge_again(rig: Rig) -> None:
+    """Jobs that were queued."""
+    waiting = list(rig.jobs.digests)
+    rig.jobs.digests.clear()
+    for digest in waiting:
+        rig.pipeline.judge(digest)
+
+
+def remove_files(rig: Rig) -> None:
+    """As retention does."""
+    with rig.database.begin() as transaction:
+        keys = transaction.execute(sa.select(tables.instances.c.object_key)).scalars().all()
+        values = {"removed_at": rig.now, "removal_cause": RemovalCause.AGE.value}
+        transaction.execute(sa.update(tables.instances).values(**values))
+    for key in keys:
+        rig.objects.local_path(key).unlink()
 
 
 @pytest.mark.parametrize(
@@ -129,22 +160,25 @@ def test_a_phantom_is_on_its_own_list_and_put_back_by_a_person(rig: Rig, tmp_pat
     rig.receive(*paths[:4])
     [anchor] = rig.look(30.0)
     assert rig.finish(anchor) is Verdict.NOT_ASSESSED
-    policy = parse_policy(RULES)
     with rig.database.begin() as transaction:
         assert worklist.count(transaction, UNRESOLVED) == 0
         assert overview.look(transaction, datetime(2026, 1, 1, tzinfo=UTC)).not_assessed == 0
         [listed] = phantoms.page(transaction, limit=9)
         assert (listed.series_instance_uid, listed.is_phantom, listed.decided_by) == (making.SERIES, True, "")
-        state = say(transaction, making.SERIES, "mara", "", policy, NOW, is_phantom=False)
-        assert (state.is_phantom, state.decided_by) == (False, "mara")
+    state = say(rig, is_phantom=False)
+    assert (state.is_phantom, state.decided_by) == (False, "mara")
+    judge_again(rig)
+    with rig.database.begin() as transaction:
         [item] = worklist.select(transaction, worklist.WorklistFilter(), limit=9)
         assert [image.digest for image in item.images] == [anchor]
         assert item.verdict is Verdict.REVIEW
+        assert len([one for one in results_of(transaction, anchor) if one.kind == SR]) == 2, "a new report"
     rig.receive(paths[4])
     [late] = rig.look(30.0)
     assert rig.finish(late) is Verdict.REVIEW, "what the person said holds for late slices"
+    say(rig, is_phantom=True, comment="it is one after all")
+    judge_again(rig)
     with rig.database.begin() as transaction:
-        say(transaction, making.SERIES, "mara", "it is one after all", policy, NOW, is_phantom=True)
         disposition = instances.load_disposition(transaction, late)
         assert disposition is not None
         assert [reason.text for reason in disposition.reasons] == [SAID_BY_A_PERSON]
@@ -155,24 +189,89 @@ def test_a_phantom_is_on_its_own_list_and_put_back_by_a_person(rig: Rig, tmp_pat
 def test_a_series_that_was_not_recognised_can_be_named_one(rig: Rig, tmp_path: Path) -> None:
     images = [making.with_metal(making.body_ct(seed=n)) for n in range(3)]
     rig.receive(*making.write_series(tmp_path / "s", images, "CT"))
-    with rig.database.begin() as transaction, pytest.raises(ConflictError, match="no assessment yet"):
-        say(transaction, making.SERIES, "mara", "", parse_policy(RULES), NOW, is_phantom=True)
+    with pytest.raises(ConflictError, match="no assessment yet"):
+        say(rig, is_phantom=True)
     [anchor] = rig.look(30.0)
     assert rig.finish(anchor) is Verdict.REVIEW
+    say(rig, is_phantom=True)
+    judge_again(rig)
     with rig.database.begin() as transaction:
-        say(transaction, making.SERIES, "mara", "", parse_policy(RULES), NOW, is_phantom=True)
         assert worklist.count(transaction, UNRESOLVED) == 0
         with pytest.raises(NotFoundError):
-            say(transaction, "1.2.3.99", "mara", "", parse_policy(RULES), NOW, is_phantom=True)
+            statement.say(transaction, rig.jobs, "1.2.3.99", "mara", "", NOW, is_phantom=True)
 
 
-def test_in_silent_days_what_is_no_phantom_after_all_flags_nothing(rig: Rig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("gone", [False, True], ids=["files here", "files gone"])
+def test_a_phantom_and_a_patient_again_with_files_or_without(rig: Rig, tmp_path: Path, gone: bool) -> None:
+    """Where the files are gone, the stored assessment is decided again; the key object is withdrawn all the same."""
+    images = [making.with_metal(making.body_ct(seed=n)) for n in range(4)]
+    rig.receive(*making.write_series(tmp_path / "s", images, "CT"))
+    [anchor] = rig.look(30.0)
+    assert rig.finish(anchor) is Verdict.REVIEW
+    if gone:
+        remove_files(rig)
+    for is_phantom, verdict in ((True, Verdict.NOT_ASSESSED), (False, Verdict.REVIEW)):
+        say(rig, is_phantom=is_phantom)
+        judge_again(rig)
+        with rig.database.begin() as transaction:
+            disposition = instances.load_disposition(transaction, anchor)
+            made = results_of(transaction, anchor)
+            assert not reassessments.count_waiting(transaction)
+            assert worklist.count(transaction, UNRESOLVED) == (verdict is Verdict.REVIEW)
+        assert disposition is not None
+        assert disposition.verdict is verdict
+        assert all(reason.name != "report_failed" for reason in disposition.reasons)
+        notes = notes_in_force(rig.objects.local_path(one.object_key) for one in made if one.kind == KOS)
+        assert len(notes) == (verdict is Verdict.REVIEW and not gone)
+    assert len([one for one in made if one.kind == SR]) == (1 if gone else 3)
+
+
+def test_what_a_person_says_while_the_series_is_judged_is_not_lost(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [making.with_metal(making.body_ct(seed=n)) for n in range(3)]
+    rig.receive(*making.write_series(tmp_path / "s", images, "CT"))
+    [anchor] = rig.look(30.0)
+    rig.finish(anchor)
+    with rig.database.begin() as transaction:
+        assert reassessments.ask(transaction, anchor, "kim", "", rig.now)
+    judge = SeriesUnit.judge
+
+    def judge_slowly(unit: SeriesUnit, instance: StoredInstance, context: UnitContext) -> AssessorResult:
+        result = judge(unit, instance, context)
+        say(rig, is_phantom=True)
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SeriesUnit, "judge", judge_slowly)
+        assert rig.finish(anchor) is Verdict.REVIEW
+    assert rig.jobs.digests == [anchor]
+    assert rig.finish(anchor) is Verdict.NOT_ASSESSED
+
+
+def test_a_series_that_is_no_phantom_once_all_of_it_came_is_not_listed_any_more(rig: Rig, tmp_path: Path) -> None:
+    images = [water(0), *(making.body_ct(seed=n) for n in range(1, 5))]
+    paths = making.write_series(tmp_path / "s", images, "CT")
+    rig.receive(paths[0])
+    rig.finish(rig.look(30.0)[0])
+    with rig.database.begin() as transaction:
+        assert phantoms.count(transaction) == 1
+    rig.receive(*paths[1:])
+    rig.finish(rig.look(30.0)[0])
+    with rig.database.begin() as transaction:
+        assert phantoms.count(transaction) == 0
+
+
+def test_in_silent_days_what_is_no_phantom_after_all_flags_nothing(rig: Rig, tmp_path: Path, pool: WorkerPool) -> None:
     rig.receive(*flagged_water(tmp_path / "s"))
     [anchor] = rig.look(30.0)
     rig.finish(anchor)
-    policy = parse_policy(RULES)
+    say(rig, is_phantom=False)
+    rig.pipeline = build_pipeline(
+        rig.database, rig.objects, rig.jobs, pool, parse_policy(RULES), lambda _kind: [], silence=lambda _header: "new"
+    )
+    judge_again(rig)
     with rig.database.begin() as transaction:
-        say(transaction, making.SERIES, "mara", "", policy, datetime.now(UTC), is_phantom=False, silent_days=7)
         assert worklist.count(transaction, UNRESOLVED) == 0
         disposition = instances.load_disposition(transaction, anchor)
         assert disposition is not None

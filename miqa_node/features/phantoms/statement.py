@@ -1,0 +1,46 @@
+"""A person's statement what a series shows: recorded, and the series judged again like any other, with a new report.
+
+Where its files are gone, the pipeline decides the stored assessment again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from miqa_node.core.domain.phantom import PhantomSeries
+from miqa_node.core.domain.ports import JobQueue
+from miqa_node.errors import ConflictError
+from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.stages.units.kinds import PHANTOM_MODALITIES
+from miqa_node.stages.units.rows import reassessments
+
+
+def say(
+    transaction: Transaction,
+    queue: JobQueue,
+    series_instance_uid: str,
+    actor: str,
+    comment: str,
+    now: datetime,
+    *,
+    is_phantom: bool,
+) -> PhantomSeries:
+    """See :func:`~miqa_node.features.phantoms.rows.say`; the verdict in force stays until there is a new one."""
+    statement = phantoms.say(
+        transaction, series_instance_uid, actor, comment, now, is_phantom=is_phantom, modalities=PHANTOM_MODALITIES
+    )
+    for digest in statement.contradicted:
+        why = phantoms.SHOWS_PHANTOM if is_phantom else phantoms.SHOWS_PATIENT
+        generation = reassessments.ask(transaction, digest, actor, why, now)
+        if generation:  # one that waits already begins later, or is compared with the statement at its end
+            queue.enqueue_reassess(transaction, digest, generation)
+    return statement.listed
+
+
+def queue_of(services: WebServices) -> JobQueue:
+    """That of the node; ConflictError without one."""
+    if services.node is None:
+        raise ConflictError("This process cannot have images judged again.")
+    return services.node.queue
