@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,14 +22,14 @@ from tests.packages.training.hospital import COLUMNS, chest, save, write_data
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from miqa_training.objects.data import CHOOSING_FOLDER, FOLDER, NOTHING, read_examples  # noqa: E402
+from miqa_training.objects.data import CHOOSING_FOLDER, FOLDER, NOTHING, ObjectExample, read_examples  # noqa: E402
 from miqa_training.objects.evaluate import FEWEST, check_enough  # noqa: E402
 from miqa_training.objects.lite0 import published_file  # noqa: E402
 
 SNAP = {"box": [0.3, 0.3, 0.36, 0.36], "kind": "external_object", "sure": True}
 CHOOSING_FROM = 4000
 LAST = CHOOSING_FROM + 1 + FEWEST
-ANNOTATION = {
+ANNOTATION: dict[str, dict[str, Any]] = {
     EXTERNAL: {"objects": [SNAP], "boxes": REMOVABLE_COMPLETE},
     DEVICES_ONLY: {"objects": [], "boxes": NO_BOXES},
     NOTHING: {"objects": [], "boxes": NO_BOXES},
@@ -69,7 +70,7 @@ def test_what_cannot_choose_is_refused_before_anything_is_fitted(
     data: Path, changed: dict[str, str], reason: str
 ) -> None:
     """Calibration failed with the words of a library after the whole run."""
-    keep = {
+    keep: dict[str, Callable[[ObjectExample], bool]] = {
         "no devices": lambda one: not (one.devices or one.record.has_device),
         "nothing else": lambda one: not one.removable,
         "fewer": lambda one: one.record.patient != f"q{LAST}",
