@@ -53,7 +53,7 @@ class ThreadCalls:
         try:
             yield
         finally:
-            threading.setprofile(None)  # type: ignore[arg-type]  # documented, but not in the stubs
+            threading.setprofile(None)
 
     def _begin(self, _frame: FrameType, _event: str, _argument: object) -> None:
         sys.setprofile(None)
