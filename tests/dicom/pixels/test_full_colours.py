@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from miqa_node.dicom.pixels.frame import decode_frame
 
@@ -25,7 +25,7 @@ def test_full_colours_by_the_name_of_reduced_ones(tmp_path: Path, planar: int, f
     dataset.PixelData = data * frames
     if frames > 1:
         dataset.NumberOfFrames = frames
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     dataset.save_as(path := tmp_path / "full.dcm", enforce_file_format=True)
     for frame in range(frames):
         decoded = decode_frame(path, frame, 10**6)

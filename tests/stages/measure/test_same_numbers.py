@@ -73,19 +73,19 @@ def enhanced(paths: list[Path], out: Path) -> Path:
     return out
 
 
-def acquisition(ds: Dataset, volume: int, _: int = 0) -> None:
+def acquisition(ds: FileDataset, volume: int, _: int = 0) -> None:
     ds.AcquisitionNumber = volume + 1
 
 
-def temporal(ds: Dataset, volume: int, _: int = 0) -> None:
+def temporal(ds: FileDataset, volume: int, _: int = 0) -> None:
     ds.TemporalPositionIdentifier = volume + 1
 
 
-def echo(ds: Dataset, volume: int, _: int = 0) -> None:
+def echo(ds: FileDataset, volume: int, _: int = 0) -> None:
     ds.EchoTime = str(10 + 20 * volume)
 
 
-def b_value(ds: Dataset, volume: int, _: int = 0) -> None:
+def b_value(ds: FileDataset, volume: int, _: int = 0) -> None:
     ds.DiffusionBValue = 500.0 * volume
 
 

@@ -168,9 +168,9 @@ class PhantomStatement:
 def phantom_said(transaction: Transaction, uids: Sequence[str]) -> PhantomStatement | None:
     """The newest statement of a person about a series or stack; None without one."""
     of, statements = phantom_series.c, list[PhantomStatement]()
-    for start in range(0, len(uids), fragments.BATCH):
-        some = of.series_instance_uid.in_(uids[start : start + fragments.BATCH]), of.decided_by != ""
-        rows = transaction.execute(sa.select(of.is_phantom, of.decided_at).where(*some))
+    for some in batches(uids):
+        said = sa.select(of.is_phantom, of.decided_at).where(of.series_instance_uid.in_(some), of.decided_by != "")
+        rows = transaction.execute(said)
         statements += [PhantomStatement(row.is_phantom, row.decided_at) for row in rows]
     return max(statements, key=lambda one: one.at, default=None)
 
