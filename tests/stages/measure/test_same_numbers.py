@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
@@ -21,10 +20,9 @@ from miqa_node.stages.assess.series import judge_series
 from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.units.kinds import series_traits
 from tests.stages.measure.drawn_series import heads, issues, judged, value, write
-from tests.stages.measure.test_volume_signs import three_volumes
+from tests.stages.measure.test_volume_signs import Tell, three_volumes
 
 DECODE = partial(decode_here, max_pixels=10**7)
-Tell = Callable[[Dataset, int], None]
 
 
 def item(**elements: object) -> Items:
@@ -73,19 +71,19 @@ def enhanced(paths: list[Path], out: Path) -> Path:
     return out
 
 
-def acquisition(ds: FileDataset, volume: int, _: int = 0) -> None:
+def acquisition(ds: FileDataset, volume: int, slice_number: int) -> None:
     ds.AcquisitionNumber = volume + 1
 
 
-def temporal(ds: FileDataset, volume: int, _: int = 0) -> None:
+def temporal(ds: FileDataset, volume: int, slice_number: int) -> None:
     ds.TemporalPositionIdentifier = volume + 1
 
 
-def echo(ds: FileDataset, volume: int, _: int = 0) -> None:
+def echo(ds: FileDataset, volume: int, slice_number: int) -> None:
     ds.EchoTime = str(10 + 20 * volume)
 
 
-def b_value(ds: FileDataset, volume: int, _: int = 0) -> None:
+def b_value(ds: FileDataset, volume: int, slice_number: int) -> None:
     ds.DiffusionBValue = 500.0 * volume
 
 
