@@ -109,7 +109,7 @@ def clients_are_patient() -> None:
 def authorities_are_read_once() -> Iterator[None]:
     """A client with the system's certificates reads them in thirty milliseconds; most tests need a few clients."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transports, "create_ssl_context", cache(transports.create_ssl_context))
+        patch.setattr(transports, "create_ssl_context", cache(httpx2.create_ssl_context))
         yield
 
 

@@ -17,7 +17,7 @@ from miqa_node.runtime.store import documents, study_notes
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import stored, with_phrases
 from miqa_node.runtime.store.tables import instances, phantom_series
-from miqa_node.stages.units.rows import fragments
+from miqa_node.stages.units.rows import series
 from miqa_node.stages.units.rows.instances import load_assessment
 from miqa_node.stages.units.rows.standing import standings
 
@@ -36,7 +36,7 @@ def _is(series_instance_uid: str) -> sa.ColumnElement[bool]:
 def record(transaction: Transaction, instance: StoredInstance, assessment: Assessment, now: datetime) -> None:
     """List the series if its newest assessment recognised a phantom, and no longer if not; a statement stays."""
     header, of = instance.header, phantom_series.c
-    uids = fragments.uids_of(transaction, header)
+    uids = series.uids_of(transaction, header)
     mine = _KEY.in_(uids), of.study_instance_uid == header.study_instance_uid
     if not assessment.phantom and not assessment.quarantined:
         transaction.execute(sa.delete(phantom_series).where(*mine, of.decided_by == ""))

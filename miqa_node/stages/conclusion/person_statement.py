@@ -6,7 +6,7 @@ from miqa_node.core.domain.ports import JobQueue
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.conclusion.base import Conclusion, Effect
 from miqa_node.stages.conclusion.effects import EffectKind
-from miqa_node.stages.units.rows import fragments, reassessments, series
+from miqa_node.stages.units.rows import reassessments, series
 
 
 class StatementEffect(Effect):
@@ -20,7 +20,7 @@ class StatementEffect(Effect):
         c = conclusion
         if not c.unit.needs_others:
             return
-        said = series.phantom_said(transaction, fragments.uids_of(transaction, c.instance.header))
+        said = series.phantom_said(transaction, series.uids_of(transaction, c.instance.header))
         if said is None or said.at <= c.assessment.assessed_at or said.is_phantom == bool(c.assessment.phantom):
             return
         generation = reassessments.ask(transaction, c.instance.digest, "miqa-node", "", c.decided_at)

@@ -19,9 +19,9 @@ from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import assessments, dispositions, instances, series
 from miqa_node.stages.conclusion.rows import flagged_studies
-from miqa_node.stages.units.rows import fragments, unit_verdicts
 from miqa_node.stages.units.rows import instances as instance_rows
 from miqa_node.stages.units.rows import series as series_rows
+from miqa_node.stages.units.rows import unit_verdicts
 
 ONE_VERDICT = Phrase("A series has one verdict now: that of its newest judgement.")
 
@@ -63,7 +63,7 @@ def doubles(transaction: Transaction, study: StudyInstanceUid) -> list[Unity]:
     )
     stacks: dict[tuple[str, ...], list[InstanceDigest]] = {}
     for row in transaction.execute(query).all():
-        uids = fragments.uids_of(transaction, documents.load_header(row.header))
+        uids = series_rows.uids_of(transaction, documents.load_header(row.header))
         stacks.setdefault(uids, []).append(InstanceDigest(row.digest))
     found = (_double(transaction, digests) for digests in stacks.values() if len(digests) > 1)
     return [one for one in found if one is not None]

@@ -17,6 +17,9 @@ from miqa_node.runtime.store.tables import dispositions, instances, phantom_seri
 from miqa_node.stages.deliver.rows.deliveries import result_of
 from miqa_node.stages.units.rows import fragments
 
+uids_of = fragments.uids_of
+"""The Series Instance UIDs of a slice's stack, for other rooms."""
+
 
 def arrive(transaction: Transaction, header: Header, now: datetime, *, alone: bool = False) -> None:
     """Record an arrival: the series waits for more, unless it is complete by count.
