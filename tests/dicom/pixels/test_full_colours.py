@@ -16,7 +16,7 @@ from miqa_node.dicom.pixels.frame import decode_frame
 @pytest.mark.parametrize("planar", [0, 1])
 @pytest.mark.parametrize("frames", [1, 3])
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
-def test_full_colours_by_the_name_of_reduced_ones(tmp_path: Path, planar: int, frames: int, syntax: str) -> None:
+def test_full_colours_by_the_name_of_reduced_ones(tmp_path: Path, planar: int, frames: int, syntax: UID) -> None:
     source = Path(str(get_testdata_file("SC_ybr_full_uncompressed.dcm")))
     dataset, plain = pydicom.dcmread(source), decode_frame(source, 0, 10**6).stored
     pixels = np.frombuffer(dataset.PixelData, np.uint8).reshape(dataset.Rows, dataset.Columns, 3)
