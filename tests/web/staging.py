@@ -155,8 +155,8 @@ def stack(transaction: Transaction, study_uid: str, series_uid: str) -> None:
         header = replace(
             documents.load_header(document), series_instance_uid=uid, modality="CT", sop_class_uid=CT_IMAGE
         )
-        values = {"series_instance_uid": uid, "modality": "CT", "sop_class_uid": CT_IMAGE}
-        values |= {"header": documents.dump_header(header)}
+        values: dict[str, object] = {"series_instance_uid": uid, "modality": "CT", "sop_class_uid": CT_IMAGE}
+        values["header"] = documents.dump_header(header)
         transaction.execute(sa.update(tables.instances).where(of.digest == digest).values(values))
 
 
