@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -152,9 +151,12 @@ def stack(transaction: Transaction, study_uid: str, series_uid: str) -> None:
     for digest, document in transaction.execute(
         sa.select(of.digest, of.header).where(of.study_instance_uid == study_uid)
     ).all():
-        slices: dict[str, Any] = {"series_instance_uid": series_uid, "modality": "CT", "sop_class_uid": CT_IMAGE}
-        header = replace(documents.load_header(document), **slices)
-        values = {**slices, "header": documents.dump_header(header)}
+        uid = SeriesInstanceUid(series_uid)
+        header = replace(
+            documents.load_header(document), series_instance_uid=uid, modality="CT", sop_class_uid=CT_IMAGE
+        )
+        values: dict[str, object] = {"series_instance_uid": uid, "modality": "CT", "sop_class_uid": CT_IMAGE}
+        values["header"] = documents.dump_header(header)
         transaction.execute(sa.update(tables.instances).where(of.digest == digest).values(values))
 
 

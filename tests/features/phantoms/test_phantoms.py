@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.services import WebServices
+from miqa_node.parts import PartContext
+from miqa_node.runtime.work.queue import migrate_queue
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.phantom import likeness_of, recognise
 from miqa_node.stages.assess.series import SeriesResult, judge_series
@@ -136,11 +139,19 @@ def flagged_water(folder: Path) -> list[Path]:
     return making.write_series(folder, images, "CT")
 
 
+def judge_queued(rig: Rig) -> None:
+    waiting = list(rig.jobs.digests)
+    rig.jobs.digests.clear()
+    for digest in waiting:
+        rig.pipeline.judge(digest)
+
+
 def test_page_and_rest_say_the_same(rig: Rig, tmp_path: Path) -> None:
     rig.receive(*flagged_water(tmp_path / "s"))
     rig.finish(rig.look(30.0)[0])
     settings = load_settings(node={"data_dir": tmp_path})
-    services = WebServices(rig.database, rig.objects, settings, list, policy=lambda: parse_policy(RULES))
+    node = cast("PartContext", SimpleNamespace(queue=rig.jobs))
+    services = WebServices(rig.database, rig.objects, settings, list, node=node)
     client = TestClient(create_app(services), base_url="http://localhost", client=("127.0.0.1", 1))
     page = client.get("/phantoms").text
     assert making.SERIES in page
@@ -149,11 +160,13 @@ def test_page_and_rest_say_the_same(rig: Rig, tmp_path: Path) -> None:
     assert (listed["series_instance_uid"], listed["is_phantom"]) == (making.SERIES, True)
     answer = client.post(f"/api/v1/phantoms/{making.SERIES}", json={"phantom": False, "actor": "mara"})
     assert (answer.status_code, answer.json()["is_phantom"]) == (200, False)
+    judge_queued(rig)
     assert client.get("/api/v1/worklist", params={"state": "OPEN"}).json()["total"] == 1
     token = client.get("/phantoms").text.split('name="csrf" value="')[1].split('"')[0]
     form = {"series_uid": making.SERIES, "phantom": "true", "actor": "mara", "csrf": token}
     answer = client.post("/phantoms", data=form, headers={"origin": "http://localhost"}, follow_redirects=False)
     assert answer.status_code == 303
+    judge_queued(rig)
     assert client.get("/api/v1/worklist", params={"state": "OPEN"}).json()["total"] == 0
     assert client.post("/api/v1/phantoms/1.2.3", json={"phantom": True, "actor": "mara"}).status_code == 404
 
@@ -163,12 +176,15 @@ def test_the_command_lists_and_puts_right(pool: WorkerPool, tmp_path: Path, cli:
     folder.mkdir()
     rig = Rig(folder, pool)
     rig.receive(*flagged_water(tmp_path / "s"))
-    rig.finish(rig.look(30.0)[0])
-    rig.database.close()
+    [anchor] = rig.look(30.0)
+    rig.finish(anchor)
+    migrate_queue(rig.database)
     listed = cli("phantoms", "list", "--json", "--data-dir", folder)
     assert [one["series_instance_uid"] for one in listed.json["items"]] == [making.SERIES]
     answer = cli("phantoms", "patient", making.SERIES, "--as", "mara", "--json", "--data-dir", folder)
     assert (answer.code, answer.json["is_phantom"]) == (0, False)
+    rig.pipeline.judge(anchor)
     assert cli("worklist", "list", "--json", "--data-dir", folder).json["total"] == 1
     assert "patient" in cli("phantoms", "list", "--data-dir", folder).out
     assert cli("phantoms", "phantom", making.SERIES, "--as", "mara", "--data-dir", folder).code == 0
+    rig.database.close()

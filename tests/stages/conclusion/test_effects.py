@@ -21,6 +21,7 @@ from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
 OF_A_VERDICT = [
     "AcquisitionEffect",
     "DerivedEffect",
+    "StatementEffect",
     "LabelRequestEffect",
     "SeriesEffect",
     "StandingFlagEffect",
@@ -41,6 +42,9 @@ def context(tmp_path: Path, pool: WorkerPool) -> EffectContext:
     return EffectContext(rig.pipeline._context, queue, AcquisitionRules(), announcer, lambda _kind: ())
 
 
+OF_GIVING_UP = ["SeriesEffect", "StandingFlagEffect", "WorklistEffect"]
+
+
 def names(effects: Effects) -> tuple[list[str], list[str]]:
     parts = effects.in_transaction, effects.after_commit
     return [type(one).__name__ for one in parts[0]], [type(one).__name__ for one in parts[1]]
@@ -51,7 +55,7 @@ def test_the_effects_of_a_verdict_are_in_their_order(context: EffectContext) -> 
 
 
 def test_what_is_given_up_is_listed_counted_logged_and_announced_and_nothing_else(context: EffectContext) -> None:
-    assert names(giving_up_effects(context)) == (["WorklistEffect"], ["MetricEffect", "LogEffect", "LateEventEffect"])
+    assert names(giving_up_effects(context)) == (OF_GIVING_UP, ["MetricEffect", "LogEffect", "LateEventEffect"])
 
 
 def test_an_effect_is_called_as_in_its_table() -> None:

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
-
-import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import assessments, dispositions, instances
-from miqa_node.stages.units.kinds import is_slice, is_slice_class
+from miqa_node.stages.units.kinds import is_slice
 from miqa_node.stages.units.rows import fragments
+from miqa_node.stages.units.rows.slice_counts import SlicePart, parts_of
 
 NOT_ALL_HERE = Phrase("More of the series came, but not all of it is kept here any more: its verdict stands.")
 
@@ -64,7 +59,7 @@ def standing(transaction: Transaction, header: Header) -> UnitStanding | None:
 def standings(transaction: Transaction, headers: Sequence[Header]) -> list[UnitStanding | None]:
     """The same of several objects, in their order."""
     stacks = _stacks(transaction, [one for one in headers if is_slice(one)])
-    parts = _parts(transaction, sorted({uid for uids in stacks.values() for uid in uids}))
+    parts = parts_of(transaction, sorted({uid for uids in stacks.values() for uid in uids}))
     known = {
         (study, own): _standing(len(uids), [part for uid in uids for part in parts.get((study, uid), ())])
         for (study, own), uids in stacks.items()
@@ -86,33 +81,7 @@ def _stacks(transaction: Transaction, slices: Iterable[Header]) -> dict[tuple[st
     return stacks
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Slices of a series whose verdicts are of one moment; ``own`` is one with an assessment of its own."""
-
-    decided_at: datetime | None
-    verdict: Verdict | None
-    own: str | None
-    count: int
-
-
-def _parts(transaction: Transaction, uids: Sequence[str]) -> dict[tuple[str, str], list[_Part]]:
-    of, parts = instances.c, dict[tuple[str, str], list[_Part]]()
-    columns = (of.study_instance_uid, of.series_instance_uid, of.modality, of.sop_class_uid)
-    verdict = dispositions.c.decided_at, dispositions.c.verdict
-    joined = instances.outerjoin(dispositions, dispositions.c.digest == of.digest)
-    joined = joined.outerjoin(assessments, assessments.c.digest == of.digest)
-    counted: sa.Select[Any] = sa.select(*columns, *verdict, sa.func.max(assessments.c.digest), sa.func.count())
-    for some in batches(uids):
-        query = counted.select_from(joined).where(of.series_instance_uid.in_(some)).group_by(*columns, *verdict)
-        for study, uid, modality, sop_class_uid, at, said, own, count in transaction.execute(query):
-            if is_slice_class(modality, sop_class_uid):  # captures may have the UID of the series
-                part = _Part(at, None if said is None else Verdict(said), own, count)
-                parts.setdefault((study, uid), []).append(part)
-    return parts
-
-
-def _standing(series: int, parts: Sequence[_Part]) -> UnitStanding:
+def _standing(series: int, parts: Sequence[SlicePart]) -> UnitStanding:
     members = sum(part.count for part in parts)
     decided = [(part.decided_at, part) for part in parts if part.decided_at is not None]
     if not decided:
