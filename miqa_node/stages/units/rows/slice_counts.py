@@ -34,9 +34,8 @@ def parts_of(transaction: Transaction, uids: Sequence[str]) -> dict[tuple[str, s
     joined = instances.outerjoin(dispositions, dispositions.c.digest == of.digest)
     joined = joined.outerjoin(assessments, assessments.c.digest == of.digest)
     counted: sa.Select[Any] = sa.select(*columns, *verdict, sa.func.max(assessments.c.digest), sa.func.count())
-    for part in batches(uids):
-        some = of.series_instance_uid.in_(part)
-        query = counted.select_from(joined).where(some).group_by(*columns, *verdict)
+    for some in batches(uids):
+        query = counted.select_from(joined).where(of.series_instance_uid.in_(some)).group_by(*columns, *verdict)
         for study, uid, modality, sop_class_uid, at, said, own, count in transaction.execute(query):
             if is_slice_class(modality, sop_class_uid):  # captures may have the UID of the series
                 part = SlicePart(at, None if said is None else Verdict(said), own, count)
