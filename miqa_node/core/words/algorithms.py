@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from miqa_node import __version__
 from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
 
@@ -15,6 +16,10 @@ class Algorithm(NamedTuple):
     name: str
     version: str
     sha256: str = ""
+
+
+NODE = Algorithm(MANUFACTURER, __version__)
+"""Of this version; plug-ins know it by its old name, too."""
 
 
 def of_node() -> Algorithm:

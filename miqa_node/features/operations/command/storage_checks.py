@@ -51,16 +51,14 @@ def data_directory(settings: Settings) -> str:
 
 
 def _shared_with(folder: Path) -> str:
-    """Who else may read the folder: its group, in words; FailedCheck if everybody on this machine may.
+    """Who else may enter or read the folder, in words.
 
-    The node takes rights away only from a folder that is its own; one with other things in it stays as it is.
+    It is no failure: files and folders that the node makes in it are closed to others whatever its mode. The node takes
+    rights away only from a folder that is its own; one with other things in it stays as it is.
     """
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & stat.S_IRWXO:
-        raise FailedCheck(
-            f"{folder} can be read by everybody on this machine (mode {mode:04o})",
-            f"chmod o-rwx {folder}, or give the node a folder of its own (node.data_dir).",
-        )
+        return f" (everybody on this machine may enter or read it, mode {mode:04o}: chmod o-rwx {folder} ends that)"
     return " (its group may read it)" if mode & stat.S_IRWXG else ""
 
 
