@@ -201,13 +201,13 @@ class HeaderReader:
             return header_of(elements, relaxed=self.relaxed, anatomy=self.anatomy)
         key = (elements.transfer_syntax_uid, elements.implicit, elements.big_endian, elements.pixel_tag, *common)
         values = Values(elements, _TAGS)
-        known = self._known.get(key)
-        if known is None:
-            known = _shared_values(values, elements, relaxed=self.relaxed, anatomy=self.anatomy)
+        entry = self._known.get(key)
+        if entry is None:
+            entry = _shared_values(values, elements, relaxed=self.relaxed, anatomy=self.anatomy)
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[key] = known
-        shared, study = known
+            self._known[key] = entry
+        shared, study = entry
         return _header(values, shared, relaxed=self.relaxed), study
 
 

@@ -94,7 +94,7 @@ def say(
         text = joined(" ", [words, *filter(None, [comment.strip()])])
         study_notes.note(transaction, of_study, "said", actor, text, now)
     row = transaction.execute(_LISTED.where(_is(series_instance_uid))).mappings().one()
-    contradicted = (one for one, _, said in assessed if bool(said.phantom) != is_phantom)
+    contradicted = (one for one, _, assessment in assessed if bool(assessment.phantom) != is_phantom)
     return Statement(PhantomSeries(**with_phrases(row, "reason")), tuple(contradicted))
 
 

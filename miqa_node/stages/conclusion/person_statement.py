@@ -20,8 +20,10 @@ class StatementEffect(Effect):
         c = conclusion
         if not c.unit.needs_others:
             return
-        said = series.phantom_said(transaction, series.uids_of(transaction, c.instance.header))
-        if said is None or said.at <= c.assessment.assessed_at or said.is_phantom == bool(c.assessment.phantom):
+        statement = series.phantom_said(transaction, series.uids_of(transaction, c.instance.header))
+        if statement is None or statement.at <= c.assessment.assessed_at:
+            return
+        if statement.is_phantom == bool(c.assessment.phantom):
             return
         generation = reassessments.ask(transaction, c.instance.digest, "miqa-node", "", c.decided_at)
         if generation:

@@ -149,8 +149,8 @@ def _kernels(ds: Dataset, frame: int) -> set[str]:
     reconstruction = group_of(ds, frame, "CTReconstructionSequence")
     named = _words(reconstruction, "ConvolutionKernel")
     kinds = {kernel_kind(one) for one in named} | ({_text(reconstruction, "ConvolutionKernelGroup")} & SHARP_GROUPS)
-    if not any(kinds) and (found := SHARP_DESCRIPTION.search(_text(ds, "SeriesDescription"))):
-        kinds = {"LUNG" if found["lung"] and not named else "BONE" if found["bone"] else ""}
+    if not any(kinds) and (match := SHARP_DESCRIPTION.search(_text(ds, "SeriesDescription"))):
+        kinds = {"LUNG" if match["lung"] and not named else "BONE" if match["bone"] else ""}
     return kinds - {""}
 
 

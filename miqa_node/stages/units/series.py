@@ -71,10 +71,10 @@ class SeriesUnit(Unit):
     def restated(self, instance: StoredInstance, assessment: Assessment, context: UnitContext) -> Assessment:
         """A phantom or a patient as a person said, and measured as it was."""
         with context.database.begin() as transaction:
-            said = series.phantom_said(transaction, fragments.uids_of(transaction, instance.header))
-        if said is None or said.is_phantom == bool(assessment.phantom):
+            statement = series.phantom_said(transaction, fragments.uids_of(transaction, instance.header))
+        if statement is None or statement.is_phantom == bool(assessment.phantom):
             return assessment
-        return replace(assessment, phantom=SAID_BY_A_PERSON if said.is_phantom else "")
+        return replace(assessment, phantom=SAID_BY_A_PERSON if statement.is_phantom else "")
 
     def outputs(self, judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:
         """One report for all slices; it amends the earlier reports on the series."""

@@ -20,17 +20,17 @@ def rows() -> dict[str, tuple[str, str, str]]:
 
 
 def test_no_code_or_unit_of_a_stored_judgement_changes() -> None:
-    said = rows()
-    now = {name: measurement_code(name) for name in said}
+    lines = rows()
+    now = {name: measurement_code(name) for name in lines}
     assert {name: (code.value, code.scheme) for name, code in now.items()} == {
-        name: (value, scheme) for name, (value, scheme, _) in said.items()
+        name: (value, scheme) for name, (value, scheme, _) in lines.items()
     }
-    defined = {name: measurand.measurand_of(name) for name in said}
+    defined = {name: measurand.measurand_of(name) for name in lines}
     assert [name for name, one in defined.items() if one is None] == [], "move its definition to WITHDRAWN"
     units = {name: " ".join(unit_of(name, unit) for unit in one.units) for name, one in defined.items() if one}
-    assert units == {name: one for name, (_, _, one) in said.items()}
+    assert units == {name: one for name, (_, _, one) in lines.items()}
     built_in = {plugin.name for plugin in MEASUREMENTS.plugins() if plugin.built_in}
-    assert built_in - set(said) == set(), "add a line for a new measurement"
+    assert built_in - set(lines) == set(), "add a line for a new measurement"
 
 
 def test_a_withdrawn_measurement_keeps_its_code_and_words(monkeypatch: pytest.MonkeyPatch) -> None:

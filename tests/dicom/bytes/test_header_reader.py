@@ -85,9 +85,9 @@ def test_slices_of_a_series_are_one_entry_and_entries_are_few() -> None:
         reader.read(_elements({**base, headers._TAGS["SeriesInstanceUID"]: f"1.2.{number}".encode()}))
     assert len(reader._known) <= headers.MOST_KNOWN
     large = _elements({**base, headers._TAGS["DerivationDescription"]: b"x" * headers.MOST_COMMON_BYTES})
-    known = [*reader._known]
+    keys = [*reader._known]
     assert reader.read(large) == header_of(large)
-    assert [*reader._known] == known
+    assert [*reader._known] == keys
 
 
 def test_a_header_that_breaks_off_is_refused_by_both() -> None:

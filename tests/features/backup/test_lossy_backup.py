@@ -38,11 +38,11 @@ def test_a_lossy_backup_is_not_complete(
     backup.back_up(shelf.database, shelf.objects, shelf.folder, folder)
 
     assert run(["restore", str(folder), "--verify"]) == Exit.FAILED
-    said = capsys.readouterr().out
-    assert all(f"not in the backup, because the node had {harm} {key}" in said for key in keys[:number])
+    text = capsys.readouterr().out
+    assert all(f"not in the backup, because the node had {harm} {key}" in text for key in keys[:number])
     lacks = "1 object" if number == 1 else f"{number} objects"
-    assert f"The backup is not complete: it lacks {lacks}. What it has is unchanged." in said
-    assert "complete and unchanged" not in said
+    assert f"The backup is not complete: it lacks {lacks}. What it has is unchanged." in text
+    assert "complete and unchanged" not in text
 
 
 def test_a_whole_one_is(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,7 +79,7 @@ def copies(shelf: Shelf, out: Path, capsys: pytest.CaptureFixture[str]) -> list[
     out.mkdir()
     back_up(shelf.database, shelf.objects, shelf.folder, out / "backup")
     where = ("--data-dir", str(shelf.folder))
-    said = ""
+    text = ""
     for words in (
         ("labels", "export", str(out / "labels"), "--images", "none"),
         ("analysis", "export", "images", "--out", str(out / "images.csv")),
@@ -89,9 +89,9 @@ def copies(shelf: Shelf, out: Path, capsys: pytest.CaptureFixture[str]) -> list[
         code = run([*words, *where])
         shown = capsys.readouterr()
         assert code == 0, (words, shown.err)
-        said += shown.out
-    found = [str(path) for path in out.rglob("*") if path.is_file() and MARK.encode() in path.read_bytes()]
-    return [*found, *(["what a command said"] if MARK in said else [])]
+        text += shown.out
+    files = [str(path) for path in out.rglob("*") if path.is_file() and MARK.encode() in path.read_bytes()]
+    return [*files, *(["what a command said"] if MARK in text else [])]
 
 
 def plant(shelf: Shelf) -> None:

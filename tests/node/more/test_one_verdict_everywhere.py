@@ -129,19 +129,19 @@ class Said:
 
     def verdicts(self) -> dict[str, set[str]]:
         """By surface."""
-        said = {"rows": {verdict.value for verdict in self._rows()}}
+        words = {"rows": {verdict.value for verdict in self._rows()}}
         listed = self.web.get("/images").text
         of_study = [row for row in re.findall("<tr>.*?</tr>", listed, re.DOTALL) if f"/studies/{self.study}" in row]
-        said["images"] = {self._verdict_in(row) for row in of_study}
+        words["images"] = {self._verdict_in(row) for row in of_study}
         page = self.web.get(f"/studies/{self.study}").text
-        said["study"] = {self._verdict_in(re.findall("<h1>.*?</h1>", page, re.DOTALL)[0])}
+        words["study"] = {self._verdict_in(re.findall("<h1>.*?</h1>", page, re.DOTALL)[0])}
         explained = self.cli("explain", self.study, "--data-dir", self.rig.folder).out
-        said["explain"] = set(re.findall(r"slices +\d+, verdict ([A-Z_]+);", explained))
-        said["explain one"] = set(re.findall(r"^  verdict +([A-Z_]+) at", explained, re.MULTILINE))
+        words["explain"] = set(re.findall(r"slices +\d+, verdict ([A-Z_]+);", explained))
+        words["explain one"] = set(re.findall(r"^  verdict +([A-Z_]+) at", explained, re.MULTILINE))
         rest = self.web.get(f"/api/v1/instances/{self.study}", params={"limit": 99}).json()["instances"]
-        said["rest"] = {one["disposition"]["verdict"] for one in rest if one["disposition"]}
-        said["report"] = {self._code(one) for one in self.reports()}
-        return said
+        words["rest"] = {one["disposition"]["verdict"] for one in rest if one["disposition"]}
+        words["report"] = {self._code(one) for one in self.reports()}
+        return words
 
     def late(self) -> dict[str, bool]:
         """Whether each surface says that more came and is being measured."""
@@ -151,15 +151,15 @@ class Said:
         pages = {"images": "/images", "study": f"/studies/{self.study}"}
         if (item := self.item()) is not None and item.state is not WorklistState.RESOLVED:
             pages |= {"worklist": "/", "rest worklist": f"/api/v1/worklist/{self.study}"}
-        said = {name: words in self.web.get(address).text for name, address in pages.items()}
-        return said | {"explain": words in explained, "rest": all(words in one["late"] for one in rest)}
+        places = {name: words in self.web.get(address).text for name, address in pages.items()}
+        return places | {"explain": words in explained, "rest": all(words in one["late"] for one in rest)}
 
     def reports(self) -> list[pydicom.Dataset]:
         """Those that no later one amends, by QIDO and from the store."""
         answer = self.web.get("/api/dicom-web/instances", params={"StudyInstanceUID": self.study, "limit": 99})
-        found = [] if answer.status_code == 204 else answer.json()
+        answers = [] if answer.status_code == 204 else answer.json()
         made = {one.SOPInstanceUID: one for one in self._files(SR)}
-        assert {one["00080018"]["Value"][0] for one in found} >= set(made), "QIDO has all reports"
+        assert {one["00080018"]["Value"][0] for one in answers} >= set(made), "QIDO has all reports"
         amended = {
             reference.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
             for one in made.values()
@@ -224,42 +224,44 @@ def remove(rig: Rig, digest: InstanceDigest) -> None:
     rig.objects.local_path(key).unlink()
 
 
-def happen(rig: Rig, said: Said, way: Way) -> None:
+def happen(rig: Rig, speaker: Said, way: Way) -> None:
     """What happens after the first verdict."""
-    item, between = said.item(), way.between
+    item, between = speaker.item(), way.between
     with rig.database.begin() as transaction:
         if between == "claimed" and item is not None:
-            worklist.claim(transaction, said.study, "anna", rig.now)
-            said.claimed = True
+            worklist.claim(transaction, speaker.study, "anna", rig.now)
+            speaker.claimed = True
         elif between == "dismissed" and item is not None:
-            worklist.resolve(transaction, said.study, Resolution.DISMISSED, "anna", "", rig.now)
-            said.dismissed = True
+            worklist.resolve(transaction, speaker.study, Resolution.DISMISSED, "anna", "", rig.now)
+            speaker.dismissed = True
         elif between == "asked again":
-            row = reassessments.representative(transaction, instances.load(transaction, said.digests[0]).header)
+            row = reassessments.representative(transaction, instances.load(transaction, speaker.digests[0]).header)
             assert reassessments.ask(transaction, InstanceDigest(row.digest), "anna", "", rig.now)
             rig.jobs.digests.append(InstanceDigest(row.digest))
     if between == "a slice is removed":
-        remove(rig, said.digests[0])
-        said.gone.add(ARRIVALS[way.arrivals][0][0])
+        remove(rig, speaker.digests[0])
+        speaker.gone.add(ARRIVALS[way.arrivals][0][0])
 
 
-def check_state(said: Said, verdict: Verdict) -> None:
+def check_state(speaker: Said, verdict: Verdict) -> None:
     """Worklist, notices and the archive's key object: what a person said stands beside the verdict."""
-    item, is_flagged = said.item(), verdict is Verdict.REVIEW
+    item, is_flagged = speaker.item(), verdict is Verdict.REVIEW
     if item is not None:
         assert {image.verdict for image in item.images} == ({verdict} if is_flagged else set())
-        if said.claimed:
+        if speaker.claimed:
             assert (item.state, item.claimed_by) == (WorklistState.CLAIMED, "anna")
-        elif said.dismissed:
+        elif speaker.dismissed:
             assert (item.state, item.resolved_by) == (WorklistState.RESOLVED, "anna")
         else:
             assert item.state is (WorklistState.OPEN if is_flagged else WorklistState.RESOLVED)
     assert is_flagged <= (item is not None)
     now = datetime.now(UTC)
-    with said.rig.database.begin() as transaction:
-        told = notices.flagged(transaction, now - timedelta(days=1), now + timedelta(days=1), ())
-    assert {one.verdict for one in told if one.study_instance_uid == said.study} == ({verdict} if is_flagged else set())
-    assert said.notes() == (is_flagged and not said.dismissed), "a key object holds while the series is flagged"
+    with speaker.rig.database.begin() as transaction:
+        entries = notices.flagged(transaction, now - timedelta(days=1), now + timedelta(days=1), ())
+    assert {one.verdict for one in entries if one.study_instance_uid == speaker.study} == (
+        {verdict} if is_flagged else set()
+    )
+    assert speaker.notes() == (is_flagged and not speaker.dismissed), "a key object holds while the series is flagged"
 
 
 @pytest.mark.parametrize("way", WAYS, ids=[way.name for way in WAYS])
@@ -270,26 +272,26 @@ def test_all_surfaces_agree(rig: Rig, tmp_path: Path, cli: Callable[..., Ran], w
         studies.append(Said(rig, web, cli, TWIN, files(tmp_path / "b", way.shape, TWIN)))
     expected = Verdict.ACCEPT
     for place, numbers in enumerate(ARRIVALS[way.arrivals]):
-        for said in studies:
-            is_new = said.receive(numbers)
+        for speaker in studies:
+            is_new = speaker.receive(numbers)
             if place and is_new:
-                assert set(said.late().values()) == {True}, said.late()
+                assert set(speaker.late().values()) == {True}, speaker.late()
         judge_all(rig)
-        for said in studies:
-            if not said.gone:
-                expected = verdict_of(said.here)
+        for speaker in studies:
+            if not speaker.gone:
+                expected = verdict_of(speaker.here)
             is_flagged = expected is Verdict.REVIEW
-            said.dismissed &= said.flagged or not is_flagged  # a series that is flagged anew is open again
-            said.flagged = is_flagged
+            speaker.dismissed &= speaker.flagged or not is_flagged  # a series that is flagged anew is open again
+            speaker.flagged = is_flagged
             # A report of a decision says what the person decided.
-            of_report = {Verdict.ACCEPT.value if said.dismissed else expected.value}
-            verdicts = said.verdicts()
+            of_report = {Verdict.ACCEPT.value if speaker.dismissed else expected.value}
+            verdicts = speaker.verdicts()
             assert verdicts == {surface: {expected.value} for surface in verdicts} | {"report": of_report}, place
-            assert not any(said.late().values())
-            check_state(said, expected)
+            assert not any(speaker.late().values())
+            check_state(speaker, expected)
             if not place:
-                happen(rig, said, way)
-    count = sum(len(said.here) for said in studies)
+                happen(rig, speaker, way)
+    count = sum(len(speaker.here) for speaker in studies)
     with rig.database.begin() as transaction:
         counted = overview.look(transaction, rig.now - timedelta(days=1))
     assert (counted.accepted, counted.in_work) == (count if expected is Verdict.ACCEPT else 0, 0)

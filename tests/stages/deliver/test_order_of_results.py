@@ -23,7 +23,7 @@ def test_the_newest_of_all_is_last(database: Database, monkeypatch: pytest.Monke
             one = ResultObject(f"2.25.{number}", "1.2.3", SR, f"r/{number}").of(b"r")
             deliveries.record_result(transaction, digest(number), one, NOW + timedelta(seconds=second))
         those = [digest(number) for number in made_s]
-        found = results.results_of_class(transaction, those, SR, "1.2.3")
+        ordered = results.results_of_class(transaction, those, SR, "1.2.3")
         before = results.results_of_class(transaction, those, SR, "1.2.3", NOW + timedelta(seconds=35))
-    assert [one.sop_instance_uid for one in found] == ["2.25.2", "2.25.4", "2.25.5", "2.25.3", "2.25.1"]
+    assert [one.sop_instance_uid for one in ordered] == ["2.25.2", "2.25.4", "2.25.5", "2.25.3", "2.25.1"]
     assert [one.sop_instance_uid for one in before] == ["2.25.2", "2.25.4", "2.25.5"]

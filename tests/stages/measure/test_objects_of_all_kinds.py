@@ -26,8 +26,8 @@ def shell(seed: int) -> Image:
 def test_a_head_phantom_in_bone_is_one_if_the_header_names_it(thickness_mm: float, tmp_path: Path) -> None:
     """By pixels alone it is a child's head, which never becomes a phantom."""
     images = [shell(seed) for seed in range(8)]
-    known = given(BodyPartExamined="HEAD", SliceThickness=str(thickness_mm), PatientName="Head phantom")
-    named, disposition = judged(write(tmp_path / "named", images, "CT", known, step_mm=thickness_mm))
+    phantom = given(BodyPartExamined="HEAD", SliceThickness=str(thickness_mm), PatientName="Head phantom")
+    named, disposition = judged(write(tmp_path / "named", images, "CT", phantom, step_mm=thickness_mm))
     assert named.phantom
     assert not disposition.flagged
     plain = given(BodyPartExamined="HEAD", SliceThickness=str(thickness_mm))

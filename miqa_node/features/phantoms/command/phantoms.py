@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 from miqa_node.features.phantoms import rows as phantoms
-from miqa_node.features.phantoms.statement import say
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction, opened
-from miqa_node.runtime.work.queue import DurableQueue
 
 app = typer.Typer(no_args_is_help=True, help="Series of phantoms: list, patient, phantom.")
 
@@ -91,6 +89,9 @@ def _say(
     is_phantom: bool,
     as_json: bool,
 ) -> None:
+    from miqa_node.features.phantoms.statement import say  # to list needs nothing so heavy
+    from miqa_node.runtime.work.queue import DurableQueue
+
     now = datetime.now(UTC)
     with opened(config, data_dir) as database:
         queue = DurableQueue(database, lambda: "")

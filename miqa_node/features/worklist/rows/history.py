@@ -141,10 +141,11 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
 
 def of_uid(transaction: Transaction, uid: str, *, limit: int) -> list[InstanceHistory]:
     """Histories of all instances of a SOP instance, series or study UID or a digest, oldest first."""
-    found = [of_instance(transaction, digest) for digest in instances.find(transaction, uid)[:limit]]
-    units = standings(transaction, [one.instance.header for one in found])
+    histories = [of_instance(transaction, digest) for digest in instances.find(transaction, uid)[:limit]]
+    units = standings(transaction, [one.instance.header for one in histories])
     return [
-        one if unit is None else replace(one, late=unit.late.sentence) for one, unit in zip(found, units, strict=True)
+        one if unit is None else replace(one, late=unit.late.sentence)
+        for one, unit in zip(histories, units, strict=True)
     ]
 
 

@@ -65,8 +65,8 @@ def doubles(transaction: Transaction, study: StudyInstanceUid) -> list[Unity]:
     for row in transaction.execute(query).all():
         uids = series_rows.uids_of(transaction, documents.load_header(row.header))
         stacks.setdefault(uids, []).append(InstanceDigest(row.digest))
-    found = (_double(transaction, digests) for digests in stacks.values() if len(digests) > 1)
-    return [one for one in found if one is not None]
+    unities = (_double(transaction, digests) for digests in stacks.values() if len(digests) > 1)
+    return [one for one in unities if one is not None]
 
 
 def _double(transaction: Transaction, digests: Sequence[InstanceDigest]) -> Unity | None:

@@ -172,8 +172,8 @@ def phantom_said(transaction: Transaction, uids: Sequence[str]) -> PhantomStatem
     """The newest statement of a person about a series or stack; None without one."""
     of, statements = phantom_series.c, list[PhantomStatement]()
     for some in batches(uids):
-        said = sa.select(of.is_phantom, of.decided_at).where(of.series_instance_uid.in_(some), of.decided_by != "")
-        rows = transaction.execute(said)
+        statement = sa.select(of.is_phantom, of.decided_at).where(of.series_instance_uid.in_(some), of.decided_by != "")
+        rows = transaction.execute(statement)
         statements += [PhantomStatement(row.is_phantom, row.decided_at) for row in rows]
     return max(statements, key=lambda one: one.at, default=None)
 

@@ -17,7 +17,7 @@ from miqa_node.stages.units.kinds import is_slice_class
 
 
 @dataclass(frozen=True, slots=True)
-class SlicePart:
+class VerdictPart:
     """Slices of a series whose verdicts are of one moment; ``own`` is one with an assessment of its own."""
 
     decided_at: datetime | None
@@ -26,9 +26,9 @@ class SlicePart:
     count: int
 
 
-def parts_of(transaction: Transaction, uids: Sequence[str]) -> dict[tuple[str, str], list[SlicePart]]:
+def parts_of(transaction: Transaction, uids: Sequence[str]) -> dict[tuple[str, str], list[VerdictPart]]:
     """Those of some series, by study and Series Instance UID."""
-    of, parts = instances.c, dict[tuple[str, str], list[SlicePart]]()
+    of, parts = instances.c, dict[tuple[str, str], list[VerdictPart]]()
     columns = (of.study_instance_uid, of.series_instance_uid, of.modality, of.sop_class_uid)
     verdict = dispositions.c.decided_at, dispositions.c.verdict
     joined = instances.outerjoin(dispositions, dispositions.c.digest == of.digest)
@@ -36,8 +36,8 @@ def parts_of(transaction: Transaction, uids: Sequence[str]) -> dict[tuple[str, s
     counted: sa.Select[Any] = sa.select(*columns, *verdict, sa.func.max(assessments.c.digest), sa.func.count())
     for some in batches(uids):
         query = counted.select_from(joined).where(of.series_instance_uid.in_(some)).group_by(*columns, *verdict)
-        for study, uid, modality, sop_class_uid, at, said, own, count in transaction.execute(query):
+        for study, uid, modality, sop_class_uid, at, word, own, count in transaction.execute(query):
             if is_slice_class(modality, sop_class_uid):  # captures may have the UID of the series
-                part = SlicePart(at, None if said is None else Verdict(said), own, count)
+                part = VerdictPart(at, None if word is None else Verdict(word), own, count)
                 parts.setdefault((study, uid), []).append(part)
     return parts

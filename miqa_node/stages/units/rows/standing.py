@@ -15,7 +15,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.units.kinds import is_slice
 from miqa_node.stages.units.rows import fragments
-from miqa_node.stages.units.rows.slice_counts import SlicePart, parts_of
+from miqa_node.stages.units.rows.slice_counts import VerdictPart, parts_of
 
 NOT_ALL_HERE = Phrase("More of the series came, but not all of it is kept here any more: its verdict stands.")
 
@@ -60,11 +60,11 @@ def standings(transaction: Transaction, headers: Sequence[Header]) -> list[UnitS
     """The same of several objects, in their order."""
     stacks = _stacks(transaction, [one for one in headers if is_slice(one)])
     parts = parts_of(transaction, sorted({uid for uids in stacks.values() for uid in uids}))
-    known = {
+    places = {
         (study, own): _standing(len(uids), [part for uid in uids for part in parts.get((study, uid), ())])
         for (study, own), uids in stacks.items()
     }
-    return [known[_place(one)] if is_slice(one) else None for one in headers]
+    return [places[_place(one)] if is_slice(one) else None for one in headers]
 
 
 def _place(header: Header) -> tuple[str, str]:
@@ -81,7 +81,7 @@ def _stacks(transaction: Transaction, slices: Iterable[Header]) -> dict[tuple[st
     return stacks
 
 
-def _standing(series: int, parts: Sequence[SlicePart]) -> UnitStanding:
+def _standing(series: int, parts: Sequence[VerdictPart]) -> UnitStanding:
     members = sum(part.count for part in parts)
     decided = [(part.decided_at, part) for part in parts if part.decided_at is not None]
     if not decided:

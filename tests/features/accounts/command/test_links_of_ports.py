@@ -13,10 +13,10 @@ from tests.web.staging import Stage
 def test_the_link_has_the_port_in_use(cli: Callable[..., Ran], data_dir: Path, stage: Stage, tmp_path: Path) -> None:
     config = tmp_path / "site.toml"
     config.write_text("[web]\nport = 9191\n")
-    given = ("--data-dir", data_dir, "--config", config)
-    assert "http://localhost:9191/welcome/" in cli("users", "add", "mara", *given).out
+    words = ("--data-dir", data_dir, "--config", config)
+    assert "http://localhost:9191/welcome/" in cli("users", "add", "mara", *words).out
     note_port(data_dir, 9292)  # as run --web-port does
-    assert "http://localhost:9292/welcome/" in cli("users", "link", "mara", *given).out
+    assert "http://localhost:9292/welcome/" in cli("users", "link", "mara", *words).out
     config.write_text('[web]\nport = 9191\npublic_url = "https://quality.example/"\n')
-    assert "https://quality.example/welcome/" in cli("users", "link", "mara", *given).out
+    assert "https://quality.example/welcome/" in cli("users", "link", "mara", *words).out
     assert (data_dir / "web-port").stat().st_mode & 0o777 == 0o600

@@ -38,8 +38,8 @@ print(json.dumps([settings.kept(), {key: hashlib.sha256(data).hexdigest() for ke
 """
 
 
-def made(version: str, kept: dict[str, str], folder: Path, zone: str) -> tuple[dict[str, str], dict[str, str]]:
-    words = [sys.executable, "-c", SCRIPT, version, json.dumps(kept), str(folder)]
+def made(version: str, facts: dict[str, str], folder: Path, zone: str) -> tuple[dict[str, str], dict[str, str]]:
+    words = [sys.executable, "-c", SCRIPT, version, json.dumps(facts), str(folder)]
     environment = {**os.environ, "TZ": zone, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
     settings, files = json.loads(done.stdout.splitlines()[-1])
@@ -51,9 +51,9 @@ def test_a_later_version_in_another_zone_gives_the_same_bytes(tmp_path: Path, zo
     folders = [tmp_path / name for name in ("now", "later", "otherwise")]
     for folder in folders:
         folder.mkdir()
-    kept, now = made("", {}, folders[0], zone)
-    _, later = made("77.7", kept, folders[1], "Asia/Tokyo")
-    assert kept["zone"] in ("Europe/Berlin", "+18000")
+    facts, now = made("", {}, folders[0], zone)
+    _, later = made("77.7", facts, folders[1], "Asia/Tokyo")
+    assert facts["zone"] in ("Europe/Berlin", "+18000")
     assert later == now
     _, otherwise = made("77.7", {}, folders[2], "Asia/Tokyo")
     assert otherwise.keys() == now.keys()
