@@ -21,7 +21,7 @@ import pytest
 MOST_MEMORY_MB = 1500
 SHARES = {
     "features/worklist": 0.14,
-    "stages/measure": 0.13,
+    "stages/measure": 0.14,
     "stages/assess": 0.12,
     "features/analysis": 0.11,
     "features/accounts": 0.10,

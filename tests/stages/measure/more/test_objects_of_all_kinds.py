@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.stages.measure.drawn_series import Image, judged, write
+from tests.stages.measure.more.test_same_numbers import enhanced
 from tests.stages.measure.test_round_patients import circle, noisy
-from tests.stages.measure.test_same_numbers import enhanced
 from tests.stages.measure.test_slice_kinds import given
 
 
