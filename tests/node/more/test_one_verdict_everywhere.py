@@ -72,7 +72,7 @@ class Way:
 
 
 def ways() -> list[Way]:
-    """All ways with ``make faults``; in other runs a third, among which each two of arrivals, shape and event come together."""
+    """All ways with ``make faults``; else a third, in which each two of arrivals, shape and event come together."""
     numbered = product(enumerate(ARRIVALS), enumerate(SHAPES), enumerate(BETWEEN))
     return [
         Way(arrivals, shape, between)
