@@ -11,7 +11,7 @@ import pytest
 import miqa_node
 
 FEATURES = Path(miqa_node.__file__).parent / "features"
-FORBIDDEN = {"decide", "JobQueue", "enqueue_assess", "enqueue_reassess", "reassessments.ask"}
+FORBIDDEN = {"decide", "JobQueue", "enqueue_assess", "enqueue_reassess", "reassessments.ask", "reassessments.request"}
 """The decision, the queue, and requests for another judgement."""
 
 

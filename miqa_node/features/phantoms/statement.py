@@ -31,11 +31,9 @@ def say(
     statement = phantoms.say(
         transaction, series_instance_uid, actor, comment, now, is_phantom=is_phantom, modalities=PHANTOM_MODALITIES
     )
-    for digest in statement.contradicted:
-        why = phantoms.SHOWS_PHANTOM if is_phantom else phantoms.SHOWS_PATIENT
-        generation = reassessments.ask(transaction, digest, actor, why, now)
-        if generation:  # one that waits already begins later, or is compared with the statement at its end
-            queue.enqueue_reassess(transaction, digest, generation)
+    why = phantoms.SHOWS_PHANTOM if is_phantom else phantoms.SHOWS_PATIENT
+    for digest in statement.contradicted:  # one that waits already is compared with the statement at its end
+        reassessments.request(transaction, queue, digest, actor, why, now)
     return statement.listed
 
 

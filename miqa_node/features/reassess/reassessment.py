@@ -18,6 +18,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.progress import counted
 from miqa_node.errors import ConflictError, ResourcesError
 from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.stages.units.base import Unit, installed, unit_of
 from miqa_node.stages.units.mended import ORIGINAL
@@ -90,13 +91,10 @@ class Reassessment:
         ):
             raise ConflictError("Nothing is judged again, so that no verdict is lost. {lacking}", lacking=lacking[0])
         request_count, possible = 0, plan.possible
-        for start in range(0, len(possible), BATCH):
+        for some in batches(possible, BATCH):
             with self._database.begin() as transaction:
-                for one in possible[start : start + BATCH]:
-                    generation = reassessments.ask(transaction, one.digest, actor, comment, now)
-                    if generation:
-                        self._queue.enqueue_reassess(transaction, one.digest, generation)
-                        request_count += 1
+                for one in some:
+                    request_count += reassessments.request(transaction, self._queue, one.digest, actor, comment, now)
         return request_count
 
     def _meant(self, transaction: Transaction, row: Any) -> Any:

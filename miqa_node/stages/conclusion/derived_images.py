@@ -28,9 +28,7 @@ class DerivedEffect(Effect):
         if not c.unit.is_exposure or c.is_again or header.quality_control or c.instance.conflicting:
             return
         for digest in _judged_as_plain(transaction, c):
-            generation = reassessments.ask(transaction, digest, ACTOR, COMMENT, c.decided_at)
-            if generation:
-                self._queue.enqueue_reassess(transaction, digest, generation)
+            reassessments.request(transaction, self._queue, digest, ACTOR, COMMENT, c.decided_at)
 
 
 def _judged_as_plain(transaction: Transaction, c: Conclusion) -> Iterator[InstanceDigest]:

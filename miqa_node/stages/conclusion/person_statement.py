@@ -25,9 +25,7 @@ class StatementEffect(Effect):
             return
         if statement.is_phantom == bool(c.assessment.phantom):
             return
-        generation = reassessments.ask(transaction, c.instance.digest, "miqa-node", "", c.decided_at)
-        if generation:
-            self._queue.enqueue_reassess(transaction, c.instance.digest, generation)
+        reassessments.request(transaction, self._queue, c.instance.digest, "miqa-node", "", c.decided_at)
 
 
 KIND = EffectKind("person_statement", lambda context: StatementEffect(context.queue), order=8)

@@ -39,6 +39,4 @@ def judge_mended(transaction: Transaction, digest: InstanceDigest, header: Heade
         return  # it was judged and reported while its bytes were there, or the kind of image is the reason
     if unit.needs_others:
         digest = InstanceDigest(reassessments.representative(transaction, header).digest)
-    generation = reassessments.ask(transaction, digest, ACTOR, COMMENT, datetime.now(UTC))
-    if generation:
-        queue.enqueue_reassess(transaction, digest, generation)
+    reassessments.request(transaction, queue, digest, ACTOR, COMMENT, datetime.now(UTC))

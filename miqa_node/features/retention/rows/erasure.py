@@ -22,6 +22,7 @@ from miqa_node.features.retention.rows.patient_choice import NamedPatient
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.audit import patients, records
 from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.erasing import overwrite
 from miqa_node.runtime.store.object_keys import original_key
@@ -161,8 +162,8 @@ def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord
     with database.begin() as transaction:
         digests = [InstanceDigest(one) for one in record.images]
         keys = [original_key(one) for one in digests]
-        for start in range(0, len(digests), BATCH):
-            keys += artifact_keys(transaction, digests[start : start + BATCH])
+        for some in batches(digests, BATCH):
+            keys += artifact_keys(transaction, some)
     there = [key for key in keys if objects.exists(key)]
     if there:
         raise ConflictError(f"{len(there)} files of the patient are there again: images were sent after the erasure.")
@@ -208,8 +209,8 @@ def _refuse(
 
 def _undeleted(transaction: Transaction, record: ErasureRecord) -> bool:
     of = t.instances.c
-    for start in range(0, len(record.images), BATCH):
-        some = of.digest.in_(record.images[start : start + BATCH])
+    for images in batches(record.images, BATCH):
+        some = of.digest.in_(images)
         originals = sa.and_(of.removed_at.is_not(None), of.deleted_at.is_(None))
         artifacts = sa.and_(of.artifacts_removed_at.is_not(None), of.artifacts_deleted_at.is_(None))
         if transaction.execute(sa.select(sa.exists().where(some, sa.or_(originals, artifacts)))).scalar_one():

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import DeliveryAction, DeliveryId, DeliveryState
 from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.phrase_columns import loaded
 from miqa_node.runtime.store.tables import deliveries, delivery_events, events, instances, results
@@ -123,14 +124,11 @@ def act_on_all(
     query = sa.select(deliveries.c.delivery_id).select_from(_joined()).where(*_conditions(match))
     ids = list(transaction.execute(query).scalars())
     changed: list[int] = []
-    for start in range(0, len(ids), _BATCH):
-        changed += _change(transaction, action, ids[start : start + _BATCH], now)
-    for start in range(0, len(changed), _BATCH):
-        _note(transaction, action, changed[start : start + _BATCH], actor, comment, now)
+    for some in batches(ids):
+        changed += _change(transaction, action, some, now)
+    for some in batches(changed):
+        _note(transaction, action, some, actor, comment, now)
     return len(changed)
-
-
-_BATCH = 500
 
 
 def _change(transaction: Transaction, action: DeliveryAction, ids: Sequence[int], now: datetime) -> list[int]:

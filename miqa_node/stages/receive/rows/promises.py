@@ -18,6 +18,7 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.object_store import ObjectStore, Soundness
 from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.runtime.store import damages
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import KEPT, UtcDateTime, instances
 from miqa_node.runtime.store.verification import check_original
@@ -68,9 +69,9 @@ class Promises:
         """
         standing: dict[tuple[str, str], Soundness] = {}
         with ThreadPoolExecutor(READERS, "promises") as readers:
-            for start in range(0, len(uids), BATCH):
+            for some in batches(uids, BATCH):
                 now = datetime.now(UTC)
-                for group in _groups(self._promise(uids[start : start + BATCH], now)):
+                for group in _groups(self._promise(some, now)):
                     began = datetime.now(UTC)
                     looks = list(readers.map(lambda row: self._look(row, patient=patient), group))
                     self._record(looks, now, began)

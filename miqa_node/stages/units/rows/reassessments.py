@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.ports import JobQueue
 from miqa_node.core.domain.reassessment import ReassessmentCandidate, ReassessmentFilter
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.audit import records
@@ -118,6 +119,16 @@ def ask(transaction: Transaction, digest: InstanceDigest, actor: str, comment: s
     detail = {"generation": generation}
     records.add(transaction, AuditEntry(AuditEvent.REASSESSED, now, actor, digest=digest, detail=detail))
     return generation
+
+
+def request(
+    transaction: Transaction, queue: JobQueue, digest: InstanceDigest, actor: str, comment: str, now: datetime
+) -> bool:
+    """Store a request with its job, which begins later than now; False if one already waits."""
+    generation = ask(transaction, digest, actor, comment, now)
+    if generation:
+        queue.enqueue_reassess(transaction, digest, generation)
+    return generation > 0
 
 
 def _conditions(chosen: ReassessmentFilter) -> list[sa.ColumnElement[bool]]:

@@ -87,9 +87,8 @@ def _standing(series: int, parts: Sequence[VerdictPart]) -> UnitStanding:
     if not decided:
         return UnitStanding(members=members, series=series)
     # What was given up has no assessment: then all have the verdict, with the reason.
-    _, newest = max([one for one in decided if one[1].own] or decided, key=lambda one: one[0])
+    moment, newest = max([one for one in decided if one[1].own] or decided, key=lambda one: one[0])
     waiting = sum(part.count for part in parts if part.decided_at is None)
-    moments = [(at, part.count) for at, part in decided]
-    unread = sum(count for at, count in moments if newest.decided_at is not None and at > newest.decided_at)
+    unread = sum(part.count for at, part in decided if at > moment)
     own = None if newest.own is None else InstanceDigest(newest.own)
     return UnitStanding(newest.verdict, members, LateMembers(waiting, unread), series, own)
