@@ -34,6 +34,7 @@ from miqa_node.core.observe.alerts import ALERTS
 from miqa_node.core.settings import load_settings
 from miqa_node.runtime.store import disk
 from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import SHARDS
 from miqa_node.runtime.workers.pool import WorkerPool
 from tests import costs, leftovers, quick
 from tests.waiting import LIMIT_S, wait_until
@@ -111,6 +112,12 @@ def authorities_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transports, "create_ssl_context", cache(httpx2.create_ssl_context))
         yield
+
+
+@pytest.fixture
+def folders_of_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All folders of objects, as outside of tests, for what is counted."""
+    monkeypatch.setattr(disk, "SHARDS", SHARDS)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,9 +22,8 @@ from structlog.testing import capture_logs
 from benchmarks.receive import make_files
 from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.policy import Policy
-from miqa_node.runtime.store import disk
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.disk import SHARDS, DiskObjects
+from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.tables import series
 from miqa_node.runtime.work.queue import DurableQueue
 from miqa_node.runtime.workers.pool import WorkerPool
@@ -33,6 +32,8 @@ from miqa_node.stages.receive.part10 import FileOrigin, FileTransfer
 from tests.parts import build_pipeline
 from tests.stages.report import making
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("folders_of_a_node")
 
 SLICE_STATEMENTS, SLICE_SYNCS = 4, 2
 """Of a received CT slice: patient and study, instance, series, audit record; its file and the folder of its name.
@@ -82,7 +83,6 @@ def counted_syncs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     synced: list[int] = []
     for call in ("fsync", "fdatasync"):
         monkeypatch.setattr(os, call, partial(_noted, synced, getattr(os, call)))
-    monkeypatch.setattr(disk, "SHARDS", SHARDS)  # as in a node
     return synced
 
 
@@ -119,8 +119,7 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver(tmp_path: Path, pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    monkeypatch.setattr(disk, "SHARDS", SHARDS)  # as in a node
+def receiver(tmp_path: Path, pool: WorkerPool) -> Iterator[Receiver]:
     receiver = Receiver(tmp_path, pool)
     yield receiver
     receiver.database.close()

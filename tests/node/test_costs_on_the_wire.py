@@ -25,8 +25,6 @@ from benchmarks.receive import make_files
 from miqa_node.core.keys.signing import Signer
 from miqa_node.core.settings import load_settings
 from miqa_node.features.audit import rows as chain
-from miqa_node.runtime.store import disk
-from miqa_node.runtime.store.disk import SHARDS
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.receive.scp import StorageScp
 from tests.node.test_costs import Receiver
@@ -112,11 +110,9 @@ def _seal(receiver: Receiver, signer: Signer) -> None:
         assert chain.seal(transaction, signer, "t", datetime.now(UTC)) > 0
 
 
+@pytest.mark.usefixtures("folders_of_a_node")
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the system does not count calls of a process")
-def test_calls_writes_and_bytes_of_a_slice_in_all_threads(
-    tmp_path: Path, pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(disk, "SHARDS", SHARDS)  # as in a node
+def test_calls_writes_and_bytes_of_a_slice_in_all_threads(tmp_path: Path, pool: WorkerPool) -> None:
     receiver, signer = Receiver(tmp_path, pool), Signer.open(tmp_path / "signing.key")
     try:
         files = make_files(tmp_path / "source", "CT 0.5 MB", 1 + FEW + MANY)

@@ -25,16 +25,6 @@ from tests.features.retention.rows.test_retention import LATER, Shelf
 from tests.runtime.store.making import NOW, digest
 
 
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
-    database.migrate()
-    yield Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
-    database.close()
-
-
 def check(shelf: Shelf, *, repair: bool = False, calls: list[str] | None = None) -> list[Inconsistency]:
     def begin(_transaction: sa.Connection, of: InstanceDigest) -> None:
         if calls is not None:

@@ -40,16 +40,6 @@ HARMS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
-    database.migrate()
-    yield Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
-    database.close()
-
-
 def back_up(shelf: Shelf, folder: Path, **options: Any) -> backup.BackupSummary:
     return backup.back_up(shelf.database, shelf.objects, shelf.folder, folder, **options)
 

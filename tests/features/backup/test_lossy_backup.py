@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,8 @@ import pytest
 from miqa_node.features.backup import work as backup
 from miqa_node.interfaces.cli.app import run
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.store.objects import open_objects
 from tests.features.retention.rows.test_retention import Shelf
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
-    database.migrate()
-    yield Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
-    database.close()
 
 
 @pytest.mark.parametrize(("harm", "number"), [("lost", 1), ("damaged", 1), ("lost", 3)])

@@ -17,6 +17,8 @@ from tests.node.test_costs import Counts, counted_syncs
 from tests.node.test_node import Pacs, settings_in, store
 from tests.waiting import grown, wait_until
 
+pytestmark = pytest.mark.usefixtures("folders_of_a_node")
+
 RECEIVE_STATEMENTS = 7
 
 

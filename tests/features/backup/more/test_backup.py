@@ -1,4 +1,4 @@
-# ruff: noqa: F401, F811 - fixtures of the quick suite are imported by name
+# ruff: noqa: F401 - fixtures of the quick suite are imported by name
 """Backups of a store that goes on working, their restoration elsewhere, and the check that everything agrees."""
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from miqa_node.runtime.store.objects import open_objects
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.rows import instances, removal
-from tests.features.backup.test_backup import check, shelf
+from tests.features.backup.test_backup import check
 from tests.features.retention.rows.test_retention import LATER, Shelf
 from tests.runtime.store.making import NOW, digest
 
