@@ -1,4 +1,4 @@
-"""Every message has a translation that fits, what ships is what was written, and another language is one file."""
+"""No message lacks a translation, and another language is one file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
+from babel.messages.pofile import write_po
 
 from miqa_node.core.language import catalogue
 from miqa_node.core.language.catalogue import DOMAIN
@@ -33,8 +33,8 @@ def test_another_language_is_one_file(tmp_path: Path, monkeypatch: pytest.Monkey
         template.add(message, tuple(f"«{text}»" for text in message) if isinstance(message, tuple) else f"«{message}»")
     folder = tmp_path / "fr" / "LC_MESSAGES"
     folder.mkdir(parents=True)
-    with (folder / f"{DOMAIN}.mo").open("wb") as stream:
-        write_mo(stream, template)
+    with (folder / f"{DOMAIN}.po").open("wb") as stream:
+        write_po(stream, template)
     monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
     catalogue.catalogue.cache_clear()
     voice.cache_clear()
