@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
 
+from miqa_node.core.domain.measurand import measurands
 from miqa_node.core.language import catalogue
-from miqa_node.core.language.catalogue import DOMAIN
+from miqa_node.core.language.catalogue import DOMAIN, FOLDER
 from miqa_node.core.taxonomy.lookup import finding_title
 from miqa_node.core.words.voice import voice
 from tests.core.language.sources import messages, read, taxonomy_messages
 from tests.core.language.test_catalogues import TRANSLATED, _texts
 
+Message = str | tuple[str, str]
 
+
+@pytest.mark.filterwarnings("default::tests.core.language.more.test_catalogues.UntranslatedWarning")
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_no_translation_is_missing_or_left_over(language: str) -> None:
     expected = {*messages(), *filter(None, taxonomy_messages(language))}
     written = {message.id: message.string for message in read(language) if message.id}
     hint = f"run make translations LANGUAGE={language} and translate what it adds"
-    assert {id_ for id_ in expected if id_ not in written} == set(), hint
+    missing = lacking(expected, written)
+    warn_of_measurements(missing, language)
+    assert missing - of_measurements() == set(), hint
     assert {id_ for id_ in written if id_ not in expected} == set(), hint
-    assert [id_ for id_, text in written.items() if not all(_texts(text))] == [], hint
+
+
+class UntranslatedWarning(UserWarning):
+    """Pages say a word of a measurement in English until somebody translates it."""
+
+
+def lacking(expected: Iterable[Message], written: Mapping[Message, object]) -> set[Message]:
+    return {id_ for id_ in expected if not all(_texts(written.get(id_, "")))}  # type: ignore[arg-type]
+
+
+def of_measurements() -> set[Message]:
+    """What only a measurement says, whose author need not know the language."""
+    return {one.concern for one in measurands()}
+
+
+def warn_of_measurements(missing: set[Message], language: str) -> None:
+    for message in sorted(map(str, missing & of_measurements())):
+        place = f"{FOLDER.name}/{language}/LC_MESSAGES/{DOMAIN}.po"
+        warnings.warn(
+            f"{place}: run make translations LANGUAGE={language} and fill msgstr of {message!r}",
+            UntranslatedWarning,
+            stacklevel=1,
+        )
+
+
+def test_a_word_of_a_measurement_without_german_is_a_warning_with_its_place() -> None:
+    written: dict[Message, object] = {message.id: message.string for message in read("de")}
+    concern = max(of_measurements(), key=str)
+    written[concern] = ""
+    missing = lacking({*messages()}, written)
+    assert missing == {concern}
+    with pytest.warns(UntranslatedWarning, match=r"locale/de/LC_MESSAGES/miqa.po: run make translations") as told:
+        warn_of_measurements(missing, "de")
+    assert len(told) == 1
 
 
 def test_another_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
