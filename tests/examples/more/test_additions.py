@@ -47,8 +47,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in COPIED:
         shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=unneeded)
     (copy / "models").symlink_to(ROOT / "models")
-    for file in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "Makefile"):
-        shutil.copy(ROOT / file, copy)
+    for document in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "Makefile"):
+        shutil.copy(ROOT / document, copy)
     for name in MEASUREMENTS:
         for file in files_of(name):
             assert not (copy / file).exists(), f"{file} is there already"
