@@ -190,13 +190,13 @@ class _SeamContent(Generic[T]):
         for name, place in places_of(seam).items():
             value, reason = _import(EntryPoint(name, place, self._group), self._kind, own=True)
             yield Plugin(seam, name, NODE, __version__, reason, place.partition(":")[0]), value
-        known: dict[str, T | None] = {}
+        values: dict[str, T | None] = {}
         for module in modules_of(seam):
             for name, value, reason in _found(module, self._kind):
-                if name not in known:
-                    known[name] = value
+                if name not in values:
+                    values[name] = value
                     yield Plugin(seam, name, NODE, __version__, reason, module), value
-                elif known[name] is not value:
+                elif values[name] is not value:
                     yield Plugin(seam, name, NODE, __version__, f"{module} has another of that name.", module), None
 
 

@@ -23,16 +23,19 @@ def written(folder: Path, text: str) -> PoFile:
 
 def test_a_catalogue_says_what_babel_reads_in_it() -> None:
     german = catalogue("de")
-    said: dict[str, object] = {}
+    texts: dict[str, object] = {}
     expected: dict[str, object] = {}
     for one in read("de"):
         if isinstance(one.id, str):
-            said[one.id], expected[one.id] = german.gettext(one.id), one.string
+            texts[one.id], expected[one.id] = german.gettext(one.id), one.string
         else:
-            said[one.id[0]], expected[one.id[0]] = german.ngettext(one.id[0], one.id[1], 1), (one.string or "")[0]
-    del said[""], expected[""]
-    assert len(said) > 2000
-    assert said == expected
+            texts[one.id[0]], expected[one.id[0]] = (
+                german.ngettext(one.id[0], one.id[1], 1),
+                (one.string or "")[0],
+            )
+    del texts[""], expected[""]
+    assert len(texts) > 2000
+    assert texts == expected
     assert german.ngettext("{count} study", "{count} studies", 2) == "{count} Untersuchungen"
 
 
@@ -57,5 +60,5 @@ def test_a_damaged_catalogue_is_an_error_with_its_line(tmp_path: Path, line: str
 def test_the_history_keeps_nothing_that_is_compiled_or_generated_from_migrations() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("this is no checkout")
-    kept = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert [name for name in kept if name.endswith((".mo", ".sqlite.sql", ".pyc"))] == []
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in files if name.endswith((".mo", ".sqlite.sql", ".pyc"))] == []

@@ -77,8 +77,8 @@ def test_it_passes_its_own_tests_and_the_copy_its_gates(tree: Path) -> None:
     own = [str(file) for name in MEASUREMENTS for file in files_of(name) if file.parts[0] == "tests"]
     doctests = [str(file) for name in MEASUREMENTS for file in files_of(name) if file.parts[0] == "miqa_node"]
     ran(tree, "pytest", "-q", "-p", "no:cacheprovider", "--doctest-modules", *doctests)
-    told = ran(tree, "pytest", "-q", "-p", "no:cacheprovider", "-k", "not conformance", *own, *GATES)
-    assert "fill msgstr of 'Fine steps of grey were lost" in told, "a word without German is a warning with its place"
+    output = ran(tree, "pytest", "-q", "-p", "no:cacheprovider", "-k", "not conformance", *own, *GATES)
+    assert "fill msgstr of 'Fine steps of grey were lost" in output, "a word without German is a warning with its place"
 
 
 def test_it_is_listed_by_its_name_with_its_code_and_its_range(tree: Path) -> None:

@@ -56,9 +56,9 @@ def test_a_word_of_a_measurement_without_german_is_a_warning_with_its_place() ->
     written[concern] = ""
     missing = lacking({concern}, written)
     assert missing == {concern}
-    with pytest.warns(UserWarning, match=r"locale/de/LC_MESSAGES/miqa.po: run make translations") as told:
+    with pytest.warns(UserWarning, match=r"locale/de/LC_MESSAGES/miqa.po: run make translations") as texts:
         warn_of_measurements(missing, "de")
-    assert len(told) == 1
+    assert len(texts) == 1
 
 
 def test_another_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
