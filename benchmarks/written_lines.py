@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.machine import describe, keep
-from miqa_node.stages.assess.text.find import identifying
 from miqa_node.stages.assess.text.kind import kind_of
 from miqa_node.stages.assess.text.reader import TextRecogniser
-from miqa_training.deidentify.pixels import LEAST_CERTAINTY
+from miqa_training.deidentify.pixels import lines_of
 
 FILE = Path(__file__).with_suffix(".txt")
 SIDES = (240, 900)
@@ -65,8 +64,7 @@ def share(lines: Sequence[str], is_called: Callable[[str], bool]) -> float:
 
 
 def _is_called(draw: Draw, reader: TextRecogniser, line: str) -> bool:
-    picture = draw(line)
-    return bool(identifying(reader.read(picture), (picture.shape[0], picture.shape[1]), LEAST_CERTAINTY))
+    return bool(lines_of(draw(line), (), reader))
 
 
 def _noise() -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from functools import partial
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.delivery import CommitmentRequest
 from miqa_node.core.domain.peers import plain_address
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.network.port_holder import holder_of
 from miqa_node.core.settings import TlsMode
 from miqa_node.errors import SettingsError
@@ -53,9 +54,11 @@ class CStoreSource(ImageSource):
 
     def _note_unreported(self, request: CommitmentRequest, why: str) -> None:
         """Beside refused senders, because a modality that never hears keeps its images, and its disk fills."""
-        self._senders.note(
-            request.calling_ae_title, plain_address(request.peer_address), "storage commitment was not reported", why
+        hint = Phrase(
+            "{why} See that dicom.commitment_peers has its address and that it listens there.", why=Phrase(why)
         )
+        peer = plain_address(request.peer_address)
+        self._senders.note(request.calling_ae_title, peer, "storage commitment was not reported", hint)
 
     def start(self) -> None:
         """Start the reports, then listen; SettingsError if a port is taken."""

@@ -35,6 +35,8 @@ FRAMES_COMPARED = 4
 """A frame that differs by less from one of the last so many that were searched has no text that these have not."""
 MOST_ROUNDS = 3
 """Large text hides small text beside it; a picture is read again after what was found is covered."""
+REDUCTIONS = (1, 2)
+"""Of the size in which a picture is read: large letters come apart for the recogniser, in half of it less so."""
 LEAST_CERTAINTY = 0.5
 """Lower than for the node's measurement: a line too many costs little here."""
 MARGIN = 0.25
@@ -101,7 +103,7 @@ def search(path: Path, frames: int, tools: PixelTools, reader: TextRecogniser) -
         if any(_are_alike(picture, one) for one in last):
             continue
         last.append(picture)
-        lines += _of_picture(picture.copy(), lines, reader)
+        lines += lines_of(picture.copy(), lines, reader)
         read += 1
     return PixelSearch(tuple(lines), frames, read, frames - read)
 
@@ -114,17 +116,19 @@ def _are_alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
     return float(np.abs(cv2.blur(differences, (3, 3))).max()) < LEAST_CONTRAST / 3
 
 
-def _of_picture(picture: NDArray[np.uint8], earlier: Sequence[TextLine], reader: TextRecogniser) -> list[TextLine]:
+def lines_of(picture: NDArray[np.uint8], earlier: Sequence[TextLine], reader: TextRecogniser) -> list[TextLine]:
+    """Lines of a picture (rows, columns, 3) that may identify, beside earlier ones; all are black in it afterwards."""
     shape, lines = (picture.shape[0], picture.shape[1]), list[TextLine]()
     for line in earlier:
         picture[_area(line, shape)] = 0
-    for _ in range(MOST_ROUNDS):
-        new = identifying(reader.read(picture), shape, LEAST_CERTAINTY)
-        if not new:
-            break
-        lines += new
-        for line in new:
-            picture[_area(line, shape)] = 0
+    for reduction in REDUCTIONS:
+        for _ in range(MOST_ROUNDS):
+            new = identifying(reader.read(picture, reduction), shape, LEAST_CERTAINTY)
+            if not new:
+                break
+            lines += new
+            for line in new:
+                picture[_area(line, shape)] = 0
     return lines
 
 

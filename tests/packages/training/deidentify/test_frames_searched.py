@@ -31,7 +31,7 @@ class Bright:
     def __init__(self) -> None:
         self.pictures = 0
 
-    def read(self, picture: NDArray[np.uint8]) -> Sequence[Any]:
+    def read(self, picture: NDArray[np.uint8], reduction: int = 1) -> Sequence[Any]:
         self.pictures += 1
         return [Line("MEIER ANNA", (8, 6, 28, 14))] if int(np.ptp(picture[BOX])) > LEAST_CONTRAST // 2 else []
 

@@ -43,7 +43,7 @@ class Reader:
     def __init__(self, *lines: Any, error: Exception | None = None) -> None:
         self.lines, self.error = lines, error
 
-    def read(self, _: object) -> Sequence[Any]:
+    def read(self, _: object, reduction: int = 1) -> Sequence[Any]:
         if self.error is not None:
             raise self.error
         return self.lines
