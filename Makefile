@@ -145,7 +145,7 @@ types: setup ## Check types
 layers: setup ## Check that each part imports only what stands below it (docs/adr/0002)
 	$(BIN)/lint-imports
 
-translations: setup ## Bring the catalogue of a language up to date and compile it (LANGUAGE=de; a new one is one file)
+translations: setup ## Bring the catalogue of a language up to date (LANGUAGE=de; a new one is one file)
 	$(BIN)/python -m tests.core.language.sources $(or $(LANGUAGE),de)
 
 docs: setup ## Build the documentation into site/; a broken link is an error

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -33,12 +30,3 @@ def test_a_database_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytes
         with pytest.raises(ResourcesError), database.begin() as transaction:
             transaction.execute(sa.text("SELECT 1"))
         database.close()
-
-
-def test_a_new_sqlite_database_needs_no_alembic(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'miqa.sqlite'}"
-    program = (
-        "import sys; from miqa_node.runtime.store.database import Database\n"
-        f"database = Database({url!r}); database.migrate(); database.check(); assert 'alembic' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
