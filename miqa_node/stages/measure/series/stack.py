@@ -60,7 +60,13 @@ def _largest(series: SeriesView, _: Sequence[Any]) -> float | None:
 
 
 def coverage_mm(series: SeriesView) -> float | None:
-    """Extent along the normal; None if the slices have no places."""
+    """Extent along the normal; None if the slices have no places.
+
+    >>> from types import SimpleNamespace as Some
+    >>> from miqa_node.stages.measure.series.places import places_of
+    >>> coverage_mm(Some(once=lambda _: places_of([0.0, 5.0, 10.0, 25.0])))
+    30.0
+    """
     places = series.once(series_places)
     return None if places is None else float(places.places_mm[-1] - places.places_mm[0] + places.usual_mm)
 

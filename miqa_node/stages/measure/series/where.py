@@ -9,7 +9,12 @@ from miqa_node.stages.measure.series_view import SeriesView
 
 
 def place_of_slice(series: SeriesView, position: int) -> str:
-    """One slice."""
+    """One slice.
+
+    >>> from types import SimpleNamespace as Some
+    >>> place_of_slice(Some(of_frames=False, slices=[Some(number=7, location_mm=-12.5)]), 0)
+    'slice 1 of 1, Instance Number 7, Slice Location -12.5 mm'
+    """
     rank = Phrase("slice {number} of {count}", number=str(position + 1), count=str(len(series.slices)))
     return as_called(series, rank, position)
 
