@@ -61,6 +61,11 @@ def trials(lines: Iterable[str]) -> Iterator[Trial]:
     yield Trial("", NO_SCANNER, 0, tuple(sorted({one.name for one in MEASUREMENTS.plugins() if one.built_in} - tried)))
 
 
+def scanner_of(file: str) -> str | None:
+    """Maker and model of the scanner that made the file; None if none did."""
+    return _scanner(_header(file))
+
+
 def _header(file: str) -> Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd values of others' files

@@ -27,7 +27,8 @@ class Measurand:
     pages, at most 64 characters. ``summary`` is one sentence, ``definition`` the full text of the reference with
     formula and source (Markdown); without it the reference uses the summary. ``validity`` says on what the number may
     be used and where it is left out, ``tolerance`` how exact it is as far as a test, a benchmark or the source shows;
-    both are columns of the reference (Markdown), and another distribution may leave them out.
+    both are columns of the reference (Markdown), and another distribution may leave them out. ``decimals`` are the
+    decimal places that the tolerance leaves, which people see; without it they see four significant digits.
 
     ``code`` is a standard code, or the value of a code of the private scheme 99MIQA, at most 16 characters; without it
     a value is made from the name. ``parent`` is the broader standard concept. ``phrase`` is its wording in the text of
@@ -42,6 +43,7 @@ class Measurand:
     definition: str = ""
     validity: str = ""
     tolerance: str = ""
+    decimals: int | None = None
     code: Code | str = ""
     parent: Code | None = None
     other_units: tuple[str, ...] = ()

@@ -16,11 +16,10 @@ import structlog
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.series import MeasurementMask, SliceProfile
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.log import describe_error
 from miqa_node.errors import DecodeLimitError, place_of
 from miqa_node.stages.measure.base import SeriesMeasure, measures_of, reading
-from miqa_node.stages.measure.series.whole import place_of_slice
+from miqa_node.stages.measure.series.where import place_of_slices
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 log = structlog.get_logger(__name__)
@@ -207,23 +206,4 @@ def _places(masks: Sequence[MeasurementMask], series: SeriesView) -> dict[str, s
     marked: dict[str, list[int]] = {}
     for mask in masks:
         marked.setdefault(mask.measurement, []).append(mask.index)
-    return {name: _place(series, positions) for name, positions in marked.items()}
-
-
-def _place(series: SeriesView, positions: Sequence[int]) -> str:
-    if len(positions) == 1:
-        return place_of_slice(series, positions[0])
-    first, last = min(positions), max(positions)
-    ranks = Phrase(
-        "{number} of {count} slices, from {first} to {last}",
-        number=str(len(positions)),
-        count=str(len(series.slices)),
-        first=str(first + 1),
-        last=str(last + 1),
-    )
-    numbers = [series.slices[one].number for one in (first, last)]
-    if series.of_frames or not all(numbers):
-        return ranks
-    return Phrase(
-        "{place}, Instance Numbers {first} to {last}", place=ranks, first=str(numbers[0]), last=str(numbers[1])
-    )
+    return {name: place_of_slices(series, positions) for name, positions in marked.items()}

@@ -14,9 +14,10 @@ from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from miqa_node.core.domain.assessment import Assessment, number_text
+from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
 from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.language.catalogue import numerals, reworded, say, spoken
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.core.words.narrative import narrative
@@ -132,7 +133,8 @@ def _numbers(canvas: Canvas, assessment: Assessment, top: float, width: float) -
         canvas.setFillColor(_INK)
         draw_text(canvas, left, base, reworded(measurement_code(measurement.name).meaning), 8)
         canvas.setFont(PLAIN, 8)
-        canvas.drawRightString(left + column - 6 * mm, base, f"{numerals(number_text(measurement.value))}{unit}")
+        value = numerals(shown_number(measurement.name, measurement.value))
+        canvas.drawRightString(left + column - 6 * mm, base, f"{value}{unit}")
 
 
 def _foot(canvas: Canvas, assessment: Assessment, disposition: Disposition, width: float) -> None:

@@ -117,7 +117,7 @@ def test_a_part_with_a_spacing_of_its_own_has_no_gap_and_a_missing_slice_has_a_p
     result = judged(missing)
     [reason] = decide(result.assessment, parse_policy(RULES)).reasons
     assert reason.text.startswith(
-        "Gaps between slices: 1 (the largest, 10 mm, between slices 3 and 4), above the limit"
+        "Gaps between slices: 1 (the largest, 10 mm, between slices 3 and 4, Instance Numbers 3 to 4), above the limit"
     )
     assert "anatomy there is not seen" in reason.text
 

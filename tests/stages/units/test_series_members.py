@@ -186,7 +186,8 @@ def test_what_is_missing_from_an_experimental_stack_is_named(tmp_path: Path) -> 
     first, *rest = disposition.reasons
     assert first == only
     gap, number = (reason.text for reason in rest)
-    assert gap.startswith("Gaps between slices: 1 (the largest, 10 mm, between slices 5 and 6). A slice may be missing")
+    place = "the largest, 10 mm, between slices 5 and 6, Instance Numbers 5 to 7"
+    assert gap.startswith(f"Gaps between slices: 1 ({place}). A slice may be missing")
     assert number == "Instance Numbers that no image of the series has: 6."
     assert number in narrative(part, disposition)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from miqa_node.core.domain.assessment import number_text
+from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.features.usual_ranges.baseline import MeasurementRange, UnusualNumber
 from miqa_node.features.usual_ranges.rows import baselines
 from miqa_node.features.usual_ranges.rows.baselines import NOT_ENOUGH, ScannerBaseline
@@ -102,14 +103,16 @@ def _row(one: ScannerBaseline) -> tuple[str, ...]:
 
 
 def _range_row(one: MeasurementRange) -> tuple[str, ...]:
-    shifts = "; ".join(f"{of.at:{DAY}}: {number_text(of.before)} to {number_text(of.after)}" for of in one.shifts)
-    usual = f"{number_text(one.low)} to {number_text(one.high)}"
-    return (one.measurement, number_text(one.median), usual, one.unit, str(one.series), f"{one.since:{DAY}}", shifts)
+    number = partial(shown_number, one.measurement)
+    shifts = "; ".join(f"{of.at:{DAY}}: {number(of.before)} to {number(of.after)}" for of in one.shifts)
+    usual = f"{number(one.low)} to {number(one.high)}"
+    return (one.measurement, number(one.median), usual, one.unit, str(one.series), f"{one.since:{DAY}}", shifts)
 
 
 def _words(one: UnusualNumber) -> str:
-    usual = f"usual {number_text(one.low)} to {number_text(one.high)} in {one.series} series since {one.since:{DAY}}"
-    return f"{one.measurement} {number_text(one.value)} {one.unit} ({usual})"
+    number = partial(shown_number, one.measurement)
+    usual = f"usual {number(one.low)} to {number(one.high)} in {one.series} series since {one.since:{DAY}}"
+    return f"{one.measurement} {number(one.value)} {one.unit} ({usual})"
 
 
 def _print_changes(changes: Iterable[ScannerChange]) -> None:

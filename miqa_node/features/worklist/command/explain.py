@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.core.domain.assessment import contributions_text, number_text
+from miqa_node.core.domain.assessment import contributions_text
 from miqa_node.core.domain.delivery import DeliveryState
+from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.domain.transfer_syntax import transfer_syntax_name
 from miqa_node.errors import NotFoundError
 from miqa_node.features.worklist.rows import history
@@ -131,7 +132,7 @@ def _tell_assessment(image: InstanceHistory) -> None:
     if assessment.measurements:
         print_table(
             ("Measurement", "Value", "Unit", "Where"),
-            ((m.name, number_text(m.value), m.unit, m.place) for m in assessment.measurements),
+            ((m.name, shown_number(m.name, m.value), m.unit, m.place) for m in assessment.measurements),
         )
     for issue in assessment.plausibility:
         _fact("plausibility", issue.message)

@@ -53,6 +53,7 @@ def environment(templates: BaseLoader, language: str) -> Environment:
         moment=moment,
         day=day,
         figures=formats.figures,
+        shown=formats.shown,
         plain=plain,
         verdict=formats.verdict_words,
         measurement=formats.measurement,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from miqa_node.core.domain.assessment import number_text
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.language.catalogue import LANGUAGE, grouped, numerals, reworded, say
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.statistics.rates import Rate
@@ -121,6 +122,15 @@ def figures(value: float) -> str:
     '0.25'
     """
     return numerals(grouped(number_text(value)))
+
+
+def shown(value: float, name: str, limit: float | None = None) -> str:
+    """The value of the measurement of this name, with the digits that its tolerance leaves.
+
+    >>> shown(17.4, "hu_offset"), shown(1234.5, "coverage")
+    ('17', '1,234.5')
+    """
+    return numerals(grouped(shown_number(name, value, limit)))
 
 
 def whole(count: int) -> str:

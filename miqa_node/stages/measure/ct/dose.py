@@ -50,6 +50,7 @@ CTDI_VOL = SeriesMeasure(
     validity="Series whose header has CTDIvol. Dose reports (X-Ray Radiation Dose SR) are not read, so a series whose "
     "scanner writes the dose into them alone has none.",
     tolerance="As the header says.",
+    decimals=1,
     section="CT and MR series",
     rank=460,
     modalities=CT,
@@ -68,6 +69,7 @@ DLP = SeriesMeasure(
     "and a part of a reconstruction gives a part: the dose report of the examination (X-Ray Radiation Dose SR), which "
     "is not read, is larger.",
     tolerance="As the header says; by how much it is below the dose report is not known.",
+    decimals=0,
     section="CT and MR series",
     rank=461,
     modalities=CT,

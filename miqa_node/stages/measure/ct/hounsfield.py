@@ -178,6 +178,7 @@ HU_AIR = SeriesMeasure(
     validity="Slices of which the body touches at most 5 % of the field's edge; series with 15 cm² of air beside the "
     "patient or more.",
     tolerance="Within 2 HU on drawn bodies, shifted by up to 30 HU; −1000 HU within 10 HU on real scanners.",
+    decimals=0,
     section=SECTION,
     rank=402,
     modalities=CT,
@@ -197,6 +198,7 @@ HU_FAT = SeriesMeasure(
     "the quietest quarter of soft tissue; fat is −120 to −80 HU at 120 kV.",
     validity="Bodies with 15 cm² of fat or more; heads mostly have less.",
     tolerance="Within 3 HU on drawn bodies, shifted by up to 30 HU. Fat itself differs by 40 HU.",
+    decimals=0,
     section=SECTION,
     rank=403,
     modalities=CT,
@@ -215,6 +217,7 @@ HU_SOFT_TISSUE = SeriesMeasure(
     definition="The same of −20 to 140 HU: brain 20 to 40, muscle and organs 40 to 70 HU.",
     validity="Bodies with 15 cm² of soft tissue or more. Contrast medium raises it.",
     tolerance="Within 2 HU on drawn bodies, shifted by up to 30 HU. Tissue itself differs by 50 HU.",
+    decimals=0,
     section=SECTION,
     rank=404,
     modalities=CT,
@@ -236,6 +239,7 @@ HU_OFFSET = SeriesMeasure(
     validity="Series with soft tissue and either air or fat. Heads, and contrast medium, hide a wrong value of water.",
     tolerance="Within 3 HU for shifts of up to 30 HU on drawn bodies. Phantoms of water are held to ±5 HU (IEC "
     "61223-3-5, ACR CT accreditation); tissue cannot be.",
+    decimals=0,
     section=SECTION,
     rank=405,
     modalities=CT,

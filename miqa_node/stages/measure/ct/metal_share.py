@@ -46,6 +46,7 @@ METAL_SHARE = SeriesMeasure(
     definition="Body pixels above 3000 HU.",
     validity="Bodies in the field; a scanner that cuts values off at 3000 HU or below hides metal.",
     tolerance="Within 2 % of the share of a drawn prosthesis.",
+    decimals=2,
     section="CT and MR series",
     rank=440,
     modalities=CT,

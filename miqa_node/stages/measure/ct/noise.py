@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, soft_tissue
-from miqa_node.stages.measure.series.whole import place_of_slice, usual_around
+from miqa_node.stages.measure.series.where import place_of_slice
+from miqa_node.stages.measure.series.whole import usual_around
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 CLASS_HU = 0.5
@@ -115,6 +116,7 @@ CT_NOISE = SeriesMeasure(
     "protocol can be compared.",
     tolerance="Within 7 % for white noise of 8 to 40 HU. Noise that a kernel smooths over 1 pixel comes out by a sixth "
     "too low, because the window takes its long waves away. In steps of 0.5 HU; repeated within 0.5 HU.",
+    decimals=1,
     section="CT and MR series",
     rank=400,
     modalities=CT,

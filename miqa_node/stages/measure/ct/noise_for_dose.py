@@ -67,6 +67,7 @@ NOISE_FOR_DOSE = SeriesMeasure(
     validity="As `normalised_noise`, with mAs and kV in the header. Iterative reconstruction lowers it.",
     tolerance="Five real scanners agree within 25 to 32 HU, from 5 mm of a head with 460 mAs to 1 mm with 150. "
     "Repeated with other noise within 8 %.",
+    decimals=0,
     section="CT and MR series",
     rank=406,
     modalities=CT,

@@ -94,6 +94,7 @@ NPS_PEAK = SeriesMeasure(
     validity="Bodies with patches of 32 × 32 pixels of even soft tissue.",
     tolerance="In steps of 1 / (32 pixels), 0.03 /mm where pixels are 1 mm; repeated with other noise within one step. "
     "The peak of noise of known spectrum is not tested.",
+    decimals=2,
     section="CT and MR series",
     rank=410,
     modalities=CT,

@@ -51,6 +51,7 @@ REGION_COVERAGE = SeriesMeasure(
     validity="Complete scans of adults; part of an examination, a child, or a biopsy is rightly short. Parts that the "
     "table lacks have none.",
     tolerance="As `coverage`; how much the usual length itself differs between adults is not known here.",
+    decimals=0,
     section="CT and MR series",
     rank=336,
     modalities=CT,

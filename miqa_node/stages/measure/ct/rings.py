@@ -13,7 +13,7 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.air_noise import NORMAL
 from miqa_node.stages.measure.ct.body import CT, ct_slice
-from miqa_node.stages.measure.series.whole import place_of_slice
+from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 from miqa_node.stages.measure.volumes import by_volume
 
@@ -153,6 +153,7 @@ RING_INDEX = SeriesMeasure(
     "of the middle rings are missed.",
     tolerance="Whole series without rings reach 1 to 5 HU, with noise added 6. Rings of 10 to 40 HU give two thirds of "
     "that if they are 2 mm wide, two fifths if 4 mm; repeated with other noise within 1.5 HU.",
+    decimals=1,
     section="CT and MR series",
     rank=432,
     modalities=CT,

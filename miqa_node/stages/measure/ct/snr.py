@@ -45,6 +45,7 @@ CT_SNR = SeriesMeasure(
     "where air is 0, so that it does not depend on the zero of Hounsfield units.",
     validity="As `ct_noise`, with 15 cm² of soft tissue or more.",
     tolerance="As `ct_noise`.",
+    decimals=1,
     section="CT and MR series",
     rank=406,
     modalities=CT,

@@ -48,6 +48,7 @@ GANTRY_TILT = SeriesMeasure(
     "upright stacks distorts what is tilted.",
     validity="CT stacks of two places or more.",
     tolerance="Within 0.1° of drawn positions.",
+    decimals=1,
     section="CT and MR series",
     rank=335,
     modalities=CT,

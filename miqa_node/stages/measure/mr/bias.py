@@ -103,6 +103,7 @@ MR_INU_MEDIAN = SeriesMeasure(
     validity="Volumes of five slices or more. N4 leaves the scale of the field open, so it says little by itself: use "
     "`mr_inu_range`. Needs the extra `series`.",
     tolerance="Repeated with other noise within 0.002. Its true value is not defined.",
+    decimals=3,
     section=SECTION,
     rank=590,
     modalities=MR,
@@ -122,6 +123,7 @@ MR_INU_RANGE = SeriesMeasure(
     "because N4 leaves the scale of the field open.",
     validity="As `mr_inu_median`. Tissue that grows brighter over the whole volume counts as field.",
     tolerance="Within a tenth of the range of a smooth field; repeated with other noise within 0.002.",
+    decimals=3,
     section=SECTION,
     rank=591,
     modalities=MR,
@@ -142,6 +144,7 @@ MR_UNIFORMITY = SeriesMeasure(
     validity="As `mr_inu_range`.",
     tolerance="Within 5 on a smooth field; repeated with other noise within 0.2. How it compares with the uniformity "
     "of a phantom is not known.",
+    decimals=0,
     section=SECTION,
     rank=592,
     modalities=MR,

@@ -56,6 +56,7 @@ MR_EDGES = SeriesMeasure(
     "does, and no limit ships.",
     tolerance="Falls by more than a tenth if a head moves by 8 mm during the scan; repeated with other noise within "
     "0.5 %. How much motion a difference stands for is not known.",
+    decimals=1,
     section="CT and MR series",
     rank=548,
     modalities=MR,

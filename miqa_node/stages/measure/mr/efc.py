@@ -59,6 +59,7 @@ MR_EFC = SeriesMeasure(
     validity="Any MR series; ghosts and motion raise it, and so does the anatomy: compare series of one protocol and "
     "body part.",
     tolerance="MRIQC's formula within 0.01 %; repeated with other noise within 0.001.",
+    decimals=3,
     section="CT and MR series",
     rank=500,
     modalities=MR,

@@ -187,6 +187,7 @@ MR_GHOST = SeriesMeasure(
     "the body alone, and such by a third or less of the field, are not seen.",
     tolerance="Ghosts of 3 to 10 %, signal 60 times the noise: within 5 %. Ghosts of phase errors come out lower. "
     "Without ghosts 0 to 0.5 on a drawn head with a scalp of 5 to 15 %.",
+    decimals=1,
     section=SECTION,
     rank=550,
     modalities=MR,
@@ -209,6 +210,7 @@ MR_GSR = SeriesMeasure(
     validity="As `mr_ghost`; only ghosts by half of the field.",
     tolerance="Too low, because signal adds to noise by squares: 0.012 for a ghost of 3 %, 0.07 for one of 10 %, "
     "signal 60 times the noise. Repeated with other noise within 0.001.",
+    decimals=3,
     section=SECTION,
     rank=551,
     modalities=MR,

@@ -12,7 +12,8 @@ import numpy as np
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, mr_slice, spread, threshold
-from miqa_node.stages.measure.series.whole import place_of_slice, usual_around
+from miqa_node.stages.measure.series.where import place_of_slice
+from miqa_node.stages.measure.series.whole import usual_around
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
 WINDOW_PX = 9
@@ -112,6 +113,7 @@ MR_NOISE = SeriesMeasure(
     "pixels a side, because coarser images have edges of tissue everywhere.",
     tolerance="Within 3 % for white noise where the signal is 50 times the noise or more; 7 % too low at 15 times, a "
     "fifth at 6 times, where noise raises the percentile that it is compared with. Repeated within 4 %.",
+    decimals=2,
     section="CT and MR series",
     rank=535,
     modalities=MR,

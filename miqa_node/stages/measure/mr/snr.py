@@ -54,6 +54,7 @@ MR_SNR = SeriesMeasure(
     validity="Series of one protocol, compared with each other: contrast between tissues lowers it.",
     tolerance="MRIQC's formula within 2 %; repeated with other noise within 0.5 %. It is no signal to noise ratio in "
     "the sense of physics.",
+    decimals=1,
     section=SECTION,
     rank=520,
     modalities=MR,
@@ -75,6 +76,7 @@ MR_SNR_DIETRICH = SeriesMeasure(
     validity="Series with air in the field that the scanner has not blanked. The factor is that of one coil: several "
     "coils, parallel imaging and filters change the noise of air (Dietrich et al.).",
     tolerance="Within 2 % for signals of 6 to 100 times the noise.",
+    decimals=1,
     section=SECTION,
     rank=530,
     modalities=MR,

@@ -11,7 +11,7 @@ import numpy as np
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, mr_slice, threshold
-from miqa_node.stages.measure.series.whole import place_of_slice
+from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
 BLUR_PX = 2.5
@@ -88,6 +88,7 @@ MR_SPIKES = SeriesMeasure(
     "images have edges of anatomy everywhere.",
     tolerance="Noise and anatomy give 3.8 to 4.5 on three scanners, repeated with other noise within 0.8. A point of "
     "k-space with 5 % of the slice's signal is found in .98 of the stacks, with 2 % in half of them.",
+    decimals=1,
     section="CT and MR series",
     rank=570,
     modalities=MR,

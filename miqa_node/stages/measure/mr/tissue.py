@@ -100,6 +100,7 @@ MR_CJV = SeriesMeasure(
     "tissue. Needs the extra `series`.",
     tolerance="Within 5 % on drawn tissues; repeated with other noise within 1 %. How far the classes are from the "
     "true tissues is not known.",
+    decimals=2,
     section=SECTION,
     rank=525,
     modalities=MR,
@@ -119,6 +120,7 @@ MR_WM2MAX = SeriesMeasure(
     "wm2max, with the same **approximation** of white matter.",
     validity="As `mr_cjv`. Fat and vessels that outshine tissue lower it.",
     tolerance="Within 1 % on drawn tissues; as `mr_cjv`.",
+    decimals=2,
     section=SECTION,
     rank=526,
     modalities=MR,

@@ -44,6 +44,7 @@ PT_TRUNCATION = SeriesMeasure(
     "99th percentile.",
     validity="PET series. Arms beside the body count, too.",
     tolerance="Exact for four drawn slices, one of them cut; on real ones not known.",
+    decimals=0,
     section=SECTION,
     rank=921,
     modalities=PT,

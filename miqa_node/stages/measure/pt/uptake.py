@@ -151,6 +151,7 @@ PT_TAGS_MISSING = SeriesMeasure(
     validity="PET series; only the first slice and its first tracer are read. Images of Philips in CNTS are counted, "
     "though a private factor can turn them into uptake values; Enhanced PET keeps some of these elements elsewhere.",
     tolerance="As the header says.",
+    decimals=0,
     section=SECTION,
     rank=920,
     modalities=PT,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.series.whole import place_of_slice
+from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 from miqa_node.stages.measure.volumes import by_volume
 
@@ -95,6 +95,7 @@ SLICES_BLANK = SeriesMeasure(
     "off. Within volumes, as `slice_jump`. Own definition.",
     validity="Volumes of 5 slices or more. A blank slice beyond the body, or beside a tapering end, is not counted.",
     tolerance="Exact for slices without any structure.",
+    decimals=0,
     section="CT and MR series",
     rank=347,
     each=_content,

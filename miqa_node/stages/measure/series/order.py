@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.dicom.nearly import same_places
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.series.whole import place_of_slice
+from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 from miqa_node.stages.measure.volumes import by_volume, volumes, volumes_of
 
@@ -199,6 +199,7 @@ SLICE_DISORDER = SeriesMeasure(
     "seriation: the shortest way through all slices is their order.",
     validity="As `slice_jump`, within volumes of 5 slices or more.",
     tolerance="Below .9 in ordered stacks; repeated with other noise within 0.02 on a drawn body.",
+    decimals=2,
     section=SECTION,
     rank=345,
     each=_look,
@@ -222,6 +223,7 @@ SLICES_REPEATED = SeriesMeasure(
     validity="Volumes of 5 slices or more; equal pixels at one place in stacks of any size.",
     tolerance="Found in all 6 stacks with repeated pixels of the "
     "[trial](../explanation/series.md#how-well-faults-are-found), and in none without.",
+    decimals=0,
     section=SECTION,
     rank=346,
     each=_look,

@@ -11,6 +11,7 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.nearly import SAME_MM, place_tolerance_mm, same_places
 from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.series.where import as_called, slice_near
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.volumes import volumes_of
 
@@ -47,8 +48,12 @@ def _overlaps(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
         return None
     groups = series.once(volumes_of).told
     doubles = [place for group in groups for place in overlaps([slices[one].place_mm or 0.0 for one in group], unit_mm)]
-    where = Phrase("the first at {place} mm", place=f"{doubles[0]:.4g}") if doubles else ""
-    return Measurement("slice_overlaps", float(len(doubles)), "1", where)
+    return Measurement("slice_overlaps", float(len(doubles)), "1", _where(series, doubles[0]) if doubles else "")
+
+
+def _where(series: SeriesView, place_mm: float) -> str:
+    first = Phrase("the first at {place} mm", place=f"{place_mm:.4g}")
+    return as_called(series, first, slice_near(series, place_mm))
 
 
 SLICE_OVERLAPS = SeriesMeasure(
@@ -64,6 +69,7 @@ SLICE_OVERLAPS = SeriesMeasure(
     "phases, whose places are all taken as often, have none.",
     tolerance="Found in all 6 stacks with a doubled slice of the "
     "[trial](../explanation/series.md#how-well-faults-are-found), and in none without.",
+    decimals=0,
     section=SECTION,
     rank=342,
     take=_overlaps,

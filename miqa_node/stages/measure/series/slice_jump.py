@@ -11,7 +11,7 @@ import numpy as np
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, magnitude
-from miqa_node.stages.measure.series.whole import place_of_slice
+from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 from miqa_node.stages.measure.volumes import volumes
 
@@ -99,6 +99,7 @@ SLICE_JUMP = SeriesMeasure(
     validity="Volumes of 5 slices or more. A slice counts only if it shows what its neighbours show (correlation of "
     "0.8 or more of copies of 32 × 32 pixels, also of the neighbours with each other).",
     tolerance="Within 1 for a slice that is darker by 10 to 50 %; less than 1 in even drawn heads.",
+    decimals=0,
     section="CT and MR series",
     rank=510,
     modalities=MR,

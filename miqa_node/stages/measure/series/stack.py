@@ -9,6 +9,7 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.series.places import MIN_PLACES, SlicePlaces, same_place_mm, series_places, volume_without
+from miqa_node.stages.measure.series.where import place_between, slice_near
 from miqa_node.stages.measure.series_view import SeriesView
 
 SECTION = "CT and MR series"
@@ -37,25 +38,20 @@ def _gaps(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
 
 def _where(series: SeriesView, places: SlicePlaces) -> str:
     if places.largest >= 0:
-        return _between(places)
+        before, after = places.places_mm[places.largest : places.largest + 2].tolist()
+        return place_between(series, places.largest + 1, before, after)
     if not places.fewer_mm:
         return ""
-    volume = volume_without(series, places.fewer_mm[0], same_place_mm(places.usual_mm))
-    place = f"{places.fewer_mm[0]:.4g}"
+    first = places.fewer_mm[0]
+    volume = volume_without(series, first, same_place_mm(places.usual_mm))
     if volume:
-        return Phrase("of {volume}, the first at {place} mm", volume=volume, place=place)
-    return Phrase("of one of several volumes, the first at {place} mm", place=place)
-
-
-def _between(places: SlicePlaces) -> str:
-    """Where the largest gap is.
-
-    >>> from miqa_node.stages.measure.series.places import places_of
-    >>> _between(places_of([0.0, 5.0, 10.0, 25.0]))
-    'the largest, 15 mm, between slices 3 and 4'
-    """
-    before, after = places.places_mm[places.largest : places.largest + 2]
-    return f"the largest, {after - before:.4g} mm, between slices {places.largest + 1} and {places.largest + 2}"
+        place = Phrase("of {volume}, the first at {place} mm", volume=volume, place=f"{first:.4g}")
+    else:
+        place = Phrase("of one of several volumes, the first at {place} mm", place=f"{first:.4g}")
+    other = series.slices[slice_near(series, first)].number
+    if series.of_frames or not other:
+        return place
+    return Phrase("{place}, where another has Instance Number {instance}", place=place, instance=str(other))
 
 
 def _largest(series: SeriesView, _: Sequence[Any]) -> float | None:
@@ -64,7 +60,13 @@ def _largest(series: SeriesView, _: Sequence[Any]) -> float | None:
 
 
 def coverage_mm(series: SeriesView) -> float | None:
-    """Extent along the normal; None if the slices have no places."""
+    """Extent along the normal; None if the slices have no places.
+
+    >>> from types import SimpleNamespace as Some
+    >>> from miqa_node.stages.measure.series.places import places_of
+    >>> coverage_mm(Some(once=lambda _: places_of([0.0, 5.0, 10.0, 25.0])))
+    30.0
+    """
     places = series.once(series_places)
     return None if places is None else float(places.places_mm[-1] - places.places_mm[0] + places.usual_mm)
 
@@ -83,6 +85,7 @@ SLICE_COUNT = SeriesMeasure(
     definition="Slices of the stack; of an enhanced object its frames.",
     validity="Any stack.",
     tolerance="Slices are counted, so it is exact.",
+    decimals=0,
     section=SECTION,
     rank=300,
     take=_count,
@@ -98,6 +101,7 @@ SLICES_UNREADABLE = SeriesMeasure(
     "gives the reason of the first.",
     validity="Any stack.",
     tolerance="Slices are counted, so it is exact.",
+    decimals=0,
     section=SECTION,
     rank=600,
     take=_unreadable,
@@ -114,6 +118,7 @@ SLICE_DISTANCE = SeriesMeasure(
     "Several echoes or phases at one place count once.",
     validity="Stacks whose slices have a position and an orientation. Left out of a single slice.",
     tolerance="As exact as the positions in the header.",
+    decimals=2,
     section=SECTION,
     rank=310,
     take=_distance,
@@ -136,6 +141,7 @@ SLICE_GAPS = SeriesMeasure(
     "not seen, nor are ends that only a part of the volumes covers.",
     tolerance="Found in all 6 stacks with gaps of the [trial](../explanation/series.md#how-well-faults-are-found), and "
     "in none without.",
+    decimals=0,
     section=SECTION,
     rank=320,
     take=_gaps,
@@ -151,6 +157,7 @@ COVERAGE = SeriesMeasure(
     definition="From the first slice to the last plus one distance.",
     validity="Stacks whose slices have a position and an orientation.",
     tolerance="As exact as the positions in the header.",
+    decimals=1,
     section=SECTION,
     rank=330,
     take=_coverage,
@@ -164,6 +171,7 @@ SLICE_GAP_LARGEST = SeriesMeasure(
     definition="The largest of the distances of `slice_gaps`.",
     validity="Stacks with a gap.",
     tolerance="As exact as the positions in the header.",
+    decimals=1,
     section=SECTION,
     rank=340,
     take=_largest,

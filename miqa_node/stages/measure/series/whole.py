@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.language.phrase import Phrase
+from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView
 
 NEIGHBOURS = 12
@@ -50,22 +50,6 @@ def usual_around(noises: NDArray[np.float64], place: int) -> float:
     first = max(0, min(place - NEIGHBOURS // 2, len(noises) - NEIGHBOURS))
     near = noises[first : first + NEIGHBOURS]
     return float(np.median(near[near > 0.0]))
-
-
-def place_of_slice(series: SeriesView, position: int) -> str:
-    """The slice in words, as pages and reports say it: its rank, and what the header calls it."""
-    one = series.slices[position]
-    rank = Phrase("slice {number} of {count}", number=str(position + 1), count=str(len(series.slices)))
-    if series.of_frames or not one.number:
-        return rank
-    if one.location_mm is None:
-        return Phrase("{place}, Instance Number {instance}", place=rank, instance=str(one.number))
-    return Phrase(
-        "{place}, Instance Number {instance}, Slice Location {location} mm",
-        place=rank,
-        instance=str(one.number),
-        location=f"{one.location_mm:.1f}",
-    )
 
 
 def worst_slice(name: str, unit: str) -> Callable[[SeriesView, Sequence[SliceNumber]], Measurement | None]:

@@ -50,7 +50,7 @@ def test_one_history_is_shown_with_its_unusual_series(cli: Callable[..., Ran], d
     new = next(one["baseline"] for one in items if one["scanner"]["software"] == "V2")
     text = cli("ranges", "show", old, *where).out
     assert "ACME Scan 64, serial number SN1, software V1" in text
-    assert "ct_noise 25 [hnsf'U] (usual " in text
+    assert "ct_noise 25.0 [hnsf'U] (usual " in text
     assert "in 25 series since 2026-03-02)" in text
     document = json.loads(cli("ranges", "show", old, *where, "--json").out)
     assert [one["unusual"][0]["value"] for one in document["unusual"]] == [25.0]

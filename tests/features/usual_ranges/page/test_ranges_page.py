@@ -48,7 +48,7 @@ def test_the_page_of_a_study_says_what_is_unusual_for_the_scanner(
 ) -> None:
     assert f'hx-get="/ranges/images/{noisy}"' in client.get("/studies/1.2.8.100").text
     note = " ".join(client.get(f"/ranges/images/{noisy}").text.split())
-    assert re.search(r"Unusual for this scanner:.*.* 45 .*; usual \S+ to \S+ in 39 series since 2026-03-02", note)
+    assert re.search(r"Unusual for this scanner:.*.* 45\.0 .*; usual \S+ to \S+ in 39 series since 2026-03-02", note)
     usual = measure(stage.services.database, 102, FIRST_AT + timedelta(days=60), {"ct_noise": 12.0, "hu_air": -998.0})
     assert client.get(f"/ranges/images/{usual}").text == "", "not read yet"
     look(stage.services.database)

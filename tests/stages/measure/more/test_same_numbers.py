@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.runtime.workers.child import decode_here
 from miqa_node.runtime.workers.spread import Spread
@@ -22,6 +26,7 @@ from miqa_node.stages.units.kinds import series_traits
 from tests.stages.measure.drawn_series import heads, issues, judged, value, write
 from tests.stages.measure.test_volume_signs import Tell, three_volumes
 
+ROOT = Path(__file__).parents[4]
 DECODE = partial(decode_here, max_pixels=10**7)
 
 
@@ -136,3 +141,37 @@ def test_a_series_without_positions_keeps_the_order_of_its_numbers(tmp_path: Pat
     assert [(one.name, one.value) for one in again.measurements] == [
         (one.name, one.value) for one in first.measurements
     ]
+
+
+def test_another_process_and_more_threads_of_the_libraries_show_the_same_numbers(tmp_path: Path) -> None:
+    """Hashes of strings, and the threads of NumPy and OpenCV, differ from process to process."""
+    images = [one for volume in range(2) for one in heads(8, seed=volume, side=96)]
+    count = iter(range(1000))
+
+    def repeated(ds: Dataset) -> None:
+        volume, place = divmod(next(count), 8)
+        ds.AcquisitionNumber, ds.ImagePositionPatient = volume + 1, [-120.0, -120.0 + 5 * volume, 3.0 * place]
+
+    paths = [str(path) for path in write(tmp_path, images, "MR", repeated)]
+    shown = [shown_elsewhere(paths[::step], seed) for seed, step in (("1", 1), ("2", -1))]
+    assert shown[0] == shown[1]
+    assert "mr_motion" in shown[0]
+    assert shown[0] == shown_numbers([Path(path) for path in paths])
+
+
+def shown_elsewhere(paths: list[str], seed: str) -> str:
+    """What a process of its own shows of the files, with this seed and as many threads."""
+    code = "import sys; from pathlib import Path; from tests.stages.measure.more.test_same_numbers import shown_numbers"
+    command = [sys.executable, "-c", f"{code}; print(shown_numbers([Path(one) for one in sys.argv[1:]]))", *paths]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), seed)
+    threads["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = seed
+    environment = {**os.environ, **threads, "PYTHONHASHSEED": seed}
+    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    return ran.stdout.strip()
+
+
+def shown_numbers(paths: list[Path]) -> str:
+    """Every measurement with the digits that people see, and its place."""
+    newest = max(paths)
+    assessment, _ = judged([*(one for one in paths if one != newest), newest])
+    return "; ".join(f"{one.name} {shown_number(one.name, one.value)} {one.place}" for one in assessment.measurements)

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from miqa_node.core.domain.acceptance import Acceptance, acceptance_of
+from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.instance import InstanceDigest, StudyRecord
 from miqa_node.core.domain.label import ImageMarks
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.policy import MeasurementRule, Scope, Verdict
 from miqa_node.core.domain.series import SeriesSnapshot
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.phrase import Phrase
@@ -78,6 +79,9 @@ class StudyImage:
     acceptance: Acceptance | None = None
     """Which measurements were enough to accept it without a model; None if a model judged, or the policy changed."""
 
+    rules: tuple[MeasurementRule, ...] = ()
+    """The limits by which its measurements were judged; empty if the policy changed."""
+
     late: LateMembers = NONE_LATE
     """Slices that came after the verdict."""
 
@@ -91,6 +95,15 @@ class StudyImage:
         """The marks as the page draws them."""
         regions = self.marks.regions if self.marks else ()
         return [{"points": one.points, "kind": one.kind, "finding": ""} for one in regions]
+
+    def limits(self, name: str) -> list[MeasurementRule]:
+        """The limits of the measurement."""
+        return [one for one in self.rules if one.measurement == name]
+
+    def nearest_limit(self, measured: Measurement) -> float | None:
+        """The limit that its shown number must not seem to be on the other side of; None if it has none."""
+        limits = (one.limit for one in self.limits(measured.name))
+        return min(limits, key=lambda limit: abs(limit - measured.value), default=None)
 
     @property
     def flagged(self) -> bool:
@@ -197,21 +210,29 @@ def _shown(
         along=() if snapshot is None else slice_charts(snapshot.profiles, MAX_SLICES),
         marks=marked.get(image.instance.digest),
         acceptance=_acceptance(services, image),
+        rules=() if (scope := _scope(services, image)) is None else scope.measurements,
     )
 
 
-def _acceptance(services: WebServices, image: InstanceHistory) -> Acceptance | None:
+def _scope(services: WebServices, image: InstanceHistory) -> Scope | None:
+    """The rules by which it was judged; None if it was not, or the policy changed."""
     assessment, disposition = image.assessment, image.disposition
     if services.policy is None or assessment is None or disposition is None:
         return None
-    policy, header = services.policy(), assessment.known_header
-    scope = policy.scope_of(header, assessment.kind)
-    is_accepted = disposition.verdict is Verdict.ACCEPT and bool(assessment.not_assessed) and not assessment.findings
-    if scope is None or not is_accepted or disposition.policy_version != policy.version:
+    policy = services.policy()
+    is_same = disposition.policy_version == policy.version
+    return policy.scope_of(assessment.known_header, assessment.kind) if is_same else None
+
+
+def _acceptance(services: WebServices, image: InstanceHistory) -> Acceptance | None:
+    assessment, disposition, scope = image.assessment, image.disposition, _scope(services, image)
+    if assessment is None or disposition is None or scope is None:
         return None
-    return (
-        Acceptance(scope.accept_measured, (), ()) if scope.accept_measured else acceptance_of(scope.acceptances, header)
-    )
+    if disposition.verdict is not Verdict.ACCEPT or not assessment.not_assessed or assessment.findings:
+        return None
+    if scope.accept_measured:
+        return Acceptance(scope.accept_measured, (), ())
+    return acceptance_of(scope.acceptances, assessment.known_header)
 
 
 def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[Moment, ...]:

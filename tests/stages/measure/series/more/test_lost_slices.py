@@ -45,7 +45,10 @@ def phases(folder: Path, name: str, lost: tuple[int, ...] = (), modality: str = 
 @pytest.mark.parametrize(
     ("name", "place"),
     [
-        ("TemporalPositionIdentifier", "of temporal position 2, the first at 25 mm"),
+        (
+            "TemporalPositionIdentifier",
+            "of temporal position 2, the first at 25 mm, where another has Instance Number 6",
+        ),
         ("EchoTime", "of echo time 20 ms, the first at 25 mm"),
         ("TriggerTime", "of one of several volumes, the first at 25 mm"),
         ("", "of one of several volumes, the first at 25 mm"),
@@ -54,7 +57,7 @@ def phases(folder: Path, name: str, lost: tuple[int, ...] = (), modality: str = 
 def test_a_slice_that_one_volume_lacks_is_a_gap(name: str, place: str, tmp_path: Path) -> None:
     assert measured(phases(tmp_path / "a", name))["slice_gaps"].value == 0.0
     gap = measured(phases(tmp_path / "b", name, (5,)))["slice_gaps"]
-    assert (gap.value, str(gap.place)) == (1.0, place)
+    assert (gap.value, str(gap.place)) == (1.0, f"{place}, where another has Instance Number 6")
 
 
 def test_a_volume_that_covers_a_part_of_the_stack_has_no_gap_and_one_that_lacks_its_end_has(tmp_path: Path) -> None:
