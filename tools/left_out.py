@@ -33,14 +33,14 @@ Numbers = Mapping[str, Sequence[float]]
 
 def numbers_of(lines: Iterable[str]) -> dict[str, Numbers]:
     """What the lines of ``assess --json`` say of series, by measurement."""
-    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    all_numbers: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for line in lines:
         unit: dict[str, Any] = json.loads(line)
         scanner = _name(unit["files"][0]) if unit.get("measurements") and unit.get("files") else None
         for name, measured in unit.get("measurements", {}).items() if scanner else ():
             if measured["value"] is not None:
-                found[name][str(scanner)].append(measured["value"])
-    return dict(found)
+                all_numbers[name][str(scanner)].append(measured["value"])
+    return dict(all_numbers)
 
 
 def _name(file: str) -> str | None:
@@ -62,10 +62,10 @@ def flagged_alone(numbers: Numbers, usual: float = 0.0) -> list[str]:
     return [scanner for scanner, one in largest.items() if others[scanner] and one > MARGIN * max(others[scanner])]
 
 
-def rows(found: Mapping[str, Numbers], policy: Policy) -> Iterable[tuple[str, ...]]:
+def rows(all_numbers: Mapping[str, Numbers], policy: Policy) -> Iterable[tuple[str, ...]]:
     """A row for each measurement with a limit in the policy that is no count of faults, and with enough scanners."""
     for name in (one.name for one in measurands()):
-        numbers = found.get(name, {})
+        numbers = all_numbers.get(name, {})
         limits = {
             rule for scope in policy.scopes for rule in scope.measurements if rule.measurement == name and rule.limit
         }

@@ -37,6 +37,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from miqa_node import small
 
 def test_total():

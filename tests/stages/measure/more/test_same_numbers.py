@@ -167,7 +167,7 @@ def shown_elsewhere(paths: list[str], seed: str) -> str:
     threads["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = seed
     environment = {**os.environ, **threads, "PYTHONHASHSEED": seed}
     ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
-    return ran.stdout.strip()
+    return ran.stdout.removesuffix("\n")
 
 
 def shown_numbers(paths: list[Path]) -> str:

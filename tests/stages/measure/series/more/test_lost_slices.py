@@ -45,10 +45,7 @@ def phases(folder: Path, name: str, lost: tuple[int, ...] = (), modality: str = 
 @pytest.mark.parametrize(
     ("name", "place"),
     [
-        (
-            "TemporalPositionIdentifier",
-            "of temporal position 2, the first at 25 mm, where another has Instance Number 6",
-        ),
+        ("TemporalPositionIdentifier", "of temporal position 2, the first at 25 mm"),
         ("EchoTime", "of echo time 20 ms, the first at 25 mm"),
         ("TriggerTime", "of one of several volumes, the first at 25 mm"),
         ("", "of one of several volumes, the first at 25 mm"),
