@@ -298,3 +298,12 @@ def test_of_very_many_series_some_of_all_days_make_the_ranges(
     look(database)
     [noise_range] = one(database).ranges
     assert (noise_range.series, noise_range.since) == (25, FIRST_AT + timedelta(hours=12))
+
+
+def test_series_of_two_studies_that_share_a_uid_count_apart(database: Database) -> None:
+    at = fill(database, noises(25))
+    loud = measure(database, 100, at, {"ct_noise": 30.0}, series_instance_uid="1.2.7.1")
+    plain = measure(database, 101, at, {"ct_noise": 10.0}, series_instance_uid="1.2.7.1")
+    look(database)
+    assert one(database).series == 27
+    assert (unusual(database, loud), unusual(database, plain)) == (["ct_noise"], [])

@@ -468,19 +468,6 @@ CREATE TABLE erasures (
 	results JSON NOT NULL, authority TEXT,
 	CONSTRAINT pk_erasures PRIMARY KEY (erasure_id)
 );
-CREATE TABLE phantom_series (
-	series_instance_uid VARCHAR(64) NOT NULL,
-	study_instance_uid VARCHAR(64) NOT NULL,
-	digest VARCHAR(64) NOT NULL,
-	reason TEXT NOT NULL,
-	is_phantom BOOLEAN NOT NULL,
-	recognised_at DATETIME NOT NULL,
-	decided_by TEXT NOT NULL,
-	decided_at DATETIME,
-	comment TEXT NOT NULL, reason_phrase JSON,
-	CONSTRAINT fk_phantom_series_digest_instances FOREIGN KEY(digest) REFERENCES instances (digest),
-	CONSTRAINT pk_phantom_series PRIMARY KEY (series_instance_uid)
-);
 CREATE TABLE site_limits (
 	number INTEGER NOT NULL,
 	proposed_at DATETIME NOT NULL,
@@ -831,6 +818,20 @@ CREATE TABLE usual_series (
 	CONSTRAINT fk_usual_series_digest FOREIGN KEY(digest) REFERENCES instances (digest),
 	CONSTRAINT pk_usual_series PRIMARY KEY (subject)
 );
+CREATE TABLE "phantom_series" (
+	series_instance_uid VARCHAR(64) NOT NULL,
+	study_instance_uid VARCHAR(64) NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	reason TEXT NOT NULL,
+	is_phantom BOOLEAN NOT NULL,
+	recognised_at DATETIME NOT NULL,
+	decided_by TEXT NOT NULL,
+	decided_at DATETIME,
+	comment TEXT NOT NULL,
+	reason_phrase JSON,
+	CONSTRAINT fk_phantom_series_digest_instances FOREIGN KEY(digest) REFERENCES instances (digest),
+	CONSTRAINT pk_phantom_series PRIMARY KEY (series_instance_uid, study_instance_uid)
+);
 CREATE INDEX ix_account_events_name ON account_events (name);
 CREATE INDEX ix_acquisition_days_dimension ON acquisition_days (within, within_value, dimension, day);
 CREATE INDEX ix_acquisition_findings_finding ON acquisition_findings (finding, day);
@@ -950,6 +951,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0065');
+INSERT INTO alembic_version VALUES ('0066');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);
