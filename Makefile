@@ -108,8 +108,8 @@ bench: setup ## Measure latency, throughput, CT series, jobs and receiving; resu
 
 ## Check -----------------------------------------------------------------------------------------------------------
 
-# Tests wait a third of their time, so that each pair of cores keeps three processes busy.
-TEST_PROCESSES := $(shell $(PYTHON) -c 'import os; print(-(-3 * len(os.sched_getaffinity(0)) // 2))' 2>/dev/null || echo auto)
+# Tests wait nearly half of their time, so that each core keeps two processes busy, which take 1 GB each.
+TEST_PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(2 * len(os.sched_getaffinity(0)), 16))' 2>/dev/null || echo auto)
 
 # Tests sync thousands of small files: in memory, where there is room, that costs nothing.
 TEST_FOLDER = $(shell $(PYTHON) -c 'import shutil; print("/dev/shm" * (shutil.disk_usage("/dev/shm").free > 8 << 30))' 2>/dev/null)
@@ -145,7 +145,7 @@ types: setup ## Check types
 layers: setup ## Check that each part imports only what stands below it (docs/adr/0002)
 	$(BIN)/lint-imports
 
-translations: setup ## Bring the catalogue of a language up to date and compile it (LANGUAGE=de; a new one is one file)
+translations: setup ## Bring the catalogue of a language up to date (LANGUAGE=de; a new one is one file)
 	$(BIN)/python -m tests.core.language.sources $(or $(LANGUAGE),de)
 
 docs: setup ## Build the documentation into site/; a broken link is an error

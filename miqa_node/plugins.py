@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from miqa_node import __version__
-from miqa_node.built_in import places_of
+from miqa_node.built_in import modules_of, places_of
 from miqa_node.errors import NotFoundError
 
 T = TypeVar("T")
@@ -42,6 +42,8 @@ class Plugin:
     distribution: str
     version: str
     unavailable: str = ""
+    module: str = ""
+    """Of a plug-in of the node itself."""
 
     @property
     def built_in(self) -> bool:
@@ -167,10 +169,9 @@ class _SeamContent(Generic[T]):
     def _each(self) -> Iterator[tuple[Plugin, T | None]]:
         seam = self._group.removeprefix("miqa.")
         owners: dict[str, str] = {}
-        for name, place in places_of(seam).items():
-            value, reason = _import(EntryPoint(name, place, self._group), self._kind, own=True)
-            owners[name] = NODE
-            yield Plugin(seam, name, NODE, __version__, reason), value
+        for plugin, value in sorted(self._own(seam), key=lambda pair: pair[0].name):
+            owners[plugin.name] = NODE
+            yield plugin, value
         for entry in entries_beside(self._group):
             distribution, version = _origin(entry)
             value, reason = None, ""
@@ -183,6 +184,30 @@ class _SeamContent(Generic[T]):
             if value is not None:
                 owners[entry.name] = distribution
             yield Plugin(seam, entry.name, distribution, version, reason), value
+
+    def _own(self, seam: str) -> Iterator[tuple[Plugin, T | None]]:
+        """Those of the node: by the places of its table, and what its modules declare, each once."""
+        for name, place in places_of(seam).items():
+            value, reason = _import(EntryPoint(name, place, self._group), self._kind, own=True)
+            yield Plugin(seam, name, NODE, __version__, reason, place.partition(":")[0]), value
+        values: dict[str, T | None] = {}
+        for module in modules_of(seam):
+            for name, value, reason in _found(module, self._kind):
+                if name not in values:
+                    values[name] = value
+                    yield Plugin(seam, name, NODE, __version__, reason, module), value
+                elif values[name] is not value:
+                    yield Plugin(seam, name, NODE, __version__, f"{module} has another of that name.", module), None
+
+
+def _found(module: str, kind: type[T]) -> Iterator[tuple[str, T | None, str]]:
+    """Name, object and fault of what a module declares: the name is that of its variable, in lower case."""
+    try:
+        declared = vars(import_module(module))
+    except Exception as error:  # noqa: BLE001 - as of a plug-in with a place
+        yield module.rpartition(".")[2], None, _fault(error)
+        return
+    yield from ((name.lower(), value, "") for name, value in declared.items() if isinstance(value, kind))
 
 
 def entries_beside(group: str) -> Sequence[EntryPoint]:
@@ -218,8 +243,12 @@ def _import(entry: EntryPoint, kind: type[T], *, own: bool = False) -> tuple[T |
             fault = "has no miqa_api" if version is None else f"was written for miqa_api = {version}"
             return None, f"It {fault}; this node has {API_VERSION}."
         value = entry.load()
-    except ModuleNotFoundError as error:
-        return None, f"The module {error.name} is not installed."
     except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way; the node must still start
-        return None, f"It failed to load: {type(error).__name__}: {error}"
+        return None, _fault(error)
     return (value, "") if isinstance(value, kind) else (None, f"{entry.value} is not a {kind.__name__}.")
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"The module {error.name} is not installed."
+    return f"It failed to load: {type(error).__name__}: {error}"

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
-from miqa_node.built_in import MEASUREMENTS as MEASUREMENTS_OF_NODE
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.domain.measurand import Measurand, measurands
-from miqa_node.features.usual_ranges.tolerances import TOLERANCES
+from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand, measurands
 from miqa_node.interfaces.web.html.formats import unit
 from miqa_node.stages.measure.tried_on import scanners_of
 
@@ -76,7 +74,7 @@ def measurements_page(made_by: str) -> str:
 def _of_folder(section: str, every: Sequence[Measurand]) -> list[str]:
     """What the folder of the section's first measurement says of them all, after its title."""
     name = next(one.name for one in every if one.section == section)
-    folder = MEASUREMENTS_OF_NODE[name].partition(":")[0].rpartition(".")[0] if name in MEASUREMENTS_OF_NODE else ""
+    folder = {one.name: one.module.rpartition(".")[0] for one in MEASUREMENTS.plugins()}[name]
     _, _, text = (import_module(folder).__doc__ or "" if folder else "").partition("\n\n")
     return [text.strip(), ""] if text.strip() else []
 
@@ -85,6 +83,7 @@ def _row(one: Measurand) -> str:
     """Name and unit, and the rest below each other: side by side, seven columns leave a word for each line."""
     code = f"{one.code.value} {one.code.scheme}" if isinstance(one.code, Code) else f"{one.code or '–'} 99MIQA"
     labelled = {
+        "Source": one.source,
         "Valid for": one.validity,
         "Tolerance": one.tolerance,
         "Usual ranges allow": _least_spread(one),
@@ -97,12 +96,9 @@ def _row(one: Measurand) -> str:
 
 def _least_spread(one: Measurand) -> str:
     """What a usual range allows at least; empty of measurements that have no usual range."""
-    least = TOLERANCES.get(one.name)
-    if least is None:
-        return ""
-    amounts = [f"{least.absolute:g} {unit(one.unit)}".strip()] if least.absolute else []
-    amounts += [f"{100 * least.share:g} % of the median"] if least.share else []
-    return " or ".join(amounts) + "."
+    amounts = [f"{one.least_spread:g} {unit(one.unit)}".strip()] if one.least_spread else []
+    amounts += [f"{100 * one.least_spread_share:g} % of the median"] if one.least_spread_share else []
+    return " or ".join(amounts) + "." if amounts else ""
 
 
 def _tried_on(one: Measurand) -> str:

@@ -22,6 +22,7 @@ from tools.figures_page import figures_page
 from tools.findings_page import findings_page
 from tools.integration import integration_page
 from tools.measurements_page import measurements_page
+from tools.results_page import results_page
 
 _MADE = "<!-- Made by `python -m tools.reference {page}` from {source}; do not edit. -->\n"
 _SETTING = re.compile(r"(?P<key>[a-z_]+) = (?P<value>.+?)\s*#\s*(?P<comment>.+)")
@@ -37,6 +38,7 @@ class ReferencePage(StrEnum):
     FINDINGS = "findings"
     INTEGRATION = "integration"
     MEASUREMENTS = "measurements"
+    RESULTS = "results"
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -234,6 +236,7 @@ MAKERS: dict[ReferencePage, Callable[[], str]] = {
     ReferencePage.MEASUREMENTS: lambda: measurements_page(
         _MADE.format(page=ReferencePage.MEASUREMENTS, source="the installed measurements")
     ),
+    ReferencePage.RESULTS: results_page,
 }
 
 

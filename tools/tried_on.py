@@ -17,7 +17,7 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
-from miqa_node.built_in import MEASUREMENTS
+from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.dicom.bytes.head import read_some
 from miqa_node.stages.measure.tried_on import NO_SCANNER, UNKNOWN_MAKE, Trial, write_trials
 
@@ -58,7 +58,7 @@ def trials(lines: Iterable[str]) -> Iterator[Trial]:
         for count in sorted(names, reverse=True):
             yield Trial(modality, scanner, count, tuple(sorted(names[count])))
     tried = {name for by_name in images.values() for name in by_name}
-    yield Trial("", NO_SCANNER, 0, tuple(sorted(set(MEASUREMENTS) - tried)))
+    yield Trial("", NO_SCANNER, 0, tuple(sorted({one.name for one in MEASUREMENTS.plugins() if one.built_in} - tried)))
 
 
 def _header(file: str) -> Dataset:

@@ -23,7 +23,6 @@ from miqa_node.runtime.work.parts import RunningParts
 from miqa_node.stages.deliver.destinations import parse_flag
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.rows import instances
-from tests.conftest import free_port
 from tests.waiting import wait_until
 
 
@@ -107,16 +106,6 @@ def test_an_image_comes_in_and_its_report_goes_out(
     source = pydicom.dcmread(samples / "RG3_UNCR.dcm")
     assert {ds.StudyInstanceUID for ds in pacs.objects} == {source.StudyInstanceUID}
     assert {ds.PatientID for ds in pacs.objects} == {source.PatientID}
-
-
-def test_a_taken_port_is_said_and_leaves_nothing_running(tmp_path: Path, samples: Path) -> None:
-    with Node(settings_in(tmp_path / "a")) as node:
-        port = node.dicom_port
-        with pytest.raises((SettingsError, OSError)):
-            Node(settings_in(tmp_path / "b", dicom={"port": port, "host": "127.0.0.1"}), role=NodeRole.RECEIVE).start()
-        assert store(port, samples / "RG3_UNCR.dcm") == [0x0000]
-    with Node(settings_in(tmp_path / "b", dicom={"port": free_port(), "host": "127.0.0.1"}), role=NodeRole.RECEIVE):
-        pass
 
 
 def test_a_part_that_does_not_stop_in_order_keeps_no_other_from_it() -> None:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 import pytest
 import sqlalchemy as sa
-from pydicom.uid import UID
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.assessment import Assessment, Measurement
-from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject
-from miqa_node.core.domain.object_store import ObjectStore, Soundness
+from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.domain.policy import Policy, Verdict
 from miqa_node.core.domain.ports import Assessor
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
-from miqa_node.errors import DataSetError, ModelPackageError, lacks_resources
+from miqa_node.errors import DataSetError, ModelPackageError
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store import tables
 from miqa_node.runtime.store.artifacts import Artifacts
@@ -37,7 +33,6 @@ from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.enhance.enhancer import Enhancer
-from miqa_node.stages.conclusion.base import Conclusion, Effects
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.projection import ProjectionUnit
 from miqa_node.stages.units.rows import instances
@@ -257,31 +252,6 @@ def test_a_step_killed_half_way_makes_the_same_objects_again(
     assert {path.name: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")} == made
 
 
-@pytest.mark.parametrize("when", ["before its objects are made", "after"])
-def test_of_two_processes_the_faster_one_decides_and_the_slower_one_damages_nothing(
-    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch, when: str
-) -> None:
-    """As when a process was silent for so long that another one took over its job."""
-    digest, prepare, processes = rig.receive(samples / "RG3_UNCR.dcm"), Effects.prepare, ["the faster one"]
-
-    def overtaken(effects: Effects, conclusion: Conclusion) -> Conclusion:
-        made = prepare(effects, conclusion) if when == "after" else None
-        if processes:
-            processes.pop()
-            rig.finish(digest)
-        return made or prepare(effects, conclusion)
-
-    monkeypatch.setattr(Effects, "prepare", overtaken)
-    rig.finish(digest)
-    with rig.database.begin() as transaction:
-        results, attempts = results_of(transaction, digest), transaction.execute(sa.select(tables.attempts.c.begun))
-        assert attempts.scalars().all() == [2]
-        verdicts = sa.select(tables.audit_records.c.digest).where(tables.audit_records.c.event == AuditEvent.VERDICT)
-        assert transaction.execute(verdicts).scalars().all() == [digest]
-    assert [one.kind for one in results] == ["KOS", "SR"]
-    assert {Artifacts(rig.objects).verify_result(one) for one in results} == {Soundness.SOUND}
-
-
 def test_an_image_that_an_earlier_version_assessed_at_its_last_attempt_gets_its_verdict_of_that(
     rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,30 +310,6 @@ def _broken(*_: object, **__: object) -> None:
     raise ValueError("Doe^Jane")
 
 
-@pytest.mark.parametrize("folder", ["maps", "results"])
-def test_a_full_disk_is_no_fault_of_the_image(
-    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch, folder: str
-) -> None:
-    """It is neither quarantined nor left without its report: it is judged again until there is room."""
-    digest = rig.receive(samples / "RG3_UNCR.dcm")
-    put = rig.objects.put
-
-    def full(key: str, data: bytes) -> bool:
-        if folder in key:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return put(key, data)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(rig.objects, "put", full)
-        for _ in range(5):
-            with pytest.raises(OSError, match="space") as failed:
-                rig.finish(digest)
-            assert lacks_resources(failed.value)
-    rig.finish(digest)
-    assert rig.verdict(digest) is Verdict.REVIEW
-    assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
-
-
 def test_work_that_is_given_up_is_on_the_worklist_once(rig: Rig, samples: Path) -> None:
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     for _ in range(2):
@@ -417,28 +363,6 @@ def test_pictures_that_this_node_made_are_not_reported(rig: Rig, samples: Path) 
     digest = rig.receive(samples / "US1_UNCR.dcm", own)
     rig.finish(digest)
     assert rig.queued(digest) == []
-
-
-@pytest.mark.parametrize(("representative", "frame"), [(None, 3), (5, 5), (9, 3)])
-def test_one_frame_stands_for_a_cine_run(
-    rig: Rig, samples: Path, tmp_path: Path, representative: int | None, frame: int
-) -> None:
-    """Measured, shown and named in the report: the representative frame (0028,6010), else the middle one of five."""
-    ds = pydicom.dcmread(samples / "RG3_UNCR.dcm")
-    dark = np.zeros((ds.Rows, ds.Columns), np.uint16)
-    frames = [dark] * 5
-    frames[frame - 1] = ds.pixel_array
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.12.1")
-    ds.Modality, ds.NumberOfFrames, ds.FrameTime = "XA", 5, "66.7"
-    if representative is not None:
-        ds.RepresentativeFrameNumber = representative
-    ds.PixelData = np.stack(frames).tobytes()
-    ds.save_as(tmp_path / "run.dcm")
-    digest = rig.receive(tmp_path / "run.dcm")
-    rig.finish(digest)
-    assert rig.verdict(digest) is Verdict.REVIEW  # by the entropy of the one frame that is not dark
-    images = [item for item in report_of(rig, digest).iterall() if item.keyword == "ReferencedFrameNumber"]
-    assert {int(image.value) for image in images} == {frame}
 
 
 def test_undecodable_pixels_are_an_answer(rig: Rig, samples: Path, tmp_path: Path) -> None:

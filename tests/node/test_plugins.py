@@ -146,7 +146,7 @@ def test_every_plugin_of_the_node_itself_can_be_used() -> None:
 def test_the_node_has_no_entry_points_and_each_table_is_in_the_order_of_its_names() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
     assert "entry-points" not in project
-    assert set(built_in.OWN) == {"seams", *plugins.SEAMS.all()}
+    assert {*built_in.OWN, *built_in.FOUND} == {"seams", *plugins.SEAMS.all()}
     assert list(built_in.FEATURES) == sorted(FOLDERS)
     tables = [*built_in.OWN.values(), *(table for feature in built_in.FEATURES for _, table in tables_of(feature))]
     assert [list(table) for table in tables] == [sorted(table) for table in tables]

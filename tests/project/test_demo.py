@@ -23,7 +23,6 @@ from miqa_node.features.operations.selftest.radiographs import CHEST_PITCH_MM, S
 from miqa_node.features.operations.selftest.send import StoreReceipt
 from miqa_node.stages.deliver.kinds.base import DeliveryContext
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from tests.conftest import ROOT
 from tests.stages.deliver.making import outcomes
 
 
@@ -34,19 +33,6 @@ def samples() -> list[SampleImage]:
 
 def opened(sample: SampleImage) -> Dataset:
     return dcmread(BytesIO(sample.data))
-
-
-def test_the_tutorial_counts_the_samples_that_there_are(samples: list[SampleImage]) -> None:
-    tutorial = (ROOT / "docs" / "tutorial" / "first-flagged-study.md").read_text("utf-8")
-    numbers = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
-    simulated = sum(sample.simulated is not None for sample in samples)
-    assert f"sends {numbers[len(samples)].lower()} radiographs" in tutorial
-    assert f"{numbers[len(samples) - simulated]} are real" in tutorial
-    assert f"{numbers[simulated]} are the chest with a simulated" in tutorial
-
-
-def test_the_same_bytes_every_time(samples: list[SampleImage]) -> None:
-    assert [sample.data for sample in make_samples()] == [sample.data for sample in samples]
 
 
 def test_a_simulated_sample_says_so_wherever_people_look(samples: list[SampleImage]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tools.mutants.mutations import Mutant, marked, mutants_of
 from tools.mutants.records import LIMIT_S, Execution, Records, Run, write_mutants
 from tools.mutants.replaced import Functions
-from tools.mutants.shares import differences, missed, outcome
+from tools.mutants.shares import missed, outcome
 
 SOURCE = b'''"""Docstring."""
 LIMIT = 3
@@ -226,13 +226,3 @@ def test_a_measurement_that_was_cut_off_goes_on(tmp_path: Path) -> None:
     assert records.pending(NAMES[0])[0][1] == [QUICK]
     records.add(Run(NAMES[0], QUICK, failed=False, cpu_s=0.1))
     assert Records(tmp_path).pending(NAMES[0]) == [(LIMIT_S, [MORE])]
-
-
-def test_what_was_killed_before_and_survives_is_named(tmp_path: Path) -> None:
-    dead = [Run(name, CHEAP, failed=True, cpu_s=0.1) for name in NAMES[:3]]
-    before = measurement(tmp_path / "before", dead)
-    after = measurement(tmp_path / "after", [dead[0], Run(NAMES[2], CHEAP, failed=False, cpu_s=0.1)])
-    assert list(differences(before, after, 1)) == [
-        f"miqa_node/a.py:2 constant: 1 -> 2; was killed by {CHEAP}",
-        "3 were killed before; 2 of them were measured again, and 1 survive",
-    ]

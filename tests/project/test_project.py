@@ -135,21 +135,6 @@ def test_setup_installs_one_onnxruntime(accelerator: str, other: str, tmp_path: 
     assert all("--constraint constraints.txt" in line for line in installs(planned))
 
 
-@pytest.mark.parametrize(("target", "last"), [("run", "setup-run"), ("test", "setup")])
-def test_running_installs_less_and_testing_adds_to_it(target: str, last: str, tmp_path: Path) -> None:
-    def steps(*targets: str) -> list[str]:
-        planned = make("--dry-run", *targets, "ACCEL=cpu", f"VENV={tmp_path / 'venv'}").stdout
-        return installs(planned)
-
-    run, everything = steps("setup-run"), steps("setup")
-    assert everything[: len(run)] == run
-    assert [line.partition(" install ")[2] for line in everything[len(run) :]] == [
-        "--constraint constraints.txt --group dev --group docs"
-    ]
-    assert steps(target) == steps(last)
-    assert steps("run", "test") == everything
-
-
 def test_a_checkout_is_installed_by_its_path_and_holds_its_models_once(tmp_path: Path) -> None:
     wheel = next(WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["editable"]))
     files = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]

@@ -52,6 +52,12 @@ class Measurand:
     rank: int = 1000
     concern: str = ""
     """The meaning for the patient's images if a rule flags it: one or two plain sentences."""
+    source: str = ""
+    """Where the method comes from, if the definition does not say it (Markdown)."""
+    least_spread: float = 0.0
+    """What the number may differ by, in its unit, without any meaning for the scanner; see ``has_usual_range``."""
+    least_spread_share: float = 0.0
+    """The same as a share of the median; the larger of the two counts."""
 
     def __post_init__(self) -> None:
         """ValueError if a field could not be used in a report."""
@@ -65,6 +71,15 @@ class Measurand:
             self.phrase.format(value="", percent="", factor="")
         except (KeyError, IndexError, ValueError) as error:
             raise ValueError(f"{self.name}: the phrase may only contain {{value}} or {{percent}}.") from error
+
+    @property
+    def has_usual_range(self) -> bool:
+        """Whether it tells of the scanner; what the patient or the request decides (metal, breath) does not."""
+        return self.least_spread > 0.0 or self.least_spread_share > 0.0
+
+    def spread_around(self, median: float) -> float:
+        """The least spread around a median of several series, in its unit."""
+        return max(self.least_spread, self.least_spread_share * abs(median))
 
     @property
     def units(self) -> tuple[str, ...]:

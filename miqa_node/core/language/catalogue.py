@@ -1,6 +1,6 @@
 """Reads the catalogues and says messages in the language of the person who is served; ids are English.
 
-A language is one file, ``locale/<language>/LC_MESSAGES/miqa.po``, compiled by ``make translations``.
+A language is one file, ``locale/<language>/LC_MESSAGES/miqa.po``, which ``make translations`` brings up to date.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.language.po_file import PoFile
 
 FOLDER = Path(__file__).with_name("locale")
 DOMAIN = "miqa"
@@ -30,15 +31,17 @@ LANGUAGE: ContextVar[str] = ContextVar("language", default=SOURCE)
 
 def languages() -> tuple[str, ...]:
     """The available languages."""
-    return (SOURCE, *sorted(path.parent.parent.name for path in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")))
+    return (SOURCE, *sorted(path.parent.parent.name for path in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.po")))
 
 
 @cache
 def catalogue(language: str) -> gettext.NullTranslations:
     """The messages of a language; English messages if it is English or has no catalogue."""
-    if language == SOURCE:
-        return gettext.NullTranslations()
-    return gettext.translation(DOMAIN, FOLDER, [language], fallback=True)
+    return PoFile(_file(language)) if language in languages() and language != SOURCE else gettext.NullTranslations()
+
+
+def _file(language: str) -> Path:
+    return FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
 @contextmanager

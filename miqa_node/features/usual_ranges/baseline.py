@@ -9,8 +9,8 @@ from dataclasses import astuple, dataclass, fields
 from datetime import datetime, timedelta
 
 from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand
 from miqa_node.core.statistics.robust import robust_range
-from miqa_node.features.usual_ranges.tolerances import TOLERANCES
 
 LEAST_SERIES, LEAST_SPAN = 20, timedelta(days=14)
 """Below either, nothing is usual or unusual."""
@@ -169,23 +169,29 @@ def ranges_of(history: Sequence[SeriesNumbers]) -> list[MeasurementRange]:
         for key, number in series.numbers.items():
             columns.setdefault(key, []).append((series.at, number))
     return [
-        _range_of(measurement, unit, column)
-        for (measurement, unit), column in sorted(columns.items())
-        if measurement in TOLERANCES and is_enough(len(column), column[0][0], column[-1][0])
+        _range_of(measurand, unit, column)
+        for (name, unit), column in sorted(columns.items())
+        if (measurand := ranged(name)) and is_enough(len(column), column[0][0], column[-1][0])
     ]
 
 
-def _range_of(measurement: str, unit: str, column: Sequence[tuple[datetime, float]]) -> MeasurementRange:
+def ranged(name: str) -> Measurand | None:
+    """The measurement of that name, if it has usual ranges."""
+    measurand = MEASUREMENTS.all().get(name)
+    return measurand if measurand is not None and measurand.has_usual_range else None
+
+
+def _range_of(measurand: Measurand, unit: str, column: Sequence[tuple[datetime, float]]) -> MeasurementRange:
     from miqa_node.core.statistics.level_shifts import level_shifts  # noqa: PLC0415 - loads numpy; lists need none
 
-    numbers, tolerance = [number for _, number in column], TOLERANCES[measurement]
-    usual = robust_range(numbers, tolerance.absolute, tolerance.share)
+    numbers = [number for _, number in column]
+    usual = robust_range(numbers, measurand.least_spread, measurand.least_spread_share)
     shifts = tuple(
         RangeShift(column[one.index][0], one.before, one.after)
-        for one in level_shifts(numbers, tolerance.around(usual.median))
+        for one in level_shifts(numbers, measurand.spread_around(usual.median))
     )
     return MeasurementRange(
-        measurement, unit, usual.median, usual.spread, usual.low, usual.high, usual.count, column[0][0], shifts
+        measurand.name, unit, usual.median, usual.spread, usual.low, usual.high, usual.count, column[0][0], shifts
     )
 
 

@@ -1,15 +1,12 @@
 """The database's schema: brought up to date by migrations, and compatible with a program or not.
 
 See docs/how-to/upgrade.md. Migrations are the files ``<revision>_<what>.py`` of the folder ``migrations/versions``, in
-the order of their names. A new SQLite database gets what all of them lead to from ``migrations/<revision>.sqlite.sql``,
-in a tenth of the time; a test compares the two.
+the order of their names. A new database goes through all of them, which takes half a second once.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
-from sqlite3 import complete_statement
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -39,9 +36,7 @@ def bring_up_to_date(connection: sa.Connection) -> None:
     current = _revision(connection)
     if current == revisions()[-1]:
         return
-    if current is None and _is_new_sqlite(connection):
-        _make_new(connection)
-    elif current is None or current in revisions():
+    if current is None or current in revisions():
         run_migrations(connection)
     elif _is_expanded(connection):
         log.warning("the database is of a newer version; this one works beside it", schema=current)
@@ -68,11 +63,6 @@ def check(connection: sa.Connection) -> None:
 def revisions() -> tuple[str, ...]:
     """The revisions that this program knows, oldest first; from names, as reading the scripts takes 40 ms."""
     return tuple(sorted(path.name.partition("_")[0] for path in share_dir("migrations").glob("versions/[0-9]*_*.py")))
-
-
-def new_sqlite() -> Path:
-    """The statements that make a new SQLite database of the newest revision."""
-    return share_dir("migrations") / f"{revisions()[-1]}.sqlite.sql"
 
 
 def run_migrations(connection: sa.Connection) -> None:
@@ -102,21 +92,6 @@ def _contracted(schema: str) -> str:
     return Phrase(
         "The database has the schema {schema} of a newer miqa-node: start that version, or a later one.", schema=schema
     )
-
-
-def _is_new_sqlite(connection: sa.Connection) -> bool:
-    return (
-        connection.dialect.name == "sqlite" and new_sqlite().is_file() and not sa.inspect(connection).get_table_names()
-    )
-
-
-def _make_new(connection: sa.Connection) -> None:
-    statement = ""
-    for line in new_sqlite().read_text("utf-8").splitlines(keepends=True):
-        statement += line
-        if complete_statement(statement):  # a trigger contains others
-            connection.exec_driver_sql(statement)
-            statement = ""
 
 
 def alembic_config() -> Config:

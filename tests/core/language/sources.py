@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment
 from jinja2.ext import extract_from_ast
@@ -464,17 +463,17 @@ def _text(node: ast.expr) -> str:
 
 def read(language: str) -> Catalog:
     """The catalogue as it is written."""
-    with _path(language, "po").open("rb") as stream:
+    with _path(language).open("rb") as stream:
         return read_po(stream, locale=language, domain=DOMAIN)
 
 
-def _path(language: str, suffix: str) -> Path:
-    return FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.{suffix}"
+def _path(language: str) -> Path:
+    return FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
 def main(language: str) -> None:
-    """Bring a catalogue up to date, and compile it."""
-    old = read(language) if _path(language, "po").exists() else Catalog(locale=language, domain=DOMAIN)
+    """Bring a catalogue up to date."""
+    old = read(language) if _path(language).exists() else Catalog(locale=language, domain=DOMAIN)
     translations = {message.id: message.string for message in old if message.id}
     new = Catalog(
         locale=language,
@@ -486,7 +485,7 @@ def main(language: str) -> None:
         creation_date=datetime(2026, 11, 20, tzinfo=UTC),
         revision_date=datetime(2026, 11, 20, tzinfo=UTC),
         fuzzy=False,
-        header_comment=f"# Messages of miqa-node in {language}. Compile with: make translations",
+        header_comment=f"# Messages of miqa-node in {language}. Bring up to date with: make translations",
     )
     expected = messages()
     expected |= {text: "taxonomy" for text in taxonomy_messages(language) if text}
@@ -496,11 +495,9 @@ def main(language: str) -> None:
             translations.get(message, ("", "") if isinstance(message, tuple) else ""),
             locations=[(place.replace(" ", "-"), 1)],
         )
-    _path(language, "po").parent.mkdir(parents=True, exist_ok=True)
-    with _path(language, "po").open("wb") as stream:
+    _path(language).parent.mkdir(parents=True, exist_ok=True)
+    with _path(language).open("wb") as stream:
         write_po(stream, new, width=140, include_lineno=False)
-    with _path(language, "mo").open("wb") as stream:
-        write_mo(stream, new)
     missing = sum(not message.string or not all(message.string) for message in new if message.id)
     print(f"{language}: {missing} of {len(expected)} messages are not translated.")
 

@@ -203,14 +203,6 @@ def test_a_defect_is_found_beside_a_place_that_all_detectors_share() -> None:
     assert (recurrence.detector, recurrence.x, recurrence.y) == ("D3", 0.7, 0.2)
 
 
-def test_patients_with_many_findings_meet_at_a_place_by_chance() -> None:
-    """Intensive-care patients have an image a day: three findings each named a place in most analyses."""
-    rng = np.random.default_rng(9)
-    for _ in range(20):
-        peaks = [Peak(f"D{d}", f"P{d}-{i % 60}", *rng.uniform(0, 1, 2).tolist()) for d in range(3) for i in range(180)]
-        assert recurrences(peaks) == []
-
-
 def test_one_patient_with_many_images_is_no_recurrence() -> None:
     assert recurrences([Peak("D1", "P1", 0.5, 0.5) for _ in range(50)]) == []
 

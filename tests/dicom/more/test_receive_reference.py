@@ -48,6 +48,12 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 @pytest.fixture(scope="module")
+def earlier() -> set[str]:
+    """Digests of the files that were sent: some folders of the table have the same."""
+    return set()
+
+
+@pytest.fixture(scope="module")
 def port(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     settings = load_settings(dicom={"host": "127.0.0.1", "port": 0, "max_associations_per_peer": 60}).dicom
     folder = rig.folder / "incoming"
@@ -117,15 +123,18 @@ def _mark(case: Case) -> object:
 
 
 @pytest.mark.parametrize("case", [_mark(case) for case in CASES])
-def test_through_the_scp(case: Case, rig: Rig, port: int) -> None:
+def test_through_the_scp(case: Case, rig: Rig, port: int, earlier: set[str]) -> None:
     if not FOLDERS[case.source].is_dir():
         pytest.skip("the shared data folder is not beside the checkout")
     what, answer = outcome(rig, port, case.path)
+    file = hashlib.sha256(case.path.read_bytes()).hexdigest()
+    again = file in earlier
+    earlier.add(file)
     if not case.error:
         # Whatever decodes also arrives, unless it lacks the UIDs without which nothing can be sent.
         assert what in (KEPT, COPY, NOT_SENT)
         assert "could not be decoded" not in answer
-    elif what == KEPT:
+    elif what == KEPT and not again:  # since then others of its series have spoken
         # A slice whose UID another file of the table had first takes no part in its series, and what has no study or
         # series is not assessed at all.
         reasons = (case.assess, CONFLICTING.message, "Give it what is missing: miqa-node worklist correct.")

@@ -171,16 +171,6 @@ def test_what_is_no_ordinary_series_of_a_patient_is_left_out(
     assert listed(database) == []
 
 
-def test_a_step_of_the_level_is_shown_with_its_day(database: Database) -> None:
-    fill(database, [*noises(40), *noises(20, level=14.0, seed=2)])
-    [noise] = [of for of in one(database).ranges if of.measurement == "ct_noise"]
-    [shift] = noise.shifts
-    assert abs(shift.at - (FIRST_AT + timedelta(days=40))) <= timedelta(days=2)
-    assert shift.before == pytest.approx(10.0, abs=0.5)
-    assert shift.after == pytest.approx(14.0, abs=0.7)
-    assert one(database).newest_shift == shift.at
-
-
 def test_pet_takes_part_and_a_header_that_lacks_one_more_element_than_usual_is_unusual(database: Database) -> None:
     pet: dict[str, Any] = {"modality": "PT", "sop_class_uid": "1.2.840.10008.5.1.4.1.1.128", "convolution_kernel": ""}
     for number, at in enumerate(days(20)):
@@ -219,13 +209,6 @@ def test_an_idle_look_reads_one_row_and_writes_nothing(database: Database) -> No
     sa.event.listen(database.engine, "before_cursor_execute", lambda *of: statements.append(of[2]))
     look(database)
     assert [text.split()[0] for text in statements] == ["SELECT", "SELECT"]
-
-
-def test_more_results_than_one_batch_are_all_read(database: Database) -> None:
-    for number, at in enumerate(days(230)):
-        measure(database, number, at, {"ct_noise": 10.0})
-    assert look(database) == 230
-    assert one(database).series == 230
 
 
 def test_an_erased_patient_leaves_no_series_and_no_protocol_behind(database: Database) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.core.domain.delivery import KOS, SR
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.reassessment import ReassessmentFilter
@@ -22,7 +21,6 @@ from miqa_node.runtime.store import damages, tables
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.assess.packages import open_package
-from miqa_node.stages.deliver.rows.announcements import standing_of
 from miqa_node.stages.units.rows import instances
 from tests.features.reassess.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig
 from tests.node.test_pipeline import FLAG_EVERYTHING
@@ -85,48 +83,6 @@ def original(rig: AgainRig, digest: InstanceDigest) -> Path:
 def judge_again(rig: AgainRig, digest: InstanceDigest) -> None:
     assert rig.again(uids=(digest,)) == 1
     rig.finish(digest)
-
-
-def test_a_rejected_image_whose_pixels_cannot_be_read_any_more_stays_flagged(
-    rigs: Rigs, samples: Path, model: ImageAssessor, blind: WorkerPool
-) -> None:
-    rig = rigs(REJECT_EVERYTHING, model)
-    digest = rig.receive(samples / IMAGE)
-    rig.finish(digest)
-    study = item_of(rig, digest).study_instance_uid
-    with rig.database.begin() as transaction:
-        worklist.claim(transaction, study, "anna", datetime.now(UTC))
-    [noted] = rig.files(digest, KOS)
-    rig = rigs(REJECT_EVERYTHING, model, pool=blind)
-    judge_again(rig, digest)
-
-    item = item_of(rig, digest)
-    assert (item.state, item.claimed_by, item.verdict) == (WorklistState.CLAIMED, "anna", Verdict.NOT_ASSESSED)
-    [failed, reason] = item.images[0].reasons
-    assert "could not be decoded" in failed
-    assert reason.startswith("The flag of an earlier judgement stays: ")
-    [_, report] = rig.files(digest, SR)
-    assert reason.partition(":")[0] in report.to_json()
-    assert [one.SOPInstanceUID for one in rig.files(digest, KOS)] == [noted.SOPInstanceUID], "it still holds"
-    with rig.database.begin() as transaction:
-        assert not standing_of(transaction, study, ()).has_passed
-        assert standing_of(transaction, study, ()).flagged == 1
-        events = transaction.execute(sa.select(tables.worklist_events.c.comment)).scalars().all()
-    assert any("could not be decoded" in comment for comment in events)
-
-    judge_again(rig, digest)  # and a second failure takes back no more than the first
-    assert item_of(rig, digest).state is WorklistState.CLAIMED
-    assert item_of(rig, digest).images[0].reasons[-1] == reason
-
-    rig = rigs(NO_RULES, model)
-    judge_again(rig, digest)
-    item = item_of(rig, digest)
-    assert (rig.verdict(digest), item.state, item.claimed_by) == (Verdict.ACCEPT, WorklistState.CLAIMED, "anna")
-    assert (item.verdict, item.images) == (Verdict.ACCEPT, ())
-    assert [one.ConceptNameCodeSequence[0].CodeValue for one in rig.files(digest, KOS)][-1] == "QI_WITHDRAWN"
-    with rig.database.begin() as transaction:
-        item = worklist.unclaim(transaction, study, "anna", datetime.now(UTC))
-    assert (item.state, item.resolved_by) == (WorklistState.RESOLVED, "miqa-node")
 
 
 def gone(path: Path) -> None:

@@ -16,7 +16,6 @@ from miqa_node.interfaces.cli.files import images
 from miqa_node.interfaces.cli.saliency import at_source_size, overlay
 from tests.interfaces.cli.conftest import Ran
 from tests.stages.assess.making import write_package
-from tests.stages.report import making
 from tests.web.staging import phantom_png
 
 
@@ -51,19 +50,6 @@ def test_pictures_are_what_the_flags_say(cli: Callable[..., Ran], config: Path, 
     assert chest["findings"]
     assert hand["verdict"] != "ACCEPT"
     assert (hand["findings"], hand["score"], hand["model"]) == ([], None, None)
-
-
-def test_files_of_the_same_name_do_not_overwrite_each_others_results(
-    cli: Callable[..., Ran], config: Path, samples: Path, tmp_path: Path
-) -> None:
-    for place in ("a", "b"):
-        (tmp_path / place).mkdir()
-        shutil.copy(samples / "RG3_UNCR.dcm", tmp_path / place / "hand.dcm")
-
-    ran = cli("assess", tmp_path / "a", tmp_path / "b", "--json", "--config", config, "--out", tmp_path / "out")
-
-    assert ran.code == Exit.OK
-    assert {path.name for path in (tmp_path / "out").glob("*.sr.dcm")} == {"hand.sr.dcm", "hand~2.sr.dcm"}
 
 
 def test_lines_for_people(cli: Callable[..., Ran], config: Path, folder: Path) -> None:
@@ -136,17 +122,6 @@ def test_files_without_preamble_a_medium_and_a_zip_file(
         packed.write(folder / "note.txt", "a/note.txt")
     ran = cli("assess", tmp_path / "cd.zip", "--json", "--config", config)
     assert (ran.code, [line["file"] for line in ran.lines]) == (0, [f"{tmp_path / 'cd.zip'}#000000"])
-
-
-def test_what_is_nothing_to_judge_is_one_quiet_line(
-    cli: Callable[..., Ran], config: Path, folder: Path, tmp_path: Path
-) -> None:
-    for made in making.flagged(making.write(making.small(), tmp_path / "source.dcm")):
-        (tmp_path / f"{made.kind}.dcm").write_bytes(made.data)
-    files = [tmp_path / f"{kind}.dcm" for kind in ("SR", "SEG", "KOS")]
-    ran = cli("assess", *files, folder / "chest.dcm", "--json", "--config", config)
-    assert ran.code == 0
-    assert [line.get("skipped") for line in ran.lines] == ["The object is not an image."] * 3 + [None]
 
 
 def test_a_map_covers_the_image_from_corner_to_corner() -> None:

@@ -152,3 +152,13 @@ def _verdict(node: Node, digest: Any) -> Verdict | None:
     with node.database.begin() as transaction:
         disposition = instances.load_disposition(transaction, digest)
     return disposition.verdict if disposition else None
+
+
+def test_a_taken_port_is_said_and_leaves_nothing_running(tmp_path: Path, samples: Path) -> None:
+    with Node(settings_in(tmp_path / "a")) as node:
+        port = node.dicom_port
+        with pytest.raises((SettingsError, OSError)):
+            Node(settings_in(tmp_path / "b", dicom={"port": port, "host": "127.0.0.1"}), role=NodeRole.RECEIVE).start()
+        assert store(port, samples / "RG3_UNCR.dcm") == [0x0000]
+    with Node(settings_in(tmp_path / "b", dicom={"port": free_port(), "host": "127.0.0.1"}), role=NodeRole.RECEIVE):
+        pass

@@ -45,7 +45,7 @@ from miqa_node.stages.conclusion.base import Conclusion, Effects
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.projection import ProjectionUnit
 from miqa_node.stages.units.rows import instances
-from tests.node.test_pipeline import Rig, rig
+from tests.node.test_pipeline import FLAG_EVERYTHING, ListQueue, Rig, report_of, rig
 from tests.parts import build_pipeline, results_of
 
 
@@ -74,3 +74,74 @@ def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_
     assert [kind for kind, _ in rig.queued(digest)] == ["SR", "SR"]  # no key object names it
     assert (counted.room, counted.verdict) == ("Room 5", "ACCEPT")
     assert counted.operator == rules.operator("Meier^Anna") != ""
+
+
+@pytest.mark.parametrize("when", ["before its objects are made", "after"])
+def test_of_two_processes_the_faster_one_decides_and_the_slower_one_damages_nothing(
+    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """As when a process was silent for so long that another one took over its job."""
+    digest, prepare, processes = rig.receive(samples / "RG3_UNCR.dcm"), Effects.prepare, ["the faster one"]
+
+    def overtaken(effects: Effects, conclusion: Conclusion) -> Conclusion:
+        made = prepare(effects, conclusion) if when == "after" else None
+        if processes:
+            processes.pop()
+            rig.finish(digest)
+        return made or prepare(effects, conclusion)
+
+    monkeypatch.setattr(Effects, "prepare", overtaken)
+    rig.finish(digest)
+    with rig.database.begin() as transaction:
+        results, attempts = results_of(transaction, digest), transaction.execute(sa.select(tables.attempts.c.begun))
+        assert attempts.scalars().all() == [2]
+        verdicts = sa.select(tables.audit_records.c.digest).where(tables.audit_records.c.event == AuditEvent.VERDICT)
+        assert transaction.execute(verdicts).scalars().all() == [digest]
+    assert [one.kind for one in results] == ["KOS", "SR"]
+    assert {Artifacts(rig.objects).verify_result(one) for one in results} == {Soundness.SOUND}
+
+
+@pytest.mark.parametrize("folder", ["maps", "results"])
+def test_a_full_disk_is_no_fault_of_the_image(
+    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """It is neither quarantined nor left without its report: it is judged again until there is room."""
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    put = rig.objects.put
+
+    def full(key: str, data: bytes) -> bool:
+        if folder in key:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return put(key, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.objects, "put", full)
+        for _ in range(5):
+            with pytest.raises(OSError, match="space") as failed:
+                rig.finish(digest)
+            assert lacks_resources(failed.value)
+    rig.finish(digest)
+    assert rig.verdict(digest) is Verdict.REVIEW
+    assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
+
+
+@pytest.mark.parametrize(("representative", "frame"), [(None, 3), (5, 5), (9, 3)])
+def test_one_frame_stands_for_a_cine_run(
+    rig: Rig, samples: Path, tmp_path: Path, representative: int | None, frame: int
+) -> None:
+    """Measured, shown and named in the report: the representative frame (0028,6010), else the middle one of five."""
+    ds = pydicom.dcmread(samples / "RG3_UNCR.dcm")
+    dark = np.zeros((ds.Rows, ds.Columns), np.uint16)
+    frames = [dark] * 5
+    frames[frame - 1] = ds.pixel_array
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.12.1")
+    ds.Modality, ds.NumberOfFrames, ds.FrameTime = "XA", 5, "66.7"
+    if representative is not None:
+        ds.RepresentativeFrameNumber = representative
+    ds.PixelData = np.stack(frames).tobytes()
+    ds.save_as(tmp_path / "run.dcm")
+    digest = rig.receive(tmp_path / "run.dcm")
+    rig.finish(digest)
+    assert rig.verdict(digest) is Verdict.REVIEW  # by the entropy of the one frame that is not dark
+    images = [item for item in report_of(rig, digest).iterall() if item.keyword == "ReferencedFrameNumber"]
+    assert {int(image.value) for image in images} == {frame}

@@ -18,7 +18,7 @@ from miqa_node.interfaces.cli.app import run
 from miqa_node.node import Node
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
-from tests.features.retention.rows.test_identification import OldSite
+from tests.features.retention.rows.more.test_identification import OldSite
 from tests.node.test_node import settings_in
 from tests.runtime.store.test_migrations import migrate
 from tests.sending import exposure, judged

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -88,12 +86,6 @@ def test_difference_grows_with_severity(chest: np.ndarray, finding: FindingName)
     slack = 0.05 if finding in {FindingName.CLIPPED_ANATOMY, FindingName.ROTATION_ORIENTATION} else 0.003
     assert np.all(np.diff(table, axis=1) > -slack)
     assert np.all(np.diff(table.mean(0)) > 0)
-
-
-def test_every_seed_of_every_finding_changes_something(chest: np.ndarray) -> None:
-    for finding in defect_names():
-        changed = [_difference(chest, finding, 1.0, seed) for seed in SEEDS]
-        assert min(changed) > 0, finding
 
 
 def test_gaussian_blur_has_the_variance_it_says_also_below_a_pixel() -> None:
@@ -239,8 +231,3 @@ def test_nonsense_is_refused(chest: np.ndarray, severity: float, pitch_mm: float
 def test_gate_is_no_simulator(chest: np.ndarray) -> None:
     with pytest.raises(ValueError, match="gate"):
         degrade(chest, FindingName.GATE, 0.5, np.random.default_rng(0), 1.0)
-
-
-def test_importing_the_simulators_needs_no_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; import miqa_training.degrade"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -76,3 +76,16 @@ def test_the_whole_story_ends_well(tmp_path: Path) -> None:
     assert '"host": "127.0.0.1"' in listening, "the tutorial promises the loopback only"
     modalities = {path.name.partition("-")[0] for path in (tmp_path / "pacs").glob("*.dcm")}
     assert {"SR", "SEG", "KO"} <= modalities
+
+
+def test_the_tutorial_counts_the_samples_that_there_are(samples: list[SampleImage]) -> None:
+    tutorial = (ROOT / "docs" / "tutorial" / "first-flagged-study.md").read_text("utf-8")
+    numbers = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
+    simulated = sum(sample.simulated is not None for sample in samples)
+    assert f"sends {numbers[len(samples)].lower()} radiographs" in tutorial
+    assert f"{numbers[len(samples) - simulated]} are real" in tutorial
+    assert f"{numbers[simulated]} are the chest with a simulated" in tutorial
+
+
+def test_the_same_bytes_every_time(samples: list[SampleImage]) -> None:
+    assert [sample.data for sample in make_samples()] == [sample.data for sample in samples]

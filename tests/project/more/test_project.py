@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.test_project import ROOT
+from tests.project.test_project import ROOT, installs, make
 
 
 def test_the_wheel_holds_what_an_installed_node_needs(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_the_wheel_holds_what_an_installed_node_needs(tmp_path: Path) -> None:
     share = "miqa_node/_share"
     needed = {f"{share}/config/miqa.toml", f"{share}/config/policy.toml", f"{share}/migrations/env.py"}
     needed |= {f"{share}/{path.relative_to(ROOT)}" for path in (ROOT / "models").glob("*/*") if path.is_file()}
-    for pattern in ("**/*.html", "features/*/templates/*.html", "core/language/locale/*/LC_MESSAGES/*.mo", "**/*.js"):
+    for pattern in ("**/*.html", "features/*/templates/*.html", "core/language/locale/*/LC_MESSAGES/*.po", "**/*.js"):
         shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "miqa_node").glob(pattern)}
         assert shipped, f"nothing is where {pattern} looks"
         needed |= shipped
@@ -40,3 +40,18 @@ def test_the_list_of_parts_is_valid_and_names_what_computes(tmp_path: Path) -> N
     assert parts["bomFormat"] == "CycloneDX"
     assert parts["metadata"]["component"]["name"] == "miqa-node"
     assert {"pydicom", "numpy", "dbos"} <= {part["name"] for part in parts["components"]}
+
+
+@pytest.mark.parametrize(("target", "last"), [("run", "setup-run"), ("test", "setup")])
+def test_running_installs_less_and_testing_adds_to_it(target: str, last: str, tmp_path: Path) -> None:
+    def steps(*targets: str) -> list[str]:
+        planned = make("--dry-run", *targets, "ACCEL=cpu", f"VENV={tmp_path / 'venv'}").stdout
+        return installs(planned)
+
+    run, everything = steps("setup-run"), steps("setup")
+    assert everything[: len(run)] == run
+    assert [line.partition(" install ")[2] for line in everything[len(run) :]] == [
+        "--constraint constraints.txt --group dev --group docs"
+    ]
+    assert steps(target) == steps(last)
+    assert steps("run", "test") == everything

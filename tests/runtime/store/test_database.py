@@ -19,22 +19,6 @@ from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.runtime.store import late_indexes, schema
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import metadata
-from tests.runtime.store.new_sqlite import statements
-
-
-def test_a_new_sqlite_database_is_what_all_migrations_lead_to() -> None:
-    made = statements()
-    assert schema.new_sqlite().is_file(), "a new migration: run python -m tests.runtime.store.new_sqlite"
-    assert schema.new_sqlite().read_text("utf-8") == made, "run python -m tests.runtime.store.new_sqlite"
-
-
-def test_a_new_sqlite_database_needs_no_alembic(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'miqa.sqlite'}"
-    program = (
-        "import sys; from miqa_node.runtime.store.database import Database\n"
-        f"database = Database({url!r}); database.migrate(); database.check(); assert 'alembic' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_file_with_tables_of_others_gets_the_migrations(tmp_path: Path) -> None:

@@ -14,10 +14,8 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.object_store import Soundness
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
-from miqa_node.errors import ResourcesError
 from miqa_node.runtime.store import damages, tables
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.store.objects import open_objects
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import instances
 from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
@@ -110,18 +108,3 @@ def test_an_original_that_fsck_found_lost_is_there_again(rig: Rig, samples: Path
     rig.receive(source)
     rig.finish(digest)
     assert rig.verdict(digest) is Verdict.REVIEW
-
-
-def test_a_damaged_copy_of_a_sound_object_in_a_bucket_is_fetched_again(
-    tmp_path: Path, pool: WorkerPool, samples: Path, bucket_url: str
-) -> None:
-    objects = open_objects(bucket_url, tmp_path / "cache", 0, 1 << 30)
-    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING), objects=objects)
-    with closing(rig.database):
-        digest = rig.receive(samples / "RG1_UNCR.dcm")
-        cut(objects.local_path(original_key(digest)))
-        with pytest.raises(ResourcesError, match="copy of the original was damaged"):
-            rig.finish(digest)
-        rig.finish(digest)
-        assert rig.verdict(digest) is Verdict.REVIEW
-        assert state_of(rig, digest) is None

@@ -144,14 +144,6 @@ def made(card: Card) -> SiteCalibration:
     return calibrate(card, judged(card, 600))
 
 
-def test_a_file_is_read_as_it_was_written(tmp_path: Path, made: SiteCalibration) -> None:
-    path = calibration_path(tmp_path, made.package)
-    identity = write_calibration(path, made)
-    assert read_calibration(path) == (made, identity)
-    assert path.name == "tiny-1.0.0.yaml"
-    assert list(path.parent.iterdir()) == [path]
-
-
 def test_what_does_not_fit_is_shown_as_expired_and_never_used(
     tmp_path: Path, card: Card, made: SiteCalibration
 ) -> None:

@@ -19,7 +19,7 @@ from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.errors import ConflictError, ModelPackageError
 from miqa_node.libraries import onnx_vjp
 from miqa_node.stages.assess.bare import pack
-from miqa_node.stages.assess.card import BaseCard, gradient_file, read_card
+from miqa_node.stages.assess.card import BaseCard, read_card
 from miqa_node.stages.assess.gradient_graph import SEED, SOURCE_KEY, graph_with_maps, try_gradients, with_weights
 from miqa_node.stages.assess.packages import open_package
 from miqa_node.stages.assess.self_contained import read_graph
@@ -67,26 +67,6 @@ def map_of(graph: bytes, method: str) -> NDArray[np.float32]:
     classes = next(one.shape[1] for one in session.get_inputs() if one.name == SEED)
     [made] = session.run([method], {**feed, SEED: np.eye(classes, dtype=np.float32)[:2]})
     return np.asarray(made)
-
-
-@pytest.mark.parametrize("package", SHIPPED, ids=lambda path: path.name)
-def test_shipped_gradient_graphs_hold_no_weights_and_can_be_sealed_in_again(package: Path, tmp_path: Path) -> None:
-    copy = tmp_path / package.name
-    shutil.copytree(package, copy)
-    files = [gradient_file(source.graph) for source in map_sources(read_any_card(copy))]
-    for name in files:
-        assert (copy / name).stat().st_size < 80_000
-        onnx.checker.check_model(onnx.load(copy / name))
-
-    def contents(*others: str) -> dict[Path, bytes]:
-        return {path: path.read_bytes() for path in copy.rglob("*") if path.is_file() and path.name not in others}
-
-    before = contents(*files, "card.yaml", "MODEL_CARD.md")
-    assert set(add_gradients(copy).values()) == {""}
-    assert contents(*files, "card.yaml", "MODEL_CARD.md") == before
-    once = contents()
-    add_gradients(copy)
-    assert contents() == once
 
 
 def test_methods_and_seed_are_those_of_the_differentiation() -> None:

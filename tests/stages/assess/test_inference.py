@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from onnx import TensorProto, helper
 
 from miqa_node.core.settings import Accelerator, load_settings, share_dir
@@ -122,28 +121,6 @@ def test_an_image_alone_waits_no_longer_than_set() -> None:
     batches = Batches(device.run, device.lock, most=8, wait_s=0.01)
     assert float(batches.run(["twice"], image(4.0))[0][0, 0]) == 8.0
     assert device.sizes == [1]
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_shipped_graphs_take_any_number_of_images_and_keep_them_apart(path: Path) -> None:
-    session = open_graph(path, Accelerator.CPU, (1, 1), is_for_one=False)
-    assert facts_of(session).takes_any_number
-    generator = np.random.default_rng(0)
-    free = {"2*rows": 64, "2*columns": 96}
-    each = [
-        {
-            one.name: generator.normal(
-                0.0, 1.0, [6 if "*" in str(one.shape[0]) else 1, *(free.get(d, d) for d in one.shape[1:])]
-            ).astype(np.float32)
-            for one in session.get_inputs()
-        }
-        for _ in range(3)
-    ]
-    together = session.run(None, {name: np.concatenate([one[name] for one in each]) for name in each[0]})
-    alone = open_graph(path, Accelerator.CPU, (1, 1))
-    for number, one in enumerate(each):
-        for shared, own in zip(together, alone.run(None, one), strict=True):
-            assert np.abs(shared[number : number + 1] - own).max() <= ROUNDING * max(1.0, np.abs(own).max())
 
 
 def test_a_graph_for_one_image_is_known_as_such() -> None:

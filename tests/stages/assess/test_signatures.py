@@ -14,17 +14,14 @@ import yaml
 from structlog.testing import capture_logs
 
 from miqa_node.core.keys.signing import Signer
-from miqa_node.core.settings import Accelerator, AssessSettings, load_settings, share_dir
+from miqa_node.core.settings import Accelerator, AssessSettings, load_settings
 from miqa_node.errors import MiqaError, ModelPackageError, SettingsError
 from miqa_node.stages.assess import signatures
 from miqa_node.stages.assess.bare import pack
 from miqa_node.stages.assess.package_files import read_package_card
 from miqa_node.stages.assess.packages import open_package
-from miqa_node.stages.assess.sidecars import open_sidecar
-from miqa_node.stages.assess.signatures import PackageOrigin, origin_of, sign_package, signature_path
+from miqa_node.stages.assess.signatures import origin_of, sign_package, signature_path
 from tests.stages.assess.making import sha256, write_package
-
-DENOISER = next(share_dir("models").glob("denoiser-*"))
 
 
 @pytest.fixture
@@ -104,14 +101,6 @@ def test_a_bare_file_has_its_signature_beside_it(folder: Path, signer: Signer) -
     bare.write_bytes(bare.read_bytes() + b"\0")
     with pytest.raises(MiqaError):
         open_package(bare, Accelerator.CPU, settings(signer.public_key))
-
-
-def test_packages_of_other_tasks_need_a_signature_too_but_not_where_they_were_shipped(tmp_path: Path) -> None:
-    assert origin_of(DENOISER, ()) is PackageOrigin.SHIPPED
-    open_sidecar(DENOISER, Accelerator.CPU, settings())
-    copy = shutil.copytree(DENOISER, tmp_path / DENOISER.name)
-    with pytest.raises(ModelPackageError, match="not signed"):
-        open_sidecar(copy, Accelerator.CPU, settings())
 
 
 def test_a_key_that_is_none_is_named() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.built_in import MEASUREMENTS as MEASUREMENTS_OF_NODE
 from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand
 from tests.stages.measure.phantoms import chest, radiograph
 from tests.stages.measure.series import making
@@ -22,7 +21,7 @@ REPEATED = re.compile(r"[Rr]epeated(?: with other noise)? within ([0-9]+(?:\.[0-
 TIMES = 3
 
 
-@pytest.mark.parametrize("name", MEASUREMENTS_OF_NODE)
+@pytest.mark.parametrize("name", [one.name for one in MEASUREMENTS.plugins() if one.built_in])
 def test_each_measurement_of_the_node_says_where_it_holds_and_how_exact_it_is(name: str) -> None:
     """One of another distribution may leave both out."""
     declared = MEASUREMENTS.all()[name]

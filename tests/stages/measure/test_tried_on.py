@@ -9,8 +9,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from miqa_node.built_in import MEASUREMENTS
 from miqa_node.core.domain.acceptance import LEAST_SCANNERS
+from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.stages.measure import tried_on
@@ -23,7 +23,7 @@ FOLDERS = ("ct", "mr", "us", "mg", "nm", "pt", "xa")
 
 
 def measures_of(folder: str) -> list[str]:
-    return [name for name, place in MEASUREMENTS.items() if place.startswith(f"miqa_node.stages.measure.{folder}.")]
+    return [one.name for one in MEASUREMENTS.plugins() if one.module.startswith(f"miqa_node.stages.measure.{folder}.")]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -38,7 +38,7 @@ def test_each_measurement_names_scanners_or_says_that_there_is_none(folder: str)
 
 def test_what_is_listed_exists_and_is_a_scanner_of_somebody() -> None:
     for one in trials():
-        assert set(one.measurements) <= set(MEASUREMENTS), one.scanner
+        assert set(one.measurements) <= set(MEASUREMENTS.all()), one.scanner
         assert one.images > 0 or one.scanner == NO_SCANNER
         assert one.scanner in (NO_SCANNER, UNKNOWN_MAKE) or one.scanner[0].isupper()
 

@@ -270,23 +270,6 @@ def test_association_limits(start_node: StartNode) -> None:
         association.release()
 
 
-def test_a_port_is_shared_only_if_all_of_its_processes_say_so(start_node: StartNode) -> None:
-    first = start_node(shared_port=True)
-    second = start_node(shared_port=True, port=first.port)
-    for _ in range(40):
-        ds = small_image()
-        response = send_raw(first.port, encoded(ds), sop_instance=ds.SOPInstanceUID)
-        assert response is not None
-        assert response.Status == 0x0000
-    assert first.received
-    assert second.received
-    assert len(first.received) + len(second.received) == 40
-    with pytest.raises(OSError, match="in use"):
-        start_node(port=first.port)
-    with pytest.raises(OSError, match="in use"):
-        start_node(shared_port=True, port=start_node().port)
-
-
 def test_called_ae_title_can_be_required(start_node: StartNode) -> None:
     node = start_node(require_called_ae_title=True, ae_title="NODE")
     wrong, right = associate(node.port, called="OTHER"), associate(node.port, called="NODE")

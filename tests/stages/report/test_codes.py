@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
@@ -17,15 +16,15 @@ from pydicom.sr.codedict import codes as standard
 from miqa_node.core.domain import codes as domain_codes
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.finding import Finding, FindingName
-from miqa_node.core.domain.measurand import MEASUREMENTS, measurands
+from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.core.taxonomy.base import SCHEME
 from miqa_node.core.taxonomy.lookup import all_finding_names, finding_entries, finding_names, gate_names, reason_code
 from miqa_node.core.words import codes
-from miqa_node.core.words.codes import Concept
-from miqa_node.core.words.finding_codes import _certainty, finding_code, segment_codes
-from miqa_node.core.words.measurement_codes import _concept, measurement_code
+from miqa_node.core.words.finding_codes import finding_code, segment_codes
+from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.stages.report.picture import rgb
 from tests.conftest import ROOT
+from tools.results_page import cell, private_concepts
 
 PAGE = (ROOT / "docs/reference/results.md").read_text("utf-8")
 NAME = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
@@ -35,29 +34,11 @@ DISTINCT = 20.0
 """CIELab difference between the colours of two findings on a screen."""
 
 
-def finding_concepts() -> Iterator[Concept]:
-    """All concepts of the private scheme that the taxonomy defines; a retired finding may share one."""
-    entries = finding_entries().values()
-    yield from dict.fromkeys(_certainty(entry.certainty) for entry in entries if entry.certainty is not None)
-    for entry in entries:
-        if entry.concept is not None and entry.concept.scheme == SCHEME:
-            concept = entry.concept
-            yield Concept(concept.value, concept.meaning, concept.definition, entry.code)
-
-
-SCHEME_99MIQA = (
-    *codes.SCHEME_99MIQA,
-    *finding_concepts(),
-    *(_concept(one) for one in measurands() if not isinstance(one.code, Code)),
-)
+SCHEME_99MIQA = tuple(private_concepts())
 
 
 def row(name: FindingName) -> Finding:
     return Finding(name, reason_code(name), 0.9, 0.5, 0.5)
-
-
-def cell(code: Code) -> str:
-    return f"({code.value}, {code.scheme}, {code.meaning})"
 
 
 def all_codes() -> list[Code]:

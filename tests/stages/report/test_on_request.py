@@ -22,7 +22,6 @@ from miqa_node.stages.report.make import make_objects
 from miqa_node.stages.report.picture import MIN_SIDE
 from tests.peers.validators import open_segmentation
 from tests.stages.report import making
-from tests.stages.report.flagged import flagged_series
 
 SHAPE = (200, 160)
 
@@ -244,23 +243,3 @@ def test_the_label_map_has_the_segments_of_the_binary_segmentation(made: dict[Re
     with open_segmentation(labels) as reader:
         [again] = reader.get_pixels_by_source_instance([image.ReferencedSOPInstanceUID], combine_segments=True)
     assert (again == numbers).all()
-
-
-def test_the_label_map_of_a_series_has_one_frame_for_each_marked_slice(tmp_path: Path) -> None:
-    by_kind = {one.kind: making.read(one) for one in flagged_series(tmp_path, "CT")}
-    labels, binary = by_kind[ResultKind("SEG_LABELMAP")], by_kind[ResultKind("SEG")]
-    numbers = labels.pixel_array.reshape(-1, labels.Rows, labels.Columns)
-
-    def source_of(frame: pydicom.Dataset) -> str:
-        return str(frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID)
-
-    marked: dict[str, np.ndarray] = {}
-    for frame, mask in zip(binary.PerFrameFunctionalGroupsSequence, binary.pixel_array, strict=True):
-        uid = source_of(frame)
-        marked[uid] = marked.get(uid, False) | (mask > 0)
-    frames = labels.PerFrameFunctionalGroupsSequence
-    assert len(frames) == len(marked)
-    for frame, labelled in zip(frames, numbers, strict=True):
-        assert ((labelled > 0) == marked[source_of(frame)]).all()
-    places = [float(frame.PlanePositionSequence[0].ImagePositionPatient[2]) for frame in frames]
-    assert places in (sorted(places), sorted(places, reverse=True))

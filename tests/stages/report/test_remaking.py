@@ -7,26 +7,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import KOS, REJECTION, SR, Delivery, ResultObject
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.object_store import Soundness
 from miqa_node.core.domain.worklist import Resolution
-from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DeliveryError
 from miqa_node.features.worklist.effect.remaking import Remaking
-from miqa_node.features.worklist.page.decisions import Decision, decide
 from miqa_node.features.worklist.work.mending import ResultMending
-from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.store import damages, tables
-from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store import damages
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
 from miqa_node.stages.report.lower import lower_class
-from miqa_node.stages.report.made import ReportSettings
 from miqa_node.stages.units.rows import reassessments
 from tests.features.reassess.test_reassessment import SMALL
 from tests.features.worklist.test_amendments import DecidedRig
@@ -104,19 +98,6 @@ def test_results_of_decisions_and_in_lower_classes_are_made_again(rig: DecidedRi
         assert rig.objects.get(one.object_key) == wholes[one.object_key]
 
 
-def test_a_file_that_a_crash_left_empty_blocks_no_report(rig: DecidedRig, samples: Path) -> None:
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    [report] = [one for one in results(rig, digest) if one.kind == SR]
-    whole = rig.objects.get(report.object_key)
-    with rig.database.begin() as transaction:  # as before the verdict
-        for table in (tables.deliveries, tables.results, tables.dispositions, tables.assessments):
-            transaction.execute(sa.delete(table))
-    rig.objects.replace(report.object_key, b"")
-    rig.finish(digest)
-    assert rig.objects.get(report.object_key) == whole
-
-
 def test_an_empty_report_blocks_no_later_one(rig: DecidedRig, samples: Path) -> None:
     digest = rig.receive(samples / SMALL)
     rig.finish(digest)
@@ -139,31 +120,6 @@ def test_what_states_a_judgement_that_was_replaced_is_made_again(rig: DecidedRig
     cut(rig.objects, report.object_key)
     assert remaking(rig).mend(report.object_key)
     assert rig.objects.get(report.object_key) == whole
-
-
-def test_a_rejection_note_is_made_again(rig: DecidedRig, samples: Path) -> None:
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    for _ in range(2):  # after a withdrawn decision it is another object
-        services = WebServices(
-            rig.database, rig.objects, load_settings(node={"name": ReportSettings().node_name}), list,
-            archives=lambda: ("PACS",),
-        )  # fmt: skip
-        with rig.database.begin() as transaction:
-            study = transaction.execute(sa.select(tables.worklist.c.study_instance_uid)).scalar_one()
-        decide(services, study, Decision(Resolution.CONFIRMED, "mara", "Töne", "111207", (), {}, ("PACS",)))
-        rig.reopen()
-    notes = [one for one in results(rig, digest) if one.kind == REJECTION]
-    assert len(notes) == 2
-    for note in notes:
-        whole = rig.objects.get(note.object_key)
-        for damage in DAMAGES:
-            damage(rig.objects, note.object_key)
-            assert remaking(rig).mend(note.object_key)
-            assert rig.objects.get(note.object_key) == whole
-    delete(rig.objects, original_key(digest))
-    delete(rig.objects, notes[0].object_key)
-    assert not remaking(rig).mend(notes[0].object_key), "it names what stands in the original"
 
 
 def test_what_cannot_be_made_again_stays_as_it_is(rig: DecidedRig, samples: Path) -> None:

@@ -107,13 +107,6 @@ def test_thirty_slices_with_thirty_series_are_one_report(rig: Rig, tmp_path: Pat
     assert rig.look(21.0) == []
 
 
-def test_each_series_number_has_its_own(rig: Rig, tmp_path: Path) -> None:
-    for number in (3, 4, 5):
-        rig.receive(*stack(tmp_path / str(number), 5, torn(number)))
-    assert len(finish_due(rig)) == 3
-    assert sorted(map(listed, reports(rig))) == [(5, 5)] * 3
-
-
 def test_the_stack_waits_until_all_of_it_is_quiet(rig: Rig, tmp_path: Path) -> None:
     paths = stack(tmp_path / "s", 6, torn(3, NumberOfSeriesRelatedInstances=1))
     rig.receive(*paths[:3])
@@ -123,18 +116,6 @@ def test_the_stack_waits_until_all_of_it_is_quiet(rig: Rig, tmp_path: Path) -> N
     assert rig.look(10.0) == []  # the first three have been quiet for 25 s
     assert len(finish_due(rig)) == 1
     assert [listed(report) for report in reports(rig)] == [(6, 6)]
-
-
-def test_a_late_slice_amends_the_report(rig: Rig, tmp_path: Path) -> None:
-    paths = stack(tmp_path / "s", 6, torn(3))
-    rig.receive(*paths[:5])
-    finish_due(rig)
-    rig.receive(paths[5])
-    finish_due(rig)
-    first, second = sorted(reports(rig), key=listed)
-    assert (listed(first), listed(second)) == ((5, 5), (6, 6))
-    [amended] = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
-    assert amended.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == first.SOPInstanceUID
 
 
 def test_other_orientations_frames_of_reference_and_captures_are_left_out_and_counted(rig: Rig, tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from miqa_node.features.usual_ranges.baseline import (
     SeriesNumbers,
     is_enough,
     protocol_of,
+    ranged,
     ranges_of,
     unusual_among,
 )
 from miqa_node.features.usual_ranges.rows import documents as own_documents
-from miqa_node.features.usual_ranges.tolerances import TOLERANCES
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import (
@@ -139,7 +139,7 @@ def _measured(row: Any) -> Iterator[MeasuredSeries]:
     if header.quality_control or assessment.phantom or assessment.derived or assessment.unfit:
         return
     protocol = protocol_of(header, row.calling_ae_title, row.series_description or "", row.authority or "")
-    taking_part = (of for of in assessment.measurements if of.name in TOLERANCES and abs(of.value) < LEAST_ABSURD)
+    taking_part = (of for of in assessment.measurements if ranged(of.name) and abs(of.value) < LEAST_ABSURD)
     numbers = {(one.name, one.unit): one.value for one in taking_part}
     if protocol is None or not numbers:
         return

@@ -30,6 +30,8 @@ def robust_deviation(values: Values) -> float:
 AIR_NOISE = SeriesMeasure(
     name="air_noise",
     unit="[hnsf'U]",
+    least_spread=0.2,
+    least_spread_share=0.03,
     label="Noise in air",
     code="AIR_NOISE",
     summary="Median over slices of the robust standard deviation of air.",

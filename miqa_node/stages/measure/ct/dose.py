@@ -42,6 +42,8 @@ def _product(series: SeriesView, parts: Sequence[float]) -> float | None:
 CTDI_VOL = SeriesMeasure(
     name="ctdi_vol",
     unit="mGy",
+    least_spread=0.05,
+    least_spread_share=0.02,
     label="Mean CTDIvol",
     code=Code("113830", "DCM", "Mean CTDIvol"),
     summary="Mean of CTDIvol (0018,9345).",

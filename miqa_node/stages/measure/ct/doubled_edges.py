@@ -49,6 +49,7 @@ def echo(image: Values) -> float:
 DOUBLED_EDGES = SeriesMeasure(
     name="doubled_edges",
     unit="%",
+    least_spread=1.0,
     label="Doubled edges",
     code="DOUBLED_EDGES",
     summary="Strength of a shifted copy of the image in itself, on the worst slice.",

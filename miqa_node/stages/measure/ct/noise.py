@@ -103,6 +103,7 @@ def windows_of(one: SliceNoise, other: SliceNoise) -> int:
 CT_NOISE = SeriesMeasure(
     name="ct_noise",
     unit="[hnsf'U]",
+    least_spread_share=0.03,
     label="Noise in soft tissue",
     code="CT_NOISE",
     summary="Most frequent standard deviation in 6 mm windows of 0 to 100 HU.",

@@ -54,6 +54,7 @@ def _noise(series: SeriesView, parts: Sequence[NoisePart]) -> float | None:
 NOISE_FOR_DOSE = SeriesMeasure(
     name="noise_for_dose",
     unit="[hnsf'U]",
+    least_spread_share=0.03,
     label="Noise for dose",
     code="NOISE_FOR_DOSE",
     summary="Noise in soft tissue, converted to slices of 1 mm, a standard kernel, 250 mm of water and 100 mAs.",

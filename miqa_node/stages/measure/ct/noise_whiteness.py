@@ -69,6 +69,7 @@ def _usual(series: SeriesView, parts: Sequence[Part]) -> float | None:
 NOISE_WHITENESS = SeriesMeasure(
     name="noise_whiteness",
     unit="%",
+    least_spread=1.0,
     label="Whiteness of noise",
     code="NOISE_WHITENESS",
     summary="Noise between neighbouring pixels over all noise of soft tissue.",

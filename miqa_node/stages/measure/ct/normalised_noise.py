@@ -107,6 +107,7 @@ def _noise(series: SeriesView, parts: Sequence[NoisePart]) -> float | None:
 NORMALISED_NOISE = SeriesMeasure(
     name="normalised_noise",
     unit="[hnsf'U]",
+    least_spread_share=0.03,
     label="Noise for slice, sharpness and size",
     code="NORMALISED_NOISE",
     summary="Noise in soft tissue, converted to slices of 1 mm, a standard kernel and a patient of 250 mm of water.",

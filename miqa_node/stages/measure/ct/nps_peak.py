@@ -84,6 +84,8 @@ def _peak(_: SeriesView, parts: Sequence[PatchSpectrum]) -> float | None:
 NPS_PEAK = SeriesMeasure(
     name="nps_peak",
     unit="1/mm",
+    least_spread=0.005,
+    least_spread_share=0.05,
     label="Peak frequency of noise",
     code="NPS_PEAK",
     summary="Frequency with the highest noise power in soft tissue.",

@@ -137,6 +137,8 @@ def _quantiles(values: NDArray[np.float32], percents: Sequence[float]) -> list[N
 RING_INDEX = SeriesMeasure(
     name="ring_index",
     unit="[hnsf'U]",
+    least_spread=0.3,
+    least_spread_share=0.05,
     label="Ring index",
     code="RING_INDEX",
     summary="Strongest ring around the middle of the image that three of four sectors show.",

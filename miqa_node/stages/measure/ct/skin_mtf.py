@@ -119,6 +119,8 @@ def _frequency(_: SeriesView, parts: Sequence[EdgeSpread]) -> float | None:
 SKIN_MTF_50 = SeriesMeasure(
     name="skin_mtf_50",
     unit="1/mm",
+    least_spread=0.005,
+    least_spread_share=0.03,
     label="MTF 50 % at the skin",
     code="SKIN_MTF_50",
     summary="Frequency at which the edge between air and skin is transferred to one half.",

@@ -37,6 +37,7 @@ def signal_to_noise(soft_hu: float | None, noise_hu: float | None) -> float | No
 CT_SNR = SeriesMeasure(
     name="ct_snr",
     unit="1",
+    least_spread_share=0.03,
     label="SNR of soft tissue",
     code="CT_SNR",
     summary="Attenuation of soft tissue over its noise.",

@@ -97,6 +97,8 @@ def line_likeness(image: Values) -> float:
 STREAK_INDEX = SeriesMeasure(
     name="streak_index",
     unit="[hnsf'U]",
+    least_spread=0.3,
+    least_spread_share=0.05,
     label="Streak index",
     code="STREAK_INDEX",
     summary="Spread of 6 mm means of the air around the body, which a fifth of the slices reach.",
@@ -119,6 +121,7 @@ STREAK_INDEX = SeriesMeasure(
 STREAK_DIRECTION = SeriesMeasure(
     name="streak_direction",
     unit="1",
+    least_spread=0.2,
     label="Direction of noise in tissue",
     code="STREAK_DIRECTION",
     summary="How much stronger the texture of soft tissue is in one direction than in the others, on the worst slice.",

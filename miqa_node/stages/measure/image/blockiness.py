@@ -37,6 +37,7 @@ def _blockiness(view: ImageView) -> float | None:
 BLOCKINESS = ImageMeasure(
     name="blockiness",
     unit="1",
+    least_spread=0.02,
     label="Blockiness",
     code="BLOCKINESS",
     summary="Steps across the borders of 8 x 8 blocks over steps elsewhere: trace of compression.",

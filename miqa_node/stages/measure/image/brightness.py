@@ -45,6 +45,7 @@ def _contrast(view: ImageView) -> float:
 BRIGHTNESS = ImageMeasure(
     name="brightness",
     unit="%",
+    least_spread=1.0,
     label="Mean brightness",
     code="BRIGHTNESS",
     summary="Mean of the presentation values, 0 % black to 100 % white.",
@@ -59,6 +60,7 @@ BRIGHTNESS = ImageMeasure(
 CONTRAST = ImageMeasure(
     name="contrast",
     unit="%",
+    least_spread=0.5,
     label="Contrast",
     code="CONTRAST_SD",
     summary="Standard deviation of the presentation values.",

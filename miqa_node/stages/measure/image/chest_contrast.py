@@ -61,6 +61,7 @@ def _cnr(view: ImageView) -> float | None:
 SNR_LUNG = ImageMeasure(
     name="snr_lung",
     unit="1",
+    least_spread_share=0.05,
     label="Signal to noise in lung",
     code="SNR_LUNG",
     parent=SIGNAL_TO_NOISE,
@@ -78,6 +79,7 @@ SNR_LUNG = ImageMeasure(
 CNR_LUNG_MEDIASTINUM = ImageMeasure(
     name="cnr_lung_mediastinum",
     unit="1",
+    least_spread_share=0.05,
     label="Contrast to noise of lung to mediastinum",
     code="CNR_LUNG_MED",
     parent=SIGNAL_TO_NOISE,

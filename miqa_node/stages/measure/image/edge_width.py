@@ -38,6 +38,7 @@ def _width_mm(view: ImageView) -> float | None:
 EDGE_WIDTH_10_90 = ImageMeasure(
     name="edge_width_10_90",
     unit="{pixel}",
+    least_spread=0.1,
     label="Edge width in pixels",
     code="EDGE_WIDTH_10_90",
     summary="The same distance counted in pixels, which needs no pixel spacing.",
@@ -56,6 +57,7 @@ EDGE_WIDTH_10_90 = ImageMeasure(
 EDGE_SLOPE_10_90 = ImageMeasure(
     name="edge_slope_10_90",
     unit="mm",
+    least_spread=0.02,
     label="Edge width 10-90 %",
     code="EDGE_SLOPE_10_90",
     summary="Distance over which strong edges rise from 10 to 90 %: smaller is sharper.",

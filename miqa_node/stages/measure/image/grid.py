@@ -58,6 +58,7 @@ def _frequency(view: ImageView) -> Measurement | None:
 GRID_PEAK = ImageMeasure(
     name="grid_peak",
     unit="dB",
+    least_spread=0.5,
     label="Grid line strength",
     code="GRID_PEAK",
     summary="Height of the strongest line in the spectrum above its surroundings.",

@@ -20,6 +20,7 @@ def _variance(view: ImageView) -> float:
 LAPLACIAN_VARIANCE = ImageMeasure(
     name="laplacian_variance",
     unit="1",
+    least_spread_share=0.05,
     label="Variance of Laplacian",
     code="LAPLACIAN_VAR",
     summary="Variance of the Laplacian of the image: detail and noise together.",

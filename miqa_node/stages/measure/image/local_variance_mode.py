@@ -60,6 +60,7 @@ def _variances(stored: NDArray[np.float32]) -> NDArray[np.float32]:
 LOCAL_VARIANCE_MODE = ImageMeasure(
     name="local_variance_mode",
     unit="1",
+    least_spread_share=0.1,
     label="Mode of local variance",
     code="LOCAL_VAR_MODE",
     summary="Most frequent variance of small neighbourhoods: noise of smooth regions.",

@@ -32,6 +32,7 @@ def _share(view: ImageView) -> float | None:
 NOISE_SIGMA = ImageMeasure(
     name="noise_sigma",
     unit="1",
+    least_spread_share=0.05,
     label="Noise",
     code="NOISE_SIGMA",
     summary="Standard deviation of the noise, from the median absolute deviation of the finest detail.",
@@ -47,6 +48,8 @@ NOISE_SIGMA = ImageMeasure(
 NOISE_SHARE = ImageMeasure(
     name="noise_share",
     unit="%",
+    least_spread=0.05,
+    least_spread_share=0.05,
     label="Noise share of contrast",
     code="NOISE_SHARE",
     summary="Noise over P99 minus P1 of the stored values.",

@@ -20,6 +20,7 @@ def _energy(view: ImageView) -> float:
 TENENGRAD = ImageMeasure(
     name="tenengrad",
     unit="1",
+    least_spread_share=0.05,
     label="Tenengrad",
     code="TENENGRAD",
     summary="Mean squared Sobel gradient of the image: strength of edges.",

@@ -19,6 +19,7 @@ def _share(view: ImageView) -> float:
 USED_RANGE_SHARE = ImageMeasure(
     name="used_range_share",
     unit="%",
+    least_spread=1.0,
     label="Used share of value range",
     code="USED_RANGE",
     summary="P99 minus P1 of the stored values over the range that they could have.",

@@ -47,6 +47,7 @@ def _usual(_: SeriesView, parts: Sequence[float]) -> float | None:
 MG_SATURATED_SHARE = FramesMeasure(
     name="mg_saturated_share",
     unit="%",
+    least_spread=0.2,
     label="Saturated part of the breast",
     code="MG_SATURATED",
     summary="Share of the breast at the highest or lowest stored value.",

@@ -44,6 +44,8 @@ def _strength(view: SliceView) -> float | None:
 MR_EDGES = SeriesMeasure(
     name="mr_edges",
     unit="%",
+    least_spread=0.2,
+    least_spread_share=0.03,
     label="Strength of edges",
     code="MR_EDGES",
     summary="Steepness of the steepest tenth of the patient, per pixel and bright signal.",

@@ -50,6 +50,7 @@ def entropy_focus(_: SeriesView | None, parts: Sequence[SignalSums]) -> float | 
 MR_EFC = SeriesMeasure(
     name="mr_efc",
     unit="1",
+    least_spread=0.01,
     label="Entropy focus criterion",
     code="MR_EFC",
     summary="Entropy of the signal over its greatest value: ghosts and blur raise it.",

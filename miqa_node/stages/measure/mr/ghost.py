@@ -173,6 +173,7 @@ def ghost_to_signal(_: SeriesView | None, parts: Sequence[GhostSignal]) -> float
 MR_GHOST = SeriesMeasure(
     name="mr_ghost",
     unit="%",
+    least_spread=0.2,
     label="Ghost level",
     code="MR_GHOST",
     summary="Signal of ghosts in air along the phase direction, per signal of what they copy.",
@@ -199,6 +200,7 @@ MR_GHOST = SeriesMeasure(
 MR_GSR = SeriesMeasure(
     name="mr_gsr",
     unit="1",
+    least_spread=0.003,
     label="Ghost to signal ratio",
     code="MR_GSR",
     summary="Signal of air half a field away along phase, over other air, per signal.",

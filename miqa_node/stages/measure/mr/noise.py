@@ -99,6 +99,8 @@ def _worst(series: SeriesView, parts: Sequence[LocalNoise]) -> Measurement | Non
 MR_NOISE = SeriesMeasure(
     name="mr_noise",
     unit="%",
+    least_spread=0.05,
+    least_spread_share=0.03,
     label="Noise in tissue",
     code="MR_NOISE",
     summary="Standard deviation of noise in even tissue, per bright signal.",

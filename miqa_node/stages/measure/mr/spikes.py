@@ -77,6 +77,7 @@ def _worst(series: SeriesView, parts: Sequence[SlicePeak]) -> Measurement | None
 MR_SPIKES = SeriesMeasure(
     name="mr_spikes",
     unit="1",
+    least_spread=0.2,
     label="Spike in k-space",
     code="MR_SPIKES",
     summary="Highest peak of the spectrum of fine structure over the spectrum around it, worst slice.",

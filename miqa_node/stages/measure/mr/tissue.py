@@ -88,6 +88,8 @@ def _to_brightest(_: SeriesView, parts: Sequence[WholeSlice]) -> float | None:
 MR_CJV = SeriesMeasure(
     name="mr_cjv",
     unit="1",
+    least_spread=0.01,
+    least_spread_share=0.03,
     label="Coefficient of joint variation",
     code="MR_CJV",
     summary="Standard deviations of two classes of tissue over the distance of their means.",
@@ -109,6 +111,7 @@ MR_CJV = SeriesMeasure(
 MR_WM2MAX = SeriesMeasure(
     name="mr_wm2max",
     unit="1",
+    least_spread=0.01,
     label="Bright tissue to maximum",
     code="MR_WM2MAX",
     summary="Median of the bright class of tissue over the brightest signal.",

@@ -80,6 +80,7 @@ def _part(view: SliceView) -> CountParts:
 NM_COUNTS = FramesMeasure(
     name="nm_counts",
     unit="{counts}",
+    least_spread_share=0.05,
     label="Counts of a frame",
     code="NM_COUNTS",
     summary="Sum of the stored values of a frame.",
@@ -111,6 +112,7 @@ NM_TRUNCATION = FramesMeasure(
 NM_UNIFORMITY = FramesMeasure(
     name="nm_uniformity",
     unit="%",
+    least_spread=0.5,
     label="Integral uniformity of a flood",
     code="NM_UNIFORMITY",
     summary="Largest minus smallest count of a flood, over their sum.",

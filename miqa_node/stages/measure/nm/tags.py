@@ -74,6 +74,7 @@ def _tags(series: SeriesView, _: Sequence[Any]) -> Measurement:
 NM_TAGS_MISSING = FramesMeasure(
     name="nm_tags_missing",
     unit="1",
+    least_spread=0.15,  # so that one element more than usual is outside from the first range on
     report_unit="{elements}",
     label="Elements missing for nuclear medicine",
     code="NM_TAGS_MISSING",

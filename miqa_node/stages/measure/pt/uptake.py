@@ -137,6 +137,7 @@ def _tags(series: SeriesView, _: Sequence[Any]) -> Measurement:
 PT_TAGS_MISSING = SeriesMeasure(
     name="pt_tags_missing",
     unit="1",
+    least_spread=0.15,
     report_unit="{elements}",
     label="Elements missing for uptake values",
     code="PT_TAGS_MISSING",

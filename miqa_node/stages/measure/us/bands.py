@@ -41,6 +41,7 @@ def _usual(_: SeriesView, parts: Sequence[float]) -> float | None:
 US_BANDS = FramesMeasure(
     name="us_bands",
     unit="%",
+    least_spread=1.0,
     label="Bands parallel to the transducer",
     code="US_BANDS",
     summary="Share of the near half's variance that is the same in all beams.",

@@ -41,6 +41,7 @@ def _usual(_: SeriesView, parts: Sequence[float]) -> float | None:
 US_FILLED_DEPTH = FramesMeasure(
     name="us_filled_depth",
     unit="%",
+    least_spread=2.0,
     label="Depth with echoes",
     code="US_FILLED_DEPTH",
     summary="Last depth with echoes, of the depth that is shown.",

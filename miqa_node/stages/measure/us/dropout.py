@@ -59,6 +59,7 @@ def _deepest(_: SeriesView, parts: Sequence[Levels]) -> float | None:
 US_DROPOUT = FramesMeasure(
     name="us_dropout",
     unit="%",
+    least_spread=1.0,
     label="Darkest beam in the near field",
     code="US_DROPOUT",
     summary="How much darker than its neighbours the darkest beam is near the transducer.",

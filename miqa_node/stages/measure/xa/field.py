@@ -84,6 +84,7 @@ XA_FIELD_SHARE = FramesMeasure(
 XA_SATURATED_SHARE = FramesMeasure(
     name="xa_saturated_share",
     unit="%",
+    least_spread=0.2,
     label="Saturated part of the field",
     code="XA_SATURATED",
     summary="Share of the field at the end of the stored range.",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Verdict
-from miqa_node.core.domain.ports import JobQueue
 from miqa_node.core.domain.reassessment import ReassessmentCandidate, ReassessmentFilter
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.audit import records
@@ -20,6 +19,9 @@ from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import assessments, dispositions, instances, reassessments
 from miqa_node.stages.units.rows import fragments
+
+if TYPE_CHECKING:  # commands that only read the database come this way, and need no images
+    from miqa_node.core.domain.ports import JobQueue
 
 _COLUMNS = (
     instances.c.digest,

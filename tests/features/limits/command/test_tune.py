@@ -69,12 +69,3 @@ def test_a_limit_that_is_none_is_named(
     wrong = cli("tune", "--limit", limit, "--data-dir", data_dir)
     assert wrong.code == Exit.USAGE
     assert word in " ".join(wrong.err.replace("│", " ").split())
-
-
-def test_without_originals_nothing_is_said_about_the_second_side(
-    cli: Callable[..., Ran], data_dir: Path, judged: Stage
-) -> None:
-    at = ("--data-dir", data_dir)
-    assert "no stored original of these images could be read" in cli("tune", "--budget", "8%", *at).out
-    assert "tune --simulate 2 tries it" in cli("tune", "--budget", "8%", "--quick", *at).out
-    assert cli("tune", "--simulate", 99, *at).code == Exit.NOT_FOUND

@@ -78,10 +78,3 @@ def test_other_studies_have_no_pairs(stage: Stage, client: TestClient) -> None:
     assert client.get(f"/mammograms/{study}").text == ""
     assert client.get(f"/api/v1/mammograms/{study}").status_code == 404
     assert client.get("/api/v1/mammograms/x%20y").status_code == 422
-
-
-@pytest.mark.usefixtures("four")
-def test_images_of_several_patients_are_not_compared(stage: Stage, client: TestClient, four: Path) -> None:
-    store(stage.services.database, mammogram_file(four, 12, "L MLO", PatientID="K2", PatientName="Other^Test"))
-    assert client.get(REST).json()["pairs"] == []
-    assert "images of several patients" in client.get(NOTE).text

@@ -74,30 +74,6 @@ def test_a_rollback_to_what_is_gone_changes_nothing(cli: Callable[..., Ran], con
     assert len(cli("models", "history", "--json", "--config", config).json) == 2
 
 
-def test_a_chosen_package_that_is_gone_is_named(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
-    cli("models", "activate", "quality-1.0.0", "--config", config)
-    cli("models", "shadow", "quality-1.1.0", "--config", config)
-    (tmp_path / "models" / "quality-1.1.0").rename(tmp_path / "trial")
-    checks = {one["check"]: one for one in cli("doctor", "--config", config, "--json").json["checks"]}
-    assert "The package in trial, quality-1.1.0, is not in" in checks["models"]["detail"]
-    assert "shadow --off" in checks["models"]["mend"]
-
-    (tmp_path / "models" / "quality-1.0.0").rename(tmp_path / "away")
-    (tmp_path / "trial").rename(tmp_path / "models" / "quality-1.1.0")
-    ran = cli("doctor", "--config", config, "--json")
-    assert ran.code == Exit.FAILED
-    [check] = [one for one in ran.json["checks"] if one["check"] == "models"]
-    assert "The active package quality-1.0.0 is not in" in check["detail"]
-    assert "NOT_ASSESSED" not in check["detail"]
-    assert "models activate" in check["mend"]
-    assert states(cli, config) == {"quality-1.1.0": "shadow", "quality-1.0.0": "active"}
-    table = cli("models", "list", "--config", config).out
-    assert "It is chosen, and it is not in" in " ".join(table.split())
-    assert cli("models", "shadow", "--off", "--config", config).code == Exit.OK
-    assert cli("models", "activate", "quality-1.1.0", "--config", config).code == Exit.OK
-    assert states(cli, config) == {"quality-1.1.0": "active"}
-
-
 def test_a_package_in_the_settings_decides_alone(cli: Callable[..., Ran], config: Path) -> None:
     config.write_text(config.read_text() + 'quality_package = "quality-1.0.0"\n')
     refused = cli("models", "activate", "quality-1.1.0", "--config", config)

@@ -80,3 +80,98 @@ def test_validators_blame_the_objects_of_a_repeated_judgement_for_nothing(
         ds.save_as(tmp_path / "object.dcm", enforce_file_format=True)
         assert errors(tmp_path / "object.dcm") == []
     rig.database.close()
+
+
+def test_images_that_a_fault_left_unassessed_are_judged_by_one_command(
+    rig: AgainRig, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ProjectionUnit, "judge", _killed)
+        digests = [rig.receive(samples / SMALL, {"SOPInstanceUID": f"1.2.{number}"}) for number in range(2)]
+        for digest in digests:
+            for _ in range(3):
+                with pytest.raises(KeyboardInterrupt):
+                    rig.pipeline.judge(digest)
+            rig.finish(digest)
+    given_up = rig.receive(samples / SMALL, {"SOPInstanceUID": "1.2.9"})
+    rig.pipeline.give_up(given_up)
+    digests.append(given_up)
+    assert [rig.verdict(digest) for digest in digests] == [Verdict.NOT_ASSESSED] * 3
+    assert rig.again(verdicts=(Verdict.NOT_ASSESSED,), because="never FINISHED") == 2
+    assert rig.again(because="again and again") == 1
+    for digest in digests:
+        rig.finish(digest)
+    assert [rig.verdict(digest) for digest in digests] == [Verdict.REVIEW] * 3
+    for digest in digests[:2]:
+        wrong, right = rig.files(digest, SR)
+        named = right.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+        assert named.ReferencedSOPInstanceUID == wrong.SOPInstanceUID
+    [only] = rig.files(given_up, SR)
+    assert "PredecessorDocumentsSequence" not in only
+
+
+def test_a_judgement_that_fails_again_and_again_leaves_the_verdict_as_it_is(
+    rig: AgainRig, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    before = rig.queued(digest)
+    rig.again(uids=(digest,))
+    with monkeypatch.context() as patch:
+        patch.setattr(ProjectionUnit, "judge", _killed)
+        for _ in range(3):
+            with pytest.raises(KeyboardInterrupt):
+                rig.pipeline.judge(digest)
+        rig.finish(digest)
+    assert (rig.verdict(digest), rig.queued(digest)) == (Verdict.REVIEW, before)
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    with rig.database.begin() as transaction:
+        assert instances.load(transaction, digest).generation == 2
+
+
+def _failing(chunks: Callable[[str], Iterator[bytes]], digest: str) -> Callable[[str], Iterator[bytes]]:
+    """As a disk does of which one file cannot be read."""
+
+    def read(key: str) -> Iterator[bytes]:
+        if digest in key:
+            raise OSError(errno.EIO, "Input/output error")
+        yield from chunks(key)
+
+    return read
+
+
+def test_what_cannot_be_judged_again_is_named(rig: AgainRig, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConflictError, match="Say which images"):
+        rig.service.plan(ReassessmentFilter())
+    gone, waiting = rig.receive(samples / SMALL), rig.receive(samples / SMALL, {"SOPInstanceUID": "1.2.9"})
+    unreadable = rig.receive(samples / SMALL, {"SOPInstanceUID": "1.2.10"})
+    lost = rig.receive(samples / SMALL, {"StudyInstanceUID": "", "PatientID": "7"})
+    for digest in (gone, waiting, lost, unreadable):
+        rig.finish(digest)
+    with rig.database.begin() as transaction:
+        rig.objects.local_path(instances.load(transaction, gone).object_key).unlink()
+    rig.again(uids=(waiting,))
+    monkeypatch.setattr(rig.objects, "chunks", _failing(rig.objects.chunks, unreadable))
+    plan = rig.service.plan(ReassessmentFilter(uids=(gone, waiting, lost, unreadable)))
+    assert {one.digest: one.obstacle for one in plan.candidates} == {
+        gone: GONE, waiting: WAITING, lost: UNPLACED, unreadable: UNREADABLE,
+    }  # fmt: skip
+    assert plan.possible == ()
+    assert rig.service.plan(ReassessmentFilter(uids=(gone, waiting), limit=1)).truncated
+
+
+def test_measurements_count_once_however_often_an_image_is_judged(rig: AgainRig, samples: Path) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+
+    def weeks() -> list[Any]:
+        with rig.database.begin() as transaction:
+            measurement_weeks.count(transaction, limit=10)
+            return sorted(map(tuple, transaction.execute(sa.select(tables.measurement_weeks))))
+
+    before = weeks()
+    assert before
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    assert weeks() == before

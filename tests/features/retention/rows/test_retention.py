@@ -41,7 +41,6 @@ from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger
 from miqa_node.stages.receive.rows.promises import Promises, Standing
 from miqa_node.stages.units.rows import instances, removal
 from tests.runtime.store.making import NOW, digest, header, received, study
-from tests.runtime.store.test_migrations import migrate
 
 LIMITS = AgeLimits(accepted=30, flagged=365)
 LATER = NOW + timedelta(days=31)
@@ -169,18 +168,6 @@ def test_a_promised_image_goes_once_an_archive_has_it(shelf: Shelf) -> None:
     assert shelf.remove_old(LATER) == 1
     assert shelf.has(of) == [False]
     assert promise(shelf, "1.2.3.1") == {}, "the node does not promise what it removed"
-
-
-def test_a_promise_of_before_the_update_is_kept(shelf: Shelf) -> None:
-
-    of, other = shelf.decide(1), shelf.decide(2)
-    ledger = DatabaseLedger(shelf.database, shelf.objects)
-    request = CommitmentRequest("2.25.1", "CT1", "MIQA", "10.0.0.1", ((header(1).sop_class_uid, "1.2.3.1"),))
-    ledger.ask(request, lease_s=9)
-    ledger.reported(request)
-    migrate(shelf.database, "0019")
-    migrate(shelf.database, "head")
-    assert (shelf.row(of).promised_at is not None, shelf.row(other).promised_at) == (True, None)
 
 
 def test_flagged_studies_go_long_after_people_resolved_them(shelf: Shelf) -> None:

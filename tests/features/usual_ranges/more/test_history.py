@@ -22,7 +22,7 @@ from miqa_node.features.usual_ranges.rows.changes import scanner_changes
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import rollup_marks, usual_baselines, usual_series
 from tests.features.usual_ranges.ranges_making import FIRST_AT, days, fill, look, measure, noises
-from tests.features.usual_ranges.test_history import database, standing
+from tests.features.usual_ranges.test_history import NOW, database, listed, one, standing
 
 
 def test_a_series_that_is_judged_again_with_the_same_numbers_keeps_what_it_was_compared_with(
@@ -41,3 +41,20 @@ def test_a_series_that_is_judged_again_with_the_same_numbers_keeps_what_it_was_c
     changed = measure(database, 301, at, {"ct_noise": 60.0}, **same)
     look(database)
     assert standing(database, changed).unusual != (before,)
+
+
+def test_a_step_of_the_level_is_shown_with_its_day(database: Database) -> None:
+    fill(database, [*noises(40), *noises(20, level=14.0, seed=2)])
+    [noise] = [of for of in one(database).ranges if of.measurement == "ct_noise"]
+    [shift] = noise.shifts
+    assert abs(shift.at - (FIRST_AT + timedelta(days=40))) <= timedelta(days=2)
+    assert shift.before == pytest.approx(10.0, abs=0.5)
+    assert shift.after == pytest.approx(14.0, abs=0.7)
+    assert one(database).newest_shift == shift.at
+
+
+def test_more_results_than_one_batch_are_all_read(database: Database) -> None:
+    for number, at in enumerate(days(230)):
+        measure(database, number, at, {"ct_noise": 10.0})
+    assert look(database) == 230
+    assert one(database).series == 230

@@ -136,3 +136,45 @@ def test_an_image_that_was_given_up_leaves_the_list_once_it_is_judged(
     assert item_of(rig, digest).state is WorklistState.OPEN
     judge_again(rig, digest)
     assert (rig.verdict(digest), item_of(rig, digest).state) == (Verdict.ACCEPT, WorklistState.RESOLVED)
+
+
+def test_a_rejected_image_whose_pixels_cannot_be_read_any_more_stays_flagged(
+    rigs: Rigs, samples: Path, model: ImageAssessor, blind: WorkerPool
+) -> None:
+    rig = rigs(REJECT_EVERYTHING, model)
+    digest = rig.receive(samples / IMAGE)
+    rig.finish(digest)
+    study = item_of(rig, digest).study_instance_uid
+    with rig.database.begin() as transaction:
+        worklist.claim(transaction, study, "anna", datetime.now(UTC))
+    [noted] = rig.files(digest, KOS)
+    rig = rigs(REJECT_EVERYTHING, model, pool=blind)
+    judge_again(rig, digest)
+
+    item = item_of(rig, digest)
+    assert (item.state, item.claimed_by, item.verdict) == (WorklistState.CLAIMED, "anna", Verdict.NOT_ASSESSED)
+    [failed, reason] = item.images[0].reasons
+    assert "could not be decoded" in failed
+    assert reason.startswith("The flag of an earlier judgement stays: ")
+    [_, report] = rig.files(digest, SR)
+    assert reason.partition(":")[0] in report.to_json()
+    assert [one.SOPInstanceUID for one in rig.files(digest, KOS)] == [noted.SOPInstanceUID], "it still holds"
+    with rig.database.begin() as transaction:
+        assert not standing_of(transaction, study, ()).has_passed
+        assert standing_of(transaction, study, ()).flagged == 1
+        events = transaction.execute(sa.select(tables.worklist_events.c.comment)).scalars().all()
+    assert any("could not be decoded" in comment for comment in events)
+
+    judge_again(rig, digest)  # and a second failure takes back no more than the first
+    assert item_of(rig, digest).state is WorklistState.CLAIMED
+    assert item_of(rig, digest).images[0].reasons[-1] == reason
+
+    rig = rigs(NO_RULES, model)
+    judge_again(rig, digest)
+    item = item_of(rig, digest)
+    assert (rig.verdict(digest), item.state, item.claimed_by) == (Verdict.ACCEPT, WorklistState.CLAIMED, "anna")
+    assert (item.verdict, item.images) == (Verdict.ACCEPT, ())
+    assert [one.ConceptNameCodeSequence[0].CodeValue for one in rig.files(digest, KOS)][-1] == "QI_WITHDRAWN"
+    with rig.database.begin() as transaction:
+        item = worklist.unclaim(transaction, study, "anna", datetime.now(UTC))
+    assert (item.state, item.resolved_by) == (WorklistState.RESOLVED, "miqa-node")

@@ -82,3 +82,27 @@ def test_the_anomaly_is_asked_for_by_name(cli: Callable[..., Ran], folder: Path)
     assert 0.0 < line["anomaly"]["score"] < 1.0
     assert 0.0 <= line["anomaly"]["percentile"] <= 100.0
     assert line["predictions"] == []
+
+
+def test_files_of_the_same_name_do_not_overwrite_each_others_results(
+    cli: Callable[..., Ran], config: Path, samples: Path, tmp_path: Path
+) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        shutil.copy(samples / "RG3_UNCR.dcm", tmp_path / place / "hand.dcm")
+
+    ran = cli("assess", tmp_path / "a", tmp_path / "b", "--json", "--config", config, "--out", tmp_path / "out")
+
+    assert ran.code == Exit.OK
+    assert {path.name for path in (tmp_path / "out").glob("*.sr.dcm")} == {"hand.sr.dcm", "hand~2.sr.dcm"}
+
+
+def test_what_is_nothing_to_judge_is_one_quiet_line(
+    cli: Callable[..., Ran], config: Path, folder: Path, tmp_path: Path
+) -> None:
+    for made in making.flagged(making.write(making.small(), tmp_path / "source.dcm")):
+        (tmp_path / f"{made.kind}.dcm").write_bytes(made.data)
+    files = [tmp_path / f"{kind}.dcm" for kind in ("SR", "SEG", "KOS")]
+    ran = cli("assess", *files, folder / "chest.dcm", "--json", "--config", config)
+    assert ran.code == 0
+    assert [line.get("skipped") for line in ran.lines] == ["The object is not an image."] * 3 + [None]

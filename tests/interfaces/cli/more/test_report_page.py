@@ -52,3 +52,12 @@ def test_sentences_in_another_language_are_marked_as_such(tmp_path: Path, monkey
     assert '<html lang="en">' in text
     assert '<div class="said" lang="de">' in text
     assert '<p lang="de">Etwas am Hals Getragenes ' in text, "the sentence stands beside its place, too"
+
+
+def test_nothing_is_fetched_and_all_pictures_are_inside(flagged: str) -> None:
+    assert re.findall(r"https?://", flagged) == []
+    sources = re.findall(r'<img src="([^"]{0,30})', flagged)
+    assert len(sources) >= 6
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert "<script" not in flagged
+    assert "default-src 'none'" in flagged

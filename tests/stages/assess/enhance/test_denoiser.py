@@ -12,7 +12,6 @@ import pytest
 from miqa_node.core.settings import Accelerator, load_settings, share_dir
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.enhance.denoiser import DenoiserPackage, newest_denoiser, open_denoiser
-from miqa_node.stages.assess.sidecars import open_sidecar
 from miqa_training.enhancement import scores
 from tests.stages.assess.enhance.making import at_dose
 
@@ -22,17 +21,6 @@ PACKAGE = share_dir("models") / "denoiser-0.2.1"
 @pytest.fixture(scope="module")
 def denoiser() -> DenoiserPackage:
     return newest_denoiser(load_settings())
-
-
-def test_uniform_areas_keep_their_level_exactly_and_nothing_appears_in_them(denoiser: DenoiserPackage) -> None:
-    for level in (0.15, 0.5, 0.85):
-        flat = np.full((128, 160), level, np.float32)
-        cleaned, _ = denoiser.graph.denoise(flat)
-        assert np.abs(cleaned - level).max() < 0.5 / 255
-        noisy = at_dose(flat, 0.5)
-        noise, _ = denoiser.graph.denoise(noisy)
-        assert abs(float(noise.mean() - noisy.mean())) < 0.05 / 255
-        assert float(noise.std()) < 0.5 * float(noisy.std())
 
 
 def test_a_thin_wire_stays_in_an_image_without_noise(denoiser: DenoiserPackage) -> None:
@@ -59,12 +47,6 @@ def test_odd_and_small_images_come_back_in_their_size(denoiser: DenoiserPackage)
     for shape in ((33, 47), (64, 513), (1, 1)):
         cleaned, _ = denoiser.graph.denoise(np.full(shape, 0.5, np.float32))
         assert cleaned.shape == shape
-
-
-def test_models_check_opens_it_with_all_its_goldens() -> None:
-    _, package = open_sidecar(PACKAGE, Accelerator.CPU, load_settings().assess)
-    assert len(package.golden_differences) == 4
-    assert max(package.golden_differences.values()) < 1e-4
 
 
 def test_an_altered_package_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import pytest
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.core.taxonomy.lookup import finding_entries
-from miqa_node.stages.assess import session
 from miqa_node.stages.assess.landmarks.card import LandmarkCard
 from miqa_node.stages.assess.landmarks.sidecar import LandmarkSidecar, open_landmarks
 from miqa_node.stages.assess.model_card import model_card
@@ -27,16 +26,6 @@ def test_it_passes_its_checks_and_its_page_is_that_of_its_card(package: Landmark
     assert all(FindingName(one.name) in finding_entries() for one in package.card.findings)
     folder = load_settings(None).models_dir / package.name
     assert (folder / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(package.card)
-
-
-def test_its_checks_leave_no_memory_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without that, all processes of an idle node would share 25 MB that nothing needs."""
-    runs: list[str] = []
-    giving_back = session._giving_back
-    monkeypatch.setattr(session, "_giving_back", lambda: runs.append("released") or giving_back())
-    settings = load_settings(None)
-    made = open_landmarks(settings.models_dir / landmark_package(settings), Accelerator.CPU, settings.assess)
-    assert len(runs) >= len(made.golden_differences)
 
 
 def test_the_aims_are_reached_by_the_card(package: LandmarkSidecar) -> None:

@@ -44,7 +44,7 @@ from miqa_node.stages.assess.site_calibration import (
     write_calibration,
 )
 from tests.stages.assess.making import chest_header, write_package
-from tests.stages.assess.test_calibration import POLICY, calibrate, card, judged, made
+from tests.stages.assess.test_calibration import NOW, POLICY, SHA, calibrate, card, judged, made
 
 
 def test_a_good_model_with_enough_labels_gets_both_promises(card: Card) -> None:
@@ -121,3 +121,11 @@ def test_the_gate_is_never_made_stricter(card: Card) -> None:
 def test_simulated_labels_certify_the_simulated_world_only(card: Card) -> None:
     made = calibrate(card, judged(card, 600), simulated=True)
     assert "for simulated defects only" in made.certificate.sentence(POLICY, "General")
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path: Path, made: SiteCalibration) -> None:
+    path = calibration_path(tmp_path, made.package)
+    identity = write_calibration(path, made)
+    assert read_calibration(path) == (made, identity)
+    assert path.name == "tiny-1.0.0.yaml"
+    assert list(path.parent.iterdir()) == [path]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -19,7 +20,7 @@ from miqa_node.errors import ModelPackageError
 from miqa_node.isolation.inference import InferenceProcess
 from miqa_node.stages.assess.graph import GraphFacts
 from miqa_node.stages.assess.inference.client import InferenceClient
-from miqa_node.stages.assess.session import GraphSession
+from miqa_node.stages.assess.session import GraphSession, facts_of, open_graph
 from tests.stages.assess.test_inference import LIMIT_S, ROUNDING, SHIPPED, doubling, image
 from tests.waiting import wait_until
 
@@ -126,3 +127,25 @@ def test_strangers_are_refused_and_its_owner_s_end_is_its_own(process: Inference
     other._alive.close()  # as the system does when the node is killed
     wait_until(lambda: not psutil.pid_exists(pid_of(other)) or not other._process.is_alive(), LIMIT_S)
     other.close()
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_shipped_graphs_take_any_number_of_images_and_keep_them_apart(path: Path) -> None:
+    session = open_graph(path, Accelerator.CPU, (1, 1), is_for_one=False)
+    assert facts_of(session).takes_any_number
+    generator = np.random.default_rng(0)
+    free = {"2*rows": 64, "2*columns": 96}
+    each = [
+        {
+            one.name: generator.normal(
+                0.0, 1.0, [6 if "*" in str(one.shape[0]) else 1, *(free.get(d, d) for d in one.shape[1:])]
+            ).astype(np.float32)
+            for one in session.get_inputs()
+        }
+        for _ in range(3)
+    ]
+    together = session.run(None, {name: np.concatenate([one[name] for one in each]) for name in each[0]})
+    alone = open_graph(path, Accelerator.CPU, (1, 1))
+    for number, one in enumerate(each):
+        for shared, own in zip(together, alone.run(None, one), strict=True):
+            assert np.abs(shared[number : number + 1] - own).max() <= ROUNDING * max(1.0, np.abs(own).max())

@@ -11,7 +11,6 @@ import pytest
 from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
-from miqa_node.core.domain.decision import decide
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from tests.stages.measure.series import making
@@ -32,18 +31,6 @@ def test_three_places_have_no_usual_distance(tmp_path: Path) -> None:
     assert not {"slice_gaps", "slice_overlaps", "slices_repeated", "slices_blank"} & set(values)
 
 
-@pytest.mark.parametrize("places", [[0, 1, 2, 4, 6, 8, 9, 10, 11], [0, 1, 2, 4, 6, 8, 10, 11]])
-def test_a_run_of_wider_distances_whose_numbers_are_missing_is_lost(places: list[int], tmp_path: Path) -> None:
-    images = walk()
-    paths = making.write_series(tmp_path / "a", images, "CT")
-    lost = len(images) - len(places)
-    assert measured([paths[place] for place in places])["slice_gaps"].value == lost
-    renumbered = making.write_series(
-        tmp_path / "b", [images[place] for place in range(8)], "CT", [MM * place for place in (0, 1, 2, 4, 6, 8, 9, 10)]
-    )
-    assert measured(renumbered)["slice_gaps"].value == 0.0, "a part of the protocol with a spacing of its own"
-
-
 def blank(images: list[Image], places: list[int], value: float = -1000.0) -> list[Image]:
     return [np.full_like(one, value) if place in places else one for place, one in enumerate(images)]
 
@@ -56,16 +43,6 @@ def test_a_slice_without_structure_beside_the_body_is_blank(places: list[int], v
         len(places),
         f"slice {places[0] + 1} of 12, Instance Number {places[0] + 1}",
     )
-
-
-def test_an_end_beyond_the_body_is_empty_on_purpose(tmp_path: Path) -> None:
-    heads = [making.body_ct(radius_mm=radius, seed=radius) for radius in (1, 60, 90, 110, 120, 120, 120, 60, 1, 1)]
-    images = [np.where(one < -900.0, -1000.0, one) for one in heads]
-    images[0], images[8], images[9] = (np.full_like(images[0], -1000.0) for _ in range(3))
-    assert measured(making.write_series(tmp_path / "a", images, "CT"))["slices_blank"].value == 0.0
-    air = [making.head_mr(signal=0.0, seed=seed) for seed in range(3)]
-    brains = [*air, *(making.head_mr(seed=seed) for seed in range(6)), *air]
-    assert measured(making.write_series(tmp_path / "b", brains, "MR"))["slices_blank"].value == 0.0
 
 
 def stack(folder: Path, count: int, **elements: Any) -> Assessment:
@@ -87,14 +64,6 @@ def having(**elements: Any) -> Callable[[FileDataset], None]:
 
 def issues(assessment: Assessment) -> dict[str, str]:
     return {one.name: one.message for one in assessment.plausibility}
-
-
-@pytest.mark.parametrize("count", [1, 3, 6, 24])
-def test_images_in_acquisition_make_nothing_incomplete(tmp_path: Path, count: int) -> None:
-    """It counts an acquisition: one pass of several, or several reconstructions."""
-    with_count = stack(tmp_path / "a", 6, ImagesInAcquisition=count)
-    assert issues(with_count) == issues(stack(tmp_path / "b", 6))
-    assert decide(with_count, SHIPPED).verdict is decide(stack(tmp_path / "c", 6), SHIPPED).verdict
 
 
 def test_a_series_that_begins_late_says_so_and_no_more(tmp_path: Path) -> None:

@@ -15,3 +15,8 @@ def test_every_tuple_gives_a_uid_that_the_standard_allows(parts: list[str]) -> N
     assert is_uid(uid)
     assert uid.startswith("2.25.")
     assert not uid.startswith("2.25.0")
+
+
+@given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
+def test_two_uids_are_equal_only_when_their_parts_are(one: list[str], other: list[str]) -> None:
+    assert (derive_uid(*one) == derive_uid(*other)) == (one == other)

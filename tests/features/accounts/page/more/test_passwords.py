@@ -21,3 +21,9 @@ def test_the_hash_is_argon2id_with_the_parameters_of_rfc_9106(monkeypatch: pytes
     assert passwords.hash_password("a long sentence") != record
     assert extract_parameters(passwords._NOBODYS) == result, "an account that is not there costs the same time"
     assert not passwords.is_outdated(record)
+
+
+@pytest.mark.parametrize("record", ["", "nonsense", "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$x"])
+def test_nothing_matches_an_account_without_a_hash(record: str) -> None:
+    assert not passwords.matches(record, "")
+    assert not passwords.matches(record, "the password of nobody")

@@ -27,3 +27,10 @@ def test_two_of_one_view_and_a_spot_view(stage: Stage, client: TestClient, four:
     note = words(client.get(NOTE).text)
     assert "2 images" in note
     assert "Not counted as standard views: R CC with Spot compression" in note
+
+
+@pytest.mark.usefixtures("four")
+def test_images_of_several_patients_are_not_compared(stage: Stage, client: TestClient, four: Path) -> None:
+    store(stage.services.database, mammogram_file(four, 12, "L MLO", PatientID="K2", PatientName="Other^Test"))
+    assert client.get(REST).json()["pairs"] == []
+    assert "images of several patients" in client.get(NOTE).text

@@ -41,7 +41,7 @@ from miqa_node.stages.receive.rows.arrivals import Arrivals
 from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger
 from miqa_node.stages.receive.rows.promises import Promises, Standing
 from miqa_node.stages.units.rows import instances, removal
-from tests.features.retention.rows.test_retention import Shelf, shelf
+from tests.features.retention.rows.test_retention import _DIGITS, LIMITS, Shelf, shelf
 from tests.runtime.store.making import NOW, digest, header, received, study
 from tests.runtime.store.test_migrations import migrate
 
@@ -63,3 +63,15 @@ def test_originals_go_unasked_only_where_the_database_began_empty(
         retention_clock.confirm(transaction, datetime.now(UTC))  # the image came long ago, and nothing since
     Retention(shelf.database, shelf.objects, settings).look()
     assert shelf.has(of) == [not goes]
+
+
+def test_a_promise_of_before_the_update_is_kept(shelf: Shelf) -> None:
+
+    of, other = shelf.decide(1), shelf.decide(2)
+    ledger = DatabaseLedger(shelf.database, shelf.objects)
+    request = CommitmentRequest("2.25.1", "CT1", "MIQA", "10.0.0.1", ((header(1).sop_class_uid, "1.2.3.1"),))
+    ledger.ask(request, lease_s=9)
+    ledger.reported(request)
+    migrate(shelf.database, "0019")
+    migrate(shelf.database, "head")
+    assert (shelf.row(of).promised_at is not None, shelf.row(other).promised_at) == (True, None)

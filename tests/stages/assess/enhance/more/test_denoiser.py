@@ -18,7 +18,7 @@ from miqa_node.stages.assess.enhance.likeness import psnr_db, ssim
 from miqa_node.stages.assess.sidecars import open_sidecar
 from miqa_training.enhancement import scores
 from tests.stages.assess.enhance.making import CHEST, at_dose, whole_chest
-from tests.stages.assess.enhance.test_denoiser import denoiser
+from tests.stages.assess.enhance.test_denoiser import PACKAGE, denoiser
 from tests.stages.report import making
 
 
@@ -49,3 +49,20 @@ def test_the_enhancer_uses_it_and_says_so() -> None:
     assert (made.model.name, made.model.version) == ("denoiser", "0.2.1")
     assert made.image.steps[-1] == "noise removed by denoiser-0.2.1"
     assert made.source.stored is not made.image.stored
+
+
+def test_uniform_areas_keep_their_level_exactly_and_nothing_appears_in_them(denoiser: DenoiserPackage) -> None:
+    for level in (0.15, 0.5, 0.85):
+        flat = np.full((128, 160), level, np.float32)
+        cleaned, _ = denoiser.graph.denoise(flat)
+        assert np.abs(cleaned - level).max() < 0.5 / 255
+        noisy = at_dose(flat, 0.5)
+        noise, _ = denoiser.graph.denoise(noisy)
+        assert abs(float(noise.mean() - noisy.mean())) < 0.05 / 255
+        assert float(noise.std()) < 0.5 * float(noisy.std())
+
+
+def test_models_check_opens_it_with_all_its_goldens() -> None:
+    _, package = open_sidecar(PACKAGE, Accelerator.CPU, load_settings().assess)
+    assert len(package.golden_differences) == 4
+    assert max(package.golden_differences.values()) < 1e-4

@@ -19,3 +19,13 @@ def test_it_passes_its_checks_and_its_page_is_that_of_its_card(package: ObjectSi
     assert len(package.golden_differences) == 6
     assert [row.name for row in package.card.findings] == [FindingName.FOREIGN_OBJECT, FindingName.DEVICE_IN_VIEW]
     assert (shipped() / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(package.card)
+
+
+def test_its_card_tells_both_sides_of_the_operating_point_and_every_method_of_pointing(package: ObjectSidecar) -> None:
+    metrics = package.card.metrics
+    point = metrics["operating_point"]
+    for part in ("development", "left_out_source"):
+        for figures in point[part].values():
+            assert {"found", "called_with_devices_only", "called_with_nothing"} <= set(figures)
+    assert {"normgrad_combined", "gradcam", "class_map", "centre", "random"} <= set(metrics["saliency"])
+    assert metrics["saliency"]["class_map"]["all"]["pointing"] > metrics["saliency"]["centre"]["all"]["pointing"]

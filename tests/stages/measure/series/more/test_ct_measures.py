@@ -45,3 +45,25 @@ def test_noise_of_the_last_slices_is_that_of_the_series(tmp_path: Path) -> None:
     shoulders = [making.body_ct(one, seed=seed) for seed, one in enumerate([20.0] * 10 + [40.0] * 2)]
     usual = numbers(judged(making.write_series(tmp_path / "b", shoulders, "CT")))
     assert usual["ct_noise"] == pytest.approx(20.0, rel=0.07)
+
+
+def test_more_of_a_body_cut_off_is_more_truncation_although_lungs_are_open(tmp_path: Path) -> None:
+    shares = []
+    for right_px in (0, 35, 50, 70, 90):
+        images = [making.chest_ct(seed, right_px) for seed in range(2)]
+        shares.append(numbers(judged(making.write_series(tmp_path / str(right_px), images, "CT")))["truncation"])
+    assert shares[0] == 0.0
+    assert shares == sorted(shares)
+    assert shares[1] > 7.0
+
+
+def test_shoulders_make_streaks_on_a_few_slices_and_are_no_fault(tmp_path: Path) -> None:
+    plain = [making.layered_ct(seed=seed) for seed in range(6)]
+    few = [making.with_streaks(one) if place < 1 else one for place, one in enumerate(plain)]
+    many = [making.with_streaks(one) if place < 3 else one for place, one in enumerate(plain)]
+    values = [
+        numbers(judged(making.write_series(tmp_path / str(number), images, "CT", change=making.fine)))["streak_index"]
+        for number, images in enumerate((plain, few, many))
+    ]
+    assert values[1] < 2.0 * values[0]
+    assert values[2] > 5.0 * values[0]

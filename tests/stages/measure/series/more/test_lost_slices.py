@@ -165,3 +165,33 @@ def test_the_excerpt_of_a_real_series_is_incomplete_by_its_number_of_slices(shar
     assert issues(judged(paths).assessment)["series_incomplete"].startswith("10 of the 160 slices")
     signa = sorted((shared_data / "series" / "mr_brain_ge_signa_pd").iterdir())
     assert not {"series_incomplete", "acquisition_incomplete"} & set(issues(judged(signa).assessment))
+
+
+@pytest.mark.parametrize("places", [[0, 1, 2, 4, 6, 8, 9, 10, 11], [0, 1, 2, 4, 6, 8, 10, 11]])
+def test_a_run_of_wider_distances_whose_numbers_are_missing_is_lost(places: list[int], tmp_path: Path) -> None:
+    images = walk()
+    paths = making.write_series(tmp_path / "a", images, "CT")
+    lost = len(images) - len(places)
+    assert measured([paths[place] for place in places])["slice_gaps"].value == lost
+    renumbered = making.write_series(
+        tmp_path / "b", [images[place] for place in range(8)], "CT", [MM * place for place in (0, 1, 2, 4, 6, 8, 9, 10)]
+    )
+    assert measured(renumbered)["slice_gaps"].value == 0.0, "a part of the protocol with a spacing of its own"
+
+
+def test_an_end_beyond_the_body_is_empty_on_purpose(tmp_path: Path) -> None:
+    heads = [making.body_ct(radius_mm=radius, seed=radius) for radius in (1, 60, 90, 110, 120, 120, 120, 60, 1, 1)]
+    images = [np.where(one < -900.0, -1000.0, one) for one in heads]
+    images[0], images[8], images[9] = (np.full_like(images[0], -1000.0) for _ in range(3))
+    assert measured(making.write_series(tmp_path / "a", images, "CT"))["slices_blank"].value == 0.0
+    air = [making.head_mr(signal=0.0, seed=seed) for seed in range(3)]
+    brains = [*air, *(making.head_mr(seed=seed) for seed in range(6)), *air]
+    assert measured(making.write_series(tmp_path / "b", brains, "MR"))["slices_blank"].value == 0.0
+
+
+@pytest.mark.parametrize("count", [1, 3, 6, 24])
+def test_images_in_acquisition_make_nothing_incomplete(tmp_path: Path, count: int) -> None:
+    """It counts an acquisition: one pass of several, or several reconstructions."""
+    with_count = stack(tmp_path / "a", 6, ImagesInAcquisition=count)
+    assert issues(with_count) == issues(stack(tmp_path / "b", 6))
+    assert decide(with_count, SHIPPED).verdict is decide(stack(tmp_path / "c", 6), SHIPPED).verdict

@@ -31,7 +31,7 @@ from tests.features.retention.rows.old_rows import RULES, digest_of
 from tests.runtime.store.making import NOW, digest, header, received
 from tests.runtime.store.test_migrations import migrate
 
-ROWS = Path(__file__).with_name("old_rows.json")
+ROWS = Path(__file__).parents[1] / "old_rows.json"
 NORTH, SOUTH = "NORTH", "SOUTH"
 ISSUERS = {1: ("1001", NORTH), 2: ("1001", SOUTH), 3: ("1001", NORTH), 5: ("1005", SOUTH)}
 """What the headers say; image 4 has lost its file, image 6 was erased."""

@@ -1,0 +1,47 @@
+# ruff: noqa: F401, F811 - fixtures of the quick suite are imported by name
+"""Activation, rollback, shadow and comparison on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from miqa_node.core.domain.assessment import ModelIdentity
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.features.worklist.rows import history
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.stages.conclusion.rows import shadows
+from tests.features.models.command.test_model_choice import config, states
+from tests.interfaces.cli.conftest import Ran
+from tests.stages.assess.making import write_package
+from tests.web.staging import Stage
+
+
+def test_a_chosen_package_that_is_gone_is_named(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
+    cli("models", "activate", "quality-1.0.0", "--config", config)
+    cli("models", "shadow", "quality-1.1.0", "--config", config)
+    (tmp_path / "models" / "quality-1.1.0").rename(tmp_path / "trial")
+    checks = {one["check"]: one for one in cli("doctor", "--config", config, "--json").json["checks"]}
+    assert "The package in trial, quality-1.1.0, is not in" in checks["models"]["detail"]
+    assert "shadow --off" in checks["models"]["mend"]
+
+    (tmp_path / "models" / "quality-1.0.0").rename(tmp_path / "away")
+    (tmp_path / "trial").rename(tmp_path / "models" / "quality-1.1.0")
+    ran = cli("doctor", "--config", config, "--json")
+    assert ran.code == Exit.FAILED
+    [check] = [one for one in ran.json["checks"] if one["check"] == "models"]
+    assert "The active package quality-1.0.0 is not in" in check["detail"]
+    assert "NOT_ASSESSED" not in check["detail"]
+    assert "models activate" in check["mend"]
+    assert states(cli, config) == {"quality-1.1.0": "shadow", "quality-1.0.0": "active"}
+    table = cli("models", "list", "--config", config).out
+    assert "It is chosen, and it is not in" in " ".join(table.split())
+    assert cli("models", "shadow", "--off", "--config", config).code == Exit.OK
+    assert cli("models", "activate", "quality-1.1.0", "--config", config).code == Exit.OK
+    assert states(cli, config) == {"quality-1.1.0": "active"}

@@ -1,0 +1,41 @@
+"""A SQLite database that went through all migrations, for others to start as copies of it.
+
+It is made once for what it follows from and kept in ``.cache``, as all migrations take half a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from miqa_node.runtime.store import tables
+from miqa_node.runtime.store.database import Database
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def migrated_file(folder: Path, migrate: Callable[[Database], None]) -> Path:
+    """The file of the migrations of today, in ``folder``; of another state another file."""
+    file = folder / f"{_digest(ROOT / 'migrations')}.sqlite"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        mine = file.with_suffix(f".{os.getpid()}")
+        database = Database(f"sqlite:///{mine}", pool_size=1)
+        migrate(database)
+        database.close()
+        for older in folder.glob("*.sqlite"):
+            older.unlink(missing_ok=True)
+        mine.replace(file)
+    return file
+
+
+def _digest(migrations: Path) -> str:
+    """Of what a database follows from: migrations, names in the tables of the code, and the libraries."""
+    digest = hashlib.sha256(f"{version('alembic')} {version('sqlalchemy')} {sqlite3.sqlite_version}".encode())
+    for file in (*sorted(migrations.rglob("*.py")), *sorted(Path(tables.__file__).parent.glob("*.py"))):
+        digest.update(b"%s %d\0" % (file.name.encode(), file.stat().st_size) + file.read_bytes())
+    return digest.hexdigest()[:16]

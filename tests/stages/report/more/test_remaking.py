@@ -1,0 +1,75 @@
+# ruff: noqa: F401, F811 - fixtures of the quick suite are imported by name
+"""Results whose files are lost or damaged are not sent as they are: they are made again, the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from miqa_node.core.domain.delivery import KOS, REJECTION, SR, Delivery, ResultObject
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.object_store import Soundness
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.errors import DeliveryError
+from miqa_node.features.worklist.effect.remaking import Remaking
+from miqa_node.features.worklist.page.decisions import Decision, decide
+from miqa_node.features.worklist.work.mending import ResultMending
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store import damages, tables
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.workers.pool import WorkerPool
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
+from miqa_node.stages.report.lower import lower_class
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.units.rows import reassessments
+from tests.features.reassess.test_reassessment import SMALL
+from tests.features.worklist.test_amendments import DecidedRig
+from tests.node.test_pipeline import FLAG_EVERYTHING
+from tests.parts import results_of
+from tests.stages.receive.test_promises import cut, delete, empty, flip
+from tests.stages.report.test_remaking import DAMAGES, remaking, results, rig
+
+
+def test_a_file_that_a_crash_left_empty_blocks_no_report(rig: DecidedRig, samples: Path) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    [report] = [one for one in results(rig, digest) if one.kind == SR]
+    whole = rig.objects.get(report.object_key)
+    with rig.database.begin() as transaction:  # as before the verdict
+        for table in (tables.deliveries, tables.results, tables.dispositions, tables.assessments):
+            transaction.execute(sa.delete(table))
+    rig.objects.replace(report.object_key, b"")
+    rig.finish(digest)
+    assert rig.objects.get(report.object_key) == whole
+
+
+def test_a_rejection_note_is_made_again(rig: DecidedRig, samples: Path) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    for _ in range(2):  # after a withdrawn decision it is another object
+        services = WebServices(
+            rig.database, rig.objects, load_settings(node={"name": ReportSettings().node_name}), list,
+            archives=lambda: ("PACS",),
+        )  # fmt: skip
+        with rig.database.begin() as transaction:
+            study = transaction.execute(sa.select(tables.worklist.c.study_instance_uid)).scalar_one()
+        decide(services, study, Decision(Resolution.CONFIRMED, "mara", "Töne", "111207", (), {}, ("PACS",)))
+        rig.reopen()
+    notes = [one for one in results(rig, digest) if one.kind == REJECTION]
+    assert len(notes) == 2
+    for note in notes:
+        whole = rig.objects.get(note.object_key)
+        for damage in DAMAGES:
+            damage(rig.objects, note.object_key)
+            assert remaking(rig).mend(note.object_key)
+            assert rig.objects.get(note.object_key) == whole
+    delete(rig.objects, original_key(digest))
+    delete(rig.objects, notes[0].object_key)
+    assert not remaking(rig).mend(notes[0].object_key), "it names what stands in the original"
