@@ -32,7 +32,7 @@ def say_phantom(database: Database, digest: InstanceDigest, study: str, decided_
 def statements(database: Database) -> set[tuple[str, str]]:
     of = phantom_series.c
     with database.begin() as transaction:
-        return {(row.study_instance_uid, row.decided_by) for row in transaction.execute(sa.select(of)).all()}
+        return {(row.study_instance_uid, row.decided_by) for row in transaction.execute(sa.select(of.study_instance_uid, of.decided_by)).all()}
 
 
 def test_names_of_series_go_back_and_forth(database: Database) -> None:
