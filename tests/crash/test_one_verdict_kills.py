@@ -165,12 +165,12 @@ def test_one_verdict_after_each_kill(killed: Killed, tmp_path: Path, cli: Callab
         rig, between = cast("Any", killed), BETWEEN[number % len(BETWEEN)]
         twins = (False, True) if shape == SHAPES[2] else (False,)
         made = [slices(tmp_path / "sent", shape, number, twin=twin) for twin in twins]
-        said = [Said(rig, cast("Any", killed.web), cli, study, paths) for study, paths in made]
+        studies = [Said(rig, cast("Any", killed.web), cli, study, paths) for study, paths in made]
         expected = Verdict.ACCEPT
         for place, numbers in enumerate(ARRIVALS[arrivals]):
             strike = chance.randrange(len(numbers)) if chance.random() < 0.5 else -1
             for at, one in enumerate(numbers):
-                for speaker in said:
+                for speaker in studies:
                     send(killed.node.dicom_port, speaker.paths[one])
                 if at == strike:
                     killed.kill()  # while slices arrive
@@ -178,7 +178,7 @@ def test_one_verdict_after_each_kill(killed: Killed, tmp_path: Path, cli: Callab
                 delay(chance.uniform(0.0, LONGEST_S))
                 killed.kill()  # while the series waits or is judged
             killed.wait()
-            for speaker in said:
+            for speaker in studies:
                 speaker.here |= set(numbers)
                 expected = verdict_of(speaker.here)
                 is_flagged = expected is Verdict.REVIEW
@@ -187,7 +187,7 @@ def test_one_verdict_after_each_kill(killed: Killed, tmp_path: Path, cli: Callab
                 agree(speaker, expected)
                 if not place:
                     decide(speaker, between, expected)
-        speakers += [(speaker, expected) for speaker in said]
+        speakers += [(speaker, expected) for speaker in studies]
     killed.kill()
     killed.wait()
     for speaker, expected in speakers[-2:]:

@@ -171,10 +171,10 @@ class PhantomStatement:
 def phantom_said(transaction: Transaction, header: Header, uids: Sequence[str]) -> PhantomStatement | None:
     """The newest statement of a person about the series or stack of a slice; None without one."""
     of, statements = phantom_series.c, list[PhantomStatement]()
-    said = of.study_instance_uid == header.study_instance_uid, of.decided_by != ""
+    conditions = of.study_instance_uid == header.study_instance_uid, of.decided_by != ""
     for some in batches(uids):
         rows = transaction.execute(
-            sa.select(of.is_phantom, of.decided_at).where(of.series_instance_uid.in_(some), *said)
+            sa.select(of.is_phantom, of.decided_at).where(of.series_instance_uid.in_(some), *conditions)
         )
         statements += [PhantomStatement(row.is_phantom, row.decided_at) for row in rows]
     return max(statements, key=lambda one: one.at, default=None)

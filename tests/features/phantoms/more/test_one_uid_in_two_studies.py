@@ -90,8 +90,8 @@ def test_each_study_is_listed_and_said_of_by_itself(rig: Rig, client: TestClient
 
 def test_what_is_said_of_one_study_hides_no_patient_of_another(rig: Rig, client: TestClient, tmp_path: Path) -> None:
     judge(rig, tmp_path / "a")
-    said = {"phantom": True, "actor": "mara", "study_instance_uid": making.STUDY}
-    assert client.post(f"/api/v1/phantoms/{making.SERIES}", json=said).status_code == 200
+    statement = {"phantom": True, "actor": "mara", "study_instance_uid": making.STUDY}
+    assert client.post(f"/api/v1/phantoms/{making.SERIES}", json=statement).status_code == 200
     judge(rig, tmp_path / "b", TWIN, is_phantom=False)
     assert listed(client) == {making.STUDY: True}
     assert flagged(client) == {TWIN}

@@ -24,15 +24,16 @@ def subjects(database: Database) -> dict[str, str]:
 
 def say_phantom(database: Database, digest: InstanceDigest, study: str, decided_by: str) -> None:
     values = {"series_instance_uid": SHARED, "study_instance_uid": study, "digest": digest, "reason": "water"}
-    said = {"is_phantom": True, "recognised_at": NOW, "decided_by": decided_by, "comment": ""}
+    statement = {"is_phantom": True, "recognised_at": NOW, "decided_by": decided_by, "comment": ""}
     with database.begin() as transaction:
-        transaction.execute(sa.insert(phantom_series).values(**values, **said))
+        transaction.execute(sa.insert(phantom_series).values(**values, **statement))
 
 
 def statements(database: Database) -> set[tuple[str, str]]:
     of = phantom_series.c
+    query = sa.select(of.study_instance_uid, of.decided_by)
     with database.begin() as transaction:
-        return {(row.study_instance_uid, row.decided_by) for row in transaction.execute(sa.select(of.study_instance_uid, of.decided_by)).all()}
+        return {(row.study_instance_uid, row.decided_by) for row in transaction.execute(query).all()}
 
 
 def test_names_of_series_go_back_and_forth(database: Database) -> None:
