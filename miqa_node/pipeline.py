@@ -114,7 +114,7 @@ class Pipeline:
     def give_up(self, digest: InstanceDigest) -> None:
         """Give up after repeated failures: the verdict is NOT_ASSESSED, without a report; people see it.
 
-        An image that was judged again keeps its earlier verdict.
+        An image that was judged again keeps its earlier verdict, and a series that more slices came of.
         """
         with self._database.begin() as transaction:
             instance = judgements.undecided(transaction, digest)
@@ -123,6 +123,8 @@ class Pipeline:
         self._attempts.blame(instance, "a step failed again and again")
         if instance.generation:
             self._attempts.abandon(instance, UNFINISHED)
+            return
+        if self._attempts.joins(instance):
             return
         assessment = not_assessed(instance, UNFINISHED, quarantined=True).assessment
         disposition = decide(assessment, self._context.judging.policy())

@@ -39,6 +39,11 @@ class PhantomStatement(Strict):
     phantom: bool = Field(description="true: it shows a test object; false: it shows a patient.")
     actor: Actor = ""
     comment: Comment = ""
+    study_instance_uid: str = Field(
+        "",
+        pattern=f"^({ANY_UID})?$",
+        description="Of this study only (0020,000D); empty: of each study that has the series.",
+    )
 
 
 @router.get("", summary="List series of phantoms", responses=responses(401, 403, 422, 503))
@@ -65,7 +70,10 @@ def say_phantom(services: Services, who: Reviewer, series_uid: SeriesPath, body:
     """It is judged again, or decided by what was measured; a phantom leaves the worklist, a patient may get on it."""
     queue, actor, now = queue_of(services), acting(who, body.actor), datetime.now(UTC)
     with services.database.begin() as transaction:
-        return say(transaction, queue, series_uid, actor, body.comment, now, is_phantom=body.phantom)
+        return say(
+            transaction, queue, series_uid, actor, body.comment, now,
+            is_phantom=body.phantom, study_instance_uid=body.study_instance_uid,
+        )  # fmt: skip
 
 
 PAGE = Page(router, rest=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,23 +23,24 @@ from miqa_node.stages.units.rows.standing import standings
 
 SHOWS_PHANTOM, SHOWS_PATIENT = Phrase("Series shows a phantom."), Phrase("Series shows a patient.")
 
-_KEY = phantom_series.c.series_instance_uid
+_OF = phantom_series.c
 _LISTED = sa.select(phantom_series, instances.c.modality, instances.c.station).join(
     instances, instances.c.digest == phantom_series.c.digest
 )
 
 
-def _is(series_instance_uid: str) -> sa.ColumnElement[bool]:
-    return phantom_series.c.series_instance_uid == series_instance_uid
+def _in(study: str, uids: Sequence[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Series of a study; programs that copy studies may leave the UID of the series."""
+    return _OF.series_instance_uid.in_(uids), _OF.study_instance_uid.in_([study])
 
 
 def record(transaction: Transaction, instance: StoredInstance, assessment: Assessment, now: datetime) -> None:
     """List the series if its newest assessment recognised a phantom, and no longer if not; a statement stays."""
-    header, of = instance.header, phantom_series.c
+    header = instance.header
     uids = series.uids_of(transaction, header)
-    mine = _KEY.in_(uids), of.study_instance_uid == header.study_instance_uid
+    mine = _in(header.study_instance_uid, uids)
     if not assessment.phantom and not assessment.quarantined:
-        transaction.execute(sa.delete(phantom_series).where(*mine, of.decided_by == ""))
+        transaction.execute(sa.delete(phantom_series).where(*mine, _OF.decided_by == ""))
     listed = transaction.execute(sa.update(phantom_series).where(*mine).values(digest=instance.digest)).rowcount
     if assessment.phantom and not listed:
         uid, study = header.series_instance_uid, header.study_instance_uid
@@ -48,7 +49,11 @@ def record(transaction: Transaction, instance: StoredInstance, assessment: Asses
 
 def page(transaction: Transaction, *, limit: int, offset: int = 0) -> list[PhantomSeries]:
     """Phantom series, newest first, including those that a person marked as a patient's."""
-    query = _LISTED.order_by(phantom_series.c.recognised_at.desc(), _KEY).limit(limit).offset(offset)
+    query = (
+        _LISTED.order_by(_OF.recognised_at.desc(), _OF.series_instance_uid, _OF.study_instance_uid)
+        .limit(limit)
+        .offset(offset)
+    )
     return [PhantomSeries(**with_phrases(row, "reason")) for row in transaction.execute(query).mappings()]
 
 
@@ -74,36 +79,40 @@ def say(
     *,
     is_phantom: bool,
     modalities: Collection[str],
+    study_instance_uid: str = "",
 ) -> Statement:
     """Record what a series of one of ``modalities`` shows. Slices that come later are judged according to it, too.
+
+    Without a study it is said of the series in each study that has its UID.
 
     Raises
     ------
     NotFoundError
-        The node has no CT or MR series with that UID.
+        The node has no CT or MR series with that UID, or the study has none.
     ConflictError
         The series has not been assessed yet.
     """
-    assessed = _assessed(transaction, series_instance_uid, modalities)
-    digest, study, assessment = assessed[-1]
-    _insert(transaction, digest, series_instance_uid, study, assessment.phantom or SAID_BY_A_PERSON, now)
+    assessed = _assessed(transaction, series_instance_uid, study_instance_uid, modalities)
     values = {"is_phantom": is_phantom, "decided_by": actor, "decided_at": now, "comment": comment}
-    transaction.execute(sa.update(phantom_series).where(_is(series_instance_uid)).values(**values))
     words = SHOWS_PHANTOM if is_phantom else SHOWS_PATIENT
-    for _, of_study, _ in assessed:
+    for digest, study, assessment in assessed:
+        _insert(transaction, digest, series_instance_uid, study, assessment.phantom or SAID_BY_A_PERSON, now)
+        mine = _in(study, [series_instance_uid])
+        transaction.execute(sa.update(phantom_series).where(*mine).values(**values))
         text = joined(" ", [words, *filter(None, [comment.strip()])])
-        study_notes.note(transaction, of_study, "said", actor, text, now)
-    row = transaction.execute(_LISTED.where(_is(series_instance_uid))).mappings().one()
+        study_notes.note(transaction, study, "said", actor, text, now)
+    row = transaction.execute(_LISTED.where(*mine)).mappings().one()
     contradicted = (one for one, _, assessment in assessed if bool(assessment.phantom) != is_phantom)
     return Statement(PhantomSeries(**with_phrases(row, "reason")), tuple(contradicted))
 
 
 def _assessed(
-    transaction: Transaction, uid: str, modalities: Collection[str]
+    transaction: Transaction, uid: str, study_uid: str, modalities: Collection[str]
 ) -> list[tuple[InstanceDigest, StudyInstanceUid, Assessment]]:
-    """The newest assessment of the series in each study that has its UID, the newest study last."""
+    """The newest assessment of the series in the study, or in each that has its UID, the newest study last."""
     of = instances.c
     query = sa.select(of.study_instance_uid, of.header, of.modality).where(of.series_instance_uid == uid)
+    query = query.where(of.study_instance_uid == study_uid) if study_uid else query
     rows = transaction.execute(query.order_by(of.received_at, of.digest)).all()
     if not rows:
         raise NotFoundError("No CT or MR series {uid} is here.", uid=uid)

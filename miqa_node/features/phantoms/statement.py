@@ -26,11 +26,13 @@ def say(
     now: datetime,
     *,
     is_phantom: bool,
+    study_instance_uid: str = "",
 ) -> PhantomSeries:
     """See :func:`~miqa_node.features.phantoms.rows.say`; the verdict in force stays until there is a new one."""
     statement = phantoms.say(
-        transaction, series_instance_uid, actor, comment, now, is_phantom=is_phantom, modalities=PHANTOM_MODALITIES
-    )
+        transaction, series_instance_uid, actor, comment, now,
+        is_phantom=is_phantom, modalities=PHANTOM_MODALITIES, study_instance_uid=study_instance_uid,
+    )  # fmt: skip
     why = phantoms.SHOWS_PHANTOM if is_phantom else phantoms.SHOWS_PATIENT
     for digest in statement.contradicted:  # one that waits already is compared with the statement at its end
         reassessments.request(transaction, queue, digest, actor, why, now)

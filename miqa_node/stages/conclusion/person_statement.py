@@ -20,7 +20,8 @@ class StatementEffect(Effect):
         c = conclusion
         if not c.unit.needs_others:
             return
-        statement = series.phantom_said(transaction, series.uids_of(transaction, c.instance.header))
+        header = c.instance.header
+        statement = series.phantom_said(transaction, header, series.uids_of(transaction, header))
         if statement is None or statement.at <= c.assessment.assessed_at:
             return
         if statement.is_phantom == bool(c.assessment.phantom):

@@ -110,7 +110,7 @@ class Attempts:
             self.blame(instance, Phrase("its worker died"))
             count = f"{attempt.number - 1}"
             reason = Phrase("The assessment was begun {attempt} times and never finished.", attempt=count)
-            return not_assessed(instance, reason, quarantined=True)
+            return None if self.joins(instance) else not_assessed(instance, reason, quarantined=True)
         try:
             result = judged_by(unit_of(instance.header, self._units), instance, self._context)
         except (DecodeError, NotFoundError, FileNotFoundError) as error:
@@ -127,29 +127,33 @@ class Attempts:
         None if it joins a verdict that stands.
         """
         if isinstance(error, RemovedError) and not instance.generation:
-            return None if self._joins(instance) else not_assessed(instance, str(error))
+            return None if self.joins(instance) else not_assessed(instance, str(error))
         if isinstance(error, RemovedError):
             raise error  # the existing verdict is better than none
         begun_at = time.monotonic()
         if damage := stored_damage(instance, self._units, self._context):
-            joins = not instance.generation and self._joins(instance)
-            return None if joins else not_assessed(instance, damage, quarantined=True)
+            return None if self.joins(instance) else not_assessed(instance, damage, quarantined=True)
         if not isinstance(error, DecodeError):
             raise error
         if isinstance(error, DecodeLimitError) and time.monotonic() - begun_at > SLOW_S:
             raise ResourcesError("The object store answers too slowly to judge an image.") from error
         # One sender may have many images with damaged pixels; a decoder that dies or hangs is a different fault.
         self.blame(instance, Phrase("the decoder died or hung") if isinstance(error, DecodeLimitError) else "")
+        if self.joins(instance):
+            return None
         return not_assessed(instance, Phrase("The pixels could not be decoded: {error}", error=error))
 
-    def _joins(self, instance: StoredInstance) -> bool:
-        """Whether its series has a verdict already, which holds for what came later, too: not all of it is here."""
+    def joins(self, instance: StoredInstance) -> bool:
+        """Whether it came later than the verdict of its series, which holds for it, too: it cannot be measured."""
         unit = unit_of(instance.header, self._units)
-        if not unit.needs_others:
+        if instance.generation or not unit.needs_others:
             return False
         members, now = unit.members(instance, self._context), datetime.now(UTC)
         with self._context.database.begin() as transaction:
-            return latecomers.join_standing(transaction, instance, members, now)
+            is_joined = latecomers.join_standing(transaction, instance, members, now)
+        if is_joined:
+            log.warning("late slices cannot be measured, the verdict stands", digest=instance.digest[:16])
+        return is_joined
 
     def abandon(self, instance: StoredInstance, reason: str) -> None:
         """End a repeated judgement: the verdict in force stays."""

@@ -56,7 +56,7 @@ class SeriesUnit(Unit):
         tools, package = context.imaging.for_slices(instance.calling_ae_title), context.judging.series()
         with context.database.begin() as transaction:
             uids = fragments.uids_of(transaction, instance.header)
-            statement = series.phantom_said(transaction, uids)
+            statement = series.phantom_said(transaction, instance.header, uids)
             captures = fragments.count_captures(transaction, instance.header, uids)
         header, traits = instance.header, series_traits(instance.header)
         judged = judge_series(
@@ -71,7 +71,8 @@ class SeriesUnit(Unit):
     def restated(self, instance: StoredInstance, assessment: Assessment, context: UnitContext) -> Assessment:
         """A phantom or a patient as a person said, and measured as it was."""
         with context.database.begin() as transaction:
-            statement = series.phantom_said(transaction, fragments.uids_of(transaction, instance.header))
+            uids = fragments.uids_of(transaction, instance.header)
+            statement = series.phantom_said(transaction, instance.header, uids)
         if statement is None or statement.is_phantom == bool(assessment.phantom):
             return assessment
         return replace(assessment, phantom=SAID_BY_A_PERSON if statement.is_phantom else "")

@@ -213,13 +213,12 @@ def test_an_idle_look_reads_one_row_and_writes_nothing(database: Database) -> No
 
 def test_an_erased_patient_leaves_no_series_and_no_protocol_behind(database: Database) -> None:
     measure(database, 1, FIRST_AT, {"ct_noise": 10.0}, protocol_name="")
-    measure(database, 2, FIRST_AT, {"ct_noise": 10.0})
+    other = measure(database, 2, FIRST_AT, {"ct_noise": 10.0})
     look(database)
     assert len(listed(database)) == 2
     with database.begin() as transaction:
         erasure.erase(transaction, "ID1", "asked for", "mara", NOW)
-        subjects = transaction.execute(sa.select(usual_series.c.subject)).scalars().all()
-        assert subjects == ["1.2.7.2"]
+        assert transaction.execute(sa.select(usual_series.c.digest)).scalars().all() == [other]
         assert transaction.execute(sa.select(usual_baselines.c.protocol)).scalars().all() == ["THORAX"]
 
 
@@ -281,3 +280,12 @@ def test_of_very_many_series_some_of_all_days_make_the_ranges(
     look(database)
     [noise_range] = one(database).ranges
     assert (noise_range.series, noise_range.since) == (25, FIRST_AT + timedelta(hours=12))
+
+
+def test_series_of_two_studies_that_share_a_uid_count_apart(database: Database) -> None:
+    at = fill(database, noises(25))
+    loud = measure(database, 100, at, {"ct_noise": 30.0}, series_instance_uid="1.2.7.1")
+    plain = measure(database, 101, at, {"ct_noise": 10.0}, series_instance_uid="1.2.7.1")
+    look(database)
+    assert one(database).series == 27
+    assert (unusual(database, loud), unusual(database, plain)) == (["ct_noise"], [])

@@ -16,6 +16,7 @@ from miqa_node.interfaces.cli.store import open_transaction, opened
 app = typer.Typer(no_args_is_help=True, help="Series of phantoms: list, patient, phantom.")
 
 SeriesUid = Annotated[str, typer.Argument(metavar="SERIES_UID", help="Series Instance UID.")]
+StudyUid = Annotated[str, typer.Option("--study", metavar="UID", help="In this study only; else in each with the UID.")]
 Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why; kept with the series.")]
 
 
@@ -57,30 +58,33 @@ def list_(
 def patient(
     series_uid: SeriesUid,
     comment: Comment = "",
+    study: StudyUid = "",
     actor: Actor = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Say that a series shows a patient: it gets its verdict and, if flagged, its place on the worklist."""
-    _say(series_uid, comment, actor, config, data_dir, is_phantom=False, as_json=as_json)
+    _say(series_uid, study, comment, actor, config, data_dir, is_phantom=False, as_json=as_json)
 
 
 @app.command()
 def phantom(
     series_uid: SeriesUid,
     comment: Comment = "",
+    study: StudyUid = "",
     actor: Actor = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Say that a series shows a test object: it leaves the worklist."""
-    _say(series_uid, comment, actor, config, data_dir, is_phantom=True, as_json=as_json)
+    _say(series_uid, study, comment, actor, config, data_dir, is_phantom=True, as_json=as_json)
 
 
 def _say(
     series_uid: str,
+    study_uid: str,
     comment: str,
     actor: str | None,
     config: ConfigFile,
@@ -96,7 +100,10 @@ def _say(
     with opened(config, data_dir) as database:
         queue = DurableQueue(database, lambda: "")
         with database.begin() as transaction:
-            listed = say(transaction, queue, series_uid, actor or login(), comment, now, is_phantom=is_phantom)
+            listed = say(
+                transaction, queue, series_uid, actor or login(), comment, now,
+                is_phantom=is_phantom, study_instance_uid=study_uid,
+            )  # fmt: skip
     if as_json:
         print_json(to_json(listed))
     else:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Query, Response
 from fastapi.responses import RedirectResponse
 
 from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.instance import ANY_UID
 from miqa_node.features.phantoms import rows as phantoms
 from miqa_node.features.phantoms import statement
 from miqa_node.features.phantoms.statement import queue_of
@@ -48,13 +49,17 @@ def say(
     who: Reviewer,
     series_uid: Annotated[SeriesUid, Form()],
     phantom: Annotated[bool, Form()],
+    study_uid: Annotated[str, Form(pattern=f"^({ANY_UID})?$")] = "",
     actor: Annotated[Actor, Form()] = "",
     comment: Annotated[Comment, Form()] = "",
 ) -> Response:
     """The buttons "This is a patient" and "This is a phantom"."""
     queue, now = queue_of(services), datetime.now(UTC)
     with services.database.begin() as transaction:
-        statement.say(transaction, queue, series_uid.strip(), acting(who, actor), comment, now, is_phantom=phantom)
+        statement.say(
+            transaction, queue, series_uid.strip(), acting(who, actor), comment, now,
+            is_phantom=phantom, study_instance_uid=study_uid,
+        )  # fmt: skip
     return RedirectResponse("/phantoms", HTTPStatus.SEE_OTHER)
 
 

@@ -135,10 +135,15 @@ def unusual_series(transaction: Transaction, baseline: str) -> list[UnusualSerie
 
 def standing(transaction: Transaction, digest: InstanceDigest, now: datetime) -> SeriesStanding | None:
     """Where an image, or the series that it belongs to, stands; None if it is in no baseline."""
-    of = usual_series.c
-    uid = sa.select(instances.c.series_instance_uid).where(instances.c.digest == digest).scalar_subquery()
-    query = sa.select(usual_series).where(sa.or_(of.subject == digest, of.subject == uid)).limit(1)
-    row = transaction.execute(query).one_or_none()
+    own, other = instances.alias(), instances.alias()
+    same = (
+        other.c.series_instance_uid == own.c.series_instance_uid,
+        other.c.study_instance_uid == own.c.study_instance_uid,
+    )
+    of_series = sa.select(other.c.digest).where(own.c.digest == digest, *same)
+    is_own = usual_series.c.subject == digest
+    query = sa.select(usual_series).where(sa.or_(is_own, usual_series.c.digest.in_(of_series)))
+    row = transaction.execute(query.order_by(is_own.desc()).limit(1)).one_or_none()
     if row is None:
         return None
     return SeriesStanding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -143,7 +144,7 @@ def _measured(row: Any) -> Iterator[MeasuredSeries]:
     if protocol is None or not numbers:
         return
     at = _taken_at(header, row.received_at.replace(tzinfo=None))
-    subject = header.series_instance_uid if unit_of(header, installed()).needs_others else row.digest
+    subject = _subject(header) if unit_of(header, installed()).needs_others else row.digest
     yield MeasuredSeries(
         subject,
         InstanceDigest(row.digest),
@@ -151,6 +152,11 @@ def _measured(row: Any) -> Iterator[MeasuredSeries]:
         protocol,
         SeriesNumbers(at, numbers),
     )
+
+
+def _subject(header: Header) -> str:
+    """Of a series in its study: programs that copy studies may leave the UID of the series."""
+    return hashlib.sha256(f"{header.study_instance_uid} {header.series_instance_uid}".encode()).hexdigest()
 
 
 def _taken_at(header: Header, received_at: datetime) -> datetime:

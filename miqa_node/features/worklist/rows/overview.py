@@ -71,12 +71,14 @@ def _deliveries(transaction: Transaction, state: DeliveryState) -> int:
 
 def _phantom_slices(transaction: Transaction, since: datetime) -> int:
     """Number of phantom instances with a verdict since then, which show no patient."""
+    of = phantom_series.c
+    same_series = instances.c.series_instance_uid == of.series_instance_uid
     query = (
         sa.select(sa.func.count())
         .select_from(phantom_series)
-        .join(instances, instances.c.series_instance_uid == phantom_series.c.series_instance_uid)
+        .join(instances, sa.and_(same_series, instances.c.study_instance_uid == of.study_instance_uid))
         .join(dispositions, dispositions.c.digest == instances.c.digest)
-        .where(phantom_series.c.is_phantom, dispositions.c.decided_at >= since)
+        .where(of.is_phantom, dispositions.c.decided_at >= since)
     )
     return transaction.execute(query).scalar_one()
 

@@ -213,13 +213,14 @@ series = sa.Table(
     sa.Index("ix_series_pending", "pending", "arrived_at"),
 )
 
-# One row per CT or MR series that was taken for a phantom's, by the node or a person. "is_phantom" is what holds now;
+# One row per CT or MR series of a study that was taken for a phantom's, by the node or a person: programs that copy
+# studies may leave the UID of the series. "is_phantom" is what holds now;
 # "decided_by" is the person who said so, empty if nobody did.
 phantom_series = sa.Table(
     "phantom_series",
     metadata,
     sa.Column("series_instance_uid", Uid, primary_key=True),
-    sa.Column("study_instance_uid", Uid, nullable=False),
+    sa.Column("study_instance_uid", Uid, primary_key=True),
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), nullable=False),
     sa.Column("reason", sa.Text, nullable=False, info=JUDGED),
     sa.Column("reason_phrase", PhraseParts, info=JUDGED),

@@ -30,7 +30,8 @@ usual_baselines = sa.Table(
     sa.Index("ix_usual_baselines_station", "station"),
 )
 
-# One row per measured series, or image that is judged by itself: "subject" is the UID of the series, or the digest.
+# One row per measured series, or image that is judged by itself: "subject" is the digest of
+# the UIDs of study and series, or of the image.
 # "unusual" has what was outside the ranges of the series before it, with the range of then.
 usual_series = sa.Table(
     "usual_series",

@@ -1,4 +1,4 @@
-"""Gives slices the standing verdict of their series that came after others were removed."""
+"""Gives late slices the standing verdict of their series: others were removed, or measuring failed for good."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from miqa_node.runtime.store import study_notes
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import dispositions, worklist
 from miqa_node.stages.units.rows import unit_verdicts
-from miqa_node.stages.units.rows.standing import NOT_ALL_HERE
+from miqa_node.stages.units.rows.standing import NOT_MEASURED
 
 
 def join_standing(
@@ -33,5 +33,5 @@ def join_standing(
         insert_or_ignore(transaction, dispositions, {**row, "digest": one, "flagged": False, "decided_at": now})
     study = instance.header.study_instance_uid
     if transaction.execute(sa.select(sa.exists().where(worklist.c.study_instance_uid == study))).scalar_one():
-        study_notes.note(transaction, study, "not judged again", "", NOT_ALL_HERE, now)
+        study_notes.note(transaction, study, "not judged again", "", NOT_MEASURED, now)
     return True

@@ -168,12 +168,14 @@ class PhantomStatement:
     at: datetime
 
 
-def phantom_said(transaction: Transaction, uids: Sequence[str]) -> PhantomStatement | None:
-    """The newest statement of a person about a series or stack; None without one."""
+def phantom_said(transaction: Transaction, header: Header, uids: Sequence[str]) -> PhantomStatement | None:
+    """The newest statement of a person about the series or stack of a slice; None without one."""
     of, statements = phantom_series.c, list[PhantomStatement]()
+    conditions = of.study_instance_uid == header.study_instance_uid, of.decided_by != ""
     for some in batches(uids):
-        statement = sa.select(of.is_phantom, of.decided_at).where(of.series_instance_uid.in_(some), of.decided_by != "")
-        rows = transaction.execute(statement)
+        rows = transaction.execute(
+            sa.select(of.is_phantom, of.decided_at).where(of.series_instance_uid.in_(some), *conditions)
+        )
         statements += [PhantomStatement(row.is_phantom, row.decided_at) for row in rows]
     return max(statements, key=lambda one: one.at, default=None)
 

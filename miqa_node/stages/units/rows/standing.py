@@ -17,7 +17,9 @@ from miqa_node.stages.units.kinds import is_slice
 from miqa_node.stages.units.rows import fragments
 from miqa_node.stages.units.rows.slice_counts import VerdictPart, parts_of
 
-NOT_ALL_HERE = Phrase("More of the series came, but not all of it is kept here any more: its verdict stands.")
+NOT_MEASURED = Phrase(
+    "More of the series came, but could not be measured (files are gone, or it failed each time): its verdict stands."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class LateMembers:
         """What came later, for people; empty if nothing did."""
         if self.waiting:
             return Phrase("More of the series came, being measured: {count}.", count=f"{self.waiting}")
-        return Phrase("{text} Came later: {count}.", text=NOT_ALL_HERE, count=f"{self.unread}") if self.unread else ""
+        return Phrase("{text} Came later: {count}.", text=NOT_MEASURED, count=f"{self.unread}") if self.unread else ""
 
 
 NONE_LATE = LateMembers(0, 0)

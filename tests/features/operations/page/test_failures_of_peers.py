@@ -47,9 +47,9 @@ def rows(client: TestClient, language: str = "") -> dict[str, str]:
 
 @pytest.mark.usefixtures("failed")
 def test_each_failure_stands_with_its_peer_and_what_to_do(client: TestClient) -> None:
-    by_peer = rows(client)
-    assert set(by_peer) == {"10.0.0.5", "10.0.0.6"}
-    commitment, tls = by_peer["10.0.0.5"], by_peer["10.0.0.6"]
+    failures = rows(client)
+    assert set(failures) == {"10.0.0.5", "10.0.0.6"}
+    commitment, tls = failures["10.0.0.5"], failures["10.0.0.6"]
     assert commitment.startswith("CT1 ")
     for text in ("Storage commitment was not reported", "the connection was refused", "dicom.commitment_peers"):
         assert text in commitment
