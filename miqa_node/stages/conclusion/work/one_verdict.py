@@ -25,6 +25,8 @@ from miqa_node.stages.units.base import UnitContext
 log = structlog.get_logger(__name__)
 
 INTERVAL_S = 1.0
+REST_S = 3600.0
+"""Between two looks once all studies have been walked through."""
 BATCH = 50
 
 
@@ -47,7 +49,7 @@ class OneVerdict(RegularWork):
             count += self._unite(study)
             self._after = study
         if not studies:
-            self._after, self._pause_s = None, 3600.0
+            self._after, self._pause_s = None, REST_S
         if count:
             log.info("series that were judged twice have one verdict now", series=count)
         return count

@@ -19,6 +19,7 @@ from miqa_node.features.worklist.work import mending
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.node import Node
 from miqa_node.runtime.workers import supervisor
+from miqa_node.stages.conclusion.work import one_verdict
 from miqa_node.stages.deliver.destinations import parse_flag
 from miqa_node.stages.receive import work as identification
 from miqa_node.stages.units.work import better_copies
@@ -72,6 +73,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
     monkeypatch.setattr(identification, "INTERVAL_S", 0.2)
     monkeypatch.setattr(mending, "LOOK_INTERVAL_S", 0.2)
     monkeypatch.setattr(usual_ranges, "LOOK_INTERVAL_S", 0.2)
+    monkeypatch.setattr(one_verdict, "REST_S", 0.2)
     archive = Pacs()
     hopeless: list[str] = []
     destination = parse_flag(f"PACS=PACS@127.0.0.1:{archive.port}")
@@ -80,7 +82,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
         *("chosen-models", "lanes", "lane-PACS-0", "storage-scp-plain"),
         *("audit", "senders", "commitment-reports", "folder-watch", "health", "web", "children", "shadow"),
         *("destination-watch", "archive-watch", "amendment-watch", "indexing", "commit-listener", "certificate-watch"),
-        *("pseudonym-watch", "better-copies", "identification", "result-mending", "usual-ranges"),
+        *("pseudonym-watch", "better-copies", "identification", "result-mending", "usual-ranges", "one-verdict"),
     )
     (tmp_path / "watched").mkdir()
     others = threading.enumerate()  # a fixture of an earlier file may have worker processes still
