@@ -86,6 +86,7 @@ def send(node: Node, numbers: range, most_waiting: int | None = 6) -> list[int]:
 def send_all(node: Node, images: Sequence[Dataset]) -> None:
     """Store images one after the other; each must be taken."""
     ae = AE("SCANNER")
+    ae.dimse_timeout = ae.network_timeout = 300.0  # as patient as a busy machine needs
     ae.requested_contexts = [build_context(CR, ExplicitVRLittleEndian)]
     association = ae.associate("127.0.0.1", node.dicom_port, ae_title="MIQA")
     assert [int(association.send_c_store(image).Status) for image in images] == [0x0000] * len(images)
