@@ -149,27 +149,6 @@ def test_a_key_is_flushed_also_by_who_finds_it_there(tmp_path: Path, monkeypatch
     assert str((tmp_path / "objects" / KEY).parent) in flushed
 
 
-def test_copies_of_a_bucket_stay_within_their_limit_and_come_back(
-    bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("miqa_node.runtime.store.cache.SWEEP_INTERVAL_S", 0.0)
-    store = open_objects(bucket_url, tmp_path / "cache", 0, 250_000)
-    keys = [f"instances/ab/{number}.dcm" for number in range(5)]
-    for number, key in enumerate(keys):
-        file = tmp_path / "file"
-        file.write_bytes(bytes([number]) * 100_000)
-        os.utime(file, (number, number))  # long unused
-        store.put_file(key, file)
-    part = tmp_path / "cache/instances/ab/.left.part"
-    part.write_bytes(b"x")
-    os.utime(part, (0, 0))
-    assert store.local_path(keys[3]).read_bytes() == b"\3" * 100_000  # in use from now on
-    assert store.get(keys[0]) == b"\0" * 100_000
-    there = sorted(path.name for path in (tmp_path / "cache").rglob("*.*"))
-    assert there == ["0.dcm", "3.dcm"]
-    assert [store.get(key)[0] for key in keys] == list(range(5))
-
-
 def test_what_is_deleted_is_gone_and_may_come_again(store: ObjectStore) -> None:
     other = "instances/ab/other.dcm"
     for key in (KEY, other):

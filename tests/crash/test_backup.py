@@ -23,7 +23,7 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.objects import open_objects
 from miqa_node.runtime.work.queue import migrate_queue
-from tests.features.retention.rows.test_retention import LATER, Shelf
+from tests.features.retention.rows.test_retention import LATER, Shelf, shelf_of_a_node
 from tests.runtime.store.making import digest
 from tests.waiting import delay, wait_until
 
@@ -35,14 +35,10 @@ pytestmark = [pytest.mark.timeout(1800)]
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
-    database.migrate()
-    migrate_queue(database)
-    (folder / "signing.key").write_text("secret")
-    yield Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
-    database.close()
+    with shelf_of_a_node(tmp_path / "data") as made:
+        migrate_queue(made.database)
+        (made.folder / "signing.key").write_text("secret")
+        yield made
 
 
 def test_twenty_kills_during_backups_into_one_folder(shelf: Shelf, tmp_path: Path) -> None:

@@ -216,13 +216,3 @@ def test_a_share_is_of_what_all_tests_kill(tmp_path: Path) -> None:
     assert [result[name] for name in names] == [3, 1, 2, 1, 0.5]
     assert [(one["place"], one["killed_by"]) for one in missed(records, 1)] == [("miqa_node/a.py:1", [MORE])]
     assert outcome(Records(tmp_path, quick=[MORE]), 1)["killed_by_make_test"] == 1  # another triage, the same runs
-
-
-def test_a_measurement_that_was_cut_off_goes_on(tmp_path: Path) -> None:
-    measurement(tmp_path, [Run(NAMES[0], CHEAP, failed=False, cpu_s=0.1)])
-    with (tmp_path / "runs.jsonl").open("a") as file:
-        file.write('\n{"mutant": "miqa')
-    records = Records(tmp_path)
-    assert records.pending(NAMES[0])[0][1] == [QUICK]
-    records.add(Run(NAMES[0], QUICK, failed=False, cpu_s=0.1))
-    assert Records(tmp_path).pending(NAMES[0]) == [(LIMIT_S, [MORE])]

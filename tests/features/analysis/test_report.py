@@ -8,7 +8,6 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import pypdf
 import pytest
 from sqlalchemy import Connection
 
-from miqa_node import __version__
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.core.domain.policy import Verdict
@@ -96,36 +94,6 @@ def test_the_report_says_the_same_in_three_forms(hospital: Database, settings: S
     rows = list(csv.DictReader(io.StringIO(made.csv)))
     assert rows[0]["rejected"] == "12"
     assert {row["value"] for row in rows if row["dimension"] == "room"} == {"Thorax 1", "'=cmd|calc"}
-
-
-def test_the_report_is_in_the_language_of_the_site_and_leaves_no_english(
-    hospital: Database, settings: Settings, tmp_path: Path
-) -> None:
-    german = load_settings(node={"data_dir": tmp_path, "site": "Klinik", "language": "de"})
-    with hospital.begin() as transaction:
-        made = make_report(transaction, "2026-01", german, NOW)
-        english = make_report(transaction, "2026-01", settings, NOW)
-    text = " ".join(" ".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(made.pdf)).pages)
-    for words in ("Fehlaufnahmenanalyse Januar 2026", "40 Aufnahmen, 12 abgelehnt: 30,0 %", "Bewegungsunschärfe"):
-        assert words in made.html, words
-        assert words in text, words
-    assert '<html lang="de">' in made.html
-    assert made.csv == english.csv, "for programs"
-    alike = phrases(made.html) & phrases(english.html)
-    assert {one for one in alike if re.search("(?!Jan)[A-Za-z]{3}", one)} == ALIKE
-    assert not re.search(r"\d\.\d", " ".join(phrases(made.html) - {f"Klinik · miqa-node {__version__} · 2026-02-02"}))
-
-
-ALIKE = {"Thorax 1", "ROOM1", "=cmd|calc", "CHEST", "Station"}
-"""Names of the site, values of headers, and a word that both languages have."""
-
-
-def phrases(html: str) -> set[str]:
-    """What people read or hear of a page."""
-    body = html.split("</style>")[1]
-    return {unescape(one).strip() for pair in re.findall(r'>([^<>]+)<|aria-label="([^"]*)"', body) for one in pair} - {
-        ""
-    }
 
 
 def test_the_report_of_an_empty_month_can_be_made(hospital: Database, settings: Settings) -> None:

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import open_objects
-from tests.features.retention.rows.test_retention import Shelf
+from tests.features.retention.rows.test_retention import Shelf, shelf_of_a_node
 
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
-    database.migrate()
-    yield Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
-    database.close()
+    with shelf_of_a_node(tmp_path / "data") as made:
+        yield made

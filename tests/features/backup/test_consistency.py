@@ -138,18 +138,3 @@ def test_an_original_that_was_marked_as_lost_and_is_there_is_not_swept_away(shel
     assert faults(shelf) == [Fault.ORIGINAL_FOUND]
     assert faults(shelf, repair=True) == [Fault.ORIGINAL_FOUND]
     assert (faults(shelf, deep=True), shelf.row(of).removed_at) == ([], None)
-
-
-def test_a_damaged_copy_of_an_object_in_a_bucket_is_dropped(
-    database: Database, tmp_path: Path, bucket_url: str
-) -> None:
-    shelf = Shelf(database, open_objects(bucket_url, tmp_path / "cache", 0, 1 << 20), tmp_path)
-    key = original_key(shelf.decide(71))
-    copy = shelf.objects.local_path(key)
-    whole = copy.read_bytes()
-    copy.write_bytes(b"70")
-    assert faults(shelf) == []
-    assert faults(shelf, deep=True) == [Fault.COPY_DAMAGED]
-    assert not copy.exists()
-    assert (shelf.objects.get(key), alarms(shelf)) == (whole, 0)
-    assert faults(shelf, deep=True) == []

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.features.operations.command.series_checks import accepted_mr
-from tests.stages.measure.drawn_series import heads, judged, write
 
 SCOPE = 'version = "1"\n[[scope]]\nname = "MR of ours"\nmodality = ["MR"]\n'
 TABLE = '[[scope.accept]]\nmeasured = ["mr_snr"]\ntried_on = ["one", "two"]\n'
@@ -19,12 +17,6 @@ def settings_with(policy: str, folder: Path) -> Settings:
     path = folder / "policy.toml"
     path.write_text(policy, encoding="utf-8")
     return load_settings(policy={"file": str(path)})
-
-
-def test_the_shipped_policy_accepts_no_mr_series(tmp_path: Path) -> None:
-    _, disposition = judged(write(tmp_path, heads(), "MR"))
-    assert disposition.verdict is Verdict.NOT_ASSESSED
-    assert accepted_mr(load_settings()) == "the policy accepts none by measurements"
 
 
 @pytest.mark.parametrize("copied", [SCOPE + 'accept_measured = ["mr_snr"]\n', SCOPE + TABLE])

@@ -24,14 +24,12 @@ from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.parts import PartContext
-from miqa_node.runtime.work.queue import migrate_queue
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.phantom import likeness_of, recognise
 from miqa_node.stages.assess.series import SeriesResult, judge_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from miqa_node.stages.measure.slices import read_slices
 from miqa_node.stages.units.kinds import series_traits
-from tests.interfaces.cli.conftest import Ran
 from tests.stages.measure.series import making
 from tests.stages.report.flagged import decode
 from tests.stages.units.test_series_way import RULES, Rig
@@ -169,22 +167,3 @@ def test_page_and_rest_say_the_same(rig: Rig, tmp_path: Path) -> None:
     judge_queued(rig)
     assert client.get("/api/v1/worklist", params={"state": "OPEN"}).json()["total"] == 0
     assert client.post("/api/v1/phantoms/1.2.3", json={"phantom": True, "actor": "mara"}).status_code == 404
-
-
-def test_the_command_lists_and_puts_right(pool: WorkerPool, tmp_path: Path, cli: Callable[..., Ran]) -> None:
-    folder = tmp_path / "node"
-    folder.mkdir()
-    rig = Rig(folder, pool)
-    rig.receive(*flagged_water(tmp_path / "s"))
-    [anchor] = rig.look(30.0)
-    rig.finish(anchor)
-    migrate_queue(rig.database)
-    listed = cli("phantoms", "list", "--json", "--data-dir", folder)
-    assert [one["series_instance_uid"] for one in listed.json["items"]] == [making.SERIES]
-    answer = cli("phantoms", "patient", making.SERIES, "--as", "mara", "--json", "--data-dir", folder)
-    assert (answer.code, answer.json["is_phantom"]) == (0, False)
-    rig.pipeline.judge(anchor)
-    assert cli("worklist", "list", "--json", "--data-dir", folder).json["total"] == 1
-    assert "patient" in cli("phantoms", "list", "--data-dir", folder).out
-    assert cli("phantoms", "phantom", making.SERIES, "--as", "mara", "--data-dir", folder).code == 0
-    rig.database.close()

@@ -15,7 +15,7 @@ from miqa_node.core.domain.delivery import KOS, SR, ResultKind
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.reassessment import ReassessmentFilter
-from miqa_node.core.domain.worklist import Resolution, WorklistState
+from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.reassess.reassessment import Reassessment
 from miqa_node.features.worklist.rows import corrections, worklist
@@ -123,34 +123,6 @@ def test_an_object_whose_uids_were_given_gets_its_report(rig: AgainRig, samples:
     with rig.database.begin() as transaction:
         assert worklist.show(transaction, "1.2.77").verdict is Verdict.REVIEW
         assert transaction.execute(sa.select(tables.acquisitions)).one().verdict == "REVIEW"
-
-
-def test_a_study_that_people_resolved_opens_only_for_a_worse_verdict(
-    rig: AgainRig, pool: WorkerPool, samples: Path
-) -> None:
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    study = str(pydicom.dcmread(samples / SMALL).StudyInstanceUID)
-    with rig.database.begin() as transaction:
-        worklist.resolve(transaction, study, Resolution.DISMISSED, "anna", "", datetime.now(UTC))
-    rig.again(uids=(digest,))
-    rig.finish(digest)
-    assert _item(rig, study) == (WorklistState.RESOLVED, Verdict.REVIEW)
-    [scope] = FLAG_EVERYTHING["scope"]
-    worse = {"version": "t3", "scope": [scope | {"measurement": [scope["measurement"][0] | {"verdict": "REJECT"}]}]}
-    rig = rig.under(worse, pool)
-    rig.again(uids=(digest,))
-    rig.finish(digest)
-    assert _item(rig, study) == (WorklistState.OPEN, Verdict.REJECT)
-    notes = [one.ConceptNameCodeSequence[0].CodeValue for one in rig.files(digest, KOS)]
-    assert sorted(notes) == ["113010"] * 3 + ["QI_WITHDRAWN"] * 2
-    rig.database.close()
-
-
-def _item(rig: Rig, study: str) -> tuple[WorklistState, Verdict]:
-    with rig.database.begin() as transaction:
-        item = worklist.show(transaction, study)
-    return item.state, item.verdict
 
 
 def test_a_series_is_judged_again_as_one(tmp_path: Path, pool: WorkerPool) -> None:

@@ -28,7 +28,7 @@ from miqa_node.features.operations.selftest.send import StoreReceipt
 from miqa_node.stages.deliver.kinds.base import DeliveryContext
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from tests.conftest import ROOT
-from tests.project.test_demo import samples
+from tests.project.test_demo import opened, samples
 from tests.stages.deliver.making import outcomes
 
 
@@ -89,3 +89,19 @@ def test_the_tutorial_counts_the_samples_that_there_are(samples: list[SampleImag
 
 def test_the_same_bytes_every_time(samples: list[SampleImage]) -> None:
     assert [sample.data for sample in make_samples()] == [sample.data for sample in samples]
+
+
+def test_a_simulated_sample_says_so_wherever_people_look(samples: list[SampleImage]) -> None:
+    source = opened(samples[0])
+    for sample in samples:
+        if sample.simulated is None:
+            continue
+        dataset = opened(sample)
+        for keyword in ("StudyDescription", "SeriesDescription", "ImageComments", "DerivationDescription"):
+            assert "SIMULATED" in dataset[keyword].value
+        assert dataset.ImageType[0] == "DERIVED"
+        assert dataset.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+        for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+            assert dataset[keyword].value != source[keyword].value
+        assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
+        assert list(dataset.ImagerPixelSpacing) == [CHEST_PITCH_MM, CHEST_PITCH_MM]

@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,15 +18,6 @@ from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.runtime.store import late_indexes, schema
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import metadata
-
-
-def test_a_file_with_tables_of_others_gets_the_migrations(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")
-    with database.begin() as transaction:
-        transaction.execute(sa.text("CREATE TABLE of_the_site (number INTEGER)"))
-    database.migrate()
-    database.check()
-    database.close()
 
 
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
@@ -101,28 +91,6 @@ def test_a_new_file_that_another_process_writes_to_is_waited_for(tmp_path: Path)
     release.join()
     database.close()
     writer.close()
-
-
-def test_processes_may_migrate_at_the_same_time(
-    database_url: str, migrate_from_nothing: Callable[[Database], None]
-) -> None:
-    databases = [Database(database_url) for _ in range(3)]
-    errors: list[Exception] = []
-
-    def migrate(database: Database) -> None:
-        try:
-            migrate_from_nothing(database)
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=migrate, args=(database,)) for database in databases]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for database in databases:
-        database.close()
-    assert errors == []
 
 
 def test_sqlite_survives_a_power_cut(tmp_path: Path) -> None:

@@ -73,18 +73,6 @@ def hold(database: Database, holder: ProcessIdentity, silent_s: float) -> None:
         transaction.execute(sa.insert(executors).values(values))
 
 
-def test_a_name_is_refused_while_its_process_lives_and_free_at_once_when_it_was_killed(
-    database: Database, start: Start
-) -> None:
-    other = start()
-    assert says(other) == "taken"
-    with pytest.raises(SettingsError, match=rf"already works as 'w1' here, as process {other.pid}:"):
-        lease(database).take()
-    other.kill()
-    other.wait()
-    lease(database).take()
-
-
 @pytest.mark.parametrize(
     ("boot", "machine", "silent_s", "free"),
     [

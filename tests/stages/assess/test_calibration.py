@@ -87,17 +87,6 @@ def calibrate(
     return make_calibration(images, label_set, card, SHA, POLICY, "General", CalibrationTarget(**wishes), NOW)
 
 
-def test_too_few_labels_are_refused_with_how_many_more_it_takes(card: Card) -> None:
-    few = calibrate(card, judged(card, 60), accepted_bad=0.05, bad_accepted=0.05)
-    assert few.certificate.guarantees == ()
-    assert few.offset == 0.0
-    refused = {refusal.promise: refusal for refusal in few.certificate.refused}
-    for promise, refusal in refused.items():
-        assert refusal.labels_needed is not None
-        enough = calibrate(card, judged(card, 60 + round(1.5 * refusal.labels_needed)))
-        assert promise in {guarantee.promise for guarantee in enough.certificate.guarantees}
-
-
 def test_a_model_that_is_not_good_enough_is_told_so(card: Card) -> None:
     made = calibrate(card, judged(card, 600, separation=0.0), accepted_bad=0.05, bad_accepted=None)
     [refusal] = made.certificate.refused
@@ -142,34 +131,6 @@ def test_scaling_is_refused_where_labels_are_few_or_the_head_knows_nothing() -> 
 @pytest.fixture(scope="module")
 def made(card: Card) -> SiteCalibration:
     return calibrate(card, judged(card, 600))
-
-
-def test_what_does_not_fit_is_shown_as_expired_and_never_used(
-    tmp_path: Path, card: Card, made: SiteCalibration
-) -> None:
-    path = calibration_path(tmp_path, made.package)
-    write_calibration(path, made)
-    good = in_force(path, card, SHA, "General")
-    assert good.calibration == made
-    assert certificate_sentence(card, good, POLICY, "General").startswith(
-        "certified 2026-11-20 for General: of accepted"
-    )
-
-    other_policy = replace(POLICY, version="p2")
-    assert (
-        certificate_sentence(card, good, other_policy, "General")
-        == "no certificate: that of 2026-11-20 expired, the policy changed from p1 to p2"
-    )
-    same_name = replace(POLICY, scopes=(*POLICY.scopes, Scope("more")))
-    assert certificate_sentence(card, good, same_name, "General").startswith("no certificate"), "rules count, not names"
-
-    for result, says in (
-        (in_force(path, card, "d" * 64, "General"), "the model changed"),
-        (in_force(path, card, SHA, "Elsewhere"), "another site"),
-    ):
-        assert result.calibration is None
-        assert result.identity == ""
-        assert says in certificate_sentence(card, result, POLICY, "General")
 
 
 @pytest.mark.parametrize(

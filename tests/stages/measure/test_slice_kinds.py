@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileDataset
 
-from miqa_node.core.domain.policy import Policy, Verdict
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.slice_kind import KIND_NAMES, KINDS, kind_named, kind_of_all
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from miqa_node.stages.measure.base import series_measures
 from miqa_node.stages.measure.slices import read_slices
-from tests.stages.measure.drawn_series import Change, body, flags, heads, issues, judged, value, write
+from tests.stages.measure.drawn_series import Change, body, heads, judged, value, write
 
 
 def private(group: int, creator: str, element: int, vr: str, number: object) -> Change:
@@ -144,40 +143,6 @@ def test_a_mosaic_is_called_so_and_its_tiles_are_not_measured_as_one_slice(tmp_p
     assert "mosaics" in disposition.reasons[0].text
     assert value(assessment, "slice_count") == 12.0
     assert value(assessment, "mr_snr") is None
-
-
-def test_phase_images_beside_magnitude_are_left_out_and_counted(tmp_path: Path) -> None:
-    plain = write(tmp_path / "a", heads(), "MR")
-    rng = np.random.default_rng(0)
-    phases = [rng.uniform(-4096.0, 4095.0, (160, 160)) for _ in range(12)]
-    uid = read_slices([("a", plain[0])])[0].series_instance_uid  # type: ignore[list-item]
-    change = given(ImageType=["ORIGINAL", "PRIMARY", "P"], SeriesInstanceUID=uid)
-    assessment, disposition = judged([*plain, *write(tmp_path / "b", phases, "MR", change)])
-    assert value(assessment, "slice_count") == 12.0
-    assert "phase, real and imaginary images: 12" in issues(assessment)["slices_left_out"]
-    assert not flags(disposition)
-
-
-def scopes(*kinds: tuple[str, ...]) -> Policy:
-    """One scope for each, which flags everything."""
-    flagged = [{"name": "slice_count", "above": 0, "verdict": "REVIEW", "reason": "111207"}]
-    return parse_policy(
-        {
-            "version": "1",
-            "scope": [
-                {"name": str(one), "modality": ["MR"], "kind": list(one), "measurement": flagged} for one in kinds
-            ],
-        }
-    )
-
-
-def test_a_scope_may_name_kinds_and_one_that_names_none_covers_all(tmp_path: Path) -> None:
-    paths = write(tmp_path, heads(), "MR")
-    assert judged(paths, scopes(("diffusion",), ("structural", "head")))[1].scope == "('structural', 'head')"
-    assert judged(paths, scopes(("diffusion",)))[1].scope == ""
-    assert judged(paths, scopes(("diffusion",), ()))[1].scope == "()"
-    with pytest.raises(SettingsError, match=r"kind is 'structual'; it takes localizer, mosaic"):
-        scopes(("structual",))
 
 
 def test_kinds_without_a_modality_are_refused() -> None:

@@ -15,7 +15,6 @@ from pydicom.uid import UID
 from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.words.narrative import narrative
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.workers.pool import WorkerPool
@@ -93,18 +92,6 @@ def issue(rig: Rig, digest: InstanceDigest) -> list[str]:
         assessment = instances.load_assessment(transaction, digest)
     assert assessment is not None
     return [one.message for one in assessment.plausibility if one.name == "slices_left_out"]
-
-
-def test_thirty_slices_with_thirty_series_are_one_report(rig: Rig, tmp_path: Path) -> None:
-    digests = rig.receive(*stack(tmp_path / "s", 30, torn(3)))
-    assert finish_due(rig) == [digests[-1]]
-    [report] = reports(rig)
-    assert listed(report) == (30, 30)
-    assert issue(rig, digests[-1]) == []
-    with rig.database.begin() as transaction:
-        verdicts = {instances.load_disposition(transaction, digest).verdict for digest in digests}  # type: ignore[union-attr]
-    assert verdicts == {Verdict.ACCEPT}
-    assert rig.look(21.0) == []
 
 
 def test_the_stack_waits_until_all_of_it_is_quiet(rig: Rig, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from miqa_node.runtime.store import labels
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from tests.features.analysis.rows.test_analysis import NOON, put
-from tests.features.analysis.test_report import cli, hospital, settings
+from tests.features.analysis.test_report import NOW, cli, hospital, reject, settings
 
 
 def test_commands_print_and_write_the_analysis(
@@ -59,3 +59,35 @@ def test_commands_print_and_write_the_analysis(
     assert cli(settings, "report", "--month", "2026-01", "--out", str(tmp_path / "one.pdf")) == 0
     assert (tmp_path / "one.pdf").read_bytes().startswith(b"%PDF")
     assert cli(settings, "report", "--month", "soon") != 0
+
+
+def test_the_report_is_in_the_language_of_the_site_and_leaves_no_english(
+    hospital: Database, settings: Settings, tmp_path: Path
+) -> None:
+    german = load_settings(node={"data_dir": tmp_path, "site": "Klinik", "language": "de"})
+    with hospital.begin() as transaction:
+        made = make_report(transaction, "2026-01", german, NOW)
+        english = make_report(transaction, "2026-01", settings, NOW)
+    text = " ".join(" ".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(made.pdf)).pages)
+    for words in ("Fehlaufnahmenanalyse Januar 2026", "40 Aufnahmen, 12 abgelehnt: 30,0 %", "Bewegungsunschärfe"):
+        assert words in made.html, words
+        assert words in text, words
+    assert '<html lang="de">' in made.html
+    assert made.csv == english.csv, "for programs"
+    alike = phrases(made.html) & phrases(english.html)
+    assert {one for one in alike if re.search("(?!Jan)[A-Za-z]{3}", one)} == ALIKE
+    assert not re.search(r"\d\.\d", " ".join(phrases(made.html) - {f"Klinik · miqa-node {__version__} · 2026-02-02"}))
+
+
+ALIKE = {"Thorax 1", "ROOM1", "=cmd|calc", "CHEST", "Station"}
+
+
+"""Names of the site, values of headers, and a word that both languages have."""
+
+
+def phrases(html: str) -> set[str]:
+    """What people read or hear of a page."""
+    body = html.split("</style>")[1]
+    return {unescape(one).strip() for pair in re.findall(r'>([^<>]+)<|aria-label="([^"]*)"', body) for one in pair} - {
+        ""
+    }

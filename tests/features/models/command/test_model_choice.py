@@ -37,27 +37,6 @@ def states(cli: Any, config: Any) -> dict[str, str]:
     return {one["folder"]: "active" if one["active"] else "shadow" if one["shadow"] else "" for one in listed}
 
 
-def test_activate_and_roll_back(cli: Callable[..., Ran], config: Path) -> None:
-    assert states(cli, config) == {"quality-1.0.0": "", "quality-1.1.0": "active"}
-    first = cli("models", "activate", "quality-1.0.0", "--as", "anna", "--comment", "trial", "--config", config)
-    assert first.code == Exit.OK
-    assert "within 2 s" in first.err
-    assert "not calibrated for this site" in first.err
-    assert states(cli, config) == {"quality-1.0.0": "active", "quality-1.1.0": ""}
-    again = cli("models", "activate", "quality-1.0.0", "--json", "--config", config)
-    assert again.json == {"slot": "active", "package": "quality-1.0.0", "changed": False}
-    cli("models", "activate", "quality-1.1.0", "--config", config)
-    assert cli("models", "rollback", "--json", "--config", config).json["package"] == "quality-1.0.0"
-    assert states(cli, config)["quality-1.0.0"] == "active"
-    assert cli("models", "rollback", "--json", "--config", config).json["package"] == ""
-    assert states(cli, config)["quality-1.1.0"] == "active"
-    assert cli("models", "rollback", "--config", config).code == Exit.CONFLICT
-    history = cli("models", "history", "--json", "--config", config).json
-    assert [event["action"] for event in history] == ["activated", "activated", "rolled back", "rolled back"]
-    assert (history[0]["actor"], history[0]["comment"]) == ("anna", "trial")
-    assert "rolled back" in cli("models", "history", "--config", config).out
-
-
 def test_what_fails_its_checks_is_not_activated(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     (tmp_path / "models" / "quality-1.0.0" / "golden" / "0.json").write_text("{}")
     assert cli("models", "activate", "quality-1.0.0", "--config", config).code == Exit.FAILED

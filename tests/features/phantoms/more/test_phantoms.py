@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -34,7 +35,9 @@ from miqa_node.features.phantoms import statement
 from miqa_node.features.worklist.rows import overview, worklist
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.services import WebServices
+from miqa_node.parts import PartContext
 from miqa_node.runtime.store import tables
+from miqa_node.runtime.work.queue import migrate_queue
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.phantom import likeness_of, recognise
 from miqa_node.stages.assess.series import SeriesResult, judge_series
@@ -276,3 +279,22 @@ def test_in_silent_days_what_is_no_phantom_after_all_flags_nothing(rig: Rig, tmp
         disposition = instances.load_disposition(transaction, anchor)
         assert disposition is not None
         assert (disposition.verdict, disposition.silent) == (Verdict.REVIEW, True)
+
+
+def test_the_command_lists_and_puts_right(pool: WorkerPool, tmp_path: Path, cli: Callable[..., Ran]) -> None:
+    folder = tmp_path / "node"
+    folder.mkdir()
+    rig = Rig(folder, pool)
+    rig.receive(*flagged_water(tmp_path / "s"))
+    [anchor] = rig.look(30.0)
+    rig.finish(anchor)
+    migrate_queue(rig.database)
+    listed = cli("phantoms", "list", "--json", "--data-dir", folder)
+    assert [one["series_instance_uid"] for one in listed.json["items"]] == [making.SERIES]
+    answer = cli("phantoms", "patient", making.SERIES, "--as", "mara", "--json", "--data-dir", folder)
+    assert (answer.code, answer.json["is_phantom"]) == (0, False)
+    rig.pipeline.judge(anchor)
+    assert cli("worklist", "list", "--json", "--data-dir", folder).json["total"] == 1
+    assert "patient" in cli("phantoms", "list", "--data-dir", folder).out
+    assert cli("phantoms", "phantom", making.SERIES, "--as", "mara", "--data-dir", folder).code == 0
+    rig.database.close()

@@ -175,3 +175,31 @@ def test_measurements_count_once_however_often_an_image_is_judged(rig: AgainRig,
     rig.again(uids=(digest,))
     rig.finish(digest)
     assert weeks() == before
+
+
+def test_a_study_that_people_resolved_opens_only_for_a_worse_verdict(
+    rig: AgainRig, pool: WorkerPool, samples: Path
+) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    study = str(pydicom.dcmread(samples / SMALL).StudyInstanceUID)
+    with rig.database.begin() as transaction:
+        worklist.resolve(transaction, study, Resolution.DISMISSED, "anna", "", datetime.now(UTC))
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    assert _item(rig, study) == (WorklistState.RESOLVED, Verdict.REVIEW)
+    [scope] = FLAG_EVERYTHING["scope"]
+    worse = {"version": "t3", "scope": [scope | {"measurement": [scope["measurement"][0] | {"verdict": "REJECT"}]}]}
+    rig = rig.under(worse, pool)
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    assert _item(rig, study) == (WorklistState.OPEN, Verdict.REJECT)
+    notes = [one.ConceptNameCodeSequence[0].CodeValue for one in rig.files(digest, KOS)]
+    assert sorted(notes) == ["113010"] * 3 + ["QI_WITHDRAWN"] * 2
+    rig.database.close()
+
+
+def _item(rig: Rig, study: str) -> tuple[WorklistState, Verdict]:
+    with rig.database.begin() as transaction:
+        item = worklist.show(transaction, study)
+    return item.state, item.verdict

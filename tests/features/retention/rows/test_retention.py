@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,16 @@ class Shelf:
     def row(self, of: InstanceDigest) -> Any:
         with self.database.begin() as transaction:
             return transaction.execute(sa.select(t.instances).where(t.instances.c.digest == of)).one()
+
+
+@contextmanager
+def shelf_of_a_node(folder: Path) -> Iterator[Shelf]:
+    """One whose folder is a node's data folder, as a backup meets it."""
+    folder.mkdir()
+    database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
+    database.migrate()
+    yield Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
+    database.close()
 
 
 def promise(shelf: Shelf, *uids: str) -> Standing:

@@ -171,17 +171,6 @@ def test_a_rejection_is_called_so(cli: Callable[..., Ran], stage: Stage, data_di
         assert "confirmed" not in shown
 
 
-def test_an_old_database_says_how_to_mend_it(cli: Callable[..., Ran], data_dir: Path) -> None:
-    (data_dir / "miqa.sqlite").touch()
-
-    ran = cli("worklist", "list", "--data-dir", data_dir)
-
-    assert ran.code == Exit.UNAVAILABLE
-    assert "miqa-node migrate" in ran.err
-    assert cli("migrate", "--data-dir", data_dir).code == Exit.OK
-    assert cli("worklist", "list", "--data-dir", data_dir).code == Exit.OK
-
-
 def test_the_config_file_is_found_by_flag_and_by_environment(
     cli: Callable[..., Ran], stage: Stage, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

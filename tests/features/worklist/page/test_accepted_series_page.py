@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,3 +46,24 @@ def test_an_accepted_series_says_what_was_enough(rig: Rig, tmp_path: Path) -> No
     assert enough in page(rig, RULES)
     assert f"{enough} The limits were tried on Room 1, Room 2." in page(rig, {**RULES, "scope": [by_table]})
     assert enough not in page(rig, {**RULES, "version": "s2"}), "another policy may ask for something else"
+
+
+def test_a_number_stands_beside_its_limit_and_keeps_its_side(rig: Rig, tmp_path: Path) -> None:
+    """By the policy that judged it; another one's limits are not its own."""
+    rig.receive(*making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(5)], "CT"))
+    rig.finish(rig.look(30.0)[0])
+
+    assert cells(page(rig, RULES), "Metal")[2] == "> 0.01"
+    assert cells(page(rig, RULES), "Gaps between slices")[0::2] == ["0", "> 0"]
+    assert cells(page(rig, RULES), "Noise in soft tissue")[2] == "–", "nothing limits it"
+    assert cells(page(rig, {**RULES, "version": "s2"}), "Metal")[2] == "–"
+
+
+def cells(text: str, measurement: str) -> list[str]:
+    """Value, unit, limits and usual range of a measurement, as the page shows them."""
+    row = re.search(rf'<th scope="row">{measurement}.*?</tr>', text, re.DOTALL)
+    assert row is not None, measurement
+    return [
+        re.sub("<[^>]+>", "", cell).replace("&gt;", ">").strip()
+        for cell in re.findall("<td.*?</td>", row[0], re.DOTALL)
+    ]

@@ -40,3 +40,13 @@ def test_every_seed_of_every_finding_changes_something(chest: np.ndarray) -> Non
 def test_importing_the_simulators_needs_no_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; import miqa_training.degrade"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("finding", defect_names())
+def test_difference_grows_with_severity(chest: np.ndarray, finding: FindingName) -> None:
+    """For every seed, and strictly on average; a mirror image differs as much at 1 as at 0.5."""
+    levels = (0.1, 0.25, 0.5, 0.75, 1.0)
+    table = np.array([[_difference(chest, finding, severity, seed) for severity in levels] for seed in SEEDS])
+    slack = 0.05 if finding in {FindingName.CLIPPED_ANATOMY, FindingName.ROTATION_ORIENTATION} else 0.003
+    assert np.all(np.diff(table, axis=1) > -slack)
+    assert np.all(np.diff(table.mean(0)) > 0)

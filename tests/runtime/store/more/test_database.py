@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import secrets
 import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -30,3 +33,34 @@ def test_a_database_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytes
         with pytest.raises(ResourcesError), database.begin() as transaction:
             transaction.execute(sa.text("SELECT 1"))
         database.close()
+
+
+def test_a_file_with_tables_of_others_gets_the_migrations(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")
+    with database.begin() as transaction:
+        transaction.execute(sa.text("CREATE TABLE of_the_site (number INTEGER)"))
+    database.migrate()
+    database.check()
+    database.close()
+
+
+def test_processes_may_migrate_at_the_same_time(
+    database_url: str, migrate_from_nothing: Callable[[Database], None]
+) -> None:
+    databases = [Database(database_url) for _ in range(3)]
+    errors: list[Exception] = []
+
+    def migrate(database: Database) -> None:
+        try:
+            migrate_from_nothing(database)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=migrate, args=(database,)) for database in databases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for database in databases:
+        database.close()
+    assert errors == []

@@ -21,7 +21,7 @@ from miqa_node.runtime.work.process import ProcessIdentity
 from miqa_node.runtime.work.recovery import RollCall
 from miqa_node.runtime.workers import supervisor
 from miqa_node.runtime.workers.supervisor import Supervisor
-from tests.runtime.work.test_lease import Start, lease, says, start
+from tests.runtime.work.test_lease import SETTINGS, TAKE, Start, lease, says, start
 from tests.waiting import wait_until
 
 ON_ANOTHER_MACHINE = ("unshare", "--uts", "sh", "-c", 'hostname other-machine && exec "$@"', "sh")
@@ -54,3 +54,15 @@ def test_an_orderly_end_gives_the_name_back_at_once(database: Database, start: S
     assert says(start()).startswith("Another process already works as 'w1' here")
     first.release()
     assert says(start()) == "taken"
+
+
+def test_a_name_is_refused_while_its_process_lives_and_free_at_once_when_it_was_killed(
+    database: Database, start: Start
+) -> None:
+    other = start()
+    assert says(other) == "taken"
+    with pytest.raises(SettingsError, match=rf"already works as 'w1' here, as process {other.pid}:"):
+        lease(database).take()
+    other.kill()
+    other.wait()
+    lease(database).take()

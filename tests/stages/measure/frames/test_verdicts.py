@@ -19,13 +19,6 @@ def local() -> Iterator[LocalAssessor]:
         yield assessor
 
 
-def test_the_place_of_a_frame_is_said(local: LocalAssessor, tmp_path: Path) -> None:
-    result = local.assess_file(write(tmp_path / "clip.dcm", "US", [speckle()] * 4))
-    again = result.assessment.measurement("frames_repeated")
-    assert again is not None
-    assert (again.value, str(again.place)) == (100, "frame 2 of 4")
-
-
 def test_a_capture_is_measured_and_says_what_it_is(local: LocalAssessor, tmp_path: Path) -> None:
     result = local.assess_file(write(tmp_path / "capture.dcm", "OT", [speckle()]))
     assert result.disposition.verdict is Verdict.NOT_ASSESSED

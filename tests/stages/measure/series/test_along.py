@@ -49,16 +49,6 @@ def test_metal_is_seen_on_its_slice_alone(tmp_path: Path) -> None:
     assert outliers(along) == [2]
 
 
-def test_a_jump_is_that_of_the_slice_in_its_volume(tmp_path: Path) -> None:
-    images = [making.head_mr(900.0 if number == 5 else 600.0, seed=number) for number in range(10)]
-    judgement = judged(making.write_series(tmp_path, images, "MR"))
-    along = profiles(judgement.snapshot)["slice_jump"].values
-    assert math.isnan(along[0])
-    assert math.isnan(along[-1])
-    assert np.nanargmax(along) == 5
-    assert np.nanmax(along) == pytest.approx(numbers(judgement)["slice_jump"])
-
-
 def test_numbers_stand_at_their_slices_beside_a_localizer_and_a_slice_that_cannot_be_read(tmp_path: Path) -> None:
     paths = noisy(tmp_path)
     scout = making.read(paths[0])

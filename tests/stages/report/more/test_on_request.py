@@ -28,7 +28,7 @@ from miqa_node.stages.report.picture import MIN_SIDE
 from tests.peers.validators import open_segmentation
 from tests.stages.report import making
 from tests.stages.report.flagged import flagged_series
-from tests.stages.report.test_on_request import made, source
+from tests.stages.report.test_on_request import SHAPE, made, source
 from tests.stages.report.test_text import COMMENTS
 
 
@@ -101,3 +101,9 @@ def test_the_label_map_of_a_series_has_one_frame_for_each_marked_slice(tmp_path:
         assert ((labelled > 0) == marked[source_of(frame)]).all()
     places = [float(frame.PlanePositionSequence[0].ImagePositionPatient[2]) for frame in frames]
     assert places in (sorted(places), sorted(places, reverse=True))
+
+
+def test_all_of_them_are_made_once_asked_for_and_none_without(source: Path, made: dict[ResultKind, MadeObject]) -> None:
+    assert set(made) == set(output_kinds()) - {ResultKind("REJECTION"), ResultKind("AIRAI"), ResultKind("NOISE_MAP")}
+    assert len({item.sop_instance_uid for item in made.values()}) == len(made)
+    assert [item.data for item in making.everything(source)] == [item.data for item in made.values()]

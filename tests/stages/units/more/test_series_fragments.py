@@ -23,7 +23,7 @@ from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import instances
 from tests.runtime.store.making import header
 from tests.stages.measure.series import making
-from tests.stages.units.test_series_fragments import Change, finish_due, listed, reports, rig, stack, torn
+from tests.stages.units.test_series_fragments import Change, finish_due, issue, listed, reports, rig, stack, torn
 from tests.stages.units.test_series_way import Rig
 
 
@@ -44,3 +44,15 @@ def test_a_late_slice_amends_the_report(rig: Rig, tmp_path: Path) -> None:
     assert (listed(first), listed(second)) == ((5, 5), (6, 6))
     [amended] = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
     assert amended.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == first.SOPInstanceUID
+
+
+def test_thirty_slices_with_thirty_series_are_one_report(rig: Rig, tmp_path: Path) -> None:
+    digests = rig.receive(*stack(tmp_path / "s", 30, torn(3)))
+    assert finish_due(rig) == [digests[-1]]
+    [report] = reports(rig)
+    assert listed(report) == (30, 30)
+    assert issue(rig, digests[-1]) == []
+    with rig.database.begin() as transaction:
+        verdicts = {instances.load_disposition(transaction, digest).verdict for digest in digests}  # type: ignore[union-attr]
+    assert verdicts == {Verdict.ACCEPT}
+    assert rig.look(21.0) == []

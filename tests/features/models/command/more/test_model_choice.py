@@ -45,3 +45,24 @@ def test_a_chosen_package_that_is_gone_is_named(cli: Callable[..., Ran], config:
     assert cli("models", "shadow", "--off", "--config", config).code == Exit.OK
     assert cli("models", "activate", "quality-1.1.0", "--config", config).code == Exit.OK
     assert states(cli, config) == {"quality-1.1.0": "active"}
+
+
+def test_activate_and_roll_back(cli: Callable[..., Ran], config: Path) -> None:
+    assert states(cli, config) == {"quality-1.0.0": "", "quality-1.1.0": "active"}
+    first = cli("models", "activate", "quality-1.0.0", "--as", "anna", "--comment", "trial", "--config", config)
+    assert first.code == Exit.OK
+    assert "within 2 s" in first.err
+    assert "not calibrated for this site" in first.err
+    assert states(cli, config) == {"quality-1.0.0": "active", "quality-1.1.0": ""}
+    again = cli("models", "activate", "quality-1.0.0", "--json", "--config", config)
+    assert again.json == {"slot": "active", "package": "quality-1.0.0", "changed": False}
+    cli("models", "activate", "quality-1.1.0", "--config", config)
+    assert cli("models", "rollback", "--json", "--config", config).json["package"] == "quality-1.0.0"
+    assert states(cli, config)["quality-1.0.0"] == "active"
+    assert cli("models", "rollback", "--json", "--config", config).json["package"] == ""
+    assert states(cli, config)["quality-1.1.0"] == "active"
+    assert cli("models", "rollback", "--config", config).code == Exit.CONFLICT
+    history = cli("models", "history", "--json", "--config", config).json
+    assert [event["action"] for event in history] == ["activated", "activated", "rolled back", "rolled back"]
+    assert (history[0]["actor"], history[0]["comment"]) == ("anna", "trial")
+    assert "rolled back" in cli("models", "history", "--config", config).out

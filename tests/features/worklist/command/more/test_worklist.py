@@ -47,3 +47,14 @@ def test_exit_codes(cli: Callable[..., Ran], stage: Stage, data_dir: Path, tmp_p
     assert "--data-dir" in nowhere.err
     assert "7d" in when.err
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_old_database_says_how_to_mend_it(cli: Callable[..., Ran], data_dir: Path) -> None:
+    (data_dir / "miqa.sqlite").touch()
+
+    ran = cli("worklist", "list", "--data-dir", data_dir)
+
+    assert ran.code == Exit.UNAVAILABLE
+    assert "miqa-node migrate" in ran.err
+    assert cli("migrate", "--data-dir", data_dir).code == Exit.OK
+    assert cli("worklist", "list", "--data-dir", data_dir).code == Exit.OK

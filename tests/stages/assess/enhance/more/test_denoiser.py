@@ -66,3 +66,12 @@ def test_models_check_opens_it_with_all_its_goldens() -> None:
     _, package = open_sidecar(PACKAGE, Accelerator.CPU, load_settings().assess)
     assert len(package.golden_differences) == 4
     assert max(package.golden_differences.values()) < 1e-4
+
+
+def test_a_thin_wire_stays_in_an_image_without_noise(denoiser: DenoiserPackage) -> None:
+    """The package before faded wires of one or two pixels, which it took for grain."""
+    image = np.full((160, 160), 0.45, np.float32)
+    cv2.line(image, (20, 30), (140, 120), 0.62, 2, cv2.LINE_AA)
+    cleaned, _ = denoiser.graph.denoise(image)
+    wire = image > 0.6
+    assert float(cleaned[wire].mean()) - 0.45 > 0.95 * (float(image[wire].mean()) - 0.45)

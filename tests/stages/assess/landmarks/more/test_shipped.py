@@ -97,3 +97,11 @@ def test_its_checks_leave_no_memory_behind(monkeypatch: pytest.MonkeyPatch) -> N
     settings = load_settings(None)
     made = open_landmarks(settings.models_dir / landmark_package(settings), Accelerator.CPU, settings.assess)
     assert len(runs) >= len(made.golden_differences)
+
+
+def test_it_passes_its_checks_and_its_page_is_that_of_its_card(package: LandmarkSidecar) -> None:
+    assert isinstance(package.card, LandmarkCard)
+    assert len(package.golden_differences) == 5
+    assert all(FindingName(one.name) in finding_entries() for one in package.card.findings)
+    folder = load_settings(None).models_dir / package.name
+    assert (folder / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(package.card)

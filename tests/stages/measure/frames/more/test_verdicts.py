@@ -27,3 +27,10 @@ def test_what_is_measured_is_experimental(local: LocalAssessor, tmp_path: Path, 
         assert document("one.dcm", result, 0.1)["experimental"] is True
         assert result.assessment.measurements
         assert result.assessment.not_assessed.startswith("Measured, experimental: limits for ")
+
+
+def test_the_place_of_a_frame_is_said(local: LocalAssessor, tmp_path: Path) -> None:
+    result = local.assess_file(write(tmp_path / "clip.dcm", "US", [speckle()] * 4))
+    again = result.assessment.measurement("frames_repeated")
+    assert again is not None
+    assert (again.value, str(again.place)) == (100, "frame 2 of 4")

@@ -1,0 +1,16 @@
+"""``doctor`` names policies of sites that still accept MR series by measurements; the shipped one does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
+from miqa_node.features.operations.command.series_checks import accepted_mr
+from tests.stages.measure.drawn_series import heads, judged, write
+
+
+def test_the_shipped_policy_accepts_no_mr_series(tmp_path: Path) -> None:
+    _, disposition = judged(write(tmp_path, heads(), "MR"))
+    assert disposition.verdict is Verdict.NOT_ASSESSED
+    assert accepted_mr(load_settings()) == "the policy accepts none by measurements"
