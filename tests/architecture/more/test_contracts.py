@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parents[3]
 
 SMUGGLED = {
     "core.domain.note": ("import cv2, pydicom, rich", ("cv2", "pydicom", "rich")),
-    "features.analysis.tables": ("import pynetdicom, fastapi, onnx", ("pynetdicom", "fastapi", "onnx")),
+    "features.analysis.csv_files": ("import pynetdicom, fastapi, onnx", ("pynetdicom", "fastapi", "onnx")),
     "stages.assess.session": ("import torch", ("torch",)),
 }
 """Module → an import of libraries that it may not use."""

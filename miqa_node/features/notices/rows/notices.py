@@ -15,6 +15,7 @@ from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.errors import ConflictError
+from miqa_node.features.notices.tables import notice_preferences
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.audit import records
 from miqa_node.runtime.store.audit.records import AuditEntry
@@ -25,7 +26,6 @@ from miqa_node.runtime.store.tables import (
     acquisitions,
     dispositions,
     instances,
-    notice_preferences,
     notices,
     patients,
     studies,

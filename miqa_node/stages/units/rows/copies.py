@@ -249,7 +249,7 @@ def _is_used(transaction: Transaction, digest: InstanceDigest) -> bool:
     """Whether other rows depend on the instance, such as a verdict, a label or a result."""
     references = [
         key.parent
-        for table in t.metadata.tables.values()
+        for table in t.all_tables().tables.values()
         for key in table.foreign_keys
         if key.column is _of.digest and table.name not in _OWN
     ]

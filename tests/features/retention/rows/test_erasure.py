@@ -30,7 +30,7 @@ def everything(database: Database) -> str:
     """All rows of all tables as text."""
     with database.begin() as transaction:
         return json.dumps(
-            [str(row) for table in t.metadata.sorted_tables for row in transaction.execute(sa.select(table))]
+            [str(row) for table in t.all_tables().sorted_tables for row in transaction.execute(sa.select(table))]
         )
 
 

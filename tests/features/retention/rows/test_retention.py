@@ -368,7 +368,7 @@ def test_old_events_and_requests_are_forgotten(shelf: Shelf) -> None:
         ledger.ask(request, lease_s=9)
     ledger.reported(requests[0])
     with shelf.database.begin() as transaction:
-        assert upkeep.forget_requests(transaction, datetime.now(UTC) + timedelta(days=1)) == 1
+        assert upkeep.forget_rows(transaction, datetime.now(UTC) + timedelta(days=1)) == 1
 
 
 def test_the_forecast_follows_the_trend(database: Database) -> None:

@@ -54,7 +54,7 @@ class OldSite:
         """Insert the rows of the old version."""
         with self.database.begin() as transaction:
             for name, rows in self.document["rows"].items():
-                table = t.metadata.tables[name]
+                table = t.all_tables().tables[name]
                 for row in rows:
                     transaction.execute(sa.insert(table).values(_row(table, row)))
                 if not self.database.is_sqlite and isinstance(table.autoincrement_column, sa.Column):
