@@ -24,7 +24,8 @@ from miqa_node.features.analysis.monthly_reports import keep_last_month
 from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.analysis.rows.measurement_weeks import monday
 from miqa_node.features.analysis.tables import measurement_weeks
-from miqa_node.runtime.store import label_requests, tables
+from miqa_node.runtime.site_records import label_requests
+from miqa_node.runtime.store import tables
 from miqa_node.runtime.store.artifacts import Artifacts
 from tests.web.staging import Stage
 

@@ -27,7 +27,7 @@ from miqa_node.features.analysis.report import make_report
 from miqa_node.features.analysis.rows import reject_logs, rollup
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.tables import logged_rejects
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.tables import audit_records
 from tests.features.analysis.rows.test_analysis import NOON, RULES, put

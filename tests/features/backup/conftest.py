@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from tests.features.retention.rows.test_retention import Shelf
 
 

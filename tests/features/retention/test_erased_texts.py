@@ -13,12 +13,12 @@ import sqlalchemy as sa
 
 from miqa_node.features.backup.work import back_up
 from miqa_node.features.retention.rows import erasure
+from miqa_node.features.retention.rows.erasing import unmarked
 from miqa_node.interfaces.cli.app import run
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.erasing import unmarked
-from miqa_node.runtime.store.objects import open_objects
-from miqa_node.runtime.store.tables.column_marks import ABOUT, EMPTIED, ERASE, KEEP, about, kept
+from miqa_node.runtime.store.site_store import open_objects
+from miqa_node.runtime.store.tables.column_marks import ABOUT, EMPTIED, ERASE, KEEP, REFERRED, about, kept
 from miqa_node.runtime.work.queue import migrate_queue
 from tests.features.retention.rows.test_erasure import everything
 from tests.features.retention.rows.test_retention import Shelf
@@ -48,6 +48,8 @@ def test_a_forgotten_mark_is_found() -> None:
     assert unmarked(other) == ["notes.comment", "notes.why", "notes.lost"]
     other.tables["notes"].info |= about("digest")
     assert unmarked(other) == ["notes.comment", "notes.why"]
+    other.tables["notes"].info |= REFERRED
+    assert unmarked(other) == ["notes", "notes.comment", "notes.why"], "no table refers to it"
 
 
 def test_a_marker_in_every_text_about_a_patient_is_gone(shelf: Shelf) -> None:

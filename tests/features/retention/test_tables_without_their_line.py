@@ -12,7 +12,7 @@ from miqa_node.features.backup.work import back_up
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store import upkeep
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.runtime.store.tables.column_marks import SITE, forgotten
 from tests.features.retention.rows.test_retention import Shelf
 from tests.features.retention.test_erased_texts import MARK, _rows_of, erase, plant

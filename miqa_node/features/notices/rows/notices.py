@@ -16,9 +16,9 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.errors import ConflictError
 from miqa_node.features.notices.tables import notice_preferences
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store import documents
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction, insert_missing
 from miqa_node.runtime.store.phrase_columns import stored
 from miqa_node.runtime.store.tables import (

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import DeliveryState
+from miqa_node.features.retention.rows.erasing import ErasedPatient, erase_rows
 from miqa_node.features.retention.rows.patient_choice import NamedPatient
-from miqa_node.runtime.store import patients
+from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.erasing import ErasedPatient, erase_rows
 
 
 def shared_studies(transaction: Transaction, studies: Sequence[str], chosen: Sequence[NamedPatient]) -> set[str]:

@@ -18,14 +18,14 @@ from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.retention.rows import anonymising, holds, patient_choice
+from miqa_node.features.retention.rows.erasing import overwrite
 from miqa_node.features.retention.rows.patient_choice import NamedPatient
 from miqa_node.features.retention.tables import erasures
+from miqa_node.runtime.people.audit import patients, records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.audit import patients, records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Database, Transaction
-from miqa_node.runtime.store.erasing import overwrite
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.stages.units.rows import copies
 from miqa_node.stages.units.rows.removal import artifact_keys, delete_marked

@@ -36,8 +36,8 @@ def without(*names: str) -> Info:
 def about(*columns: str, only_own: bool = False) -> Info:
     """Of a table: the columns by which its rows belong to a patient; one of them suffices.
 
-    Each is a key of ``ErasedPatient.keys`` (runtime/store/erasing.py), or refers to a table that says the same of
-    itself. With ``only_own`` a study counts only if it has no images of others.
+    Each is a key of ``ErasedPatient.keys`` (features/retention/rows/erasing.py), or refers to a table that says that
+    of itself. With ``only_own`` a study counts only if it has no images of others.
     """
     return {ABOUT: columns, ONLY_OWN: only_own}
 

@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.runtime.store import documents, patients
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction, insert_into

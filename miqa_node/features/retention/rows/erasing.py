@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables._base import Digest, PackedJson, Uid
+from miqa_node.runtime.store.tables import Digest, PackedJson, Uid
 from miqa_node.runtime.store.tables.column_marks import ABOUT, ERASE, KEEP, ONLY_OWN, REFERRED_ONLY
 
 
@@ -53,17 +53,21 @@ def erase_rows(transaction: Transaction, metadata: sa.MetaData, patient: ErasedP
 
 
 def _delete_unreferred(transaction: Transaction, metadata: sa.MetaData) -> None:
-    keys = [key for table in metadata.sorted_tables for key in table.foreign_keys]
     for table in reversed(metadata.sorted_tables):
-        if table.info.get(REFERRED_ONLY):
-            referring = (key for key in keys if key.column.table is table)
-            unnamed = (~sa.exists().where(key.parent == key.column) for key in referring)
+        if REFERRED_ONLY in table.info and (keys := _keys_to(table, metadata)):
+            unnamed = (~sa.exists().where(key.parent == key.column) for key in keys)
             transaction.execute(sa.delete(table).where(*unnamed))
 
 
+def _keys_to(table: sa.Table, metadata: sa.MetaData) -> list[sa.ForeignKey]:
+    keys = (key for other in metadata.sorted_tables for key in other.foreign_keys)
+    return [key for key in keys if key.column.table is table]
+
+
 def unmarked(metadata: sa.MetaData) -> list[str]:
-    """Columns of text or JSON that do not say what erasure does with them, or whose mark cannot be followed."""
-    return [
+    """Columns of text or JSON without a word on what erasure does with them, and marks that cannot be followed."""
+    vain = [one.name for one in metadata.sorted_tables if REFERRED_ONLY in one.info and not _keys_to(one, metadata)]
+    return vain + [
         f"{table.name}.{column.name}"
         for table in metadata.sorted_tables
         for column in table.columns
