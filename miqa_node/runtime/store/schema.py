@@ -1,7 +1,7 @@
 """The database's schema: brought up to date by migrations, and compatible with a program or not.
 
 See docs/how-to/upgrade.md. Migrations are the files ``<revision>_<what>.py`` of the folder ``migrations/versions`` and
-of ``migrations`` in the features' folders, with or without their line (docs/adr/0019): one chain in the order of their
+of ``migrations`` in the features' folders, with or without their line (docs/adr/0020): one chain in the order of their
 numbers. A new database goes through all of them, which takes half a second once.
 """
 
