@@ -50,7 +50,7 @@ from miqa_node.node import Node
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.store.objects import objects_of
+from miqa_node.runtime.store.site_store import objects_of
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.rows import instances

@@ -25,7 +25,7 @@ from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.authorities import AuthorityRules
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.stages.receive.rows.identification import Identification
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -2,9 +2,9 @@
 
 This is the node's table of contents. What a feature has for each seam stands in its own folder, in ``__init__.py``
 (:data:`FEATURES`), and measurements are found in their folders (:data:`MEASUREMENTS`); everything else stands here. A
-feature without its line, or a part without its own, is gone, and the rest works without it. Modules are imported on
-first use of their seam (plugins.py); other distributions have entry points (docs/how-to/extend.md). Tables are in the
-order of their names.
+feature without its line, or a part without its own, is gone, and the rest works without it; its tables stay
+(:data:`STAYING`). Modules are imported on first use of their seam (plugins.py); other distributions have entry points
+(docs/how-to/extend.md). What is listed is in the order of its names.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ FEATURES = (
     "worklist",
 )
 """Folders of ``features``. Each has a table for each seam that it uses, such as ``PAGES``, with places inside it."""
+
+STAYING = ("tables",)
+"""What a feature has without its line, too: the node migrates, erases, retains and backs up what it has written."""
 
 SEAMS = {
     "commands": "miqa_node.interfaces.cli.command:COMMANDS",
@@ -171,10 +174,15 @@ OWN: Mapping[str, Mapping[str, str]] = {
 FOUND: Mapping[str, Sequence[str]] = {"measurements": MEASUREMENTS}
 
 
+def folders() -> list[Path]:
+    """The folder of each feature, also of those without their line, in the order of their names."""
+    return sorted(file.parent for file in Path(__file__).with_name("features").glob("*/__init__.py"))
+
+
 def places_of(seam: str) -> dict[str, str]:
     """Name → ``module:object`` of the node's own plug-ins of a seam."""
     places = dict(OWN.get(seam, {}))
-    for feature in FEATURES:
+    for feature in (folder.name for folder in folders()) if seam in STAYING else FEATURES:
         package = f"miqa_node.features.{feature}"
         table: Mapping[str, str] = getattr(import_module(package), seam.upper(), {})
         places |= {name: f"{package}.{place}" for name, place in table.items()}

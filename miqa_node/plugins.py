@@ -210,6 +210,11 @@ def _found(module: str, kind: type[T]) -> Iterator[tuple[str, T | None, str]]:
     yield from ((name.lower(), value, "") for name, value in declared.items() if isinstance(value, kind))
 
 
+def own(seam: str) -> dict[str, Any]:
+    """The node's own objects of a seam by name. None is left out: what keeps one from being imported is raised."""
+    return {name: EntryPoint(name, place, f"miqa.{seam}").load() for name, place in places_of(seam).items()}
+
+
 def entries_beside(group: str) -> Sequence[EntryPoint]:
     """The entry points of a group beside those of the node: those of this project first, then by distribution and name.
 

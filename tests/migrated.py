@@ -12,15 +12,17 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+from miqa_node.built_in import folders
 from miqa_node.runtime.store import tables
 from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.schema import versions
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def migrated_file(folder: Path, migrate: Callable[[Database], None]) -> Path:
     """The file of the migrations of today, in ``folder``; of another state another file."""
-    file = folder / f"{_digest(ROOT / 'migrations')}.sqlite"
+    file = folder / f"{_digest()}.sqlite"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         mine = file.with_suffix(f".{os.getpid()}")
@@ -33,9 +35,11 @@ def migrated_file(folder: Path, migrate: Callable[[Database], None]) -> Path:
     return file
 
 
-def _digest(migrations: Path) -> str:
+def _digest() -> str:
     """Of what a database follows from: migrations, names in the tables of the code, and the libraries."""
     digest = hashlib.sha256(f"{version('alembic')} {version('sqlalchemy')} {sqlite3.sqlite_version}".encode())
-    for file in (*sorted(migrations.rglob("*.py")), *sorted(Path(tables.__file__).parent.glob("*.py"))):
+    declared = (*Path(tables.__file__).parent.glob("*.py"), *(folder / "tables.py" for folder in folders()))
+    migrations = (ROOT / "migrations" / "env.py", *(file for folder in versions() for file in folder.glob("*.py")))
+    for file in sorted(file for file in (*migrations, *declared) if file.is_file()):
         digest.update(b"%s %d\0" % (file.name.encode(), file.stat().st_size) + file.read_bytes())
     return digest.hexdigest()[:16]

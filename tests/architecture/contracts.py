@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -80,38 +80,29 @@ class ShareTable(fields.Field[dict[str, int]]):
 
 
 class Doors(Contract):
-    """Other rooms import at most ``share`` percent of a room's modules. Rooms of ``wide`` may have more, and must."""
+    """Other rooms import at most ``share`` percent of a room's modules; the first pattern that fits a room counts.
+
+    Rooms of ``wide`` may have more, and must. A room in ``named`` has exactly these modules as doors, however many.
+    """
 
     type_name = "doors"
     share = ShareTable()
     wide = fields.SetField(subfield=fields.StringField(), required=False)
+    named = fields.SetField(subfield=fields.StringField(), required=False)
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
-        """Count the modules of each room that are imported from elsewhere."""
-        modules = [module for module in graph.modules if not graph.is_module_squashed(module)]
-        rooms: dict[str, list[str]] = {}
-        for pattern in cast("dict[str, int]", self.share):
-            depth = pattern.count(".") + 1
-            for module in modules:
-                if is_in(module, pattern):
-                    rooms.setdefault(".".join(module.split(".")[1 : depth + 1]), []).append(module)
+        """Find the modules of each room that are imported from elsewhere."""
+        share, wide = cast("dict[str, int]", self.share), cast("set[str]", self.wide or set())
+        named = {f"{ROOT}.{door}" for door in cast("set[str]", self.named or set())}
         broken = []
-        wide = set(cast("set[str]", self.wide or ()))
-        for room, inside in sorted(rooms.items()):
-            most = next(
-                share
-                for pattern, share in cast("dict[str, int]", self.share).items()
-                if is_in(f"{ROOT}.{room}", pattern)
-            )
-            doors = [
-                one
-                for one in inside
-                if any(
-                    other.startswith(f"{ROOT}.") and other not in inside
-                    for other in graph.find_modules_that_directly_import(one)
-                )
-            ]
-            if (100 * len(doors) > most * len(inside)) != (room in wide):
+        for room, inside in sorted(_rooms(graph, share).items()):
+            doors = {one for one in inside if _is_door(graph, one, inside)}
+            own = {door for door in named if is_in(door, room)}
+            most = next(most for pattern, most in share.items() if is_in(f"{ROOT}.{room}", pattern))
+            if own:
+                broken += [f"{one} is imported from elsewhere, but is no door" for one in sorted(doors - own)]
+                broken += [f"{one} is no door any more" for one in sorted(own - doors)]
+            elif (100 * len(doors) > most * len(inside)) != (room in wide):
                 broken.append(
                     f"{room}: {len(doors)} of {len(inside)} modules are imported from elsewhere; at most {most} %"
                 )
@@ -120,6 +111,21 @@ class Doors(Contract):
     def render_broken_contract(self, check: ContractCheck) -> None:
         """One line per room."""
         _print(check)
+
+
+def _rooms(graph: ImportGraph, patterns: Iterable[str]) -> dict[str, set[str]]:
+    """The modules of each room that a pattern fits."""
+    rooms: dict[str, set[str]] = {}
+    for module in graph.modules:
+        for pattern in patterns:
+            if is_in(module, pattern) and not graph.is_module_squashed(module):
+                rooms.setdefault(".".join(module.split(".")[1 : pattern.count(".") + 2]), set()).add(module)
+    return rooms
+
+
+def _is_door(graph: ImportGraph, module: str, room: set[str]) -> bool:
+    others = graph.find_modules_that_directly_import(module) - room
+    return any(one.startswith(f"{ROOT}.") for one in others)
 
 
 class Apart(Contract):

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
+from miqa_node.runtime.store.schema import versions
+
 FIRST_UNDER_CONTRACT = "0036"
 TAKES_AWAY = frozenset({"drop_column", "drop_table", "rename_table", "alter_column", "create_unique_constraint"})
 ONLY_WIDENS = "0043_finding_names"
 """Makes columns wider: programs of the version before read and write them as they did."""
-UNDER_CONTRACT = [path for path in sorted(VERSIONS.glob("[0-9]*.py")) if path.name[:4] >= FIRST_UNDER_CONTRACT]
+FILES = sorted((path for folder in versions() for path in folder.glob("[0-9]*.py")), key=lambda path: path.name)
+UNDER_CONTRACT = [path for path in FILES if path.name[:4] >= FIRST_UNDER_CONTRACT]
 
 
 @pytest.mark.parametrize("path", UNDER_CONTRACT, ids=lambda path: path.stem)

@@ -17,7 +17,7 @@ from pathlib import Path
 from miqa_node.features.backup import work as backup
 from miqa_node.features.backup.work.folder import read_manifest
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "sqlite3.connect"}
 KILLED = 9

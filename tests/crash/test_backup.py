@@ -21,7 +21,7 @@ from miqa_node.features.backup.work.folder import MANIFEST, read_manifest
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.runtime.work.queue import migrate_queue
 from tests.features.retention.rows.test_retention import LATER, Shelf, shelf_of_a_node
 from tests.runtime.store.making import digest

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.runtime.store import retention_clock
+from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store.database import Database
 from tests.crash.faults import ALL, FAULT_S, Record, at_work, check, marks, shim
 from tests.crash.station import LIMIT_S

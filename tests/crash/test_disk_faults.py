@@ -18,8 +18,8 @@ from pynetdicom import AE, build_context
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
-from miqa_node.runtime.store import users
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people import users
+from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.receive.contexts import VERIFICATION
 from tests.crash.faults import (

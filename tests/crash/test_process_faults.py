@@ -169,7 +169,8 @@ def test_two_versions_beside_each_other(
 
 
 def _last_of_another_schema() -> str | None:
-    log = ["git", "log", "-1", "--format=%H^", "--diff-filter=A", "--", "migrations/versions"]
+    folders = ("migrations/versions", "miqa_node/features/*/migrations")
+    log = ["git", "log", "-1", "--format=%H^", "--diff-filter=A", "--", *folders]
     commit = subprocess.run(log, cwd=ROOT, check=False, capture_output=True, text=True).stdout.strip()
     command = ["git", "rev-parse", "--verify", "--quiet", commit or "HEAD^"]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)

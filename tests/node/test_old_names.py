@@ -25,12 +25,17 @@ SOME = [
 def fresh() -> Iterator[None]:
     """No old name was asked for yet."""
     loaded = dict(sys.modules)
-    for name in loaded:
+    _forget()
+    yield
+    _forget()
+    sys.modules.update(loaded)
+
+
+def _forget() -> None:
+    """Of today's modules none: a table is declared once in a process."""
+    for name in list(sys.modules):
         if name.startswith("miqa_node.") and old_names.new_name(name.removeprefix("miqa_node.")):
             del sys.modules[name]
-    yield
-    sys.modules.clear()
-    sys.modules.update(loaded)
 
 
 @pytest.mark.parametrize(("module", "name"), SOME)

@@ -27,7 +27,7 @@ from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.stages.deliver.kinds.base import DestinationConfig
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig

@@ -29,7 +29,7 @@ from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.cli.app import run as miqa_node
 from miqa_node.interfaces.web.set_up import set_up_link
 from miqa_node.node import Node
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
 from tests.peers.test_receive_peers import Orthanc, orthanc  # noqa: F401 - fixture
 from tests.peers.validators import errors, missing_tools

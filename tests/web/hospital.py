@@ -23,7 +23,9 @@ from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_node.features.analysis.monthly_reports import keep_last_month
 from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.analysis.rows.measurement_weeks import monday
-from miqa_node.runtime.store import label_requests, tables
+from miqa_node.features.analysis.tables import measurement_weeks
+from miqa_node.runtime.site_records import label_requests
+from miqa_node.runtime.store import tables
 from miqa_node.runtime.store.artifacts import Artifacts
 from tests.web.staging import Stage
 
@@ -57,8 +59,8 @@ def fill(stage: Stage) -> None:
     with stage.services.database.begin() as transaction:
         for name, make in MAKERS.items():
             rows = [row for image in images for row in make(image, random)]
-            transaction.execute(sa.insert(tables.metadata.tables[name]), rows)
-        transaction.execute(sa.insert(tables.measurement_weeks), _weeks(random))
+            transaction.execute(sa.insert(tables.all_tables().tables[name]), rows)
+        transaction.execute(sa.insert(measurement_weeks), _weeks(random))
         opinions = [_told(len(judgements) + len(second) + n, one) for n, one in enumerate(judgements[3::11], 1)]
         transaction.execute(sa.insert(tables.labels), [*judgements, *second, *opinions])
         transaction.execute(sa.insert(tables.label_findings), _said(images, judgements, random))

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Permission, Role
-from miqa_node.runtime.store import tokens, users
+from miqa_node.runtime.people import tokens, users
 from tests.web.staging import Stage
 
 PASSWORD = "correct horse battery staple"

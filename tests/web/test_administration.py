@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from miqa_node.core.domain.access import Permission, Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.core.domain.model_choice import Slot
-from miqa_node.runtime.store import activations
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.site_records import activations
 from tests.web.people import add_account, add_token
 from tests.web.staging import Stage
 

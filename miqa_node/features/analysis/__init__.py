@@ -12,3 +12,11 @@ PAGES = {
 }
 PARTS = {"counting": "work.counting:PART", "monthly_report": "work.monthly_report:PART"}
 EFFECTS = {"acquisition": "effect:KIND"}
+TABLES = {
+    "analysis_reports": "tables:analysis_reports",
+    "enhancement_figures": "tables:enhancement_figures",
+    "label_days": "tables:label_days",
+    "logged_rejects": "tables:logged_rejects",
+    "measurement_weeks": "tables:measurement_weeks",
+    "reject_logs": "tables:reject_logs",
+}

@@ -17,12 +17,12 @@ from miqa_node.core.drawing import Drawing, to_svg
 from miqa_node.core.language.catalogue import reworded, say, spoken
 from miqa_node.core.settings import Settings
 from miqa_node.features.analysis import rejects, watch
+from miqa_node.features.analysis.csv_files import reject_rows
 from miqa_node.features.analysis.months import month_of
 from miqa_node.features.analysis.pictures import MONTHS, reject_pictures, watch_pictures
 from miqa_node.features.analysis.rejects import RejectAnalysis
 from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.analysis.sheets import sheets_of
-from miqa_node.features.analysis.tables import reject_rows
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.report.sheets import Sheet
 

@@ -1,106 +1,87 @@
-"""The analysis as rows, for CSV files: counts, and shares with their intervals."""
+"""Measurements by week, labels by day, imported reject logs, monthly reports, and what enhancement does to images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlalchemy as sa
 
-from miqa_node.core.domain.spreadsheet import safe
-from miqa_node.core.statistics.agreement import Agreement
-from miqa_node.core.statistics.rates import Rate
-from miqa_node.features.analysis.rejects import Group, RejectAnalysis
-from miqa_node.features.analysis.watch import ModelWatch
+from miqa_node.runtime.store.tables import Digest, FindingText, RowId, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SITE, STAFF, kept, objects_in
 
-REJECT_COLUMNS = [
-    "dimension", "value", "images", "rejected", "reject_share", "reject_low", "reject_high", "flagged", "flagged_share",
-    "repeated", "repeated_share", "level", "decided", "logged",
-]  # fmt: skip
+# How often a measurement fell into a bin, by ISO week (its Monday) and station ("" for all stations together);
+# core/statistics/bins.py defines the bins.
+measurement_weeks = sa.Table(
+    "measurement_weeks",
+    metadata,
+    sa.Column("week", sa.Date, primary_key=True),
+    sa.Column("station", sa.Text, primary_key=True, info=DEVICE),
+    sa.Column("measurement", sa.String(64), primary_key=True, info=CODE),
+    sa.Column("bin", sa.Integer, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+)
 
+# Monthly reports in the object store, by month ("2026-10").
+analysis_reports = sa.Table(
+    "analysis_reports",
+    metadata,
+    sa.Column("month", sa.String(7), primary_key=True, info=CODE),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    info=objects_in("reports"),
+)
 
-def reject_rows(analysis: RejectAnalysis) -> Iterator[list[object]]:
-    """Heads, the total, every value of every dimension, and the reasons."""
-    yield list(REJECT_COLUMNS)
-    whole = Group("", analysis.total.images, analysis.rejected, analysis.flagged, analysis.repeated, analysis.coverage,
-                  analysis.level, analysis.logged)  # fmt: skip
-    yield ["all", *_group(whole)]
-    for dimension, groups in analysis.groups.items():
-        for group in groups:
-            yield [dimension, *_group(group)]
-    for reason in analysis.reasons:
-        share = reason.of_images
-        words = f"{reason.code} {reason.words}".strip()
-        yield ["reason", words, share.total, share.count, *_share(share), "", "", "", "", "", "", ""]
-    for source in analysis.sources:
-        yield ["source", safe(source), *[""] * (len(REJECT_COLUMNS) - 2)]
+# What an enhancement does to the images that people drew on in the days from "since" to "until", each time that it was
+# measured; rows are only ever added, the newest of a method counts.
+enhancement_figures = sa.Table(
+    "enhancement_figures",
+    metadata,
+    sa.Column("figures_id", RowId, primary_key=True),
+    sa.Column("method", sa.String(64), nullable=False, info=CODE),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("since", sa.Date, nullable=False),
+    sa.Column("until", sa.Date, nullable=False),
+    sa.Column("images", sa.Integer, nullable=False),
+    *(sa.Column(name, sa.Float, nullable=False) for name in ("psnr_db", "ssim", "psnr_marked_db", "ssim_marked")),
+)
 
+# Imported reject logs of modalities: each import, and its rows. Nothing in them names a patient. "day" and "at" are the
+# hospital's local time; an image of the same room from "match_from" to "match_until" may be the same exposure.
+reject_logs = sa.Table(
+    "reject_logs",
+    metadata,
+    sa.Column("log_id", RowId, primary_key=True),
+    sa.Column("mapping", sa.Text, nullable=False, info=SITE),
+    sa.Column("imported_at", UtcDateTime, nullable=False),
+    sa.Column("imported_by", sa.Text, nullable=False, info=STAFF),
+    sa.Column("known", sa.Integer, nullable=False),
+)
 
-WATCH_COLUMNS = ["figure", "of", "value", "low", "high", "count", "total", "says"]
+logged_rejects = sa.Table(
+    "logged_rejects",
+    metadata,
+    sa.Column("key", Digest, primary_key=True),
+    sa.Column("log_id", sa.ForeignKey("reject_logs.log_id"), nullable=False, index=True),
+    sa.Column("day", sa.Date, nullable=False),
+    *(sa.Column(name, sa.DateTime, nullable=False) for name in ("at", "match_from", "match_until")),
+    sa.Column("modality", sa.String(16), nullable=False, info=CODE),
+    *(
+        sa.Column(name, sa.Text, nullable=False, info=kept("from a log without patients"))
+        for name in ("room", "unit", "operator", "body_part", "view", "shift", "reason")
+    ),
+    sa.Column("code", sa.String(16), nullable=False, info=CODE),
+    sa.Column("finding", FindingText, nullable=False, info=CODE),
+    *(
+        sa.Column(name, sa.Float)
+        for name in ("exposure_index", "target_exposure_index", "deviation_index", "kvp", "mas")
+    ),
+    sa.Index("ix_logged_rejects_day", "day", "room"),
+)
 
-
-def watch_rows(model_watch: ModelWatch) -> Iterator[list[object]]:
-    """Heads, and each figure of the watch over the model; a value is a share, a kappa, a PSI or a calibration error."""
-    yield list(WATCH_COLUMNS)
-    yield _rate("precision", "", model_watch.precision)
-    yield from (_rate("precision", safe(one.room), one.confirmed) for one in model_watch.rooms)
-    yield _rate("missed", "", model_watch.missed)
-    if model_watch.agreement:
-        yield from _agreement("model_and_people", "", model_watch.agreement)
-    yield from _agreement("two_readers", "", model_watch.second_readings)
-    for curve in model_watch.curves:
-        yield ["calibration_error", curve.finding, _number(curve.error), "", "", "", curve.judged, ""]
-        yield from (_rate(f"confirmed_at_{one.probability:.2f}", curve.finding, one.confirmed) for one in curve.points)
-    for chart in model_watch.charts:
-        for change in chart.chart.changes:
-            since = f"since {chart.starts[change.index]}, before {_number(change.before)}"
-            yield ["finding_changed", chart.finding, _number(change.after), "", "", "", chart.images, since]
-    for one in model_watch.drifts:
-        of = one.drift
-        yield [
-            "drift_psi",
-            one.measurement,
-            _number(of.psi),
-            "",
-            _number(of.by_chance),
-            of.current,
-            of.reference,
-            of.word,
-        ]
-    for shadow in model_watch.shadows:
-        yield from _agreement("shadow", safe(shadow.package), shadow.agreement)
-    for place in model_watch.recurrences:
-        at = f"x {place.x:.2f}, y {place.y:.2f}"
-        share = _number(place.patients / place.seen)
-        yield ["recurring_place", safe(place.detector), share, "", "", place.patients, place.seen, at]
-
-
-def _rate(figure: str, of: str, rate: Rate) -> list[object]:
-    return [figure, of, *_share(rate), rate.count, rate.total, ""]
-
-
-def _agreement(figure: str, of: str, both: Agreement) -> Iterator[list[object]]:
-    judged = round(both.judged, 1)
-    yield [f"{figure}_agree", of, _number(both.observed), "", "", "", judged, ""]
-    yield [f"{figure}_kappa", of, _number(both.kappa), _number(both.low), _number(both.high), "", judged, ""]
-
-
-def _group(group: Group) -> list[object]:
-    return [
-        safe(group.value),
-        group.images,
-        group.rejected.count,
-        *_share(group.rejected),
-        group.flagged.count,
-        _number(group.flagged.share),
-        group.repeated.count,
-        _number(group.repeated.share),
-        group.level.value,
-        group.coverage.count,
-        group.logged,
-    ]
-
-
-def _share(rate: Rate) -> list[object]:
-    return [_number(rate.share), _number(rate.low), _number(rate.high)]
-
-
-def _number(value: float | None) -> object:
-    return "" if value is None else round(value, 6)
+# The roll-up: labels in force by day and by value of a dimension (origin, actor, finding).
+label_days = sa.Table(
+    "label_days",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("dimension", sa.String(16), primary_key=True, info=CODE),
+    sa.Column("value", sa.Text, primary_key=True, info=CODE),
+    sa.Column("labels", sa.Integer, nullable=False),
+    sa.Column("bad", sa.Integer, nullable=False),
+)

@@ -17,7 +17,7 @@ from miqa_node.core.taxonomy.lookup import defect_names, finding_entries, findin
 from miqa_node.features.analysis.rows import census, measurement_weeks, readings
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.rows.readings import ReliabilityBin, RoomOutcome
-from miqa_node.runtime.store import label_requests
+from miqa_node.runtime.site_records import label_requests
 from miqa_node.runtime.store.database import Transaction
 
 MOST_PEAKS = 5_000

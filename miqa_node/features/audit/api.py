@@ -16,7 +16,7 @@ from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import NO_CONTROLS, Moment, Strict
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people.audit import records
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 

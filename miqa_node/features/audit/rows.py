@@ -19,12 +19,12 @@ from miqa_node.core.domain.audit import AuditEvent, AuditRecord, ChainCheck
 from miqa_node.core.keys.canonical import canonical
 from miqa_node.core.keys.signing import Signer, verify
 from miqa_node.errors import SignatureError
+from miqa_node.runtime.people.audit import marks, records
+from miqa_node.runtime.people.audit.marks import CHECKPOINT, GENESIS, HEAD, ChainMark
+from miqa_node.runtime.people.audit.patients import forget_unnamed, pseudonyms
+from miqa_node.runtime.people.patients import KEY, key_of
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.audit import marks, records
-from miqa_node.runtime.store.audit.marks import CHECKPOINT, GENESIS, HEAD, ChainMark
-from miqa_node.runtime.store.audit.patients import forget_unnamed, pseudonyms
 from miqa_node.runtime.store.database import Database, Transaction
-from miqa_node.runtime.store.patients import KEY, key_of
 
 BATCH = 500
 MAX_FAULTS = 20

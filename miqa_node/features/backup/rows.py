@@ -18,13 +18,13 @@ from miqa_node.core.domain.object_store import ObjectEntry, ObjectStore
 from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.core.observe.progress import counted
 from miqa_node.errors import ResourcesError
+from miqa_node.runtime.site_records.retention_clock import MEND
 from miqa_node.runtime.store import damages
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import KINDS
 from miqa_node.runtime.store.integrity import RESTORE, damaged_pages, words_of_damage
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.store.retention_clock import MEND
 from miqa_node.runtime.store.upkeep import ORPHAN_AGE, in_shard, shards, sweep_orphans
 from miqa_node.runtime.store.verification import Soundness, check, check_original, check_result, drop_bad_copy
 from miqa_node.stages.units.rows import copies

@@ -16,7 +16,7 @@ from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import Strict
-from miqa_node.runtime.store import marks
+from miqa_node.runtime.site_records import marks
 
 
 class Marking(Strict):

@@ -20,7 +20,7 @@ from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import Strict
-from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.site_records import site_limits
 
 MAX_NUMBER = 2**31 - 1
 MAX_LIMITS = 5000

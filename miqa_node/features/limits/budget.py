@@ -35,7 +35,7 @@ from miqa_node.core.domain.site_limit import (
 )
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError
-from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Transaction
 
 FEWEST = ENOUGH_IMAGES

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from miqa_node.core.domain.silence import PartStart
-from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Transaction
 
 

@@ -3,3 +3,4 @@
 PAGES = {"account_notices_api": "api:PAGE", "notices": "page.router:PAGE"}
 PARTS = {"notices": "work:PART"}
 GAUGES = {"notices": "rows.gauge:GAUGE"}
+TABLES = {"notice_preferences": "tables:notice_preferences"}

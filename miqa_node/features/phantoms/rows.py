@@ -13,7 +13,8 @@ from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, Study
 from miqa_node.core.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.runtime.store import documents, study_notes
+from miqa_node.runtime.site_records import study_notes
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import stored, with_phrases
 from miqa_node.runtime.store.tables import instances, phantom_series

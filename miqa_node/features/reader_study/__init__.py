@@ -2,3 +2,8 @@
 
 COMMANDS = {"study": "command:STUDY"}
 PAGES = {"reader_study": "page.router:PAGE"}
+TABLES = {
+    "reader_studies": "tables:reader_studies",
+    "reader_study_images": "tables:reader_study_images",
+    "reader_study_readings": "tables:reader_study_readings",
+}

@@ -13,10 +13,11 @@ from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.features.reader_study.tables import reader_studies, reader_study_images, reader_study_readings
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
-from miqa_node.runtime.store.tables import acquisitions, reader_studies, reader_study_images, reader_study_readings
+from miqa_node.runtime.store.tables import acquisitions
 from miqa_node.stages.units.rows import instances
 
 JUDGED = (Verdict.ACCEPT.value, Verdict.REVIEW.value, Verdict.REJECT.value)

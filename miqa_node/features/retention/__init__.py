@@ -7,3 +7,7 @@ PAGES = {
     "retrievals_api": "api.retrievals:PAGE",
 }
 PARTS = {"archives": "work.archives:PART", "retention": "work.retention:PART"}
+TABLES = {
+    "erasures": "tables:erasures",
+    "origin": "tables:origin",
+}

@@ -6,3 +6,7 @@ It reads results from the store in the background; nothing here delays or change
 COMMANDS = {"ranges": "command:RANGES"}
 PAGES = {"usual_ranges": "page.router:PAGE", "usual_ranges_api": "api:PAGE"}
 PARTS = {"usual_ranges": "work:PART"}
+TABLES = {
+    "usual_baselines": "tables:usual_baselines",
+    "usual_series": "tables:usual_series",
+}

@@ -14,3 +14,4 @@ PAGES = {
 PARTS = {"amending": "work.amending:PART", "mending": "work.mending:PART"}
 EFFECTS = {"worklist": "effect.worklist:KIND"}
 GAUGES = {"worklist": "rows.gauge:GAUGE"}
+TABLES = {"saved_views": "tables:saved_views"}

@@ -13,7 +13,7 @@ from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.interfaces.cli.store import check_exists
-from miqa_node.runtime.store import activations, site_limits
+from miqa_node.runtime.site_records import activations, site_limits
 from miqa_node.runtime.store.database import Database, Transaction
 
 T = TypeVar("T")

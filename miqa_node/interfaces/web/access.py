@@ -18,12 +18,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.types import Scope
 
 from miqa_node.core.domain.access import NOBODY, Means, Permission, Principal, Role
+from miqa_node.core.keys.secrets import new_secret
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.interfaces.web.recheck import recheck_time, rechecked
 from miqa_node.interfaces.web.security import PREDICT, SAFE_METHODS, is_loopback
 from miqa_node.interfaces.web.services import Services, WebServices
-from miqa_node.runtime.store import sessions, tokens, users
-from miqa_node.runtime.store.secrets import new_secret
+from miqa_node.runtime.people import sessions, tokens, users
 
 COOKIE = "miqa_session"
 CSRF_HEADER = "x-csrf-token"

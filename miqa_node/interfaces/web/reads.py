@@ -21,7 +21,7 @@ from miqa_node.interfaces.web.access import permission_of
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import problem
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit.records import AuditEntry
 
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _FILES = ("text/csv", "application/pdf", "application/zip", "application/dicom")

@@ -1,8 +1,8 @@
 """Checks people who signed on at the site's provider again, so that a role lost there is lost here.
 
 After half of ``oidc.recheck_s``, a request triggers a check with the provider; a session unconfirmed for the whole time
-ends (store.sessions). So a short outage of the provider disturbs nobody, and a long one ends all its sessions. The
-refresh token is stored encrypted, and only the browser's cookie has the key.
+ends (runtime/people/sessions.py). So a short outage of the provider disturbs nobody, and a long one ends all its
+sessions. The refresh token is stored encrypted, and only the browser's cookie has the key.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from miqa_node.core.settings import OidcSettings
 from miqa_node.errors import AccessError, UnansweredError
 from miqa_node.interfaces.web.oidc import role_of
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.store import accounts, sessions, users
-from miqa_node.runtime.store.sessions import SignedInSession
+from miqa_node.runtime.people import accounts, sessions, users
+from miqa_node.runtime.people.sessions import SignedInSession
 
 PROVIDER = "the site's sign-on"
 """The actor in the history of an account."""

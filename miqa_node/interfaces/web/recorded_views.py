@@ -8,8 +8,8 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from miqa_node.errors import ResourcesError
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.stages.receive.rows.group import GroupCommit
 from miqa_node.stages.units.rows import instances

@@ -27,7 +27,8 @@ from miqa_node.interfaces.web.renders import Renders
 from miqa_node.interfaces.web.upload_space import UploadSpace
 from miqa_node.local import LocalResult
 from miqa_node.parts import PartContext
-from miqa_node.runtime.store import pseudonym_keys, retention_clock
+from miqa_node.runtime.people import pseudonym_keys
+from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.deliver.certificates import certificate_ends
 from miqa_node.stages.deliver.rows.destination_checks import alarms_now

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from miqa_node.core.domain.role import NodeRole
 from miqa_node.core.settings import Settings
-from miqa_node.runtime.store import users
+from miqa_node.runtime.people import users
 from miqa_node.runtime.store.database import Database
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.site_records import site_limits
 
 REMINDED_FOR = timedelta(days=14)
 """How long after their end pages ask for limits; later the policy as it is counts as what the site wants."""

@@ -21,7 +21,7 @@ from miqa_node.errors import BusyError, ResourcesError
 from miqa_node.runtime.store import late_indexes, schema
 from miqa_node.runtime.store.integrity import PageDamage
 from miqa_node.runtime.store.prepared import DriverStatement
-from miqa_node.runtime.store.tables import compatibility, metadata
+from miqa_node.runtime.store.tables import all_tables, compatibility
 from miqa_node.runtime.store.wake_up_files import WakeUpFiles
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def insert_of(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Inser
 def _empty_tables() -> bytes:
     """A SQLite database with all tables, as a file's bytes: copying it is faster than creating tables."""
     database = Database("sqlite://")
-    metadata.create_all(database.engine)
+    all_tables().create_all(database.engine)
     with closing(database.engine.raw_connection()) as connection:
         copied: bytes = connection.driver_connection.serialize()  # type: ignore[union-attr]  # of sqlite3
     database.close()

@@ -1,17 +1,21 @@
 """The database's schema: brought up to date by migrations, and compatible with a program or not.
 
-See docs/how-to/upgrade.md. Migrations are the files ``<revision>_<what>.py`` of the folder ``migrations/versions``, in
-the order of their names. A new database goes through all of them, which takes half a second once.
+See docs/how-to/upgrade.md. Migrations are the files ``<revision>_<what>.py`` of the folder ``migrations/versions`` and
+of ``migrations`` in the features' folders, with or without their line (docs/adr/0020): one chain in the order of their
+numbers. A new database goes through all of them, which takes half a second once.
 """
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 import structlog
 
+from miqa_node.built_in import folders
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import share_dir
 from miqa_node.errors import OutdatedError, ResourcesError, SettingsError
@@ -62,7 +66,13 @@ def check(connection: sa.Connection) -> None:
 @cache
 def revisions() -> tuple[str, ...]:
     """The revisions that this program knows, oldest first; from names, as reading the scripts takes 40 ms."""
-    return tuple(sorted(path.name.partition("_")[0] for path in share_dir("migrations").glob("versions/[0-9]*_*.py")))
+    return tuple(sorted(file.name.partition("_")[0] for folder in versions() for file in folder.glob("[0-9]*_*.py")))
+
+
+def versions() -> list[Path]:
+    """The folders of migrations: the node's, and those of features."""
+    of_features = (folder / "migrations" for folder in folders())
+    return [share_dir("migrations") / "versions", *(folder for folder in of_features if folder.is_dir())]
 
 
 def run_migrations(connection: sa.Connection) -> None:
@@ -100,4 +110,6 @@ def alembic_config() -> Config:
 
     config = Config()
     config.set_main_option("script_location", str(share_dir("migrations")))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", os.pathsep.join(map(str, versions())))
     return config

@@ -13,7 +13,7 @@ from miqa_node.core.settings import Settings
 from miqa_node.errors import SettingsError
 from miqa_node.runtime.store.absence import absence
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import objects_of
+from miqa_node.runtime.store.disk import Absent, DiskObjects, never_stored
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 _DATABASE = {"miqa.sqlite", "miqa.sqlite-wal", "miqa.sqlite-shm"}
@@ -31,6 +31,25 @@ def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
         raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
     database = Database(settings.database_url, settings.store.pool_size)
     return database, objects_of(settings, partial(absence, database))
+
+
+def objects_of(settings: Settings, absent: Absent = never_stored) -> ObjectStore:
+    """The store of a node's settings."""
+    store = settings.store
+    return open_objects(store.objects_url, settings.objects_dir, store.min_free_bytes, store.cache_bytes, absent)
+
+
+def open_objects(
+    url: str, folder: Path, min_free_bytes: int, cache_bytes: int, absent: Absent = never_stored
+) -> ObjectStore:
+    """The store of the settings; ``folder`` has the objects, or a limited number of copies of a bucket's objects."""
+    if not url:
+        return DiskObjects(folder, min_free_bytes, absent)
+    if url.startswith("s3://"):
+        from miqa_node.runtime.store.bucket import BucketObjects  # noqa: PLC0415 - its library slows the start of other nodes
+
+        return BucketObjects(url, folder, min_free_bytes, cache_bytes, absent)
+    raise SettingsError(f"store.objects_url: {url!r} is neither empty nor s3://bucket/prefix.")
 
 
 def make_private(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Cleans up old events and requests, files without a row, and disk samples."""
+"""Cleans up old events and other rows, files without a row, and disk samples."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.runtime.store.disk import KINDS
 from miqa_node.runtime.store.object_keys import uid_of_result
+from miqa_node.runtime.store.tables.column_marks import FORGET
 
 ORPHAN_AGE = timedelta(days=1)
 """Minimum age of an orphan: younger files may belong to a row being written."""
@@ -40,11 +41,15 @@ def forget_events(transaction: Transaction, before: datetime, limit: int) -> int
     return len(event_ids)
 
 
-def forget_requests(transaction: Transaction, before: datetime) -> int:
-    """Delete old storage commitment requests that were reported or given up; promises stay in force."""
-    of = t.commitment_requests.c
-    done = sa.delete(t.commitment_requests).where(of.requested_at < before, of.next_attempt_at.is_(None))
-    return transaction.execute(done).rowcount
+def forget_rows(transaction: Transaction, before: datetime) -> int:
+    """Delete what tables of all features say is forgotten then (tables/column_marks.py); returns the number of rows."""
+    count = 0
+    for table in reversed(t.all_tables().sorted_tables):  # rows that refer to others go before these
+        if FORGET in table.info:
+            at, condition = table.info[FORGET]
+            old = sa.delete(table).where(table.c[at] < before, sa.text(condition))
+            count += transaction.execute(old).rowcount
+    return count
 
 
 def sweep_orphans(

@@ -9,7 +9,7 @@ import structlog
 from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.core.observe.steady_thread import SteadyThread
 from miqa_node.errors import ResourcesError
-from miqa_node.runtime.store import activations
+from miqa_node.runtime.site_records import activations
 from miqa_node.runtime.store.database import Database
 
 log = structlog.get_logger(__name__)

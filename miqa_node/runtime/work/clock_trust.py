@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from miqa_node.runtime.store import retention_clock
+from miqa_node.runtime.site_records import retention_clock
+from miqa_node.runtime.site_records.retention_clock import MEND, ClockRecord
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.retention_clock import MEND, ClockRecord
 
 log = structlog.get_logger(__name__)
 

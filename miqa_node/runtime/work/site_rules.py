@@ -11,7 +11,7 @@ from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.silence import Silence
 from miqa_node.core.domain.site_limit import SiteLimits
-from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Database
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.settings import Settings
 from miqa_node.parts import PartKind
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import objects_of
+from miqa_node.runtime.store.site_store import objects_of
 from miqa_node.runtime.work.regular import RegularWork
 from miqa_node.stages.receive.rows import rereading
 from miqa_node.stages.receive.rows.identification import Identification

@@ -26,11 +26,17 @@ BESIDE = ("config", "migrations", "models")
 """Folders that the package expects beside it in a checkout."""
 
 
+STAYING = ("__init__.py", "migrations", "tables.py")
+"""What is left of a feature's folder: a node goes on migrating, erasing, retaining and backing up what it wrote."""
+
+
 def without(feature: str, folder: Path) -> dict[str, str]:
-    """The environment of a program whose package lacks the feature."""
+    """The environment of a program whose package lacks the feature, but for its tables, which stay."""
     package = folder / "miqa_node"
     shutil.copytree(CHECKOUT / "miqa_node", package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.rmtree(package / "features" / feature)
+    for path in (package / "features" / feature).iterdir():
+        if path.name not in STAYING:
+            (shutil.rmtree if path.is_dir() else Path.unlink)(path)
     table = package / "built_in.py"
     lines = table.read_text("utf-8").splitlines(keepends=True)
     lines.remove(f'    "{feature}",\n')

@@ -17,7 +17,7 @@ import pytest
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
 from miqa_node.runtime.store.disk import KINDS, check_writing
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.runtime.store.verification import Soundness, check
 from tests.conftest import free_port
 from tests.contract.test_objects import KEY, LIMIT, store

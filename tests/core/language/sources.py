@@ -54,7 +54,8 @@ from miqa_node.interfaces.web.html.pages import script_texts
 from miqa_node.interfaces.web.page import PAGES
 from miqa_node.interfaces.web.problems import _DETAILS, _TITLES
 from miqa_node.interfaces.web.values import FORMS
-from miqa_node.runtime.store import pseudonym_keys, retention_clock
+from miqa_node.runtime.people import pseudonym_keys
+from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store.integrity import DAMAGED, RESTORE
 from miqa_node.stages.assess.another_kind import NO_LUNGS, PIXELS_SHOW_ANOTHER
 from miqa_node.stages.deliver.retrieval import ENDLESS
@@ -79,22 +80,22 @@ SHOWN_ERRORS = (
     *(
         ROOT / f"{name}.py"
         for name in (
-            "runtime/store/accounts",
-            "runtime/store/activations",
+            "runtime/people/accounts",
+            "runtime/site_records/activations",
             "features/worklist/rows/decisions",
             "features/worklist/rows/saved_views",
             "stages/deliver/rows/delivery_jobs",
             "stages/deliver/rows/destination_checks",
             "features/worklist/rows/history",
-            "runtime/store/labels",
+            "runtime/site_records/labels",
             "features/phantoms/rows",
             "features/reader_study/rows",
             "runtime/store/absence",
-            "runtime/store/second_factors",
-            "runtime/store/site_limits",
+            "runtime/people/second_factors",
+            "runtime/site_records/site_limits",
             "features/analysis/rows/stations",
-            "runtime/store/tokens",
-            "runtime/store/users",
+            "runtime/people/tokens",
+            "runtime/people/users",
             "features/worklist/rows/worklist/changes",
             "features/worklist/rows/worklist/search",
             "core/domain/access",

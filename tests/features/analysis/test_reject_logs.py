@@ -19,16 +19,17 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.log_mapping import LogMapping, load_mapping, mappings
 from miqa_node.errors import NotFoundError, QueryError, SettingsError
+from miqa_node.features.analysis.csv_files import reject_rows
 from miqa_node.features.analysis.log_import import keep, preview
 from miqa_node.features.analysis.log_reader import LogReading, read_log
 from miqa_node.features.analysis.rejects import RejectAnalysis, analyse
 from miqa_node.features.analysis.report import make_report
 from miqa_node.features.analysis.rows import reject_logs, rollup
 from miqa_node.features.analysis.rows.census import Period
-from miqa_node.features.analysis.tables import reject_rows
-from miqa_node.runtime.store import labels
+from miqa_node.features.analysis.tables import logged_rejects
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database, Transaction
-from miqa_node.runtime.store.tables import audit_records, logged_rejects
+from miqa_node.runtime.store.tables import audit_records
 from tests.features.analysis.rows.test_analysis import NOON, RULES, put
 
 NOW = datetime(2026, 11, 1, 12)  # noqa: DTZ001 - the hospital's local time

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from miqa_node.features.analysis.rows import measurement_weeks, rollup
 from miqa_node.features.analysis.rows.census import Period
+from miqa_node.features.analysis.tables import measurement_weeks as weeks
 from miqa_node.features.analysis.watch import REFERENCE_WEEKS, watch
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import acquisition_findings
-from miqa_node.runtime.store.tables import measurement_weeks as weeks
 from tests.features.analysis.rows.test_analysis import NOON, put
 from tests.runtime.store.making import NOW, digest
 

@@ -17,7 +17,7 @@ from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from tests.features.retention.rows.test_retention import Shelf
 from tests.runtime.store.making import digest
 from tests.stages.receive.test_promises import cut, delete, empty, flip

@@ -26,7 +26,7 @@ from miqa_node.features.limits.budget import (
     propose,
     propose_limits,
 )
-from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.units.rows import instances
 from tests.runtime.store.making import NOW, digest, header, received, study

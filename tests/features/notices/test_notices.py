@@ -26,7 +26,8 @@ from miqa_node.errors import ConflictError, DeliveryError, DeliveryRefusedError,
 from miqa_node.features.notices.rows import notices
 from miqa_node.features.notices.work import NoticeSender
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.store import notice_status, users
+from miqa_node.runtime.people import users
+from miqa_node.runtime.site_records import notice_status
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.tables import notices as table

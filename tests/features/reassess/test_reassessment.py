@@ -58,7 +58,7 @@ class AgainRig(Rig):
         with self.database.begin() as transaction:
             rows = {
                 table.name: sorted(map(repr, transaction.execute(sa.select(table))))
-                for table in tables.metadata.sorted_tables
+                for table in tables.all_tables().sorted_tables
             }
         return rows | {"files": sorted((self.folder / "objects").rglob("*"))}
 

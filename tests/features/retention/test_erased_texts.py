@@ -13,12 +13,12 @@ import sqlalchemy as sa
 
 from miqa_node.features.backup.work import back_up
 from miqa_node.features.retention.rows import erasure
+from miqa_node.features.retention.rows.erasing import unmarked
 from miqa_node.interfaces.cli.app import run
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.erasing import unmarked
-from miqa_node.runtime.store.erasure_marks import ABOUT, EMPTIED, ERASE, KEEP, about, kept
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
+from miqa_node.runtime.store.tables.column_marks import ABOUT, EMPTIED, ERASE, KEEP, REFERRED, about, kept
 from miqa_node.runtime.work.queue import migrate_queue
 from tests.features.retention.rows.test_erasure import everything
 from tests.features.retention.rows.test_retention import Shelf
@@ -35,7 +35,7 @@ def shelf(database: Database, tmp_path: Path) -> Shelf:
 
 
 def test_every_column_of_text_says_what_erasure_does_with_it() -> None:
-    assert unmarked(t.metadata) == []
+    assert unmarked(t.all_tables()) == []
 
 
 def test_a_forgotten_mark_is_found() -> None:
@@ -48,15 +48,17 @@ def test_a_forgotten_mark_is_found() -> None:
     assert unmarked(other) == ["notes.comment", "notes.why", "notes.lost"]
     other.tables["notes"].info |= about("digest")
     assert unmarked(other) == ["notes.comment", "notes.why"]
+    other.tables["notes"].info |= REFERRED
+    assert unmarked(other) == ["notes", "notes.comment", "notes.why"], "no table refers to it"
 
 
 def test_a_marker_in_every_text_about_a_patient_is_gone(shelf: Shelf) -> None:
     plant(shelf)
     rows = everything(shelf.database)
-    planted = {table.name for table in t.metadata.sorted_tables if MARK in _rows_of(shelf.database, table)}
+    planted = {table.name for table in t.all_tables().sorted_tables if MARK in _rows_of(shelf.database, table)}
     assert {"phantom_series", "patient_conflicts", "legal_holds", "deliveries", "usual_series"} <= planted, rows
     erase(shelf)
-    assert [table.name for table in t.metadata.sorted_tables if MARK in _rows_of(shelf.database, table)] == []
+    assert [table.name for table in t.all_tables().sorted_tables if MARK in _rows_of(shelf.database, table)] == []
 
 
 def test_what_is_copied_afterwards_has_none_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +106,7 @@ def plant(shelf: Shelf) -> None:
         "baseline": "scanner", "protocol": MARK,
     }  # fmt: skip
     with shelf.database.begin() as transaction:
-        for table in t.metadata.sorted_tables:
+        for table in t.all_tables().sorted_tables:
             if ABOUT in table.info or table.name == "usual_baselines":
                 _plant(transaction, table, links)
 

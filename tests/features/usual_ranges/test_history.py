@@ -18,8 +18,9 @@ from miqa_node.features.usual_ranges.baseline import MeasurementRange, SeriesNum
 from miqa_node.features.usual_ranges.rows import baselines, history
 from miqa_node.features.usual_ranges.rows.baselines import ScannerBaseline, SeriesStanding
 from miqa_node.features.usual_ranges.rows.changes import scanner_changes
+from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.tables import rollup_marks, usual_baselines, usual_series
+from miqa_node.runtime.store.tables import rollup_marks
 from tests.features.usual_ranges.ranges_making import FIRST_AT, days, fill, look, measure, noises
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

@@ -13,8 +13,9 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.features.usual_ranges.rows import baselines
 from miqa_node.features.usual_ranges.rows.baselines import ScannerBaseline, SeriesStanding
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange, scanner_changes
+from miqa_node.features.usual_ranges.tables import usual_baselines
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.tables import patient_readings, patients, usual_baselines
+from miqa_node.runtime.store.tables import patient_readings, patients
 from tests.features.usual_ranges.ranges_making import FIRST_AT, look, measure, noises
 from tests.runtime.store.test_migrations import migrate
 

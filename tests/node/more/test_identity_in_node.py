@@ -13,8 +13,8 @@ from miqa_node.core.domain.access import Permission, Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter, AuditRecord
 from miqa_node.core.domain.operations import SenderStatus
 from miqa_node.node import Node
-from miqa_node.runtime.store import accounts
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people import accounts
+from miqa_node.runtime.people.audit import records
 from miqa_node.stages.receive.contexts import VERIFICATION
 from miqa_node.stages.receive.rows import senders
 from tests.node.test_node import settings_in

@@ -22,7 +22,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.features.worklist.rows import history
 from miqa_node.isolation import tasks
 from miqa_node.node import Node
-from miqa_node.runtime.store import activations
+from miqa_node.runtime.site_records import activations
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.conclusion.rows import shadows
 from miqa_node.stages.units.rows import instances

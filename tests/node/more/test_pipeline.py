@@ -32,7 +32,8 @@ from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DataSetError, ModelPackageError, lacks_resources
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import label_requests, tables
+from miqa_node.runtime.site_records import label_requests
+from miqa_node.runtime.store import tables
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects

@@ -23,7 +23,13 @@ def test_the_wheel_holds_what_an_installed_node_needs(tmp_path: Path) -> None:
     share = "miqa_node/_share"
     needed = {f"{share}/config/miqa.toml", f"{share}/config/policy.toml", f"{share}/migrations/env.py"}
     needed |= {f"{share}/{path.relative_to(ROOT)}" for path in (ROOT / "models").glob("*/*") if path.is_file()}
-    for pattern in ("**/*.html", "features/*/templates/*.html", "core/language/locale/*/LC_MESSAGES/*.po", "**/*.js"):
+    for pattern in (
+        "**/*.html",
+        "features/*/templates/*.html",
+        "features/*/migrations/*.py",
+        "core/language/locale/*/LC_MESSAGES/*.po",
+        "**/*.js",
+    ):
         shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "miqa_node").glob(pattern)}
         assert shipped, f"nothing is where {pattern} looks"
         needed |= shipped

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from alembic.config import Config
 
-from miqa_node.core.settings import share_dir
 from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.schema import alembic_config, revisions, versions
 
 EXPAND = """
 import sqlalchemy as sa
@@ -43,13 +42,10 @@ class NextVersion:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        head = max(path.name[:4] for path in share_dir("migrations").glob("versions/[0-9]*.py"))
-        (folder / "9998_expand.py").write_text(EXPAND.format(head=head))
+        (folder / "9998_expand.py").write_text(EXPAND.format(head=revisions()[-1]))
         (folder / "9999_contract.py").write_text(CONTRACT)
-        self.config = Config()
-        self.config.set_main_option("script_location", str(share_dir("migrations")))
-        self.config.set_main_option("path_separator", "os")
-        self.config.set_main_option("version_locations", f"{share_dir('migrations') / 'versions'}:{folder}")
+        self.config = alembic_config()
+        self.config.set_main_option("version_locations", ":".join(map(str, (*versions(), folder))))
 
     def migrate(self, database: Database, revision: str) -> None:
         with database.engine.begin() as connection:

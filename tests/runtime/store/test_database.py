@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.runtime.store import late_indexes, schema
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.tables import metadata
+from miqa_node.runtime.store.tables import all_tables
 
 
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
@@ -25,7 +25,7 @@ from miqa_node.runtime.store.tables import metadata
 def test_migrations_lead_to_the_tables_in_the_code(database: Database) -> None:
     opts = {"include_name": _ours, "include_object": lambda _one, name, kind, *_more: _ours(name, kind, None)}
     with database.begin() as transaction:
-        differences = compare_metadata(MigrationContext.configure(transaction, opts=opts), metadata)
+        differences = compare_metadata(MigrationContext.configure(transaction, opts=opts), all_tables())
     assert differences == []
 
 
@@ -47,7 +47,7 @@ def test_a_schema_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
 
 
 def test_every_late_index_is_there(database: Database) -> None:
-    described = {index.name for table in metadata.tables.values() for index in table.indexes}
+    described = {index.name for table in all_tables().tables.values() for index in table.indexes}
     names = "SELECT name FROM sqlite_master" if database.is_sqlite else "SELECT indexname FROM pg_indexes"
     with database.begin() as transaction:
         indexes = set(transaction.execute(sa.text(names)).scalars())
@@ -56,7 +56,7 @@ def test_every_late_index_is_there(database: Database) -> None:
 
 def _ours(name: str | None, kind: str, _parents: object) -> bool:
     """Not tables of other programs, nor indexes that alembic cannot compare: of expressions, or of PostgreSQL only."""
-    return name in metadata.tables if kind == "table" else kind != "index" or name not in late_indexes.INDEXES
+    return name in all_tables().tables if kind == "table" else kind != "index" or name not in late_indexes.INDEXES
 
 
 def test_an_unmigrated_database_is_not_ready_and_says_what_to_do(database_url: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from miqa_node.errors import ResourcesError
 from miqa_node.runtime.store import bucket
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.runtime.workers import readiness
 from miqa_node.runtime.workers.readiness import ReadinessChecks
 from tests.waiting import wait_until

@@ -7,20 +7,13 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 from alembic import command
-from alembic.config import Config
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
-from miqa_node.core.settings import share_dir
+from miqa_node.features.analysis.tables import logged_rejects, reject_logs
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.tables import (
-    acquisition_findings,
-    compatibility,
-    label_findings,
-    labels,
-    logged_rejects,
-    reject_logs,
-)
+from miqa_node.runtime.store.schema import alembic_config
+from miqa_node.runtime.store.tables import acquisition_findings, compatibility, label_findings, labels
 from miqa_node.stages.deliver.rows import deliveries, delivery_jobs
 from miqa_node.stages.units.rows import instances
 from tests.parts import results_of
@@ -86,8 +79,7 @@ def test_programs_before_compressed_assessments_end_on_sqlite_only_and_read_them
 
 
 def migrate(database: Database, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(share_dir("migrations")))
+    config = alembic_config()
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
         is_newer = revision == "head" or not sa.inspect(connection).has_table("alembic_version")

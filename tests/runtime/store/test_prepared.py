@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.errors import ResourcesError
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.store.database import Database, insert_or_ignore
 from miqa_node.runtime.store.prepared import DriverStatement, among
 from miqa_node.runtime.store.tables import executors, series

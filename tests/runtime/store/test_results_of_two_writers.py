@@ -15,7 +15,7 @@ from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store import upkeep
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.stages.deliver.rows import deliveries, results
 from miqa_node.stages.units.rows import instances
 from tests.runtime.store.making import NOW, digest, header, received, study

@@ -11,7 +11,8 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy, Scope
 from miqa_node.core.domain.site_limit import LimitProposal, ProposedLimit, RoomLimit
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.runtime.store import site_limits, tables
+from miqa_node.runtime.site_records import site_limits
+from miqa_node.runtime.store import tables
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.work.site_rules import SiteRules
 from tests.runtime.store.making import header

@@ -12,7 +12,7 @@ from miqa_node.errors import DeliveryError
 from miqa_node.runtime.store import damages
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
 from miqa_node.stages.units.rows import instances

@@ -15,7 +15,7 @@ from miqa_node.features.retention.work.retention import Retention
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.store.objects import objects_of
+from miqa_node.runtime.store.site_store import objects_of
 from miqa_node.stages.receive.rows.reserve import ASIDE_BYTES, FEW, USUAL_BYTES, DiskReserve, WaitingCount, WaitingWork
 from miqa_node.stages.units.rows import instances, reassessments, series
 from tests.features.retention.rows.test_retention import Shelf

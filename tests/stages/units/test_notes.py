@@ -15,7 +15,8 @@ from miqa_node.core.domain.label import LabelOrigin
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.dicom.bytes.notes import KEY_OBJECT_SELECTION, read_note
-from miqa_node.runtime.store import labels, tables
+from miqa_node.runtime.site_records import labels
+from miqa_node.runtime.store import tables
 from miqa_node.runtime.workers.pool import WorkerPool
 from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
 

@@ -19,8 +19,8 @@ from miqa_node.features.phantoms import rows as phantoms
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.web.page import PAGES
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.object_keys import preview_key
 from miqa_node.stages.deliver.rows import destination_checks
 from miqa_node.stages.receive.rows.senders import SenderBook

@@ -16,7 +16,7 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.language.catalogue import catalogue
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.interfaces.web.page import PAGES
-from miqa_node.runtime.store import study_notes
+from miqa_node.runtime.site_records import study_notes
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.phrase_columns import stored
 from miqa_node.stages.deliver.rows import destination_checks

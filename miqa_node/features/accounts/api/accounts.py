@@ -16,7 +16,7 @@ from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import NO_CONTROLS, Strict
-from miqa_node.runtime.store import accounts, users
+from miqa_node.runtime.people import accounts, users
 
 AccountName = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_CONTROLS, description="Name of the account.")]
 

@@ -16,8 +16,8 @@ from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.values import NO_CONTROLS, Strict
-from miqa_node.runtime.store import accounts, tokens
-from miqa_node.runtime.store.tokens import Token
+from miqa_node.runtime.people import accounts, tokens
+from miqa_node.runtime.people.tokens import Token
 
 TokenNumber = Annotated[int, Path(ge=1, le=MAX_ID, description="Number of the token.")]
 Days = Annotated[int | None, Field(ge=1, le=accounts.MAX_TOKEN_DAYS, description="Days until it expires.")]

@@ -29,7 +29,7 @@ from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Transaction
 
 app = typer.Typer(

@@ -24,7 +24,7 @@ from miqa_node.features.analysis.rows.census import Period
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, read_day, settings_of
 from miqa_node.interfaces.cli.output import Column, number, print_json, print_table
 from miqa_node.interfaces.cli.store import check_exists
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.site_store import open_store
 from miqa_node.stages.assess.enhance.likeness import psnr_db, ssim

@@ -13,7 +13,7 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.features.analysis.rows import measurement_weeks, rollup
-from miqa_node.runtime.store import patients
+from miqa_node.runtime.people import patients
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.runtime.store.tables import acquisition_findings, acquisitions

@@ -7,8 +7,8 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
+from miqa_node.features.analysis.tables import enhancement_figures
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import enhancement_figures
 
 MOST_METHODS = 50
 

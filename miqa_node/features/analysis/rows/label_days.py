@@ -13,9 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.features.analysis.tables import label_days
+from miqa_node.runtime.site_records.labels import in_force
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.labels import in_force
-from miqa_node.runtime.store.tables import decisions, label_days, label_findings, labels, rejection_notes
+from miqa_node.runtime.store.tables import decisions, label_findings, labels, rejection_notes
 
 
 class LabelDimension(StrEnum):

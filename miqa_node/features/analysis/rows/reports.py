@@ -6,8 +6,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from miqa_node.features.analysis.tables import analysis_reports
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
-from miqa_node.runtime.store.tables import analysis_reports
 
 
 def record(transaction: Transaction, month: str, made_at: datetime) -> bool:

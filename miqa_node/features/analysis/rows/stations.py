@@ -14,7 +14,8 @@ from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import NotFoundError
-from miqa_node.runtime.store import documents, study_notes
+from miqa_node.runtime.site_records import study_notes
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import dispositions, instances, studies, worklist_events, worklist_facets
 from miqa_node.runtime.store.tables import worklist as worklist_items

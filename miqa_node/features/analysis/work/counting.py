@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from miqa_node.core.settings import AnalysisSettings
 from miqa_node.features.analysis.rows import measurement_weeks, rollup
 from miqa_node.parts import PartKind
-from miqa_node.runtime.store import label_requests
+from miqa_node.runtime.site_records import label_requests
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.work.regular import RegularWork
 

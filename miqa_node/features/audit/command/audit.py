@@ -21,8 +21,8 @@ from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, Authority, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table
 from miqa_node.interfaces.cli.store import opened
-from miqa_node.runtime.store.audit import marks, records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import marks, records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail: show, export, verify.")

@@ -16,7 +16,7 @@ from miqa_node.interfaces.web.access import Admin
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people.audit import records
 
 router = APIRouter()
 

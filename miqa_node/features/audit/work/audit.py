@@ -19,8 +19,8 @@ from miqa_node.errors import ResourcesError
 from miqa_node.features.audit import rows as chain
 from miqa_node.features.audit.work.audit_sending import mark_of
 from miqa_node.parts import PartContext, PartKind, StartMoment
-from miqa_node.runtime.store.audit import marks, records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import marks, records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.work.clock_trust import ClockTrust
 from miqa_node.runtime.work.regular import RegularWork

@@ -13,7 +13,7 @@ from miqa_node.errors import DeliveryError
 from miqa_node.features.audit.message import AuditSource, audit_message
 from miqa_node.features.audit.syslog import SyslogClient
 from miqa_node.parts import PartContext, PartKind, StartMoment
-from miqa_node.runtime.store.audit import marks, records
+from miqa_node.runtime.people.audit import marks, records
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.work.regular import RegularWork
 

@@ -16,10 +16,9 @@ from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import print_json, print_line
 from miqa_node.interfaces.cli.store import opened
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
-from miqa_node.runtime.store.objects import objects_of
-from miqa_node.runtime.store.site_store import open_store
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.store.site_store import objects_of, open_store
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Folder of the backup.")]
 

@@ -12,7 +12,7 @@ from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import print_json, print_line, to_json
 from miqa_node.interfaces.cli.store import opened
-from miqa_node.runtime.store.objects import objects_of
+from miqa_node.runtime.store.site_store import objects_of
 from miqa_node.runtime.work.clock_trust import ClockTrust
 from miqa_node.runtime.work.queue import DurableQueue
 from miqa_node.stages.deliver.destinations import Destinations

@@ -16,7 +16,7 @@ from miqa_node.errors import BackupError, ResourcesError
 from miqa_node.features.backup.work.copying import copy_file, describe_file, integrity_of
 from miqa_node.features.backup.work.folder import DATABASE, FILES, OBJECTS, BackupFolder, ManifestEntry, writing
 from miqa_node.features.backup.work.objects import ObjectCopies
-from miqa_node.runtime.store import second_factors
+from miqa_node.runtime.people import second_factors
 from miqa_node.runtime.store.database import Database
 
 KEPT_FILES = ("pseudonym.key", "signing.key", second_factors.KEY_FILE, "destinations.toml")

@@ -27,13 +27,13 @@ from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import KINDS, ORIGINALS, chunks_of
 from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.tables import column_marks
 from miqa_node.runtime.store.upkeep import in_shard, shard_of, shards
 from miqa_node.runtime.store.verification import Soundness, digest_of
 from miqa_node.stages.units.rows import copies
 
 MADE = tuple(kind for kind in KINDS if kind not in (ORIGINALS, "results"))
 """Kinds of objects that belong to the rows of their images."""
-REPORTS = "reports"
 _of = t.instances.c
 _ORIGINAL = (_of.removed_at, _of.deleted_at, _of.removal_cause)
 _ARTIFACTS = (_of.artifacts_removed_at, _of.artifacts_deleted_at)
@@ -73,6 +73,9 @@ class ObjectCopies:
         self, live: Database, moment: Database, objects: ObjectStore, folder: BackupFolder, *, deep: bool
     ) -> None:
         self._live, self._moment, self._objects, self._folder, self._deep = live, moment, objects, folder, deep
+        infos = (table.info for table in t.all_tables().tables.values())
+        self._of_tables = frozenset(info[column_marks.OBJECTS] for info in infos if column_marks.OBJECTS in info)
+        """Folders of objects that belong to no image, but to the rows of a table, of whatever feature."""
         self.entries: list[ManifestEntry] = []
         self.copied = 0
         self.lost: list[str] = []
@@ -88,9 +91,10 @@ class ObjectCopies:
             listing = {one.key: one for kind in KINDS for one in self._objects.entries(f"{kind}/{shard}/")}
             for one in self._kept(shard, [*last.get(shard, ()), *listing]):
                 self._take(one, listing.get(one.key))
-        listing = {one.key: one for one in self._objects.entries(f"{REPORTS}/")}
-        for key in dict.fromkeys((*last.get(REPORTS, ()), *listing)):
-            self._take(NodeObject(key), listing.get(key))
+        for folder in sorted(self._of_tables):
+            listing = {one.key: one for one in self._objects.entries(f"{folder}/")}
+            for key in dict.fromkeys((*last.get(folder, ()), *listing)):
+                self._take(NodeObject(key), listing.get(key))
 
     def _shards_with_rows(self) -> frozenset[str]:
         """The shards of images; what lies in others belongs to none."""
@@ -98,13 +102,13 @@ class ObjectCopies:
             return frozenset(transaction.execute(sa.select(shard_of(_of.digest)).distinct()).scalars())
 
     def _known(self) -> dict[str, list[str]]:
-        """Keys of objects without rows in the last backup, by shard, and those of reports."""
+        """Keys of objects without rows in the last backup, by shard, and those of tables by their folder."""
         last: dict[str, list[str]] = {}
         for name in self._folder.manifest:
             place, _, key = name.partition("/")
             kind, _, rest = key.partition("/")
-            if place == OBJECTS and kind in (*MADE, REPORTS):
-                last.setdefault(REPORTS if kind == REPORTS else rest.partition("/")[0], []).append(key)
+            if place == OBJECTS and (kind in MADE or kind in self._of_tables):
+                last.setdefault(rest.partition("/")[0] if kind in MADE else kind, []).append(key)
         return last
 
     def _kept(self, shard: str, keys: Iterable[str]) -> Iterator[NodeObject]:
@@ -185,7 +189,7 @@ class ObjectCopies:
         """Record what the node no longer has."""
         line = self._lack(one, last, LOST)
         (self.lost if state is Soundness.LOST else self.damaged).append(line)
-        if one.key.partition("/")[0] not in (*MADE, REPORTS):
+        if one.key.partition("/")[0] not in (*MADE, *self._of_tables):
             with self._live.begin() as transaction:
                 damages.note(transaction, one.key, InstanceDigest(one.owner), state, datetime.now(UTC))
 

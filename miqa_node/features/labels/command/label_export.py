@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.keys.secret_files import KEY_FILE, open_key
 from miqa_node.core.settings import Settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import DataSetError, NotFoundError, ResourcesError
@@ -14,8 +15,7 @@ from miqa_node.features.labels.command.label_images import Images
 from miqa_node.features.labels.export import LabelExport, Names, WriteImage, export_labels, write_png
 from miqa_node.features.labels.rows import reviews
 from miqa_node.features.labels.rows.reviews import ExportImage
-from miqa_node.runtime.store import labels
-from miqa_node.runtime.store.pseudonyms import KEY_FILE, open_key
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.site_store import open_store
 from miqa_node.runtime.workers.pool import WorkerPool
 

@@ -16,7 +16,7 @@ from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import print_json, print_line, print_table
 from miqa_node.interfaces.cli.store import check_exists, open_transaction
-from miqa_node.runtime.store import label_requests, labels
+from miqa_node.runtime.site_records import label_requests, labels
 
 app = typer.Typer(no_args_is_help=True, help="Labels given by people: list, export, import.")
 

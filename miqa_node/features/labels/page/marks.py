@@ -18,7 +18,7 @@ from miqa_node.interfaces.web.fields import Actor, Uid
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import DIGEST
-from miqa_node.runtime.store import marks
+from miqa_node.runtime.site_records import marks
 
 router = APIRouter()
 

@@ -20,7 +20,7 @@ from miqa_node.interfaces.web.fields import Actor, KnownFinding
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services
-from miqa_node.runtime.store import label_requests, labels
+from miqa_node.runtime.site_records import label_requests, labels
 
 KIND = RequestKind.SECOND_READING
 MOST_LISTED = 100

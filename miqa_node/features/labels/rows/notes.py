@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.core.domain.note import NoteTitle, RejectionNote
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.runtime.store.tables import acquisitions, dispositions, instances, rejection_notes, results

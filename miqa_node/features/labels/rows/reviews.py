@@ -12,7 +12,8 @@ from miqa_node.core.domain.label import ImageMarks, LabelOrigin, LabelRecord
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError
-from miqa_node.runtime.store import labels, marks, patients
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.site_records import labels, marks
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
 

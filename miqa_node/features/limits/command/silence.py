@@ -12,7 +12,7 @@ from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction
-from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.site_records import site_limits
 
 UNKNOWN = "unknown"
 

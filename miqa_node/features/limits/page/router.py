@@ -27,7 +27,7 @@ from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.silence import silence
 from miqa_node.interfaces.web.values import DIGEST
-from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.assess.active import quality_folder
 from miqa_node.stages.assess.sidecars import ANY_RADIOGRAPH, packages_everywhere, read_any_card, sidecar_folder

@@ -15,7 +15,7 @@ from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import check_exists, open_transaction
-from miqa_node.runtime.store import activations
+from miqa_node.runtime.site_records import activations
 from miqa_node.stages.assess.active import chosen_package
 from miqa_node.stages.assess.package_checks import package_label
 from miqa_node.stages.assess.package_files import find_package, places

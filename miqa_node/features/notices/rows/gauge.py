@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from miqa_node.core.observe import metrics
-from miqa_node.runtime.store import notice_status as notices
+from miqa_node.runtime.site_records import notice_status as notices
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.conclusion.gauge import GaugeKind
 

@@ -15,9 +15,10 @@ from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.errors import ConflictError
+from miqa_node.features.notices.tables import notice_preferences
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store import documents
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction, insert_missing
 from miqa_node.runtime.store.phrase_columns import stored
 from miqa_node.runtime.store.tables import (
@@ -25,7 +26,6 @@ from miqa_node.runtime.store.tables import (
     acquisitions,
     dispositions,
     instances,
-    notice_preferences,
     notices,
     patients,
     studies,

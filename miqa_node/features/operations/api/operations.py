@@ -16,7 +16,7 @@ from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import Strict
-from miqa_node.runtime.store import activations
+from miqa_node.runtime.site_records import activations
 
 DestinationName = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Name of the destination.")]
 

@@ -15,6 +15,7 @@ import typer
 from miqa_node import plugins
 from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.core.domain.operations import RENEWAL, DestinationStatus
+from miqa_node.core.keys.secret_files import KEY_FILE, open_key
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.files import read_toml
 from miqa_node.core.settings.policy import read_policy
@@ -38,8 +39,9 @@ from miqa_node.interfaces.cli.output import print_json, print_line
 from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
-from miqa_node.runtime.store import damages, pseudonym_keys, retention_clock
-from miqa_node.runtime.store.pseudonyms import KEY_FILE, open_key
+from miqa_node.runtime.people import pseudonym_keys
+from miqa_node.runtime.site_records import retention_clock
+from miqa_node.runtime.store import damages
 from miqa_node.stages.assess.active import chosen_package
 from miqa_node.stages.assess.caption.captioned import captioner_of
 from miqa_node.stages.assess.package_files import find_package, hidden_in_words, places

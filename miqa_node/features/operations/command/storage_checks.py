@@ -17,7 +17,7 @@ from miqa_node.features.operations.command.health_checks import FailedCheck
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.disk import check_writing
 from miqa_node.runtime.store.integrity import RESTORE, damaged_pages, words_of_damage
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.stages.receive.rows.reserve import NOTHING_WAITS, WaitingCount
 
 T = TypeVar("T")

@@ -21,9 +21,11 @@ from miqa_node.core.settings import Settings
 from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.features.operations.rows import UnknownSpelling, unknown_spellings
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.store import damages, notice_status, pseudonym_keys, retention_clock, upkeep
+from miqa_node.runtime.people import pseudonym_keys
+from miqa_node.runtime.site_records import notice_status, retention_clock
+from miqa_node.runtime.site_records.notice_status import NoticeStatus
+from miqa_node.runtime.store import damages, upkeep
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.notice_status import NoticeStatus
 from miqa_node.runtime.work import executors
 from miqa_node.stages.deliver.rows import delivery_jobs, destination_checks
 from miqa_node.stages.receive.rows import senders

@@ -8,7 +8,7 @@ import structlog
 
 from miqa_node.core.settings import Settings
 from miqa_node.parts import PartKind, StartMoment
-from miqa_node.runtime.store import pseudonym_keys
+from miqa_node.runtime.people import pseudonym_keys
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.work.regular import RegularWork
 from miqa_node.stages.units.rows.acquisition_rules import acquisition_rules

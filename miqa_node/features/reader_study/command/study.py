@@ -19,7 +19,7 @@ from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_d
 from miqa_node.interfaces.cli.output import Column, number, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.site_choice import policy_of
 from miqa_node.interfaces.cli.store import open_transaction
-from miqa_node.runtime.store import activations
+from miqa_node.runtime.site_records import activations
 
 app = typer.Typer(no_args_is_help=True, help="Reader studies: plan, collect, report, list.")
 

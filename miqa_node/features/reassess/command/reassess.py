@@ -18,7 +18,7 @@ from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_m
 from miqa_node.interfaces.cli.output import joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.interfaces.cli.store import opened
-from miqa_node.runtime.store.objects import objects_of
+from miqa_node.runtime.store.site_store import objects_of
 from miqa_node.runtime.work.queue import DurableQueue
 from miqa_node.stages.assess.active import ActiveModels
 

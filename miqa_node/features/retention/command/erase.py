@@ -20,7 +20,7 @@ from miqa_node.interfaces.cli.options import Authority, ConfigFile, DataDir, set
 from miqa_node.interfaces.cli.output import Column, moment, print_line, print_table
 from miqa_node.interfaces.cli.store import open_transaction, opened
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import objects_of
+from miqa_node.runtime.store.site_store import objects_of
 
 app = typer.Typer(no_args_is_help=True, help="Erase a patient, with a signed proof: patient, list, proof, verify.")
 

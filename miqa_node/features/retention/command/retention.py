@@ -18,10 +18,11 @@ from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, Authority, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction, opened
-from miqa_node.runtime.store import retention_clock, upkeep
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
-from miqa_node.runtime.store.objects import objects_of
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.site_records import retention_clock
+from miqa_node.runtime.store import upkeep
+from miqa_node.runtime.store.site_store import objects_of
 from miqa_node.stages.receive.rows.reserve import WaitingCount
 
 app = typer.Typer(

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import DeliveryState
+from miqa_node.features.retention.rows.erasing import ErasedPatient, erase_rows
 from miqa_node.features.retention.rows.patient_choice import NamedPatient
-from miqa_node.runtime.store import patients
+from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.erasing import ErasedPatient, erase_rows
 
 
 def shared_studies(transaction: Transaction, studies: Sequence[str], chosen: Sequence[NamedPatient]) -> set[str]:
@@ -32,8 +32,8 @@ def anonymise(
 ) -> None:
     """Remove identification, free text and links between a person's images from the rows; cancel waiting deliveries.
 
-    What goes is what the columns of all tables say of themselves (runtime/store/erasure_marks.py). ``alone`` are the
-    studies without images of others. In ``shared`` ones, comments go as well: nobody can tell about whom they are.
+    What goes is what the columns of all tables say of themselves (runtime/store/tables/column_marks.py). ``alone`` are
+    the studies without images of others. In ``shared`` ones, comments go as well: nobody can tell about whom they are.
     """
     made = sa.select(t.results.c.sop_instance_uid).where(t.results.c.digest.in_(images))
     sent = t.deliveries.c.sop_instance_uid.in_(made)
@@ -49,9 +49,7 @@ def anonymise(
     numbers = [one.patient_number for one in chosen]
     token = secrets.token_hex(10)
     person = ErasedPatient(numbers, images, studies, alone, key.patient_id, key.authority, token)
-    erase_rows(transaction, t.metadata, person)
-    usual = sa.select(t.usual_series.c.baseline)
-    transaction.execute(sa.delete(t.usual_baselines).where(t.usual_baselines.c.baseline.not_in(usual)))
+    erase_rows(transaction, t.all_tables(), person)
     for study in shared:
         _give_to_others(transaction, study, chosen)
     patients.end_conflicts(transaction, studies)

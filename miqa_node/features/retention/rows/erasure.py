@@ -18,13 +18,14 @@ from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.retention.rows import anonymising, holds, patient_choice
+from miqa_node.features.retention.rows.erasing import overwrite
 from miqa_node.features.retention.rows.patient_choice import NamedPatient
+from miqa_node.features.retention.tables import erasures
+from miqa_node.runtime.people.audit import patients, records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.audit import patients, records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Database, Transaction
-from miqa_node.runtime.store.erasing import overwrite
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.stages.units.rows import copies
 from miqa_node.stages.units.rows.removal import artifact_keys, delete_marked
@@ -142,7 +143,7 @@ def erase(
         "images": digests,
         "results": results,
     }
-    number = transaction.execute(sa.insert(t.erasures).values(values).returning(t.erasures.c.erasure_id)).scalar_one()
+    number = transaction.execute(sa.insert(erasures).values(values).returning(erasures.c.erasure_id)).scalar_one()
     detail = {"erasure": number, "studies": len(studies), "images": len(digests)}
     records.add(transaction, AuditEntry(AuditEvent.ERASED, now, actor, patient=pseudonym, detail=detail))
     return load(transaction, number)
@@ -167,14 +168,12 @@ def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord
     there = [key for key in keys if objects.exists(key)]
     if there:
         raise ConflictError(f"{len(there)} files of the patient are there again: images were sent after the erasure.")
-    overwrite(database.engine, t.metadata)
+    overwrite(database.engine, t.all_tables())
 
 
 def load(transaction: Transaction, erasure_id: int) -> ErasureRecord:
     """One erasure; NotFoundError if it does not exist."""
-    row = (
-        transaction.execute(sa.select(t.erasures).where(t.erasures.c.erasure_id == erasure_id)).mappings().one_or_none()
-    )
+    row = transaction.execute(sa.select(erasures).where(erasures.c.erasure_id == erasure_id)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no erasure {erasure_id}.")
     return _record(row)
@@ -182,7 +181,7 @@ def load(transaction: Transaction, erasure_id: int) -> ErasureRecord:
 
 def select(transaction: Transaction) -> list[ErasureRecord]:
     """All erasures, the newest first."""
-    query = sa.select(t.erasures).order_by(t.erasures.c.erasure_id.desc())
+    query = sa.select(erasures).order_by(erasures.c.erasure_id.desc())
     return [_record(row) for row in transaction.execute(query).mappings()]
 
 

@@ -11,9 +11,9 @@ from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.retention import HoldExtent, LegalHold
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.retention.rows import patient_choice
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.patients import pseudonyms
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.patients import pseudonyms
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import instances, legal_holds, studies
 

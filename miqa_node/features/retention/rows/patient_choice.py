@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.runtime.store import patients
+from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
 

@@ -18,6 +18,7 @@ from miqa_node.core.domain.retention import RemovalCause, RetentionGroup
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.settings import Settings
 from miqa_node.features.retention.rows.retention_walk import Condition, RetentionWalk
+from miqa_node.features.retention.tables import origin
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import BARE, KEPT
@@ -64,7 +65,7 @@ def is_on(transaction: Transaction, enabled: bool | str) -> bool:
     """Whether originals are removed: what ``retention.enabled`` says; for "new", whether the database began empty."""
     if isinstance(enabled, bool):
         return enabled
-    return bool(transaction.execute(sa.select(t.origin.c.began_empty)).scalar())
+    return bool(transaction.execute(sa.select(origin.c.began_empty)).scalar())
 
 
 def holdings(transaction: Transaction, limits: AgeLimits, now: datetime) -> list[Holding]:

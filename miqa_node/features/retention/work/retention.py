@@ -215,7 +215,7 @@ class Retention(RegularWork):
             return
         before = now - timedelta(days=self._rules.events_days)
         with self._database.begin() as transaction:
-            upkeep.forget_requests(transaction, before)
+            upkeep.forget_rows(transaction, before)
         while not self._stopping.is_set():
             self._thread.beat()
             with self._database.begin() as transaction:

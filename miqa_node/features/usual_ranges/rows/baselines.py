@@ -20,8 +20,9 @@ from miqa_node.features.usual_ranges.baseline import (
 )
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange, changes_at, of_station, scanner_of
 from miqa_node.features.usual_ranges.rows.documents import load_ranges, load_unusual
+from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import instances, usual_baselines, usual_series
+from miqa_node.runtime.store.tables import instances
 
 RECENT = timedelta(days=30)
 MOST_UNUSUAL = 50

@@ -14,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.features.usual_ranges.baseline import FIELDS, ScannerProtocol
+from miqa_node.features.usual_ranges.tables import usual_baselines
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import usual_baselines
 
 MOST_CHANGES = 100
 Spans = Mapping[str, tuple[datetime, datetime]]

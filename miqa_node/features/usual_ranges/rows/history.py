@@ -23,6 +23,7 @@ from miqa_node.features.usual_ranges.baseline import (
     unusual_among,
 )
 from miqa_node.features.usual_ranges.rows import documents as own_documents
+from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import (
@@ -33,8 +34,6 @@ from miqa_node.runtime.store.tables import (
     patients,
     rollup_marks,
     source_headers,
-    usual_baselines,
-    usual_series,
 )
 from miqa_node.stages.units.base import installed, unit_of
 

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from miqa_node.features.usual_ranges.baseline import ScannerProtocol, hospital
 from miqa_node.features.usual_ranges.rows import history
 from miqa_node.features.usual_ranges.rows.changes import scanner_of
+from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import instances, patients, usual_baselines, usual_series
+from miqa_node.runtime.store.tables import instances, patients
 
 _IMAGES = instances.outerjoin(patients, patients.c.patient_number == instances.c.patient_number)
 _AUTHORITY = sa.func.coalesce(patients.c.authority, "")

@@ -20,7 +20,7 @@ from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_m
 from miqa_node.interfaces.cli.output import Column, joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction, opened
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.objects import objects_of
+from miqa_node.runtime.store.site_store import objects_of
 
 app = typer.Typer(
     no_args_is_help=True,

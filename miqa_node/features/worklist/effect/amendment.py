@@ -21,7 +21,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.features.worklist.rows import reported_decisions
 from miqa_node.features.worklist.rows.reported_decisions import UnreportedDecision
-from miqa_node.runtime.store import study_notes
+from miqa_node.runtime.site_records import study_notes
 from miqa_node.stages.conclusion.deliver import keep
 from miqa_node.stages.conclusion.effects import DestinationsFor
 from miqa_node.stages.deliver.rows import deliveries

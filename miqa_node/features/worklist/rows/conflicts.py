@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.patient_conflict import PatientConflict, StudyPatient
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.runtime.store import patients, study_notes
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.site_records import study_notes
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction
 
 _of = t.patient_conflicts.c

@@ -14,7 +14,9 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import ConflictError
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import documents, patients, study_notes
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.site_records import study_notes
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.stages.units.rows import instances

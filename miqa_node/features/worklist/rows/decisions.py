@@ -14,7 +14,8 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelId, LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.lookup import current_name, defect_names, is_expected, reason_code
-from miqa_node.runtime.store import documents, label_requests, labels
+from miqa_node.runtime.site_records import label_requests, labels
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import decisions, deliveries, dispositions, results
 from miqa_node.stages.deliver.rows import delivery_jobs

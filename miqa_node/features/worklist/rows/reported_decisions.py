@@ -12,7 +12,7 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.worklist import Resolution
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import decisions, instances, results
 from miqa_node.runtime.store.tables import labels as label_rows

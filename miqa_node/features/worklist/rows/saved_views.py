@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.features.worklist.tables import saved_views
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import saved_views
 
 MAX_OWN = 50
 

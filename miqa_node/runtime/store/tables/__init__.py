@@ -1,5 +1,15 @@
-"""Every table of the node. The meaning of each row is documented here; migrations/ brings databases to this shape."""
+"""The tables that several features, or a stage, use, and what a feature needs to declare its own (:data:`metadata`).
 
+The meaning of each row is documented where its table is; migrations bring databases to this shape (schema.py).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import sqlalchemy as sa
+
+from miqa_node.plugins import own
 from miqa_node.runtime.store.tables._accounts import (
     account_events,
     half_sign_ins,
@@ -15,16 +25,21 @@ from miqa_node.runtime.store.tables._analysis import (
     acquisition_days,
     acquisition_findings,
     acquisitions,
-    analysis_reports,
-    enhancement_figures,
-    logged_rejects,
-    measurement_weeks,
     pseudonym_keys,
-    reject_logs,
     rollup_marks,
 )
 from miqa_node.runtime.store.tables._audit import audit_marks, audit_patients, audit_records
-from miqa_node.runtime.store.tables._base import Digest, RowId, Uid, UtcDateTime, metadata
+from miqa_node.runtime.store.tables._base import (
+    Digest,
+    FindingText,
+    LargeJson,
+    PackedJson,
+    PhraseParts,
+    RowId,
+    Uid,
+    UtcDateTime,
+    metadata,
+)
 from miqa_node.runtime.store.tables._delivery import (
     announcements,
     commitment_requests,
@@ -51,21 +66,23 @@ from miqa_node.runtime.store.tables._images import (
     source_headers,
     studies,
 )
-from miqa_node.runtime.store.tables._labels import label_days, label_findings, labels, marks, requests
-from miqa_node.runtime.store.tables._notices import notice_preferences, notices
+from miqa_node.runtime.store.tables._labels import label_findings, labels, marks, requests
+from miqa_node.runtime.store.tables._notices import notices
 from miqa_node.runtime.store.tables._operations import destination_checks, destination_holds, senders
 from miqa_node.runtime.store.tables._patients import patient_conflicts, patient_names, patient_readings, patients
 from miqa_node.runtime.store.tables._processes import activations, body_parts, compatibility, executors, site_limits
-from miqa_node.runtime.store.tables._ranges import usual_baselines, usual_series
-from miqa_node.runtime.store.tables._reader_studies import reader_studies, reader_study_images, reader_study_readings
-from miqa_node.runtime.store.tables._retention import disk_samples, erasures, legal_holds, origin, retention_clock
-from miqa_node.runtime.store.tables._worklist import decisions, saved_views, worklist, worklist_events, worklist_facets
+from miqa_node.runtime.store.tables._retention import disk_samples, legal_holds, retention_clock
+from miqa_node.runtime.store.tables._worklist import decisions, worklist, worklist_events, worklist_facets
 
 __all__ = [
     "BARE",
     "KEPT",
     "PROMISED",
     "Digest",
+    "FindingText",
+    "LargeJson",
+    "PackedJson",
+    "PhraseParts",
     "RowId",
     "Uid",
     "UtcDateTime",
@@ -74,7 +91,7 @@ __all__ = [
     "acquisition_findings",
     "acquisitions",
     "activations",
-    "analysis_reports",
+    "all_tables",
     "announcements",
     "assessments",
     "attempts",
@@ -93,42 +110,30 @@ __all__ = [
     "destination_holds",
     "disk_samples",
     "dispositions",
-    "enhancement_figures",
-    "erasures",
     "events",
     "executors",
     "half_sign_ins",
     "instances",
     "invitations",
-    "label_days",
     "label_findings",
     "labels",
     "legal_holds",
-    "logged_rejects",
     "marks",
-    "measurement_weeks",
     "metadata",
-    "notice_preferences",
     "notices",
-    "origin",
     "patient_conflicts",
     "patient_names",
     "patient_readings",
     "patients",
     "phantom_series",
     "pseudonym_keys",
-    "reader_studies",
-    "reader_study_images",
-    "reader_study_readings",
     "reassessments",
     "recovery_codes",
-    "reject_logs",
     "rejection_notes",
     "requests",
     "results",
     "retention_clock",
     "rollup_marks",
-    "saved_views",
     "second_factors",
     "senders",
     "series",
@@ -140,9 +145,17 @@ __all__ = [
     "studies",
     "tokens",
     "users",
-    "usual_baselines",
-    "usual_series",
     "worklist",
     "worklist_events",
     "worklist_facets",
 ]
+
+
+@cache
+def all_tables() -> sa.MetaData:
+    """These, and the tables of all features, also of those without their line: whoever loops over tables asks this.
+
+    A feature's table that cannot be imported is an error, as an erasure would pass it by.
+    """
+    own("tables")
+    return metadata

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, SECRET, SITE, STAFF, kept
 from miqa_node.runtime.store.tables._base import RowId, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SECRET, SITE, STAFF, kept
 
 # Accounts of people and programs. "password_hash" is empty for those who sign on elsewhere or never;
 # "subject" is issuer and subject of the site's sign-on (OIDC). Accounts are disabled, never removed.

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, RANDOM, SECRET, SITE, STAFF, VERSION, about, kept
-from miqa_node.runtime.store.tables._base import Digest, FindingText, RowId, UtcDateTime, metadata
+from miqa_node.runtime.store.tables._base import Digest, FindingText, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import (
+    CODE,
+    DEVICE,
+    RANDOM,
+    SECRET,
+    STAFF,
+    VERSION,
+    about,
+)
 
 # One row per decided exposure, narrow, for counting: kind, place, time and outcome.
 # "day" and "acquired_at" are the hospital's local time; "moment" is the same in UTC, null in rows of earlier versions.
@@ -84,46 +92,12 @@ acquisition_days = sa.Table(
     sa.Index("ix_acquisition_days_dimension", "within", "within_value", "dimension", "day"),
 )
 
-# How often a measurement fell into a bin, by ISO week (its Monday) and station ("" for all stations together);
-# core/statistics/bins.py defines the bins.
-measurement_weeks = sa.Table(
-    "measurement_weeks",
-    metadata,
-    sa.Column("week", sa.Date, primary_key=True),
-    sa.Column("station", sa.Text, primary_key=True, info=DEVICE),
-    sa.Column("measurement", sa.String(64), primary_key=True, info=CODE),
-    sa.Column("bin", sa.Integer, primary_key=True),
-    sa.Column("count", sa.Integer, nullable=False),
-)
-
 # The time up to which changes of acquisitions are in the roll-up.
 rollup_marks = sa.Table(
     "rollup_marks",
     metadata,
     sa.Column("name", sa.String(32), primary_key=True, info=CODE),
     sa.Column("until", UtcDateTime, nullable=False),
-)
-
-# Monthly reports in the object store, by month ("2026-10").
-analysis_reports = sa.Table(
-    "analysis_reports",
-    metadata,
-    sa.Column("month", sa.String(7), primary_key=True, info=CODE),
-    sa.Column("made_at", UtcDateTime, nullable=False),
-)
-
-# What an enhancement does to the images that people drew on in the days from "since" to "until", each time that it was
-# measured; rows are only ever added, the newest of a method counts.
-enhancement_figures = sa.Table(
-    "enhancement_figures",
-    metadata,
-    sa.Column("figures_id", RowId, primary_key=True),
-    sa.Column("method", sa.String(64), nullable=False, info=CODE),
-    sa.Column("made_at", UtcDateTime, nullable=False),
-    sa.Column("since", sa.Date, nullable=False),
-    sa.Column("until", sa.Date, nullable=False),
-    sa.Column("images", sa.Integer, nullable=False),
-    *(sa.Column(name, sa.Float, nullable=False) for name in ("psnr_db", "ssim", "psnr_marked_db", "ssim_marked")),
 )
 
 # One row per finding that is present in an exposure, with the place of its peak as fractions of width and height.
@@ -139,38 +113,6 @@ acquisition_findings = sa.Table(
     sa.Column("y", sa.Float),
     sa.Index("ix_acquisition_findings_finding", "finding", "day"),
     info=about("digest"),
-)
-
-# Imported reject logs of modalities: each import, and its rows. Nothing in them names a patient. "day" and "at" are the
-# hospital's local time; an image of the same room from "match_from" to "match_until" may be the same exposure.
-reject_logs = sa.Table(
-    "reject_logs",
-    metadata,
-    sa.Column("log_id", RowId, primary_key=True),
-    sa.Column("mapping", sa.Text, nullable=False, info=SITE),
-    sa.Column("imported_at", UtcDateTime, nullable=False),
-    sa.Column("imported_by", sa.Text, nullable=False, info=STAFF),
-    sa.Column("known", sa.Integer, nullable=False),
-)
-logged_rejects = sa.Table(
-    "logged_rejects",
-    metadata,
-    sa.Column("key", Digest, primary_key=True),
-    sa.Column("log_id", sa.ForeignKey("reject_logs.log_id"), nullable=False, index=True),
-    sa.Column("day", sa.Date, nullable=False),
-    *(sa.Column(name, sa.DateTime, nullable=False) for name in ("at", "match_from", "match_until")),
-    sa.Column("modality", sa.String(16), nullable=False, info=CODE),
-    *(
-        sa.Column(name, sa.Text, nullable=False, info=kept("from a log without patients"))
-        for name in ("room", "unit", "operator", "body_part", "view", "shift", "reason")
-    ),
-    sa.Column("code", sa.String(16), nullable=False, info=CODE),
-    sa.Column("finding", FindingText, nullable=False, info=CODE),
-    *(
-        sa.Column(name, sa.Float)
-        for name in ("exposure_index", "target_exposure_index", "deviation_index", "kvp", "mas")
-    ),
-    sa.Index("ix_logged_rejects_day", "day", "room"),
 )
 
 # The key of pseudonyms that each process uses, by its data folder ("place"): what identifies it, but does not tell it.

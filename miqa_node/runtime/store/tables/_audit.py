@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, SECRET, SITE, STAFF, kept
 from miqa_node.runtime.store.tables._base import Digest, RowId, Uid, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SECRET, SITE, STAFF, kept
 
 # Rows are added within the transaction of what they record, with "number" and "sha256" empty. Sealing fills these two
-# and "patient" once (store.audit.chain). "at" is text, so that verification reads any byte as it is. "detail" is JSON.
+# and "patient" once (features/audit/rows.py). "at" is text, so that verification reads any byte as it is. "detail" is
+# JSON.
 audit_records = sa.Table(
     "audit_records",
     metadata,

@@ -5,8 +5,18 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.core.domain.search_keys import COLUMNS
-from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, EMPTIED, JUDGED, STAFF, UIDS, VERSION, about
 from miqa_node.runtime.store.tables._base import Digest, PhraseParts, RowId, Uid, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import (
+    CODE,
+    DEVICE,
+    EMPTIED,
+    JUDGED,
+    STAFF,
+    UIDS,
+    VERSION,
+    about,
+    forgotten,
+)
 
 # One row per DICOM object that the node made; "decision_id" is the decision of a person that it follows from.
 # "size_bytes" and "sha256" are those of its file, "made_with" the name, language, zone and version of the node that its
@@ -108,7 +118,8 @@ events = sa.Table(
 )
 
 # Requests of peers for storage commitment; "objects" are pairs of SOP class and instance UID. Without
-# "next_attempt_at" nothing is left to do: the peer has its report, or it was given up.
+# "next_attempt_at" nothing is left to do: the peer has its report, or it was given up. What was promised stays promised
+# when the row goes.
 commitment_requests = sa.Table(
     "commitment_requests",
     metadata,
@@ -122,4 +133,5 @@ commitment_requests = sa.Table(
     sa.Column("next_attempt_at", UtcDateTime, index=True),
     sa.Column("reported_at", UtcDateTime),
     sa.Column("last_error", sa.Text, nullable=False, info=DEVICE),
+    info=forgotten("requested_at", "next_attempt_at IS NULL"),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.core.domain.search_keys import COLUMNS
-from miqa_node.runtime.store.erasure_marks import (
+from miqa_node.runtime.store.tables._base import Digest, LargeJson, PhraseParts, Uid, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import (
     CODE,
     DEVICE,
     EMPTIED,
@@ -17,7 +18,6 @@ from miqa_node.runtime.store.erasure_marks import (
     kept,
     without,
 )
-from miqa_node.runtime.store.tables._base import Digest, LargeJson, PhraseParts, Uid, UtcDateTime, metadata
 
 KEPT = sa.text("removed_at IS NULL")
 KEPT_SINCE = sa.text("coalesce(restored_at, received_at)")

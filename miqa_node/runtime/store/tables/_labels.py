@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.erasure_marks import CODE, STAFF, VERSION
 from miqa_node.runtime.store.tables._base import Digest, FindingText, RowId, Uid, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import CODE, STAFF, VERSION
 
 # One row per judgement of an image by a person or another system; rows are only ever added, each person's newest
 # counts. "findings" is null when the image is bad without a named finding; "sampled" is the probability with which the
@@ -55,17 +55,6 @@ label_findings = sa.Table(
     sa.Column("probability", sa.Float, nullable=False),
     sa.Column("present", sa.Boolean, nullable=False),
     sa.Column("labelled", sa.Boolean),
-)
-
-# The roll-up: labels in force by day and by value of a dimension (origin, actor, finding).
-label_days = sa.Table(
-    "label_days",
-    metadata,
-    sa.Column("day", sa.Date, primary_key=True),
-    sa.Column("dimension", sa.String(16), primary_key=True, info=CODE),
-    sa.Column("value", sa.Text, primary_key=True, info=CODE),
-    sa.Column("labels", sa.Integer, nullable=False),
-    sa.Column("bad", sa.Integer, nullable=False),
 )
 
 # Requests to read images that are not flagged: audits of accepted images, and second readings.

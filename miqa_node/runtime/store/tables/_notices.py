@@ -1,26 +1,11 @@
-"""Notices by e-mail: people's preferences, and sent notices."""
+"""Notices by e-mail that wait or were sent."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, STAFF, UIDS
 from miqa_node.runtime.store.tables._base import PhraseParts, RowId, UtcDateTime, metadata
-
-# Each person's preferences; "rooms" is a JSON list.
-notice_preferences = sa.Table(
-    "notice_preferences",
-    metadata,
-    sa.Column("account", sa.String(64), sa.ForeignKey("users.name"), primary_key=True, info=STAFF),
-    sa.Column("address", sa.Text, nullable=False, info=STAFF),
-    sa.Column("language", sa.String(8), nullable=False, info=CODE),
-    sa.Column("rooms", sa.JSON, nullable=False, info=DEVICE),
-    sa.Column("digest", sa.Boolean, nullable=False),
-    sa.Column("escalation", sa.Boolean, nullable=False),
-    sa.Column("quiet_from", sa.String(5), nullable=False, info=CODE),
-    sa.Column("quiet_until", sa.String(5), nullable=False, info=CODE),
-    sa.Column("changed_at", UtcDateTime, nullable=False),
-)
+from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, STAFF, UIDS
 
 # One row per person and subject: a shift ("2026-11-20/early") or the UID of a study; its unique key makes it one.
 # No text is kept: it is written when it is sent. "state" is WAITING, SENT, VOID (nothing to say any more) or FAILED.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, SITE, STAFF
 from miqa_node.runtime.store.tables._base import PhraseParts, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SITE, STAFF
 
 # One row per destination and process that sends there. "since": the time since which it has answered, or not.
 destination_checks = sa.Table(

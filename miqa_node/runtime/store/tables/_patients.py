@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.erasure_marks import DELETED, EMPTIED, SITE, STAFF, about
 from miqa_node.runtime.store.tables._base import RowId, Uid, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import DELETED, EMPTIED, SITE, STAFF, about
 
 # One row per patient, which images and studies name by its number. The key is Patient ID, authority and "scope": a
 # patient without ID, or with an unknown authority, is one of a single study, whose UID is the scope. Erasing a patient

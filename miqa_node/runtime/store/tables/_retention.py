@@ -1,11 +1,11 @@
-"""Legal holds, erasures, and disk usage."""
+"""Legal holds, disk usage, and the clock that retention trusts."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.erasure_marks import CODE, DEVICE, EMPTIED, STAFF, UIDS, about, kept
 from miqa_node.runtime.store.tables._base import RowId, Uid, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import DEVICE, EMPTIED, STAFF, about
 
 # Legal holds: of one study or of all images of a patient; the other is empty. Rows are only ever added and cleared.
 # "authority" is that of the Patient ID; null in rows of earlier versions, which hold everybody with the ID.
@@ -25,31 +25,6 @@ legal_holds = sa.Table(
     info=about("study_instance_uid", "patient_id"),
 )
 
-# Erasures of patients; rows are only ever added. "patient_sha256" is of "salt", a colon and the text of the patient's
-# key; "images" are digests, "results" SOP Instance UIDs. "authority" is null if it was unknown, as it was in earlier
-# versions.
-erasures = sa.Table(
-    "erasures",
-    metadata,
-    sa.Column("erasure_id", RowId, primary_key=True),
-    sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False, info=STAFF),
-    sa.Column(
-        "reason",
-        sa.Text,
-        nullable=False,
-        info=kept("part of the signed proof; the page says not to name the patient in it"),
-    ),
-    sa.Column("salt", sa.String(32), nullable=False, info=CODE),
-    sa.Column(
-        "patient_sha256", sa.String(64), nullable=False, info=kept("salted: only who knows the Patient ID can check it")
-    ),
-    sa.Column("studies", sa.Integer, nullable=False),
-    sa.Column("images", sa.JSON, nullable=False, info=UIDS),
-    sa.Column("results", sa.JSON, nullable=False, info=UIDS),
-    sa.Column("authority", sa.Text, info=kept("names a hospital, not a patient")),
-)
-
 # How full the disk of the objects was, by machine, every few minutes: for the forecast of when it is full.
 disk_samples = sa.Table(
     "disk_samples",
@@ -59,9 +34,6 @@ disk_samples = sa.Table(
     sa.Column("total_bytes", sa.BigInteger, nullable=False),
     sa.Column("free_bytes", sa.BigInteger, nullable=False),
 )
-
-# One row: whether no image had been received when this table was made (setting retention.enabled).
-origin = sa.Table("origin", metadata, sa.Column("began_empty", sa.Boolean, primary_key=True))
 
 # One row: the latest time that retention trusted, when a person last confirmed the clock, and since when it waits for
 # that.

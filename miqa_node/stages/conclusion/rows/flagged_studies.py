@@ -15,10 +15,10 @@ from miqa_node.core.domain.policy import EXPERIMENTAL, Reason, Verdict
 from miqa_node.core.domain.prediction import PENDING_NAMES
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.core.language.phrase import Phrase, joined
+from miqa_node.runtime.site_records.study_notes import note
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_of, insert_or_ignore
 from miqa_node.runtime.store.prepared import DriverStatement, each
-from miqa_node.runtime.store.study_notes import note
 from miqa_node.runtime.store.tables import assessments, decisions, dispositions, instances, worklist, worklist_facets
 from miqa_node.stages.deliver.rows import announcements
 

@@ -13,8 +13,8 @@ from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.delivery import Delivery, DeliveryId, DeliveryState, EventNotice, ResultKind, ResultObject
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import DELIVERIES, Transaction, announce, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import loaded, stored
 from miqa_node.runtime.store.prepared import DriverStatement, among

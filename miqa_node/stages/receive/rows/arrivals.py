@@ -13,11 +13,12 @@ from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
 from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.errors import ResourcesError
-from miqa_node.runtime.store import damages, documents, patients
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.store import damages, documents
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.artifacts import Artifacts
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.stages.receive.rows.group import GroupCommit

@@ -20,7 +20,7 @@ from miqa_node.core.domain.instance import StudyInstanceUid, StudyRecord
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import lacks_resources
-from miqa_node.runtime.store import patients
+from miqa_node.runtime.people import patients
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.tables import instances, source_headers, studies
 from miqa_node.stages.units.rows import repeats

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.instance import StudyRecord
 from miqa_node.core.domain.patient import PatientKey
-from miqa_node.runtime.store import patients
+from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database, Transaction, insert_into, insert_or_ignore
 from miqa_node.stages.receive.rows import identification

@@ -12,7 +12,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.network.port_holder import holder_of
 from miqa_node.core.settings import TlsMode
 from miqa_node.errors import SettingsError
-from miqa_node.runtime.store import tokens
+from miqa_node.runtime.people import tokens
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.deliver.commitment import read_report
 from miqa_node.stages.deliver.commitment_reports import CommitmentReporter

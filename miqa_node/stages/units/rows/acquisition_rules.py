@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import time
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.keys.secret_files import KEY_FILE, open_key
 from miqa_node.core.settings import Settings
-from miqa_node.runtime.store.pseudonyms import KEY_FILE, open_key
 
 
 def acquisition_rules(settings: Settings) -> AcquisitionRules:

@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.runtime.store import documents, patients
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction, insert_into
@@ -249,7 +250,7 @@ def _is_used(transaction: Transaction, digest: InstanceDigest) -> bool:
     """Whether other rows depend on the instance, such as a verdict, a label or a result."""
     references = [
         key.parent
-        for table in t.metadata.tables.values()
+        for table in t.all_tables().tables.values()
         for key in table.foreign_keys
         if key.column is _of.digest and table.name not in _OWN
     ]

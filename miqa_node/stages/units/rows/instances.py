@@ -18,9 +18,10 @@ from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObjec
 from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.retention import Removal, RemovalCause
 from miqa_node.errors import NotFoundError
-from miqa_node.runtime.store import documents, patients
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction, insert_of, insert_or_ignore, insert_unless_taken
 from miqa_node.runtime.store.phrase_columns import loaded, stored

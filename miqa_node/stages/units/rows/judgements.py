@@ -18,7 +18,8 @@ from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.errors import NotFoundError
-from miqa_node.runtime.store import documents, study_notes
+from miqa_node.runtime.site_records import study_notes
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import loaded
 from miqa_node.runtime.store.tables import assessments, attempts, dispositions, reassessments, worklist

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.runtime.store import study_notes
+from miqa_node.runtime.site_records import study_notes
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import dispositions, worklist
 from miqa_node.stages.units.rows import unit_verdicts

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.taxonomy.anatomy import STANDARD
-from miqa_node.runtime.store import documents, patients
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import assessments, dispositions, instances, labels, studies
 

@@ -13,9 +13,9 @@ from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.reassessment import ReassessmentCandidate, ReassessmentFilter
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store import documents
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import assessments, dispositions, instances, reassessments
 from miqa_node.stages.units.rows import fragments

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store import damages
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.object_keys import maps_key, preview_key, snapshot_key
 from miqa_node.stages.units.rows import copies

@@ -10,7 +10,7 @@ import pytest
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.runtime.store import tokens, users
+from miqa_node.runtime.people import tokens, users
 from tests.interfaces.cli.conftest import Ran
 from tests.web.staging import Stage
 

@@ -16,7 +16,8 @@ from fastapi.testclient import TestClient
 from miqa_node.core.domain.access import Permission, Role
 from miqa_node.errors import AccessError
 from miqa_node.interfaces.web.access import CSRF_HEADER, check_csrf, permission_of
-from miqa_node.runtime.store import accounts, sessions, tables, tokens, users
+from miqa_node.runtime.people import accounts, sessions, tokens, users
+from miqa_node.runtime.store import tables
 from tests.web.people import ORIGIN, PASSWORD, add_account, add_token, sign_in, signed_in
 from tests.web.staging import Stage, csrf, phantom_png
 
@@ -194,7 +195,7 @@ def test_only_hashes_of_secrets_are_kept(stage: Stage, client: TestClient) -> No
         link = users.invite(transaction, "ada", datetime.now(UTC) + timedelta(days=1))
 
     with stage.services.database.begin() as transaction:
-        rows = str([transaction.execute(sa.select(table)).all() for table in tables.metadata.sorted_tables])
+        rows = str([transaction.execute(sa.select(table)).all() for table in tables.all_tables().sorted_tables])
 
     assert "$argon2id$" in rows
     for secret in (PASSWORD, token, link, client.cookies["miqa_session"]):

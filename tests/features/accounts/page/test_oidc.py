@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.settings import load_settings
-from miqa_node.runtime.store import accounts, users
+from miqa_node.runtime.people import accounts, users
 from tests.web.people import add_account, sign_in
 from tests.web.staging import Stage
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Permission, Role
-from miqa_node.runtime.store import accounts, users
+from miqa_node.runtime.people import accounts, users
 from tests.web.people import ORIGIN, PASSWORD, add_account, add_token, sign_in, signed_in
 from tests.web.staging import Stage, csrf
 

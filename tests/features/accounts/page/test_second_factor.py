@@ -23,10 +23,10 @@ from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.core.settings import load_settings
 from miqa_node.features.accounts.page.sign_in import codes
 from miqa_node.features.accounts.page.sign_in.opening import ENROL
-from miqa_node.runtime.store import accounts
-from miqa_node.runtime.store import second_factors as second_factor_keys
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.second_factors import KEY_FILE
+from miqa_node.runtime.people import accounts
+from miqa_node.runtime.people import second_factors as second_factor_keys
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.second_factors import KEY_FILE
 from miqa_node.runtime.store.tables import half_sign_ins, recovery_codes, second_factors
 from tests.web.people import ORIGIN, PASSWORD, add_account, sign_in
 from tests.web.staging import Stage

@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.interfaces.web.oidc import LOGOUT_EVENT
-from miqa_node.runtime.store import accounts, users
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people import accounts, users
+from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.store.tables import sessions
 from tests.features.accounts.page.test_oidc import OTHER_KEY, Provider, browser, provider, sign_on
 from tests.web.people import signed_in

@@ -11,8 +11,8 @@ from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Permission, Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
-from miqa_node.runtime.store import accounts
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people import accounts
+from miqa_node.runtime.people.audit import records
 from tests.web.people import add_account, add_token
 from tests.web.staging import Stage
 

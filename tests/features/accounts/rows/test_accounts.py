@@ -8,7 +8,7 @@ import pytest
 
 from miqa_node.core.domain.access import Role
 from miqa_node.errors import ConflictError
-from miqa_node.runtime.store import accounts
+from miqa_node.runtime.people import accounts
 from miqa_node.runtime.store.database import Database
 from tests.runtime.store.making import NOW
 

@@ -13,7 +13,7 @@ from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import Settings
 from miqa_node.features.analysis.monthly_reports import Form, keep_last_month, key, make_month
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from tests.features.analysis.rows.test_analysis import NOON, put

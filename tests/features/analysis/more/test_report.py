@@ -31,7 +31,7 @@ from miqa_node.features.analysis.report import make_report
 from miqa_node.features.analysis.rows import reports, rollup
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.interfaces.cli.app import run
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from tests.features.analysis.rows.test_analysis import NOON, put

@@ -18,7 +18,7 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.analysis.rows import acquisitions
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.stages.units.rows import instances
 from tests.web.staging import NOW, PATIENT_NAME, Stage
 

@@ -11,7 +11,7 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import QueryError
 from miqa_node.features.analysis.monthly_reports import Form, make_month
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from tests.features.analysis.rows.test_analysis import put
 from tests.web.staging import Stage
 

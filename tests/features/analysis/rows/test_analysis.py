@@ -23,7 +23,7 @@ from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import NotFoundError
 from miqa_node.features.analysis.rows import acquisitions, census
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import label_requests, labels
+from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.tables import acquisition_findings, label_findings
 from miqa_node.runtime.store.tables import acquisitions as table

@@ -11,7 +11,7 @@ from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.analysis.rows import label_days, rollup
 from miqa_node.features.analysis.rows.label_days import LabelCount, LabelDimension
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database, Transaction
 from tests.features.analysis.rows.test_analysis import put
 from tests.runtime.store.making import NOW

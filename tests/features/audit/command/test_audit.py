@@ -15,8 +15,8 @@ from miqa_node.core.keys.signing import KEY_FILE, Signer
 from miqa_node.features.audit import rows as chain
 from miqa_node.interfaces.cli.app import app
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database
 
 

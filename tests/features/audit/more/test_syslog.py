@@ -27,8 +27,8 @@ from miqa_node.features.audit import rows as chain
 from miqa_node.features.audit.work import audit as audit_module
 from miqa_node.features.audit.work.audit import AuditKeeper
 from miqa_node.features.audit.work.audit_sending import AuditSending, mark_of
-from miqa_node.runtime.store.audit import marks, records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import marks, records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database
 from tests.conftest import free_port
 from tests.features.audit.test_syslog import Receiver, numbers, record_more, sent, settings_for, stack

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Permission, Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter, AuditRecord
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people.audit import records
 from tests.web.people import add_account, add_token, signed_in
 from tests.web.staging import Stage
 

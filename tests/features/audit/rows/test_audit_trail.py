@@ -18,12 +18,12 @@ from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.keys.signing import Signer
 from miqa_node.features.audit import rows as chain
 from miqa_node.features.retention.rows import erasure
-from miqa_node.runtime.store import accounts, sessions, users
+from miqa_node.runtime.people import accounts, sessions, users
+from miqa_node.runtime.people.audit import marks, patients, records
+from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.people.sessions import SignInOutcome
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.audit import marks, patients, records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.sessions import SignInOutcome
 from miqa_node.stages.units.rows import instances
 from tests.runtime.store.making import NOW, digest, header, received, study
 

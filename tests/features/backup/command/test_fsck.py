@@ -9,7 +9,7 @@ from pathlib import Path
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.runtime.store import retention_clock
+from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.work.queue import migrate_queue
 from tests.interfaces.cli.conftest import Ran

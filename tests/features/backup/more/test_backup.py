@@ -21,7 +21,7 @@ from miqa_node.interfaces.cli.app import run
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key, preview_key
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.rows import instances, removal

@@ -10,7 +10,7 @@ import numpy as np
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.artifacts import Artifacts
 from tests.interfaces.cli.conftest import Ran
 from tests.web.staging import NOW, PATIENT_NAME, Stage

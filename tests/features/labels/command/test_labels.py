@@ -20,7 +20,7 @@ from miqa_node.errors import SettingsError
 from miqa_node.features.labels.export import GONE
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.stages.assess.labels import read_labels
 from tests.interfaces.cli.conftest import Ran

@@ -17,7 +17,7 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import decisions, worklist
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.runtime.store import label_requests, labels, marks
+from miqa_node.runtime.site_records import label_requests, labels, marks
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.stages.assess.labels import ACCEPTABLE, GOOD, label_of
 from tests.features.labels.command.test_labels import table

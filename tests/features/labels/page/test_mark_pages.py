@@ -17,7 +17,7 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.labels.rows import reviews
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import labels, marks
+from miqa_node.runtime.site_records import labels, marks
 from tests.web.people import ORIGIN, signed_in
 from tests.web.staging import NOW, Stage, csrf
 

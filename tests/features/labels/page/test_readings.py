@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.label import RequestKind
 from miqa_node.interfaces.web.app import create_app
-from miqa_node.runtime.store import label_requests, labels
+from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store.database import Database
 from tests.web.people import ORIGIN
 from tests.web.staging import NOW, Stage

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.site_records import site_limits
 from tests.interfaces.cli.conftest import Ran
 from tests.web.staging import Stage
 

@@ -16,7 +16,7 @@ from miqa_node.core.domain.worklist import Resolution
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.labels.rows import reviews
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import activations
+from miqa_node.runtime.site_records import activations
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.conclusion.rows import shadows
 from miqa_node.stages.units.rows import instances

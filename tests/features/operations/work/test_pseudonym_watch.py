@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.features.operations.work.pseudonym_watch import PseudonymWatch
-from miqa_node.runtime.store import pseudonym_keys
+from miqa_node.runtime.people import pseudonym_keys
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import pseudonym_keys as table
 from tests.waiting import wait_until

@@ -20,6 +20,7 @@ from miqa_node.core.domain.reassessment import ReassessmentFilter
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ConflictError
+from miqa_node.features.analysis import tables as analysis_tables
 from miqa_node.features.analysis.rows import measurement_weeks
 from miqa_node.features.reassess.reassessment import GONE, UNPLACED, UNREADABLE, WAITING, Reassessment
 from miqa_node.features.worklist.rows import corrections, worklist
@@ -168,7 +169,7 @@ def test_measurements_count_once_however_often_an_image_is_judged(rig: AgainRig,
     def weeks() -> list[Any]:
         with rig.database.begin() as transaction:
             measurement_weeks.count(transaction, limit=10)
-            return sorted(map(tuple, transaction.execute(sa.select(tables.measurement_weeks))))
+            return sorted(map(tuple, transaction.execute(sa.select(analysis_tables.measurement_weeks))))
 
     before = weeks()
     assert before

@@ -38,9 +38,9 @@ from miqa_node.core.keys.signing import Signer
 from miqa_node.features.analysis.rows import acquisitions
 from miqa_node.features.audit import rows as chain
 from miqa_node.features.retention.rows import erasure, holds
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.stages.units.rows import instances
 

@@ -15,7 +15,7 @@ from miqa_node.features.retention.rows import erasure, holds, patient_choice
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import preview_key
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.stages.units.rows import instances
 from tests.features.retention.rows.test_retention import Shelf
 from tests.runtime.store.making import NOW
@@ -30,7 +30,7 @@ def everything(database: Database) -> str:
     """All rows of all tables as text."""
     with database.begin() as transaction:
         return json.dumps(
-            [str(row) for table in t.metadata.sorted_tables for row in transaction.execute(sa.select(table))]
+            [str(row) for table in t.all_tables().sorted_tables for row in transaction.execute(sa.select(table))]
         )
 
 

@@ -28,11 +28,11 @@ from miqa_node.features.retention.rows import erasure, holds, patient_choice, re
 from miqa_node.features.retention.rows.retention import AgeLimits
 from miqa_node.features.worklist.rows import browse, history, worklist
 from miqa_node.features.worklist.rows import conflicts as study_conflicts
-from miqa_node.runtime.store import patients
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.audit import records
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.stages.units.rows import instances, priors
 from tests.runtime.store.making import NOW, digest, header, received, study
 

@@ -11,9 +11,9 @@ from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.authorities import AuthorityRules
 from miqa_node.features.audit import rows as chain
 from miqa_node.features.retention.rows import erasure, holds, patient_choice
-from miqa_node.runtime.store import patients
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.audit import records
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.receive.rows import rereading
 from miqa_node.stages.receive.rows.identification import Identification

@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest, SeriesInstanceUid
+from miqa_node.features.usual_ranges.tables import usual_series
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.tables import phantom_series, rollup_marks, usual_series
+from miqa_node.runtime.store.tables import phantom_series, rollup_marks
 from tests.features.usual_ranges.ranges_making import FIRST_AT, look, measure
 from tests.features.usual_ranges.test_hospitals import NOW, histories
 from tests.runtime.store.test_migrations import migrate

@@ -20,7 +20,8 @@ from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.worklist.effect.amendment import Amendments
 from miqa_node.features.worklist.rows import history, worklist
-from miqa_node.runtime.store import labels, tables
+from miqa_node.runtime.site_records import labels
+from miqa_node.runtime.store import tables
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.report.outputs.airai import AIRAI
 from tests.features.reassess.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig

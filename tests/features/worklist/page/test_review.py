@@ -25,7 +25,7 @@ from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import SettingsError
 from miqa_node.features.worklist.rows import history, worklist
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.object_keys import original_key
 from tests.web.people import ORIGIN, signed_in
 from tests.web.staging import NOW, Stage, csrf

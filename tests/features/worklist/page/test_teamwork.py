@@ -16,7 +16,7 @@ from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.retention.rows import erasure
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people.audit import records
 from tests.web.people import ORIGIN, add_account, signed_in
 from tests.web.staging import NOW, Stage, csrf
 

@@ -15,7 +15,7 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import EXPERIMENTAL, Reason, Verdict
 from miqa_node.core.taxonomy.lookup import finding_names
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.documents import dump_reasons
 from miqa_node.runtime.store.tables import dispositions
 from tests.web.staging import Stage

@@ -15,7 +15,7 @@ from miqa_node.features.analysis.rows import label_days, rollup, sql_views
 from miqa_node.features.analysis.rows.label_days import LabelDimension
 from miqa_node.features.labels.rows import reviews
 from miqa_node.features.worklist.rows import history, worklist
-from miqa_node.runtime.store import label_requests, labels
+from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store.database import Database
 from tests.features.analysis.rows.test_analysis import NOON, put, row
 from tests.features.events.test_announcements import Desk

@@ -14,8 +14,8 @@ from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import SettingsError
 from miqa_node.interfaces.web.app import WebServices, create_app
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from tests.interfaces.web.test_site_time import LATE, berlin
 from tests.web.staging import Stage
 

@@ -18,7 +18,7 @@ import pytest
 from miqa_node.core.domain.object_store import MiB
 from miqa_node.errors import ResourcesError
 from miqa_node.runtime.store import bucket
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 
 KEY = "instances/ab/abcdef.dcm"
 Line = Callable[..., AbstractContextManager[None]]
@@ -115,7 +115,7 @@ def test_a_large_object_is_never_whole_in_memory(bucket_url: str, tmp_path: Path
 import resource
 from pathlib import Path
 from typing import Self
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.runtime.store.verification import check
 store = open_objects({bucket_url!r}, Path({str(tmp_path / "cache")!r}), 0, 1 << 30)
 store.put("results/ab/small.dcm", b"x")

@@ -18,7 +18,7 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ResourcesError
 from miqa_node.runtime.store import damages, tables
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import instances
 from tests.node.test_pipeline import FLAG_EVERYTHING, Rig

@@ -17,7 +17,7 @@ from miqa_node.interfaces.web.access import Admin, is_set_up
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services, WebServices
-from miqa_node.runtime.store import accounts
+from miqa_node.runtime.people import accounts
 
 MOST_EVENTS = 50
 

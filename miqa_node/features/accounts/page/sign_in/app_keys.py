@@ -13,11 +13,11 @@ from secrets import token_bytes
 import structlog
 from cryptography.fernet import Fernet, InvalidToken
 
+from miqa_node.core.keys.secret_files import open_key
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.store import second_factors
+from miqa_node.runtime.people import second_factors
+from miqa_node.runtime.people.second_factors import KEY_FILE, SecondFactor
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.pseudonyms import open_key
-from miqa_node.runtime.store.second_factors import KEY_FILE, SecondFactor
 
 KEY_BYTES = 20
 """As long as the hash (RFC 4226 4, R6)."""

@@ -13,9 +13,9 @@ from miqa_node.interfaces.web.access import COOKIE, session_times
 from miqa_node.interfaces.web.oidc import SignOn
 from miqa_node.interfaces.web.recheck import sealed
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.store import second_factors, sessions
+from miqa_node.runtime.people import second_factors, sessions
+from miqa_node.runtime.people.users import User
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.users import User
 
 log = structlog.get_logger(__name__)
 

@@ -24,8 +24,8 @@ from miqa_node.interfaces.web.html.pages import parts_of_account, render
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE, ZONE_COOKIE, is_zone
-from miqa_node.runtime.store import accounts, second_factors, sessions, users
-from miqa_node.runtime.store.sessions import SignInOutcome
+from miqa_node.runtime.people import accounts, second_factors, sessions, users
+from miqa_node.runtime.people.sessions import SignInOutcome
 
 log = structlog.get_logger(__name__)
 router = APIRouter()

@@ -28,9 +28,9 @@ from miqa_node.interfaces.web.access import Reader, Who
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services, WebServices
-from miqa_node.runtime.store import accounts, second_factors, sessions, users
+from miqa_node.runtime.people import accounts, second_factors, sessions, users
+from miqa_node.runtime.people.sessions import SignInOutcome
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.sessions import SignInOutcome
 
 log = structlog.get_logger(__name__)
 router = APIRouter()

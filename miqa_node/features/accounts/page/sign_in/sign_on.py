@@ -14,6 +14,7 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from miqa_node.core.domain.access import account_name
+from miqa_node.core.keys.secrets import new_secret
 from miqa_node.errors import AccessError, UnansweredError
 from miqa_node.features.accounts.page.sign_in.opening import address_of, inside, open_session
 from miqa_node.interfaces.web.oidc import CLOCK_LEEWAY_S, Provider, SignOn, role_of, why_no_role
@@ -21,9 +22,8 @@ from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.recheck import PROVIDER
 from miqa_node.interfaces.web.security import BACK_CHANNEL
 from miqa_node.interfaces.web.services import Services, WebServices
-from miqa_node.runtime.store import accounts, sessions, users
-from miqa_node.runtime.store.secrets import new_secret
-from miqa_node.runtime.store.sessions import SignInOutcome
+from miqa_node.runtime.people import accounts, sessions, users
+from miqa_node.runtime.people.sessions import SignInOutcome
 
 log = structlog.get_logger(__name__)
 router = APIRouter()

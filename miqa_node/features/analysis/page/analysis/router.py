@@ -17,7 +17,7 @@ from pydantic import Field
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.calendar import MONTH
-from miqa_node.features.analysis import feedback, monthly_reports, rejects, tables, watch
+from miqa_node.features.analysis import csv_files, feedback, monthly_reports, rejects, watch
 from miqa_node.features.analysis.page.analysis import logs
 from miqa_node.features.analysis.pictures import MOST_BARS, reject_pictures, watch_pictures
 from miqa_node.features.analysis.rows import census, fidelities, reports, rollup
@@ -28,7 +28,7 @@ from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import NO_CONTROLS, Day, Strict
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Transaction
 
 DEFAULT_DAYS = 30
@@ -109,7 +109,7 @@ def rejects_csv(services: Services, _who: Reader, query: Form) -> StreamingRespo
     with services.database.begin() as transaction:
         shown = frame(transaction, query, "/analysis")
         figures = rejects.analyse(transaction, shown.period, services.settings.analysis)
-    return _table("rejects", shown, tables.reject_rows(figures))
+    return _table("rejects", shown, csv_files.reject_rows(figures))
 
 
 @router.get("/analysis/model")
@@ -136,7 +136,7 @@ def model_csv(services: Services, _who: Reader, query: Days) -> StreamingRespons
     with services.database.begin() as transaction:
         shown = frame(transaction, query, "/analysis/model", of_labels=True)
         figures = watch.watch(transaction, shown.period)
-    return _table("model", shown, tables.watch_rows(figures))
+    return _table("model", shown, csv_files.watch_rows(figures))
 
 
 def _table(name: str, shown: AnalysisFrame, rows: Iterable[Sequence[object]]) -> StreamingResponse:

@@ -26,10 +26,11 @@ from miqa_node.features.worklist.rows.history import DeliveryHistory, InstanceHi
 from miqa_node.interfaces.web.html.formats import verdict_words
 from miqa_node.interfaces.web.pages.pictures.router import maps_of
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.store import marks, patients
+from miqa_node.runtime.people import patients
+from miqa_node.runtime.people.patients import PatientRow
+from miqa_node.runtime.site_records import marks
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.patients import PatientRow
 from miqa_node.stages.units.base import installed, unit_of
 from miqa_node.stages.units.rows import priors
 from miqa_node.stages.units.rows.priors import Prior, UsualRange

@@ -26,7 +26,7 @@ from miqa_node.interfaces.web.fields import Uid
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services
-from miqa_node.runtime.store import users
+from miqa_node.runtime.people import users
 from miqa_node.runtime.store.database import Transaction
 
 MAX_IMAGES = 24

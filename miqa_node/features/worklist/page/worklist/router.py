@@ -36,7 +36,7 @@ from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.silence import silence
-from miqa_node.runtime.store import users
+from miqa_node.runtime.people import users
 
 MOST_COUNTED = 1000
 """Above this the page shows "1,000+", because counting a million rows is too slow."""

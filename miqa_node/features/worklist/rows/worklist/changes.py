@@ -14,9 +14,9 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import ConflictError
 from miqa_node.features.worklist.rows import decisions
 from miqa_node.features.worklist.rows.worklist.search import COMMENTED, show
-from miqa_node.runtime.store import users
+from miqa_node.runtime.people import users
+from miqa_node.runtime.site_records.study_notes import note
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.study_notes import note
 from miqa_node.runtime.store.tables import worklist
 from miqa_node.stages.conclusion.rows.flagged_studies import SELF, UNDECIDED, close_if_unflagged
 from miqa_node.stages.deliver.rows import announcements

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.worklist import Resolution
+from miqa_node.runtime.site_records.study_notes import note
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.prepared import DriverStatement
-from miqa_node.runtime.store.study_notes import note
 from miqa_node.runtime.store.tables import acquisitions, decisions, instances, worklist
 from miqa_node.stages.units.rows.repeats import CLOCK_CHANGE, SAME_EXPOSURE_S, VIEW
 

@@ -23,7 +23,7 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.analysis.rows import acquisitions
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import label_requests, labels
+from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.stages.units.rows import instances
 from tests.features.analysis.page.test_analysis_pages import ROOMS, hospital, text

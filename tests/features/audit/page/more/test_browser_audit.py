@@ -14,7 +14,7 @@ from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.interfaces.web.app import WebServices
 from miqa_node.node import Node
-from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.people.audit import records
 from tests.conftest import free_port
 from tests.features.audit.test_syslog import Receiver
 from tests.node.test_node import settings_in

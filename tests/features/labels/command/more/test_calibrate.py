@@ -21,7 +21,7 @@ from miqa_node.core.domain.site_limit import LimitProposal, ProposedLimit, RoomL
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.runtime.store import labels, site_limits
+from miqa_node.runtime.site_records import labels, site_limits
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
 from tests.features.labels.command.test_calibrate import POLICY, config, write_labels

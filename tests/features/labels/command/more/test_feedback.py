@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
 from miqa_node.interfaces.web.app import create_app
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.stages.units.rows import instances
 from tests.interfaces.cli.conftest import Ran
 from tests.web.staging import NOW, Stage

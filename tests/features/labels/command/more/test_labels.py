@@ -26,7 +26,7 @@ from miqa_node.features.labels.export import GONE
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import settings_of
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.stages.assess.labels import ORIGINAL_GONE, read_labels
 from tests.features.labels.command.test_calibrate import POLICY

@@ -18,7 +18,7 @@ from miqa_node.core.domain.site_limit import RoomLimit
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.features.limits.budget import difference, propose_limits
 from miqa_node.features.limits.page.router import line_of
-from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.site_records import site_limits
 from tests.features.limits.page.test_tuning import IMAGES, OWN, csrf, judged, post
 from tests.web.staging import Stage
 

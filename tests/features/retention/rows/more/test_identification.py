@@ -20,10 +20,10 @@ from miqa_node.features.audit import rows as chain
 from miqa_node.features.retention.rows import erasure, holds, patient_choice, retention
 from miqa_node.features.retention.rows.retention import AgeLimits
 from miqa_node.features.worklist.rows import conflicts
-from miqa_node.runtime.store import patients
+from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.stages.receive.rows import identification
 from miqa_node.stages.receive.rows.identification import Identification
 from miqa_node.stages.units.rows import instances, priors
@@ -54,7 +54,7 @@ class OldSite:
         """Insert the rows of the old version."""
         with self.database.begin() as transaction:
             for name, rows in self.document["rows"].items():
-                table = t.metadata.tables[name]
+                table = t.all_tables().tables[name]
                 for row in rows:
                     transaction.execute(sa.insert(table).values(_row(table, row)))
                 if not self.database.is_sqlite and isinstance(table.autoincrement_column, sa.Column):

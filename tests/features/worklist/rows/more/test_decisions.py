@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.store import labels
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import decisions
 from tests.features.analysis.rows.test_analysis import put

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.erasure_marks import CODE, DELETED, DEVICE, about, kept
-from miqa_node.runtime.store.tables._base import Digest, Uid, UtcDateTime, metadata
+from miqa_node.runtime.store.tables import Digest, Uid, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import CODE, DELETED, DEVICE, REFERRED, about, kept
 
 UNUSUAL = sa.text("is_unusual")
 
@@ -28,6 +28,7 @@ usual_baselines = sa.Table(
     sa.Column("ranges", sa.JSON, nullable=False, info=CODE),
     sa.Column("authority", sa.Text, nullable=False, server_default="", info=kept("names a hospital, not a patient")),
     sa.Index("ix_usual_baselines_station", "station"),
+    info=REFERRED,
 )
 
 # One row per measured series, or image that is judged by itself: "subject" is the digest of

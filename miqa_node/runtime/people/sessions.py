@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.audit import AuditEvent
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.core.keys.secrets import new_secret, sha256_of
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.secrets import new_secret, sha256_of
 from miqa_node.runtime.store.tables import half_sign_ins, sessions, sign_ins, users
 
 SEEN_EVERY = timedelta(minutes=1)

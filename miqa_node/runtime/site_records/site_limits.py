@@ -19,9 +19,9 @@ from miqa_node.core.domain.silence import PartStart, Silence
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits, kind_of
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store import documents
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import assessments, body_parts, site_limits
 

@@ -17,9 +17,10 @@ from miqa_node.core.domain.label import LabelId, LabelOrigin, LabelRecord, Reade
 from miqa_node.core.domain.note import NoteTitle
 from miqa_node.core.domain.object_kind import ObjectKind
 from miqa_node.errors import NotFoundError
-from miqa_node.runtime.store import documents, label_requests
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.site_records import label_requests
+from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import (
     acquisitions,

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.model_choice import Activation, ModelChoice, Slot
 from miqa_node.errors import ConflictError
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import activations
 

@@ -14,9 +14,9 @@ from secrets import token_bytes
 
 import sqlalchemy as sa
 
+from miqa_node.core.keys.secrets import new_secret, sha256_of
 from miqa_node.errors import AccessError
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.secrets import new_secret, sha256_of
 from miqa_node.runtime.store.tables import half_sign_ins, recovery_codes, second_factors
 
 HALF_LIFETIME = timedelta(minutes=10)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.erasure_marks import CODE, SECRET, SITE, STAFF
-from miqa_node.runtime.store.tables._base import Digest, UtcDateTime, metadata
+from miqa_node.runtime.store.tables import Digest, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import CODE, SECRET, SITE, STAFF
 
 # A row never changes but for the time of the draw; "protocol" is the canonical JSON that "protocol_sha256" is of.
 reader_studies = sa.Table(

@@ -1,4 +1,4 @@
-"""Erases a patient's rows as the marks of the columns say, in all tables (runtime/store/erasure_marks.py)."""
+"""Erases a patient's rows as the marks of the columns say, in all tables (runtime/store/tables/column_marks.py)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.erasure_marks import ABOUT, ERASE, KEEP, ONLY_OWN
-from miqa_node.runtime.store.tables._base import Digest, PackedJson, Uid
+from miqa_node.runtime.store.tables import Digest, PackedJson, Uid
+from miqa_node.runtime.store.tables.column_marks import ABOUT, ERASE, KEEP, ONLY_OWN, REFERRED_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,25 @@ def erase_rows(transaction: Transaction, metadata: sa.MetaData, patient: ErasedP
         for column, mark in marks.items():
             if isinstance(mark, tuple):
                 _empty_within(transaction, column, mark, own)
+    _delete_unreferred(transaction, metadata)
+
+
+def _delete_unreferred(transaction: Transaction, metadata: sa.MetaData) -> None:
+    for table in reversed(metadata.sorted_tables):
+        if REFERRED_ONLY in table.info and (keys := _keys_to(table, metadata)):
+            unnamed = (~sa.exists().where(key.parent == key.column) for key in keys)
+            transaction.execute(sa.delete(table).where(*unnamed))
+
+
+def _keys_to(table: sa.Table, metadata: sa.MetaData) -> list[sa.ForeignKey]:
+    keys = (key for other in metadata.sorted_tables for key in other.foreign_keys)
+    return [key for key in keys if key.column.table is table]
 
 
 def unmarked(metadata: sa.MetaData) -> list[str]:
-    """Columns of text or JSON that do not say what erasure does with them, or whose mark cannot be followed."""
-    return [
+    """Columns of text or JSON without a word on what erasure does with them, and marks that cannot be followed."""
+    vain = [one.name for one in metadata.sorted_tables if REFERRED_ONLY in one.info and not _keys_to(one, metadata)]
+    return vain + [
         f"{table.name}.{column.name}"
         for table in metadata.sorted_tables
         for column in table.columns
@@ -73,7 +87,7 @@ def overwrite(engine: sa.Engine, metadata: sa.MetaData) -> None:
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for table in metadata.sorted_tables:
-            if any(_changes(column.info.get(ERASE, KEEP)) for column in table.columns):
+            if REFERRED_ONLY in table.info or any(_changes(one.info.get(ERASE, KEEP)) for one in table.columns):
                 connection.exec_driver_sql(f'VACUUM (ANALYZE) "{table.name}"')
 
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import StudyRecord
 from miqa_node.core.domain.patient import PatientKey
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore, insert_unless_taken
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.runtime.store.tables import instances, patient_conflicts, patient_names, patients, studies

@@ -1,8 +1,10 @@
-"""What erasing a patient does with each text: every column of text or JSON says so where it is declared.
+"""What is done with a table beside its use: every column of text or JSON says what erasing a patient does with it.
 
 ``info=EMPTIED`` on a column, and ``info=about(…)`` on its table, which names the columns by which its rows belong to a
-patient. So a table that is added is erased too, whatever feature it is of, and a test finds a column without a mark.
-UIDs and digests need none: they stay, as the proof and the archive name objects by them.
+patient. A table may also say when retention deletes a row (``forgotten``), and which objects of the store are its rows'
+(``objects_in``), for backups; each is added with ``|``. So a table that is added is erased, retained and backed up,
+whatever feature it is of, and a test finds a column without a mark. UIDs and digests need none: they stay, as the proof
+and the archive name objects by them.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 ERASE, ABOUT, ONLY_OWN = "erase", "about", "only_own"
+FORGET, OBJECTS, REFERRED_ONLY = "forget", "objects", "referred_only"
 KEEP = "keep: "
 Info = dict[Any, Any]
 
@@ -33,10 +36,27 @@ def without(*names: str) -> Info:
 def about(*columns: str, only_own: bool = False) -> Info:
     """Of a table: the columns by which its rows belong to a patient; one of them suffices.
 
-    Each is a key of ``ErasedPatient.keys`` (runtime/store/erasing.py), or refers to a table that says the same of
-    itself. With ``only_own`` a study counts only if it has no images of others.
+    Each is a key of ``ErasedPatient.keys`` (features/retention/rows/erasing.py), or refers to a table that says that
+    of itself. With ``only_own`` a study counts only if it has no images of others.
     """
     return {ABOUT: columns, ONLY_OWN: only_own}
+
+
+REFERRED: Info = {REFERRED_ONLY: True}
+"""Of a table: an erasure deletes its rows, too, to which no row of another table refers any more."""
+
+
+def forgotten(at: str, condition: str) -> Info:
+    """Of a table: its rows that meet an SQL condition go ``retention.events_days`` after the time of column ``at``."""
+    return {FORGET: (at, condition)}
+
+
+def objects_in(folder: str) -> Info:
+    """Of a table: its rows have objects in this folder at the top of the store, which backups bring with them.
+
+    It is none of the folders of images (``KINDS`` of runtime/store/disk.py): no row of an image owns what lies there.
+    """
+    return {OBJECTS: folder}
 
 
 UIDS = kept("names objects, as the proof and the archive do")

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
+from miqa_node.runtime.people.audit.marks import lock
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.audit.marks import lock
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 
 PSEUDONYM_CHARACTERS = 32

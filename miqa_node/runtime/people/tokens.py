@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from miqa_node.core.domain.access import Permission, Role
+from miqa_node.core.keys.secrets import new_secret, sha256_of
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.secrets import new_secret, sha256_of
 from miqa_node.runtime.store.tables import tokens, users
 
 PREFIX = "miqa_"

@@ -14,13 +14,13 @@ from miqa_node.core.domain.access import Permission, Role, account_name
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import AccessError, ConflictError, NotFoundError
-from miqa_node.runtime.store import second_factors, sessions, tokens, users
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people import second_factors, sessions, tokens, users
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.people.tokens import Token
+from miqa_node.runtime.people.users import User
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import account_events
-from miqa_node.runtime.store.tokens import Token
-from miqa_node.runtime.store.users import User
 
 log = structlog.get_logger(__name__)
 

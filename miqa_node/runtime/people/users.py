@@ -8,10 +8,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.access import Permission, Role
+from miqa_node.core.keys.secrets import new_secret, sha256_of
 from miqa_node.errors import AccessError, ConflictError, NotFoundError
-from miqa_node.runtime.store import sessions
+from miqa_node.runtime.people import sessions
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
-from miqa_node.runtime.store.secrets import new_secret, sha256_of
 from miqa_node.runtime.store.tables import invitations, tokens, users
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.audit import AuditEvent
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.phrase_columns import stored
 from miqa_node.runtime.store.prepared import DriverStatement

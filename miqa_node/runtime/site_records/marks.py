@@ -12,10 +12,10 @@ from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import ImageMarks, RegionOutline
 from miqa_node.errors import NotFoundError
-from miqa_node.runtime.store.audit import records
-from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.site_records.labels import load_regions, regions_document
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.labels import load_regions, regions_document
 from miqa_node.runtime.store.tables import instances, marks
 
 
