@@ -36,6 +36,7 @@ FEATURES = (
 """Folders of ``features``. Each has a table for each seam that it uses, such as ``PAGES``, with places inside it."""
 
 SEAMS = {
+    "cards": "miqa_node.interfaces.web.card:CARDS",
     "commands": "miqa_node.interfaces.cli.command:COMMANDS",
     "destinations": "miqa_node.stages.deliver.kinds.base:DESTINATIONS",
     "effects": "miqa_node.stages.conclusion.effects:EFFECTS",
@@ -154,6 +155,7 @@ GAUGES = {
 
 OWN: Mapping[str, Mapping[str, str]] = {
     "seams": SEAMS,
+    "cards": {},  # what the shell shows by itself is no guest
     "commands": COMMANDS,
     "pages": PAGES,
     "parts": PARTS,
