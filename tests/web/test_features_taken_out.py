@@ -95,7 +95,7 @@ def test_the_pages_that_are_left_open_without_a_trace_of_it(
     addresses = [route.path_regex for route in routes if isinstance(route, APIRoute)]
     templates = [Path(card.file).with_name(card.template) for card in of(feature, CARDS).values()]
     others = [path for path in FOLDER.rglob("*.html") if path not in templates]
-    said = words_of(templates) - words_of(others)
+    own_words = words_of(templates) - words_of(others)
     client = take_out(feature)
     assert not of(feature, CARDS)
     for path, owner in OPEN.items():
@@ -107,7 +107,7 @@ def test_the_pages_that_are_left_open_without_a_trace_of_it(
         for link in LINK.findall(answer.text):
             is_answered = any(route.path_regex.match(link) for route in remainder) or link.startswith("/static/")
             assert is_answered or not any(one.match(link) for one in addresses), (path, link)
-        assert not said & words(answer.text), path
+        assert not own_words & words(answer.text), path
 
 
 @pytest.mark.parametrize("feature", sorted(MANY))
