@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from miqa_node.core.domain.policy import Verdict as Verdict
     from miqa_node.core.domain.ports import AssessorResult as AssessorResult
     from miqa_node.core.domain.role import NodeRole as NodeRole
+    from miqa_node.core.domain.worklist import WorklistItem as WorklistItem
     from miqa_node.core.observe.metrics import REGISTRY as REGISTRY
     from miqa_node.core.observe.stages import StageClock as StageClock
     from miqa_node.core.taxonomy.base import ConceptEntry as ConceptEntry
@@ -40,6 +41,15 @@ if TYPE_CHECKING:
     from miqa_node.interfaces.cli.options import DataDir as DataDir
     from miqa_node.interfaces.cli.store import open_transaction as open_transaction
     from miqa_node.interfaces.web.access import Reader as Reader
+    from miqa_node.interfaces.web.card import ACCOUNT as ACCOUNT
+    from miqa_node.interfaces.web.card import OPERATIONS as OPERATIONS
+    from miqa_node.interfaces.web.card import STUDY as STUDY
+    from miqa_node.interfaces.web.card import STUDY_IMAGE as STUDY_IMAGE
+    from miqa_node.interfaces.web.card import WORKLIST_ROW as WORKLIST_ROW
+    from miqa_node.interfaces.web.card import CardContext as CardContext
+    from miqa_node.interfaces.web.card import ImageOnPage as ImageOnPage
+    from miqa_node.interfaces.web.card import PageCard as PageCard
+    from miqa_node.interfaces.web.card import StudyOnPage as StudyOnPage
     from miqa_node.interfaces.web.html.pages import render as render
     from miqa_node.interfaces.web.page import Navigation as Navigation
     from miqa_node.interfaces.web.page import Page as Page
@@ -138,6 +148,18 @@ NAMES = {
     ),
     "miqa_node.stages.units.base": ("Unit", "UnitContext", "not_assessed"),
     "miqa_node.interfaces.web.access": ("Reader",),
+    "miqa_node.interfaces.web.card": (
+        "ACCOUNT",
+        "OPERATIONS",
+        "STUDY",
+        "STUDY_IMAGE",
+        "WORKLIST_ROW",
+        "CardContext",
+        "ImageOnPage",
+        "PageCard",
+        "StudyOnPage",
+    ),
+    "miqa_node.core.domain.worklist": ("WorklistItem",),
     "miqa_node.interfaces.web.html.pages": ("render",),
     "miqa_node.interfaces.web.page": ("Navigation", "Page"),
     "miqa_node.interfaces.web.services": ("Services",),

@@ -39,6 +39,7 @@ STAYING = ("tables",)
 """What a feature has without its line, too: the node migrates, erases, retains and backs up what it has written."""
 
 SEAMS = {
+    "cards": "miqa_node.interfaces.web.card:CARDS",
     "commands": "miqa_node.interfaces.cli.command:COMMANDS",
     "destinations": "miqa_node.stages.deliver.kinds.base:DESTINATIONS",
     "effects": "miqa_node.stages.conclusion.effects:EFFECTS",
@@ -157,6 +158,7 @@ GAUGES = {
 
 OWN: Mapping[str, Mapping[str, str]] = {
     "seams": SEAMS,
+    "cards": {},  # what the shell shows by itself is no guest
     "commands": COMMANDS,
     "pages": PAGES,
     "parts": PARTS,

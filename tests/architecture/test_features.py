@@ -1,7 +1,8 @@
-"""A feature is a folder and its line in built_in.py: without them the node runs, and lacks only that."""
+"""A feature is a folder and its line in built_in.py: no other feature, nor the shell of the web, knows its name."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -16,39 +17,26 @@ from miqa_node.interfaces.web.html.environment import environment
 from miqa_node.interfaces.web.page import PAGES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-
+FOLDER = CHECKOUT / "miqa_node" / "features"
+SHELL = CHECKOUT / "miqa_node" / "interfaces" / "web"
 
 HOME = "worklist"
 """The feature with the node's first page, to which each page may link."""
 LINK = re.compile(r'(?:href|src|action|formaction|hx-get|hx-post)="(/[^"?#]*)')
-
-
-def asked_for(node: nodes.Node) -> str:
-    """The name in ``has_page("name")``; empty for anything else."""
-    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "has_page":
-        return str(node.args[0].as_const())
-    return ""
-
-
-def links_of(node: nodes.Node, guards: frozenset[str] = frozenset()) -> Iterator[tuple[str, frozenset[str]]]:
-    """Each address in a template, values written as x, and the pages that the template asked for before."""
-    if isinstance(node, nodes.Output):
-        text = "".join(one.data if isinstance(one, nodes.TemplateData) else "x" for one in node.nodes)
-        yield from ((address, guards) for address in LINK.findall(text))
-    if isinstance(node, nodes.Const) and str(node.value).startswith("/"):  # a value that becomes an address
-        yield re.split("[?#]", node.value)[0], guards
-    inside = guards
-    if isinstance(node, nodes.If | nodes.CondExpr):
-        inside |= set(filter(None, map(asked_for, (node.test, *node.test.find_all(nodes.Call)))))
-    for child in node.iter_child_nodes():
-        then = node.body if isinstance(node, nodes.If) else [getattr(node, "expr1", None)]
-        yield from links_of(child, inside if any(child is one for one in then) else guards)
-
-
-@cache
-def links_in(template: Path) -> tuple[tuple[str, frozenset[str]], ...]:
-    """The links of a template, which stay the same for all features."""
-    return tuple(links_of(environment(DictLoader({}), "en").parse(template.read_text("utf-8"))))
+LITERAL = re.compile(r""""([^"\n]*)"|'([^'\n]*)'|`([^`]*)`""")
+RECOMMENDED = {
+    ("accounts", "interfaces/web/access.py"),
+    ("accounts", "interfaces/web/app.py"),
+    ("analysis", "features/operations/selftest/record.html"),
+    ("backup", "features/operations/command/doctor.py"),
+    ("labels", "features/models/command/choice.py"),
+    ("models", "features/analysis/page/analysis/model.html"),
+    ("models", "features/limits/page/tuning.html"),
+    ("models", "features/operations/command/doctor.py"),
+    ("models", "features/operations/command/map_checks.py"),
+    ("retention", "features/reassess/reassessment.py"),
+}
+"""Words to people that tell which command of a feature helps. Nothing is called by them."""
 
 
 def feature_of(place: str) -> str:
@@ -56,18 +44,111 @@ def feature_of(place: str) -> str:
     return place.split(".")[2] if place.startswith("miqa_node.features.") else ""
 
 
+@cache
+def addresses_of(feature: str) -> tuple[re.Pattern[str], ...]:
+    """What the pages of a feature answer."""
+    own = [PAGES.all()[name] for name, place in places_of("pages").items() if feature_of(place) == feature]
+    return tuple(
+        route.path_regex for page in own for route in page.router.routes if isinstance(route, APIRoute)
+    )  # fmt: skip
+
+
+def names_of(feature: str, seam: str) -> list[str]:
+    """What it declares for a seam."""
+    return [name for name, place in places_of(seam).items() if feature_of(place) == feature]
+
+
+def texts_of(node: nodes.Node) -> Iterator[str]:
+    """Each address in a template, values written as x."""
+    if isinstance(node, nodes.Output):
+        text = "".join(one.data if isinstance(one, nodes.TemplateData) else "x" for one in node.nodes)
+        yield from LINK.findall(text)
+    if isinstance(node, nodes.Const):
+        yield str(node.value)
+    for child in node.iter_child_nodes():
+        yield from texts_of(child)
+
+
+def constants_of(tree: ast.AST) -> Iterator[str]:
+    """Each text of a module, values written as x, but for docstrings."""
+    for node in ast.walk(tree):
+        inside = node.values if isinstance(node, ast.JoinedStr) else ()
+        if inside:
+            yield "".join(str(one.value) if isinstance(one, ast.Constant) else "x" for one in inside)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Constant) and isinstance(child.value, str) and not isinstance(node, ast.Expr):
+                yield child.value
+
+
+@cache
+def literals_in(path: Path) -> tuple[str, ...]:
+    """The texts of a file, which stay the same for all features."""
+    source = path.read_text("utf-8")
+    if path.suffix == ".py":
+        return tuple(constants_of(ast.parse(source)))
+    if path.suffix == ".html":
+        return tuple(texts_of(environment(DictLoader({}), "en").parse(source)))
+    literals = (next(filter(None, one), "") for one in LITERAL.findall(source))
+    return tuple(re.sub(r"\$\{[^}]*\}", "x", text) for text in literals)
+
+
+def place_of(path: Path) -> str:
+    """Where a file lies in the package."""
+    return path.as_posix().rpartition("/miqa_node/")[2]
+
+
+@cache
+def others(feature: str) -> tuple[Path, ...]:
+    """The files of the shell, and of all features but this one."""
+    files = (path for folder in (FOLDER, SHELL) for path in folder.rglob("*") if path.suffix in {".py", ".html", ".js"})
+    return tuple(path for path in files if "vendor" not in path.parts and not path.is_relative_to(FOLDER / feature))
+
+
+def mentions(feature: str) -> Iterator[tuple[str, str]]:
+    """Each file beside a feature that names it, and how."""
+    files = [*names_of(feature, "pages"), *names_of(feature, "cards")]
+    named = rf"features[./]{feature}\b" + (rf"|\b{feature}\b" if "_" in feature else "")
+    patterns = [re.compile(named), re.compile(rf"[\"'/](?:{'|'.join(files) or '-'})/[\w/.]+\.(?:html|js|css)")]
+    for path in others(feature):
+        place = place_of(path)
+        own = addresses_of(path.relative_to(FOLDER).parts[0]) if path.is_relative_to(FOLDER) else ()
+        yield from ((place, hit[0]) for pattern in patterns if (hit := pattern.search(path.read_text("utf-8"))))
+        for text in literals_in(path):
+            address = re.split("[?#]", text)[0]
+            if any(one.match(address) for one in addresses_of(feature)) and not any(one.match(address) for one in own):
+                yield place, address
+
+
+def recommendations(feature: str) -> Iterator[str]:
+    """Each file beside a feature that names one of its commands to people."""
+    commands = re.compile(rf"miqa-node (?:{'|'.join(names_of(feature, 'commands')) or '-'})\b")
+    for path in others(feature):
+        if commands.search(path.read_text("utf-8")):
+            yield place_of(path)
+
+
 @pytest.mark.parametrize("feature", [one for one in FEATURES if one != HOME])
-def test_other_templates_ask_for_the_pages_of_a_feature_before_they_link_to_them(feature: str) -> None:
-    """With data, a node shows links that the pages of an empty one do not have."""
-    places = places_of("pages")
-    own = {name: PAGES.all()[name] for name, place in places.items() if feature_of(place) == feature}
-    package = CHECKOUT / "miqa_node"
-    for path in package.rglob("*.html"):
-        if path.is_relative_to(package / "features" / feature):
-            continue
-        for address, guards in links_in(path):
-            answering = {
-                name for name, page in own.items() for route in page.router.routes
-                if isinstance(route, APIRoute) and route.path_regex.match(address)
-            }  # fmt: skip
-            assert not answering or answering & guards, f"{path.name} links to {address}"
+def test_no_other_feature_names_it_in_python_html_or_javascript(feature: str) -> None:
+    assert list(mentions(feature)) == []
+
+
+def test_commands_of_other_features_are_only_recommended_where_it_is_known() -> None:
+    places = {(feature, place) for feature in FEATURES if feature != HOME for place in recommendations(feature)}
+    assert places == RECOMMENDED, "move the sentence to the feature, as a card; one that is not needed any more goes"
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("page.html", '<a href="/ranges/{{ one }}">x</a>'),
+        ("page.html", '{% include "usual_ranges/note.html" %}'),
+        ("page.js", "fetch(`/ranges/images/${digest}`)"),
+        ("page.py", 'ADDRESS = f"/ranges/images/{digest}"'),
+        ("page.py", 'NAME = "usual_ranges"'),
+        ("page.html", '<script src="/static/usual_ranges/one.js"></script>'),
+    ],
+)
+def test_a_name_is_seen(file: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / file).write_text(source)
+    monkeypatch.setattr("tests.architecture.test_features.others", lambda _feature: [tmp_path / file])
+    assert list(mentions("usual_ranges"))

@@ -151,6 +151,8 @@ def main(folder: Path) -> dict[str, Any]:
         lines = wait_for(lambda: _lines(folder / "checksums.txt", 2))
         with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/verdicts") as response:
             page = response.read().decode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/") as response:
+            worklist = response.read().decode()
         backlog = wait_for(lambda: _backlog(folder / "data" / "backlog.txt"))
         with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/metrics") as response:
             metrics = response.read().decode()
@@ -161,6 +163,7 @@ def main(folder: Path) -> dict[str, Any]:
         "instances": verdicts,
         "delivered": lines,
         "page": page,
+        "worklist": worklist,
         "doctor": doctor["checks"],
         "verdicts": counted,
         "report": next(str(one) for one in reports if one.Modality == "SR"),

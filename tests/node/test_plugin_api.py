@@ -16,7 +16,7 @@ from miqa_node.plugins import SEAMS
 CHECKOUT = Path(__file__).parents[2]
 EARLIER = CHECKOUT / "tests" / "examples" / "earlier"
 PROJECTS = sorted((CHECKOUT / "examples").glob("*/pyproject.toml"))
-SEAMS_SINCE = {"effect", "gauge", "part"}
+SEAMS_SINCE = {"card", "effect", "gauge", "part"}
 OF_BEFORE = [project for project in PROJECTS if project.parent.name not in SEAMS_SINCE]
 
 

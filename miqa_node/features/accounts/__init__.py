@@ -1,6 +1,7 @@
 """People and programs who sign in, and what they may do."""
 
 COMMANDS = {"users": "command:USERS"}
+CARDS = {"account_link": "page.sign_in.router:LINK"}
 PAGES = {
     "accounts_api": "api.accounts:PAGE",
     "own_token_api": "api.tokens:OWN",

@@ -29,7 +29,7 @@ from miqa_node.features.analysis.page.analysis.router import (
 from miqa_node.features.analysis.rows import reject_logs, rollup, sql_views
 from miqa_node.interfaces.web.access import Reader, Reviewer, Uploader, acting
 from miqa_node.interfaces.web.fields import Actor
-from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.page import Page, Trait
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.values import NO_CONTROLS, Strict
@@ -195,4 +195,4 @@ def _figures(result: Any) -> dict[str, Any]:
     return FIGURES.validate_json(TypeAdapter(type(result)).dump_json(result))
 
 
-PAGE = Page(router, rest=True)
+PAGE = Page(router, rest=True, traits={"/api/v1/analysis/reject-logs": Trait.CSV_BODY})

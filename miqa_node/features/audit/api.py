@@ -12,7 +12,7 @@ from pydantic import Field
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.interfaces.web.access import Admin
-from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.page import Page, Trait
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import NO_CONTROLS, Moment, Strict
@@ -50,4 +50,4 @@ def list_records(services: Services, _who: Admin, query: Annotated[AuditQuery, Q
     return [{**asdict(row), "detail": json.loads(row.detail)} for row in rows]
 
 
-PAGE = Page(router, Permission.ADMIN, rest=True)
+PAGE = Page(router, Permission.ADMIN, rest=True, traits={"/api/v1/audit": Trait.AUDIT_TRAIL})

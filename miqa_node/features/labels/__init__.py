@@ -1,5 +1,10 @@
 """What readers and other systems say about images, and what a site makes of it."""
 
+CARDS = {
+    "label_uses": "page.router:USES",
+    "marking": "page.marks:CARD",
+    "second_readings": "page.router:LINK",
+}
 COMMANDS = {"calibrate": "command:CALIBRATE", "labels": "command:LABELS"}
 PAGES = {
     "marks": "page.marks:PAGE",

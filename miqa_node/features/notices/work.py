@@ -132,7 +132,8 @@ class NoticeSender(RegularWork):
                 named = {"shift": reworded(shift), "day": day}
                 subject = say("Flagged studies: {count}, shift {shift} of {day}", count=count, **named)
                 head = say("Flagged in this shift: {rooms}", rooms=rooms)
-            foot = say("You chose these notices on your page Account: {link}", link=f"{self._settings.web_url}/account")
+            form = f"{self._settings.web_url}/account/notices"
+            foot = say("You chose these notices on your page Account: {link}", link=form)
         return f"[miqa] {subject}", "\n".join([head, "", *lines, foot, ""])
 
     def _lines(self, study: NoticeStudy) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The node's health, for the people who operate it."""
 
+CARDS = {"alarms": "page.router:BANNER", "operations_numbers": "page.router:NUMBERS"}
 COMMANDS = {
     "deliveries": "command:DELIVERIES",
     "doctor": "command:DOCTOR",

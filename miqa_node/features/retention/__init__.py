@@ -1,5 +1,6 @@
 """What the node keeps, and what it removes or erases."""
 
+CARDS = {"fetch": "page.router:BUTTON"}
 COMMANDS = {"erase": "command:ERASE", "retention": "command:RETENTION"}
 PAGES = {
     "fetch_page": "page.router:PAGE",

@@ -20,6 +20,7 @@ from starlette.types import Scope
 from miqa_node.core.domain.access import NOBODY, Means, Permission, Principal, Role
 from miqa_node.core.keys.secrets import new_secret
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.interfaces.web.page import Trait, has_trait
 from miqa_node.interfaces.web.recheck import recheck_time, rechecked
 from miqa_node.interfaces.web.security import PREDICT, SAFE_METHODS, is_loopback
 from miqa_node.interfaces.web.services import Services, WebServices
@@ -27,10 +28,6 @@ from miqa_node.runtime.people import sessions, tokens, users
 
 COOKIE = "miqa_session"
 CSRF_HEADER = "x-csrf-token"
-DISPLAYS = ("/rooms", "/live")
-"""Pages that accept a token in the address, because a wall display has no keyboard."""
-ALARMS = "/operations/alarms"
-"""The banner, which every page polls."""
 
 _PROXY_HEADERS = ("forwarded", "via", "x-real-ip")
 _process_secret = new_secret()
@@ -154,12 +151,12 @@ def _identify(request: Request, services: WebServices) -> Principal:
     kind, _, shown = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return _bearer(services, shown.strip(), now)
-    if request.url.path.startswith(DISPLAYS) and (key := request.query_params.get("key")):
+    if (key := request.query_params.get("key")) and has_trait(request.url.path, Trait.KEY_IN_ADDRESS):
         return _bearer(services, key, now, only=Permission.DISPLAY)
     cookie = request.cookies.get(COOKIE)
     if cookie:
         with services.database.begin() as transaction:
-            by_itself = request.url.path == ALARMS
+            by_itself = has_trait(request.url.path, Trait.POLLED)
             confirmed = recheck_time(services.settings.oidc)
             session = sessions.find(
                 transaction, cookie, now, confirmed=confirmed, by_itself=by_itself, **session_times(services)

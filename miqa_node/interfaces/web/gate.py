@@ -22,9 +22,10 @@ from miqa_node.core.settings import WebSettings
 from miqa_node.errors import MiqaError
 from miqa_node.interfaces.web.access import PermissionCheck, identify, permission_of
 from miqa_node.interfaces.web.connections import ADMITTED
+from miqa_node.interfaces.web.media_types import CSV_TYPE, STOW_TYPE, UPLOAD_TYPE, content_type
 from miqa_node.interfaces.web.page import NO_PERMISSION_NAMED, Page
 from miqa_node.interfaces.web.problems import answer_error
-from miqa_node.interfaces.web.security import CSV_TYPE, SAFE_METHODS, STOW_TYPE, UPLOAD_TYPE, content_type
+from miqa_node.interfaces.web.security import SAFE_METHODS
 from miqa_node.interfaces.web.services import WebServices
 
 

@@ -6,11 +6,12 @@ A page's templates are called ``<name of the plug-in>/<file>`` and extend ``base
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from miqa_node.core.domain.access import Permission
@@ -27,6 +28,18 @@ class Navigation:
     name: str
     address: str
     order: int = 100
+
+
+class Trait(Enum):
+    """What sets an address apart from all others; the shell treats it accordingly."""
+
+    SIGN_IN = "where browsers go that have not signed in"
+    KEY_IN_ADDRESS = "accepts a token in the address, because a wall display has no keyboard"
+    POLLED = "every open page asks it by itself, so it keeps no session alive"
+    OWN_ACCOUNT = "shows nothing but the user's own account, so nobody records who saw it"
+    AUDIT_TRAIL = "shows the audit trail, which is recorded as such"
+    CSV_BODY = "takes tables, beside JSON"
+    SIGNED_FORM = "takes a form that a program sent, authenticated by its signature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +61,9 @@ class Page:
     """For programs: JSON, and listed in the OpenAPI document."""
     programs: bool = False
     """Open to programs' accounts although it is not REST: pictures, and displays on walls."""
-    account: Callable[[Request], str] | None = None
-    """Its part of the page of one's own account, as HTML; empty if it has nothing to choose there."""
+
+    traits: Mapping[str, Trait] = field(default_factory=dict)
+    """By address: what sets it, and those below it, apart."""
 
     def __post_init__(self) -> None:
         if any(not isinstance(route, APIRoute) for route in self.router.routes):
@@ -63,3 +77,14 @@ class Page:
 
 NO_PERMISSION_NAMED = "This page names no permission, so it cannot be opened."
 PAGES = Seam("pages", Page)
+
+
+def has_trait(path: str, trait: Trait) -> bool:
+    """Whether an address is one of them, or lies below one."""
+    return any(path == one or path.startswith(f"{one}/") for one in addresses_of(trait))
+
+
+def addresses_of(trait: Trait) -> Iterator[str]:
+    """All addresses with the trait."""
+    for page in PAGES.all().values():
+        yield from (address for address, one in page.traits.items() if one is trait)

@@ -32,6 +32,7 @@ from miqa_node.errors import (
     ResourcesError,
 )
 from miqa_node.interfaces.web.html.pages import render
+from miqa_node.interfaces.web.page import Trait, addresses_of
 from miqa_node.interfaces.web.values import FORMS
 
 MEDIA_TYPE = "application/problem+json"
@@ -126,10 +127,11 @@ def _answer(request: Request, status: int, detail: str) -> Response:
     wants_page = "text/html" in accept and not request.url.path.startswith("/api/")
     if request.url.path.endswith(".png") and "image/" in accept and not wants_page:
         return Response(NO_PICTURE.read_bytes(), status, media_type="image/svg+xml")
-    if status == HTTPStatus.UNAUTHORIZED and "hx-request" in request.headers:
-        return Response("", status, {"hx-redirect": "/sign-in"})
-    if status == HTTPStatus.UNAUTHORIZED and wants_page and request.method == "GET":
-        return RedirectResponse(sign_in_address(request), HTTPStatus.SEE_OTHER)
+    sign_in = next(addresses_of(Trait.SIGN_IN), "") if status == HTTPStatus.UNAUTHORIZED else ""
+    if sign_in and "hx-request" in request.headers:
+        return Response("", status, {"hx-redirect": sign_in})
+    if sign_in and wants_page and request.method == "GET":
+        return RedirectResponse(_returning(sign_in, request), HTTPStatus.SEE_OTHER)
     if wants_page:
         who: Principal | None = getattr(request.state, "who", None)
         title = _TITLES.get(status, HTTPStatus(status).phrase)
@@ -138,10 +140,10 @@ def _answer(request: Request, status: int, detail: str) -> Response:
     return problem(status, detail)
 
 
-def sign_in_address(request: Request) -> str:
+def _returning(address: str, request: Request) -> str:
     """The sign-in page, with the address to return to."""
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return "/sign-in" if target == "/" else "/sign-in?" + urlencode({"next": target})
+    return address if target == "/" else f"{address}?{urlencode({'next': target})}"
 
 
 async def answer_error(request: Request, error: Exception) -> Response:

@@ -18,15 +18,13 @@ from miqa_node.core.domain.access import NOBODY, Means, Permission, Principal
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.errors import ResourcesError
 from miqa_node.interfaces.web.access import permission_of
-from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.page import Page, Trait, addresses_of, has_trait
 from miqa_node.interfaces.web.problems import problem
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.people.audit.records import AuditEntry
 
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _FILES = ("text/csv", "application/pdf", "application/zip", "application/dicom")
-_OWN = frozenset({"/account"})
-"""Pages that show nothing but the user's own data."""
 
 
 class ReadRecorder:
@@ -40,7 +38,7 @@ class ReadRecorder:
             if not page.public
             for route in page.router.routes
             if permission_of(route) is not Permission.DISPLAY
-        } - _OWN
+        } - set(addresses_of(Trait.OWN_ACCOUNT))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, recording the view before its response begins."""
@@ -90,7 +88,7 @@ class ReadRecorder:
             event = AuditEvent.IMAGE_SEEN if "instance_uid" in named else AuditEvent.STUDY_SEEN
         elif digest:
             event = AuditEvent.IMAGE_SEEN
-        if route in ("/audit", "/api/v1/audit"):
+        if has_trait(route, Trait.AUDIT_TRAIL):
             event = AuditEvent.AUDIT_SEEN
         if _is_file(Headers(raw=message["headers"])):
             event = AuditEvent.EXPORTED

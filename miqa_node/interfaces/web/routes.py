@@ -12,13 +12,15 @@ from fastapi.staticfiles import StaticFiles
 from miqa_node.core.domain.access import Role
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.interfaces.web.access import PermissionCheck, Who, check_csrf, permission_of
+from miqa_node.interfaces.web.card import CARDS
+from miqa_node.interfaces.web.html.pages import folder_of
 from miqa_node.interfaces.web.page import NO_PERMISSION_NAMED, PAGES, Page
 from miqa_node.interfaces.web.services import Services
 
 
 def add_pages(app: FastAPI) -> None:
-    """Serve every page of the seam, the node's own first, so that others cannot take their addresses."""
-    for name, page in PAGES.all().items():
+    """Serve every page of the seam, the node's own first, so that others cannot take their addresses; and all files."""
+    for page in PAGES.all().values():
         guards: list[Any] = [Depends(check_csrf), Depends(PageGuard(page))]
         if page.rest:
             app.include_router(page.router, dependencies=guards)
@@ -26,7 +28,9 @@ def add_pages(app: FastAPI) -> None:
             app.include_router(
                 page.router, dependencies=guards, include_in_schema=False, default_response_class=HTMLResponse
             )
-        static = page.folder / "static" if page.folder is not None else None
+    with_files = [name for name, card in CARDS.all().items() if card.script or card.style]
+    for name in dict.fromkeys((*PAGES.all(), *with_files)):
+        static = folder / "static" if (folder := folder_of(name)) is not None else None
         if static is not None and static.is_dir():
             app.mount(f"/static/{name}", StaticFiles(directory=static), name=f"static-{name}")
 

@@ -18,6 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from miqa_node.core.settings import WebSettings
+from miqa_node.interfaces.web.media_types import CSV_TYPE, STOW_TYPE, UPLOAD_TYPE, content_type
+from miqa_node.interfaces.web.page import Trait, has_trait
 from miqa_node.interfaces.web.problems import problem
 
 SECURITY_HEADERS: Mapping[str, str] = {
@@ -44,14 +46,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
-UPLOAD_TYPE = "multipart/form-data"
-STOW_TYPE = "multipart/related"
-CSV_TYPE = "text/csv"
-REJECT_LOGS = "/api/v1/analysis/reject-logs"
 DICOMWEB = "/api/dicom-web/"
 PREDICT = "/predict"
-BACK_CHANNEL = "/sign-on/logout"
-"""The address of back-channel logout: a form sent by a program and authenticated by its signature."""
 
 
 class RequestRefusal(HTTPException):
@@ -128,15 +124,15 @@ def _check_content_type(scope: Scope, headers: Headers) -> None:
     if scope["path"].startswith("/api/"):
         # Pages of other sites need a CORS preflight to send this type, which always fails.
         # The same holds for the other two.
-        allowed = STOW_TYPE if scope["path"].startswith(DICOMWEB) else CSV_TYPE
-        is_allowed = media_type == allowed and scope["path"].startswith((DICOMWEB, REJECT_LOGS))
-        if media_type != _JSON and not is_allowed:
+        is_stow = media_type == STOW_TYPE and scope["path"].startswith(DICOMWEB)
+        is_table = media_type == CSV_TYPE and has_trait(scope["path"], Trait.CSV_BODY)
+        if media_type != _JSON and not (is_stow or is_table):
             raise RequestRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
     elif scope["path"] == PREDICT:
         # Programs send no Origin; browsers always do with a POST, and _check_origin has checked it.
         if media_type != UPLOAD_TYPE:
             raise RequestRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the image as {UPLOAD_TYPE}.")
-    elif scope["path"] == BACK_CHANNEL and media_type == _FORM and "origin" not in headers:
+    elif media_type == _FORM and "origin" not in headers and has_trait(scope["path"], Trait.SIGNED_FORM):
         return
     elif media_type not in (_FORM, UPLOAD_TYPE) or "origin" not in headers:
         raise RequestRefusal(HTTPStatus.FORBIDDEN, "Forms are only taken from this node's own pages.")
@@ -147,11 +143,6 @@ def _add_headers(headers: MutableHeaders) -> None:
         if name != "content-security-policy" or headers.get(name) != PAGE_OF_ITS_OWN:
             headers[name] = value
     headers.setdefault("cache-control", "no-store")
-
-
-def content_type(headers: Headers) -> str:
-    """The media type of a request, without parameters."""
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _host_name(host: str) -> str:

@@ -136,12 +136,12 @@ class WebServices:
         return Renders(folder, side=web.render_side, max_bytes=web.render_cache_bytes, at_once=web.render_at_once)
 
     @cached_property
-    def usual_ranges(self) -> RecentValues[tuple[str, str, str], Mapping[str, UsualRange]]:
+    def usual_values(self) -> RecentValues[tuple[str, str, str], Mapping[str, UsualRange]]:
         """The usual range of each measurement, by modality, body part and view."""
 
         def read(kind: tuple[str, str, str]) -> Mapping[str, UsualRange]:
             with self.database.begin() as transaction:
-                return priors.usual_ranges(transaction, *kind)
+                return priors.usual_values(transaction, *kind)
 
         return RecentValues(read, USUAL_AGE_S, MAX_KINDS)
 

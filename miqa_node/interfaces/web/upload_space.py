@@ -23,7 +23,7 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.interfaces.web.security import UPLOAD_TYPE, content_type
+from miqa_node.interfaces.web.media_types import UPLOAD_TYPE, content_type
 from miqa_node.stages.receive.intake import HasRoom, always_room
 
 PREFIX = "upload-"

@@ -133,6 +133,11 @@ def test_the_metric_is_counted(story: dict[str, Any], projects: list[Path]) -> N
     assert sorted(story["metrics"]) == (counted if any(project.name == "gauge" for project in projects) else [])
 
 
+def test_the_card_stands_in_the_row_of_the_flagged_study(story: dict[str, Any], projects: list[Path]) -> None:
+    is_new = any(project.name == "card" for project in projects)
+    assert story["worklist"].count('title="Flagged images of study ') == (1 if is_new else 0)
+
+
 def test_the_page_stands_in_the_bar_and_the_command_in_the_help(story: dict[str, Any]) -> None:
     assert '<a href="/verdicts"' in story["page"]
     assert "REVIEW" in story["page"]

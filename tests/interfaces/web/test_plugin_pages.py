@@ -16,7 +16,7 @@ from tests.web.people import ORIGIN
 from tests.web.staging import Stage
 
 DOSE = """\
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from miqa_node.core.domain.access import Permission
 from miqa_node.interfaces.web.access import Who
 from miqa_node.interfaces.web.html.pages import render
@@ -43,10 +43,7 @@ def forget() -> str:
 @forgotten.websocket("/socket")
 async def socket(socket) -> None: ...
 
-def account(request: Request) -> str:
-    return f"<h2>Dose of {request.state.who.name or 'nobody'}</h2>"
-
-DOSE = Page(router, Permission.READ, __file__, Navigation("Dose", "/dose"), account=account)
+DOSE = Page(router, Permission.READ, __file__, Navigation("Dose", "/dose"))
 FORGOTTEN = Page(APIRouter(routes=forgotten.routes[:1]))
 
 def __getattr__(name):
@@ -91,10 +88,6 @@ def test_it_has_its_template_its_files_and_an_entry_in_the_bar(client: TestClien
     assert '<a href="/dose">Dose</a>' in client.get("/").text
     assert client.get("/static/dose/dose.css").text == "h1 { color: red }"
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
-
-
-def test_it_has_a_part_of_the_page_of_ones_account(client: TestClient) -> None:
-    assert "<h2>Dose of nobody</h2>" in client.get("/account").text
 
 
 def test_a_page_that_names_no_permission_opens_to_nobody(client: TestClient) -> None:

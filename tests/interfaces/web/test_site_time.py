@@ -58,5 +58,5 @@ def test_a_room_display_has_the_clock_of_the_site_in_one_form(stage: Stage, berl
     clock = re.search(r'data-offset-s="(3600|7200)" data-zone="(CET|CEST)"', page)
     assert clock is not None, "scripts show the site's clock, whatever zone the screen has"
     assert re.search(rf"\d\d:\d\d:\d\d {clock[2]} ·", page)
-    script = berlin.get("/static/room.js").text
+    script = berlin.get("/static/rooms/room.js").text
     assert "toLocaleTimeString" not in script, "12 and 24 hours would mix"

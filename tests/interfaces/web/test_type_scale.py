@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-SHEETS = sorted((ROOT / "miqa_node" / "interfaces" / "web" / "static").glob("*.css"))
+SHEETS = sorted((ROOT / "miqa_node").rglob("static/*.css"))
 SCALE = {"xs": ".72rem", "s": ".8rem", "m": ".86rem", "l": ".92rem", "xl": "1.06rem", "xxl": "1.35rem"}
 OF_ROOMS = {"light", "pictured"}
 

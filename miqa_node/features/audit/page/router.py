@@ -13,8 +13,9 @@ from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.core.language.local_time import midnight
 from miqa_node.interfaces.web.access import Admin
+from miqa_node.interfaces.web.card import PEOPLE_CHANGES, PageCard
 from miqa_node.interfaces.web.html.pages import render
-from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.page import Page, Trait
 from miqa_node.interfaces.web.services import Services
 from miqa_node.runtime.people.audit import records
 
@@ -78,4 +79,6 @@ def _midnight(day: str, days_later: int) -> str:
         return ""
 
 
-PAGE = Page(router, Permission.ADMIN, file=__file__)
+PAGE = Page(router, Permission.ADMIN, file=__file__, traits={"/audit": Trait.AUDIT_TRAIL})
+LINK = PageCard(PEOPLE_CHANGES, "link.html", __file__)
+"""On the page of accounts, whose changes are a part of the trail."""

@@ -1,7 +1,8 @@
-"""The button "Save marks": objects on an image that no decision is about."""
+"""Objects on an image that no decision is about: the form below its picture, and its button "Save marks"."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -14,6 +15,7 @@ from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.features.labels.page.marks_form import outlines, read_objects
 from miqa_node.interfaces.web.access import Reviewer, acting
+from miqa_node.interfaces.web.card import STUDY_PICTURE, CardContext, ImageOnPage, PageCard
 from miqa_node.interfaces.web.fields import Actor, Uid
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services
@@ -42,4 +44,21 @@ def save_marks(
     return RedirectResponse(f"/studies/{study_uid}{query}#image-{shown}", HTTPStatus.SEE_OTHER)
 
 
-PAGE = Page(router, Permission.REVIEW)
+def _objects(context: CardContext, images: Sequence[ImageOnPage]) -> Iterator[dict[str, object] | None]:
+    """The objects that were marked on each image; None where nothing can be marked, or with the decision only."""
+    with context.services.database.begin() as transaction:
+        by_image = marks.of_images(transaction, [one.instance.digest for one in images])
+    for one in images:
+        if one.is_stack or one.awaits_decision or one.instance.removal is not None:
+            yield None
+            continue
+        newest = by_image.get(one.instance.digest)
+        regions = newest.regions if newest is not None else ()
+        marked = [{"points": region.points, "kind": region.kind, "finding": ""} for region in regions]
+        yield {"marks": newest, "marked": marked}
+
+
+PAGE = Page(router, Permission.REVIEW, file=__file__)
+CARD = PageCard(
+    STUDY_PICTURE, "marking.html", __file__, _objects, permission=Permission.REVIEW, order=10, script="marking.js"
+)

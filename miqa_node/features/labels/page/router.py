@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RequestKind
 from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_node.errors import ConflictError
 from miqa_node.interfaces.web.access import Reviewer, acting
+from miqa_node.interfaces.web.card import LABEL_COUNTS, LABEL_USES, CardContext, PageCard
 from miqa_node.interfaces.web.fields import Actor, KnownFinding
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
@@ -77,4 +79,10 @@ def answer(
     return RedirectResponse("/readings", HTTPStatus.SEE_OTHER)
 
 
+def _waiting(_: CardContext, counts: Sequence[int]) -> list[dict[str, object] | None]:
+    return [{} if one else None for one in counts]
+
+
 PAGE = Page(router, Permission.REVIEW, file=__file__)
+LINK = PageCard(LABEL_COUNTS, "link.html", __file__, _waiting)
+USES = PageCard(LABEL_USES, "uses.html", __file__)

@@ -19,13 +19,13 @@ from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import ModelPackageError, NotFoundError
 from miqa_node.features.limits import budget as budgets
+from miqa_node.features.limits.page.silence import silence
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment
 from miqa_node.interfaces.web.html.formats import finding
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services, WebServices
-from miqa_node.interfaces.web.silence import silence
 from miqa_node.interfaces.web.values import DIGEST
 from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Transaction

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.features.mammogram_pairs.rows import pairs_of
 from miqa_node.interfaces.web.access import Reader
+from miqa_node.interfaces.web.card import STUDY, CardContext, PageCard, StudyOnPage
 from miqa_node.interfaces.web.fields import Uid
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
@@ -23,4 +26,10 @@ def note(services: Services, _: Reader, study_uid: Uid) -> str:
     return render("mammogram_pairs/note.html", pairs=pairs) if pairs is not None else ""
 
 
+def _of_mammograms(_: CardContext, studies: Sequence[StudyOnPage]) -> list[dict[str, object] | None]:
+    return [{} if "MG" in one.modalities else None for one in studies]
+
+
 PAGE = Page(router, Permission.READ, file=__file__)
+CARD = PageCard(STUDY, "card.html", __file__, _of_mammograms)
+"""Its page loads the note, which takes longer than the page of the study."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -16,7 +17,7 @@ from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import Strict
-from miqa_node.runtime.site_records import activations
+from miqa_node.runtime.site_records import activations, notice_status
 
 DestinationName = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Name of the destination.")]
 
@@ -39,7 +40,11 @@ class ActionDone(BaseModel):
 @router.get("/operations", summary="How the node and its surroundings do", responses=responses(401, 403, 503))
 def show_operations(services: Services, _who: Reader) -> OperationsReport:
     """Alarms, destinations, senders, disks, models, policy and jobs at this moment."""
-    return look(services)
+    report = look(services)
+    if not services.settings.notices.used:
+        return report
+    with services.database.begin() as transaction:
+        return replace(report, notices=notice_status.status(transaction, report.at))
 
 
 @router.get("/models/history", summary="Every choice of a model package", responses=responses(401, 403, 503))

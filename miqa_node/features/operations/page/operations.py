@@ -22,8 +22,7 @@ from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.features.operations.rows import UnknownSpelling, unknown_spellings
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.people import pseudonym_keys
-from miqa_node.runtime.site_records import notice_status, retention_clock
-from miqa_node.runtime.site_records.notice_status import NoticeStatus
+from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store import damages, upkeep
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.work import executors
@@ -84,7 +83,7 @@ class OperationsReport:
     reassessments_waiting: int
     processes: Sequence[WorkingProcess]
     notices: NoticeStatus | None = None
-    """None if no mail server is configured."""
+    """Of the REST interface; None if no mail server is configured. Pages have a card."""
     kept_free_bytes: int = 0
     """On the disk of the object store; below that nothing is received."""
     kept_for_waiting_bytes: int = 0
@@ -119,9 +118,8 @@ def look(services: WebServices) -> OperationsReport:
             instances.count_undecided(transaction, now - SPAN),
             reassessments.count_waiting(transaction),
             _processes(transaction, now - timedelta(seconds=settings.work.dead_after_s)),
-            notice_status.status(transaction, now) if settings.notices.used else None,
-            kept_bytes,
-            kept_bytes - settings.store.min_free_bytes,
+            kept_free_bytes=kept_bytes,
+            kept_for_waiting_bytes=kept_bytes - settings.store.min_free_bytes,
         )
 
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Response
 from fastapi.responses import HTMLResponse
 
-from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.access import Permission, Principal
 from miqa_node.core.domain.operations import DestinationAction
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import DeliveryError, ResourcesError
 from miqa_node.features.operations.page.operations import act, look
-from miqa_node.interfaces.web.access import ALARMS, Admin, Reader, acting
+from miqa_node.interfaces.web.access import Admin, Reader, acting
+from miqa_node.interfaces.web.card import EVERY_HEAD, OPERATIONS, WORKLIST_NUMBER, CardContext, NumberOnPage, PageCard
 from miqa_node.interfaces.web.fields import Actor, Comment
+from miqa_node.interfaces.web.html.cards import PageCards
 from miqa_node.interfaces.web.html.pages import render
-from miqa_node.interfaces.web.page import Navigation, Page
-from miqa_node.interfaces.web.services import Services
+from miqa_node.interfaces.web.page import Navigation, Page, Trait
+from miqa_node.interfaces.web.services import Services, WebServices
+
+ALARMS = "/operations/alarms"
+"""The banner, which every page polls."""
+SECTIONS = {"in_work": "jobs", "deliveries_waiting": "destinations", "deliveries_failed": "destinations"}
+"""Where the page tells more of figures above the worklist."""
 
 router = APIRouter()
 
@@ -26,9 +34,7 @@ router = APIRouter()
 @router.get("/operations")
 def operations_page(services: Services, who: Reader) -> str:
     """The current state; the page polls it."""
-    return render(
-        "operations/operations.html", who=who, report=look(services), may=who.may(Permission.ADMIN), done="", failed=""
-    )
+    return _page(services, who)
 
 
 @router.post("/operations")
@@ -46,7 +52,7 @@ def change(
         done = act(services, destination, DestinationAction(action), acting(who, actor), comment)
     except DeliveryError as error:
         failed = Phrase("{destination}: {error}", destination=destination, error=error)
-    return render("operations/operations.html", who=who, report=look(services), may=True, done=done, failed=failed)
+    return _page(services, who, done, failed)
 
 
 @router.get(ALARMS)
@@ -65,4 +71,31 @@ def banner(
     return HTMLResponse(render("operations/alarms.html", not_ready=not_ready, alarms=alarms, mark=mark))
 
 
-PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Operations", "/operations", 5))
+def _page(services: WebServices, who: Principal, done: str = "", failed: str = "") -> str:
+    cards = PageCards(services, who)
+    return render(
+        "operations/operations.html",
+        who=who,
+        report=look(services),
+        may=who.may(Permission.ADMIN),
+        done=done,
+        failed=failed,
+        cards=cards,
+        of_others=cards.of(OPERATIONS, None),
+    )
+
+
+def _sections(_: CardContext, numbers: Sequence[NumberOnPage]) -> list[dict[str, object] | None]:
+    sections = [SECTIONS.get(one.name) for one in numbers]
+    return [None if one is None else {"section_id": one} for one in sections]
+
+
+PAGE = Page(
+    router,
+    Permission.READ,
+    file=__file__,
+    navigation=Navigation("Operations", "/operations", 5),
+    traits={ALARMS: Trait.POLLED},
+)
+BANNER = PageCard(EVERY_HEAD, "banner.html", __file__, permission=Permission.READ)
+NUMBERS = PageCard(WORKLIST_NUMBER, "number.html", __file__, _sections)

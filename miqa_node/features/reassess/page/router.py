@@ -13,6 +13,7 @@ from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.reassessment import ReassessmentFilter
 from miqa_node.features.reassess.page.again import reassessment_of
 from miqa_node.interfaces.web.access import Admin, acting
+from miqa_node.interfaces.web.card import STUDY_ACTIONS, PageCard
 from miqa_node.interfaces.web.fields import Actor, Comment, Uid
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
@@ -40,3 +41,4 @@ def reassess(
 
 
 PAGE = Page(router, Permission.ADMIN, file=__file__)
+BUTTON = PageCard(STUDY_ACTIONS, "button.html", __file__, permission=Permission.ADMIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from miqa_node.features.usual_ranges.baseline import LEAST_SERIES, LEAST_SPAN
 from miqa_node.features.usual_ranges.rows import baselines
 from miqa_node.features.usual_ranges.rows.changes import scanner_changes
 from miqa_node.interfaces.web.access import Reader
+from miqa_node.interfaces.web.card import STUDY_IMAGE, CardContext, ImageOnPage, PageCard
 from miqa_node.interfaces.web.fields import MAX_OFFSET
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
@@ -68,4 +70,10 @@ def note(services: Services, _: Reader, digest: Annotated[str, Path(pattern=DIGE
     return render("usual_ranges/note.html", standing=standing, **LEAST) if standing is not None else ""
 
 
+def _of_measured(_: CardContext, images: Sequence[ImageOnPage]) -> list[dict[str, object] | None]:
+    return [{} if one.is_measured else None for one in images]
+
+
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Ranges", "/ranges", 4))
+CARD = PageCard(STUDY_IMAGE, "card.html", __file__, _of_measured)
+"""Its page loads the note."""

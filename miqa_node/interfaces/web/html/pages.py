@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastapi import Request
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PackageLoader, TemplateNotFound
 from markupsafe import Markup
 
-from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.access import Permission, Principal
 from miqa_node.core.drawing import Drawing, to_svg
 from miqa_node.core.language.catalogue import LANGUAGE, SOURCE, say
+from miqa_node.interfaces.web.card import CARDS, EVERY_BAR, EVERY_HEAD, cards_of
 from miqa_node.interfaces.web.html.environment import environment
 from miqa_node.interfaces.web.page import PAGES, Navigation
 
@@ -38,8 +38,9 @@ def texts() -> Mapping[str, str]:
 
 @cache
 def script_texts() -> tuple[str, ...]:
-    """The messages in the scripts of the node's own pages: the arguments of ``say``."""
-    scripts = sorted((Path(__file__).parents[1] / "static").rglob("*.js"))
+    """The messages in the scripts of pages and cards: the arguments of ``say``."""
+    folders = dict.fromkeys([Path(__file__).parents[1], *filter(None, map(folder_of, (*PAGES.all(), *CARDS.all())))])
+    scripts = [script for folder in folders for script in sorted((folder / "static").rglob("*.js"))]
     sources = (script.read_text(encoding="utf-8") for script in scripts if "vendor" not in script.parts)
     return tuple(dict.fromkeys(text for source in sources for text in _SAID.findall(source)))
 
@@ -49,20 +50,24 @@ def svg(drawing: Drawing) -> Markup:
     return Markup(to_svg(drawing))  # noqa: S704
 
 
-def parts_of_account(request: Request) -> list[Markup]:
-    """What pages put onto the page of a person's own account; each has escaped its texts."""
-    return [Markup(page.account(request)) for page in PAGES.all().values() if page.account]  # noqa: S704
+def folder_of(name: str) -> Path | None:
+    """Where templates and files of a page, or of a card, lie; None for pages without any."""
+    page = PAGES.all().get(name)
+    if page is not None and page.folder is not None:
+        return page.folder
+    card = CARDS.all().get(name)
+    return None if card is None else card.folder
 
 
 class _PageTemplates(BaseLoader):
-    """Templates beside the module of a page, as ``<name of the page>/<file>``."""
+    """Templates beside the module of a page or card, as ``<its name>/<file>``."""
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         name, _, file = template.partition("/")
-        page = PAGES.all().get(name)
-        if page is None or page.folder is None or not file:
+        folder = folder_of(name)
+        if folder is None or not file:
             raise TemplateNotFound(template)
-        return FileSystemLoader(page.folder).get_source(environment, file)
+        return FileSystemLoader(folder).get_source(environment, file)
 
 
 def _navigation() -> Sequence[tuple[Navigation, Permission]]:
@@ -72,14 +77,15 @@ def _navigation() -> Sequence[tuple[Navigation, Permission]]:
     return sorted(entries, key=lambda entry: entry[0].order)
 
 
-def _has_page(name: str) -> bool:
-    """Whether this node has the page: a link to one of another feature asks first."""
-    return name in PAGES.all()
+def _cards_of_every_page(place: str, who: Principal | None) -> Sequence[str]:
+    """The templates of what stands in a place of every page."""
+    place_of = {one.name: one for one in (EVERY_BAR, EVERY_HEAD)}
+    return [f"{name}/{card.template}" for name, card in cards_of(place_of[place], who)]
 
 
 @cache
 def _environment(language: str) -> Environment:
     made = environment(ChoiceLoader([PackageLoader("miqa_node.interfaces.web"), _PageTemplates()]), language)
     made.filters.update(svg=svg)
-    made.globals.update(navigation=_navigation, has_page=_has_page, texts=texts)
+    made.globals.update(navigation=_navigation, cards_of_every_page=_cards_of_every_page, texts=texts)
     return made

@@ -1,6 +1,6 @@
 /* The image on a page: tools, outlines of findings, regions to draw, slices, and another image beside it. */
 
-import { Marks, ObjectMarks } from "./viewer/marks.js";
+import { Marks } from "./viewer/marks.js";
 import { loadOutlines } from "./viewer/outlines.js";
 import { Slices } from "./viewer/slices.js";
 import { View, WHITE, corners } from "./viewer/view.js";
@@ -38,11 +38,9 @@ class Viewer {
     this.view.spacingMm = element.dataset.spacing?.split(" ").map(Number);
     this.views = [this.view];
     this.others = new Map();
-    const { draw, marked } = element.dataset;
-    if (draw === "decision") this.marks = new Marks(element, this.view, save);
-    else if (draw) this.marks = new ObjectMarks(element, this.view, JSON.parse(marked));
     if (slices.length > 1) this.slices = new Slices(element, this.view);
     this.buildTools();
+    if (element.dataset.draw) this.mark(new Marks(element, this.view, save));
   }
 
   add(digest, name, slices = []) {
@@ -80,12 +78,7 @@ class Viewer {
     const { dataset } = this.element;
     const tools = { window: say("Window"), move: say("Move") };
     if (this.view.spacingMm) tools.measure = say("Ruler");
-    if (this.marks) tools.region = say("Mark");
-    this.choices = Object.entries(tools).map(([name, text]) => {
-      const button = this.button(text, () => this.use(name), { measure: "m" }[name], { region: say("Mark region") }[name]);
-      button.dataset.tool = name;
-      return button;
-    });
+    this.choices = Object.entries(tools).map(([name, text]) => this.choice(name, text, { measure: "m" }[name]));
     this.use("window");
     this.button("+", () => this.view.zoomAt(1.5, 0.5, 0.5), "", say("Zoom in"));
     this.button("−", () => this.view.zoomAt(1 / 1.5, this.view.x, this.view.y), "", say("Zoom out"));
@@ -129,6 +122,21 @@ class Viewer {
     label.hidden = true;
     this.opacity = label;
     this.bar.append(label);
+  }
+
+  /** The tool that draws what ``marks`` keeps. */
+  mark(marks) {
+    this.marks = marks;
+    const button = this.choice("region", say("Mark"), "", say("Mark region"));
+    this.choices.at(-1).after(button);
+    this.choices.push(button);
+    this.use(this.tool);
+  }
+
+  choice(name, text, key, label) {
+    const button = this.button(text, () => this.use(name), key, label);
+    button.dataset.tool = name;
+    return button;
   }
 
   button(text, act, key = "", label = "") {

@@ -124,7 +124,7 @@ def _of_side(rows: Iterable[Any], laterality: str) -> Prior | None:
     return None
 
 
-def usual_ranges(transaction: Transaction, modality: str, body_part: str, view: str) -> dict[str, UsualRange]:
+def usual_values(transaction: Transaction, modality: str, body_part: str, view: str) -> dict[str, UsualRange]:
     """Ranges of recent accepted images of this kind at this site; empty if there are too few."""
     newest = (
         sa.select(dispositions.c.digest, dispositions.c.verdict, dispositions.c.decided_at)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from miqa_node.runtime.store.site_store import open_objects
 
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.features.backup import rows as consistency
@@ -19,6 +18,7 @@ from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.site_store import open_objects
 from tests.features.backup.test_consistency import alarms, faults, shelf
 from tests.features.retention.rows.test_retention import Shelf
 from tests.runtime.store.making import digest

@@ -43,7 +43,7 @@ def test_an_accepted_image_is_marked_on_the_page_of_its_study(
 ) -> None:
     _, digest = stage.add(1, Verdict.ACCEPT)
     client = signed_in(stage, connect, "mara", role)
-    assert 'data-draw="objects"' in client.get("/studies/1.2.3.1").text
+    assert f'data-marking="{digest}"' in client.get("/studies/1.2.3.1").text
     assert save(client, "/studies/1.2.3.1", digest, [SNAP, {"points": SQUARE, "kind": "implant"}]) == 303
     first = kept(stage, digest)
     assert first is not None
@@ -66,18 +66,20 @@ def test_a_flagged_image_is_marked_with_its_decision_and_afterwards_without(
     stage.add(2, Verdict.ACCEPT, study=1)
     client = signed_in(stage, connect, "mara", Role.REVIEWER)
     page = client.get("/studies/1.2.3.1").text
-    assert (page.count('data-draw="decision"'), page.count('data-draw="objects"')) == (1, 1)
+    assert (page.count('data-draw="decision"'), page.count("data-marking=")) == (1, 1)
     with stage.services.database.begin() as transaction:
         worklist.resolve(transaction, study, Resolution.DISMISSED, "mara", "", NOW)
     page = client.get("/studies/1.2.3.1").text
-    assert (page.count('data-draw="decision"'), page.count('data-draw="objects"')) == (0, 2)
+    assert (page.count('data-draw="decision"'), page.count("data-marking=")) == (0, 2)
     assert save(client, "/studies/1.2.3.1", digest, [SNAP]) == 303
 
 
 def test_who_only_looks_cannot_mark(stage: Stage, connect: Callable[..., TestClient]) -> None:
     _, digest = stage.add(1, Verdict.ACCEPT)
     client = signed_in(stage, connect, "mara", Role.VIEWER)
-    assert "data-draw" not in client.get("/studies/1.2.3.1").text
+    page = client.get("/studies/1.2.3.1").text
+    assert "data-draw" not in page
+    assert "marking" not in page, "nor is its script loaded"
     assert save(client, "/studies/1.2.3.1", digest, [SNAP]) == 403
     assert kept(stage, digest) is None
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from miqa_node.runtime.store.site_store import open_objects
 
 from miqa_node.features.retention.work import retention as work_retention
 from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.runtime.work import clock_trust
 from miqa_node.runtime.work.clock_trust import ClockTrust
 from tests.features.retention.rows.test_retention import Shelf

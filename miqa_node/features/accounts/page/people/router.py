@@ -14,6 +14,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from miqa_node.core.domain.access import Permission, Principal, Role, account_name
 from miqa_node.errors import AccessError, ConflictError, NotFoundError
 from miqa_node.interfaces.web.access import Admin, is_set_up
+from miqa_node.interfaces.web.card import PEOPLE_CHANGES
+from miqa_node.interfaces.web.html.cards import PageCards
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services, WebServices
@@ -162,6 +164,7 @@ def _page(services: WebServices, who: Principal, notice: PeopleNotice) -> HTMLRe
     with services.database.begin() as transaction:
         listed = accounts.every(transaction)
         events = accounts.events(transaction, limit=MOST_EVENTS)
+    cards = PageCards(services, who)
     page = render(
         "people/people.html",
         who=who,
@@ -172,6 +175,8 @@ def _page(services: WebServices, who: Principal, notice: PeopleNotice) -> HTMLRe
         permissions=list(Permission),
         overlap_hours=accounts.OVERLAP_HOURS,
         now=datetime.now(UTC),
+        cards=cards,
+        of_others=cards.of(PEOPLE_CHANGES, None),
     )
     return HTMLResponse(page, HTTPStatus.CONFLICT if notice.fault else HTTPStatus.OK)
 

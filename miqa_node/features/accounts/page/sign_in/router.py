@@ -20,8 +20,10 @@ from miqa_node.errors import AccessError
 from miqa_node.features.accounts.page.sign_in import passwords
 from miqa_node.features.accounts.page.sign_in.opening import address_of, asks_more, inside, open_session, proceed
 from miqa_node.interfaces.web.access import COOKIE, Reader, Who
-from miqa_node.interfaces.web.html.pages import parts_of_account, render
-from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.card import ACCOUNT, EVERY_BAR, PageCard
+from miqa_node.interfaces.web.html.cards import PageCards
+from miqa_node.interfaces.web.html.pages import render
+from miqa_node.interfaces.web.page import Page, Trait
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE, ZONE_COOKIE, is_zone
 from miqa_node.runtime.people import accounts, second_factors, sessions, users
@@ -254,7 +256,7 @@ def _welcome_page(services: WebServices, who: Principal, secret: str, fault: str
 
 
 def _account(services: WebServices, who: Principal, request: Request, *, fault: str = "", changed: bool = False) -> str:
-    access = services.settings.access
+    access, cards = services.settings.access, PageCards(services, who)
     with services.database.begin() as transaction:
         user = users.find(transaction, who.name) if who.means is Means.SESSION else None
         factor = second_factors.find(transaction, who.name)
@@ -273,8 +275,11 @@ def _account(services: WebServices, who: Principal, request: Request, *, fault: 
         zones=sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")),
         language_names=OWN_NAMES,
         required=who.role in access.second_factor,
-        parts=parts_of_account(request),
+        cards=cards,
+        of_others=cards.of(ACCOUNT, None),
     )
 
 
-PAGE = Page(router, file=__file__, public=True)
+PAGE = Page(router, file=__file__, public=True, traits={"/sign-in": Trait.SIGN_IN, "/account": Trait.OWN_ACCOUNT})
+LINK = PageCard(EVERY_BAR, "account_link.html", __file__)
+"""The way to one's own account."""

@@ -18,9 +18,8 @@ from miqa_node.core.keys.secrets import new_secret
 from miqa_node.errors import AccessError, UnansweredError
 from miqa_node.features.accounts.page.sign_in.opening import address_of, inside, open_session
 from miqa_node.interfaces.web.oidc import CLOCK_LEEWAY_S, Provider, SignOn, role_of, why_no_role
-from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.page import Page, Trait
 from miqa_node.interfaces.web.recheck import PROVIDER
-from miqa_node.interfaces.web.security import BACK_CHANNEL
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.runtime.people import accounts, sessions, users
 from miqa_node.runtime.people.sessions import SignInOutcome
@@ -30,6 +29,8 @@ router = APIRouter()
 
 COOKIE = "miqa_sign_on"
 BACK = "/sign-on/back"
+BACK_CHANNEL = "/sign-on/logout"
+"""The address of back-channel logout, which the provider itself asks."""
 FLOW_LIMIT_S = 600
 
 
@@ -158,4 +159,4 @@ def _provider(services: WebServices) -> Provider:
     return services.provider
 
 
-PAGE = Page(router, public=True)
+PAGE = Page(router, public=True, traits={BACK_CHANNEL: Trait.SIGNED_FORM})

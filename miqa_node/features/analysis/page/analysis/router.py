@@ -24,6 +24,8 @@ from miqa_node.features.analysis.rows import census, fidelities, reports, rollup
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.sheets import value_words
 from miqa_node.interfaces.web.access import Reader, Reviewer
+from miqa_node.interfaces.web.card import LABEL_COUNTS, LABEL_USES
+from miqa_node.interfaces.web.html.cards import PageCards
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services
@@ -153,9 +155,11 @@ def labels_page(services: Services, who: Reader, query: Days) -> str:
         threshold = services.settings.assess.saliency_threshold
         figures = feedback.feedback(transaction, shown.period, services.objects, threshold)
         measured = fidelities.newest(transaction)
+    cards, (requests, answers) = PageCards(services, who), figures.second_asked
     return render(
         "analysis/labels.html", who=who, shown=shown, found=figures, query=query, settings=services.settings.analysis,
-        fidelity=measured,
+        fidelity=measured, second_readings=cards.of(LABEL_COUNTS, requests - answers), uses=cards.of(LABEL_USES, None),
+        cards=cards,
     )  # fmt: skip
 
 

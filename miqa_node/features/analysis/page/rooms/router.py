@@ -25,7 +25,7 @@ from miqa_node.interfaces.web.access import Display
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.newest import newest_maps
 from miqa_node.interfaces.web.outlines import FindingOutline, outlines
-from miqa_node.interfaces.web.page import Navigation, Page
+from miqa_node.interfaces.web.page import Navigation, Page, Trait
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.values import Moment
 from miqa_node.runtime.store.artifacts import Artifacts
@@ -219,4 +219,11 @@ def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(hint for hint in hints if hint))
 
 
-PAGE = Page(router, Permission.DISPLAY, file=__file__, navigation=Navigation("Rooms", "/rooms", 1), programs=True)
+PAGE = Page(
+    router,
+    Permission.DISPLAY,
+    file=__file__,
+    navigation=Navigation("Rooms", "/rooms", 1),
+    programs=True,
+    traits={"/rooms": Trait.KEY_IN_ADDRESS},
+)

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from miqa_node.core.domain.access import Permission
 from miqa_node.features.worklist.page.updates import live_of
 from miqa_node.interfaces.web.access import Display
-from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.page import Page, Trait
 from miqa_node.interfaces.web.services import Services
 
 router = APIRouter()
@@ -31,4 +31,4 @@ async def live(services: Services, _who: Display) -> StreamingResponse:
     )
 
 
-PAGE = Page(router, Permission.DISPLAY, programs=True)
+PAGE = Page(router, Permission.DISPLAY, programs=True, traits={"/live": Trait.KEY_IN_ADDRESS})

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from miqa_node.core.domain.acceptance import Acceptance, acceptance_of
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.fragments import groups
-from miqa_node.core.domain.instance import InstanceDigest, StudyRecord
-from miqa_node.core.domain.label import ImageMarks
+from miqa_node.core.domain.instance import StudyRecord
 from miqa_node.core.domain.policy import MeasurementRule, Scope, Verdict
 from miqa_node.core.domain.series import SeriesSnapshot
 from miqa_node.core.language.catalogue import LANGUAGE, say
@@ -27,8 +25,6 @@ from miqa_node.interfaces.web.html.formats import verdict_words
 from miqa_node.interfaces.web.pages.pictures.router import maps_of
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.people import patients
-from miqa_node.runtime.people.patients import PatientRow
-from miqa_node.runtime.site_records import marks
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.units.base import installed, unit_of
@@ -75,8 +71,6 @@ class StudyImage:
     """(digest, frame) of the scrollable stack in order: a series, or one object with many frames."""
     along: tuple[SliceChart, ...] = ()
     """The measurements that single slices have, drawn along the series; those where one stands out come first."""
-    marks: ImageMarks | None = None
-    """Objects that people marked on it without a decision."""
     acceptance: Acceptance | None = None
     """Which measurements were enough to accept it without a model; None if a model judged, or the policy changed."""
 
@@ -85,17 +79,6 @@ class StudyImage:
 
     late: LateMembers = NONE_LATE
     """Slices that came after the verdict."""
-
-    @property
-    def markable(self) -> bool:
-        """Whether objects can be marked on it: it is one image, and still there."""
-        return len(self.slices) < 2 and self.history.instance.removal is None
-
-    @property
-    def marked(self) -> list[dict[str, Any]]:
-        """The marks as the page draws them."""
-        regions = self.marks.regions if self.marks else ()
-        return [{"points": one.points, "kind": one.kind, "finding": ""} for one in regions]
 
     def limits(self, name: str) -> list[MeasurementRule]:
         """The limits of the measurement."""
@@ -144,9 +127,8 @@ def images_of(
     chosen += by_series.values()
     chosen.sort(key=lambda member: -(member.verdict.rank if member.verdict else 0))
     shown = chosen[:limit]
-    marked = marks.of_images(transaction, [one.digest for one in shown])
     images = (history.of_instance(transaction, one.digest) for one in shown)
-    return [_shown(services, transaction, image, study, members, marked) for image in images], len(chosen) > limit
+    return [_shown(services, transaction, image, study, members) for image in images], len(chosen) > limit
 
 
 def _speaks(member: history.StudyMember) -> tuple[bool, bool]:
@@ -179,7 +161,6 @@ def _shown(
     image: InstanceHistory,
     study: StudyRecord,
     members: Sequence[history.StudyMember],
-    marked: Mapping[InstanceDigest, ImageMarks],
 ) -> StudyImage:
     assessment, disposition, snapshot = image.assessment, image.disposition, _snapshot(services, image)
     language, unit = LANGUAGE.get(), standing(transaction, image.instance.header)
@@ -200,7 +181,7 @@ def _shown(
         absent=tuple(finding for finding in findings if not finding.present),
         maps=tuple(maps_of(services, image.instance.digest)),
         hints=hints,
-        usual=services.usual_ranges.get(_kind(image)),
+        usual=services.usual_values.get(_kind(image)),
         prior=priors.prior_of(transaction, image.instance, study.study_date),
         timeline=timeline(image, history.of_worklist(transaction, study.study_instance_uid)),
         headline=headline(assessment, disposition, language) if disposition is not None else say(IN_PROGRESS),
@@ -209,7 +190,6 @@ def _shown(
         earlier_names=tuple(earlier),
         slices=_slices(image, members, snapshot),
         along=() if snapshot is None else slice_charts(snapshot.profiles, MAX_SLICES),
-        marks=marked.get(image.instance.digest),
         acceptance=_acceptance(services, image),
         rules=() if (scope := _scope(services, image)) is None else scope.measurements,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -22,7 +22,9 @@ from miqa_node.features.worklist.form import Show, read_form
 from miqa_node.features.worklist.page.study.images import StudyImage, images_of
 from miqa_node.features.worklist.rows import conflicts, decisions, history, worklist
 from miqa_node.interfaces.web.access import Reader
+from miqa_node.interfaces.web.card import STUDY, STUDY_ACTIONS, STUDY_IMAGE, STUDY_PICTURE, ImageOnPage, StudyOnPage
 from miqa_node.interfaces.web.fields import Uid
+from miqa_node.interfaces.web.html.cards import PageCards
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services
@@ -85,9 +87,19 @@ def study_page(
         hidden_in = decisions.hidden_in(transaction, study_uid)
         people = users.reviewers(transaction)
         conflict = conflicts.of_study(transaction, study_uid)
+    cards = PageCards(services, who, listed)
+    awaiting = {one.digest for one in item.images} if item is not None and not resolved else frozenset()
+    on_page = [on_page_of(image, number, awaiting) for number, image in enumerate(shown, 1)]
+    whole = StudyOnPage(study.study_instance_uid, frozenset(one.instance.header.modality for one in on_page))
     return render(
         "study/study.html",
         who=who,
+        cards=cards,
+        on_page=on_page,
+        below_pictures=cards.each(STUDY_PICTURE, on_page),
+        among_results=cards.each(STUDY_IMAGE, on_page),
+        below_images=cards.of(STUDY, whole),
+        actions=cards.of(STUDY_ACTIONS, whole),
         keys=KEYS,
         study=study,
         images=shown,
@@ -106,13 +118,18 @@ def study_page(
         reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
         likely=likely_reason(shown),
         may_change=who.may(Permission.REVIEW),
-        can_fetch=bool(services.settings.retention.archives),
-        may_reassess=who.may(Permission.ADMIN),
         viewer=viewer_link(services.settings, study_uid),
         words=_titles(shown),
         marks=MARKS,
         defects=[name for name in defect_names() if not is_object(name)],
     )
+
+
+def on_page_of(image: StudyImage, number: int, awaiting: Collection[str]) -> ImageOnPage:
+    """What cards are told of an image; ``awaiting`` are the digests of images that wait for a decision."""
+    one = image.history
+    measured = one.assessment is not None and bool(one.assessment.measurements)
+    return ImageOnPage(number, one.instance, measured, len(image.slices) > 1, one.instance.digest in awaiting)
 
 
 def following_study(transaction: Transaction, listed: str, item: WorklistItem, name: str) -> str:

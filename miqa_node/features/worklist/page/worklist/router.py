@@ -30,12 +30,13 @@ from miqa_node.features.worklist.page.worklist_csv import worklist_csv
 from miqa_node.features.worklist.rows import overview, saved_views, worklist
 from miqa_node.features.worklist.rows.worklist import WorklistOrder, WorklistPosition
 from miqa_node.interfaces.web.access import Reader, Reviewer, acting
+from miqa_node.interfaces.web.card import WORKLIST, WORKLIST_NUMBER, WORKLIST_ROW, NumberOnPage
 from miqa_node.interfaces.web.fields import Actor, Comment
+from miqa_node.interfaces.web.html.cards import PageCards
 from miqa_node.interfaces.web.html.formats import whole
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services
-from miqa_node.interfaces.web.silence import silence
 from miqa_node.runtime.people import users
 
 MOST_COUNTED = 1000
@@ -94,12 +95,14 @@ def facets_of(
 @router.get("/")
 def worklist_page(request: Request, services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
     """Flagged studies, newest first or worst first."""
-    listing, studies = _listed(services, query, who.name)
+    listing, items, studies = _listed(services, query, who.name)
     part = "hx-request" in request.headers
     with services.database.begin() as transaction:
         numbers = asdict(overview.look(transaction, datetime.now(UTC) - OVERVIEW_SPAN))
         people = users.reviewers(transaction)
         views = saved_views.visible(transaction, who.name)
+    cards = PageCards(services, who, query.address(path="").removeprefix("?"))
+    figures = [NumberOnPage(name, count) for name, count in numbers.items()]
     return render(
         "worklist/worklist_list.html" if part else "worklist/worklist.html",
         who=who,
@@ -119,7 +122,10 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
             "Header against pixels": {name: say(name.replace("_", " ").capitalize()) for name in ISSUES},
             "Other": {name: say(text) for name, text in OTHER_REASONS.items()},
         },
-        silence=None if part else silence(services),
+        cards=cards,
+        of_others="" if part else cards.of(WORKLIST, None),
+        row_cards=cards.each(WORKLIST_ROW, items),
+        number_cards=dict(zip(numbers, cards.each(WORKLIST_NUMBER, figures), strict=True)),
         now=datetime.now(UTC),
         facets=facets_of(services, query, studies),
         escalate_s=services.settings.web.escalate_minutes * 60,
@@ -212,8 +218,10 @@ def undo_bulk(
     return HTMLResponse(page)
 
 
-def _listed(services: Services, query: WorklistForm, name: str) -> tuple[dict[str, object], Sequence[str]]:
-    """One page of the list with the addresses of its neighbours, and the newest studies of the list."""
+def _listed(
+    services: Services, query: WorklistForm, name: str
+) -> tuple[dict[str, object], Sequence[WorklistItem], Sequence[str]]:
+    """One page of the list with the addresses of its neighbours, its studies, and the newest studies of the list."""
     size = services.settings.web.page_size
     selection = query.filter(name)
     after, before = _place(query.after), _place(query.before)
@@ -238,7 +246,7 @@ def _listed(services: Services, query: WorklistForm, name: str) -> tuple[dict[st
         "as_csv": query.address("/worklist.csv"),
         "here": query.address(**{name: getattr(query, name) for name in ("after", "before") if getattr(query, name)}),
     }
-    return listing, newest[:MOST_COUNTED]
+    return listing, items, newest[:MOST_COUNTED]
 
 
 def _text(item: WorklistItem) -> str:

@@ -6,7 +6,7 @@ import { corners } from "./view.js";
 const UNNAMED_SIDE = 0.2;
 const LEAST_SIDE = 0.005;
 
-const kinds = () => document.getElementById("mark-kinds").content.cloneNode(true);
+export const kinds = () => document.getElementById("mark-kinds").content.cloneNode(true);
 const findings = () => document.getElementById("finding-words").content.cloneNode(true);
 
 /** The kinds to choose from, and below them what was marked, with what it is; ``onchange`` keeps it for the decision. */
@@ -117,32 +117,5 @@ export class Marks {
     });
     row.append(label, remove);
     return row;
-  }
-}
-
-/** Objects on an image that no decision is about: a form of their own keeps them, and shows while they are marked. */
-export class ObjectMarks extends Marks {
-  constructor(element, view, marked) {
-    const form = document.querySelector(`[data-marking="${view.digest}"]`);
-    super(element, view, () => {
-      form.elements.objects.value = JSON.stringify(view.regions.map(({ points, kind }) => ({ points, kind })));
-    });
-    this.form = form;
-    this.use(this.palette.querySelector("button").dataset.kind);
-    view.regions = marked;
-    if (marked.length) this.write();
-  }
-
-  others() {
-    return [];
-  }
-
-  names() {
-    return [kinds()];
-  }
-
-  show(shown) {
-    super.show(shown);
-    this.form.hidden = !shown;
   }
 }

@@ -1,6 +1,6 @@
 /* The worklist by keyboard and in numbers: what is selected and where one stands survive every live update. */
 
-import { say } from "./words.js";
+import { say } from "../words.js";
 
 const bulk = document.getElementById("bulk");
 const picked = document.getElementById("picked");

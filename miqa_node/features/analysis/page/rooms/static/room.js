@@ -1,6 +1,6 @@
 /* The display of a room: asks for its face after every change, says when the node is gone, and can make a sound. */
 
-import { say } from "./words.js";
+import { say } from "../words.js";
 
 const main = document.getElementById("now");
 const connection = document.getElementById("connection");

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from miqa_node.interfaces.web.card import WORKLIST, CardContext, PageCard
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.site_records import site_limits
 
@@ -45,3 +46,11 @@ def silence(services: WebServices) -> SilentPeriod | None:
         return SilentPeriod(now + timedelta(days=days), {"": now + timedelta(days=days)})
     over = max(ends)
     return SilentPeriod(over, {}) if not in_force.number and now < over + REMINDED_FOR else None
+
+
+def _above_worklist(context: CardContext, _: Sequence[None]) -> Iterator[dict[str, object] | None]:
+    period = silence(context.services)
+    yield None if period is None else {"silence": period, "link": True}
+
+
+CARD = PageCard(WORKLIST, "silence.html", __file__, _above_worklist)
