@@ -75,6 +75,7 @@ CAPTURE_EVEN_SHARE = FramesMeasure(
     section=SECTION,
     rank=900,
     family=CAPTURES,
+    needs="pixels",
     each=_even,
     take=_usual,
 )
