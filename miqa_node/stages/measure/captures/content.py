@@ -93,6 +93,7 @@ CAPTURE_DETAIL = FramesMeasure(
     section=SECTION,
     rank=901,
     family=CAPTURES,
+    needs="pixels",
     each=_detail,
     take=_usual,
 )

@@ -58,8 +58,8 @@ OF_FRAMES: Mapping[tuple[str, str], Mapping[str, float | None]] = {
     ("NM", "one value"): {"nm_counts": 90.0 * 256 * 320},
     ("NM", "black"): {"nm_counts": 0.0},
     ("NM", "16 x 16"): {"nm_counts": None},
-    ("OT", "black"): {"capture_even_share": 100.0},
-    ("OT", "16 x 16"): {"capture_even_share": None},
+    ("OT", "black"): {"capture_even_share": 100.0, "capture_detail": 0.0},
+    ("OT", "16 x 16"): {"capture_even_share": None, "capture_detail": None},
 }
 FROM_HEADERS = {"exposure_index", "us_calibrated_regions", "nm_tags_missing"}
 
