@@ -21,8 +21,8 @@ from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy, withdrawn_measurements
 from miqa_node.errors import ModelPackageError
 from miqa_node.features.operations.command.doctor import _policy
+from miqa_node.stages.assess.card import read_card
 from miqa_node.stages.assess.package_checks import check_measurements
-from miqa_node.stages.assess.packages import read_card
 from tests.stages.measure.phantoms import header
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)

@@ -58,7 +58,7 @@ def highest_line_db(image: NDArray[np.float64]) -> float:
                 continue
             around = power[max(0, place - 20) : place + 21]
             peaks.append(10.0 * np.log10(power[place] / np.median(around)))
-    return max(peaks)
+    return float(max(peaks))
 
 
 @pytest.mark.parametrize("amplitude", [0.003, 0.01, 0.03])
