@@ -128,15 +128,15 @@ class SeriesMeasure(Measurand):
 
     def lacks(self, view: SliceView) -> str:
         """What the slice lacks to contribute, as a sentence; empty if nothing."""
-        asked = NEEDS.index(self.needs)
+        rank = NEEDS.index(self.needs)
         lacking = (
             (1, not view.header.has_scale, NOT_FINITE),
-            (2, asked >= 2 and not view.has_pixels, NO_PIXEL),
-            (2, asked >= 2 and not view.varies, ONE_VALUE),
-            (3, asked >= 3 and view.saturated_share > MOST_SATURATED, SATURATED),
+            (2, rank >= 2 and not view.has_pixels, NO_PIXEL),
+            (2, rank >= 2 and not view.varies, ONE_VALUE),
+            (3, rank >= 3 and view.saturated_share > MOST_SATURATED, SATURATED),
             (3, min(view.values.shape) < self.least_side_px, too_small(self.least_side_px)),
         )
-        return next((reason for least, lacks, reason in lacking if asked >= least and lacks), "")
+        return next((reason for least, lacks, reason in lacking if rank >= least and lacks), "")
 
     def why_not(self, header: Header, kind: str) -> str:
         """Empty where its modality covers the series, and it means something for slices of the kind."""

@@ -34,12 +34,12 @@ def numbers_of(view: ImageView) -> tuple[tuple[Measurement, ...], tuple[LeftOut,
     measurements, reasons = [], []
     for one in image_measures(view.header):
         try:
-            taken = one.measure(view)
+            outcome = one.measure(view)
         except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the image
             log.error("a measurement failed", measurement=one.name, error=describe_error(error), where=place_of(error))
-            taken = NoNumber(FAILED)
-        if isinstance(taken, NoNumber):
-            reasons.append((one.name, taken.reason))
+            outcome = NoNumber(FAILED)
+        if isinstance(outcome, NoNumber):
+            reasons.append((one.name, outcome.reason))
         else:
-            measurements.append(taken)
+            measurements.append(outcome)
     return tuple(measurements), by_reason(reasons)

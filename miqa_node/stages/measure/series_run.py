@@ -155,8 +155,8 @@ def measure_series(series: SeriesView) -> MeasuredSeries:
                 contributions.add(index, contribution)
     readings_of_all = [one.take(series) for one in every]
     measurements = [None if isinstance(one, NoNumber) else one for one in readings_of_all]
-    taken = zip(measures, readings_of_all, strict=True)
-    reasons = [(one.name, number.reason) for one, number in taken if isinstance(number, NoNumber)]
+    pairs = zip(measures, readings_of_all, strict=True)
+    reasons = [(one.name, number.reason) for one, number in pairs if isinstance(number, NoNumber)]
     masks = sorted((mask for one in every for mask in one.masks), key=lambda mask: mask.index)
     places = _places(masks, series)
     outliers = sorted((mask for one in every for mask in one.outliers(series)), key=lambda mask: mask.index)

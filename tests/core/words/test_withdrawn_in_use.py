@@ -71,8 +71,8 @@ def test_a_rule_about_one_is_without_effect_and_the_log_names_both() -> None:
 
 def test_an_accept_that_asks_for_one_accepts_nothing() -> None:
     series = judged(header(modality="MR"), ("mr_snr", 9.0), kind="structural")
-    kept = {**ACCEPT, "measured": ["mr_snr"]}
-    assert decide(series, policy(accept=[kept])).verdict is Verdict.ACCEPT
+    table = {**ACCEPT, "measured": ["mr_snr"]}
+    assert decide(series, policy(accept=[table])).verdict is Verdict.ACCEPT
     disposition = decide(series, policy(accept=[ACCEPT]))
     assert disposition.verdict is Verdict.NOT_ASSESSED
     assert "Uniformity of the bias field" in disposition.reasons[0].text

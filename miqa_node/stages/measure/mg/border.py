@@ -56,8 +56,8 @@ def only_a_part(header: Header) -> str:
     """Why what is measured on the outline of the breast means nothing; empty if the whole breast should be seen."""
     if header.view_modifier in PARTS:
         return Phrase("The view shows a part of the breast ({modifier}).", modifier=Phrase(header.view_modifier))
-    told = " ".join((*header.image_type, header.protocol_name or "", header.view_position)).upper()
-    if any(word in told for word in WORDS):
+    words = " ".join((*header.image_type, header.protocol_name or "", header.view_position)).upper()
+    if any(word in words for word in WORDS):
         return Phrase("The header says that a part of the breast is shown, or tissue outside the body.")
     if header.pixel_spacing_mm and max(field_mm(header)) < WHOLE_MM:
         return Phrase("The picture is too small to show a whole breast.")

@@ -67,14 +67,14 @@ FROM_HEADERS = {"exposure_index", "us_calibrated_regions", "nm_tags_missing"}
 def hold(numbers: Numbers, expected: Collection[str], covering: Collection[str]) -> dict[str, float]:
     """Hold the cells of a column: exactly the expected numbers, and a reason for all others that cover it."""
     measurements, left_out = numbers
-    given = {one.name: one.value for one in measurements}
+    values = {one.name: one.value for one in measurements}
     reasons = {name: one.reason for one in left_out for name in one.measurements}
-    assert all(map(math.isfinite, given.values()))
-    assert set(given) - FROM_HEADERS == set(expected)
-    assert set(given).isdisjoint(reasons)
-    assert set(covering) <= given.keys() | reasons.keys(), "each has a number or a reason"
+    assert all(map(math.isfinite, values.values()))
+    assert set(values) - FROM_HEADERS == set(expected)
+    assert set(values).isdisjoint(reasons)
+    assert set(covering) <= values.keys() | reasons.keys(), "each has a number or a reason"
     assert all(reason.endswith(".") or " " in reason for reason in reasons.values())
-    return given
+    return values
 
 
 def covering_series(modality: str) -> set[str]:
@@ -91,9 +91,9 @@ def covering_series(modality: str) -> set[str]:
 @pytest.mark.parametrize("modality", ["CT", "MR"])
 def test_a_stack_that_shows_nothing(tmp_path: Path, modality: str, case: str) -> None:
     expected = {*PLACES, *HEADERS[modality], *OF_STACKS[modality][case]}
-    given = hold(of_series(tmp_path, case, modality), expected, covering_series(modality))
+    values = hold(of_series(tmp_path, case, modality), expected, covering_series(modality))
     if case in ("one value", "black", "padding"):
-        assert given["slices_blank"] == given["slice_count"]
+        assert values["slices_blank"] == values["slice_count"]
 
 
 @pytest.mark.parametrize("case", OF_RADIOGRAPHS)
@@ -102,8 +102,8 @@ def test_a_radiograph_that_shows_nothing(case: str) -> None:
     covering = {
         name for name, one in MEASUREMENTS.all().items() if isinstance(one, ImageMeasure) and not one.modalities
     }
-    given = hold(of_radiograph(case), expected, covering)
-    assert {name: given[name] for name, value in expected.items() if value is not None} == {
+    values = hold(of_radiograph(case), expected, covering)
+    assert {name: values[name] for name, value in expected.items() if value is not None} == {
         name: value for name, value in expected.items() if value is not None
     }
 
@@ -111,7 +111,7 @@ def test_a_radiograph_that_shows_nothing(case: str) -> None:
 @pytest.mark.parametrize(("modality", "case"), OF_FRAMES)
 def test_frames_that_show_nothing(tmp_path: Path, modality: str, case: str) -> None:
     expected = OF_FRAMES[modality, case]
-    given = hold(of_frames(tmp_path / "one.dcm", case, modality), expected, ())
-    assert {name: given[name] for name, value in expected.items() if value is not None} == {
+    values = hold(of_frames(tmp_path / "one.dcm", case, modality), expected, ())
+    assert {name: values[name] for name, value in expected.items() if value is not None} == {
         name: value for name, value in expected.items() if value is not None
     }

@@ -51,11 +51,11 @@ def test_it_has_a_proof(name: str) -> None:
 
 
 def test_what_says_it_is_proven_is_held_against_something() -> None:
-    said = {plugin.name for plugin in MEASUREMENTS.plugins() if plugin.built_in}
-    said = {name for name in said if MEASUREMENTS.all()[name].is_proven}
+    declared_names = {plugin.name for plugin in MEASUREMENTS.plugins() if plugin.built_in}
+    declared_names = {name for name in declared_names if MEASUREMENTS.all()[name].is_proven}
     elsewhere = {"pt_suv_tags_missing"}  # headers, in frames/test_nuclear.py
-    assert said - PROVEN_HERE == elsewhere
-    assert said >= PROVEN_HERE
+    assert declared_names - PROVEN_HERE == elsewhere
+    assert declared_names >= PROVEN_HERE
 
 
 def test_agreement_is_held() -> None:

@@ -34,42 +34,42 @@ def layered(change: Callable[[Image], Image], noise_hu: float = 8.0) -> list[Ima
 
 @pytest.mark.parametrize("noise_hu", [8.0, 20.0, 40.0])
 def test_white_noise(tmp_path: Path, noise_hu: float) -> None:
-    found = of(tmp_path, [making.body_ct(noise_hu, seed=seed) for seed in range(4)], None)
-    agree("ct_noise", found["ct_noise"], noise_hu)
-    agree("air_noise", found["air_noise"], noise_hu)
-    agree("ct_snr", found["ct_snr"], 1040.0 / noise_hu)
+    result = of(tmp_path, [making.body_ct(noise_hu, seed=seed) for seed in range(4)], None)
+    agree("ct_noise", result["ct_noise"], noise_hu)
+    agree("air_noise", result["air_noise"], noise_hu)
+    agree("ct_snr", result["ct_snr"], 1040.0 / noise_hu)
 
 
 @pytest.mark.parametrize("shift_hu", [-10.0, 0.0, 30.0])
 def test_hounsfield_units(tmp_path: Path, shift_hu: float) -> None:
-    found = of(tmp_path, layered(lambda image: image + shift_hu))
-    agree("hu_air", found["hu_air"], -1000.0 + shift_hu)
-    agree("hu_fat", found["hu_fat"], -100.0 + shift_hu)
-    agree("hu_soft_tissue", found["hu_soft_tissue"], 50.0 + shift_hu)
-    agree("hu_offset", found["hu_offset"], shift_hu)
+    result = of(tmp_path, layered(lambda image: image + shift_hu))
+    agree("hu_air", result["hu_air"], -1000.0 + shift_hu)
+    agree("hu_fat", result["hu_fat"], -100.0 + shift_hu)
+    agree("hu_soft_tissue", result["hu_soft_tissue"], 50.0 + shift_hu)
+    agree("hu_offset", result["hu_offset"], shift_hu)
 
 
 @pytest.mark.parametrize("edge_px", [0.8, 1.0, 1.5])
 def test_the_edge_of_a_known_blur(tmp_path: Path, edge_px: float) -> None:
-    found = of(tmp_path, [making.layered_ct(8.0, seed, 1.0, edge_px) for seed in range(6)])
-    agree("skin_mtf_50", found["skin_mtf_50"], float(np.sqrt(2.0 * np.log(2.0)) / (2.0 * np.pi * edge_px)))
+    result = of(tmp_path, [making.layered_ct(8.0, seed, 1.0, edge_px) for seed in range(6)])
+    agree("skin_mtf_50", result["skin_mtf_50"], float(np.sqrt(2.0 * np.log(2.0)) / (2.0 * np.pi * edge_px)))
 
 
 def test_noise_for_thickness_size_and_dose(tmp_path: Path) -> None:
     """The formulas, from the area of the drawn body; its header says 5 mm, 20 mAs and 120 kV."""
-    found = of(tmp_path, [making.layered_ct(8.0, seed, 1.0, 0.8) for seed in range(6)])
+    result = of(tmp_path, [making.layered_ct(8.0, seed, 1.0, 0.8) for seed in range(6)])
     water_mm2 = np.pi * 0.8 * (62.0**2 * 1.05 + (78.0**2 - 62.0**2) * 0.9)
     diameter_mm = 2.0 * np.sqrt(water_mm2 / np.pi)
-    sharpness = (0.3 / found["skin_mtf_50"]) ** 1.5
-    noise = found["ct_noise"] * np.sqrt(5.0) * sharpness
-    agree("normalised_noise", found["normalised_noise"], noise * 250.0 / diameter_mm)
+    sharpness = (0.3 / result["skin_mtf_50"]) ** 1.5
+    noise = result["ct_noise"] * np.sqrt(5.0) * sharpness
+    agree("normalised_noise", result["normalised_noise"], noise * 250.0 / diameter_mm)
     of_dose = np.sqrt(20.0 / 100.0) * np.exp(-0.00475 * (diameter_mm - 250.0))
-    agree("noise_for_dose", found["noise_for_dose"], float(noise * of_dose))
+    agree("noise_for_dose", result["noise_for_dose"], float(noise * of_dose))
 
 
 def test_white_noise_is_white(tmp_path: Path) -> None:
-    found = of(tmp_path, [making.layered_ct(20.0, seed, 0.0) for seed in range(4)])
-    agree("noise_whiteness", found["noise_whiteness"], 100.0)
+    result = of(tmp_path, [making.layered_ct(20.0, seed, 0.0) for seed in range(4)])
+    agree("noise_whiteness", result["noise_whiteness"], 100.0)
 
 
 def known_frequency(smooth_px: float) -> float:
@@ -100,8 +100,8 @@ def test_a_ring(tmp_path: Path, ring_hu: float, width_mm: int, share: float) -> 
 
 @pytest.mark.parametrize("amplitude_hu", [30.0, 120.0])
 def test_rays(tmp_path: Path, amplitude_hu: float) -> None:
-    found = of(tmp_path, layered(lambda image: making.with_streaks(image, amplitude_hu)))
-    agree("streak_index", found["streak_index"], 1.4 * amplitude_hu)
+    result = of(tmp_path, layered(lambda image: making.with_streaks(image, amplitude_hu)))
+    agree("streak_index", result["streak_index"], 1.4 * amplitude_hu)
 
 
 def strongest_direction(image: Image) -> float:
@@ -160,18 +160,18 @@ def test_slices_are_counted(tmp_path: Path) -> None:
     whole = walk()
     places = [5.0 * number for number in range(len(whole))]
 
-    def found(name: str, images: Sequence[Image], at: list[float]) -> dict[str, float]:
+    def result(name: str, images: Sequence[Image], at: list[float]) -> dict[str, float]:
         return numbers(judged(making.write_series(tmp_path / name, list(images), "CT", places_mm=at)))
 
     without = [number for number in range(len(whole)) if number not in (4, 8)]
-    agree("slice_gaps", found("gaps", [whole[n] for n in without], [places[n] for n in without])["slice_gaps"], 2.0)
+    agree("slice_gaps", result("gaps", [whole[n] for n in without], [places[n] for n in without])["slice_gaps"], 2.0)
     doubled = [*range(6), 5, *range(6, len(whole))]
-    overlaps = found("twice", [whole[n] for n in doubled], [places[n] for n in doubled])
+    overlaps = result("twice", [whole[n] for n in doubled], [places[n] for n in doubled])
     agree("slice_overlaps", overlaps["slice_overlaps"], 1.0)
     repeated = [*whole[:5], whole[4], *whole[6:]]
-    agree("slices_repeated", found("repeated", repeated, places)["slices_repeated"], 1.0)
+    agree("slices_repeated", result("repeated", repeated, places)["slices_repeated"], 1.0)
     blank = [np.full_like(one, -1000.0) if n in (4, 5) else one for n, one in enumerate(whole)]
-    agree("slices_blank", found("blank", blank, places)["slices_blank"], 2.0)
+    agree("slices_blank", result("blank", blank, places)["slices_blank"], 2.0)
 
 
 def test_slices_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
@@ -208,5 +208,5 @@ def test_an_exchanged_slice_is_a_detour(tmp_path: Path) -> None:
     for image in images:
         small = np.rint(image).reshape(64, SIDE // 64, 64, SIDE // 64).mean(axis=(1, 3))
         looks.append((small - small.mean()) / small.std())
-    found = numbers(judged(making.write_series(tmp_path, images, "CT")))
-    agree("slice_disorder", found["slice_disorder"], detour(looks))
+    result = numbers(judged(making.write_series(tmp_path, images, "CT")))
+    agree("slice_disorder", result["slice_disorder"], detour(looks))

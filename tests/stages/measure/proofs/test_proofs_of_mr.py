@@ -26,7 +26,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> MrSeries:
 
 
 @pytest.fixture(scope="module")
-def found(head: MrSeries) -> dict[str, float]:
+def result(head: MrSeries) -> dict[str, float]:
     return values(head)
 
 
@@ -41,13 +41,13 @@ def regions(head: MrSeries) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return (head.values[:, inside].astype(float).ravel(), head.values[:, outside].astype(float).ravel())
 
 
-def test_the_ratios_are_those_of_mriqc(head: MrSeries, found: dict[str, float]) -> None:
+def test_the_ratios_are_those_of_mriqc(head: MrSeries, result: dict[str, float]) -> None:
     foreground, air = regions(head)
     count = len(foreground)
-    agree("mr_snr", found["mr_snr"], float(np.median(foreground) / (foreground.std() * np.sqrt(count / (count - 1)))))
-    agree("mr_fber", found["mr_fber"], float(np.median(foreground**2) / np.median(air**2)))
+    agree("mr_snr", result["mr_snr"], float(np.median(foreground) / (foreground.std() * np.sqrt(count / (count - 1)))))
+    agree("mr_fber", result["mr_fber"], float(np.median(foreground**2) / np.median(air**2)))
     deviation = np.median(np.abs(air - np.median(air))) / 0.6744897501960817  # statsmodels.robust.scale.mad
-    agree("mr_snrd", found["mr_snrd"], float(np.median(foreground) / (deviation * np.sqrt(2.0 / (4.0 - np.pi)))))
+    agree("mr_snrd", result["mr_snrd"], float(np.median(foreground) / (deviation * np.sqrt(2.0 / (4.0 - np.pi)))))
 
 
 @pytest.mark.parametrize("ratio", [6.0, 15.0, 60.0, 100.0])
@@ -73,12 +73,12 @@ def test_a_scalp_and_an_artefact_are_no_noise_of_air(tmp_path: Path, scalp: floa
     agree("mr_snrd", values(read_series(making.write_series(tmp_path, images, "MR")))["mr_snrd"], 0.985 * SIGNAL / AIR)
 
 
-def test_the_entropy_is_that_of_mriqc(head: MrSeries, found: dict[str, float]) -> None:
+def test_the_entropy_is_that_of_mriqc(head: MrSeries, result: dict[str, float]) -> None:
     image = np.rint(head.values).astype(np.float64)
     most = np.prod(image.shape) * (1.0 / np.sqrt(np.prod(image.shape))) * np.log(1.0 / np.sqrt(np.prod(image.shape)))
     largest = np.sqrt((image**2).sum())
     agree(
-        "mr_efc", found["mr_efc"], float((1.0 / most) * np.sum((image / largest) * np.log((image + 1e-16) / largest)))
+        "mr_efc", result["mr_efc"], float((1.0 / most) * np.sum((image / largest) * np.log((image + 1e-16) / largest)))
     )
 
 
@@ -146,8 +146,8 @@ def test_the_field_has_the_width_that_it_was_drawn_with(head: MrSeries, slope: f
     noise = np.random.default_rng(3).normal(0.0, 8.0, (2, 8, *uniform.shape))
     inside = np.broadcast_to(field, uniform.shape)[uniform > 0.0]
     low, median, high = np.percentile(inside, [5.0, 50.0, 95.0])
-    found = values(head, np.hypot(uniform * field + noise[0], noise[1]))
-    agree("mr_inu_width", found["mr_inu_width"], float((high - low) / median))
+    result = values(head, np.hypot(uniform * field + noise[0], noise[1]))
+    agree("mr_inu_width", result["mr_inu_width"], float((high - low) / median))
 
 
 def patient_of(image: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -177,7 +177,7 @@ def test_a_spike_is_the_peak_of_the_spectrum(head: MrSeries, strength: float) ->
     agree("mr_spikes", values(head, volume)["mr_spikes"], max(highest_peak(one.astype(float)) for one in volume))
 
 
-def test_edges_are_the_steepest_tenth(head: MrSeries, found: dict[str, float]) -> None:
+def test_edges_are_the_steepest_tenth(head: MrSeries, result: dict[str, float]) -> None:
     strengths = []
     for image in np.rint(head.values).astype(float):
         smooth, patient = ndimage.gaussian_filter(image, 1.0, mode="mirror", truncate=4.0), patient_of(image)
@@ -185,4 +185,4 @@ def test_edges_are_the_steepest_tenth(head: MrSeries, found: dict[str, float]) -
         squares = (x * x + y * y)[patient]
         steep = squares[squares >= np.percentile(squares, 90.0)]
         strengths.append(100.0 * np.sqrt(steep.mean()) / np.percentile(image[patient], 90.0))
-    agree("mr_edges", found["mr_edges"], float(np.median(strengths)))
+    agree("mr_edges", result["mr_edges"], float(np.median(strengths)))

@@ -19,8 +19,8 @@ def values(image: NDArray[np.floating], **elements: float | None) -> dict[str, f
 
 @pytest.mark.parametrize(("index", "target"), [(100.0, 400.0), (400.0, 400.0), (1600.0, 400.0), (523.0, 250.0)])
 def test_the_deviation_index_follows_from_both_indices(index: float, target: float) -> None:
-    found = values(chest(), exposure_index=index, target_exposure_index=target)
-    agree("deviation_index", found["deviation_index"], float(10.0 * np.log10(index / target)))
+    result = values(chest(), exposure_index=index, target_exposure_index=target)
+    agree("deviation_index", result["deviation_index"], float(10.0 * np.log10(index / target)))
     stated = values(chest(), exposure_index=index, target_exposure_index=target, deviation_index=-3.1)
     agree("deviation_index", stated["deviation_index"], -3.1)
 
@@ -39,11 +39,11 @@ def test_white_and_black_pixels_are_counted(share: float) -> None:
         image = np.tile(np.linspace(1500.0, 2500.0, rows), (rows, 1))
         image[150 : 150 + round(700 * share), 150:850] = end
         image[:100] = end
-        found = values(image)
+        result = values(image)
         if name == "burnt_out_share":
-            agree("burnt_out_share", found[name], 100.0 * share)
+            agree("burnt_out_share", result[name], 100.0 * share)
         else:
-            agree("crushed_dark_share", found[name], 100.0 * share)
+            agree("crushed_dark_share", result[name], 100.0 * share)
 
 
 def highest_line_db(image: NDArray[np.float64]) -> float:
@@ -71,5 +71,5 @@ def test_grid_lines(amplitude: float) -> None:
 @pytest.mark.parametrize("gain", [0.5, 1.0, 2.0])
 def test_the_gain_of_drawn_tissue(tmp_path_factory: pytest.TempPathFactory, gain: float) -> None:
     image = np.clip(np.rint(gain * speckle()), 0, 255)
-    found = values_of_frames(write(tmp_path_factory.mktemp("us") / "one.dcm", "US", [image]))
-    agree("us_gain", found["us_gain"], float(image[image > 8].mean() / 2.55))
+    result = values_of_frames(write(tmp_path_factory.mktemp("us") / "one.dcm", "US", [image]))
+    agree("us_gain", result["us_gain"], float(image[image > 8].mean() / 2.55))
