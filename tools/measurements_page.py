@@ -38,6 +38,9 @@ Rules that hold for all of them:
   images of the tests, *repeated with other noise* those that differ in noise alone: patients and scans differ by more.
   *Usual ranges allow* is the least spread that [usual ranges of scanners](../explanation/usual-ranges.md) take it to
   have.
+- **Proof** says against what a number was held: an object whose truth is known, or the formula of its source in code of
+  its own, in `tests/stages/measure/proofs`; and how closely both agree. Those that the shipped policy decides by, and
+  those that read pixels of CT and MR, have one; the others follow. *Own definition* means that no source was open.
 - **Tried on** names the real scanners on whose images a measurement was taken while it was written, with the number of
   different images or slices; copies in other encodings count once. *Unknown make* are images whose header names neither
   maker nor model. It says where the numbers were looked at, not that a limit was validated there.
@@ -86,12 +89,22 @@ def _row(one: Measurand) -> str:
         "Source": one.source,
         "Valid for": one.validity,
         "Tolerance": one.tolerance,
+        "Proof": _proof(one),
         "Usual ranges allow": _least_spread(one),
         "Tried on": _tried_on(one),
         "Code": code,
     }
     lines = [one.definition or one.summary, *(f"**{label}:** {text}" for label, text in labelled.items() if text)]
     return f"| `{one.name}` | {' or '.join(one.units)} | {'<br>'.join(lines).replace('|', PIPE)} |"
+
+
+def _proof(one: Measurand) -> str:
+    """What it was held against, and how closely; empty of measurements without a proof."""
+    if not one.is_proven:
+        return ""
+    amounts = [f"{one.agreement:g} {unit(one.unit)}".strip()] if one.agreement else []
+    amounts += [f"{100 * one.agreement_share:g} %"] if one.agreement_share else []
+    return f"{one.proof} Agrees within {' or '.join(amounts)}."
 
 
 def _least_spread(one: Measurand) -> str:

@@ -202,6 +202,7 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `side_markers` | Of a frontal chest, letters that name a `side`: `letter`, `x` and `y` as fractions, `probability`. |
 | `text` | [Lines in the pixels](text-in-pixels.md) that may identify: `kind`, `column`, `row`, `width`, `height`. |
 | `measurements` | Name → `value`, `unit` (UCUM), `place` if any; `cut_sides` has `sides` of the image and `chances`. |
+| `left_out` | Name → why a measurement that covers the image or series has no number, as a sentence. |
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
 | `issues` | Only of a series: `name` and `text` of what is wrong with its slices, such as those that were left out. |

@@ -40,6 +40,14 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Why some measurements that cover an image or series have no number, as a sentence, and their names."""
+
+    reason: str
+    measurements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Contribution:
     """The effect of one measurement on a finding, for models of measurements.
 
@@ -116,6 +124,8 @@ class Assessment:
     findings: tuple[Finding, ...] = ()
     gate: Mapping[GateClass, float] = field(default_factory=dict)
     measurements: tuple[Measurement, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    """What has no number, by reason; empty of assessments of earlier versions."""
     plausibility: tuple[PlausibilityIssue, ...] = ()
     anomaly: AnomalyScore | None = None
     """How unusual the image is; None if the package has no anomaly model."""

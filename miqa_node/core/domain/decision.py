@@ -12,6 +12,7 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass, humanised
 from miqa_node.core.domain.kept_figure import experiment
+from miqa_node.core.domain.measurand import is_withdrawn
 from miqa_node.core.domain.policy import (
     ANOTHER_KIND,
     DERIVED,
@@ -198,6 +199,8 @@ def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, 
     for rule in scope.measurements:
         measured = assessment.measurement(rule.measurement)
         if measured is None or (assessment.is_of_another_kind and rule.measurement in OF_CHESTS):
+            continue
+        if is_withdrawn(rule.measurement):  # an old judgement has it, and the limit was for what it meant then
             continue
         above = rule.comparison is LimitSide.ABOVE
         if (measured.value > rule.limit) if above else (measured.value < rule.limit):

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from miqa_node.core.domain.codes import Code
+from miqa_node.core.domain.codes import SIGNAL_TO_NOISE, Code
+from miqa_node.core.domain.instance import Header
 from miqa_node.plugins import Seam
 
 OTHER = "Other"
@@ -60,6 +61,16 @@ class Measurand:
     """What the number may differ by, in its unit, without any meaning for the scanner; see ``has_usual_range``."""
     least_spread_share: float = 0.0
     """The same as a share of the median; the larger of the two counts."""
+    agreement: float = 0.0
+    """How far it may be from an independent source of the same number, in its unit; 0 for one without proof."""
+    agreement_share: float = 0.0
+    """The same as a share of that number; the larger of the two counts."""
+    proof: str = ""
+    """What it is proven against: the object whose truth is known, or the other implementation (Markdown)."""
+    left_out: str = ""
+    """Why there is no number where it covers an image and cannot be taken, as a sentence."""
+    successor: str = ""
+    """What takes the place of one that is withdrawn; empty if nothing does."""
 
     def __post_init__(self) -> None:
         """ValueError if a field could not be used in a report."""
@@ -84,6 +95,19 @@ class Measurand:
         return max(self.least_spread, self.least_spread_share * abs(median))
 
     @property
+    def is_proven(self) -> bool:
+        """Whether it was held against an independent source."""
+        return self.agreement > 0.0 or self.agreement_share > 0.0
+
+    def agreement_at(self, truth: float) -> float:
+        """How far it may be from this number of an independent source."""
+        return max(self.agreement, self.agreement_share * abs(truth))
+
+    def why_not(self, header: Header, kind: str) -> str:  # noqa: ARG002 - subclasses look at them
+        """Why this version does not take it of such an image, or of slices of this kind; empty if it does."""
+        return ""
+
+    @property
     def units(self) -> tuple[str, ...]:
         """All its possible units."""
         return (self.unit, *self.other_units)
@@ -98,8 +122,77 @@ def measurands() -> Sequence[Measurand]:
     return sorted(MEASUREMENTS.all().values(), key=lambda one: (one.rank, one.name))
 
 
-WITHDRAWN: Mapping[str, Measurand] = {}
-"""Measurements that no version takes any more, by name: stored judgements and their reports keep code and words."""
+WITHDRAWN: Mapping[str, Measurand] = {
+    one.name: one
+    for one in (
+        Measurand(
+            name="mr_snr_dietrich",
+            unit="1",
+            label="Signal to noise against air",
+            code="MR_SNR_DIETRICH",
+            parent=SIGNAL_TO_NOISE,
+            summary="Median of the foreground over the standard deviation of air, corrected for magnitude images.",
+            decimals=1,
+            successor="mr_snrd",
+        ),
+        Measurand(
+            name="mr_inu_median",
+            unit="1",
+            label="Bias field, median",
+            code="MR_INU_MEDIAN",
+            summary="Median of the bias field in the foreground.",
+            decimals=3,
+        ),
+        Measurand(
+            name="mr_inu_range",
+            unit="1",
+            label="Bias field, range",
+            code="MR_INU_RANGE",
+            summary="Distance of the 5th and 95th percentile of the bias field in the foreground, per median.",
+            decimals=3,
+            successor="mr_inu_width",
+        ),
+        Measurand(
+            name="mr_uniformity",
+            unit="%",
+            label="Uniformity of the bias field",
+            code="MR_UNIFORMITY",
+            summary="Percent integral uniformity of the bias field.",
+            decimals=0,
+            successor="mr_inu_width",
+        ),
+        Measurand(
+            name="nps_peak",
+            unit="1/mm",
+            label="Peak frequency of noise",
+            code="NPS_PEAK",
+            summary="Frequency with the highest noise power in soft tissue.",
+            decimals=2,
+            successor="nps_frequency",
+        ),
+        Measurand(
+            name="pt_tags_missing",
+            unit="1",
+            report_unit="{elements}",
+            label="Elements missing for uptake values",
+            code="PT_TAGS_MISSING",
+            summary="Elements that standardised uptake values need and the header lacks.",
+            decimals=0,
+            successor="pt_suv_tags_missing",
+        ),
+        Measurand(
+            name="us_bands",
+            unit="%",
+            label="Bands parallel to the transducer",
+            code="US_BANDS",
+            summary="Share of the near half's variance that is the same in all beams.",
+        ),
+    )
+}
+"""Measurements that no version takes any more, by name: stored judgements and their reports keep code and words.
+
+A withdrawn name and its code are never used again; a number that is taken in another way gets new ones.
+"""
 
 
 def every_measurand() -> Sequence[Measurand]:
@@ -110,3 +203,14 @@ def every_measurand() -> Sequence[Measurand]:
 def measurand_of(name: str) -> Measurand | None:
     """The definition of a measurement that is, or was, taken."""
     return MEASUREMENTS.all().get(name) or WITHDRAWN.get(name)
+
+
+def is_withdrawn(name: str) -> bool:
+    """Whether nothing takes it any more; a plug-in may still measure what it calls so."""
+    return name in WITHDRAWN and name not in MEASUREMENTS.all()
+
+
+def withdrawn_words(name: str) -> str:
+    """What became of a withdrawn measurement: "NAME is withdrawn", and its successor if it has one."""
+    successor = WITHDRAWN[name].successor
+    return f"{name} is withdrawn; {successor} takes its place" if successor else f"{name} is withdrawn"

@@ -107,11 +107,18 @@ def lifts_flag(
         return False
     if had_model and not _flagged_by_measuring(flagged, reasons):
         return False
-    # What was measured then was measured now, but for what no version takes any more.
     before = () if flagged is None else flagged.measurements
-    measured = {one.name for one in before} & set(MEASUREMENTS.all()) <= {one.name for one in assessment.measurements}
+    measured = {one.name for one in before if is_taken(one.name, assessment)} <= {
+        one.name for one in assessment.measurements
+    }
     lacked_model = flagged is not None and flagged.not_assessed == NO_MODEL
     return measured and (assessment.not_assessed != NO_MODEL or lacked_model)
+
+
+def is_taken(name: str, assessment: Assessment) -> bool:
+    """Whether this version takes the measurement of such an image at all; what it does not is not unseen."""
+    measurand = MEASUREMENTS.all().get(name)
+    return measurand is not None and not measurand.why_not(assessment.header, assessment.kind)
 
 
 def _flagged_by_measuring(flagged: Assessment | None, reasons: Sequence[Reason]) -> bool:

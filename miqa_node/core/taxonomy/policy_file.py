@@ -12,6 +12,7 @@ from miqa_node.core.domain.acceptance import LEAST_SCANNERS, Acceptance
 from miqa_node.core.domain.codes import REASON_CODES, Code
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.kept_figure import LEAST_AGE_YEARS, KeptFigure
+from miqa_node.core.domain.measurand import WITHDRAWN, is_withdrawn
 from miqa_node.core.domain.object_place import ChestRegion
 from miqa_node.core.domain.policy import (
     AnomalyRule,
@@ -50,8 +51,22 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         raise SettingsError("policy.toml: there is no [[scope]]; without one no image gets a verdict.")
     for name in retired_names(document):
         log.warning("retired name in the policy", name=name, now=list(successors(name)))
+    scopes_read = tuple(_parse_scope(scope) for scope in scopes)
+    for name in withdrawn_measurements(scopes_read):
+        log.warning("withdrawn measurement in the policy", name=name, now=WITHDRAWN[name].successor)
     titles = {str(name): finding_title(name) for name in (*finding_entries(), *gate_entries())}
-    return Policy(version, tuple(_parse_scope(scope) for scope in scopes), titles)
+    return Policy(version, scopes_read, titles)
+
+
+def withdrawn_measurements(scopes: Sequence[Scope]) -> list[str]:
+    """Measurements that rules and tables of ``accept`` name and that are no longer taken.
+
+    Their rules are without effect, and where ``accept`` asks for one nothing is accepted.
+    """
+    named = {rule.measurement for scope in scopes for rule in scope.measurements}
+    named |= {name for scope in scopes for name in scope.accept_measured}
+    named |= {name for scope in scopes for table in scope.acceptances for name in table.measured}
+    return sorted(filter(is_withdrawn, named))
 
 
 def retired_names(document: Any) -> list[str]:

@@ -107,6 +107,7 @@ def _judged(assessment: Assessment, disposition: Disposition, total_s: float, la
             m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit} | _more(m, assessment)
             for m in assessment.measurements
         },
+        "left_out": {name: one.reason for one in assessment.left_out for name in one.measurements},
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
         "timings_ms": {**assessment.timings_ms, "total": round(total_s * 1e3, 1)},
     }

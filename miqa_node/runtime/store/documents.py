@@ -61,6 +61,7 @@ def _texts(assessment: Assessment) -> Iterator[str]:
     yield assessment.unfit
     yield from (issue.message for issue in assessment.plausibility)
     yield from (one.place for one in assessment.measurements)
+    yield from (one.reason for one in assessment.left_out)
     yield from (cause.text for prediction in assessment.predictions for cause in prediction.pending)
 
 
@@ -82,6 +83,7 @@ def _with_phrases(assessment: Assessment, parts: Mapping[str, Any]) -> Assessmen
         unfit=known(assessment.unfit),
         plausibility=tuple(replace(one, message=known(one.message)) for one in assessment.plausibility),
         measurements=tuple(replace(one, place=known(one.place)) for one in assessment.measurements),
+        left_out=tuple(replace(one, reason=known(one.reason)) for one in assessment.left_out),
         predictions=tuple(
             replace(one, pending=tuple(replace(cause, text=known(cause.text)) for cause in one.pending))
             for one in assessment.predictions

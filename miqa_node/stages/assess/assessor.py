@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from miqa_node.core.domain.anomaly import AnomalyScore
-from miqa_node.core.domain.assessment import NO_MODEL, Assessment, Measurement, PlausibilityIssue
+from miqa_node.core.domain.assessment import NO_MODEL, Assessment, LeftOut, Measurement, PlausibilityIssue
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import Header, InstanceDigest
@@ -34,7 +34,7 @@ from miqa_node.stages.assess.maps import with_peaks
 from miqa_node.stages.assess.packages import Package
 from miqa_node.stages.explain.explainer import Explainer
 from miqa_node.stages.explain.methods import normalised
-from miqa_node.stages.measure.projection import measure_view
+from miqa_node.stages.measure.projection import numbers_of
 from miqa_node.stages.measure.view import ImageView
 
 
@@ -52,6 +52,7 @@ class ImageNumbers:
 
     measurements: tuple[Measurement, ...] = ()
     appearance: Appearance | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class ImageAssessor:
@@ -86,6 +87,7 @@ class ImageAssessor:
             header=header,
             assessed_at=datetime.now(UTC),
             measurements=numbers.measurements,
+            left_out=numbers.left_out,
             plausibility=plausibility,
             not_assessed=not_assessed,
             decoder=radiograph.decoder,
@@ -153,7 +155,8 @@ def _measure(radiograph: Radiograph, header: Header, traits: ImageTraits, clock:
 
 
 def _numbers(view: ImageView) -> ImageNumbers:
-    return ImageNumbers(measure_view(view), appearance_of(view))
+    measurements, left_out = numbers_of(view)
+    return ImageNumbers(measurements, appearance_of(view), left_out)
 
 
 def _run(

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from miqa_node.core.domain.measurand import is_withdrawn, withdrawn_words
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, PAGE_NAME, SIGNATURE_NAME, BaseCard
 from miqa_node.stages.assess.gradient_graph import check_gradients
@@ -43,6 +44,15 @@ def check_files(folder: Path, card: BaseCard, others: Sequence[str] = ()) -> Non
     for name in card.graphs:
         read_graph(folder / name)
     check_gradients(folder, card)
+
+
+def check_measurements(card: BaseCard, names: Sequence[str]) -> None:
+    """Refuse a package that learned from a measurement which this version takes no more, or in another way."""
+    if gone := [name for name in names if is_withdrawn(name)]:
+        words = "; ".join(withdrawn_words(name) for name in gone)
+        raise ModelPackageError(
+            f"{card.label}: it learned from what this version does not measure ({words}): train again."
+        )
 
 
 def check_name(folder: Path, card: BaseCard) -> None:

@@ -35,7 +35,13 @@ from miqa_node.stages.assess.contracts.base import (
     probabilities,
 )
 from miqa_node.stages.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, largest_difference
-from miqa_node.stages.assess.package_checks import check_embedded_card, check_files, check_name, sha256_of
+from miqa_node.stages.assess.package_checks import (
+    check_embedded_card,
+    check_files,
+    check_measurements,
+    check_name,
+    sha256_of,
+)
 from miqa_node.stages.assess.package_files import is_bare
 from miqa_node.stages.assess.session import GraphSession
 from miqa_node.stages.assess.signatures import check_origin
@@ -118,6 +124,7 @@ def open_package(
         goldens = {}
         anomaly = AnomalyFiles.of(folder, card.anomaly) if card.anomaly is not None else None
     check_name(folder, card)
+    check_measurements(card, [one.name for one in card.measurements])
     session = GraphSession(
         graph,
         accelerator,

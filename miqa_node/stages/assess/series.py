@@ -94,6 +94,7 @@ def judge_series(
         header=header,
         assessed_at=now,
         measurements=measured.measurements,
+        left_out=measured.left_out,
         not_assessed=reason,
         plausibility=()
         if middle is None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import structlog
 
-from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.assessment import LeftOut, Measurement
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.observe.log import describe_error
 from miqa_node.errors import place_of
-from miqa_node.stages.measure.base import image_measures
+from miqa_node.stages.measure.base import FAILED, NoNumber, by_reason, image_measures
 from miqa_node.stages.measure.view import ImageView
 
 log = structlog.get_logger(__name__)
@@ -26,13 +26,20 @@ def measure(radiograph: Radiograph, header: Header) -> tuple[Measurement, ...]:
 
 def measure_view(view: ImageView) -> tuple[Measurement, ...]:
     """The same of a view, which keeps the intermediates."""
-    measurements = []
-    for one in image_measures():
+    return numbers_of(view)[0]
+
+
+def numbers_of(view: ImageView) -> tuple[tuple[Measurement, ...], tuple[LeftOut, ...]]:
+    """The measurements of a view, and what has no number, by reason."""
+    measurements, reasons = [], []
+    for one in image_measures(view.header):
         try:
-            measurement = one.measure(view)
+            outcome = one.measure(view)
         except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the image
             log.error("a measurement failed", measurement=one.name, error=describe_error(error), where=place_of(error))
-            continue
-        if measurement is not None:
-            measurements.append(measurement)
-    return tuple(measurements)
+            outcome = NoNumber(FAILED)
+        if isinstance(outcome, NoNumber):
+            reasons.append((one.name, outcome.reason))
+        else:
+            measurements.append(outcome)
+    return tuple(measurements), by_reason(reasons)

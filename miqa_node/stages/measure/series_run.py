@@ -13,12 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import structlog
 
-from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.assessment import LeftOut, Measurement
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.series import MeasurementMask, SliceProfile
 from miqa_node.core.observe.log import describe_error
 from miqa_node.errors import DecodeLimitError, place_of
-from miqa_node.stages.measure.base import SeriesMeasure, measures_of, reading
+from miqa_node.stages.measure.base import (
+    FAILED,
+    NoNumber,
+    SeriesMeasure,
+    by_reason,
+    left_out_of,
+    measures_of,
+    reading,
+)
 from miqa_node.stages.measure.series.where import place_of_slices
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
@@ -32,21 +40,26 @@ MAX_PROFILE_SLICES = 4096
 class MeasuredSeries:
     """The measurements, the masks (their ``index`` counts the slices of the stack), and a slice near the middle.
 
-    ``profiles`` have a number for each slice of the stack.
+    ``profiles`` have a number for each slice of the stack. ``left_out`` is what has no number, by reason.
     """
 
     measurements: tuple[Measurement, ...]
+    left_out: tuple[LeftOut, ...]
     masks: tuple[MeasurementMask, ...]
     profiles: tuple[SliceProfile, ...]
     middle: Radiograph | None
 
 
 class SlicePart(NamedTuple):
-    """Contribution of a slice to one measurement; ``failure`` if the measurement's code fails on it."""
+    """Contribution of a slice to one measurement; ``failure`` if the measurement's code fails on it.
+
+    ``lack`` says what the slice lacks to contribute.
+    """
 
     part: Any = None
     mask: MeasurementMask | None = None
     failure: str = ""
+    lack: str = ""
 
 
 class SliceReading(NamedTuple):
@@ -64,6 +77,7 @@ class _Contributions:
     measure: SeriesMeasure
     parts: dict[int, Any] = field(default_factory=dict)
     masks: list[MeasurementMask] = field(default_factory=list)
+    lack: str = ""
     failed: bool = False
 
     def add(self, position: int, one: SlicePart) -> None:
@@ -74,18 +88,21 @@ class _Contributions:
             self.parts[position] = one.part
         if one.mask is not None:
             self.masks.append(one.mask)
+        self.lack = self.lack or one.lack
         if one.failure:
             self.fail(one.failure)
 
-    def take(self, series: SeriesView) -> Measurement | None:
-        """The measurement of the whole series; None if it cannot be taken."""
+    def take(self, series: SeriesView) -> Measurement | NoNumber:
+        """The measurement of the whole series, or why there is none."""
         if self.failed:
-            return None
+            return NoNumber(FAILED)
+        if self.lack and not self.parts:
+            return NoNumber(self.lack)
         try:
             return reading(self.measure, self.measure.take(series, list(self.parts.values())))
         except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the series
             self.fail(_said(error))
-            return None
+            return NoNumber(FAILED)
 
     def outliers(self, series: SeriesView) -> list[MeasurementMask]:
         """The slices that do not belong to the rest, each as a whole."""
@@ -136,7 +153,10 @@ def measure_series(series: SeriesView) -> MeasuredSeries:
             measured.append(index)
             for contributions, contribution in zip(every, one.contributions, strict=True):
                 contributions.add(index, contribution)
-    measurements = [one.take(series) for one in every]
+    readings_of_all = [one.take(series) for one in every]
+    measurements = [None if isinstance(one, NoNumber) else one for one in readings_of_all]
+    pairs = zip(measures, readings_of_all, strict=True)
+    reasons = [(one.name, number.reason) for one, number in pairs if isinstance(number, NoNumber)]
     masks = sorted((mask for one in every for mask in one.masks), key=lambda mask: mask.index)
     places = _places(masks, series)
     outliers = sorted((mask for one in every for mask in one.outliers(series)), key=lambda mask: mask.index)
@@ -146,7 +166,11 @@ def measure_series(series: SeriesView) -> MeasuredSeries:
         if one is not None
     )
     return MeasuredSeries(
-        tuple(selection), (*masks, *outliers), _profiles(series, every, measurements), _middle(series, measured)
+        tuple(selection),
+        by_reason([*reasons, *left_out_of(series)]),
+        (*masks, *outliers),
+        _profiles(series, every, measurements),
+        _middle(series, measured),
     )
 
 
@@ -172,6 +196,8 @@ def measure_slice(index: int, series: SeriesView) -> SliceReading:
 
 def _contribution(view: SliceView, measure: SeriesMeasure) -> SlicePart:
     part = mask = None
+    if measure.each is not None and (lack := measure.lacks(view)):
+        return SlicePart(lack=lack)
     try:
         part = measure.each(view) if measure.each is not None else None
         drawn = measure.mask(view) if measure.mask is not None else None

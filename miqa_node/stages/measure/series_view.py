@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -118,3 +119,22 @@ class SliceView(Memory):
         self.values = self.header.values(radiograph.stored)
         self.valid = radiograph.valid
         self.radiograph = radiograph
+
+    @cached_property
+    def has_pixels(self) -> bool:
+        """Whether a pixel is valid."""
+        return bool(self.values.size) if self.valid is None else bool(self.valid.any())
+
+    @cached_property
+    def varies(self) -> bool:
+        """Whether the valid pixels have different values."""
+        if not self.has_pixels:
+            return False
+        values = self.values if self.valid is None else self.values[self.valid]
+        return bool(values.min() < values.max())
+
+    @cached_property
+    def saturated_share(self) -> float:
+        """Share of the pixels that have the highest value of the range that the image can store."""
+        stored = self.radiograph.stored
+        return float(np.count_nonzero(stored >= self.radiograph.stored_range[1])) / max(stored.size, 1)

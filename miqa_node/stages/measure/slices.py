@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ TAGS = frozenset(tag for keyword in _NAMED if (tag := tag_for_keyword(keyword)) 
 LONGEST_ROTATION_MS = 4000.0
 MOST_EXPOSURE = 2.0
 """Exposure over current × time, up to which both can be of one rotation."""
+MOST_SCALE = 1e30
+"""Of slope and intercept: what is more, or not a number, gives values that are not finite."""
 LEAST_FRAME_BYTES = 8
 """A compressed frame has at least the head of an item (PS3.5 A.4)."""
 
@@ -120,8 +123,15 @@ class Slice:
         normal = np.cross(self.orientation[:3], self.orientation[3:])
         return float(normal @ np.array(self.position_mm))
 
+    @property
+    def has_scale(self) -> bool:
+        """Whether values of the modality follow from stored ones: the header may have a slope that is no number."""
+        return abs(self.slope) < MOST_SCALE and abs(self.intercept) < MOST_SCALE
+
     def values(self, stored: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Stored values converted to those of the modality (Hounsfield units in CT)."""
+        """Stored values converted to those of the modality (Hounsfield units in CT); 0 where the scale is unknown."""
+        if not self.has_scale:
+            return np.zeros(stored.shape, np.float32)
         return stored.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
 
 
@@ -168,7 +178,6 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
     exposure = group_of(ds, frame, "CTExposureSequence")
     encoding = group_of(ds, frame, "MRFOVGeometrySequence")
     direction = encoding.get("InPlanePhaseEncodingDirection") or ""
-    slope = first_number(transform, "RescaleSlope")
     spacing = numbers(measures, "PixelSpacing", 2)
     image_type = _image_type(ds, frame)
     return Slice(
@@ -182,8 +191,8 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         orientation=numbers(turned, "ImageOrientationPatient", 6),
         spacing_mm=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
         thickness_mm=first_number(measures, "SliceThickness"),
-        slope=1.0 if slope is None else slope,
-        intercept=first_number(transform, "RescaleIntercept") or 0.0,
+        slope=_rescaling(transform, "RescaleSlope", 1.0),
+        intercept=_rescaling(transform, "RescaleIntercept", 0.0),
         ctdi_vol_mgy=first_number(exposure, "CTDIvol"),
         phase_columns={"COL": True, "COLUMN": True, "ROW": False}.get(str(direction)),
         kind_name=kind_of_slice(ds, frame, image_type).name,
@@ -201,6 +210,18 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         location_mm=first_number(ds, "SliceLocation"),
         position_unit_mm=_position_unit_mm(plane),
     )
+
+
+def _rescaling(transform: Dataset, keyword: str, usual: float) -> float:
+    """Its number, ``usual`` where the header lacks it; NaN if the header has what is no finite number.
+
+    Nothing is known of values then, and nothing is measured of them.
+    """
+    value = first_number(transform, keyword)
+    if value is not None:
+        return value
+    is_empty = keyword not in transform or transform[keyword].value in (None, "")
+    return usual if is_empty else math.nan
 
 
 def _position_unit_mm(plane: Dataset) -> float:

@@ -11,7 +11,7 @@ from miqa_node.core.language.phrase import Phrase, joined
 def tags_measured(name: str, missing: Sequence[str], wrong: Sequence[str]) -> Measurement:
     """Their number; the place has the keywords, not the values, which tell of the patient.
 
-    >>> one = tags_measured("pt_tags_missing", ["Units"], ["PatientWeight"])
+    >>> one = tags_measured("pt_suv_tags_missing", ["Units"], ["PatientWeight"])
     >>> one.value, str(one.place)
     (2.0, 'the header lacks Units; cannot be right: PatientWeight')
     """

@@ -19,7 +19,7 @@ from miqa_node.core.observe.stages import StageClock
 from miqa_node.dicom.pixels.preview import preview_png
 from miqa_node.dicom.pixels.representative import representative_frame
 from miqa_node.stages.measure.base import frames_measures
-from miqa_node.stages.measure.frames import measure_frames
+from miqa_node.stages.measure.frames import frames_numbers
 from miqa_node.stages.report.image import ReportedImage
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.report.make import ReportSubject, make_objects
@@ -48,12 +48,14 @@ def _with_frames(result: AssessorResult, instance: StoredInstance, path: Path, c
     if not frames_measures(instance.header):
         return result
     clock, tools = StageClock(), context.imaging.for_slices(instance.calling_ae_title)
-    numbers = clock.time("measure", lambda: measure_frames(instance.header, (instance.digest, path), tools))
+    numbers = clock.time("measure", lambda: frames_numbers(instance.header, (instance.digest, path), tools))
     assessment = result.assessment
-    measurements = (*assessment.measurements, *numbers)
+    measurements = (*assessment.measurements, *numbers.measurements)
+    left_out = (*assessment.left_out, *numbers.left_out)
     taken_ms = assessment.timings_ms.get("measure", 0.0) + clock.milliseconds["measure"]
     timings_ms = {**assessment.timings_ms, "measure": round(taken_ms, 1)}
-    return replace(result, assessment=replace(assessment, measurements=measurements, timings_ms=timings_ms))
+    assessment = replace(assessment, measurements=measurements, left_out=left_out, timings_ms=timings_ms)
+    return replace(result, assessment=assessment)
 
 
 def with_kind(result: AssessorResult, header: Header, unfit: str = "") -> AssessorResult:

@@ -175,16 +175,16 @@ def test_what_is_no_ordinary_series_of_a_patient_is_left_out(
 def test_pet_takes_part_and_a_header_that_lacks_one_more_element_than_usual_is_unusual(database: Database) -> None:
     pet: dict[str, Any] = {"modality": "PT", "sop_class_uid": "1.2.840.10008.5.1.4.1.1.128", "convolution_kernel": ""}
     for number, at in enumerate(days(20)):
-        measure(database, number, at, {"pt_tags_missing": 1.0, "pt_truncation": 40.0 * (number % 2)}, **pet)
+        measure(database, number, at, {"pt_suv_tags_missing": 1.0, "pt_truncation": 40.0 * (number % 2)}, **pet)
     look(database)
-    assert [of.measurement for of in one(database).ranges] == ["pt_tags_missing"]
+    assert [of.measurement for of in one(database).ranges] == ["pt_suv_tags_missing"]
     usual, lacking = (
-        measure(database, 100 + int(number), FIRST_AT + timedelta(days=30), {"pt_tags_missing": number}, **pet)
+        measure(database, 100 + int(number), FIRST_AT + timedelta(days=30), {"pt_suv_tags_missing": number}, **pet)
         for number in (1.0, 2.0)
     )
     look(database)
     assert unusual(database, usual) == []
-    assert unusual(database, lacking) == ["pt_tags_missing"]
+    assert unusual(database, lacking) == ["pt_suv_tags_missing"]
 
 
 def test_a_series_counts_once_however_often_it_is_read_or_judged(database: Database) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.ports import AssessorResult
@@ -49,8 +49,8 @@ def collimated(ends: dict[str, float], tilt_deg: float = 0.0, level: float = 30.
 
 def taken(values: Values, **changes: object) -> dict[str, float]:
     view = ImageView(radiograph(values, spacing_mm=None), header(rows=ROWS, columns=COLUMNS, **changes))
-    measures = (one for one in image_measures() if one.name.startswith(("field_", "collimator_")))
-    return {one.name: one.value for measure in measures if (one := measure.measure(view)) is not None}
+    measures = (one for one in image_measures(view.header) if one.name.startswith(("field_", "collimator_")))
+    return {one.name: one.value for measure in measures if isinstance(one := measure.measure(view), Measurement)}
 
 
 @pytest.mark.parametrize("level", [0.0, 400.0, 4000.0], ids=["black", "scatter", "unexposed"])

@@ -52,7 +52,7 @@ def of_ct(folder: Path, seed: int) -> dict[str, float]:
 
 
 def of_mr(folder: Path, seed: int) -> dict[str, float]:
-    images = [making.head_mr(seed=100 * seed + number) for number in range(6)]
+    images = [30.0 * making.head_mr(seed=100 * seed + number) for number in range(6)]
     return numbers(judged(making.write_series(folder, images, "MR")))
 
 

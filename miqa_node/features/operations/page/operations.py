@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from miqa_node.core.domain.delivery import DeliveryAction, DeliveryState
+from miqa_node.core.domain.measurand import WITHDRAWN
 from miqa_node.core.domain.operations import (
     Alarm,
     DestinationAction,
@@ -18,11 +19,13 @@ from miqa_node.core.domain.operations import (
 )
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import Settings
+from miqa_node.core.taxonomy.policy_file import withdrawn_measurements
 from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.features.operations.rows import UnknownSpelling, unknown_spellings
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.people import pseudonym_keys
 from miqa_node.runtime.site_records import retention_clock
+from miqa_node.runtime.site_records.notice_status import NoticeStatus
 from miqa_node.runtime.store import damages, upkeep
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.work import executors
@@ -77,6 +80,8 @@ class OperationsReport:
     disks: Sequence[DiskForecast]
     models: Mapping[str, str]
     policy: str
+    withdrawn: Mapping[str, str]
+    """Measurements that the policy names and nothing takes any more, with their successors; empty without one."""
     not_ready: Sequence[str]
     unknown_spellings: Sequence[UnknownSpelling]
     images_waiting: int
@@ -113,6 +118,7 @@ def look(services: WebServices) -> OperationsReport:
             _disks(transaction, settings, kept_bytes, now),
             {slot: name for slot, name in services.models().items() if name},
             services.policy().version if services.policy is not None else "",
+            _withdrawn(services),
             not_ready,
             unknown_spellings(transaction, settings.imaging.anatomy, WITH_VIEW, now),
             instances.count_undecided(transaction, now - SPAN),
@@ -121,6 +127,11 @@ def look(services: WebServices) -> OperationsReport:
             kept_free_bytes=kept_bytes,
             kept_for_waiting_bytes=kept_bytes - settings.store.min_free_bytes,
         )
+
+
+def _withdrawn(services: WebServices) -> dict[str, str]:
+    scopes = services.policy().scopes if services.policy is not None else ()
+    return {name: WITHDRAWN[name].successor for name in withdrawn_measurements(scopes)}
 
 
 def act(services: WebServices, destination: str, action: DestinationAction, actor: str, comment: str) -> str:

@@ -75,6 +75,7 @@ CAPTURE_EVEN_SHARE = FramesMeasure(
     section=SECTION,
     rank=900,
     family=CAPTURES,
+    needs="pixels",
     each=_even,
     take=_usual,
 )
@@ -92,6 +93,7 @@ CAPTURE_DETAIL = FramesMeasure(
     section=SECTION,
     rank=901,
     family=CAPTURES,
+    needs="pixels",
     each=_detail,
     take=_usual,
 )

@@ -39,6 +39,8 @@ AIR_NOISE = SeriesMeasure(
     "air 10 to 80 mm from the skin, without clothes and table.",
     validity="Series with such air in the field. Too small where the scanner cuts values off at −1000 or −1024 HU.",
     tolerance="Within 10 % for white noise of 8 to 40 HU; with whole Hounsfield units in steps of 1.5 HU.",
+    agreement_share=0.1,
+    proof="White noise of 8 to 40 HU around a drawn body.",
     decimals=1,
     section="CT and MR series",
     rank=420,

@@ -54,6 +54,7 @@ CTDI_VOL = SeriesMeasure(
     section="CT and MR series",
     rank=460,
     modalities=CT,
+    needs="header",
     each=_dose,
     take=mean,
     along="alone",
@@ -73,6 +74,7 @@ DLP = SeriesMeasure(
     section="CT and MR series",
     rank=461,
     modalities=CT,
+    needs="header",
     each=_dose,
     take=_product,
 )

@@ -80,6 +80,8 @@ NOISE_WHITENESS = SeriesMeasure(
     "above, as of lung and bone kernels in a large field, noise is white in its pixels. Noise with the texture "
     "of the kernel is not seen, however strong: compare `ct_noise` with the usual range of the scanner.",
     tolerance="Within 10 for white noise; repeated with other noise within 1 of noise smoothed over 1 pixel.",
+    agreement=10,
+    proof="White noise in a drawn body is 100 %.",
     decimals=0,
     section="CT and MR series",
     rank=411,

@@ -45,6 +45,8 @@ CT_SNR = SeriesMeasure(
     "where air is 0, so that it does not depend on the zero of Hounsfield units.",
     validity="As `ct_noise`, with 15 cm² of soft tissue or more.",
     tolerance="As `ct_noise`.",
+    agreement_share=0.07,
+    proof="(HU + 1000) / noise of a drawn body.",
     decimals=1,
     section="CT and MR series",
     rank=406,

@@ -168,6 +168,8 @@ TRUNCATION = SeriesMeasure(
     validity="Slices of a field of 300 mm or more, and smaller ones that the body fills at up to half of their edge: "
     "others were chosen so, for a spine or an ear.",
     tolerance="Within 1 of drawn bodies.",
+    agreement=1,
+    proof="The arc of the circle that a drawn body covers, by its geometry.",
     decimals=0,
     section="CT and MR series",
     rank=450,

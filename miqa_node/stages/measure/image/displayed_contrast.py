@@ -73,6 +73,8 @@ DISPLAYED_CONTRAST = ImageMeasure(
     validity="Images whose middle is the body. The stored window counts: one that is far too wide leaves a few "
     "percent.",
     tolerance="Within 0.2 on a ramp.",
+    agreement=0.2,
+    proof="A drawn ramp.",
     section=SECTION,
     concern="With its stored window the image looks flat: small differences of density are hard to see. Adjust the "
     "window or process the image again.",
@@ -89,6 +91,8 @@ BURNT_OUT_SHARE = ImageMeasure(
     definition="Pixels of the middle of `displayed_contrast` within 1 % of white.",
     validity="As `displayed_contrast`.",
     tolerance="Pixels are counted, so it is exact.",
+    agreement=0.01,
+    proof="White pixels of a drawn picture, counted.",
     section=SECTION,
     concern="What lies in the white areas cannot be seen with the stored window. Adjust the window or process the "
     "image again; if it stays white, too little radiation arrived there.",
@@ -105,6 +109,8 @@ CRUSHED_DARK_SHARE = ImageMeasure(
     definition="Pixels of the middle of `displayed_contrast` within 1 % of black.",
     validity="As `displayed_contrast`; on limbs it is mostly air beside the limb.",
     tolerance="Pixels are counted, so it is exact.",
+    agreement=0.01,
+    proof="Black pixels of a drawn picture, counted.",
     section=SECTION,
     concern="What lies in the black areas cannot be seen with the stored window. Adjust the window or process the "
     "image again; if it stays black, the detector was saturated there.",

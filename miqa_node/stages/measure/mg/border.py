@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.instance import Header
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual
 from miqa_node.stages.measure.mg.breast import frame_breast
@@ -43,6 +44,32 @@ def is_oblique(header: Header) -> bool:
     return any(word in header.view_position.upper() for word in ("MLO", "LMO", "OBLIQUE"))
 
 
+PARTS = frozenset({"Spot compression", "Magnification", "Partial view", "Axillary tail", "Axillary tissue", "Cleavage"})
+"""Modifiers of views that show a part of the breast on purpose: its outline is not in the picture."""
+WORDS = ("STEREO", "BIOPSY", "SPOT", "MAGNIF", "SPECIMEN", "GALACTO", "DUCTO")
+"""The same, as Image Type, Protocol Name and View Position tell it where no modifier does."""
+WHOLE_MM = 130.0
+"""A picture whose sides are both shorter has room for a part of a breast only: stereotactic units show 50 × 50 mm."""
+
+
+def only_a_part(header: Header) -> str:
+    """Why what is measured on the outline of the breast means nothing; empty if the whole breast should be seen."""
+    if header.view_modifier in PARTS:
+        return Phrase("The view shows a part of the breast ({modifier}).", modifier=Phrase(header.view_modifier))
+    words = " ".join((*header.image_type, header.protocol_name or "", header.view_position)).upper()
+    if any(word in words for word in WORDS):
+        return Phrase("The header says that a part of the breast is shown, or tissue outside the body.")
+    if header.pixel_spacing_mm and max(field_mm(header)) < WHOLE_MM:
+        return Phrase("The picture is too small to show a whole breast.")
+    return ""
+
+
+def field_mm(header: Header) -> tuple[float, float]:
+    """Height and width of the picture; (0, 0) without a spacing."""
+    rows_mm, columns_mm = header.pixel_spacing_mm or (0.0, 0.0)
+    return header.rows * rows_mm, header.columns * columns_mm
+
+
 def _part(view: SliceView) -> BreastBorder | None:
     breast = view.once(frame_breast)
     return None if breast is None else BreastBorder(*contact(breast.mask), breast.wall_left)
@@ -67,11 +94,13 @@ MG_BORDER_CONTACT = FramesMeasure(
     definition="Largest share of the top, the bottom and the side opposite the chest wall that the breast touches. The "
     "outer 1.5 % of the picture take no part. 0: nothing is cut off.",
     validity="Of oblique views (View Position) only the side counts, since the armpit and the fold below the breast "
-    "reach the ends. Labels and bright edges of films raise it.",
+    "reach the ends. Labels and bright edges of films raise it. Left out of spot, magnified, stereotactic and other "
+    "views of a part.",
     tolerance="Within 4 of the share of a drawn breast.",
     section=SECTION,
     rank=810,
     modalities=MG,
+    excludes=only_a_part,
     each=_part,
     take=_contact,
 )

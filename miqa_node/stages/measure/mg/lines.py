@@ -10,7 +10,7 @@ import numpy as np
 
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual
-from miqa_node.stages.measure.mg.border import is_oblique
+from miqa_node.stages.measure.mg.border import is_oblique, only_a_part
 from miqa_node.stages.measure.mg.breast import SIDE_PX, Breast, frame_breast
 from miqa_node.stages.measure.mg.tags import MG, SECTION
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
@@ -105,6 +105,7 @@ MG_PECTORAL_LENGTH = FramesMeasure(
     section=SECTION,
     rank=820,
     modalities=MG,
+    excludes=only_a_part,
     each=_part,
     take=_pectoral,
 )
@@ -117,12 +118,14 @@ MG_NIPPLE_LINE = FramesMeasure(
     definition="Posterior nipple line (Eklund and Cardenosa, Radiol Clin North Am 30, 1992): distance of the breast's "
     "foremost point, taken for the nipple, from the edge of the picture at the chest wall, or at a right angle from "
     "the pectoral line of an oblique view, if that is shorter.",
-    validity="Views with a spacing; without View Position an oblique view is measured to the edge of the picture.",
+    validity="Views with a spacing; without View Position an oblique view is measured to the edge of the picture. "
+    "Left out of views of a part, as `mg_border_contact`.",
     tolerance="3 to 4 mm too short on drawn breasts of 72 to 128 mm. Both views of a breast should agree within 10 mm "
     "(same source).",
     section=SECTION,
     rank=821,
     modalities=MG,
+    excludes=only_a_part,
     each=_part,
     take=_nipple,
 )

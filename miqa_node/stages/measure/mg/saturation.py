@@ -58,6 +58,7 @@ MG_SATURATED_SHARE = FramesMeasure(
     section=SECTION,
     rank=812,
     modalities=MG,
+    needs="difference",
     each=_part,
     take=_usual,
 )

@@ -68,6 +68,8 @@ MR_QI1 = SeriesMeasure(
     "by slice and in all air, not only above the head. Motion and ghosts raise it.",
     validity="Series with air in the field that the scanner has not blanked.",
     tolerance="Within 5 % of the share of a drawn artefact; below 0.0001 without.",
+    agreement_share=0.05,
+    proof="A drawn artefact in air, by its area.",
     decimals=4,
     section="CT and MR series",
     rank=545,

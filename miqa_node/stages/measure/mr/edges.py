@@ -56,6 +56,8 @@ MR_EDGES = SeriesMeasure(
     "does, and no limit ships.",
     tolerance="Falls by more than a tenth if a head moves by 8 mm during the scan; repeated with other noise within "
     "0.5 %. How much motion a difference stands for is not known.",
+    agreement_share=0.01,
+    proof="Its definition, written apart with other filters, on a drawn head.",
     decimals=1,
     section="CT and MR series",
     rank=548,

@@ -187,6 +187,8 @@ MR_GHOST = SeriesMeasure(
     "the body alone, and such by a third or less of the field, are not seen.",
     tolerance="Ghosts of 3 to 10 %, signal 60 times the noise: within 5 %. Ghosts of phase errors come out lower. "
     "Without ghosts 0 to 0.5 on a drawn head with a scalp of 5 to 15 %.",
+    agreement_share=0.05,
+    proof="Drawn ghosts of 3 and 10 %.",
     decimals=1,
     section=SECTION,
     rank=550,
@@ -210,6 +212,8 @@ MR_GSR = SeriesMeasure(
     validity="As `mr_ghost`; only ghosts by half of the field.",
     tolerance="Too low, because signal adds to noise by squares: 0.012 for a ghost of 3 %, 0.07 for one of 10 %, "
     "signal 60 times the noise. Repeated with other noise within 0.001.",
+    agreement=0.001,
+    proof="MRIQC's formula, written apart, in the regions of a drawn head.",
     decimals=3,
     section=SECTION,
     rank=551,

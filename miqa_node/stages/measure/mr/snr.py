@@ -1,4 +1,4 @@
-"""Signal to noise ratio of an MR series: within the patient, relative to air, and as energy."""
+"""Signal to noise ratio of an MR series: within the patient, and as energy relative to air."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from miqa_node.stages.measure.mr.patient import MR, SampledSignal, air_of, foreg
 from miqa_node.stages.measure.series_view import SeriesView
 
 SECTION = "CT and MR series"
-DIETRICH_FACTOR = math.sqrt((4.0 - math.pi) / 2.0)
-"""Rayleigh noise of air in magnitude images (Dietrich et al., JMRI 26, 2007)."""
 
 
 def within(_: SeriesView | None, parts: Sequence[SampledSignal]) -> float | None:
@@ -28,11 +26,6 @@ def within(_: SeriesView | None, parts: Sequence[SampledSignal]) -> float | None
     if count < 2 or deviation <= 0.0:
         return None
     return float(np.median(patient)) / (deviation * math.sqrt(count / (count - 1)))
-
-
-def _against_air(_: SeriesView, parts: Sequence[SampledSignal]) -> float | None:
-    patient, air = foreground_of(parts), air_of(parts)
-    return DIETRICH_FACTOR * float(np.median(patient)) / float(air.std()) if len(patient) and len(air) else None
 
 
 def _energy(_: SeriesView, parts: Sequence[SampledSignal]) -> float | None:
@@ -54,6 +47,8 @@ MR_SNR = SeriesMeasure(
     validity="Series of one protocol, compared with each other: contrast between tissues lowers it.",
     tolerance="MRIQC's formula within 2 %; repeated with other noise within 0.5 %. It is no signal to noise ratio in "
     "the sense of physics.",
+    agreement_share=0.02,
+    proof="MRIQC's formula, written apart, in the regions of a drawn head.",
     decimals=1,
     section=SECTION,
     rank=520,
@@ -61,28 +56,6 @@ MR_SNR = SeriesMeasure(
     each=signal,
     shared=(threshold,),
     take=within,
-    along="alone",
-)
-MR_SNR_DIETRICH = SeriesMeasure(
-    name="mr_snr_dietrich",
-    unit="1",
-    least_spread_share=0.05,
-    label="Signal to noise against air",
-    code="MR_SNR_DIETRICH",
-    parent=SIGNAL_TO_NOISE,
-    summary="Median of the foreground over the standard deviation of air, corrected for magnitude images.",
-    definition="0.6551 · median of the foreground / standard deviation of air (Dietrich et al., JMRI 26, 2007), air "
-    "being 3 % of the image's side away from any foreground.",
-    validity="Series with air in the field that the scanner has not blanked. The factor is that of one coil: several "
-    "coils, parallel imaging and filters change the noise of air (Dietrich et al.).",
-    tolerance="Within 2 % for signals of 6 to 100 times the noise.",
-    decimals=1,
-    section=SECTION,
-    rank=530,
-    modalities=MR,
-    each=signal,
-    shared=(threshold,),
-    take=_against_air,
     along="alone",
 )
 MR_FBER = SeriesMeasure(
@@ -96,6 +69,8 @@ MR_FBER = SeriesMeasure(
     validity="Series with air in the field that the scanner has not blanked.",
     tolerance="Within 3 % of the formula in known regions. Where air has few grey levels it goes in steps: by 17 % "
     "from level 12 to 13.",
+    agreement_share=0.03,
+    proof="MRIQC's formula with medians, written apart, in the regions of a drawn head.",
     section=SECTION,
     rank=540,
     modalities=MR,

@@ -100,6 +100,8 @@ MR_CJV = SeriesMeasure(
     "tissue. Needs the extra `series`.",
     tolerance="Within 5 % on drawn tissues; repeated with other noise within 1 %. How far the classes are from the "
     "true tissues is not known.",
+    agreement_share=0.05,
+    proof="Drawn tissues of known means and deviations.",
     decimals=2,
     section=SECTION,
     rank=525,
@@ -120,6 +122,8 @@ MR_WM2MAX = SeriesMeasure(
     "wm2max, with the same **approximation** of white matter.",
     validity="As `mr_cjv`. Fat and vessels that outshine tissue lower it.",
     tolerance="Within 1 % on drawn tissues; as `mr_cjv`.",
+    agreement_share=0.01,
+    proof="Drawn tissues of known means.",
     decimals=2,
     section=SECTION,
     rank=526,

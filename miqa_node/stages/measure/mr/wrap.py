@@ -135,6 +135,8 @@ MR_WRAP = SeriesMeasure(
     "Where what folds over is dark, or falls on other anatomy, it is not tested.",
     tolerance="Within 2 of the folded width of drawn heads; 0 on the three scanners of the "
     "[trial](../explanation/series.md) without, 33 to 82 with fold-over.",
+    agreement=2,
+    proof="The folded width of a drawn head.",
     decimals=0,
     section=SECTION,
     rank=560,

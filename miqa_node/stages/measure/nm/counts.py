@@ -90,6 +90,7 @@ NM_COUNTS = FramesMeasure(
     section=SECTION,
     rank=910,
     modalities=NM,
+    needs="pixels",
     each=_part,
     take=usual_of(lambda one: one.total),
 )

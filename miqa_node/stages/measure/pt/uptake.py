@@ -33,6 +33,10 @@ MOST_HALF_LIVES = 5.0
 OVER_MIDNIGHT = 2.5
 """The same, where a time without its date must be of the day before."""
 SOME_DAY = "20000101"
+PHILIPS, PHILIPS_GROUP = "Philips PET Private Group", 0x7053
+SUV_FACTOR, ACTIVITY_FACTOR = 0x00, 0x09
+"""Elements (7053,xx00) and (7053,xx09): what turns counts into uptake values by weight, and into becquerels a
+millilitre."""
 
 
 def lacks(ds: Dataset) -> list[str]:
@@ -41,6 +45,8 @@ def lacks(ds: Dataset) -> list[str]:
     >>> lacks(Dataset())[:2]
     ['Units', 'DecayCorrection']
     """
+    if philips_factor(ds, SUV_FACTOR):  # the scanner has divided by dose and weight already
+        return [one for one in WORDS if not ds.get(one)]
     tracer = tracer_of(ds)
     missing = [one for one in (*WORDS, *TIMES) if not ds.get(one)]
     missing += [one for one in OF_IMAGE if first_number(ds, one) is None]
@@ -58,9 +64,33 @@ def contradicts(ds: Dataset) -> list[str]:
     """
     tracer = tracer_of(ds)
     wrong = [one for one, words in WORDS.items() if ds.get(one) and str(ds.get(one)).strip().upper() not in words]
+    if any(philips_factor(ds, one) for one in (SUV_FACTOR, ACTIVITY_FACTOR)):
+        wrong = [one for one in wrong if one != "Units"]
+    if philips_factor(ds, SUV_FACTOR):
+        return wrong
     wrong += [one for one, ends in OF_IMAGE.items() if not _is_possible(first_number(ds, one), ends)]
     wrong += [one for one, ends in OF_TRACER.items() if not _is_possible(first_number(tracer, one), ends)]
     return wrong + [one for one in START if not starts_well(ds, tracer, one)]
+
+
+def philips_factor(ds: Dataset, element: int) -> float:
+    """A factor for images of Philips in counts (CNTS); 0 of other units and without one, as Philips writes it, too.
+
+    >>> ds = Dataset()
+    >>> ds.Units, block = "CNTS", ds.private_block(PHILIPS_GROUP, PHILIPS, create=True)
+    >>> block.add_new(SUV_FACTOR, "DS", "0.000428757")
+    >>> philips_factor(ds, SUV_FACTOR), philips_factor(ds, ACTIVITY_FACTOR)
+    (0.000428757, 0.0)
+    """
+    if str(ds.get("Units") or "").strip().upper() != "CNTS":
+        return 0.0
+    try:
+        value = ds.private_block(PHILIPS_GROUP, PHILIPS)[element].value
+        text = value.decode("ascii").strip("\0 ") if isinstance(value, bytes) else value
+        factor = float(text)
+    except (KeyError, TypeError, ValueError):
+        return 0.0
+    return factor if math.isfinite(factor) and factor > 0.0 else 0.0
 
 
 def tracer_of(ds: Dataset) -> Dataset:
@@ -131,26 +161,31 @@ def lacking(series: SeriesView) -> tuple[list[str], list[str]]:
 
 
 def _tags(series: SeriesView, _: Sequence[Any]) -> Measurement:
-    return tags_measured("pt_tags_missing", *series.once(lacking))
+    return tags_measured("pt_suv_tags_missing", *series.once(lacking))
 
 
-PT_TAGS_MISSING = SeriesMeasure(
-    name="pt_tags_missing",
+PT_SUV_TAGS_MISSING = SeriesMeasure(
+    name="pt_suv_tags_missing",
     unit="1",
     least_spread=0.15,
     report_unit="{elements}",
-    label="Elements missing for uptake values",
-    code="PT_TAGS_MISSING",
+    label="Elements that uptake values need and lack",
+    code="PT_SUV_TAGS",
     summary="Elements that standardised uptake values need and the header lacks.",
     definition="How many of these the first slice lacks, or has with a value that cannot be right: Units (BQML, or GML "
     "for uptake values), Decay Correction (START or ADMIN), Acquisition Time, Series Time, Actual Frame Duration "
     "(above 0), Patient's Weight (0.3 to 500 kg), and of the tracer Radionuclide Total Dose (10⁵ to 10¹¹ Bq), "
     "Radionuclide Half Life (60 s or more) and Radiopharmaceutical Start DateTime or Time: at most 2 min after the "
     "scan begins, the earlier of series and acquisition, and at most 5 half lives before; 2.5 where a time without "
-    "date must be of the day before. The place names them by keyword.",
-    validity="PET series; only the first slice and its first tracer are read. Images of Philips in CNTS are counted, "
-    "though a private factor can turn them into uptake values; Enhanced PET keeps some of these elements elsewhere.",
+    "date must be of the day before. The place names them by keyword. "
+    "Images of Philips in counts (CNTS) need only Decay Correction if they have the factor for uptake values by "
+    "weight, (7053,xx00) of its private group, above 0; with that for Bq/ml, (7053,xx09), CNTS are allowed units "
+    "(QIBA, vendor-neutral pseudo-code for SUV).",
+    validity="PET series; only the first slice and its first tracer are read. Enhanced PET keeps some of these "
+    "elements elsewhere.",
     tolerance="As the header says.",
+    agreement=0.5,
+    proof="Headers of which each element in turn was taken out or spoilt; of Philips with and without its factors.",
     decimals=0,
     section=SECTION,
     rank=920,

@@ -77,6 +77,7 @@ FRAMES_REPEATED = FramesMeasure(
     rank=760,
     modalities=RUNS,
     least_frames=2,
+    needs="pixels",
     each=_look,
     take=_share,
 )

@@ -69,6 +69,8 @@ SLICE_OVERLAPS = SeriesMeasure(
     "phases, whose places are all taken as often, have none.",
     tolerance="Found in all 6 stacks with a doubled slice of the "
     "[trial](../explanation/series.md#how-well-faults-are-found), and in none without.",
+    agreement=0.5,
+    proof="Slices doubled in a drawn stack, counted.",
     decimals=0,
     section=SECTION,
     rank=342,

@@ -75,7 +75,7 @@ def _jumps(series: SeriesView, parts: Mapping[int, SliceBrightness]) -> dict[int
 
 def _jump(series: SeriesView, parts: Sequence[SliceBrightness]) -> Measurement | None:
     by_position = _jumps(series, {part.position: part for part in parts})
-    if not by_position:
+    if not by_position or not any(part.small.std() > 0.0 for part in parts):
         return None
     worst = max(by_position, key=lambda index: by_position[index])
     return Measurement("slice_jump", by_position[worst], "%", place_of_slice(series, worst))
@@ -99,10 +99,13 @@ SLICE_JUMP = SeriesMeasure(
     validity="Volumes of 5 slices or more. A slice counts only if it shows what its neighbours show (correlation of "
     "0.8 or more of copies of 32 × 32 pixels, also of the neighbours with each other).",
     tolerance="Within 1 for a slice that is darker by 10 to 50 %; less than 1 in even drawn heads.",
+    agreement=1,
+    proof="A slice of a drawn head that is darker by 10 to 50 %.",
     decimals=0,
     section="CT and MR series",
     rank=510,
     modalities=MR,
+    needs="pixels",
     each=_brightness,
     take=_jump,
     outliers=_outlier,

@@ -101,6 +101,8 @@ SLICES_UNREADABLE = SeriesMeasure(
     "gives the reason of the first.",
     validity="Any stack.",
     tolerance="Slices are counted, so it is exact.",
+    agreement=0.5,
+    proof="Damaged files in a drawn stack, counted.",
     decimals=0,
     section=SECTION,
     rank=600,
@@ -141,6 +143,8 @@ SLICE_GAPS = SeriesMeasure(
     "not seen, nor are ends that only a part of the volumes covers.",
     tolerance="Found in all 6 stacks with gaps of the [trial](../explanation/series.md#how-well-faults-are-found), and "
     "in none without.",
+    agreement=0.5,
+    proof="Slices left out of a drawn stack, counted.",
     decimals=0,
     section=SECTION,
     rank=320,

@@ -6,18 +6,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import FramesMeasure
-from miqa_node.stages.measure.frames import usual_of
+from miqa_node.stages.measure.frames import elements, usual_of
 from miqa_node.stages.measure.series_view import SliceView
-from miqa_node.stages.measure.us.beams import BLACK, SECTION, US, Levels, beams
+from miqa_node.stages.measure.us.beams import BLACK, SECTION, US, Levels, beams, levels, tissue_box
 
 WHITE = 250.0
 
 
-class Grey(NamedTuple):
-    """Shares in percent: mean level of the echoes, white pixels, black ones."""
+LEAST_ECHOES = 0.1
+"""Of the sector: with fewer pixels above black nothing is seen but words, or noise of a black picture."""
 
-    echoes: float
+
+class Grey(NamedTuple):
+    """Shares in percent: mean level of the echoes (None where there are hardly any), white pixels, black ones."""
+
+    echoes: float | None
     white: float
     black: float
 
@@ -27,19 +32,26 @@ def grey(shown: Levels) -> Grey | None:
 
     >>> grey(np.array([[0.0, 0.0, 255.0, 255.0, np.nan]], np.float32))
     Grey(echoes=100.0, white=50.0, black=50.0)
+    >>> grey(np.zeros((8, 8), np.float32))
+    Grey(echoes=None, white=0.0, black=100.0)
     """
     inside = shown[np.isfinite(shown)]
     if not inside.size:
         return None
     echoes = inside[inside > BLACK]
-    mean = float(echoes.mean()) / 2.55 if echoes.size else 0.0
+    mean = float(echoes.mean()) / 2.55 if echoes.size >= LEAST_ECHOES * inside.size else None
     return Grey(mean, 100.0 * float((inside >= WHITE).mean()), 100.0 * float((inside <= BLACK).mean()))
 
 
 def frame_grey(view: SliceView) -> Grey | None:
-    """Of the beams of a frame."""
+    """Of the beams of a frame; of a black picture, which has none, of the part that the header describes."""
     shown = view.once(beams)
-    return None if shown is None else grey(shown)
+    if shown is None:
+        top, bottom, left, right = tissue_box(view.series.once(elements), view.values.shape) or (0, None, 0, None)
+        shown = view.once(levels)[top:bottom, left:right]
+        if (shown > BLACK).any():
+            return None
+    return grey(shown)
 
 
 def _part(view: SliceView) -> Grey | None:
@@ -54,13 +66,18 @@ US_GAIN = FramesMeasure(
     code="US_GAIN",
     summary="Mean level of the echoes in the sector.",
     definition="Mean level of the sector's pixels above 3 % of white, which is the highest value that Bits Stored "
-    "allows. Ordinary pictures lie between 12 and 35 %. Gain and compression change it; a window does not.",
+    "allows. Ordinary pictures lie between 12 and 35 %. Gain and compression change it; a window does not. Own "
+    "definition.",
     validity="Sector of tissue; pictures of one preset can be compared. Compression changes it as gain does, a window "
-    "does not.",
+    "does not. Left out where less than a tenth of the sector has echoes.",
     tolerance="A gain of 0.5 and 2 changes it by that factor within 5 % on drawn tissue.",
+    agreement_share=0.05,
+    proof="Drawn tissue, against the mean of what was drawn above black.",
+    left_out=Phrase("Less than a tenth of the picture shows echoes."),
     section=SECTION,
     rank=710,
     modalities=US,
+    needs="difference",
     each=_part,
     take=usual_of(lambda one: one.echoes),
 )
@@ -78,6 +95,7 @@ US_WHITE_SHARE = FramesMeasure(
     section=SECTION,
     rank=711,
     modalities=US,
+    needs="pixels",
     each=_part,
     take=usual_of(lambda one: one.white),
 )
@@ -95,6 +113,7 @@ US_BLACK_SHARE = FramesMeasure(
     section=SECTION,
     rank=712,
     modalities=US,
+    needs="pixels",
     each=_part,
     take=usual_of(lambda one: one.black),
 )

@@ -16,6 +16,7 @@ from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.object_store import DiskSpace
 from miqa_node.core.domain.operations import DestinationCheck
 from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DeliveryError
 from miqa_node.interfaces.web.services import ALARMS_AGE_S
 from miqa_node.runtime.store import upkeep
@@ -248,3 +249,15 @@ def test_strangers_do_not_push_senders_out(stage: Stage) -> None:
     assert len(names) == senders.MAX_SENDERS
     [scanner] = [one for one in names if one.calling_ae_title == "CT1"]
     assert (scanner.refusals, scanner.is_refused, scanner.hint) == (1, True, "raise dicom.max_associations")
+
+
+def test_a_withdrawn_measurement_in_the_policy_is_named_with_its_successor(
+    stage: Stage, app: FastAPI, client: TestClient
+) -> None:
+    rule = {"name": "nps_peak", "above": 1, "verdict": "REVIEW", "reason": "111207"}
+    policy = parse_policy({"version": "ours", "scope": [{"name": "CT", "measurement": [rule]}]})
+    app.state.services = replace(stage.services, policy=lambda: policy)
+    page = client.get("/operations").text
+    assert "Withdrawn measurement" in page
+    assert "now nps_frequency" in page
+    assert client.get("/api/v1/operations").json()["withdrawn"] == {"nps_peak": "nps_frequency"}

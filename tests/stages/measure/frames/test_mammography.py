@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -47,6 +48,32 @@ def test_an_ordinary_view(tmp_path: Path) -> None:
 def test_what_the_header_lacks_is_left_out(tmp_path: Path) -> None:
     numbers = values(write(tmp_path / "bare.dcm", "MG", [breast()], bits=12))
     assert set(numbers) == {"mg_border_contact", "mg_saturated_share"}
+
+
+def spot(dataset: Dataset) -> None:
+    described(dataset)
+    modifier, view = Dataset(), Dataset()
+    modifier.CodeValue, modifier.CodingSchemeDesignator, modifier.CodeMeaning = "399055006", "SCT", "Spot Compression"
+    view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = "399162004", "SCT", "cranio-caudal"
+    view.ViewModifierCodeSequence = [modifier]
+    dataset.ViewCodeSequence = [view]
+
+
+def stereotactic(dataset: Dataset) -> None:
+    described(dataset)
+    dataset.ImagerPixelSpacing = [0.1, 0.1]  # a field of 60 x 40 mm
+
+
+def told(dataset: Dataset) -> None:
+    described(dataset)
+    dataset.ProtocolName = "STEREO SCOUT"
+
+
+@pytest.mark.parametrize("change", [spot, stereotactic, told])
+def test_views_of_a_part_have_no_outline(tmp_path: Path, change: Callable[[Dataset], None]) -> None:
+    numbers = values(write(tmp_path / "part.dcm", "MG", [breast(muscle=True)], change, bits=12))
+    assert not {"mg_nipple_line", "mg_border_contact", "mg_pectoral_length"} & set(numbers)
+    assert {"mg_saturated_share", "mg_compression_force"} <= set(numbers)
 
 
 @pytest.mark.parametrize("image", [breast(middle=120), breast(middle=480), breast(reach=460)])

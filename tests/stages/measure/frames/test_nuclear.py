@@ -94,9 +94,9 @@ def of_pet(folder: Path, images: list[Image], change: Callable[[FileDataset], No
 def test_what_uptake_values_need(tmp_path: Path) -> None:
     images = [making.head_mr(seed=seed) for seed in range(4)]
     complete, lacking = (of_pet(tmp_path / change.__name__, images, change) for change in (pet, without_decay))
-    assert complete["pt_tags_missing"].value == 0
-    assert lacking["pt_tags_missing"].value == 2
-    assert "DecayCorrection, RadiopharmaceuticalStartTime" in str(lacking["pt_tags_missing"].place)
+    assert complete["pt_suv_tags_missing"].value == 0
+    assert lacking["pt_suv_tags_missing"].value == 2
+    assert "DecayCorrection, RadiopharmaceuticalStartTime" in str(lacking["pt_suv_tags_missing"].place)
     assert complete["pt_truncation"].value == 0
 
 
@@ -181,9 +181,40 @@ def test_values_that_cannot_be_right_count_like_missing_ones(tmp_path: Path) -> 
         dataset.DecayCorrection = "NONE"
         dataset.RadiopharmaceuticalInformationSequence[0].RadiopharmaceuticalStartTime = "235959"
 
-    measurement = of_pet(tmp_path, [making.head_mr(seed=seed) for seed in range(4)], wrong)["pt_tags_missing"]
+    measurement = of_pet(tmp_path, [making.head_mr(seed=seed) for seed in range(4)], wrong)["pt_suv_tags_missing"]
     assert measurement.value == 2
     assert str(measurement.place) == "cannot be right: DecayCorrection, RadiopharmaceuticalStartTime"
+
+
+def philips(element: int, factor: object, vr: str = "DS") -> Callable[[FileDataset, Dataset], None]:
+    """A complete slice in counts with a private factor of Philips."""
+
+    def change(dataset: FileDataset, _: Dataset) -> None:
+        dataset.Units = "CNTS"
+        dataset.private_block(0x7053, "Philips PET Private Group", create=True).add_new(element, vr, factor)
+
+    return change
+
+
+@pytest.mark.parametrize("element", [0x00, 0x09])
+def test_counts_of_philips_with_a_factor_are_allowed(element: int) -> None:
+    assert tags_of(philips(element, "0.000428757")) == ([], [])
+    assert tags_of(philips(element, b"0.000428757 ", "UN")) == ([], [])
+    assert tags_of(philips(element, "0")) == ([], ["Units"]), "Philips writes 0 where there is none"
+
+
+def test_a_factor_for_uptake_values_needs_no_dose_and_one_for_activity_does() -> None:
+    def without_dose(element: int) -> Callable[[FileDataset, Dataset], None]:
+        def change(dataset: FileDataset, tracer: Dataset) -> None:
+            philips(element, "0.000428757")(dataset, tracer)
+            del tracer.RadionuclideTotalDose
+            del dataset.PatientWeight
+            dataset.DecayCorrection = "NONE"
+
+        return change
+
+    assert tags_of(without_dose(0x00)) == ([], ["DecayCorrection"])
+    assert tags_of(without_dose(0x09)) == (["PatientWeight", "RadionuclideTotalDose"], ["DecayCorrection"])
 
 
 def gamma(dataset: Dataset) -> None:

@@ -51,17 +51,16 @@ def test_the_noise_of_a_water_phantom_is_found(tmp_path: Path, noise_hu: float) 
     assert values["metal_share"] == values["truncation"] == 0.0
 
 
-def test_smooth_noise_has_a_lower_peak_frequency(tmp_path: Path) -> None:
+def test_smooth_noise_has_a_lower_frequency(tmp_path: Path) -> None:
     import cv2
 
     sharp = [making.body_ct(20.0, seed=seed) for seed in range(4)]
     smooth = [np.asarray(cv2.GaussianBlur(image, (0, 0), 1.5), np.float64) for image in sharp]
     peaks = [
-        numbers(judged(making.write_series(tmp_path / name, images, "CT")))["nps_peak"]
+        numbers(judged(making.write_series(tmp_path / name, images, "CT")))["nps_frequency"]
         for name, images in (("sharp", sharp), ("smooth", smooth))
     ]
     assert peaks[1] < peaks[0]
-    assert peaks[1] < 0.5 / making.SPACING_MM / 2
 
 
 def test_metal_is_measured_and_marked_on_its_slices(tmp_path: Path) -> None:
@@ -127,9 +126,10 @@ def test_a_slice_of_another_size_leaves_no_gap_and_is_named(tmp_path: Path) -> N
 
 
 def test_magnitude_images_give_the_signal_to_noise_that_they_were_made_with(tmp_path: Path) -> None:
-    images = [making.head_mr(signal=600.0, air=10.0, seed=seed) for seed in range(5)]
+    # Noise of few grey levels has a median absolute deviation in coarse steps.
+    images = [30.0 * making.head_mr(signal=600.0, air=10.0, seed=seed) for seed in range(5)]
     values = numbers(judged(making.write_series(tmp_path, images, "MR")))
-    assert values["mr_snr_dietrich"] == pytest.approx(60.0, rel=0.05)
+    assert values["mr_snrd"] == pytest.approx(60.0, rel=0.05)
     # The median of a squared Rayleigh variable is 2 σ² ln 2.
     assert values["mr_fber"] == pytest.approx(600.0**2 / (200.0 * np.log(2.0)), rel=0.1)
     assert values["mr_wrap"] == 0.0

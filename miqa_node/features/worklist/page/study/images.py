@@ -25,6 +25,7 @@ from miqa_node.interfaces.web.html.formats import verdict_words
 from miqa_node.interfaces.web.pages.pictures.router import maps_of
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.people import patients
+from miqa_node.runtime.people.patients import PatientRow
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.units.base import installed, unit_of

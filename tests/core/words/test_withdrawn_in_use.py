@@ -1,0 +1,112 @@
+"""Policies, packages and judgements that name a withdrawn measurement work on, and are told what takes its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.codes import UNKNOWN_FAILURE
+from miqa_node.core.domain.decision import decide
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.measurand import MEASUREMENTS, WITHDRAWN, withdrawn_words
+from miqa_node.core.domain.policy import Policy, Reason, Verdict
+from miqa_node.core.domain.reassessment import lifts_flag
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy, withdrawn_measurements
+from miqa_node.errors import ModelPackageError
+from miqa_node.features.operations.command.doctor import _policy
+from miqa_node.stages.assess.card import read_card
+from miqa_node.stages.assess.package_checks import check_measurements
+from tests.stages.measure.phantoms import header
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+RULE = {"name": "mr_snr_dietrich", "below": 20, "verdict": "REVIEW", "reason": "111207"}
+ACCEPT = {"measured": ["mr_snr", "mr_uniformity"], "tried_on": ["one", "two"]}
+TEXT = """version = "ours"
+[[scope]]
+name = "MR of ours"
+modality = ["MR"]
+[[scope.measurement]]
+name = "nps_peak"
+above = 1
+verdict = "REVIEW"
+reason = "111207"
+"""
+
+
+def policy(**keys: Any) -> Policy:
+    return parse_policy({"version": "ours", "scope": [{"name": "MR of ours", "modality": ["MR"], **keys}]})
+
+
+def judged(of: Header, *numbers: tuple[str, float], kind: str = "") -> Assessment:
+    measurements = tuple(Measurement(name, value, "1") for name, value in numbers)
+    unjudged = Assessment(InstanceDigest("d"), of, NOW, decoder="x", not_assessed="None.", kind=kind)
+    return replace(unjudged, measurements=measurements)
+
+
+def test_each_names_a_successor_that_is_taken_or_none() -> None:
+    for name, one in WITHDRAWN.items():
+        assert one.name == name
+        assert not one.successor or one.successor in MEASUREMENTS.all()
+    codes = [one.code for one in (*MEASUREMENTS.all().values(), *WITHDRAWN.values()) if isinstance(one.code, str)]
+    assert len(codes) == len(set(codes)), "a code is never used again"
+
+
+def test_a_rule_about_one_is_without_effect_and_the_log_names_both() -> None:
+    with capture_logs() as lines:
+        ours = policy(measurement=[RULE])
+    assert [(line["name"], line["now"]) for line in lines if line["event"].startswith("withdrawn")] == [
+        ("mr_snr_dietrich", "mr_snrd")
+    ]
+    assert withdrawn_measurements(ours.scopes) == ["mr_snr_dietrich"]
+    old = judged(header(modality="MR"), ("mr_snr_dietrich", 9.0), kind="structural")
+    assert not decide(old, ours).verdict.flagged
+
+
+def test_an_accept_that_asks_for_one_accepts_nothing() -> None:
+    series = judged(header(modality="MR"), ("mr_snr", 9.0), kind="structural")
+    table = {**ACCEPT, "measured": ["mr_snr"]}
+    assert decide(series, policy(accept=[table])).verdict is Verdict.ACCEPT
+    disposition = decide(series, policy(accept=[ACCEPT]))
+    assert disposition.verdict is Verdict.NOT_ASSESSED
+    assert "Uniformity of the bias field" in disposition.reasons[0].text
+    assert withdrawn_measurements(policy(accept=[ACCEPT]).scopes) == ["mr_uniformity"]
+
+
+def test_doctor_names_it_and_its_successor(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    assert "nps_peak is withdrawn; nps_frequency takes its place" in _policy(load_settings(policy={"file": str(path)}))
+    assert withdrawn_words("us_bands") == "us_bands is withdrawn"
+
+
+def test_a_package_that_learned_from_one_is_refused_and_the_shipped_one_is_not() -> None:
+    with pytest.raises(ModelPackageError, match=r"nps_peak is withdrawn; nps_frequency takes its place.*train again"):
+        check_measurements(CLASSICAL, ["brightness", "nps_peak"])
+    check_measurements(CLASSICAL, [one.name for one in CLASSICAL.measurements])
+
+
+CLASSICAL = read_card(next(Path(load_settings().model_folders[-1]).glob("quality-classical-*")))
+
+
+def test_what_this_version_does_not_take_of_a_view_is_not_unseen() -> None:
+    """A flag of a spot view stayed for ever: its nipple line was measured once and never again."""
+    size = {"rows": 3000, "columns": 2000, "sop_class_uid": "1.2.840.10008.5.1.4.1.1.1.2"}
+    whole = header(modality="MG", view_position="CC", view_modifier="", **size)
+    spot = replace(whole, view_modifier="Spot compression")
+    before = (("mg_nipple_line", 80.0), ("mg_border_contact", 60.0), ("us_bands", 90.0), ("mg_saturated_share", 9.0))
+    reasons = (Reason("mg_border_contact", "It is cut.", UNKNOWN_FAILURE, Verdict.REVIEW),)
+
+    def lifts(of: Header, *numbers: tuple[str, float]) -> bool:
+        now = judged(of, *numbers)
+        return lifts_flag(now, decide(now, policy()), judged(of, *before), reasons)
+
+    assert lifts(spot, ("mg_saturated_share", 0.1))
+    assert not lifts(spot), "what it takes of the view must have been seen"
+    assert not lifts(whole, ("mg_saturated_share", 0.1))
