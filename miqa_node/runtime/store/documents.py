@@ -61,7 +61,8 @@ def _texts(assessment: Assessment) -> Iterator[str]:
     yield assessment.unfit
     yield from (issue.message for issue in assessment.plausibility)
     yield from (one.place for one in assessment.measurements)
-    yield from (cause.text for prediction in assessment.predictions for cause in prediction.pending)
+    for prediction in assessment.predictions:
+        yield from (prediction.automated_by, *(cause.text for cause in prediction.pending))
 
 
 def _with_phrases(assessment: Assessment, parts: Mapping[str, Any]) -> Assessment:
@@ -83,7 +84,11 @@ def _with_phrases(assessment: Assessment, parts: Mapping[str, Any]) -> Assessmen
         plausibility=tuple(replace(one, message=known(one.message)) for one in assessment.plausibility),
         measurements=tuple(replace(one, place=known(one.place)) for one in assessment.measurements),
         predictions=tuple(
-            replace(one, pending=tuple(replace(cause, text=known(cause.text)) for cause in one.pending))
+            replace(
+                one,
+                pending=tuple(replace(cause, text=known(cause.text)) for cause in one.pending),
+                automated_by=known(one.automated_by),
+            )
             for one in assessment.predictions
         ),
     )

@@ -25,6 +25,7 @@ from miqa_node.runtime.store import damages, notice_status, pseudonym_keys, rete
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.notice_status import NoticeStatus
 from miqa_node.runtime.work import executors
+from miqa_node.stages.assess.automation import PackageAutomation, automation_alarms
 from miqa_node.stages.deliver.rows import delivery_jobs, destination_checks
 from miqa_node.stages.receive.rows import senders
 from miqa_node.stages.units.kinds import WITH_VIEW
@@ -87,6 +88,8 @@ class OperationsReport:
     """On the disk of the object store; below that nothing is received."""
     kept_for_waiting_bytes: int = 0
     """Of these, what images that wait will need."""
+    predictions: Sequence[PackageAutomation] = ()
+    """By which evidence each package for predictions automates."""
 
 
 def look(services: WebServices) -> OperationsReport:
@@ -94,7 +97,7 @@ def look(services: WebServices) -> OperationsReport:
     now, settings = datetime.now(UTC), services.settings
     not_ready = services.recent_readiness.get(None)
     services.reserve.count()
-    kept_bytes = services.reserve.needed_bytes
+    kept_bytes, predictions = services.reserve.needed_bytes, services.automation()
     with services.database.begin() as transaction:
         statuses = destination_checks.statuses(transaction, services.destinations(), now)
         return OperationsReport(
@@ -103,6 +106,7 @@ def look(services: WebServices) -> OperationsReport:
                 *alarms(statuses, timedelta(seconds=settings.deliver.longest_wait_s), now),
                 *damages.alarm(transaction),
                 *services.certificate_alarms(),
+                *automation_alarms(predictions),
                 *pseudonym_keys.alarms(transaction, now),
                 *retention_clock.alarms(transaction),
             ),
@@ -120,6 +124,7 @@ def look(services: WebServices) -> OperationsReport:
             notice_status.status(transaction, now) if settings.notices.used else None,
             kept_bytes,
             kept_bytes - settings.store.min_free_bytes,
+            predictions,
         )
 
 
