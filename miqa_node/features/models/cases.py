@@ -96,18 +96,18 @@ def _case_label(one: LabelledFile) -> CaseLabel:
 
 def case_labels(source: Path, card: ClassifierCard) -> list[CaseLabel]:
     """The labels of a folder or a CSV; SettingsError says what is wrong with them."""
-    given, names = [_case_label(one) for one in read_labelled(source)], [row.name for row in card.labels]
-    if not given:
+    labelled_images, names = [_case_label(one) for one in read_labelled(source)], [row.name for row in card.labels]
+    if not labelled_images:
         raise SettingsError("There are no labelled images: give a folder of images for each label, or a CSV.")
-    if others := sorted({one.label for one in given} - set(names)):
+    if others := sorted({one.label for one in labelled_images} - set(names)):
         raise SettingsError(f"{card.label} does not know {', '.join(others)}; its labels are {', '.join(names)}.")
-    return given
+    return labelled_images
 
 
 def judge_cases(
     settings: Settings,
     package: CertifiedPackage,
-    given: Sequence[CaseLabel],
+    labelled_images: Sequence[CaseLabel],
     described: Described,
     choice: ModelChoice,
     limits: SiteLimits,
@@ -116,7 +116,7 @@ def judge_cases(
 
     ``described`` is modality, body part and view of pictures, which have no header.
     """
-    sample, marks, learned = fair_sample(given, SEED), read_learned(package.folder) or frozenset(), set[str]()
+    sample, marks, learned = fair_sample(labelled_images, SEED), read_learned(package.folder) or frozenset(), set[str]()
     cases, labels, left_out = [], [], Counter[str]()
     beside = _name_in_force(settings, package)
     with LocalAssessor(settings, choice, packages=[beside], limits=limits) as assessor:
@@ -139,7 +139,7 @@ def judge_cases(
             cases.append(case)
             labels.append(label)
         drawn, patients = {one.path for one in labels}, {one.patient for one in labels}
-        for other in given if marks else ():  # no image of a patient may have taught the package
+        for other in labelled_images if marks else ():  # no image of a patient may have taught the package
             is_case = other.patient in patients - learned and other.path not in drawn
             if is_case and _mark(assessor, other.path) in marks:
                 learned.add(other.patient)

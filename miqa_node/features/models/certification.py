@@ -132,7 +132,7 @@ def make_certificate(
     cases: Sequence[CertificationCase], labels: Sequence[str], wish: CertificateWish, now: datetime
 ) -> PredictionCertificate:
     """The certificate that the cases show, with the labels and populations that pass; none may pass."""
-    found = evidence_of(cases, labels, wish.level, wish.least_right)
+    evidence = evidence_of(cases, labels, wish.level, wish.least_right)
     return PredictionCertificate(
         package=wish.package,
         package_sha256=wish.package_sha256,
@@ -145,9 +145,9 @@ def make_certificate(
         least_right=wish.least_right,
         cases=len(cases),
         learned_known=wish.learned_known,
-        stations=found.stations,
-        populations=found.populations,
-        drift=_drift(found.covered),
+        stations=evidence.stations,
+        populations=evidence.populations,
+        drift=_drift(evidence.covered),
     )
 
 
@@ -191,14 +191,14 @@ def obstacles(cases: Sequence[CertificationCase], unknown: int, learned: int, na
     no reader.
     """
     named = {case.truth for case in cases}
-    found = {
+    lacks = {
         f"{len(cases)} cases of different patients are few, {LEAST_CASES} are needed": len(cases) < LEAST_CASES,
         f"they have {'one label' if named else 'no label'}, two are needed": len(named) < 2,
         f"{nameless} of them have no reader": nameless,
         f"{unknown} images are unknown to the node": unknown,
         f"the package learned from images of {learned} of the patients": learned,
     }
-    return [text for text, applies in found.items() if applies]
+    return [text for text, applies in lacks.items() if applies]
 
 
 def is_watchable(certificate: PredictionCertificate) -> bool:
@@ -240,6 +240,6 @@ def _missing(population: str, one: CertifiedAnswers, least_right: float) -> str:
 
 def _drift(cases: Sequence[CertificationCase]) -> ConfidenceDrift:
     sample = [case.confidence for case in cases if not case.waits] or [0.0]
-    found = shift_limit(sample)
-    limit = min(max(found.limit, LEAST_LIMIT), 1.0 - LEAST_LIMIT)
-    return ConfidenceDrift(mean=found.mean, images=WINDOW, limit=limit, power=found.power)
+    shift = shift_limit(sample)
+    limit = min(max(shift.limit, LEAST_LIMIT), 1.0 - LEAST_LIMIT)
+    return ConfidenceDrift(mean=shift.mean, images=WINDOW, limit=limit, power=shift.power)

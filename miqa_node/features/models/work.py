@@ -65,12 +65,12 @@ class PredictionWatch(RegularWork):
         drift = file.certificate.drift
         watch = self._watches.setdefault(file.sha256, _Watch(file.certificate.made_at))
         with self._database.begin() as transaction:
-            seen = list(confidences(transaction, file.sha256, watch.since, MOST_IMAGES))
-        if not seen:
+            images = list(confidences(transaction, file.sha256, watch.since, MOST_IMAGES))
+        if not images:
             return
-        new = [confidence for _, confidence in seen if confidence is not None]
+        new = [confidence for _, confidence in images if confidence is not None]
         shift = largest_shift([*watch.newest, *new], drift.mean)
-        watch.since = seen[-1][0]
+        watch.since = images[-1][0]
         watch.newest.extend(new)
         if shift > drift.limit:
             end = EarlyEnd(cause=EndCause.DRIFTED, at=self._now(), shift=shift)
@@ -84,5 +84,5 @@ class PredictionWatch(RegularWork):
 PART = PartKind(
     "prediction_watch",
     lambda context: PredictionWatch(context.database, context.settings.node.data_dir),
-    StartMoment.SERVING,
+    StartMoment.WORKING,
 )

@@ -53,7 +53,7 @@ def automation_of(settings: Settings, policy: Policy, now: datetime | None = Non
     moment = now or datetime.now(UTC)
     certificates = SiteCertificates(settings.node.data_dir, settings.node.site, lambda: moment)
     names = [rule.package for scope in policy.scopes for rule in scope.packages]
-    found: dict[str, PackageAutomation] = {}
+    by_label: dict[str, PackageAutomation] = {}
     for name in dict.fromkeys((*names, *certificate_names(settings.node.data_dir))):
         try:
             folder = sidecar_folder(settings.model_folders, name)
@@ -61,8 +61,8 @@ def automation_of(settings: Settings, policy: Policy, now: datetime | None = Non
         except MiqaError:  # the checks of the policy and of models name it
             continue
         if isinstance(card, ClassifierCard):
-            found[card.label] = _of(card, folder, certificates, settings, moment)
-    return list(found.values())
+            by_label[card.label] = _of(card, folder, certificates, settings, moment)
+    return list(by_label.values())
 
 
 def certificate_of(settings: Settings, card: ClassifierCard, folder: Path) -> CertificateState | None:

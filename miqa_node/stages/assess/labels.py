@@ -158,7 +158,7 @@ def parse_label(text: str) -> frozenset[str] | None:
     return names
 
 
-class Sampled(Protocol):
+class SampledImage(Protocol):
     """A labelled image, for :func:`fair_sample`."""
 
     @property
@@ -174,7 +174,7 @@ class Sampled(Protocol):
         """The probability with which an image of its kind was chosen for labelling."""
 
 
-L = TypeVar("L", bound=Sampled)
+L = TypeVar("L", bound=SampledImage)
 
 
 def fair_sample(labels: Sequence[L], seed: int) -> list[L]:

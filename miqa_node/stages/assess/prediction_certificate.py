@@ -259,12 +259,12 @@ class SiteCertificates:
         except OSError:
             return None
         stamp = status.st_mtime_ns, status.st_size
-        known = self._read.get(name)
-        if known is None or known[0] != stamp:
-            known = self._read[name] = stamp, _content(path)
-        if isinstance(known[1], str):
-            return CertificateState(None, "", Phrase("the certificate cannot be used: {error}", error=known[1]))
-        file = known[1]
+        entry = self._read.get(name)
+        if entry is None or entry[0] != stamp:
+            entry = self._read[name] = stamp, _content(path)
+        if isinstance(entry[1], str):
+            return CertificateState(None, "", Phrase("the certificate cannot be used: {error}", error=entry[1]))
+        file = entry[1]
         is_revoked = file.end is not None and file.end.cause is EndCause.REVOKED
         return CertificateState(file.certificate, file.sha256, self._ended(file, label, sha256), is_revoked)
 

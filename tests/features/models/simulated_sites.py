@@ -30,8 +30,8 @@ def passed(right: float, answers: int, sites: int, seed: int = 0) -> Iterator[in
     """How many of the four labels of populations each site may switch on."""
     rng = np.random.default_rng(seed)
     for _ in range(sites):
-        found = evidence_of(site(right, answers, rng), LABELS, 0.8, 0.95)
-        yield sum(len(one.answers) for one in found.populations)
+        evidence = evidence_of(site(right, answers, rng), LABELS, 0.8, 0.95)
+        yield sum(len(one.answers) for one in evidence.populations)
 
 
 def older(case: CertificationCase, age: int | None) -> CertificationCase:

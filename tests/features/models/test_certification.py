@@ -59,9 +59,9 @@ def test_only_what_would_be_automated_counts() -> None:
     low = [replace(case, confidence=0.79) for case in cases]
     waiting = [replace(case, waits=True) for case in cases]
     for some, level, least_right in ((low, 0.8, 0.95), (waiting, 0.8, 0.95), (cases, 0.95, 0.95), (cases, 0.8, 0.96)):
-        found = evidence_of(some, LABELS, level, least_right)
-        assert [one.answers for one in found.populations] == [(), ()]
-        assert found.stations == ("ROOM1",)
+        evidence = evidence_of(some, LABELS, level, least_right)
+        assert [one.answers for one in evidence.populations] == [(), ()]
+        assert evidence.stations == ("ROOM1",)
 
 
 def test_a_child_among_adults_makes_it_none_for_children() -> None:
@@ -77,9 +77,9 @@ def test_a_child_among_adults_makes_it_none_for_children() -> None:
 def test_a_station_of_few_cases_is_not_covered() -> None:
     cases = site(1.0, 120, RNG)
     rare = [replace(case, header=replace(case.header, station_name="ROOM2")) for case in cases[:9]]
-    found = evidence_of([*rare, *cases[9:]], LABELS, 0.8, 0.95)
-    assert found.stations == ("ROOM1",)
-    assert len(found.covered) == len(cases) - 9
+    evidence = evidence_of([*rare, *cases[9:]], LABELS, 0.8, 0.95)
+    assert evidence.stations == ("ROOM1",)
+    assert len(evidence.covered) == len(cases) - 9
 
 
 def test_what_labels_lack_is_said_in_one_sentence() -> None:

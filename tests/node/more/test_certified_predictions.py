@@ -95,7 +95,7 @@ class Ways:
     @staticmethod
     def _is_report_of(path: Path, study: str) -> bool:
         ds = pydicom.dcmread(path)
-        return ds.Modality == "SR" and ds.StudyInstanceUID == study
+        return bool(ds.Modality == "SR" and ds.StudyInstanceUID == study)
 
     def of_webhook(self, answer: dict[str, Any]) -> dict[str, Any]:
         def images() -> list[dict[str, Any]]:
@@ -120,11 +120,11 @@ def test_every_way_out_says_the_same(tmp_path: Path, models: Path, peer: Receive
         why = sure["message"]
         assert why.startswith(BY)
         assert "119 of 120 answers by Dr. Bell" in why
-        kept = ways.of_rest(sure)
-        assert (kept["automated_by"], kept["certificate"]) == (why, read_certificate(path).sha256)
+        prediction = ways.of_rest(sure)
+        assert (prediction["automated_by"], prediction["certificate"]) == (why, read_certificate(path).sha256)
         assert why in ways.of_report(sure)
-        [told] = ways.of_webhook(sure)["predictions"]
-        assert (told["status"], told["automated_by"]) == ("automated", why)
+        [event_part] = ways.of_webhook(sure)["predictions"]
+        assert (event_part["status"], event_part["automated_by"]) == ("automated", why)
         page = ways.client.get(f"/studies/{sure['study']}").text
         assert BY in page.replace("&#39;", "'")
 
@@ -142,12 +142,12 @@ def test_every_way_out_says_the_same(tmp_path: Path, models: Path, peer: Receive
         write_certificate(path, certificate_for(models), EarlyEnd(cause=EndCause.REVOKED, at=datetime.now(UTC), by="m"))
         late = ways.send(6)
         assert "m revoked it on" in late["message"]
-        assert ways.of_rest(sure) == kept
+        assert ways.of_rest(sure) == prediction
         again = {"uids": [sure["id"]], "dry_run": False, "actor": "mara"}
         assert ways.client.post("/api/v1/reassessments", json=again).json()["queued"] == 1
         wait_until(lambda: ways.of_rest(sure)["automated_by"] == "")
         assert "m revoked it on" in ways.of_rest(sure)["pending"][0]["text"]
-    assert json.dumps(kept)
+    assert json.dumps(prediction)
 
 
 @pytest.mark.timeout(600)

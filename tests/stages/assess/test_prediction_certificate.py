@@ -37,16 +37,16 @@ def folder(tmp_path: Path) -> Path:
 def state(tmp_path: Path, folder: Path, now: datetime = NOW, site: str = "General", **changes: Any) -> CertificateState:
     write_certificate(certificate_path(tmp_path, "lungs"), certificate_for(folder, **changes))
     made = certificate_for(folder)
-    found = SiteCertificates(tmp_path, site, lambda: now).of("lungs", "lungs-1.0.0", made.package_sha256)
-    assert found is not None
-    return found
+    certificate = SiteCertificates(tmp_path, site, lambda: now).of("lungs", "lungs-1.0.0", made.package_sha256)
+    assert certificate is not None
+    return certificate
 
 
 def test_it_is_in_force_and_says_what_it_is(tmp_path: Path, folder: Path) -> None:
-    found = state(tmp_path, folder)
-    assert found.ended == ""
-    assert "by Dr. Bell: 300 cases, confidence 0.80 and more, until" in found.sentence
-    assert not found.is_near_end(NOW)
+    certificate = state(tmp_path, folder)
+    assert certificate.ended == ""
+    assert "by Dr. Bell: 300 cases, confidence 0.80 and more, until" in certificate.sentence
+    assert not certificate.is_near_end(NOW)
     assert SiteCertificates(tmp_path, "General").of("hearts", "hearts-1.0.0", "") is None
 
 
@@ -75,8 +75,8 @@ def test_a_running_process_sees_what_ends_it(tmp_path: Path, folder: Path) -> No
     certificates = SiteCertificates(tmp_path, "General")
 
     def ended() -> str:
-        found = certificates.of("lungs", "lungs-1.0.0", made.package_sha256)
-        return "" if found is None else found.ended
+        certificate = certificates.of("lungs", "lungs-1.0.0", made.package_sha256)
+        return "" if certificate is None else certificate.ended
 
     write_certificate(path, made)
     assert ended() == ""
@@ -90,13 +90,13 @@ def test_a_file_that_was_changed_automates_nothing(tmp_path: Path, folder: Path)
     path = certificate_path(tmp_path, "lungs")
     state(tmp_path, folder)
     path.write_text(path.read_text().replace("level: 0.8", "level: 0.9"))
-    found = SiteCertificates(tmp_path, "General").of("lungs", "lungs-1.0.0", "")
-    assert found is not None
-    assert "changed after it was written" in found.ended
+    certificate = SiteCertificates(tmp_path, "General").of("lungs", "lungs-1.0.0", "")
+    assert certificate is not None
+    assert "changed after it was written" in certificate.ended
     path.write_text("format: [")
-    found = SiteCertificates(tmp_path, "General").of("lungs", "lungs-1.0.0", "")
-    assert found is not None
-    assert "not plain YAML" in found.ended
+    certificate = SiteCertificates(tmp_path, "General").of("lungs", "lungs-1.0.0", "")
+    assert certificate is not None
+    assert "not plain YAML" in certificate.ended
 
 
 def test_less_than_is_asked_for_is_no_certificate(folder: Path) -> None:
@@ -132,12 +132,12 @@ def evidence(tmp_path: Path, *names: str) -> dict[str, PackageAutomation]:
 def test_each_package_says_by_which_evidence_it_automates(tmp_path: Path, folder: Path) -> None:
     write_classifier(tmp_path / "models/proven-1.0.0", name="proven", automation=[EVIDENCE])
     write_classifier(tmp_path / "models/unproven-1.0.0", name="unproven", automation=[])
-    found = evidence(tmp_path, "lungs", "proven", "unproven", "anomaly", "absent")
-    assert {name: one.evidence for name, one in found.items()} == {
+    packages = evidence(tmp_path, "lungs", "proven", "unproven", "anomaly", "absent")
+    assert {name: one.evidence for name, one in packages.items()} == {
         "lungs-1.0.0": Evidence.PLAIN_RULE, "proven-1.0.0": Evidence.CARD, "unproven-1.0.0": Evidence.NONE,
     }  # fmt: skip
-    assert "the card names no evidence" in found["unproven-1.0.0"].detail
-    assert not list(automation_alarms(list(found.values())))
+    assert "the card names no evidence" in packages["unproven-1.0.0"].detail
+    assert not list(automation_alarms(list(packages.values())))
 
     state(tmp_path, folder)
     one = evidence(tmp_path)["lungs-1.0.0"]

@@ -76,8 +76,8 @@ def certify(
     if not show and not settings.node.site:
         raise SettingsError('A certificate is made for a site: set node.site, for example site = "General Hospital".')
     package = cases.package_to_certify(settings, name)
-    given, described = cases.case_labels(labels, package.card), (modality, body_part, view)
-    judged = cases.judge_cases(settings, package, given, described, choice_of(settings), site_limits_of(settings))
+    lines, described = cases.case_labels(labels, package.card), (modality, body_part, view)
+    judged = cases.judge_cases(settings, package, lines, described, choice_of(settings), site_limits_of(settings))
     rows = level_rows(judged.cases)
     if show:
         if as_json:
@@ -87,8 +87,8 @@ def certify(
         return
     digests = [cases.digest_of(one.path, described) for one in judged.labels]
     with open_transaction(config, data_dir) as transaction:
-        known = known_images.received(transaction, digests)
-    unknown = sum(one not in known for one in digests)
+        digests_here = known_images.received(transaction, digests)
+    unknown = sum(one not in digests_here for one in digests)
     nameless = sum(not case.reader for case in judged.cases)
     if lacking := obstacles(judged.cases, unknown, judged.learned, nameless):
         raise SettingsError(f"There is no certificate from these labels: {'; '.join(lacking)}.")

@@ -16,11 +16,11 @@ BATCH = 500
 
 def received(transaction: Transaction, digests: Collection[str]) -> set[str]:
     """Those of some digests of data sets that the node has received, as an image or as a copy of one."""
-    known = set[str]()
+    matches = set[str]()
     for some in batches(list(digests)):
         for column in (instances.c.digest, instances.c.copy_digest, copies.c.digest):
-            known |= set(transaction.execute(sa.select(column).where(column.in_(some))).scalars())
-    return known
+            matches |= set(transaction.execute(sa.select(column).where(column.in_(some))).scalars())
+    return matches
 
 
 def confidences(

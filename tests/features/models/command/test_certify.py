@@ -55,14 +55,14 @@ def chest(number: int, bright: bool) -> FileDataset:
 
 def write_table(folder: Path, pneumonia: int, normal: int, **columns: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {"reader": "Dr. Bell", "population": "adults"} | columns
+    extra = {"reader": "Dr. Bell", "population": "adults"} | columns
     with (folder / "labels.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, ("file", "label", *wanted))
+        writer = csv.DictWriter(stream, ("file", "label", *extra))
         writer.writeheader()
         for number in range(pneumonia + normal):
             is_ill = number < pneumonia
             chest(number, is_ill).save_as(folder / f"{number}.dcm")
-            writer.writerow({"file": f"{number}.dcm", "label": "Pneumonia" if is_ill else "Normal"} | wanted)
+            writer.writerow({"file": f"{number}.dcm", "label": "Pneumonia" if is_ill else "Normal"} | extra)
     return folder / "labels.csv"
 
 

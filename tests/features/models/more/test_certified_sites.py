@@ -31,11 +31,11 @@ def test_the_watch_ends_few_sound_certificates_and_sees_a_shift(kind: str) -> No
             return np.where(rng.random(count) < 0.8, 0.97, 0.6)
         return 0.5 + 0.5 * rng.beta(4.0, 1.2, count)
 
-    ended = seen = 0
+    ends = alarms = 0
     for _ in range(20):
-        found = shift_limit(confidences(150).tolist())
+        sample = shift_limit(confidences(150).tolist())
         for _ in range(10):
-            ended += largest_shift(confidences(HALF_YEAR), found.mean) > found.limit
-            seen += largest_shift(np.clip(confidences(WINDOW) - 0.1, 0, 1), found.mean) > found.limit
-    assert ended <= 10, "5 % of 200 half years"
-    assert seen >= 160
+            ends += largest_shift(confidences(HALF_YEAR).tolist(), sample.mean) > sample.limit
+            alarms += largest_shift(np.clip(confidences(WINDOW) - 0.1, 0, 1).tolist(), sample.mean) > sample.limit
+    assert ends <= 10, "5 % of 200 half years"
+    assert alarms >= 160

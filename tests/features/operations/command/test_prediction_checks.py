@@ -25,7 +25,7 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def said(tmp_path: Path) -> Callable[[], str]:
+def words(tmp_path: Path) -> Callable[[], str]:
     write_classifier(tmp_path / "models/lungs-1.0.0")
     (tmp_path / "policy.toml").write_text('version = "t"\n[[scope]]\nname = "chest"\npackage = [{ name = "lungs" }]\n')
     settings = load_settings(
@@ -35,15 +35,15 @@ def said(tmp_path: Path) -> Callable[[], str]:
     return lambda: evidence_of_packages(settings)
 
 
-def test_the_evidence_and_the_end_are_told(said: Callable[[], str], tmp_path: Path) -> None:
-    assert said().startswith("lungs-1.0.0 automates by plain rule (a confidence of 0.80 and more")
+def test_the_evidence_and_the_end_are_told(words: Callable[[], str], tmp_path: Path) -> None:
+    assert words().startswith("lungs-1.0.0 automates by plain rule (a confidence of 0.80 and more")
     path, folder = certificate_path(tmp_path, "lungs"), tmp_path / "models/lungs-1.0.0"
     write_certificate(path, certificate_for(folder))
-    assert said().startswith("lungs-1.0.0 automates by certificate (certificate of")
+    assert words().startswith("lungs-1.0.0 automates by certificate (certificate of")
     for days in (29, -1):
         write_certificate(path, certificate_for(folder, made_at=NOW - LASTS + timedelta(days=days)))
         with pytest.raises(FailedCheck) as failure:
-            said()
+            words()
         assert "miqa-node models certify" in failure.value.mend
     write_certificate(path, certificate_for(folder), EarlyEnd(cause=EndCause.REVOKED, at=NOW, by="mara"))
-    assert said().startswith("lungs-1.0.0 automates by none (the certificate of")
+    assert words().startswith("lungs-1.0.0 automates by none (the certificate of")
