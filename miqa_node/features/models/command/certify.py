@@ -125,6 +125,7 @@ def _document(package: cases.CertifiedPackage, judged: cases.JudgedCases, rows: 
     return {
         "package": package.card.label,
         "cases": len(judged.cases),
+        "image_waits": sum(case.waits for case in judged.cases),
         "left_out": dict(judged.left_out),
         "levels": [
             {
@@ -138,6 +139,8 @@ def _document(package: cases.CertifiedPackage, judged: cases.JudgedCases, rows: 
 
 def _print(package: cases.CertifiedPackage, judged: cases.JudgedCases, rows: Sequence[LevelRow]) -> None:
     print_line(f"{package.card.label}: {len(judged.cases)} cases, one image of each patient")
+    if image_waits := sum(case.waits for case in judged.cases):
+        print_line(f"{image_waits} wait whatever the answer: their quality comes first, or the image is unusual")
     for reason, count in judged.left_out.items():
         print_line(f"left out: {count}, {reason}")
     numbers = (Column(text, number=True) for text in ("Level", "Cases", "Automated", "Right", "Wrong", "At least"))

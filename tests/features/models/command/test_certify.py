@@ -99,9 +99,18 @@ def test_any_labelled_folder_shows_what_would_be(
     assert f"0.99 |{'#' * 25}{'.' * 25}| right 2, wrong 0, waiting 2" in shown.out
     assert not certified(data_dir)
     rows = cli("models", "certify", "lungs", tmp_path / "labels", "--show", "--json", "--config", config).json
-    assert (rows["cases"], rows["left_out"]) == (4, {})
+    assert (rows["cases"], rows["image_waits"], rows["left_out"]) == (4, 0, {})
     assert {row["level"] for row in rows["levels"]} == {0.8, 0.9, 0.95, 0.99}
     assert {row["by"] for row in rows["levels"]} == {"all", "label", "population", "station"}
+
+
+def test_what_waits_for_its_quality_is_said(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
+    rules = POLICY.replace('name = "chest"', 'name = "chest"\nmeasurement = [{ name = "entropy", above = 0.0, '
+                           'verdict = "REVIEW", reason = "unsharp" }]')  # fmt: skip
+    (tmp_path / "policy.toml").write_text(rules)
+    ran = cli("models", "certify", "lungs", write_table(tmp_path / "labels", 2, 2), "--show", "--config", config)
+    assert "4 wait whatever the answer: their quality comes first" in ran.out
+    assert f"0.80 |{'.' * 50}| right 0, wrong 0, waiting 4" in ran.out
 
 
 def test_too_little_is_refused_with_what_is_missing(
