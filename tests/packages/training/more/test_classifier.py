@@ -92,7 +92,7 @@ def test_a_gray_folder_becomes_a_package_with_recall_first(digits: Path, tmp_pat
     assert len(classifier.golden_differences) == 8
     learned = [e for e in read_examples(digits, 1) if e.part is not ClassifierPart.TEST]
     pixels = PixelReader()
-    assert read_learned(package) == {mark_of(pixels.read(one.path)) for one in learned}
+    assert read_learned(package) == frozenset(mark_of(pixels.read(one.path)) for one in learned)
     pixels.close()
     assert classifier.card.picture.channels == 1
     assert classifier.card.clinical
