@@ -194,7 +194,7 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `contributions` | Only models of measurements: what each did to a present finding's logit (`part`), strongest first. |
 | `gate` | Probability of each reason why an image is outside what the model can judge. |
 | `anomaly` | `score` of how unusual the image is, and `percentile` of the `baseline`, `training` or `site`; or null. |
-| `predictions` | Of packages beside quality: `package`, `label`, `confidence`, `status`, `scores`, why `pending`. |
+| `predictions` | Of other packages: `package`, `label`, `confidence`, `status`, `scores`, `pending`, `automated_by`. |
 | `landmarks` | Points of a frontal chest: name → [x, y] as fractions of the stored image; absent where not visible. |
 | `landmarks.side` | `image`: `_l` and `_r` in the names are the image's left and right. Without points all is null. |
 | `lung_field` | Outline of each visible lung, `left` and `right` → corners [x, y] as fractions of the stored image. |

@@ -19,7 +19,7 @@ ORDER = {
     StartMoment.RECORDING: ["audit", "audit_sending"],
     StartMoment.WORKING: [
         *("amending", "better_copies", "counting", "identification", "indexing", "mending", "monthly_report"),
-        *("notices", "one_verdict", "series", "studies", "usual_ranges"),
+        *("notices", "one_verdict", "prediction_watch", "series", "studies", "usual_ranges"),
     ],
     StartMoment.DELIVERING: ["archives", "destinations", "retention"],
     StartMoment.SERVING: ["certificates", "pseudonym_watch", "web"],

@@ -102,6 +102,14 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     return Disposition(worst, reasons, policy.version, scope.name)
 
 
+def decide_despite_age(assessment: Assessment, policy: Policy) -> Disposition:
+    """The disposition by image quality alone, as if nobody knew the age where that alone kept it from a verdict."""
+    quality = decide_quality(assessment, policy)
+    if quality.verdict is not Verdict.NOT_ASSESSED or assessment.header.age_years is None:
+        return quality
+    return decide_quality(replace(assessment, header=replace(assessment.header, age_years=None)), policy)
+
+
 def _unjudged(assessment: Assessment, scope: Scope) -> str:
     """Why an image without any reason cannot be accepted; empty if it can."""
     if assessment.is_of_another_kind:

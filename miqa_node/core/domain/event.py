@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.core.domain.worklist import Resolution
 
 ID_PREFIX = "evt_"
@@ -122,6 +123,7 @@ def image_body(judgement: Judgement) -> dict[str, Any]:
     """The part of an event about an image, or about the last slice of a series."""
     header, assessment, disposition = judgement.instance.header, judgement.assessment, judgement.disposition
     model = assessment.model
+    automated = [one for one in assessment.predictions if one.automated_by]
     return {
         "sop_instance_uid": header.sop_instance_uid,
         "sop_class_uid": header.sop_class_uid,
@@ -140,5 +142,18 @@ def image_body(judgement: Judgement) -> dict[str, Any]:
             for reason in disposition.reasons
         ],
         "policy": disposition.policy_version,
+        **({"predictions": [_prediction(one) for one in automated]} if automated else {}),
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
+    }
+
+
+def _prediction(prediction: Prediction) -> dict[str, Any]:
+    """A prediction that a certificate of the site automates; why others wait is among the reasons."""
+    return {
+        "package": prediction.package,
+        "label": prediction.label,
+        "confidence": round(prediction.confidence, 4),
+        "status": prediction.status.value,
+        "automated_by": prediction.automated_by,
+        "note": DECISION_SUPPORT,
     }

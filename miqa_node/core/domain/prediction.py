@@ -79,6 +79,10 @@ class Prediction:
     code: Code | None = None
     """The code of the label, if the package's card has one."""
     pending: tuple[PendingCause, ...] = ()
+    automated_by: str = ""
+    """Of an automated prediction: the certificate of the site that automates it, as a sentence; empty without one."""
+    certificate: str = ""
+    """Digest of the site's certificate if it covers the image, however sure the package is."""
 
     @property
     def status(self) -> PredictionStatus:
@@ -89,6 +93,11 @@ class Prediction:
     def why_pending(self) -> str:
         """All reasons to wait, one sentence each; empty if the prediction is automated."""
         return joined(" ", [one.text for one in self.pending])
+
+    @property
+    def why(self) -> str:
+        """Why it waits, or by which certificate it is automated; empty if it is automated without one."""
+        return self.why_pending or self.automated_by
 
     @property
     def sentence(self) -> str:

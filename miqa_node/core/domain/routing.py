@@ -11,6 +11,9 @@ from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.prediction import PackageRule, PendingCause, PendingReason, Prediction
 from miqa_node.core.language.phrase import Phrase
 
+OF_THE_ANSWER = frozenset({PendingReason.LOW_CONFIDENCE, PendingReason.NOT_PROVEN})
+"""Reasons that lie in a package's answer, not in the image."""
+
 
 @dataclass(frozen=True, slots=True)
 class Routing:
@@ -23,15 +26,18 @@ class Routing:
     """What the package's evidence lacks; if not empty, nothing is automated, whatever the confidence."""
     proven_from: float = 0.0
     """The confidence of the predictions whose errors the evidence counted; it says nothing about lower ones."""
+    certified: str = ""
+    """By which certificate of the site predictions are automated, as a sentence; empty without one."""
+    certificate: str = ""
+    """The digest of a certificate that covers the image."""
 
     def of(self, rule: PackageRule) -> Routing:
         """The conditions with the rule's changes."""
-        return Routing(
-            self.min_confidence if rule.min_confidence is None else rule.min_confidence,
-            self.max_percentile if rule.max_percentile is None else rule.max_percentile,
-            self.accepted_only if rule.accepted_only is None else rule.accepted_only,
-            self.unproven,
-            self.proven_from,
+        return replace(
+            self,
+            min_confidence=self.min_confidence if rule.min_confidence is None else rule.min_confidence,
+            max_percentile=self.max_percentile if rule.max_percentile is None else rule.max_percentile,
+            accepted_only=self.accepted_only if rule.accepted_only is None else rule.accepted_only,
         )
 
 
@@ -48,7 +54,13 @@ def route(prediction: Prediction, assessment: Assessment, disposition: Dispositi
         *_unsure(prediction, routing),
         *_unproven(prediction, routing),
     )
-    return replace(prediction, pending=pending)
+    is_covered = {one.reason for one in pending} <= OF_THE_ANSWER
+    return replace(
+        prediction,
+        pending=pending,
+        automated_by="" if pending else routing.certified,
+        certificate=routing.certificate if is_covered else "",
+    )
 
 
 def _quality(assessment: Assessment, disposition: Disposition, routing: Routing) -> tuple[PendingCause, ...]:

@@ -54,6 +54,15 @@ def upper_limit(failures: int, trials: int, delta: float) -> float:
     return high
 
 
+def lower_limit(successes: int, trials: int, delta: float) -> float:
+    """Clopper–Pearson: the true share of successes lies below it with a probability of at most ``delta``.
+
+    >>> round(lower_limit(59, 59, 0.05), 4), lower_limit(0, 0, 0.05)
+    (0.9505, 0.0)
+    """
+    return 1.0 - upper_limit(trials - successes, trials, delta)
+
+
 def trials_needed(limit: float, delta: float, share: float = 0.0) -> int | None:
     """About how many trials show that failures are rarer than ``limit``, when a ``share`` of them fails.
 

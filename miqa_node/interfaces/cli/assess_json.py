@@ -173,5 +173,6 @@ def _prediction(prediction: Prediction) -> dict[str, Any]:
         "status": prediction.status.value,
         "scores": {label: round(score, 4) for label, score in prediction.scores.items()},
         "pending": [one.text for one in prediction.pending],
+        **({"automated_by": prediction.automated_by} if prediction.automated_by else {}),
         "note": DECISION_SUPPORT,
     }

@@ -30,6 +30,7 @@ from miqa_node.parts import PartContext
 from miqa_node.runtime.people import pseudonym_keys
 from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store.database import Database
+from miqa_node.stages.assess.automation import PackageAutomation, automation_alarms, automation_of
 from miqa_node.stages.deliver.certificates import certificate_ends
 from miqa_node.stages.deliver.rows.destination_checks import alarms_now
 from miqa_node.stages.receive.intake import Intake
@@ -158,13 +159,18 @@ class WebServices:
         def read(_: None) -> Sequence[Alarm]:
             with self.database.begin() as transaction:
                 others = *pseudonym_keys.alarms(transaction, datetime.now(UTC)), *retention_clock.alarms(transaction)
-            return *alarms_now(self.database, self.destinations(), wait_s), *self.certificate_alarms(), *others
+            others = *self.certificate_alarms(), *automation_alarms(self.automation()), *others
+            return *alarms_now(self.database, self.destinations(), wait_s), *others
 
         return RecentValues(read, ALARMS_AGE_S, 1)
 
     def certificate_alarms(self) -> Iterator[Alarm]:
         """The current alarms of certificates."""
         return certificate_alarms(certificate_ends(self.certificates()), datetime.now(UTC))
+
+    def automation(self) -> list[PackageAutomation]:
+        """By which evidence each package for predictions automates now."""
+        return automation_of(self.settings, self.policy()) if self.policy is not None else []
 
     @cached_property
     def predictions(self) -> Slots:

@@ -62,7 +62,8 @@ def _texts(assessment: Assessment) -> Iterator[str]:
     yield from (issue.message for issue in assessment.plausibility)
     yield from (one.place for one in assessment.measurements)
     yield from (one.reason for one in assessment.left_out)
-    yield from (cause.text for prediction in assessment.predictions for cause in prediction.pending)
+    for prediction in assessment.predictions:
+        yield from (prediction.automated_by, *(cause.text for cause in prediction.pending))
 
 
 def _with_phrases(assessment: Assessment, parts: Mapping[str, Any]) -> Assessment:
@@ -85,7 +86,11 @@ def _with_phrases(assessment: Assessment, parts: Mapping[str, Any]) -> Assessmen
         measurements=tuple(replace(one, place=known(one.place)) for one in assessment.measurements),
         left_out=tuple(replace(one, reason=known(one.reason)) for one in assessment.left_out),
         predictions=tuple(
-            replace(one, pending=tuple(replace(cause, text=known(cause.text)) for cause in one.pending))
+            replace(
+                one,
+                pending=tuple(replace(cause, text=known(cause.text)) for cause in one.pending),
+                automated_by=known(one.automated_by),
+            )
             for one in assessment.predictions
         ),
     )

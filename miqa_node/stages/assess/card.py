@@ -33,7 +33,7 @@ PAGE_NAME = "MODEL_CARD.md"
 """The card as a page for people. The node does not read it, so the card lists no checksum for it."""
 METADATA_KEY = "miqa_card"
 """Key of the card in the graph's metadata_props: the same card, without the checksums of files."""
-YOUNGER = frozenset({"two_sides", "comparison", "targets"})
+YOUNGER = frozenset({"two_sides", "comparison", "targets", "audience"})
 """Sections that are added to finished packages: the card in the graph lacks them, since reports name its checksum."""
 
 _CODE_TEXT = r"^[ -\[\]-~]+$"

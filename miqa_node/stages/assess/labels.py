@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os.path import isfile
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -157,7 +158,26 @@ def parse_label(text: str) -> frozenset[str] | None:
     return names
 
 
-def fair_sample(labels: Sequence[SiteLabel], seed: int) -> list[SiteLabel]:
+class SampledImage(Protocol):
+    """A labelled image, for :func:`fair_sample`."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+
+    @property
+    def patient(self) -> str:
+        """Any name that differs between patients."""
+
+    @property
+    def sampled(self) -> float:
+        """The probability with which an image of its kind was chosen for labelling."""
+
+
+L = TypeVar("L", bound=SampledImage)
+
+
+def fair_sample(labels: Sequence[L], seed: int) -> list[L]:
     """Thin to one probability of being sampled, then take one image of each patient.
 
     Which are taken depends on the seed and on names, never on labels.
@@ -166,7 +186,7 @@ def fair_sample(labels: Sequence[SiteLabel], seed: int) -> list[SiteLabel]:
         return []
     least = min(label.sampled for label in labels)
     sample = [label for label in labels if _uniform(seed, "thin", str(label.path)) < least / label.sampled]
-    chosen: dict[str, SiteLabel] = {}
+    chosen: dict[str, L] = {}
     for label in sorted(sample, key=lambda one: _uniform(seed, "one of a patient", str(one.path))):
         chosen.setdefault(label.patient, label)
     return list(chosen.values())

@@ -8,6 +8,7 @@ from typing import Any
 from miqa_node.stages.assess.card import BaseCard, Card
 from miqa_node.stages.assess.certificate import Certificate
 from miqa_node.stages.assess.choices import CHOSEN_ON_FEWER, Choices
+from miqa_node.stages.assess.classify.card import ClassifierCard
 from miqa_node.stages.assess.objects.card import ObjectCard
 from miqa_node.stages.assess.objects.sides import OPERATING_POINT, both_sides
 from miqa_node.stages.assess.targets import Targets
@@ -30,6 +31,7 @@ def model_card(card: BaseCard) -> str:
         "",
         "**Not for:** " + "; ".join(_one_line(text) for text in not_for) + ".",
         "",
+        *_audience(card),
         "## Limits",
         "",
         *(f"- {_one_line(limit)}" for limit in card.limits or ("None is stated.",)),
@@ -53,6 +55,12 @@ def model_card(card: BaseCard) -> str:
         "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _audience(card: BaseCard) -> list[str]:
+    """For whom the package is, if its card says so."""
+    sentences = card.audience if isinstance(card, ClassifierCard) else ()
+    return ["## For whom", "", *(f"- {_one_line(one)}" for one in sentences), ""] if sentences else []
 
 
 def _task(card: BaseCard) -> list[str]:
@@ -81,7 +89,7 @@ def _task(card: BaseCard) -> list[str]:
             *_certificate(card.certificate),
             "",
         ]
-    shared = {*BaseCard.model_fields, "comparison"}
+    shared = {*BaseCard.model_fields, "comparison", "audience"}
     own = card.model_dump(mode="json", include=set(type(card).model_fields) - shared)
     return _section(_words(card.task.value), own)
 

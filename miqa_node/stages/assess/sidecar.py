@@ -15,6 +15,7 @@ from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.domain.prediction import PackageRule, Prediction
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.stages.assess.card import BaseCard, Task
+from miqa_node.stages.assess.prediction_certificate import SiteCertificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class ImageContext:
     judgement: AssessorResult
     policy: Policy
     rule: PackageRule
+    certificates: SiteCertificates | None = None
+    """The site's certificates for predictions; None where nothing is automated by them."""
 
     @property
     def disposition(self) -> Disposition:

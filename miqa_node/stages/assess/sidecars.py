@@ -45,6 +45,7 @@ from miqa_node.stages.assess.package_files import (
     read_package_card,
     versions_of,
 )
+from miqa_node.stages.assess.prediction_certificate import SiteCertificates
 from miqa_node.stages.assess.sidecar import ImageContext, SidecarModel, SideTask
 
 log = structlog.get_logger(__name__)
@@ -102,6 +103,7 @@ class SidecarModels:
         self._failed: dict[str, tuple[float, str]] = {}
         self._always = tuple(PackageRule(name) for name in always)
         self._everywhere = packages_everywhere(settings)
+        self._certificates = SiteCertificates(settings.node.data_dir, settings.node.site)
         for name in always:
             self._open(name)
 
@@ -163,7 +165,8 @@ class SidecarModels:
         for task, sidecar, rule in sorted(results, key=lambda one: ORDER.index(one[0])):
             if judgement.assessment.is_of_another_kind:
                 break  # by the gate, or because the package of anatomical points saw no lungs
-            judgement = _add(task, sidecar, ImageContext(header, radiograph, judgement, policy, rule))
+            context = ImageContext(header, radiograph, judgement, policy, rule, self._certificates)
+            judgement = _add(task, sidecar, context)
         return judgement
 
     def assessor(self) -> Assessor:

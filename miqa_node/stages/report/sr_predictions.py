@@ -54,7 +54,8 @@ def prediction_group(
 
 def _sentences(prediction: Prediction) -> list[str]:
     scores = ", ".join(f"{label} {score:.3f}" for label, score in prediction.scores.items())
-    sentences = [prediction.sentence, *(one.text for one in prediction.pending)]
+    why = [one.text for one in prediction.pending] or [prediction.automated_by]
+    sentences = [prediction.sentence, *filter(None, why)]
     return [*sentences, f"Scores: {scores} ({DECISION_SUPPORT})"] if scores else sentences
 
 

@@ -58,6 +58,7 @@ from miqa_node.runtime.people import pseudonym_keys
 from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store.integrity import DAMAGED, RESTORE
 from miqa_node.stages.assess.another_kind import NO_LUNGS, PIXELS_SHOW_ANOTHER
+from miqa_node.stages.assess.automation import Evidence
 from miqa_node.stages.deliver.retrieval import ENDLESS
 from miqa_node.stages.deliver.statuses import NOTES
 from miqa_node.stages.units.mended import ORIGINAL
@@ -346,6 +347,7 @@ def _of_domain() -> Iterator[str]:
     yield from (*_TITLES.values(), *_DETAILS.values(), *(text for _, text in KEYS))
     yield from (*(one.words for one in Resolution), *(one.value.capitalize() for one in WorklistState))
     yield from (*(one.value.capitalize() for one in DeliveryState), *(words(one.value) for one in PredictionStatus))
+    yield from (one.value for one in Evidence)
     yield from (
         *(words(one.value) for one in Show),
         *(words(one.value) for one in LabelOrigin),

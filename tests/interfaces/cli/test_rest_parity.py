@@ -76,7 +76,9 @@ CHECKED = "runs the package's golden inputs on this machine's processor before a
 PROOF = "erases for ever and writes a signed proof; meant for a person at the machine"
 LOCAL: dict[str, str] = {
     **dict.fromkeys(("run", "migrate", "selftest", "backup", "restore", "fsck"), SERVER),
-    **dict.fromkeys(("assess", "enhance", "deidentify", "calibrate", "labels export", "labels import"), FILES),
+    **dict.fromkeys(
+        ("assess", "enhance", "deidentify", "calibrate", "models certify", "labels export", "labels import"), FILES
+    ),
     "retention confirm": "vouches for the clock of the machine that it runs on",
     **dict.fromkeys(("audit export", "audit verify"), FILES + ", apart from the node that it checks"),
     **dict.fromkeys(("erase patient", "erase list", "erase proof", "erase verify"), PROOF),

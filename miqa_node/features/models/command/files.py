@@ -10,7 +10,9 @@ import typer
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.features.models.command import predictions
 from miqa_node.features.models.command.choice import PackageName, open_named
+from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import print_json, print_line, print_table, three_digits
@@ -45,18 +47,44 @@ def card(
 
 
 def certificate(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME-VERSION]", help="Default is the active package.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME-VERSION]", help="Default is the active package, and all that predict."),
+    ] = None,
+    revoke: Annotated[
+        bool, typer.Option("--revoke", help="End a certificate for predictions; all of them then wait for a person.")
+    ] = False,
+    actor: Actor = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print what the verdicts of a package are certified for at this site, and with which calibration it runs."""
+    """Print what the verdicts of a package are certified for at this site, and with which calibration it runs.
+
+    Beside it, or of a package that predicts: the site's certificate for predictions, which --revoke ends.
+    """
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
-    shown = _certificate(settings, _path(settings, name) if name else _active(settings))
-    if as_json:
-        print_json(shown)
+    if revoke:
+        if not name:
+            raise typer.BadParameter("name the package whose certificate for predictions ends")
+        predictions.revoke(settings, name, actor or login())
+    if name and (of_predictions := predictions.certificates(settings, name)) is not None:
+        if as_json:
+            print_json({"package": of_predictions[0]["package"], "predictions": of_predictions})
+        else:
+            predictions.print_certificates(of_predictions)
         return
+    shown = _certificate(settings, _path(settings, name) if name else _active(settings))
+    of_predictions = [] if name else predictions.certificates(settings) or []
+    if as_json:
+        print_json({**shown, "predictions": of_predictions})
+        return
+    _print_certificate(shown)
+    predictions.print_certificates(of_predictions)
+
+
+def _print_certificate(shown: dict[str, Any]) -> None:
     print_line(shown["package"], shown["certificate"])
     for refusal in shown["refused"]:
         more = (

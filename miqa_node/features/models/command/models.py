@@ -11,7 +11,7 @@ import typer
 from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError, NotFoundError
-from miqa_node.features.models.command import baseline, compare
+from miqa_node.features.models.command import baseline, certify, compare
 from miqa_node.features.models.command import choice as model_choice
 from miqa_node.features.models.command import files as model_files
 from miqa_node.features.models.command import signatures as model_signatures
@@ -28,8 +28,8 @@ from miqa_node.stages.assess.targets import MISSED
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Models: list, check, activate, rollback, history, shadow, compare, baseline, card, certificate, seal, pack, "
-    "sign, verify.",
+    help="Models: list, check, activate, rollback, history, shadow, compare, baseline, certify, card, certificate, "
+    "seal, pack, sign, verify.",
 )
 app.command()(model_choice.activate)
 app.command()(model_choice.rollback)
@@ -37,6 +37,7 @@ app.command()(model_choice.shadow)
 app.command()(model_choice.history)
 app.command()(compare.compare)
 app.command()(baseline.baseline)
+app.command()(certify.certify)
 app.command()(model_files.card)
 app.command()(model_files.certificate)
 app.command()(model_files.seal)

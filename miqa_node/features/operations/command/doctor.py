@@ -29,6 +29,7 @@ from miqa_node.features.operations.command.figure_checks import figures_of_packa
 from miqa_node.features.operations.command.health_checks import FailedCheck, HealthCheck, outcome_of
 from miqa_node.features.operations.command.map_checks import gradient_graphs
 from miqa_node.features.operations.command.port_checks import ask_node, check_health_port, check_port
+from miqa_node.features.operations.command.prediction_checks import evidence_of_packages
 from miqa_node.features.operations.command.series_checks import accepted_mr, series_libraries
 from miqa_node.features.operations.command.storage_checks import data_directory, database, from_database, object_store
 from miqa_node.features.operations.command.text_checks import text_in_pixels
@@ -104,6 +105,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("accelerator", _accelerator),
         ("models", _models),
         ("figures", figures_of_packages),
+        ("predictions", evidence_of_packages),
         ("contradictions", rule_of_contradictions),
         ("maps", gradient_graphs),
         ("series", series_libraries),

@@ -29,6 +29,7 @@ from miqa_node.runtime.site_records.notice_status import NoticeStatus
 from miqa_node.runtime.store import damages, upkeep
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.work import executors
+from miqa_node.stages.assess.automation import PackageAutomation, automation_alarms
 from miqa_node.stages.deliver.rows import delivery_jobs, destination_checks
 from miqa_node.stages.receive.rows import senders
 from miqa_node.stages.units.kinds import WITH_VIEW
@@ -93,6 +94,8 @@ class OperationsReport:
     """On the disk of the object store; below that nothing is received."""
     kept_for_waiting_bytes: int = 0
     """Of these, what images that wait will need."""
+    predictions: Sequence[PackageAutomation] = ()
+    """By which evidence each package for predictions automates."""
 
 
 def look(services: WebServices) -> OperationsReport:
@@ -100,7 +103,7 @@ def look(services: WebServices) -> OperationsReport:
     now, settings = datetime.now(UTC), services.settings
     not_ready = services.recent_readiness.get(None)
     services.reserve.count()
-    kept_bytes = services.reserve.needed_bytes
+    kept_bytes, predictions = services.reserve.needed_bytes, services.automation()
     with services.database.begin() as transaction:
         statuses = destination_checks.statuses(transaction, services.destinations(), now)
         return OperationsReport(
@@ -109,6 +112,7 @@ def look(services: WebServices) -> OperationsReport:
                 *alarms(statuses, timedelta(seconds=settings.deliver.longest_wait_s), now),
                 *damages.alarm(transaction),
                 *services.certificate_alarms(),
+                *automation_alarms(predictions),
                 *pseudonym_keys.alarms(transaction, now),
                 *retention_clock.alarms(transaction),
             ),
@@ -126,6 +130,7 @@ def look(services: WebServices) -> OperationsReport:
             _processes(transaction, now - timedelta(seconds=settings.work.dead_after_s)),
             kept_free_bytes=kept_bytes,
             kept_for_waiting_bytes=kept_bytes - settings.store.min_free_bytes,
+            predictions=predictions,
         )
 
 

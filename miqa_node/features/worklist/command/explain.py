@@ -120,7 +120,7 @@ def _tell_assessment(image: InstanceHistory) -> None:
         among = "this site's images" if anomaly.baseline == "site" else "the images of the training"
         _fact("anomaly", f"score {anomaly.score:.3f}, percentile {anomaly.percentile:.1f} among {among}")
     for prediction in assessment.predictions:
-        _fact("prediction", f"{prediction.sentence} {prediction.why_pending}".strip())
+        _fact("prediction", f"{prediction.sentence} {prediction.why}".strip())
     if assessment.findings:
         print_table(
             ("Finding", "Probability", "Severity", "Threshold", "Present"),

@@ -51,7 +51,7 @@ class PredictionReply(BaseModel):
     status: PredictionStatus
     prediction: str | None = Field(None, description="The label; only of an automated prediction.")
     confidence: float | None = Field(None, description="Its calibrated probability; only of an automated prediction.")
-    message: str | None = Field(None, description="Why the prediction waits for a person.")
+    message: str | None = Field(None, description="Why the prediction waits, or by which certificate it is automated.")
     id: str = Field(description="Digest of the image; the study is on the worklist when the prediction is pending.")
     package: str = Field(description="Which package judged, with its version.")
     note: str = Field(DECISION_SUPPORT, description="What a prediction is.")
@@ -204,7 +204,10 @@ def _said(services: WebServices, digest: str, prediction: Prediction, study_uid:
         links["overlay"] = f"/overlays/{digest}/{prediction.package}.png"
     if prediction.status is PredictionStatus.AUTOMATED:
         answer = {"prediction": prediction.label, "confidence": round(prediction.confidence, 4)}
-        return PredictionReply(status=prediction.status, id=digest, package=prediction.package, links=links, **answer)
+        return PredictionReply(
+            status=prediction.status, message=prediction.automated_by or None, id=digest, package=prediction.package,
+            links=links, **answer,
+        )  # fmt: skip
     return PredictionReply(
         status=prediction.status, message=prediction.why_pending, id=digest, package=prediction.package, links=links
     )

@@ -127,6 +127,8 @@ class ClassifierCard(BaseCard):
     operating_point: OperatingPoint | None = None
     automation: tuple[AutomationEvidence, ...] | None = None
     """The evidence that automation requires; None if automation depends on the site's rules alone."""
+    audience: tuple[str, ...] = ()
+    """For whom it is and for whom not, by what was measured after it was made; a sentence each."""
 
     @property
     def graphs(self) -> tuple[str, ...]:

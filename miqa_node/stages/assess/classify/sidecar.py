@@ -19,6 +19,7 @@ from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.dicom.pixels.histogram import displayed_counts
 from miqa_node.errors import MiqaError
 from miqa_node.stages.assess.card import Task
+from miqa_node.stages.assess.certified import certified_routing
 from miqa_node.stages.assess.classify.card import ClassifierCard
 from miqa_node.stages.assess.classify.classifier import Classifier, open_classifier
 from miqa_node.stages.assess.classify.picture import looked_at
@@ -33,12 +34,7 @@ class ClassifierSidecar:
     def __init__(self, classifier: Classifier, settings: AssessSettings) -> None:
         self._classifier = classifier
         self._timeout_s = settings.saliency_timeout_s
-        self._routing = Routing(
-            settings.min_confidence,
-            settings.max_percentile,
-            unproven=_unproven(classifier),
-            proven_from=max((one.min_confidence for one in classifier.card.automation or ()), default=0.0),
-        )
+        self._routing = card_routing(classifier.card, settings)
         self._unexplained = ""
 
     @property
@@ -63,7 +59,7 @@ class ClassifierSidecar:
 
     def contribute(self, context: ImageContext) -> AssessorResult:
         """Add the prediction, and its map unless it cannot be made."""
-        classifier, radiograph, judgement = self._classifier, context.radiograph, context.judgement
+        classifier, radiograph = self._classifier, context.radiograph
         reason = classifier.card.applicability.excludes(context.header, radiograph.spacing_mm)
         if not reason and radiograph.frames > 1:
             reason = Phrase("The image has several frames; the model judges single images.")
@@ -73,8 +69,7 @@ class ClassifierSidecar:
         scores, image = classifier.see(display, radiograph.valid, counts)
         label = classifier.label(scores)
         prediction = Prediction(self.name, self.sha256, label, scores[label], scores, self._code(label))
-        routed = route(prediction, judgement.assessment, context.disposition, self._routing.of(context.rule))
-        added = context.with_prediction(routed)
+        added = context.with_prediction(self._routed(prediction, context))
         point = classifier.card.operating_point
         if point is not None and point.label != label:
             return added  # the label has no place to show
@@ -83,6 +78,15 @@ class ClassifierSidecar:
             return added
         predictions = {**added.maps.predictions, self.name: saliency}
         return replace(added, maps=replace(added.maps, predictions=predictions))
+
+    def _routed(self, prediction: Prediction, context: ImageContext) -> Prediction:
+        """The prediction by the site's certificate if there is one, else by card and rule."""
+        assessment, card = context.judgement.assessment, self._classifier.card
+        routing, disposition = self._routing.of(context.rule), context.disposition
+        state = context.certificates.of(card.name, self.name, self.sha256) if context.certificates else None
+        if state is not None:
+            routing, disposition = certified_routing(routing, state, assessment, context.policy, prediction.label)
+        return route(prediction, assessment, disposition, routing)
 
     def _not_judged(self, reason: str) -> Prediction:
         waiting = (PendingCause(PendingReason.NOT_JUDGED, reason),)
@@ -104,8 +108,18 @@ class ClassifierSidecar:
             return None
 
 
-def _unproven(classifier: Classifier) -> str:
-    evidence = classifier.card.automation
+def card_routing(card: ClassifierCard, settings: AssessSettings) -> Routing:
+    """The conditions without a certificate: the card's evidence if it asks for any, and the rules of the settings."""
+    return Routing(
+        settings.min_confidence,
+        settings.max_percentile,
+        unproven=_unproven(card),
+        proven_from=max((one.min_confidence for one in card.automation or ()), default=0.0),
+    )
+
+
+def _unproven(card: ClassifierCard) -> str:
+    evidence = card.automation
     missing = [one.sentence for one in evidence or () if not one.suffices]
     if evidence is not None and not evidence:
         missing = [Phrase("the card names no evidence")]

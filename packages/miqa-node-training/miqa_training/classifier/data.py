@@ -8,28 +8,24 @@ and test.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from os.path import isfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from miqa_node.core.domain.image import Radiograph
-from miqa_node.core.domain.patient import PatientKey, plain
 from miqa_node.core.observe.progress import counted
 from miqa_node.core.settings import load_settings
-from miqa_node.dicom.bytes.issuer import Issuer
 from miqa_node.dicom.pixels.picture import is_picture, read_picture
-from miqa_node.errors import DecodeError, UnreadableError
+from miqa_node.errors import DecodeError, SettingsError, UnreadableError
 from miqa_node.runtime.workers.pool import WorkerPool
+from miqa_node.stages.assess.classify.labelled import LabelledFile, read_labelled
+from miqa_node.stages.assess.classify.learned import mark_of
 from miqa_node.stages.assess.classify.picture import PictureInput, looked_at, sized
 
 VALIDATE_SHARE = 0.2
@@ -41,7 +37,6 @@ LEAST_IMAGES = 12
 """Minimum number of images per label: fewer leave nothing to calibrate or test with."""
 COLOUR_SAMPLE = 64
 """Number of images examined to decide whether a data set has colour."""
-_PATIENT = ["PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "Rows"]
 COLOUR_DIFFERENCE = 0.02
 """Minimum mean difference of the channels, as a share of the range, for a picture to count as coloured."""
 
@@ -79,7 +74,7 @@ def read_examples(source: Path, seed: int) -> list[LabelledImage]:
     ValueError
         A column or file is missing, there are too few images or labels; the text says what to do.
     """
-    examples = _of_csv(source) if source.is_file() else _of_folder(source)
+    examples = _read(source)
     if len(examples) > MOST_IMAGES:
         raise ValueError(
             f"There are {len(examples)} images; {MOST_IMAGES} is the limit. Give a CSV with a part of them."
@@ -111,6 +106,8 @@ class PixelReader:
 
     def __init__(self) -> None:
         self._pool = WorkerPool(load_settings())
+        self.marks: dict[Path, str] = {}
+        """The mark of each image that was prepared."""
 
     def read(self, path: Path) -> Radiograph:
         """Gray presentation values, and the colours if there are any; DecodeError names a file that is unreadable."""
@@ -131,7 +128,9 @@ class PixelReader:
         shape = (len(examples), spec.rows, spec.columns, *((3,) if spec.colour else ()))
         made = np.zeros(shape, np.uint8)
         for number, example in enumerate(counted(examples, "Reading images")):
-            small = sized(looked_at(self.read(example.path), spec), spec)
+            radiograph = self.read(example.path)
+            self.marks[example.path] = mark_of(radiograph)
+            small = sized(looked_at(radiograph, spec), spec)
             made[number] = small[..., None] if spec.colour and small.ndim == 2 else small
         return made
 
@@ -140,60 +139,18 @@ class PixelReader:
         self._pool.close()
 
 
-def _of_folder(source: Path) -> list[LabelledImage]:
-    images = []
-    for folder in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
-            if is_picture(path):
-                images.append(LabelledImage(path, folder.name, ""))
-            elif (patient := _patient_of(path)) is not None:
-                images.append(LabelledImage(path, folder.name, patient))
-    return images
-
-
-def _of_csv(source: Path) -> list[LabelledImage]:
+def _read(source: Path) -> list[LabelledImage]:
     try:
-        examples = _of_table(source)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{source.name} is not UTF-8 text; save it as CSV in UTF-8.") from error
-    except csv.Error as error:
-        raise ValueError(f"{source.name} is not a CSV: {error}.") from error
-    if not examples:
-        raise ValueError(f"{source.name} lists no image.")
-    return examples
+        return [_with_part(one) for one in read_labelled(source)]
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
 
 
-def _of_table(source: Path) -> list[LabelledImage]:
-    with source.open(encoding="utf-8-sig", newline="") as stream:
-        rows = csv.DictReader(stream)
-        if missing := {"file", "label"} - set(rows.fieldnames or ()):
-            raise ValueError(f"{source.name} has no column {' and no column '.join(sorted(missing))}.")
-        examples = [_of_row(source, rows.line_num, row) for row in rows]
-    return [e if e.patient else replace(e, patient=_patient_of(e.path) or "") for e in examples]
-
-
-def _of_row(source: Path, number: int, row: dict[str, str]) -> LabelledImage:
-    name = row["file"] or ""
-    path = source.parent / name
-    if not isfile(path):  # noqa: PTH113 - a name that no file can have raises with Path.is_file
-        raise ValueError(f"{source.name}, line {number}: there is no file {name!r}.")
-    if not (row["label"] or "").strip():
-        raise ValueError(f"{source.name}, line {number}: the label is empty.")
-    word = (row.get("split") or "").strip().lower()
+def _with_part(one: LabelledFile) -> LabelledImage:
+    word = one.columns.get("split", "").lower()
     if word and word not in PART_WORDS:
-        raise ValueError(f"{source.name}, line {number}: the split is {word!r}; train, validate and test are known.")
-    return LabelledImage(path, row["label"].strip(), (row.get("patient") or "").strip(), PART_WORDS.get(word))
-
-
-def _patient_of(path: Path) -> str | None:
-    """Patient ID and issuer of a DICOM image, "" without ID; None if the file is not a DICOM image."""
-    if is_picture(path):
-        return None
-    try:
-        ds = dcmread(path, stop_before_pixels=True, specific_tags=_PATIENT)
-    except (InvalidDicomError, OSError):
-        return None
-    return PatientKey(plain(str(ds.get("PatientID") or "")), Issuer.of(ds).text).text() if ds.get("Rows") else None
+        raise ValueError(f"{one.place}: the split is {word!r}; train, validate and test are known.")
+    return LabelledImage(one.path, one.label, one.patient, PART_WORDS.get(word))
 
 
 def _same_bytes_together(examples: Sequence[LabelledImage]) -> list[LabelledImage]:

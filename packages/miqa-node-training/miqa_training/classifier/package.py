@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.stages.assess.card import GRAPH_NAME
 from miqa_node.stages.assess.classify.classifier import open_classifier
+from miqa_node.stages.assess.classify.learned import write_learned
 from miqa_training.degrade import gate
 from miqa_training.seal import seal
 
 GOLDEN_PX = (240, 200)
 
 
-def write_package(folder: Path, graph: Path, card: Mapping[str, Any]) -> Path:
+def write_package(folder: Path, graph: Path, card: Mapping[str, Any], learned: Sequence[str] = ()) -> Path:
     """Write the folder of a package; ``card`` is plain data without goldens and checksums.
+
+    ``learned`` are the marks of the images that it was fitted to and chosen on; a site's certificate needs others.
 
     Goldens are the project's own phantoms: packages are passed on, so they contain no training images. The finished
     package is opened as a node opens it, so a package that a node would refuse raises an error here.
@@ -33,6 +36,8 @@ def write_package(folder: Path, graph: Path, card: Mapping[str, Any]) -> Path:
     plain: dict[str, Any] = json.loads(json.dumps(dict(card)))
     plain["golden"] = [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in names]
     shutil.copyfile(graph, folder / GRAPH_NAME)
+    if learned:
+        write_learned(folder, learned)
     settings = load_settings().assess
     seal(folder, {**plain, "golden": []})  # the package itself computes the expected results of the goldens
     classifier = open_classifier(folder, Accelerator.CPU, settings, goldens_required=False)

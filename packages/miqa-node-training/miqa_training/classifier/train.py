@@ -117,7 +117,8 @@ def train_classifier(
             "parameters": sum(p.numel() for p in net.parameters()),
             "largest_difference_of_graph_and_torch": float(f"{difference:.2g}"),
         }
-        package = write_package(out_dir / f"{request.name}-{request.version}", graph, card)
+        learned = [pixels.marks[e.path] for e in examples if e.part is not ClassifierPart.TEST]
+        package = write_package(out_dir / f"{request.name}-{request.version}", graph, card, learned)
         report = write_report(run_dir / "report.html", package, card, shown, parts[ClassifierPart.TEST], pixels)
     finally:
         pixels.close()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from miqa_node.stages.assess.card import gradient_file, read_sections
 from miqa_node.stages.assess.classify.card import IMAGE, LOGITS, ClassifierCard, Combination, EnsembleMember
 from miqa_node.stages.assess.classify.classifier import mirrored_logits
+from miqa_node.stages.assess.classify.learned import write_learned
 from miqa_node.stages.assess.classify.picture import prepare
 from miqa_training.origin import commit, start_of
 from miqa_training.patients import PatientPart
@@ -26,6 +27,7 @@ from miqa_training.pneumonia.data import (
     PneumoniaSample,
     Population,
     calibrates,
+    learned_marks,
     read_all,
     read_display,
 )
@@ -125,6 +127,7 @@ def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
     dropped = {member.file for member in card.members} - files
     shutil.copytree(package, folder, ignore=shutil.ignore_patterns(*dropped, *map(gradient_file, dropped)))
     write_goldens(folder, ensemble, card.picture)
+    write_learned(folder, learned_marks(everyone))
     metrics = {name: value for name, value in sections["metrics"].items() if name != "test"}
     probability = ensemble.probability(logits)
     return seal(folder, sections | {

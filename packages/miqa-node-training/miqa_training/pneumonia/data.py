@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.observe.progress import counted
+from miqa_node.dicom.pixels.picture import read_picture
+from miqa_node.stages.assess.classify.learned import mark_of
 from miqa_node.stages.assess.classify.picture import PictureInput, sized
 from miqa_training.datasets import EVALUATION_HOSPITAL_URL
 from miqa_training.patients import PatientPart, digest_of, part_of, table
@@ -130,6 +132,13 @@ def calibrates(sample: PneumoniaSample) -> bool:
     a single label, a network may know the label from the hospital's look, and calibration would mistake that for skill.
     """
     return sample.part is PatientPart.CALIBRATE and sample.strong
+
+
+def learned_marks(samples: Sequence[PneumoniaSample]) -> list[str]:
+    """Marks of the images that networks or calibrations learned from; a site's certificate needs other patients."""
+    learned = [one for one in samples if one.part in {PatientPart.TRAIN, PatientPart.CALIBRATE}]
+    pictures = (read_picture(one.path, modality="DX", body_part="CHEST", view="")[1] for one in learned)
+    return [mark_of(picture) for picture in pictures]
 
 
 @dataclass(frozen=True, slots=True)

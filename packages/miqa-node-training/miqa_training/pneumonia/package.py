@@ -10,12 +10,13 @@ import torch
 
 from miqa_node.stages.assess.classify.card import AutomationEvidence
 from miqa_node.stages.assess.classify.classifier import FINE_TAP
+from miqa_node.stages.assess.classify.learned import write_learned
 from miqa_node.stages.assess.classify.picture import PictureInput
 from miqa_training import weights
 from miqa_training.architectures import ClassifierNet
 from miqa_training.classifier.export import export_classifier, name_fine_features
 from miqa_training.pneumonia.card import card_of, write_goldens
-from miqa_training.pneumonia.data import PneumoniaSample
+from miqa_training.pneumonia.data import PneumoniaSample, learned_marks
 from miqa_training.pneumonia.ensemble import PneumoniaEnsemble
 from miqa_training.seal import seal
 
@@ -38,5 +39,6 @@ def write_package(
         if member.tap == FINE_TAP:
             name_fine_features(folder / member.file, spec.rows // FINE_STRIDE)
     goldens = write_goldens(folder, ensemble, spec)
+    write_learned(folder, learned_marks(samples))
     card = card_of(ensemble, spec, samples, automation, training, metrics, calibration, version, goldens)
     return seal(folder, card)

@@ -23,6 +23,7 @@ from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.errors import DecodeError
 from miqa_node.interfaces.cli.app import app
 from miqa_node.stages.assess.classify.classifier import Classifier, open_classifier
+from miqa_node.stages.assess.classify.learned import mark_of, read_learned
 from miqa_training.classifier.calibrate import fit_temperature, softmax, threshold_for_recall
 from miqa_training.classifier.data import ClassifierPart, PixelReader, read_examples
 from miqa_training.classifier.fit import balanced_weights
@@ -89,6 +90,10 @@ def test_a_gray_folder_becomes_a_package_with_recall_first(digits: Path, tmp_pat
     package = Path(made["package"])
     classifier = open_classifier(package, Accelerator.CPU, load_settings().assess)
     assert len(classifier.golden_differences) == 8
+    learned = [e for e in read_examples(digits, 1) if e.part is not ClassifierPart.TEST]
+    pixels = PixelReader()
+    assert read_learned(package) == frozenset(mark_of(pixels.read(one.path)) for one in learned)
+    pixels.close()
     assert classifier.card.picture.channels == 1
     assert classifier.card.clinical
     assert share_right(classifier, digits) == pytest.approx(test["accuracy"], abs=1e-3)
