@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from pynetdicom.dimse_messages import N_ACTION_RSP
 from miqa_node.core.domain.delivery import CommitmentRequest
 from miqa_node.core.domain.instance import can_name, is_uid
 from miqa_node.errors import ResourcesError
+from miqa_node.stages.deliver.commitment_reports import ReportOn, report_on
 from miqa_node.stages.receive.peers import ae_titles_of
 
 log = structlog.get_logger(__name__)
@@ -42,11 +44,11 @@ _REQUEST_ACTION = 1
 class Commitment:
     """Callbacks of the storage SCP for requests and reports, provided by ``node``.
 
-    ``ask`` stores a request and its association; ``answered`` is called when the sender has its response; ``report``
-    takes event type and Event Information, and raises ValueError if they are not a report.
+    ``ask`` stores a request, and takes how to report on its association; ``answered`` is called when the sender has its
+    response; ``report`` takes event type and Event Information, and raises ValueError if they are not a report.
     """
 
-    ask: Callable[[CommitmentRequest, Association], None]
+    ask: Callable[[CommitmentRequest, ReportOn], None]
     answered: Callable[[], None]
     report: Callable[[int, Dataset], None]
 
@@ -63,7 +65,7 @@ class Commitment:
             log.warning("request for storage commitment refused", error=type(error).__name__)
             return INVALID_ARGUMENT, None
         try:
-            self.ask(request, association)
+            self.ask(request, partial(report_on, association))
         except ResourcesError as error:
             log.error("request for storage commitment not kept", reason=str(error))
             return RESOURCE_LIMITATION, None
