@@ -99,11 +99,11 @@ class Site:
             wait_until(lambda: not self.node.running(), 60.0)
             self.node = self._start()
             return
-        with suppress(psutil.NoSuchProcess):
-            template, *receivers = self.processes() or [None]
-            one = template if victim == "template" else chance.choice(receivers or [None])
-            if one is not None:
-                one.kill()
+        processes = self.processes()
+        candidates = processes[:1] if victim == "template" else processes[1:]
+        if candidates:
+            with suppress(psutil.NoSuchProcess):
+                chance.choice(candidates).kill()
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_DATABASE)

@@ -12,8 +12,8 @@ from miqa_node.core.domain.authorities import AuthorityRules
 from miqa_node.core.domain.sender_clock import SenderClocks
 from miqa_node.core.settings.base import AeTitle, Count, DaysKept, Port, Seconds, SettingsTable, cores, written
 
-MOST_RECEIVERS = 4
-"""Processes that receive, unless set: one writes to the database for all, which is a third of the work."""
+MOST_FURTHER = 3
+"""Processes that receive beside the node's own, unless set: that one writes for all, which is a third of the work."""
 
 
 class TlsMode(StrEnum):
@@ -65,7 +65,9 @@ class DicomSettings(SettingsTable):
     @property
     def further_receivers(self) -> int:
         """How many processes receive beside the node's own, if several associations are open."""
-        return (self.receiver_processes or min(cores(), MOST_RECEIVERS)) - 1
+        if self.receiver_processes:
+            return self.receiver_processes - 1
+        return min(cores(), MOST_FURTHER) if cores() > 1 else 0
 
     @property
     def clocks(self) -> SenderClocks:

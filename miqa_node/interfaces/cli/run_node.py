@@ -81,13 +81,14 @@ def _run(settings: Settings, role: NodeRole, flags: Sequence[str], stop: StopSig
     if role.works:
         start_loading(settings)
     # The workers' models are loaded at the same time as these.
-    from miqa_node.interfaces.web.set_up import set_up_link
     from miqa_node.isolation.receiving import receiver_forks
+
+    fork = receiver_forks(settings, role)  # before there are threads, and memory that it does not need
+    from miqa_node.interfaces.web.set_up import set_up_link
     from miqa_node.node import Node
     from miqa_node.stages.deliver.destinations import parse_flag
 
     destinations = [parse_flag(text) for text in flags]
-    fork = receiver_forks(settings, role)  # before there are threads
     end_traces = set_up_traces(settings.telemetry, settings.node.name)
 
     def end(_reason: str) -> None:

@@ -6,6 +6,7 @@ worker pools is another one (:mod:`miqa_node.isolation.template`): it loads mode
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -15,7 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from miqa_node.core.process import end_loading
+import structlog
+
+log = structlog.get_logger(__name__)
 
 CAN_FORK = sys.platform == "linux"
 """Other systems hand no sockets over between processes in messages that keep their borders."""
@@ -35,19 +38,31 @@ class ForkTemplate:
     """The process. Each fork of it calls ``run`` with its end of the socket; all end when this process ends."""
 
     def __init__(self, run: Callable[[socket.socket], None]) -> None:
-        """To be made while this process has one thread."""
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if os.fork():
+        self._run = run
+        self._socket: socket.socket | None = None
+
+    def start(self) -> None:
+        """Make the process, while this one has one thread; without it, there are no forks."""
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            log.warning("no further processes can be made", reason=error.strerror)
+            return
+        if pid:
+            self._socket = mine
             theirs.close()
             return
         try:
             _keep_to_ourselves(theirs)
-            _serve(theirs, run)
+            _serve(theirs, self._run)
         finally:
             os._exit(0)
 
     def fork(self) -> socket.socket:
         """See :class:`Fork`."""
+        if self._socket is None:
+            raise ConnectionError
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             socket.send_fds(self._socket, [b"f"], [theirs.fileno()])
@@ -57,10 +72,6 @@ class ForkTemplate:
         finally:
             theirs.close()
         return mine
-
-    def close(self) -> None:
-        """End the process; its forks go on until their own sockets end."""
-        self._socket.close()
 
 
 def _keep_to_ourselves(own: socket.socket) -> None:
@@ -73,7 +84,8 @@ def _keep_to_ourselves(own: socket.socket) -> None:
         if descriptor > _STDERR and descriptor != own.fileno():
             with suppress(OSError):  # that of the list itself
                 os.close(descriptor)
-    end_loading()
+    gc.freeze()
+    gc.enable()
 
 
 def _serve(own: socket.socket, run: Callable[[socket.socket], None]) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import cast
 
 import structlog
@@ -98,11 +99,12 @@ class CommitmentReporter:
         self._wake.set()
         self._thread.stop(self._settings.connection_timeout_s + 2 * self._settings.dimse_timeout_s)
 
-    def ask(self, request: CommitmentRequest, report_on: ReportOn) -> None:
-        """Store a request, whose association takes reports by ``report_on``, once its sender has the response."""
+    def ask(self, request: CommitmentRequest, association: Association | ReportOn) -> None:
+        """Store a request from an association, which may be another process's; it is reported once it is answered."""
         self._ledger.ask(request, self._lease_s)
         with self._lock:
-            self._open[request.transaction_uid] = _Inquiry(request, report_on)
+            here = association if callable(association) else partial(report_on, association)
+            self._open[request.transaction_uid] = _Inquiry(request, here)
             while len(self._open) > MAX_OPEN:
                 del self._open[next(iter(self._open))]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import structlog
@@ -20,7 +19,6 @@ from pynetdicom.dimse_messages import N_ACTION_RSP
 from miqa_node.core.domain.delivery import CommitmentRequest
 from miqa_node.core.domain.instance import can_name, is_uid
 from miqa_node.errors import ResourcesError
-from miqa_node.stages.deliver.commitment_reports import ReportOn, report_on
 from miqa_node.stages.receive.peers import ae_titles_of
 
 log = structlog.get_logger(__name__)
@@ -39,16 +37,19 @@ NO_SUCH_ACTION = 0x0123
 RESOURCE_LIMITATION = 0x0213
 _REQUEST_ACTION = 1
 
+ReportOn = Callable[[int, Dataset], bool]
+"""Sends event type and report on the association of a request that another process serves; whether the peer took it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
     """Callbacks of the storage SCP for requests and reports, provided by ``node``.
 
-    ``ask`` stores a request, and takes how to report on its association; ``answered`` is called when the sender has its
-    response; ``report`` takes event type and Event Information, and raises ValueError if they are not a report.
+    ``ask`` stores a request and its association; ``answered`` is called when the sender has its response;
+    ``report`` takes event type and Event Information, and raises ValueError if they are not a report.
     """
 
-    ask: Callable[[CommitmentRequest, ReportOn], None]
+    ask: Callable[[CommitmentRequest, Association | ReportOn], None]
     answered: Callable[[], None]
     report: Callable[[int, Dataset], None]
 
@@ -65,7 +66,7 @@ class Commitment:
             log.warning("request for storage commitment refused", error=type(error).__name__)
             return INVALID_ARGUMENT, None
         try:
-            self.ask(request, partial(report_on, association))
+            self.ask(request, association)
         except ResourcesError as error:
             log.error("request for storage commitment not kept", reason=str(error))
             return RESOURCE_LIMITATION, None

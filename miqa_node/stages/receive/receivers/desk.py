@@ -15,9 +15,8 @@ from pydicom.dataset import Dataset
 from miqa_node.core.domain.delivery import CommitmentRequest
 from miqa_node.core.domain.instance import ReceivedObject
 from miqa_node.core.observe.alerts import ALERTS
-from miqa_node.stages.deliver.commitment_reports import ReportOn
 from miqa_node.stages.receive.admission import Called, Caller, Rejection
-from miqa_node.stages.receive.commitment import Commitment
+from miqa_node.stages.receive.commitment import Commitment, ReportOn
 from miqa_node.stages.receive.identity import CheckPasscode
 from miqa_node.stages.receive.intake import Intake
 from miqa_node.stages.receive.receivers.line import Answers

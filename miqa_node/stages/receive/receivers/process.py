@@ -26,10 +26,9 @@ from miqa_node.core.observe.steady_thread import start_brief_thread
 from miqa_node.core.settings import Settings, TlsMode
 from miqa_node.errors import ResourcesError
 from miqa_node.runtime.store.disk import free_bytes
-from miqa_node.stages.deliver.commitment_reports import ReportOn
 from miqa_node.stages.receive.admission import Caller, Rejection
 from miqa_node.stages.receive.associations import StorageAssociations, store_request
-from miqa_node.stages.receive.commitment import Commitment
+from miqa_node.stages.receive.commitment import Commitment, ReportOn
 from miqa_node.stages.receive.intake import Intake, Transfer
 from miqa_node.stages.receive.receivers.line import Line
 from miqa_node.stages.receive.servers import PeerServer
@@ -111,7 +110,7 @@ class ReceiverScp(StorageAssociations):
     def __init__(self, settings: Settings, control: socket.socket, line: Line) -> None:
         self._line, self._control = line, control
         self._folder, self._needed_bytes = settings.objects_dir, 0
-        self._asked: OrderedDict[str, ReportOn] = OrderedDict()
+        self._asked: OrderedDict[str, Association] = OrderedDict()
         intake = Intake.of(
             settings.dicom, settings.incoming_dir, _keep_nowhere, self._check,
             anatomy=settings.imaging.anatomy, has_room=self._has_room, is_first=False,
@@ -164,8 +163,9 @@ class ReceiverScp(StorageAssociations):
         super()._on_close(event)
         self._lines.forget_closed(event.assoc)
 
-    def _ask(self, request: CommitmentRequest, report_on: ReportOn) -> None:
-        self._asked[request.transaction_uid] = report_on
+    def _ask(self, request: CommitmentRequest, association: Association | ReportOn) -> None:
+        assert isinstance(association, Association)  # noqa: S101 - of this process
+        self._asked[request.transaction_uid] = association
         while len(self._asked) > MAX_REPORTS:
             self._asked.popitem(last=False)
         self._line.call("ask", request)
@@ -178,9 +178,11 @@ class ReceiverScp(StorageAssociations):
         was_taken = False
         with suppress(ResourcesError):
             while (one := line.call("next_report", was_taken)) is not None:
+                from miqa_node.stages.deliver.commitment_reports import report_on  # noqa: PLC0415 - 10 MB for few
+
                 transaction_uid, event_type, report = one
-                report_on = self._asked.pop(transaction_uid, None)
-                was_taken = report_on is not None and report_on(event_type, report)
+                association = self._asked.pop(transaction_uid, None)
+                was_taken = association is not None and report_on(association, event_type, report)
 
 
 def _keep_nowhere(_received: ReceivedObject) -> None:

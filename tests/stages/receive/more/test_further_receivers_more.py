@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import trustme
+from pydicom.uid import CTImageStorage
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
-from pynetdicom.sop_class import CTImageStorage, Verification
 
 from miqa_node.core.domain.delivery import CommitmentRequest
 from miqa_node.core.observe import metrics
@@ -27,6 +27,8 @@ from tests.stages.receive.further import FurtherNode, further_node, store
 from tests.stages.receive.test_asked_commitment import Modality
 from tests.stages.receive.wire import RawPeer, encoded, p_data, pdv, small_image
 from tests.waiting import wait_until
+
+VERIFICATION = "1.2.840.10008.1.1"
 
 
 def held(node: FurtherNode, ends: ExitStack, count: int = 1) -> list[RawPeer]:
@@ -54,7 +56,7 @@ def test_who_is_refused_by_a_further_receiver_is_known_to_the_node(tmp_path: Pat
     with further_node(tmp_path, 1, more=more, require_called_ae_title=True) as node, ExitStack() as ends:
         held(node, ends)
         ae = AE("STRANGER")
-        ae.add_requested_context(Verification)
+        ae.add_requested_context(VERIFICATION)
         association = ae.associate("127.0.0.1", node.port, ae_title="OTHER")
         assert association.is_rejected
         wait_until(lambda: calls and calls[-1][0] == "STRANGER")
@@ -72,7 +74,7 @@ def test_a_passcode_is_checked_by_the_node(tmp_path: Path) -> None:
 
         def associate(passcode: str) -> Any:
             ae = AE("CT1")
-            ae.add_requested_context(Verification)
+            ae.add_requested_context(VERIFICATION)
             identity = UserIdentityNegotiation()
             identity.user_identity_type, identity.primary_field = 2, b"anna"
             identity.secondary_field = passcode.encode()
@@ -167,7 +169,7 @@ def test_an_association_over_tls_is_handed_on_as_well(tmp_path: Path) -> None:
     issued.cert_chain_pems[0].write_to_path(certificate)
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    tls = {"tls": "only", "tls_port": 0, "tls_certificate": str(certificate), "tls_key": str(key)}
+    tls: dict[str, Any] = {"tls": "only", "tls_port": 0, "tls_certificate": str(certificate), "tls_key": str(key)}
     with further_node(tmp_path / "node", 1, **tls) as node, ExitStack() as ends:
         peers = [ends.enter_context(RawPeer(node.port, tls=context)) for _ in range(2)]
         assert node.shares() == [1, 1]
@@ -206,7 +208,7 @@ def test_echo_and_images_share_an_association(tmp_path: Path) -> None:
     with further_node(tmp_path, 1) as node, ExitStack() as ends:
         held(node, ends)
         ae = AE("CT1")
-        ae.add_requested_context(Verification)
+        ae.add_requested_context(VERIFICATION)
         ae.add_requested_context(CTImageStorage)
         association = ae.associate("127.0.0.1", node.port)
         assert association.send_c_echo().Status == 0x0000
