@@ -13,7 +13,7 @@ from miqa_node.core.domain.sender_clock import SenderClocks
 from miqa_node.core.settings.base import AeTitle, Count, DaysKept, Port, Seconds, SettingsTable, cores, written
 
 MOST_FURTHER = 3
-"""Processes that receive beside the node's own, unless set: that one writes for all, which is a third of the work."""
+"""Processes that receive beside the node's own, unless set: that one writes for all, two fifths of the work."""
 
 
 class TlsMode(StrEnum):
