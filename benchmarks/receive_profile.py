@@ -87,10 +87,10 @@ def _tree() -> list[int]:
     for file in Path("/proc").glob("[0-9]*/stat"):
         fields = file.read_text("ascii", "replace").rpartition(")")[2].split()
         parents[int(file.parent.name)] = int(fields[1])
-    found = {os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return sorted(found - {os.getpid()})
+    tree = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in tree} - tree:
+        tree |= more
+    return sorted(tree - {os.getpid()})
 
 
 def _processor_s(pid: int) -> float:
@@ -121,10 +121,10 @@ def _calls(trace: Path) -> Counter[str]:
     part: dict[str, str] = {}
     calls: Counter[str] = Counter()
     for line in trace.read_text("ascii", "replace").splitlines():
-        found = _LINE.match(line)
-        if found is None or "resumed>" in line[:80]:
+        call = _LINE.match(line)
+        if call is None or "resumed>" in line[:80]:
             continue
-        thread, name, first = found.groups()
+        thread, name, first = call.groups()
         number = -int(first) - MARK if first.lstrip("-") else -1
         if name == "lseek" and 0 <= number < len(PARTS):
             part[thread] = PARTS[number]
