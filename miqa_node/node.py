@@ -29,6 +29,7 @@ from miqa_node.runtime.work.parts import RunningParts
 from miqa_node.runtime.work.queue import DurableQueue, Worker
 from miqa_node.runtime.work.recovery import RollCall, longest_pause_s
 from miqa_node.runtime.work.site_rules import SiteRules
+from miqa_node.runtime.workers.forks import Fork
 from miqa_node.runtime.workers.readiness import ReadinessChecks
 from miqa_node.runtime.workers.supervisor import Supervisor
 from miqa_node.stages.assess.session import ModelSessions
@@ -57,8 +58,12 @@ class Node:
         destinations: Sequence[DestinationConfig] = (),
         role: NodeRole = NodeRole.ALL,
         on_hopeless: Callable[[str], None] = lambda _reason: None,
+        fork: Fork | None = None,
     ) -> None:
-        """``on_hopeless`` is called with the reason if a part of the node cannot be healed: end the process then."""
+        """``on_hopeless`` is called with the reason if a part of the node cannot be healed: end the process then.
+
+        ``fork`` makes further processes that receive; without it, this one receives alone.
+        """
         plugins.allow(settings.plugins.allow)
         self.settings, self.role = settings, role
         # What the site has, and wants.
@@ -87,7 +92,10 @@ class Node:
         receive, check = reserve.counting(self._pipeline.receive), reserve.check_store
         anatomy, has_room = settings.imaging.anatomy, reserve.suffices
         intake = Intake.of(settings.dicom, settings.incoming_dir, receive, check, anatomy=anatomy, has_room=has_room)
-        source = SourceContext(settings, database, objects, intake, receive, check, {}, self._clock.now)
+        source = SourceContext(
+            settings, database, objects, intake, receive, check, {}, self._clock.now,
+            lambda: reserve.needed_bytes, fork,
+        )  # fmt: skip
         self._sources = open_sources(source, role)
         # What runs in the background, and who watches all of this.
         self._supervisor = Supervisor(on_hopeless)

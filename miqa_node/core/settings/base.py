@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Annotated
 
@@ -46,3 +47,8 @@ class SettingsTable(BaseModel):
     """A table of the settings file. An unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,7 +10,10 @@ from pydantic import Field
 
 from miqa_node.core.domain.authorities import AuthorityRules
 from miqa_node.core.domain.sender_clock import SenderClocks
-from miqa_node.core.settings.base import AeTitle, Count, DaysKept, Port, Seconds, SettingsTable, written
+from miqa_node.core.settings.base import AeTitle, Count, DaysKept, Port, Seconds, SettingsTable, cores, written
+
+MOST_FURTHER = 3
+"""Processes that receive beside the node's own, unless set: that one writes for all, two fifths of the work."""
 
 
 class TlsMode(StrEnum):
@@ -36,6 +39,7 @@ class DicomSettings(SettingsTable):
     host: str
     port: Port
     shared_port: bool
+    receiver_processes: Annotated[int, Field(ge=0)]
     allowed_peers: tuple[str, ...]
     time_zones: tuple[str, ...]
     promiscuous: bool
@@ -57,6 +61,13 @@ class DicomSettings(SettingsTable):
     tls_client_ca: str
     peer_certificates: tuple[str, ...]
     user_identity: UserIdentityMode
+
+    @property
+    def further_receivers(self) -> int:
+        """How many processes receive beside the node's own, if several associations are open."""
+        if self.receiver_processes:
+            return self.receiver_processes - 1
+        return min(cores(), MOST_FURTHER) if cores() > 1 else 0
 
     @property
     def clocks(self) -> SenderClocks:

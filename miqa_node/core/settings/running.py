@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field
 
-from miqa_node.core.settings.base import Count, Days, DaysKept, Pause, Seconds, SettingsTable, Span, written
+from miqa_node.core.settings.base import Count, Days, DaysKept, Pause, Seconds, SettingsTable, Span, cores, written
 
 
 class Accelerator(StrEnum):
@@ -85,9 +84,7 @@ class WorkSettings(SettingsTable):
     @property
     def worker_processes(self) -> int:
         """How many processes work on images: those that are set, or one for each core that this process may use."""
-        return self.processes or (
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
+        return self.processes or cores()
 
 
 class RetentionSettings(SettingsTable):

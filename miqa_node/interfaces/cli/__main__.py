@@ -19,12 +19,24 @@ def main() -> None:
         before = signal.getsignal(signal.SIGINT)
         if before is signal.default_int_handler:  # a shell may have it ignored
             signal.signal(signal.SIGINT, _end)
+        _load_structlog()
         from miqa_node.interfaces.cli import app
 
         signal.signal(signal.SIGINT, before)
         app.main()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _load_structlog() -> None:
+    """Without rich, and the pygments that it loads: 7 MB for tracebacks that no log of the node shows."""
+    if "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # so that it cannot be imported
+    try:
+        import structlog  # noqa: F401
+    finally:
+        del sys.modules["rich"]
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

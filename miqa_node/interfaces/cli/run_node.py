@@ -81,6 +81,9 @@ def _run(settings: Settings, role: NodeRole, flags: Sequence[str], stop: StopSig
     if role.works:
         start_loading(settings)
     # The workers' models are loaded at the same time as these.
+    from miqa_node.isolation.receiving import receiver_forks
+
+    fork = receiver_forks(settings, role)  # before there are threads, and memory that it does not need
     from miqa_node.interfaces.web.set_up import set_up_link
     from miqa_node.node import Node
     from miqa_node.stages.deliver.destinations import parse_flag
@@ -93,7 +96,7 @@ def _run(settings: Settings, role: NodeRole, flags: Sequence[str], stop: StopSig
         _end_within(STOP_S)
         stop.set()
 
-    with Node(settings, destinations, role, end) as node:
+    with Node(settings, destinations, role, end, fork) as node:
         end_loading()
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{authority(settings.dicom.host, node.dicom_port)}")

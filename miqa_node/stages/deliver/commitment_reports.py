@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import cast
 
 import structlog
+from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom.association import Association
 
@@ -53,6 +55,9 @@ READ_AGAIN_S = 30.0
 """Longest pause until objects that could not be read are tried again: their peer may wait on its association."""
 PATIENCE = 21
 """Failed attempts, in some ten minutes, after which objects that cannot be read are reported as failed."""
+ReportOn = Callable[[int, Dataset], bool]
+"""Sends event type and report on the association of the request, see :func:`report_on`; whether the peer took it."""
+
 ANSWER_S = 0.2
 """Pause between the response to a request and its report, for peers that process the response slowly."""
 
@@ -94,11 +99,12 @@ class CommitmentReporter:
         self._wake.set()
         self._thread.stop(self._settings.connection_timeout_s + 2 * self._settings.dimse_timeout_s)
 
-    def ask(self, request: CommitmentRequest, association: Association) -> None:
-        """Store a request from an association; it is reported once its sender has the response."""
+    def ask(self, request: CommitmentRequest, association: Association | ReportOn) -> None:
+        """Store a request from an association, which may be another process's; it is reported once it is answered."""
         self._ledger.ask(request, self._lease_s)
         with self._lock:
-            self._open[request.transaction_uid] = _Inquiry(request, association)
+            here = association if callable(association) else partial(report_on, association)
+            self._open[request.transaction_uid] = _Inquiry(request, here)
             while len(self._open) > MAX_OPEN:
                 del self._open[next(iter(self._open))]
 
@@ -153,7 +159,7 @@ class CommitmentReporter:
             try:
                 self._on_new(inquiry)
             except DeliveryError as error:
-                if not _on_same(inquiry):
+                if inquiry.report_on is None or not inquiry.report_on(*make_report(request, inquiry.standing)):
                     raise DeliveryError("{error} The association that it asked on is closed.", error=error) from error
             self._ledger.reported(request)
             log.info("storage commitment reported", peer=request.calling_ae_title, objects=len(request.objects))
@@ -222,18 +228,17 @@ class _Inquiry:
     """A request in this process, and how far its objects have been looked at."""
 
     request: CommitmentRequest
-    association: Association | None = None
+    report_on: ReportOn | None = None
     looks: Iterator[Mapping[tuple[str, str], Soundness]] | None = None
     standing: Mapping[tuple[str, str], Soundness] = field(default_factory=dict)
     waits: bool = False
     """Its objects could not be read; it is kept with its association until the ledger says that it is due again."""
 
 
-def _on_same(inquiry: _Inquiry) -> bool:
-    association = inquiry.association
-    if association is None or not association.is_established:
+def report_on(association: Association, event_type: int, report: Dataset) -> bool:
+    """Report on the association of a request; False if it is over, or the peer did not take the report."""
+    if not association.is_established:
         return False
-    event_type, report = make_report(inquiry.request, inquiry.standing)
     context = next(one for one in association.accepted_contexts if one.abstract_syntax == PUSH_MODEL)
     information = encode_information(report, implicit=context.transfer_syntax[0] == ImplicitVRLittleEndian)
     # pynetdicom's own method takes whatever comes next for the answer, also what the peer asks meanwhile.

@@ -37,16 +37,19 @@ NO_SUCH_ACTION = 0x0123
 RESOURCE_LIMITATION = 0x0213
 _REQUEST_ACTION = 1
 
+ReportOn = Callable[[int, Dataset], bool]
+"""Sends event type and report on the association of a request that another process serves; whether the peer took it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
     """Callbacks of the storage SCP for requests and reports, provided by ``node``.
 
-    ``ask`` stores a request and its association; ``answered`` is called when the sender has its response; ``report``
-    takes event type and Event Information, and raises ValueError if they are not a report.
+    ``ask`` stores a request and its association; ``answered`` is called when the sender has its response;
+    ``report`` takes event type and Event Information, and raises ValueError if they are not a report.
     """
 
-    ask: Callable[[CommitmentRequest, Association], None]
+    ask: Callable[[CommitmentRequest, Association | ReportOn], None]
     answered: Callable[[], None]
     report: Callable[[int, Dataset], None]
 

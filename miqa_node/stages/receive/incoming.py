@@ -72,11 +72,7 @@ class IncomingObject:
         self._max_bytes = max_bytes
         self._size_bytes = self._started_bytes = 0
         self._digest = hashlib.sha256()
-        self._path = folder / f"{uuid.uuid4().hex}.part"
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        # Locked during reception: a starting process removes only files without a lock.
-        with suppress(OSError):
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._path, self._fd = _new_file(folder)
         self._pending: list[Bytes] = [head]
         self._head_bytes = len(head)
 
@@ -174,6 +170,23 @@ def file_head(request: StoreRequest) -> bytes:
         + _element(0x0016, b"AE", spelled(request.calling_ae_title).encode("ascii")[:16])
     )
     return b"\0" * 128 + b"DICM" + _element(0x0000, b"UL", struct.pack("<I", len(elements))) + elements
+
+
+def _new_file(folder: Path) -> tuple[Path, int]:
+    """A file that is locked during reception: other processes remove only files without a lock."""
+    while True:
+        path = folder / f"{uuid.uuid4().hex}.part"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        is_ours = True
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another process is just removing it
+            is_ours = False
+        except OSError:  # a file system without locks
+            pass
+        if is_ours and os.fstat(fd).st_nlink:
+            return path, fd
+        os.close(fd)
 
 
 def remove_leftovers(folder: Path) -> int:

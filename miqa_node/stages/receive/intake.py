@@ -27,6 +27,16 @@ CHECK_INTERVAL_S = 1.0
 """Minimum interval between checks of disk space and database."""
 
 HasRoom = Callable[[], bool]
+Keep = Callable[[ReceivedObject], None]
+"""Stores a complete object; when it returns, the object is durable."""
+Count = Callable[[str, float], None]
+"""Counts an answered C-STORE: its status, and the seconds from its last byte to the answer."""
+
+
+def count_answer(status: str, seconds: float) -> None:
+    """Count it in the metrics of this process."""
+    metrics.CSTORE_RECEIVED.labels(status).inc()
+    metrics.CSTORE_RECEIVE_SECONDS.observe(seconds)
 
 
 def always_room() -> bool:
@@ -56,8 +66,12 @@ class Intake:
         relaxed_uids: bool = False,
         anatomy: Anatomy = STANDARD,
         has_room: HasRoom = always_room,
+        is_first: bool = True,
     ) -> None:
-        """``check`` raises ResourcesError while nothing can be stored; ``has_room`` asks more often, the disk only."""
+        """``check`` raises ResourcesError while nothing can be stored; ``has_room`` asks more often, the disk only.
+
+        The first intake of a node removes what killed processes have left.
+        """
         self.has_room = has_room
         self._folder = folder
         self._receive = receive
@@ -70,8 +84,11 @@ class Intake:
         self._checked_at = self._ended_at = self._closed_at = float("-inf")
         self._refusal: ResourcesError | None = None
         self._closed = threading.Event()
+        self.has_company: Callable[[], bool] = lambda: False
+        """Whether other processes of this node receive now."""
         folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
+        if is_first:
+            self.remove_leftovers()
 
     @classmethod
     def of(
@@ -83,10 +100,17 @@ class Intake:
         *,
         anatomy: Anatomy = STANDARD,
         has_room: HasRoom = always_room,
+        is_first: bool = True,
     ) -> Self:
         """The intake with the limits and leniency of the settings."""
         limit, relaxed = settings.max_object_bytes, settings.relaxed_uids
-        return cls(folder, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy, has_room=has_room)
+        return cls(
+            folder, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy, has_room=has_room, is_first=is_first
+        )
+
+    def remove_leftovers(self) -> None:
+        """Remove unanswered files of processes that have ended."""
+        remove_leftovers(self._folder)
 
     def open(self) -> None:
         """Accept objects (again)."""
@@ -103,11 +127,11 @@ class Intake:
         self.close()
         return self.wait_idle(max(0.0, self._closed_at + timeout_s - time.monotonic()))
 
-    def begin(self, request: StoreRequest) -> Transfer:
-        """Begin a C-STORE whose data set follows."""
+    def begin(self, request: StoreRequest, keep: Keep | None = None, count: Count = count_answer) -> Transfer:
+        """Begin a C-STORE whose data set follows; ``keep`` stores it in place of this intake."""
         with self._lock:
             self._under_way += 1
-        return Transfer(self, request)
+        return Transfer(self, request, keep or self.keep, count)
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until no transfer is in progress; False if that takes too long."""
@@ -127,7 +151,7 @@ class Intake:
             request,
             self._max_bytes,
             self.headers,
-            is_alone=self._under_way == 1,
+            is_alone=self._under_way == 1 and not self.has_company(),
             check_room=self._check_room,
         )
 
@@ -176,8 +200,8 @@ class Transfer:
     ``end`` must be called once the response is sent, or when the association ends before that.
     """
 
-    def __init__(self, intake: Intake, request: StoreRequest) -> None:
-        self._intake = intake
+    def __init__(self, intake: Intake, request: StoreRequest, keep: Keep, count: Count) -> None:
+        self._intake, self._keep, self._count = intake, keep, count
         self._request = request
         self._incoming: IncomingObject | None = None
         self.error: Exception | None = None
@@ -206,14 +230,13 @@ class Transfer:
         try:
             if self._incoming is not None:
                 received = self._incoming.complete()
-                self._intake.keep(received)
+                self._keep(received)
                 self.received = received
         except Exception as error:  # noqa: BLE001
             self.error = error
         self._close()
         answer = self._answer()
-        metrics.CSTORE_RECEIVED.labels(f"{answer.status:04X}").inc()
-        metrics.CSTORE_RECEIVE_SECONDS.observe(time.perf_counter() - start)
+        self._count(f"{answer.status:04X}", time.perf_counter() - start)
         return answer
 
     def end(self) -> None:

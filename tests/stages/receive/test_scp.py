@@ -21,7 +21,7 @@ from miqa_node.core.domain.instance import ReceivedObject
 from miqa_node.core.observe import metrics
 from miqa_node.errors import DataSetError, MismatchError, ResourcesError
 from miqa_node.stages.deliver.association import ClosingAE
-from miqa_node.stages.receive import scp as scp_module
+from miqa_node.stages.receive import associations
 from miqa_node.stages.receive.incoming import remove_leftovers
 from tests.stages.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image
 from tests.waiting import LIMIT_S, delay, wait_until
@@ -346,7 +346,7 @@ def test_stop_does_not_wait_for_a_sender_that_goes_on_and_on(start_node: StartNo
 
 
 def test_stop_waits_for_no_poll(start_node: StartNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scp_module, "_POLL_S", 3600.0)
+    monkeypatch.setattr(associations, "POLL_S", 3600.0)
     node = start_node()
     node.scp.stop()  # long before the next poll
 
@@ -373,8 +373,8 @@ def test_leftovers_of_killed_processes_are_removed_and_others_kept(tmp_path: Pat
 def test_what_a_sender_sent_before_it_left_still_says_whose_it_is(start_node: StartNode) -> None:
     scp = start_node().scp
     with RawPeer(scp.port):
-        (association,) = scp._admitted
+        (association,) = scp._servers["plain"].active_associations
     association.join(5.0)
     association.dul.socket = None  # as pynetdicom leaves it, sooner or later
-    request = scp_module.store_request(association, CTImageStorage, "1.2.3", ExplicitVRLittleEndian)
+    request = associations.store_request(association, CTImageStorage, "1.2.3", ExplicitVRLittleEndian)
     assert (request.calling_ae_title, request.peer_address) == ("RAW", "127.0.0.1")

@@ -58,7 +58,7 @@ class CStoreConfig(ObjectsConfig, TlsConfig):
 
     kind: Literal["cstore"] = "cstore"
     ae_title: AETitle = Field(description=_AE_TITLE)
-    host: Annotated[str, StringConstraints(pattern=r"^[^\s/@]{1,255}$")] = Field(
+    host: Annotated[str, StringConstraints(pattern=r"^[^\s/@]+$", max_length=255)] = Field(
         description="a host name or IP address"
     )
     port: int = Field(ge=1, le=65535, description="a whole number from 1 to 65535")

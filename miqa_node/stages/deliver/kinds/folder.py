@@ -13,7 +13,14 @@ from pydantic import Field, StringConstraints
 from miqa_node.core.domain.instance import can_name
 from miqa_node.core.files.shared_folder import SharedFolder
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
-from miqa_node.stages.deliver.kinds.base import DeliveryContext, Destination, DestinationKind, ObjectsConfig, split_file
+from miqa_node.stages.deliver.kinds.base import (
+    MAX_PATH,
+    DeliveryContext,
+    Destination,
+    DestinationKind,
+    ObjectsConfig,
+    split_file,
+)
 
 PROBE_BYTES = 1 << 16
 """About as much as a report and a segmentation."""
@@ -23,7 +30,7 @@ class FolderConfig(ObjectsConfig):
     """A destination folder, given by the absolute path of an existing folder."""
 
     kind: Literal["folder"] = "folder"
-    folder: Annotated[str, StringConstraints(pattern=r"^/[^\x00]{0,4095}$")] = Field(
+    folder: Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=MAX_PATH)] = Field(
         description="the whole path of a folder"
     )
 

@@ -31,6 +31,7 @@ from miqa_node.core.observe.steady_thread import SteadyThread
 from miqa_node.core.settings import Settings
 from miqa_node.plugins import Seam
 from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.workers.forks import Fork
 from miqa_node.stages.receive.intake import Intake
 
 
@@ -51,6 +52,10 @@ class SourceContext:
     options: Mapping[str, Any] = field(default_factory=dict)
     trusted_now: Callable[[], datetime | None] = lambda: datetime.now(UTC)
     """The time for what removes by age; None while the clock may be wrong."""
+    needed_bytes: Callable[[], int] = lambda: 0
+    """How much of the disk must stay free, as of the last count."""
+    fork: Fork | None = None
+    """Makes a further process that receives; None if this process has to do it alone."""
 
 
 class ImageSource(ABC):

@@ -18,6 +18,7 @@ from miqa_node.stages.deliver.commitment import read_report
 from miqa_node.stages.deliver.commitment_reports import CommitmentReporter
 from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
 from miqa_node.stages.receive.commitment import Commitment
+from miqa_node.stages.receive.receivers.pool import Receivers
 from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger
 from miqa_node.stages.receive.rows.senders import SenderBook
 from miqa_node.stages.receive.scp import StorageScp
@@ -50,7 +51,12 @@ class CStoreSource(ImageSource):
             ),
             called=self._senders.note,
             passcodes=partial(_is_token_of, context.database),
+            needed_bytes=context.needed_bytes,
         )
+        further = settings.dicom.further_receivers
+        if context.fork is not None and further:
+            tidy = context.intake.remove_leftovers
+            self._scp.hand_on_to(Receivers(context.fork, further, self._scp.desk, died=tidy))
 
     def _note_unreported(self, request: CommitmentRequest, why: str) -> None:
         """Beside refused senders, because a modality that never hears keeps its images, and its disk fills."""
