@@ -8,15 +8,23 @@ import numpy as np
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, ct_slice
 from miqa_node.stages.measure.series.whole import middle
-from miqa_node.stages.measure.series_view import SliceView
+from miqa_node.stages.measure.series_view import Mask, SliceView
+
+
+def extent_mm(body: Mask, spacing_mm: tuple[float, float]) -> float:
+    """The larger side of the rectangle around the body.
+
+    >>> body = np.zeros((64, 64), bool); body[10:20, 5:45] = True
+    >>> extent_mm(body, (2.0, 0.5))
+    20.0
+    """
+    _, _, columns, rows = cv2.boundingRect(body.view(np.uint8))
+    return float(max(rows * spacing_mm[0], columns * spacing_mm[1]))
 
 
 def _extent(view: SliceView) -> float | None:
-    plane = view.once(ct_slice)
-    if plane is None or view.header.spacing_mm is None:
-        return None
-    _, _, columns, rows = cv2.boundingRect(plane.body.view(np.uint8))
-    return float(max(rows * view.header.spacing_mm[0], columns * view.header.spacing_mm[1]))
+    plane, spacing_mm = view.once(ct_slice), view.header.spacing_mm
+    return None if plane is None or spacing_mm is None else extent_mm(plane.body, spacing_mm)
 
 
 BODY_SIZE = SeriesMeasure(

@@ -12,12 +12,24 @@ from miqa_node.stages.measure.series.places import MIN_PLACES, series_places
 from miqa_node.stages.measure.series_view import SeriesView
 
 
-def _share(series: SeriesView, _: Sequence[Any]) -> float | None:
+def thickness_share(series: SeriesView) -> float | None:
+    """In percent; None if the places or the thickness are not known.
+
+    >>> from types import SimpleNamespace as Some
+    >>> from miqa_node.stages.measure.series.places import places_of
+    >>> of_four = Some(once=lambda _: places_of([0.0, 5.0, 10.0, 15.0]), slices=[Some(thickness_mm=1.25)] * 4)
+    >>> thickness_share(of_four)
+    25.0
+    """
     places = series.once(series_places)
     known = [one.thickness_mm for one in series.slices if one.thickness_mm]
     if places is None or len(places.places_mm) < MIN_PLACES or len(known) < len(series.slices) / 2:
         return None
     return 100.0 * float(np.median(known)) / places.usual_mm
+
+
+def _share(series: SeriesView, _: Sequence[Any]) -> float | None:
+    return thickness_share(series)
 
 
 THICKNESS_SHARE = SeriesMeasure(
