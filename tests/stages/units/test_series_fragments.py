@@ -49,7 +49,7 @@ def torn(number: int, **elements: Any) -> Change:
 
 
 def stack(folder: Path, count: int, change: Change) -> list[Path]:
-    return making.write_series(folder, [making.body_ct(seed=n) for n in range(count)], "CT", change=change)
+    return making.write_series(folder, [making.layered_ct(seed=n) for n in range(count)], "CT", change=change)
 
 
 def capture(folder: Path, number: int, **elements: Any) -> Path:

@@ -60,7 +60,7 @@ def judged(paths: list[Path], captures: int = 0) -> Assessment:
 
 
 def stack(folder: Path, count: int, change: Change | None = None, first: int = 1) -> list[Path]:
-    images = [making.body_ct(seed=number) for number in range(count)]
+    images = [making.layered_ct(seed=number) for number in range(count)]
     places = [5.0 * (first + number) for number in range(count)]
     return making.write_series(folder, images, "CT", places, change, first)
 

@@ -88,7 +88,7 @@ def test_air_beside_a_body_that_the_field_cuts_is_not_air(tmp_path: Path) -> Non
     whole = [noisy(np.where(wide < 60, 45.0, np.where(wide < 72, -100.0, -958.0)), seed) for seed in range(6)]
     cut, of_cut = judged(write(tmp_path / "cut", [np.where(circle(79) < 1, one, -958.0) for one in images], "CT"))
     assert value(cut, "hu_air") is None
-    assert flags(of_cut) <= {"truncation", "ring_index"}
+    assert flags(of_cut) <= {"truncation", "ring_index", "doubled_contours"}, "a drawn edge has copies of its steps"
     assert "hu_air" in flags(judged(write(tmp_path / "whole", whole, "CT"))[1])
 
 

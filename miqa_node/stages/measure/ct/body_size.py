@@ -1,0 +1,48 @@
+"""How large the body on a CT is: larger or smaller than people are, a header gives a wrong pixel size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.ct.body import CT, ct_slice
+from miqa_node.stages.measure.series.whole import middle
+from miqa_node.stages.measure.series_view import Mask, SliceView
+
+
+def extent_mm(body: Mask, spacing_mm: tuple[float, float]) -> float:
+    """The larger side of the rectangle around the body.
+
+    >>> body = np.zeros((64, 64), bool); body[10:20, 5:45] = True
+    >>> extent_mm(body, (2.0, 0.5))
+    20.0
+    """
+    _, _, columns, rows = cv2.boundingRect(body.view(np.uint8))
+    return float(max(rows * spacing_mm[0], columns * spacing_mm[1]))
+
+
+def _extent(view: SliceView) -> float | None:
+    plane, spacing_mm = view.once(ct_slice), view.header.spacing_mm
+    return None if plane is None or spacing_mm is None else extent_mm(plane.body, spacing_mm)
+
+
+BODY_SIZE = SeriesMeasure(
+    name="body_size",
+    unit="mm",
+    label="Size of the body",
+    code="BODY_SIZE",
+    summary="Larger side of the rectangle around the body on the usual slice.",
+    definition="Larger side of the rectangle around the largest connected part denser than −300 HU, by Pixel Spacing; "
+    "the median over the slices that show a body. Own definition.",
+    validity="Slices with Pixel Spacing. A table that touches the skin counts as body.",
+    tolerance="Within two pixels on drawn bodies.",
+    decimals=0,
+    section="CT and MR series",
+    rank=435,
+    modalities=CT,
+    each=_extent,
+    take=middle,
+    concern="People are not of this size: Pixel Spacing is wrong, so lengths, areas and volumes are, or the object is "
+    "no person. Check it at the scanner.",
+)
