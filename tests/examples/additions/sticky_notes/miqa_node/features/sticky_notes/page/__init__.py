@@ -1,0 +1,1 @@
+"""Notes on the page of their study, in its row of the worklist, and a page of all."""
