@@ -141,7 +141,7 @@ def encoded(path: Path, syntax: str, encode: Callable[[Any], bytes | bytearray])
 def measure_times(image: Radiograph, header: Header) -> dict[str, Any]:
     """All measurements together, and each section with nothing prepared before."""
     sections: dict[str, list[ImageMeasure]] = {}
-    for one in image_measures():
+    for one in image_measures(header):
         sections.setdefault(one.section, []).append(one)
     times = {name: timed(partial(_take, image, header, ones), REPEATS) for name, ones in sections.items()}
     return {"all": timed(partial(measure, image, header), REPEATS)} | times

@@ -26,8 +26,8 @@ from miqa_node.dicom.bytes.headers import HeaderReader
 from miqa_node.features.audit import rows as chain
 from miqa_node.interfaces.cli.__main__ import main as run
 from miqa_node.libraries.pynetdicom_streaming.streaming import StreamingDul
+from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.store.artifacts import Artifacts
-from miqa_node.runtime.store.audit import records
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.stages.receive import incoming
 from miqa_node.stages.receive.intake import Intake, Transfer

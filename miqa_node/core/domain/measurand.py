@@ -126,6 +126,15 @@ WITHDRAWN: Mapping[str, Measurand] = {
     one.name: one
     for one in (
         Measurand(
+            name="doubled_edges",
+            unit="%",
+            label="Doubled edges",
+            code="DOUBLED_EDGES",
+            summary="Strength of a shifted copy of the image in itself, on the worst slice.",
+            decimals=0,
+            successor="doubled_contours",
+        ),
+        Measurand(
             name="mr_snr_dietrich",
             unit="1",
             label="Signal to noise against air",

@@ -37,6 +37,8 @@ BODY_SIZE = SeriesMeasure(
     "the median over the slices that show a body. Own definition.",
     validity="Slices with Pixel Spacing. A table that touches the skin counts as body.",
     tolerance="Within two pixels on drawn bodies.",
+    agreement=4.0,
+    proof="The axes of a drawn body.",
     decimals=0,
     section="CT and MR series",
     rank=435,

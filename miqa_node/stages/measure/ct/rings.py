@@ -154,7 +154,7 @@ RING_INDEX = SeriesMeasure(
     tolerance="Whole series without rings reach 1 to 5 HU, with noise added 6. Rings of 10 to 40 HU give two thirds of "
     "that if they are 2 mm wide, two fifths if 4 mm; repeated with other noise within 1.5 HU.",
     agreement_share=0.15,
-    proof="Drawn rings: what the mean over 6 mm along the radius leaves of them, derived.",
+    proof="Drawn rings: the share that the mean over 6 mm along the radius leaves of them.",
     decimals=1,
     section="CT and MR series",
     rank=432,

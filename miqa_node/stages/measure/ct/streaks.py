@@ -111,7 +111,7 @@ STREAK_INDEX = SeriesMeasure(
     tolerance="Rays of ±30 to ±120 HU in the air give 1.4 times as much, within 5 %. Noise alone gives 0.1 to 0.5 "
     "times its deviation; repeated within 10 %.",
     agreement_share=0.05,
-    proof="Drawn rays: 1.4826 times the median absolute deviation of their two levels, derived.",
+    proof="Drawn rays: 1.4826 times the median absolute deviation of their two levels.",
     decimals=1,
     section=SECTION,
     rank=430,

@@ -71,7 +71,7 @@ MR_EFC = SeriesMeasure(
     "body part.",
     tolerance="MRIQC's formula within 0.01 %; repeated with other noise within 0.001.",
     agreement_share=0.0001,
-    proof="MRIQC's formula, written apart, on a drawn head and on heads of three scanners.",
+    proof="MRIQC's formula, written apart, on a drawn head.",
     decimals=3,
     section="CT and MR series",
     rank=500,

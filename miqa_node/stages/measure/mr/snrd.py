@@ -98,7 +98,7 @@ MR_SNRD = SeriesMeasure(
     "than the standard deviation of Rayleigh noise would. Where air has few grey levels it goes in steps, by a quarter "
     "from a deviation of 4 levels to 5. Repeated with other noise within 2 % where it has many.",
     agreement_share=0.03,
-    proof="MRIQC's formulas, written again: on drawn heads with scalp, and on heads of four scanners.",
+    proof="MRIQC's formulas, written again, on drawn heads with scalp.",
     left_out=Phrase("There is too little air around the patient, or no noise in it: the scanner has blanked it."),
     decimals=1,
     section="CT and MR series",

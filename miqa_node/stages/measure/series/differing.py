@@ -108,6 +108,8 @@ SLICES_DIFFER = SeriesMeasure(
     validity="Volumes of 5 slices or more. A number that fewer than three quarters of the slices agree in is left out.",
     tolerance="Exact. Numbers count as equal within a thousandth, a thickness within 0.02 mm, an intercept or voltage "
     "within 0.5.",
+    agreement=0.5,
+    proof="Slices of a drawn stack with another header, counted.",
     decimals=0,
     section="CT and MR series",
     rank=348,

@@ -76,6 +76,8 @@ LINES_LOST = SeriesMeasure(
     "columns likewise. Own definition.",
     validity="Any slice. Lines at the border of the image, and beside the end of what is shown, are not counted.",
     tolerance="Exact for lines of one value through the body.",
+    agreement=0.5,
+    proof="Lines of a drawn body set to one value, counted.",
     decimals=0,
     section="CT and MR series",
     rank=349,

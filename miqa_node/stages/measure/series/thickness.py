@@ -42,6 +42,8 @@ THICKNESS_SHARE = SeriesMeasure(
     "slice shows a part of the tissue; above, slices overlap.",
     validity="Stacks of four places or more, half of whose slices or more have a Slice Thickness.",
     tolerance="As exact as the header.",
+    agreement=0.1,
+    proof="Thickness and positions that were written.",
     decimals=0,
     section="CT and MR series",
     rank=315,

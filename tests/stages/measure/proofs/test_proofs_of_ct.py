@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 
-from miqa_node.stages.measure.ct.doubled_edges import echo
 from miqa_node.stages.measure.ct.nps_frequency import FIRST, PATCH
 from tests.stages.measure.proofs.agreement import agree
 from tests.stages.measure.series import making
@@ -147,13 +146,6 @@ def test_metal_is_its_share_of_the_body(tmp_path: Path) -> None:
     images[2] = making.with_metal(images[2])
     body_px = np.pi * (140.0 / SPACING_MM) ** 2 * FLATNESS * 6
     agree("metal_share", of(tmp_path, images, None)["metal_share"], 100.0 * 160 / body_px)
-
-
-@pytest.mark.parametrize("strength", [0.2, 0.5])
-def test_an_echo_has_its_strength(strength: float) -> None:
-    texture = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
-    doubled = texture + np.float32(strength) * np.roll(texture, (9, 12), (0, 1))
-    agree("doubled_edges", 100.0 * echo(doubled), 100.0 * strength)
 
 
 def test_slices_are_counted(tmp_path: Path) -> None:

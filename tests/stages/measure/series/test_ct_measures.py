@@ -212,8 +212,8 @@ def test_a_shifted_copy_in_the_slice_is_an_echo(tmp_path: Path, shift: tuple[int
         single = textured(image)
         return np.asarray((single + np.roll(single, shift, (0, 1))) / 2.0)
 
-    plain = measured(tmp_path / "plain", textured, 2)["doubled_edges"]
-    assert measured(tmp_path / "doubled", doubled, 2)["doubled_edges"] > 2.7 * plain
+    plain = measured(tmp_path / "plain", textured, 5)["doubled_contours"]
+    assert measured(tmp_path / "doubled", doubled, 5)["doubled_contours"] > 2.7 * plain
 
 
 def test_tilt_dose_and_coverage_come_from_headers(tmp_path: Path) -> None:

@@ -92,8 +92,8 @@ def test_lines_beside_the_body_are_none(tmp_path: Path) -> None:
     assert told(tmp_path / "a", images, lambda _: None)["lines_lost"].value == 0.0
 
     y, x = np.mgrid[: making.SIDE, : making.SIDE] - (making.SIDE - 1) / 2
-    arms = np.where(np.hypot(np.abs(y) - 40, x) < 30, 45.0, -1000.0)
-    arms = [np.where(np.abs(y) < 8, -1000.0, arms + np.random.default_rng(n).normal(0, 8, y.shape)) for n in range(8)]
+    drawn = np.where(np.hypot(np.abs(y) - 40, x) < 30, 45.0, -1000.0)
+    arms = [np.where(np.abs(y) < 8, -1000.0, drawn + np.random.default_rng(n).normal(0, 8, y.shape)) for n in range(8)]
     assert told(tmp_path / "b", arms, lambda _: None)["lines_lost"].value == 0.0
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.stages.measure.ct.doubled_edges import echo
 from tests.stages.measure.series import making
 from tests.stages.measure.series.making import SIDE, SPACING_MM, Image
 from tests.stages.measure.series.mr_in_memory import read_series
@@ -79,15 +77,6 @@ def _hold_truncation(folder: Path, right_px: int, y: NDArray[np.float64], x: NDA
     assert numbers(judged(making.write_series(folder, [body] * 3, "CT")))["truncation"] == pytest.approx(
         100.0 * share, abs=1.0
     )
-
-
-@pytest.mark.parametrize(("smooth_px", "per_echo"), [(0.0, 100.0), (1.5, 40.0)])
-def test_an_echo_has_its_strength_in_fine_texture(smooth_px: float, per_echo: float) -> None:
-    texture = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
-    texture = np.asarray(cv2.GaussianBlur(texture, (0, 0), smooth_px) if smooth_px else texture, np.float32)
-    for strength in (0.2, 0.5):
-        peak = 100.0 * echo(texture + np.float32(strength) * np.roll(texture, (9, 12), (0, 1)))
-        assert peak == pytest.approx(per_echo * strength, rel=0.06)
 
 
 def ghosted(strength: float) -> list[Image]:
