@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -60,10 +59,7 @@ class Node:
         on_hopeless: Callable[[str], None] = lambda _reason: None,
         fork: Fork | None = None,
     ) -> None:
-        """``on_hopeless`` is called with the reason if a part of the node cannot be healed: end the process then.
-
-        ``fork`` makes further processes that receive; without it, this one receives alone.
-        """
+        """``on_hopeless`` gets why a part cannot be healed: end the process then. ``fork`` makes further receivers."""
         plugins.allow(settings.plugins.allow)
         self.settings, self.role = settings, role
         # What the site has, and wants.
@@ -92,10 +88,8 @@ class Node:
         receive, check = reserve.counting(self._pipeline.receive), reserve.check_store
         anatomy, has_room = settings.imaging.anatomy, reserve.suffices
         intake = Intake.of(settings.dicom, settings.incoming_dir, receive, check, anatomy=anatomy, has_room=has_room)
-        source = SourceContext(
-            settings, database, objects, intake, receive, check, {}, self._clock.now,
-            lambda: reserve.needed_bytes, fork,
-        )  # fmt: skip
+        now, needed = self._clock.now, lambda: reserve.needed_bytes
+        source = SourceContext(settings, database, objects, intake, receive, check, {}, now, needed, fork)
         self._sources = open_sources(source, role)
         # What runs in the background, and who watches all of this.
         self._supervisor = Supervisor(on_hopeless)
@@ -172,9 +166,7 @@ class Node:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop."""
         self.stop()
 

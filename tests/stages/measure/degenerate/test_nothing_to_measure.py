@@ -12,7 +12,10 @@ from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.stages.measure.base import FramesMeasure, ImageMeasure, SeriesMeasure
 from tests.stages.measure.degenerate.nothing_to_measure import CASES, Numbers, of_frames, of_radiograph, of_series
 
-PLACES = {"slice_count", "slice_distance", "slice_gaps", "coverage", "slice_overlaps", "slices_unreadable"}
+PLACES = {
+    "slice_count", "slice_distance", "slice_gaps", "coverage", "slice_overlaps", "slices_unreadable",
+    "slices_differ", "thickness_share",
+}  # fmt: skip
 HEADERS = {"CT": {"gantry_tilt", "region_coverage", "ctdi_vol", "dlp"}, "MR": set[str]()}
 COMPARED = {"slice_disorder", "slices_repeated", "slices_blank"}
 """What compares pixels of slices, whatever they show."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from miqa_node.runtime.people.audit import records
-from miqa_node.runtime.people.audit.records import AuditEntry
 
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.errors import NotFoundError
 from miqa_node.features.sticky_notes.tables import sticky_notes
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import studies
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from miqa_node.runtime.store.tables.column_marks import DELETED, about
 
 from miqa_node.runtime.store.tables import Uid, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import DELETED, about
 
 sticky_notes = sa.Table(
     "sticky_notes",
