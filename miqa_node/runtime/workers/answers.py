@@ -13,10 +13,11 @@ import pickle
 import sys
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a process that only receives never loads it
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_ANSWER_BYTES = 1 << 29
 """More than any object that comes back has (dicom/bytes/uncompressed.py)."""
@@ -64,15 +65,16 @@ def read_answer(answer: bytes) -> Any:
 class _DataWriter(pickle.Pickler):
     """Writes what numpy and enumerations of some Python versions would write as calls of functions as plain values."""
 
-    def reducer_override(self, value: object) -> Any:
+    def reducer_override(self, value: Any) -> Any:
         """How to make the value again."""
-        if type(value) is np.ndarray and not value.dtype.hasobject:
+        numpy: Any = sys.modules.get("numpy")
+        if numpy is not None and type(value) is numpy.ndarray and not value.dtype.hasobject:
             order: Literal["C", "F"] = "F" if value.flags.fnc else "C"
             return read_array, (value.tobytes(order), value.dtype.str, value.shape, order)
-        if isinstance(value, np.generic):
+        if numpy is not None and isinstance(value, numpy.generic):
             return read_array, (value.tobytes(), value.dtype.str, None, "C")
-        if isinstance(value, np.dtype):
-            return np.dtype, (value.str,)
+        if numpy is not None and isinstance(value, numpy.dtype):
+            return numpy.dtype, (value.str,)
         if isinstance(value, Enum):  # Python 3.11.2, which is Debian 12's, would call getattr
             return type(value), (value.value,)
         return NotImplemented
@@ -80,6 +82,8 @@ class _DataWriter(pickle.Pickler):
 
 def read_array(data: bytes, dtype: str, shape: tuple[int, ...] | None, order: str) -> NDArray[Any] | np.generic:
     """A writable array of its bytes; a scalar if it has no shape."""
+    import numpy as np  # noqa: PLC0415 - see above
+
     flat = np.frombuffer(bytearray(data), np.dtype(str(dtype)))
     return flat[0] if shape is None else flat.reshape(shape, order="F" if order == "F" else "C")
 
@@ -92,13 +96,16 @@ class _DataReader(pickle._Unpickler):  # noqa: SLF001 - the one in C has no hook
     def find_class(self, module: str, name: str, /) -> Any:
         """The class, which is never imported for this."""
         value = getattr(sys.modules.get(module), name, None)
-        if value is read_array or value is np.dtype or name in _PLAIN.get(module, ()) or _is_data(value):
+        is_type_of_arrays = (module, name) == ("numpy", "dtype")
+        if value is read_array or is_type_of_arrays or name in _PLAIN.get(module, ()) or _is_data(value):
             return value
         raise ForbiddenAnswerError(f"A worker process answered with {module}.{name}, which is not data.")
 
     def load_build(self) -> None:
         """Set the state of a value that was just made."""
-        if isinstance(self.stack[-2], type | Enum | np.dtype):  # type: ignore[attr-defined]  # not in its stub
+        value = self.stack[-2]  # type: ignore[attr-defined]  # not in its stub
+        numpy: Any = sys.modules.get("numpy")
+        if isinstance(value, type | Enum) or (numpy is not None and isinstance(value, numpy.dtype)):
             raise ForbiddenAnswerError("A worker process answered with a change of what is not its own.")
         super().load_build()  # type: ignore[misc]  # nor this
 

@@ -48,8 +48,8 @@ def _reached(values: Values, counted: Mask) -> Values:
     ordered = np.sort(np.where(counted, values, np.float32(np.inf)), axis=0)
     numbers = counted.sum(axis=0)
     index = (FROM_SHARE * np.maximum(numbers - 1, 0)).astype(np.intp)
-    found = np.take_along_axis(ordered, index[None], axis=0)[0]
-    return np.where(numbers > 0, found, np.float32(-np.inf))
+    reached = np.take_along_axis(ordered, index[None], axis=0)[0]
+    return np.where(numbers > 0, reached, np.float32(-np.inf))
 
 
 def _lines(view: SliceView) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:

@@ -78,9 +78,9 @@ def differences(series: SeriesView) -> Difference | None:
     names: dict[str, None] = {}
     for volume in stacks:
         for attribute in ATTRIBUTES:
-            found = differing([attribute.of(series.slices[index]) for index in volume], attribute)
-            positions |= {volume[place] for place in found}
-            names |= dict.fromkeys([attribute.name] if found else [])
+            odd = differing([attribute.of(series.slices[index]) for index in volume], attribute)
+            positions |= {volume[place] for place in odd}
+            names |= dict.fromkeys([attribute.name] if odd else [])
     return Difference(sorted(positions), [*names])
 
 

@@ -13,7 +13,7 @@ from miqa_node.stages.measure.series_view import SeriesView
 
 
 def thickness_share(series: SeriesView) -> float | None:
-    """In percent; None if the places or the thickness are not known.
+    """In percent; None if the places or the thickness are not thicknesses.
 
     >>> from types import SimpleNamespace as Some
     >>> from miqa_node.stages.measure.series.places import places_of
@@ -22,10 +22,10 @@ def thickness_share(series: SeriesView) -> float | None:
     25.0
     """
     places = series.once(series_places)
-    known = [one.thickness_mm for one in series.slices if one.thickness_mm]
-    if places is None or len(places.places_mm) < MIN_PLACES or len(known) < len(series.slices) / 2:
+    thicknesses = [one.thickness_mm for one in series.slices if one.thickness_mm]
+    if places is None or len(places.places_mm) < MIN_PLACES or len(thicknesses) < len(series.slices) / 2:
         return None
-    return 100.0 * float(np.median(known)) / places.usual_mm
+    return 100.0 * float(np.median(thicknesses)) / places.usual_mm
 
 
 def _share(series: SeriesView, _: Sequence[Any]) -> float | None:

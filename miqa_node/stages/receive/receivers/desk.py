@@ -19,7 +19,7 @@ from miqa_node.stages.receive.admission import Called, Caller, Rejection
 from miqa_node.stages.receive.commitment import Commitment, ReportOn
 from miqa_node.stages.receive.identity import CheckPasscode
 from miqa_node.stages.receive.intake import Intake
-from miqa_node.stages.receive.receivers.line import Answers
+from miqa_node.stages.receive.receivers.line import Answers, decoded, encoded
 from miqa_node.stages.receive.seats import Seats
 
 REPORT_S = 60.0
@@ -117,9 +117,9 @@ class ProcessAnswers(Answers):
         """The sender of a request has its response."""
         self._commitment.answered()
 
-    def report(self, event_type: int, information: Dataset) -> None:
+    def report(self, event_type: int, information: bytes) -> None:
         """A peer reports what it keeps; ValueError if that is not a report."""
-        self._commitment.report(event_type, information)
+        self._commitment.report(event_type, decoded(information))
 
     @property
     def _commitment(self) -> Commitment:
@@ -148,13 +148,13 @@ class ReportQueue(Answers):
 
         return send
 
-    def next_report(self, was_taken: bool) -> tuple[str, int, Dataset] | None:
+    def next_report(self, was_taken: bool) -> tuple[str, int, bytes] | None:
         """Wait for the next report, after the outcome of the one before; None at the end."""
         if self._sent is not None:
             self._sent.was_taken = was_taken
             self._sent.is_over.set()
         self._sent = one = self._waiting.get()
-        return None if one is None else (one.transaction_uid, one.event_type, one.report)
+        return None if one is None else (one.transaction_uid, one.event_type, encoded(one.report))
 
     def end(self) -> None:
         """The process has ended: nobody takes reports any more."""

@@ -1,21 +1,24 @@
 """Calls from a process that receives to the node's own process, over a socket between the two.
 
-Both are forks of one program, so a message is a pickle: who can write one has the rights of the node anyway. Each
-association has a line of its own, on which the node's process answers one call after the other in a thread; the line
-ends with the association, and with either process.
+Messages are data alone (``runtime/workers/answers.py``): a process that reads what strangers send gives this one
+nothing to run. Each association has a line of its own, on which the node's process answers one call after the other
+in a thread; the line ends with the association, and with either process.
 """
 
 from __future__ import annotations
 
-import pickle
 import threading
 from contextlib import suppress
+from io import BytesIO
 from multiprocessing.connection import Connection
 from typing import Any
 
 import structlog
+from pydicom.dataset import Dataset
+from pynetdicom.dsutils import decode, encode
 
 from miqa_node.errors import MiqaError, ResourcesError, place_of
+from miqa_node.runtime.workers.answers import ForbiddenAnswerError, read_answer, write_answer
 from miqa_node.stages.receive.intake import count_answer
 
 log = structlog.get_logger(__name__)
@@ -46,8 +49,8 @@ class Line:
         with self._lock:
             counts, self._counts = self._counts, []
             try:
-                self._connection.send_bytes(pickle.dumps((name, arguments, counts), pickle.HIGHEST_PROTOCOL))
-                is_value, outcome = pickle.loads(self._connection.recv_bytes())  # noqa: S301 - see above
+                self._connection.send_bytes(write_answer((name, arguments, counts)))
+                is_value, outcome = read_answer(self._connection.recv_bytes())
             except (EOFError, OSError) as error:
                 raise ResourcesError("The node is stopping.") from error
         if is_value:
@@ -76,9 +79,11 @@ class Answers:
 
 def answer(connection: Connection, answers: Answers) -> None:
     """Answer the calls of a line until it ends."""
-    with suppress(EOFError, OSError):
+    with suppress(EOFError, OSError, ForbiddenAnswerError):
         while True:
-            name, arguments, counts = pickle.loads(connection.recv_bytes())  # noqa: S301 - see above
+            name, arguments, counts = read_answer(connection.recv_bytes())
+            if name.startswith("_"):
+                raise ForbiddenAnswerError(name)
             for status, seconds in counts:
                 count_answer(status, seconds)
             try:
@@ -88,4 +93,14 @@ def answer(connection: Connection, answers: Answers) -> None:
             except Exception as error:  # noqa: BLE001 - it is raised again where the call came from
                 log.error("a call of a receiving process failed", error=type(error).__name__, where=place_of(error))
                 outcome = False, RuntimeError(type(error).__name__)
-            connection.send_bytes(pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL))
+            connection.send_bytes(write_answer(outcome))
+
+
+def encoded(report: Dataset) -> bytes:
+    """A data set as a call carries it."""
+    return encode(report, is_implicit_vr=True, is_little_endian=True) or b""
+
+
+def decoded(report: bytes) -> Dataset:
+    """The data set again."""
+    return decode(BytesIO(report), is_implicit_vr=True, is_little_endian=True)

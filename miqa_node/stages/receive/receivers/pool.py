@@ -8,7 +8,6 @@ A process that has died is replaced by the next association that would be its.
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import socket
 import threading
@@ -21,6 +20,7 @@ from typing import Any
 import structlog
 
 from miqa_node.core.observe.steady_thread import start_brief_thread
+from miqa_node.runtime.workers.answers import write_answer
 from miqa_node.runtime.workers.forks import Fork
 from miqa_node.stages.receive.receivers.desk import AssociationAnswers, Desk, ProcessAnswers, ReportQueue
 from miqa_node.stages.receive.receivers.line import Answers, answer
@@ -123,7 +123,7 @@ class Receiver:
         mine, theirs = socket.socketpair()
         answers = AssociationAnswers(self._desk, connection)
         try:
-            message = pickle.dumps((address, is_tls))
+            message = write_answer((address, is_tls))
             socket.send_fds(self._control, [message], [connection.fileno(), theirs.fileno()])
         except OSError:
             mine.close()

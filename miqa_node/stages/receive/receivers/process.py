@@ -7,7 +7,6 @@ written by the node's own process, which all of them ask, so there is one writer
 from __future__ import annotations
 
 import os
-import pickle
 import socket
 import threading
 from collections import OrderedDict
@@ -26,11 +25,12 @@ from miqa_node.core.observe.steady_thread import start_brief_thread
 from miqa_node.core.settings import Settings, TlsMode
 from miqa_node.errors import ResourcesError
 from miqa_node.runtime.store.disk import free_bytes
+from miqa_node.runtime.workers.answers import read_answer
 from miqa_node.stages.receive.admission import Caller, Rejection
 from miqa_node.stages.receive.associations import StorageAssociations, store_request
 from miqa_node.stages.receive.commitment import Commitment, ReportOn
 from miqa_node.stages.receive.intake import Intake, Transfer
-from miqa_node.stages.receive.receivers.line import Line
+from miqa_node.stages.receive.receivers.line import Line, decoded, encoded
 from miqa_node.stages.receive.servers import PeerServer
 
 MAX_REPORTS = 200
@@ -83,7 +83,7 @@ class SocketsOfNode(PeerServer):
             self.is_over.set()
             self.is_over.wait(0.01)
             raise OSError("the node's process has ended")
-        address, is_tls = pickle.loads(message)  # noqa: S301 - see line
+        address, is_tls = read_answer(message)
         self._connections += 1
         connection, line = socket.socket(fileno=descriptors[0]), Line(descriptors[1])
         if is_tls and self._tls is not None:
@@ -171,7 +171,7 @@ class ReceiverScp(StorageAssociations):
         self._line.call("ask", request)
 
     def _note_report(self, event_type: int, information: Dataset) -> None:
-        self._line.call("report", event_type, information)
+        self._line.call("report", event_type, encoded(information))
 
     def report(self, line: Line) -> None:
         """Send the reports that go out on associations of this process."""
@@ -182,7 +182,7 @@ class ReceiverScp(StorageAssociations):
 
                 transaction_uid, event_type, report = one
                 association = self._asked.pop(transaction_uid, None)
-                was_taken = association is not None and report_on(association, event_type, report)
+                was_taken = association is not None and report_on(association, event_type, decoded(report))
 
 
 def _keep_nowhere(_received: ReceivedObject) -> None:

@@ -68,9 +68,9 @@ def test_a_part_with_slices_of_its_own_is_a_protocol(tmp_path: Path) -> None:
 def test_a_slice_that_is_shifted_is_found(tmp_path: Path, shift: float, odd: int) -> None:
     images = chests()
     images[odd] = images[odd] + shift
-    found = told(tmp_path, images, lambda _: None)["slice_offset"]
-    assert found.value == pytest.approx(100.0, abs=5.0)
-    assert str(found.place).startswith(f"slice {odd + 1} of 8")
+    offset = told(tmp_path, images, lambda _: None)["slice_offset"]
+    assert offset.value == pytest.approx(100.0, abs=5.0)
+    assert str(offset.place).startswith(f"slice {odd + 1} of 8")
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -78,9 +78,9 @@ def test_lines_through_the_body_are_counted(tmp_path: Path, axis: int) -> None:
     images = chests()
     lines = (slice(90, 98), slice(None))[:: 1 if axis == 0 else -1]
     images[3][lines] = -1024.0
-    found = told(tmp_path, images, lambda _: None)["lines_lost"]
-    assert found.value == 8.0
-    assert str(found.place).startswith("slice 4 of 8")
+    lost = told(tmp_path, images, lambda _: None)["lines_lost"]
+    assert lost.value == 8.0
+    assert str(lost.place).startswith("slice 4 of 8")
 
 
 def test_lines_beside_the_body_are_none(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ class StickyNote:
 
 def leave(transaction: Transaction, study_uid: str, text: str, actor: str, now: datetime) -> StickyNote:
     """Leave a note; NotFoundError if the node has nothing of the study."""
-    known = sa.select(studies.c.study_instance_uid).where(studies.c.study_instance_uid == study_uid)
-    if transaction.execute(known).first() is None:
+    study = sa.select(studies.c.study_instance_uid).where(studies.c.study_instance_uid == study_uid)
+    if transaction.execute(study).first() is None:
         raise NotFoundError("Nothing was received of study {uid}.", uid=study_uid)
     values = {"study_instance_uid": study_uid, "actor": actor, "text": text, "at": now}
     number = transaction.execute(sa.insert(sticky_notes).values(values)).inserted_primary_key[0]

@@ -1,4 +1,4 @@
-"""Sticky notes: left on a study by page, REST and command, seen on its page and in its row, and erased."""
+"""Sticky notes: answer on a study by page, REST and command, seen on its page and in its row, and erased."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def test_programs_read_and_leave_notes(stage: Stage, client: TestClient) -> None
     stage.add(1)
     path = "/api/v1/sticky-notes/1.2.3.1"
     assert client.get(path).json() == []
-    left = client.post(path, json={"text": "look", "actor": "anna"})
-    assert (left.status_code, left.json()["text"]) == (200, "look")
-    assert client.get(path).json() == [left.json()]
+    answer = client.post(path, json={"text": "look", "actor": "anna"})
+    assert (answer.status_code, answer.json()["text"]) == (200, "look")
+    assert client.get(path).json() == [answer.json()]
 
 
 def test_who_only_looks_sees_notes_and_leaves_none(stage: Stage, connect: Callable[..., TestClient]) -> None:

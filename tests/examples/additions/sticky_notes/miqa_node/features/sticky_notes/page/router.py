@@ -60,8 +60,8 @@ def _of_rows(context: CardContext, items: Sequence[WorklistItem]) -> list[dict[s
 
 def _notes(context: CardContext, uids: Sequence[str]) -> list[Sequence[rows.StickyNote]]:
     with context.services.database.begin() as transaction:
-        found = rows.of_studies(transaction, uids)
-    return [found.get(uid, ()) for uid in uids]
+        by_study = rows.of_studies(transaction, uids)
+    return [by_study.get(uid, ()) for uid in uids]
 
 
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Notes", "/sticky-notes", 7))
