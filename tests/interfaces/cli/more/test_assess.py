@@ -27,7 +27,8 @@ from tests.stages.report import making
 from tests.web.staging import phantom_png
 
 KEYS = """file sop_instance_uid modality body_part verdict experimental certificate score reasons narrative findings
-contributions gate anomaly predictions landmarks lung_field side_markers text measurements model timings_ms"""
+contributions gate anomaly predictions landmarks lung_field side_markers text measurements left_out model
+timings_ms"""
 
 
 def test_every_file_gets_its_line_and_what_cannot_be_read_its_reason(

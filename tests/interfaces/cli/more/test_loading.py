@@ -57,8 +57,8 @@ COMPUTING = {
 OTHERS = {
     "analysis import", "analysis remove-log", "analysis report", "audit export", "calibrate", "deliveries cancel",
     "deliveries hold", "deliveries release", "deliveries resend", "doctor", "erase patient", "erase verify",
-    "labels export", "labels import", "models activate", "models baseline", "models rollback", "models shadow",
-    "models sign", "phantoms patient", "phantoms phantom", "reassess", "restore", "retention clear",
+    "labels export", "labels import", "models activate", "models baseline", "models certify", "models rollback",
+    "models shadow", "models sign", "phantoms patient", "phantoms phantom", "reassess", "restore", "retention clear",
     "retention confirm", "retention fetch", "retention hold", "run", "study collect", "study plan", "users add",
     "users disable", "users enable", "users link", "users reset-factor", "users role", "users token add",
     "users token revoke", "users token rotate", "worklist assign", "worklist claim", "worklist comment",
