@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from miqa_node.core.observe.steady_thread import SteadyThread
+from miqa_node.features.models import work as predictions
 from miqa_node.features.operations.work import certificates, indexing, pseudonym_watch
 from miqa_node.features.usual_ranges import work as usual_ranges
 from miqa_node.features.worklist.work import mending
@@ -74,6 +75,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
     monkeypatch.setattr(mending, "LOOK_INTERVAL_S", 0.2)
     monkeypatch.setattr(usual_ranges, "LOOK_INTERVAL_S", 0.2)
     monkeypatch.setattr(one_verdict, "REST_S", 0.2)
+    monkeypatch.setattr(predictions, "LOOK_S", 0.2)
     archive = Pacs()
     hopeless: list[str] = []
     destination = parse_flag(f"PACS=PACS@127.0.0.1:{archive.port}")
@@ -83,6 +85,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
         *("audit", "senders", "commitment-reports", "folder-watch", "health", "web", "children", "shadow"),
         *("destination-watch", "archive-watch", "amendment-watch", "indexing", "commit-listener", "certificate-watch"),
         *("pseudonym-watch", "better-copies", "identification", "result-mending", "usual-ranges", "one-verdict"),
+        "prediction-watch",
     )
     (tmp_path / "watched").mkdir()
     others = threading.enumerate()  # a fixture of an earlier file may have worker processes still
