@@ -41,7 +41,7 @@ def entropy_focus(_: SeriesView | None, parts: Sequence[SignalSums]) -> float | 
 
     >>> entropy_focus(None, [SignalSums(100.0, 100.0, 0.0, 100)])
     >>> round(entropy_focus(None, [SignalSums(2.0, 2.0, 0.0, 100), SignalSums(0.0, 0.0, 0.0, 100)]), 3)
-    0.035
+    0.013
     """
     square, total = (sum(values) for values in ((one.square for one in parts), (one.total for one in parts)))
     if square * sum(one.pixels for one in parts) <= total * total * (1.0 + EQUAL):
