@@ -22,8 +22,6 @@ SOLID_HU = -800.0
 """What is denser than this in the mean, a blanket or the table, is not air, and neither is what lies beside it."""
 EDGE_PX = 3
 MIN_AIR_PX = 500
-SAMPLED_SLICES = 40
-"""Costly measurements that hardly differ between slices are taken of so many, evenly spread over the stack."""
 
 
 class CtSlice(NamedTuple):
@@ -121,11 +119,6 @@ def outline(view: SliceView) -> NDArray[np.uint8]:
     contours, _ = cv2.findContours(plane.body.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(filled, contours, -1, 1, -1)
     return filled
-
-
-def is_sampled(view: SliceView) -> bool:
-    """Whether costly measurements take the slice."""
-    return view.index % max(1, len(view.series.slices) // SAMPLED_SLICES) == 0
 
 
 class FieldOfView(NamedTuple):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice, is_sampled
+from miqa_node.stages.measure.ct.body import CT, ct_slice
 from miqa_node.stages.measure.series.where import place_of_slices
+from miqa_node.stages.measure.series.whole import is_sampled
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
 SIDE_PX = 512

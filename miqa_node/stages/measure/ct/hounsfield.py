@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, all_far_air, ct_slice, far_air, is_sampled, window_mean
+from miqa_node.stages.measure.ct.body import CT, all_far_air, ct_slice, far_air, window_mean
 from miqa_node.stages.measure.ct.truncation import field_cut
+from miqa_node.stages.measure.series.whole import is_sampled
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 SECTION = "CT and MR series"

@@ -9,9 +9,9 @@ import numpy as np
 
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.air_noise import robust_deviation
-from miqa_node.stages.measure.ct.body import CT, ct_slice, is_sampled, soft_tissue
+from miqa_node.stages.measure.ct.body import CT, ct_slice, soft_tissue
 from miqa_node.stages.measure.ct.skin_mtf import EdgeSpread, edge_spread, half_transfer
-from miqa_node.stages.measure.series.whole import middle
+from miqa_node.stages.measure.series.whole import is_sampled, middle
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 
 KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice, is_sampled, outline
+from miqa_node.stages.measure.ct.body import CT, ct_slice, outline
 from miqa_node.stages.measure.ct.noise import Counts, histogram_of, most_frequent
 from miqa_node.stages.measure.ct.noise_whiteness import whiteness
 from miqa_node.stages.measure.ct.skin_mtf import EdgeSpread, edge_spread, half_transfer
 from miqa_node.stages.measure.ct.truncation import field_cut
+from miqa_node.stages.measure.series.whole import is_sampled
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 USUAL_TRANSFER = 0.3

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice, is_sampled, outline
+from miqa_node.stages.measure.ct.body import CT, ct_slice, outline
+from miqa_node.stages.measure.series.whole import is_sampled
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView
 
 SMOOTHING_PX = 3.0

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import is_sampled
 from miqa_node.stages.measure.mr.patient import MR, magnitude, mr_slice
-from miqa_node.stages.measure.series.whole import SliceNumber, worst_slice
+from miqa_node.stages.measure.series.whole import SliceNumber, is_sampled, worst_slice
 from miqa_node.stages.measure.series_view import SliceView
 
 WIDTHS = (1, 2, 4, 8)

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import is_sampled
 from miqa_node.stages.measure.mr.ghost import surroundings
 from miqa_node.stages.measure.mr.patient import MR, magnitude, threshold
-from miqa_node.stages.measure.series.whole import SliceNumber, fifth_slice
+from miqa_node.stages.measure.series.whole import SliceNumber, fifth_slice, is_sampled
 from miqa_node.stages.measure.series_view import Mask, SliceView, Values
 
 WIDTH_PX = 3

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.series.where import place_of_slice
-from miqa_node.stages.measure.series_view import SeriesView
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 NEIGHBOURS = 12
 """Pairs around one: shoulders have up to five times the noise of the head in the same series, but all of them have."""
+SAMPLED_SLICES = 40
+"""Costly measurements that hardly differ between slices are taken of so many, evenly spread over the stack."""
 
 
 class SliceNumber(NamedTuple):
@@ -21,6 +23,11 @@ class SliceNumber(NamedTuple):
 
     position: int
     value: float
+
+
+def is_sampled(view: SliceView) -> bool:
+    """Whether costly measurements take the slice."""
+    return view.index % max(1, len(view.series.slices) // SAMPLED_SLICES) == 0
 
 
 def middle(_: SeriesView | None, parts: Sequence[float]) -> float | None:
