@@ -30,7 +30,12 @@ from miqa_node.parts import PartContext
 from miqa_node.runtime.people import pseudonym_keys
 from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store.database import Database
-from miqa_node.stages.assess.automation import PackageAutomation, automation_alarms, automation_of
+from miqa_node.stages.assess.automation import (
+    PackageAutomation,
+    automation_alarms,
+    automation_of,
+    certified_automation,
+)
 from miqa_node.stages.deliver.certificates import certificate_ends
 from miqa_node.stages.deliver.rows.destination_checks import alarms_now
 from miqa_node.stages.receive.intake import Intake
@@ -159,7 +164,7 @@ class WebServices:
         def read(_: None) -> Sequence[Alarm]:
             with self.database.begin() as transaction:
                 others = *pseudonym_keys.alarms(transaction, datetime.now(UTC)), *retention_clock.alarms(transaction)
-            others = *self.certificate_alarms(), *automation_alarms(self.automation()), *others
+            others = *self.certificate_alarms(), *automation_alarms(certified_automation(self.settings)), *others
             return *alarms_now(self.database, self.destinations(), wait_s), *others
 
         return RecentValues(read, ALARMS_AGE_S, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -50,25 +50,33 @@ class PackageAutomation:
 
 def automation_of(settings: Settings, policy: Policy, now: datetime | None = None) -> list[PackageAutomation]:
     """Each package for classification that the policy switches on, or that has a certificate."""
-    moment = now or datetime.now(UTC)
-    certificates = SiteCertificates(settings.node.data_dir, settings.node.site, lambda: moment)
     names = [rule.package for scope in policy.scopes for rule in scope.packages]
+    return _of_packages(settings, (*names, *certificate_names(settings.node.data_dir)), now or datetime.now(UTC))
+
+
+def certified_automation(settings: Settings, now: datetime | None = None) -> list[PackageAutomation]:
+    """The same of the packages that have a certificate alone: alarms are looked for every few seconds."""
+    return _of_packages(settings, certificate_names(settings.node.data_dir), now or datetime.now(UTC))
+
+
+def _of_packages(settings: Settings, names: Iterable[str], now: datetime) -> list[PackageAutomation]:
+    certificates = SiteCertificates(settings.node.data_dir, settings.node.site, lambda: now)
     by_label: dict[str, PackageAutomation] = {}
-    for name in dict.fromkeys((*names, *certificate_names(settings.node.data_dir))):
+    for name in dict.fromkeys(names):
         try:
             folder = sidecar_folder(settings.model_folders, name)
             card = read_any_card(folder)
         except MiqaError:  # the checks of the policy and of models name it
             continue
         if isinstance(card, ClassifierCard):
-            by_label[card.label] = _of(card, folder, certificates, settings, moment)
+            by_label[card.label] = _of(card, folder, certificates, settings, now)
     return list(by_label.values())
 
 
 def certificate_of(settings: Settings, card: ClassifierCard, folder: Path) -> CertificateState | None:
     """The site's certificate of a package; None if it never had one."""
     certificates = SiteCertificates(settings.node.data_dir, settings.node.site)
-    return certificates.of(card.name, card.label, checksum(folder, card.graphs))
+    return _state(certificates, card, folder)
 
 
 def automation_alarms(packages: list[PackageAutomation]) -> Iterator[Alarm]:
@@ -85,10 +93,16 @@ def automation_alarms(packages: list[PackageAutomation]) -> Iterator[Alarm]:
             yield Alarm(subject, MAKE_ANOTHER, None)
 
 
+def _state(certificates: SiteCertificates, card: ClassifierCard, folder: Path) -> CertificateState | None:
+    if not certificates.has(card.name):  # graphs are large: they are read for their checksum only if it is asked for
+        return None
+    return certificates.of(card.name, card.label, checksum(folder, card.graphs))
+
+
 def _of(
     card: ClassifierCard, folder: Path, certificates: SiteCertificates, settings: Settings, now: datetime
 ) -> PackageAutomation:
-    state = certificates.of(card.name, card.label, checksum(folder, card.graphs))
+    state = _state(certificates, card, folder)
     if state is not None and state.ended:
         return PackageAutomation(card.label, Evidence.NONE, state.sentence, is_over=not state.is_revoked)
     if state is not None and state.certificate is not None:

@@ -251,6 +251,10 @@ class SiteCertificates:
         self._data_dir, self._site, self._now = data_dir, site, now
         self._read: dict[str, tuple[tuple[int, int], CertificateFile | str]] = {}
 
+    def has(self, name: str) -> bool:
+        """Whether there is a certificate, in force or not, for a package of this name."""
+        return certificate_path(self._data_dir, name).exists()
+
     def of(self, name: str, label: str, sha256: str) -> CertificateState | None:
         """That of a package by name, ``<name>-<version>`` and checksum; None if the site never had one."""
         path = certificate_path(self._data_dir, name)
