@@ -14,6 +14,8 @@ import pydicom
 import pytest
 
 from miqa_node.core.settings import load_settings
+from miqa_node.features.backup.work import back_up
+from miqa_node.interfaces.cli.app import run
 from miqa_node.node import Node
 from miqa_node.stages.assess.prediction_certificate import (
     EarlyEnd,
@@ -92,6 +94,11 @@ class Ways:
         wait_until(lambda: bool(found()))
         return [text for path in found() for text in texts(pydicom.dcmread(path))]
 
+    def of_qido(self, answer: dict[str, Any]) -> list[str]:
+        """Modalities of the study's objects: a Key Object Selection (KO) is of quality alone."""
+        found = self.client.get(f"/api/dicom-web/studies/{answer['study']}/instances").json()
+        return sorted(one["00080060"]["Value"][0] for one in found)
+
     @staticmethod
     def _is_report_of(path: Path, study: str) -> bool:
         ds = pydicom.dcmread(path)
@@ -123,6 +130,7 @@ def test_every_way_out_says_the_same(tmp_path: Path, models: Path, peer: Receive
         prediction = ways.of_rest(sure)
         assert (prediction["automated_by"], prediction["certificate"]) == (why, read_certificate(path).sha256)
         assert why in ways.of_report(sure)
+        assert ways.of_qido(sure) == ["CR", "SEG", "SR"]
         [event_part] = ways.of_webhook(sure)["predictions"]
         assert (event_part["status"], event_part["automated_by"]) == ("automated", why)
         page = ways.client.get(f"/studies/{sure['study']}").text
@@ -134,6 +142,7 @@ def test_every_way_out_says_the_same(tmp_path: Path, models: Path, peer: Receive
             assert "certificate of" in other["message"]
             assert ways.of_rest(other)["pending"][0]["text"] == other["message"]
             assert other["message"] in ways.of_report(other)
+            assert {"CR", "SR"} <= {*ways.of_qido(other)} <= {"CR", "SEG", "SR"}
             event = ways.of_webhook(other)
             assert "predictions" not in event
             assert any(reason["name"] == "not_proven" for reason in event["reasons"])
@@ -157,3 +166,21 @@ def test_another_site_is_not_covered(tmp_path: Path, models: Path, peer: Receive
         answer = Ways(node, peer, tmp_path).send(1)
     assert answer["status"] == "pending_review"
     assert "it was made at another site" in answer["message"]
+
+
+@pytest.mark.timeout(600)
+def test_a_restored_node_automates_by_the_certificate_of_the_backup(
+    tmp_path: Path, models: Path, peer: Receiver
+) -> None:
+    write_certificate(certificate_path(tmp_path / "node", "lungs"), certificate_for(models))
+    with open_node(tmp_path, peer) as node:
+        before = Ways(node, peer, tmp_path).send(1)
+        back_up(node.database, node.objects, tmp_path / "node", tmp_path / "backup")
+    (tmp_path / "node").rename(tmp_path / "lost")
+    assert run(["restore", str(tmp_path / "backup"), "--data-dir", str(tmp_path / "node")]) == 0
+    with open_node(tmp_path, peer) as node:
+        ways = Ways(node, peer, tmp_path)
+        after = ways.send(2)
+        assert ways.of_rest(before)["automated_by"] == before["message"]
+    assert (before["status"], after["status"]) == ("automated", "automated")
+    assert before["message"] == after["message"]
