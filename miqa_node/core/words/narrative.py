@@ -229,6 +229,8 @@ def _predictions(assessment: Assessment, speaker: Voice) -> Iterator[str]:
             yield speaker.say(PREDICTION, package=one.package, label=one.label, confidence=confidence)
         else:
             yield speaker.say(NO_PREDICTION, package=one.package)
+        if one.automated_by:
+            yield _reworded(one.automated_by, speaker)
         yield from dict.fromkeys(speaker.say(PENDING[waiting.reason]) for waiting in one.pending)
 
 

@@ -198,13 +198,14 @@ def test_a_prediction_is_told_as_decision_support_with_why_it_waits() -> None:
     assessment = replace(
         making.assessment(measurements=()),
         predictions=(
-            Prediction("pneumonia-1.0.0", "ab", "Normal", 0.93, {"Normal": 0.93}),
+            Prediction("pneumonia-1.0.0", "ab", "Normal", 0.93, {"Normal": 0.93}, automated_by="By certificate 7."),
             Prediction("other-1.0.0", "ab", "Pneumonia", 0.62, {"Pneumonia": 0.62}, pending=waiting),
         ),
     )
     output = sentences(assessment, decide(assessment, POLICY))
     assert [s.text for s in output if s.part is Part.PREDICTION] == [
         "pneumonia-1.0.0: Normal with a confidence of 93 % (decision support, not diagnosis).",
+        "By certificate 7.",
         "other-1.0.0: Pneumonia with a confidence of 62 % (decision support, not diagnosis).",
         "The prediction waits for a person: it is not sure enough.",
     ]
