@@ -21,7 +21,7 @@ from tests.stages.measure.series import making
 from tests.stages.measure.series.test_measures import judged
 
 Image = making.Image
-TOP = {"CT": 3071.0, "MR": 4095.0}
+TOP = {"CT": 3071.0, "MR": 4095.0, "PT": 4095.0}
 PADDING = -2000
 SLICES = 6
 

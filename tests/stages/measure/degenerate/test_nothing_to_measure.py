@@ -12,11 +12,12 @@ from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.stages.measure.base import FramesMeasure, ImageMeasure, SeriesMeasure
 from tests.stages.measure.degenerate.nothing_to_measure import CASES, Numbers, of_frames, of_radiograph, of_series
 
-PLACES = {
-    "slice_count", "slice_distance", "slice_gaps", "coverage", "slice_overlaps", "slices_unreadable",
-    "slices_differ", "thickness_share",
-}  # fmt: skip
-HEADERS = {"CT": {"gantry_tilt", "region_coverage", "ctdi_vol", "dlp"}, "MR": set[str]()}
+PLACES = {"slice_count", "slice_distance", "slice_gaps", "coverage", "slice_overlaps", "slices_unreadable"}
+HEADERS = {
+    "CT": {"slices_differ", "thickness_share", "gantry_tilt", "region_coverage", "ctdi_vol", "dlp"},
+    "MR": {"slices_differ", "thickness_share"},
+    "PT": {"pt_suv_tags_missing"},
+}
 COMPARED = {"slice_disorder", "slices_repeated", "slices_blank"}
 """What compares pixels of slices, whatever they show."""
 OF_STACKS: Mapping[str, Mapping[str, Collection[str]]] = {
@@ -33,6 +34,14 @@ OF_STACKS: Mapping[str, Mapping[str, Collection[str]]] = {
         "black": {"slices_blank"},
         "saturated": {*COMPARED, "slice_jump", "mr_efc"},
         "16 x 16": {*COMPARED, "slice_jump"},
+        "padding": {"slices_blank"},
+        "NaN": (),
+    },
+    "PT": {
+        "one value": {"slices_blank"},
+        "black": {"slices_blank"},
+        "saturated": COMPARED,
+        "16 x 16": COMPARED,
         "padding": {"slices_blank"},
         "NaN": (),
     },
@@ -91,7 +100,7 @@ def covering_series(modality: str) -> set[str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("modality", ["CT", "MR"])
+@pytest.mark.parametrize("modality", OF_STACKS)
 def test_a_stack_that_shows_nothing(tmp_path: Path, modality: str, case: str) -> None:
     expected = {*PLACES, *HEADERS[modality], *OF_STACKS[modality][case]}
     values = hold(of_series(tmp_path, case, modality), expected, covering_series(modality))
