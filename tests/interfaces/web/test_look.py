@@ -15,6 +15,7 @@ from miqa_node.core.settings import WebSettings, load_settings
 from miqa_node.errors import ArchiveError
 from miqa_node.node import Node
 from miqa_node.stages.receive.zip_file import members
+from miqa_node.stages.units.rows import instances
 from tests.interfaces.web.test_predict import dicom, node, picture  # noqa: F401 - node is a fixture
 from tests.waiting import wait_until
 
@@ -34,7 +35,8 @@ def look(client: httpx2.Client, data: bytes, **fields: str) -> httpx2.Response:
 
 
 def test_an_image_is_judged_and_nothing_of_it_stays(client: httpx2.Client, node: Node) -> None:  # noqa: F811
-    before = sorted(p for p in node.settings.node.data_dir.rglob("*") if p.is_file() and "sqlite" not in p.name)
+    wait_until(lambda: _is_at_rest(node), what="what other tests sent is judged")
+    before = _files(node)
     answer = look(client, picture(200, seed=901))
     assert answer.status_code == 200, answer.text
     assert "Pneumonia" in answer.text
@@ -46,8 +48,18 @@ def test_an_image_is_judged_and_nothing_of_it_stays(client: httpx2.Client, node:
     assert "img-src data:" in policy
     assert "script-src" not in policy
     assert client.get("/look").headers["content-security-policy"] != policy
-    after = sorted(p for p in node.settings.node.data_dir.rglob("*") if p.is_file() and "sqlite" not in p.name)
-    assert before == after
+    assert _files(node) == before
+
+
+def _is_at_rest(running: Node) -> bool:
+    with running.database.begin() as transaction:
+        counts = instances.count(transaction)
+    return counts.received == counts.decided
+
+
+def _files(running: Node) -> list[Path]:
+    folder = running.settings.node.data_dir
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "sqlite" not in path.name)
 
 
 def test_a_dicom_file_that_is_kept_is_shown_on_its_study_as_it_was_looked_at(client: httpx2.Client) -> None:
