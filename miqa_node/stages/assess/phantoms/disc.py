@@ -20,7 +20,7 @@ INSIDE_MM, OUTSIDE_MM, STEP_MM = 14.0, 8.0, 0.25
 PLATEAU_MM = (10.0, 3.0)
 """Where inside the edge the phantom's own value is read: a share of dark parts there does not matter."""
 PLATEAU_PERCENTILE = 80
-LEAST_RUN_MM = 4.5
+LEAST_RUN_MM = 3.2
 MOST_OFF_MM = 2.5
 """An edge so far from the circle is that of a notch, an air bubble or a bar."""
 LEAST_PART = 0.1
