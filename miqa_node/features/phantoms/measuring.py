@@ -35,7 +35,7 @@ def measure_phantom(
 
 def values_of(stack: PhantomStack, kind: str) -> tuple[PhantomValue, ...]:
     """All values of the kind; none if no measure is for it."""
-    known = [one.value for one in PhantomKind]
-    if kind not in known:
+    kinds = [one.value for one in PhantomKind]
+    if kind not in kinds:
         return ()
     return tuple(value for measure in MEASURES if kind in measure.kinds for value in measure.take(stack))

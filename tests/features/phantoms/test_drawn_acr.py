@@ -22,9 +22,9 @@ def images() -> list[Image]:
 
 
 def value(measure: Measure, of: PhantomStack, name: str) -> float:
-    found = {one.name: one for one in measure.take(of)}[name]
-    assert found.value is not None, found.reason
-    return found.value
+    result = {one.name: one for one in measure.take(of)}[name]
+    assert result.value is not None, result.reason
+    return result.value
 
 
 def all_values(of: PhantomStack) -> dict[str, float]:
@@ -39,9 +39,9 @@ def test_lengths_are_those_of_the_drawing(images: list[Image]) -> None:
             190.0, abs=0.6
         )
     assert value(slice_thickness.MEASURE, drawn, "slice_thickness_mm") == pytest.approx(5.6, abs=0.2)
-    found = slice_position.MEASURE.take(drawn)
-    assert [one.value for one in found] == pytest.approx([2.0, -3.0], abs=0.4)
-    assert [one.read_on.role for one in found if one.read_on] == ["slice_1", "slice_11"]
+    result = slice_position.MEASURE.take(drawn)
+    assert [one.value for one in result] == pytest.approx([2.0, -3.0], abs=0.4)
+    assert [one.read_on.role for one in result if one.read_on] == ["slice_1", "slice_11"]
 
 
 def test_uniformity_follows_the_shading(images: list[Image]) -> None:
@@ -69,10 +69,10 @@ TURNS: dict[str, Callable[[list[Image]], list[Image]]] = {
 
 @pytest.mark.parametrize("turn", TURNS)
 def test_a_series_in_another_pose_has_the_same_values(images: list[Image], turn: str) -> None:
-    expected, found = all_values(stack(images)), all_values(stack(TURNS[turn](images)))
-    assert set(found) == set(expected)
-    assert len(found) == 15
-    assert found == pytest.approx(expected, abs=0.35)
+    expected, result = all_values(stack(images)), all_values(stack(TURNS[turn](images)))
+    assert set(result) == set(expected)
+    assert len(result) == 15
+    assert result == pytest.approx(expected, abs=0.35)
 
 
 def test_regions_lie_on_the_slice_as_it_was_sent(images: list[Image]) -> None:
@@ -88,10 +88,10 @@ def test_regions_lie_on_the_slice_as_it_was_sent(images: list[Image]) -> None:
 @pytest.mark.parametrize("phantom", [Acr(grid=True), Acr(diameter=165.0), Acr(noise=40.0, tilt_deg=-3.0)])
 def test_slices_have_their_numbers(phantom: Acr) -> None:
     drawn = stack(phantom.images()[::-1])
-    found = find_acr_slices(drawn.images, drawn.places_mm, drawn.spacing_mm)
-    assert found is not None
-    assert found.places == {number: 11 - number for number in range(1, 12)}
-    assert 2.0 * found.radius_mm == pytest.approx(phantom.diameter, abs=0.6)
+    result = find_acr_slices(drawn.images, drawn.places_mm, drawn.spacing_mm)
+    assert result is not None
+    assert result.places == {number: 11 - number for number in range(1, 12)}
+    assert 2.0 * result.radius_mm == pytest.approx(phantom.diameter, abs=0.6)
 
 
 def test_what_is_no_such_phantom_says_why() -> None:

@@ -36,24 +36,24 @@ def phantom() -> PhantomStack:
 
 
 def test_inserts_have_their_values(phantom: PhantomStack) -> None:
-    found = values(catphan_hu.MEASURE, phantom)
+    result = values(catphan_hu.MEASURE, phantom)
     for name, named in NAMED.items():
-        assert found[f"hu_ctp404.{name}"] == pytest.approx(named, abs=4.0)
-    assert found["hu_linearity_slope"] == pytest.approx(1.0, abs=0.005)
-    assert found["roll_deg"] == pytest.approx(3.0, abs=0.3)
-    assert found["origin_slice_ctp404"] == 30.0
+        assert result[f"hu_ctp404.{name}"] == pytest.approx(named, abs=4.0)
+    assert result["hu_linearity_slope"] == pytest.approx(1.0, abs=0.005)
+    assert result["roll_deg"] == pytest.approx(3.0, abs=0.3)
+    assert result["origin_slice_ctp404"] == 30.0
 
 
 def test_the_far_module_is_uniform(phantom: PhantomStack) -> None:
-    found = values(catphan_uniformity.MEASURE, phantom)
-    assert found["hu_uniformity_ctp486.Top"] == pytest.approx(10.0, abs=1.5)
-    assert found["noise_hu"] == pytest.approx(4.0, rel=0.1)
+    result = values(catphan_uniformity.MEASURE, phantom)
+    assert result["hu_uniformity_ctp486.Top"] == pytest.approx(10.0, abs=1.5)
+    assert result["noise_hu"] == pytest.approx(4.0, rel=0.1)
 
 
 def test_lengths_and_thickness_of_the_wires(phantom: PhantomStack) -> None:
-    found = values(catphan_geometry.MEASURE, phantom)
-    assert found["line_length_mm_ctp404"] == pytest.approx(50.0, abs=0.1)
-    assert found["slice_thickness_mm"] == pytest.approx(2.5, abs=0.3)
+    result = values(catphan_geometry.MEASURE, phantom)
+    assert result["line_length_mm_ctp404"] == pytest.approx(50.0, abs=0.1)
+    assert result["slice_thickness_mm"] == pytest.approx(2.5, abs=0.3)
 
 
 def test_blur_moves_the_line_pairs(phantom: PhantomStack) -> None:
@@ -67,18 +67,18 @@ def test_blur_moves_the_line_pairs(phantom: PhantomStack) -> None:
 
 def test_a_catphan_in_the_other_direction_and_mirrored_is_the_same(phantom: PhantomStack) -> None:
     turned = stack([np.fliplr(one) for one in phantom.images[::-1]], "CT", gap=2.5, spacing=0.9)
-    found = find_catphan(turned.images, turned.places_mm, turned.spacing_mm)
-    assert found is not None
-    assert found.direction == -1
-    assert found.pose.mirrored
+    result = find_catphan(turned.images, turned.places_mm, turned.spacing_mm)
+    assert result is not None
+    assert result.direction == -1
+    assert result.pose.mirrored
     assert values(catphan_hu.MEASURE, turned)["hu_ctp404.Delrin"] == pytest.approx(340.0, abs=4.0)
 
 
 def test_water_has_its_value_noise_and_cupping() -> None:
-    found = values(ct_noise.MEASURE, stack([cylinder(seed=one, cupping=20.0) for one in range(4)], "CT", 5.0, 1.0))
-    assert found["mean_hu"] == pytest.approx(-20.0 * 0.2**2 / 2.0, abs=0.5)
-    assert found["noise_sd_hu"] == pytest.approx(10.0, rel=0.03)
-    assert found["hu_uniformity.largest_difference"] == pytest.approx(-20.0 * 0.8**2, abs=1.0)
+    result = values(ct_noise.MEASURE, stack([cylinder(seed=one, cupping=20.0) for one in range(4)], "CT", 5.0, 1.0))
+    assert result["mean_hu"] == pytest.approx(-20.0 * 0.2**2 / 2.0, abs=0.5)
+    assert result["noise_sd_hu"] == pytest.approx(10.0, rel=0.03)
+    assert result["hu_uniformity.largest_difference"] == pytest.approx(-20.0 * 0.8**2, abs=1.0)
 
 
 def test_a_ring_is_found_and_noise_is_none() -> None:
@@ -108,11 +108,11 @@ def test_pairs_of_slices_have_the_noise_of_one_and_a_disc_its_contrast() -> None
     at = np.arange(256) - 127.5
     disc = np.hypot(at[None, :] - 40.0 * np.sqrt(0.5), at[:, None] - 40.0 * np.sqrt(0.5)) <= 5.0
     drawn = stack([one + 30.0 * disc for one in images], "CT", 5.0, 1.0, path=_no_header())
-    found = values(lcd_ct.MEASURE, drawn)
-    assert found["noise_sd_hu_from_pairs"] == pytest.approx(10.0, rel=0.03)
-    assert found["contrast_hu.10_mm_3_hu"] == pytest.approx(30.0, abs=2.0)
-    assert found["cnr.10_mm_3_hu"] == pytest.approx(3.0, abs=0.3)
-    assert found["noise_sqrt_dose_hu"] is None
+    result = values(lcd_ct.MEASURE, drawn)
+    assert result["noise_sd_hu_from_pairs"] == pytest.approx(10.0, rel=0.03)
+    assert result["contrast_hu.10_mm_3_hu"] == pytest.approx(30.0, abs=2.0)
+    assert result["cnr.10_mm_3_hu"] == pytest.approx(3.0, abs=0.3)
+    assert result["noise_sqrt_dose_hu"] is None
 
 
 def _no_header() -> Path:

@@ -47,11 +47,11 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
             return measure.none(NOT_COVERED)
         planes, read_on, disc, share = [(module.image, module.disc)], module.read_on, module.disc, CATPHAN_INSIDE
     else:
-        found = discs_of(stack)
-        if not found:
+        discs = discs_of(stack)
+        if not discs:
             return measure.none(NO_DISC if stack.header.modality == "CT" else NO_MODULE)
-        planes = [(stack.images[one.place], one.disc) for one in found]
-        middle = found[len(found) // 2]
+        planes = [(stack.images[one.place], one.disc) for one in discs]
+        middle = discs[len(discs) // 2]
         read_on, disc, share = stack.read_on(middle.place), middle.disc, 1.0
     spectrum = spectrum_of(planes, share)
     if spectrum is None:

@@ -33,7 +33,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     if seventh is None:
         return measure.none(NO_DISC)
     disc, image = seventh.disc, seventh.image
-    area = LARGE_CM2[nominal_diameter_mm(view.found)]
+    area = LARGE_CM2[nominal_diameter_mm(view.protocol)]
     large, small = np.sqrt(100.0 * area / np.pi), np.sqrt(100.0 * SMALL_CM2 / np.pi)
     means = convolve(image.astype(np.float64), disc_kernel(small, disc.spacing), mode="nearest")
     notch = cv2.dilate(dark_parts(image, disc).astype(np.uint8), np.ones((NOTCH_PIXELS, NOTCH_PIXELS), np.uint8))

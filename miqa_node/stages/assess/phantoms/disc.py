@@ -98,10 +98,10 @@ def find_disc(image: Values, spacing: tuple[float, float], *, floor: float = 0.0
     disc = Disc(circle[0] / scale[0], circle[1] / scale[1], circle[2], np.zeros(0), step)
     for _ in range(2):  # rays from a better centre meet the edge at a right angle
         edges = _edges_mm(above, disc)
-        found = np.isfinite(edges)
-        if found.sum() < ANGLES // 3:
+        finite = np.isfinite(edges)
+        if finite.sum() < ANGLES // 3:
             return None
-        rows, columns = disc.points(degrees()[found], edges[found])
+        rows, columns = disc.points(degrees()[finite], edges[finite])
         circle = fit_circle(np.stack([columns, rows], axis=1) * scale)
         if circle is None:
             return None

@@ -46,8 +46,8 @@ def _kind_of(series: SeriesView) -> str:
     slices, images = [one for one, _ in pairs], [values for _, values in pairs]
     spacing = slices[0].spacing_mm or (1.0, 1.0)
     places = [one.place_mm for one in slices]
-    known = [place for place in places if place is not None]
-    places_mm = known if len(known) == len(places) else None
+    positions = [place for place in places if place is not None]
+    places_mm = positions if len(positions) == len(places) else None
     words = _words(series)
     if series.header.modality == "CT":
         return _ct_kind(images, places_mm, spacing, words)

@@ -103,10 +103,10 @@ def test_noise_of_filtered_back_projection_falls_with_the_root_of_the_dose(share
         for dose in ("010", "055", "100"):
             read = only(shared_data / "phantoms" / "lcd_ct" / f"fbp_dose{dose}_signal_{signal}")
             assert read.kind == "lcd_ct"
-            found = read.readings[0].value("noise_sqrt_dose_hu")
-            assert found is not None
-            assert found.value is not None
-            noise.append(found.value)
+            reading = read.readings[0].value("noise_sqrt_dose_hu")
+            assert reading is not None
+            assert reading.value is not None
+            noise.append(reading.value)
         assert noise == pytest.approx([noise[-1]] * 3, rel=0.05)
 
 
