@@ -9,7 +9,7 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.catphan import NO_MODULE, NOT_COVERED, catphan_of
+from miqa_node.features.phantoms.catphan import NOT_COVERED, catphan_of
 from miqa_node.features.phantoms.ct_disc import NO_DISC, discs_of
 from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.measures.catphan_uniformity import OFFSET_MM
@@ -49,7 +49,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     else:
         discs = discs_of(stack)
         if not discs:
-            return measure.none(NO_DISC if stack.header.modality == "CT" else NO_MODULE)
+            return measure.none(NO_DISC)
         planes = [(stack.images[one.place], one.disc) for one in discs]
         middle = discs[len(discs) // 2]
         read_on, disc, share = stack.read_on(middle.place), middle.disc, 1.0
