@@ -1,5 +1,5 @@
 """Series of phantoms, which are not judged as patients are."""
 
-COMMANDS = {"phantoms": "command:PHANTOMS"}
+COMMANDS = {"phantom": "command:PHANTOM", "phantoms": "command:PHANTOMS"}
 PAGES = {"phantoms": "page.router:PAGE", "phantoms_api": "api:PAGE"}
 EFFECTS = {"phantom": "effect:KIND"}
