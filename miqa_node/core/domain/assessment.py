@@ -149,6 +149,10 @@ class Assessment:
     phantom: str = ""
     """Why the series is considered one of a test object, not of a patient; empty if it is not."""
 
+    phantom_kind: str = ""
+    """Which test object (:class:`~miqa_node.core.domain.phantom.PhantomKind`); empty if it was not told, and of
+    assessments of earlier versions."""
+
     experimental: str = ""
     """Why findings or measurements alone flag nothing, and the image is never ACCEPT; empty if they count."""
 

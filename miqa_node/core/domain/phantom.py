@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from miqa_node.core.language.phrase import Phrase
 
 SAID_BY_A_PERSON = Phrase("A person said that the series shows a test object, not a patient.")
+
+
+class PhantomKind(StrEnum):
+    """Phantoms that are told from others, and measured by the definitions of their kind."""
+
+    ACR_MR_LARGE = "acr_mr_large"
+    ACR_MR_MEDIUM = "acr_mr_medium"
+    MR_UNIFORM = "mr_uniform"
+    """A plain bottle, sphere or cylinder in MR."""
+    LCD_CT = "lcd_ct"
+    CATPHAN_504 = "catphan_504"
+    CT_WATER = "ct_water"
+    """A uniform cylinder near water in CT."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,93 @@
+"""Percent integral uniformity of the ACR MR phantoms, on slice 7."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from scipy.ndimage import convolve
+
+from miqa_node.core.domain.phantom import PhantomKind
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.features.phantoms.acr import NO_DISC, NOT_FOUND, acr_of
+from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
+from miqa_node.features.phantoms.stack import PhantomStack
+from miqa_node.features.phantoms.values import PhantomValue, Region
+from miqa_node.stages.assess.phantoms.acr import dark_parts
+from miqa_node.stages.assess.phantoms.disc import Array, Spacing
+
+LARGE_CM2 = {PhantomKind.ACR_MR_LARGE: 200.0, PhantomKind.ACR_MR_MEDIUM: 160.0}
+SMALL_CM2 = 1.0
+PARTS = 5
+"""A pixel at the edge of the small region counts by so many parts a side."""
+NOTCH_PIXELS = 5
+"""The notch blurs into so many pixels around it."""
+MEDIUM_RADIUS_MM = 88.0
+"""A phantom with a smaller radius is the medium one."""
+
+
+def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+    """See ``MEASURE``."""
+    view = acr_of(stack)
+    if view is None:
+        return measure.none(NOT_FOUND)
+    seventh = view.number(7)
+    if seventh is None:
+        return measure.none(NO_DISC)
+    disc, image = seventh.disc, seventh.image
+    is_large = view.found.radius_mm > MEDIUM_RADIUS_MM
+    area = LARGE_CM2[PhantomKind.ACR_MR_LARGE if is_large else PhantomKind.ACR_MR_MEDIUM]
+    large, small = np.sqrt(100.0 * area / np.pi), np.sqrt(100.0 * SMALL_CM2 / np.pi)
+    means = convolve(image.astype(np.float64), disc_kernel(small, disc.spacing), mode="nearest")
+    notch = cv2.dilate(dark_parts(image, disc).astype(np.uint8), np.ones((NOTCH_PIXELS, NOTCH_PIXELS), np.uint8))
+    touching = convolve(notch.astype(np.float64), disc_kernel(small, disc.spacing), mode="nearest") > 1e-9
+    centres = disc.within(image.shape, float(large - small)) & ~touching
+    low = np.unravel_index(np.where(centres, means, np.inf).argmin(), means.shape)
+    high = np.unravel_index(np.where(centres, means, -np.inf).argmax(), means.shape)
+    lowest, highest = float(means[low]), float(means[high])
+    if highest + lowest <= 0.0:
+        return measure.none(Phrase("The slice has no signal."))
+    step = disc.spacing.columns
+    circles = [
+        (disc.column, disc.row, large / step, ""),
+        (float(low[1]), float(low[0]), small / step, "low"),
+        (float(high[1]), float(high[0]), small / step, "high"),
+    ]
+    regions = [
+        Region("CIRCLE", (seventh.as_stored((x, y)), seventh.as_stored((x + r, y))), label)
+        for x, y, r, label in circles
+    ]
+    piu = 100.0 * (1.0 - (highest - lowest) / (highest + lowest))
+    return (measure.values[0].read(piu, measure.source, seventh.read_on, regions),)
+
+
+def disc_kernel(radius_mm: float, spacing: Spacing) -> Array:
+    """Weights of the pixels in a circle, 1 in all; those at its edge count by their share in it."""
+    rows, columns = (int(np.ceil(radius_mm / one)) for one in spacing)
+    inner = (np.arange(PARTS) + 0.5) / PARTS - 0.5
+    y = (np.arange(-rows, rows + 1)[:, None] + inner).ravel() * spacing.rows
+    x = (np.arange(-columns, columns + 1)[:, None] + inner).ravel() * spacing.columns
+    inside = np.hypot(y[:, None], x[None, :]) <= radius_mm
+    weights = inside.reshape(2 * rows + 1, PARTS, 2 * columns + 1, PARTS).mean(axis=(1, 3))
+    return np.asarray(weights / weights.sum(), np.float64)
+
+
+MEASURE = Measure(
+    name="piu",
+    kinds=ACR_MR,
+    values=(
+        Value(
+            "piu_percent",
+            "%",
+            Phrase(
+                "Percent integral uniformity on slice 7: 100 % less the difference of the highest and the lowest mean "
+                "of 1 cm² as a share of their sum, in a circle of 200 cm² (large phantom) or 160 cm² (medium)."
+            ),
+        ),
+    ),
+    formula="100 · (1 − (high − low) / (high + low)) of means over circles of 1 cm² that lie wholly inside",
+    source="ACR Large and Medium Phantom Test Guidance for the ACR MRI Accreditation Program, test 5",
+    tolerance="2 percentage points",
+    run=run,
+)

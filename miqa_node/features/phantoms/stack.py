@@ -1,0 +1,75 @@
+"""One stack of slices of a phantom, decoded: what all measures read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.memory import Memory
+from miqa_node.features.phantoms.values import SliceRead
+from miqa_node.stages.measure.series_view import SeriesView, SliceTools, Values
+from miqa_node.stages.measure.slices import Slice, read_slices
+from miqa_node.stages.measure.stack import same_plane
+from miqa_node.stages.measure.volumes import volumes
+
+MOST_SLICES = 512
+"""Of a stack that is decoded as a whole; no phantom here has so many."""
+
+
+class PhantomStack(Memory):
+    """Slices in spatial order with their values: Hounsfield units in CT, the positive signal in MR."""
+
+    def __init__(self, slices: Sequence[Slice], images: Sequence[Values], header: Header) -> None:
+        super().__init__()
+        self.slices = slices
+        self.images = images
+        self.header = header
+
+    @property
+    def spacing_mm(self) -> tuple[float, float]:
+        """Between rows and between columns; 1 mm if the header does not say."""
+        return self.slices[0].spacing_mm or (1.0, 1.0)
+
+    @property
+    def places_mm(self) -> list[float] | None:
+        """Along the normal of the slices; None if the header of one does not say."""
+        places = [one.place_mm for one in self.slices]
+        known = [one for one in places if one is not None]
+        return known if len(known) == len(places) else None
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether the values are MR signal."""
+        return self.header.modality == "MR"
+
+    def read_on(self, place: int, role: str = "") -> SliceRead:
+        """Names the slice at this place."""
+        one = self.slices[place]
+        return SliceRead(one.uid, one.digest, one.frame, one.number, role)
+
+
+def stacks_of(
+    header: Header, files: Sequence[tuple[InstanceDigest, Path]], tools: SliceTools
+) -> tuple[PhantomStack, ...]:
+    """The stacks of a series, each with one slice at each place; a localizer of one slice is one, too."""
+    every = read_slices(files, tools.spread)
+    slices = same_plane(every) or [one for one in every if one.is_localizer]
+    view = SeriesView(header, slices[:MOST_SLICES], tools)
+    found = (_stack(view, indices) for indices in volumes(view))
+    return tuple(one for one in found if one.slices)
+
+
+def _stack(view: SeriesView, indices: Sequence[int]) -> PhantomStack:
+    slices, images = [], []
+    for index in indices:
+        one = view.slices[index]
+        radiograph = view.read(one)
+        if radiograph is None:
+            continue
+        values = one.values(radiograph.stored)
+        slices.append(one)
+        images.append(np.maximum(values, 0.0) if view.header.modality == "MR" else values)
+    return PhantomStack(slices, images, view.header)
