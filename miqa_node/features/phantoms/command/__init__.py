@@ -5,7 +5,7 @@ from __future__ import annotations
 from miqa_node.interfaces.cli.command import Command, Heading
 
 PHANTOMS = Command(
-    "Series of phantoms: list, patient, phantom.",
+    "Series of phantoms, and the log of their values.",
     "miqa_node.features.phantoms.command.phantoms:app",
     Heading.IMAGES,
     order=10,

@@ -1,0 +1,122 @@
+"""Where a scan of a phantom comes from: the machine and protocol whose history it joins, and what is changed there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.dicom.bytes.head import read_some
+from miqa_node.dicom.bytes.numbers import first_number
+from miqa_node.errors import UnreadableError
+from miqa_node.stages.measure.groups import group_of
+
+MOST_TEXT = 128
+TAGS = frozenset({
+    0x00080005,  # Specific Character Set
+    0x00180081,  # Echo Time
+    0x00181250,  # Receive Coil Name
+    0x00189367,  # X-Ray Source ID
+    0x52009229, 0x52009230,  # functional groups
+})  # fmt: skip
+ROUND_MS = 10.0
+"""Echoes are told apart in steps of so many ms: a protocol has 20 and 80 ms, and its next version may have 20.5."""
+SOFTWARE, COIL, TUBE = Phrase("Software"), Phrase("Coil"), Phrase("Tube")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFacts:
+    """What the node's header does not have of a file; empty where the file does not say it."""
+
+    coil: str = ""
+    tube: str = ""
+    echo_time_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOrigin:
+    """Machine, protocol and what may be exchanged at the machine, in the words of the header."""
+
+    modality: str
+    station: str
+    manufacturer: str
+    model: str
+    serial_number: str
+    protocol: str
+    software: str = ""
+    coil: str = ""
+    tube: str = ""
+
+    @property
+    def machine(self) -> str:
+        """The short name of the machine: a serial number tells it, else its station."""
+        return _short(self.modality, self.model, self.serial_number or f"station {self.station}")
+
+    def history(self, kind: str) -> str:
+        """The short name of its history of this protocol with phantoms of this kind."""
+        return _short(self.machine, self.protocol.upper(), kind)
+
+    @property
+    def words(self) -> str:
+        """The machine, as people know it."""
+        return self.station or self.model or self.serial_number or self.modality
+
+    def changes_since(self, before: ScanOrigin) -> Iterator[tuple[str, str, str]]:
+        """(what, before, now) of all that was exchanged; what only one of two headers tells is not known to be."""
+        for what, old, new in (
+            (SOFTWARE, before.software, self.software),
+            (COIL, before.coil, self.coil),
+            (TUBE, before.tube, self.tube),
+        ):
+            if old and new and old != new:
+                yield what, old, new
+
+
+def origin_of(header: Header, sender: str, description: str, facts: ScanFacts) -> ScanOrigin:
+    """``description`` is Series Description; ``sender`` stands for a station without name.
+
+    One protocol of a vendor is a whole examination, whose series only their descriptions tell apart, and one series
+    may have several echoes.
+    """
+    words = dict.fromkeys(filter(None, map(_plain, (header.protocol_name or "", description))))
+    echo = () if facts.echo_time_ms is None else (f"TE {_step(facts.echo_time_ms):g} ms",)
+    return ScanOrigin(
+        header.modality[:16],
+        _plain(header.station_name or sender),
+        _plain(header.manufacturer),
+        _plain(header.manufacturer_model_name),
+        _plain(header.detector_id),
+        ", ".join((*words, *filter(None, [_plain(header.convolution_kernel)]), *echo)),
+        _plain(header.software_versions),
+        facts.coil,
+        facts.tube,
+    )
+
+
+def facts_of(path: Path, frame: int) -> ScanFacts:
+    """Those of a frame, counted from 0; none of a file that cannot be read."""
+    try:
+        ds = read_some(path, TAGS)
+        coil = group_of(ds, frame, "MRReceiveCoilSequence").get("ReceiveCoilName")
+        echo = group_of(ds, frame, "MREchoSequence")
+        time_ms = first_number(echo, "EffectiveEchoTime") or first_number(echo, "EchoTime")
+        return ScanFacts(_plain(str(coil or "")), _plain(str(ds.get("XRaySourceID") or "")), time_ms or None)
+    except (UnreadableError, OSError, ValueError):
+        return ScanFacts()
+
+
+def _step(time_ms: float) -> float:
+    return round(time_ms / ROUND_MS) * ROUND_MS if time_ms >= ROUND_MS else round(time_ms)
+
+
+def _plain(text: str) -> str:
+    """With single spaces, so that a slip of the keyboard makes no other protocol."""
+    return " ".join(text.replace("\\", " ").split())[:MOST_TEXT]
+
+
+def _short(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
