@@ -8,23 +8,20 @@ import cv2
 import numpy as np
 from scipy.ndimage import convolve
 
-from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.acr import NO_DISC, NOT_FOUND, acr_of
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
-from miqa_node.stages.assess.phantoms.acr import dark_parts
+from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, dark_parts, nominal_diameter_mm
 from miqa_node.stages.assess.phantoms.disc import Array, Spacing
 
-LARGE_CM2 = {PhantomKind.ACR_MR_LARGE: 200.0, PhantomKind.ACR_MR_MEDIUM: 160.0}
+LARGE_CM2 = {LARGE_MM: 200.0, MEDIUM_MM: 160.0}
 SMALL_CM2 = 1.0
 PARTS = 5
 """A pixel at the edge of the small region counts by so many parts a side."""
 NOTCH_PIXELS = 5
 """The notch blurs into so many pixels around it."""
-MEDIUM_RADIUS_MM = 88.0
-"""A phantom with a smaller radius is the medium one."""
 
 
 def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
@@ -36,8 +33,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     if seventh is None:
         return measure.none(NO_DISC)
     disc, image = seventh.disc, seventh.image
-    is_large = view.found.radius_mm > MEDIUM_RADIUS_MM
-    area = LARGE_CM2[PhantomKind.ACR_MR_LARGE if is_large else PhantomKind.ACR_MR_MEDIUM]
+    area = LARGE_CM2[nominal_diameter_mm(view.found)]
     large, small = np.sqrt(100.0 * area / np.pi), np.sqrt(100.0 * SMALL_CM2 / np.pi)
     means = convolve(image.astype(np.float64), disc_kernel(small, disc.spacing), mode="nearest")
     notch = cv2.dilate(dark_parts(image, disc).astype(np.uint8), np.ones((NOTCH_PIXELS, NOTCH_PIXELS), np.uint8))

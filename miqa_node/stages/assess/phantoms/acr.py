@@ -14,6 +14,8 @@ from miqa_node.stages.measure.series_view import Mask, Values
 SLICES = 11
 GAP_MM = 10.0
 """Between the centres of two slices of the protocol."""
+LARGE_MM, MEDIUM_MM = 190.0, 165.0
+"""Diameters inside of the large and the medium phantom."""
 UNIFORM, ADJACENT = 7, 6
 """The two slices without any structure."""
 DARK_SHARE = 0.72
@@ -83,6 +85,11 @@ def find_acr_slices(
                 up, mirrored = _pose(looks, places)
                 return AcrSlices(discs, dict(sorted(places.items())), up, mirrored)
     return None
+
+
+def nominal_diameter_mm(found: AcrSlices) -> float:
+    """That of the phantom as it is made: the large or the medium one."""
+    return min((LARGE_MM, MEDIUM_MM), key=lambda one: abs(one - 2.0 * found.radius_mm))
 
 
 def _steps(places_mm: Sequence[float] | None, count: int) -> list[float]:

@@ -20,6 +20,7 @@ INSIDE_MM, OUTSIDE_MM, STEP_MM = 14.0, 8.0, 0.25
 PLATEAU_MM = (10.0, 3.0)
 """Where inside the edge the phantom's own value is read: a share of dark parts there does not matter."""
 PLATEAU_PERCENTILE = 80
+LEAST_RUN_MM = 4.5
 MOST_OFF_MM = 2.5
 """An edge so far from the circle is that of a notch, an air bubble or a bar."""
 LEAST_RADIUS_MM = 20.0
@@ -167,9 +168,11 @@ def _edges_mm(above: Values, disc: Disc) -> Array:
     # A notch is dark far inside: the value beside it says where half is.
     plateau = np.maximum(plateau, 0.7 * float(np.median(plateau)))
     half = (plateau + np.median(rays[outside], axis=0)) / 2.0
-    bright = rays > half
-    last = len(radii) - 1 - np.argmax(bright[::-1], axis=0)
-    is_edge = bright.any(axis=0) & (last < len(radii) - 1)
+    # A film of fluid above an air bubble or in the notch is no edge: the phantom is bright for some way inside of it.
+    length = round(LEAST_RUN_MM / STEP_MM)
+    runs = np.lib.stride_tricks.sliding_window_view(rays > half, length, axis=0).all(axis=-1)
+    last = len(radii) - 1 - np.argmax(runs[::-1], axis=0)
+    is_edge = runs.any(axis=0) & (last < len(radii) - 1)
     place = np.minimum(last, len(radii) - 2)
     columns = np.arange(rays.shape[1])
     inner, outer = rays[place, columns], rays[place + 1, columns]

@@ -1,0 +1,114 @@
+"""Signal-to-noise ratio of one image by smoothing, on slice 7 of the ACR MR phantoms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydicom.datadict import tag_for_keyword
+from scipy.ndimage import uniform_filter
+
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.dicom.bytes.head import read_some
+from miqa_node.dicom.bytes.numbers import first_number
+from miqa_node.features.phantoms.acr import NO_DISC, NOT_FOUND, AcrSlice, acr_of
+from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
+from miqa_node.features.phantoms.stack import PhantomStack
+from miqa_node.features.phantoms.values import PhantomValue, Point, Region
+from miqa_node.stages.measure.slices import Slice
+
+FILTER = 25
+"""Side in pixels of the square whose mean is subtracted."""
+SIDE = 20
+OFF = 40
+"""Centres of the outer regions, in pixels from that of the phantom along each axis; in a matrix of 256."""
+MATRIX = 256
+_KEYWORDS = ("PixelBandwidth", "RepetitionTime", "NumberOfAverages")
+TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
+NO_PROTOCOL = Phrase("The header lacks pixel bandwidth, repetition time, spacing or slice thickness.")
+
+
+def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+    """See ``MEASURE``."""
+    view = acr_of(stack)
+    if view is None:
+        return measure.none(NOT_FOUND)
+    seventh = view.number(7)
+    if seventh is None:
+        return measure.none(NO_DISC)
+    image = seventh.image.astype(np.float64)
+    noise = image - uniform_filter(image, FILTER, mode="constant")
+    ratios, regions = [], []
+    for rows, columns, outline in _squares(seventh):
+        spread = float(noise[rows, columns].std(ddof=1))
+        if spread <= 0.0:
+            return measure.none(Phrase("A region has no noise: its pixels are all equal."))
+        ratios.append(float(image[rows, columns].mean()) / spread)
+        regions.append(seventh.line(*outline))
+    snr = float(np.mean(ratios))
+    measured, normalised = measure.values
+    factor = normalising_factor(stack.slices[view.found.places[7]])
+    return (
+        measured.read(snr, measure.source, seventh.read_on, regions),
+        normalised.missing(measure.source, NO_PROTOCOL, seventh.read_on)
+        if factor is None
+        else normalised.read(snr * factor, measure.source, seventh.read_on, regions),
+    )
+
+
+def _squares(one: AcrSlice) -> list[tuple[slice, slice, list[Point]]]:
+    """Rows, columns and outline of the five regions."""
+    half, off = (round(length * min(one.image.shape) / MATRIX) for length in (SIDE // 2, OFF))
+    column, row = round(one.disc.column), round(one.disc.row)
+    squares = []
+    for right, down in ((0, 0), (-off, -off), (-off, off), (off, -off), (off, off)):
+        left, top = column + right - half, row + down - half
+        end, bottom = left + 2 * half, top + 2 * half
+        corners: list[Point] = [(left, top), (end, top), (end, bottom), (left, bottom), (left, top)]
+        squares.append((slice(top, bottom), slice(left, end), corners))
+    return squares
+
+
+def normalising_factor(one: Slice) -> float | None:
+    """For a bandwidth of 30 kHz, 1 ml and 1 s; None where the header lacks what it takes."""
+    header = read_some(one.path, TAGS)
+    bandwidth, repetition_ms = (first_number(header, keyword) for keyword in _KEYWORDS[:2])
+    averages = first_number(header, "NumberOfAverages") or 1.0
+    if not bandwidth or not repetition_ms or one.spacing_mm is None or not one.thickness_mm:
+        return None
+    half_band_khz = bandwidth * one.columns / 2.0 / 1000.0
+    voxel_ml = 0.001 * one.spacing_mm[0] * one.spacing_mm[1] * one.thickness_mm
+    time_s = averages * one.rows * repetition_ms / 1000.0
+    return float(np.sqrt(half_band_khz / 30.0) / voxel_ml / np.sqrt(time_s))
+
+
+_SOURCE = (
+    "McCann, Workman, McGrath: A quick and robust method for measurement of signal-to-noise ratio in MRI, "
+    "Phys. Med. Biol. 58 (2013) 3775; normalised as in IPEM Report 112"
+)
+MEASURE = Measure(
+    name="snr_smoothing",
+    kinds=ACR_MR,
+    values=(
+        Value(
+            "snr_smoothing.measured",
+            "1",
+            Phrase(
+                "Signal-to-noise ratio on slice 7: the mean over five squares of the signal over the standard "
+                "deviation of what remains when the mean of 25 × 25 pixels is subtracted."
+            ),
+        ),
+        Value(
+            "snr_smoothing.normalised",
+            "1",
+            Phrase(
+                "The signal-to-noise ratio on slice 7, converted to a bandwidth of 30 kHz, a voxel of 1 ml and a "
+                "scan time of 1 s."
+            ),
+        ),
+    ),
+    formula="mean of (mean / SD of image − 25 × 25 mean) over five squares of 20 × 20 pixels (of a matrix of 256)",
+    source=_SOURCE,
+    tolerance="5 %",
+    run=run,
+)
