@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil, floor, log10
 
 from miqa_node.core.domain.assessment import number_text
 from miqa_node.core.drawing import Anchor, Box, Dot, Drawing, Words
@@ -68,11 +69,11 @@ def large_curve(history: PhantomHistory, name: str) -> Drawing:
         return drawing
     bands = [_band(one.baseline, limits) for one in points]
     levels = [one.value for one in points] + [edge for band in bands if band for edge in band]
-    low, high = _span([*levels, *(one.baseline for one in points if one.baseline is not None)])
+    marks = _marks(*_span([*levels, *(one.baseline for one in points if one.baseline is not None)]))
+    low, high = marks[0], marks[-1]
     x, y = _scales(history, low, high)
     bottom = height - BOTTOM
-    for number in range(MARKS + 1):
-        value = low + (high - low) * number / MARKS
+    for value in marks:
         drawing.line([(LEFT, y(value)), (width - RIGHT, y(value))], "grid")
         drawing.add(Words(LEFT - 6, y(value) + 4, numerals(number_text(value)) + words, "end", "note"))
     for piece in _pieces(points, history):
@@ -128,6 +129,15 @@ def _span(levels: Sequence[float]) -> tuple[float, float]:
         middle = (low + high) / 2
         return middle - least / 2, middle + least / 2
     return low, high
+
+
+def _marks(low: float, high: float) -> list[float]:
+    """Some round numbers that include both ends."""
+    rough = (high - low) / MARKS
+    power = 10.0 ** floor(log10(rough))
+    step = next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= rough * (1 - 1e-9))
+    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    return [round(step * number, 10) for number in range(first, last + 1)]
 
 
 def _scales(

@@ -64,7 +64,6 @@ class PhantomEffect(Effect):
         with self._context.database.begin() as transaction:
             arrived = series.files(transaction, header)
             kind = scans.kind_said(transaction, header) or conclusion.assessment.phantom_kind
-            description = scans.description_of(transaction, instance.digest)
         files = {one.digest: self._context.artifacts.path(one.object_key) for one in arrived if not one.conflicting}
         tools = self._context.imaging.for_slices(instance.calling_ae_title)
         try:
@@ -81,7 +80,7 @@ class PhantomEffect(Effect):
             read_on = next((value.read_on for value in one.values if value.read_on is not None), None)
             path = files.get(read_on.digest if read_on else instance.digest)
             facts = ScanFacts() if path is None else facts_of(path, read_on.frame if read_on else 0)
-            made.append(PhantomScan(one, origin_of(header, instance.calling_ae_title, description, facts)))
+            made.append(PhantomScan(one, origin_of(header, instance.calling_ae_title, facts)))
         return tuple(made)
 
 

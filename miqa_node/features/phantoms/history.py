@@ -16,7 +16,7 @@ from statistics import median
 
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.origin import ScanOrigin
-from miqa_node.features.phantoms.titles import main_names
+from miqa_node.features.phantoms.titles import head_of_slices, main_names
 
 BASELINE_SCANS = 5
 """A baseline is the median of so many scans, the first ones, or of fewer if there are no more."""
@@ -157,6 +157,11 @@ class PhantomHistory:
         """The newest scan."""
         return self.scans[-1]
 
+    @property
+    def heads_of_slices(self) -> Sequence[str]:
+        """Values that are measured on several slices, for limits of all of them."""
+        return [head for head in dict.fromkeys(map(head_of_slices, self.units)) if head]
+
     @cached_property
     def changes(self) -> Sequence[ChangePoint]:
         """Where baselines begin anew, in order; the first scan begins the first one."""
@@ -190,11 +195,11 @@ class PhantomHistory:
         return median(numbers) if numbers else None
 
     def limits_of(self, name: str) -> ValueLimits | None:
-        """The nearest: of this history before those of its kind, of the value before those of all of its name.
+        """The nearest: of this history before those of its kind, of the value before those of it on all slices.
 
-        ``geometric_accuracy_mm`` is for each ``geometric_accuracy_mm.…`` without limits of its own.
+        Those of ``geometric_accuracy_mm`` are for each ``geometric_accuracy_mm.slice_…`` without limits of its own.
         """
-        for word in dict.fromkeys((name, name.partition(".")[0])):
+        for word in filter(None, (name, head_of_slices(name))):
             for history in (self.history, ""):
                 for one in self.limits:
                     if (one.name, one.history) == (word, history):

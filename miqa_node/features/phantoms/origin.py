@@ -18,6 +18,7 @@ from miqa_node.stages.measure.groups import group_of
 MOST_TEXT = 128
 TAGS = frozenset({
     0x00080005,  # Specific Character Set
+    0x0008103E,  # Series Description
     0x00180081,  # Echo Time
     0x00181250,  # Receive Coil Name
     0x00189367,  # X-Ray Source ID
@@ -32,6 +33,8 @@ SOFTWARE, COIL, TUBE = Phrase("Software"), Phrase("Coil"), Phrase("Tube")
 class ScanFacts:
     """What the node's header does not have of a file; empty where the file does not say it."""
 
+    description: str = ""
+    """Series Description."""
     coil: str = ""
     tube: str = ""
     echo_time_ms: float | None = None
@@ -47,6 +50,8 @@ class ScanOrigin:
     model: str
     serial_number: str
     protocol: str
+    """Protocol Name, with what else tells the series of one protocol apart: kernel and echo."""
+    description: str = ""
     software: str = ""
     coil: str = ""
     tube: str = ""
@@ -58,12 +63,18 @@ class ScanOrigin:
 
     def history(self, kind: str) -> str:
         """The short name of its history of this protocol with phantoms of this kind."""
-        return _short(self.machine, self.protocol.upper(), kind)
+        return _short(self.machine, self.protocol.upper(), self.description.upper(), kind)
 
     @property
     def words(self) -> str:
         """The machine, as people know it."""
         return self.station or self.model or self.serial_number or self.modality
+
+    @property
+    def protocol_words(self) -> str:
+        """Protocol and description, which are often the same."""
+        is_said = self.description and self.description in self.protocol
+        return self.protocol if is_said else ": ".join(filter(None, (self.description, self.protocol))) or self.modality
 
     def changes_since(self, before: ScanOrigin) -> Iterator[tuple[str, str, str]]:
         """(what, before, now) of all that was exchanged; what only one of two headers tells is not known to be."""
@@ -76,21 +87,22 @@ class ScanOrigin:
                 yield what, old, new
 
 
-def origin_of(header: Header, sender: str, description: str, facts: ScanFacts) -> ScanOrigin:
-    """``description`` is Series Description; ``sender`` stands for a station without name.
+def origin_of(header: Header, sender: str, facts: ScanFacts) -> ScanOrigin:
+    """``sender`` stands for a station without name.
 
     One protocol of a vendor is a whole examination, whose series only their descriptions tell apart, and one series
     may have several echoes.
     """
-    words = dict.fromkeys(filter(None, map(_plain, (header.protocol_name or "", description))))
-    echo = () if facts.echo_time_ms is None else (f"TE {_step(facts.echo_time_ms):g} ms",)
+    echo = "" if facts.echo_time_ms is None else f"TE {_step(facts.echo_time_ms):g} ms"
+    words = map(_plain, (header.protocol_name or "", header.convolution_kernel, echo))
     return ScanOrigin(
         header.modality[:16],
         _plain(header.station_name or sender),
         _plain(header.manufacturer),
         _plain(header.manufacturer_model_name),
         _plain(header.detector_id),
-        ", ".join((*words, *filter(None, [_plain(header.convolution_kernel)]), *echo)),
+        ", ".join(filter(None, words)),
+        facts.description,
         _plain(header.software_versions),
         facts.coil,
         facts.tube,
@@ -104,7 +116,8 @@ def facts_of(path: Path, frame: int) -> ScanFacts:
         coil = group_of(ds, frame, "MRReceiveCoilSequence").get("ReceiveCoilName")
         echo = group_of(ds, frame, "MREchoSequence")
         time_ms = first_number(echo, "EffectiveEchoTime") or first_number(echo, "EchoTime")
-        return ScanFacts(_plain(str(coil or "")), _plain(str(ds.get("XRaySourceID") or "")), time_ms or None)
+        texts = (_plain(str(one or "")) for one in (ds.get("SeriesDescription"), coil, ds.get("XRaySourceID")))
+        return ScanFacts(*texts, echo_time_ms=time_ms or None)
     except (UnreadableError, OSError, ValueError):
         return ScanFacts()
 

@@ -25,6 +25,7 @@ phantom_scans = sa.Table(
         sa.Column(name, sa.Text, nullable=False, info=DEVICE)
         for name in ("modality", "station", "manufacturer", "model", "serial_number", "protocol")
     ),
+    sa.Column("description", sa.Text, nullable=False, info=EMPTIED),
     *(sa.Column(name, sa.Text, nullable=False, info=DEVICE) for name in ("software", "coil", "tube")),
     sa.Column("acquired_at", sa.DateTime, nullable=False),
     sa.Column("measured_at", UtcDateTime, nullable=False),

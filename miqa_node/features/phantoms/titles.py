@@ -60,6 +60,8 @@ PARTS: Mapping[str, Phrase] = {
 }
 MAIN_PARTS = ("total", "best", "max_absolute_error", "normalised")
 """What stands for a value of several parts in the rows of the log; of one without such a part its first does."""
+ASIDE = frozenset({"slice_thickness_ramps_mm"})
+"""What another value is computed from."""
 _SLICE = re.compile(r"slice_(\d+)(?:_(\w+))?")
 
 
@@ -96,4 +98,15 @@ def main_names(names: Iterable[str]) -> list[str]:
     return [
         next((f"{head}.{part}" for part in MAIN_PARTS if f"{head}.{part}" in of_head), of_head[0])
         for head, of_head in by_head.items()
+        if head not in ASIDE
     ]
+
+
+def head_of_slices(name: str) -> str:
+    """The value that is measured on several slices, of one of them; empty for others.
+
+    >>> head_of_slices("low_contrast_spokes.slice_8"), head_of_slices("low_contrast_spokes.total")
+    ('low_contrast_spokes', '')
+    """
+    head, _, part = name.partition(".")
+    return head if _SLICE.fullmatch(part) else ""

@@ -37,7 +37,7 @@ def log(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = F
             (
                 one.history,
                 one.origin.words,
-                one.origin.protocol,
+                one.origin.protocol_words,
                 one.kind,
                 str(one.scans),
                 str(one.last.acquired_at.date()),

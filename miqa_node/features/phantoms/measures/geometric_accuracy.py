@@ -48,8 +48,7 @@ def _spread(measure: Measure, lengths: Sequence[float], nominal: float) -> list[
     off = np.array(lengths) - nominal
     figures = (off.mean(), np.abs(off).max(), 100.0 * np.std(lengths) / np.mean(lengths))
     return [
-        one.read(float(figure), measure.source, None)
-        for one, figure in zip(measure.values[-3:], figures, strict=True)
+        one.read(float(figure), measure.source, None) for one, figure in zip(measure.values[-3:], figures, strict=True)
     ]
 
 

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("serial_number", sa.Text(), nullable=False),
         sa.Column("protocol", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
         sa.Column("software", sa.Text(), nullable=False),
         sa.Column("coil", sa.Text(), nullable=False),
         sa.Column("tube", sa.Text(), nullable=False),

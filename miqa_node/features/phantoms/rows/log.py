@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,7 +33,7 @@ from miqa_node.runtime.store.database import Transaction
 MOST_SCANS = 1000
 """The newest of a history that are shown: ten years of a scan in half a week."""
 _SCAN, _VALUE = phantom_scans.c, phantom_values.c
-_ORIGIN = ("modality", "station", "manufacturer", "model", "serial_number", "protocol", "software", "coil", "tube")
+_ORIGIN = tuple(field.name for field in fields(ScanOrigin))
 _IN_FORCE = _SCAN.withdrawn_at.is_(None)
 
 

@@ -16,7 +16,6 @@ from miqa_node.features.phantoms.tables import phantom_kinds, phantom_scans, pha
 from miqa_node.features.phantoms.values import PhantomReadings, PhantomValue, Region, SliceRead
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.phrase_columns import loaded, stored
-from miqa_node.runtime.store.tables import source_headers
 from miqa_node.stages.units.rows import series
 
 _SCAN, _VALUE, _KIND = phantom_scans.c, phantom_values.c, phantom_kinds.c
@@ -94,13 +93,6 @@ def kind_said(transaction: Transaction, header: Header) -> str:
         _KIND.study_instance_uid == header.study_instance_uid, _KIND.series_instance_uid.in_(uids)
     )
     return transaction.execute(query.order_by(_KIND.at.desc())).scalars().first() or ""
-
-
-def description_of(transaction: Transaction, digest: str) -> str:
-    """Series Description of an instance; empty if an earlier version received it."""
-    of = source_headers.c
-    query = sa.select(of.series_description).where(of.digest == digest)
-    return transaction.execute(query).scalar_one_or_none() or ""
 
 
 def _value_row(place: int, one: PhantomValue) -> dict[str, Any]:
