@@ -11,8 +11,8 @@ from miqa_node.features.phantoms.history import LogScan, PhantomHistory
 
 COLUMNS = (
     "acquired_at", "station", "manufacturer", "model", "serial_number", "modality", "protocol", "description",
-    "phantom", "software", "coil", "tube", "name", "value", "unit", "baseline", "baseline_since", "level", "seen_by", "seen_at",
-    "study_instance_uid", "series_instance_uid", "stack", "history",
+    "phantom", "software", "coil", "tube", "name", "value", "unit", "baseline", "baseline_since", "level",
+    "seen_by", "seen_at", "study_instance_uid", "series_instance_uid", "stack", "history",
 )  # fmt: skip
 
 
@@ -34,8 +34,8 @@ def _scan_lines(history: PhantomHistory, index: int, scan: LogScan) -> Iterator[
             scan.acquired_at.isoformat(), origin.station, origin.manufacturer, origin.model, origin.serial_number,
             origin.modality, origin.protocol, origin.description, history.kind, origin.software, origin.coil,
             origin.tube, name, _number(value), history.units.get(name, ""), _number(baseline), since,
-            history.level(name, index).value, seen.actor if seen else "", seen.at.isoformat() if seen else "", scan.key.study_instance_uid,
-            scan.key.series_instance_uid, str(scan.key.stack), history.history,
+            history.level(name, index).value, seen.actor if seen else "", seen.at.isoformat() if seen else "",
+            scan.key.study_instance_uid, scan.key.series_instance_uid, str(scan.key.stack), history.history,
         ))  # fmt: skip
 
 
