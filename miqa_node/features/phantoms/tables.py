@@ -23,8 +23,9 @@ phantom_scans = sa.Table(
     sa.Column("history", sa.String(16), nullable=False, info=CODE),
     *(
         sa.Column(name, sa.Text, nullable=False, info=DEVICE)
-        for name in ("modality", "station", "manufacturer", "model", "serial_number", "protocol")
+        for name in ("modality", "station", "manufacturer", "model", "serial_number")
     ),
+    sa.Column("protocol", sa.Text, nullable=False, info=EMPTIED),
     sa.Column("description", sa.Text, nullable=False, info=EMPTIED),
     *(sa.Column(name, sa.Text, nullable=False, info=DEVICE) for name in ("software", "coil", "tube")),
     sa.Column("acquired_at", sa.DateTime, nullable=False),
