@@ -22,6 +22,7 @@ from miqa_node.stages.assess.contracts.base import ModelMaterial
 from miqa_node.stages.assess.findings import read_findings
 from miqa_node.stages.assess.packages import Package
 from miqa_node.stages.assess.phantom import recognise
+from miqa_node.stages.assess.phantoms.kind import kind_of
 from miqa_node.stages.assess.series_members import left_out, member_issues, unchecked, unfit_reason, untold
 from miqa_node.stages.measure.series_run import measure_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
@@ -81,7 +82,9 @@ def judge_series(
     unfit = "" if middle is None else unfit_reason(every, slices)
     reason = unfit or (_why_not(series, every) if middle is None else _out_of_scope(header, traits, package))
     shown = slices or every
-    test_object = clock.time("phantom", lambda: _test_object(SeriesView(header, shown, tools), traits, phantom))
+    whole = SeriesView(header, shown, tools)
+    test_object = clock.time("phantom", lambda: _test_object(whole, traits, phantom))
+    phantom_kind = clock.time("phantom_kind", lambda: kind_of(whole)) if test_object else ""
     # Mask indices refer to the stack, those of the snapshot to all slices; they are equal only without localizers.
     places = {(one.digest, one.frame): place for place, one in enumerate(every)}
     masks = tuple(
@@ -107,6 +110,7 @@ def judge_series(
         decoder=middle.decoder if middle else "",
         steps=middle.steps if middle else (),
         phantom=test_object,
+        phantom_kind=phantom_kind,
         kind=series.kind.name,
         experimental=reason if traits.untried and reason == traits.unjudged else "",
         unfit=unfit,

@@ -14,7 +14,7 @@ from miqa_node.dicom.bytes.numbers import first_number
 from miqa_node.features.phantoms.acr import NO_DISC, NOT_FOUND, AcrSlice, acr_of
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.features.phantoms.values import PhantomValue, Point, Region
+from miqa_node.features.phantoms.values import PhantomValue, Point
 from miqa_node.stages.measure.slices import Slice
 
 FILTER = 25

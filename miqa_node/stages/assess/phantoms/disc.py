@@ -23,6 +23,8 @@ PLATEAU_PERCENTILE = 80
 LEAST_RUN_MM = 4.5
 MOST_OFF_MM = 2.5
 """An edge so far from the circle is that of a notch, an air bubble or a bar."""
+LEAST_PART = 0.1
+"""Parts of a divided disc have at least so much of the area of the largest."""
 LEAST_RADIUS_MM = 20.0
 
 
@@ -78,13 +80,14 @@ def degrees() -> Array:
     return np.radians(np.arange(ANGLES, dtype=np.float64))
 
 
-def find_disc(image: Values, spacing: tuple[float, float], *, floor: float = 0.0) -> Disc | None:
+def find_disc(image: Values, spacing: tuple[float, float], *, floor: float = 0.0, divided: bool = True) -> Disc | None:
     """The disc of the largest object that is brighter than ``floor``; None if its outline is no circle.
 
-    ``image`` has the phantom brighter than what surrounds it, as MR signal and Hounsfield units have.
+    A ``divided`` disc has several parts; else what lies beside the largest part is a table. ``image`` has the phantom
+    brighter than what surrounds it, as MR signal and Hounsfield units have.
     """
     above = np.maximum(image - np.float32(floor), 0.0)
-    outline = _outline(above)
+    outline = _outline(above, LEAST_PART if divided else 1.0)
     if outline is None:
         return None
     scale = np.array([spacing[1], spacing[0]])
@@ -133,7 +136,7 @@ def fit_circle(points: Array) -> tuple[float, float, float] | None:
     return circle
 
 
-def _outline(above: Values) -> Array | None:
+def _outline(above: Values, least_part: float) -> Array | None:
     """Points of the hull of the largest object, as column and row."""
     top = float(np.percentile(above, 99.0))
     if top <= 0.0:
@@ -150,7 +153,7 @@ def _outline(above: Values) -> Array | None:
         return None
     # A bar or a grid divides the disc: all parts of some size belong to it.
     areas = statistics[1:, cv2.CC_STAT_AREA]
-    parts = np.isin(labels, 1 + np.flatnonzero(areas >= 0.1 * areas.max())).astype(np.uint8)
+    parts = np.isin(labels, 1 + np.flatnonzero(areas >= least_part * areas.max())).astype(np.uint8)
     contours, _ = cv2.findContours(parts, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hull = np.zeros_like(parts)
     cv2.fillConvexPoly(hull, cv2.convexHull(np.concatenate(contours)), 1)
