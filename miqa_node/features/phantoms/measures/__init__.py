@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from miqa_node.features.phantoms.measures import geometric_accuracy, piu, psg, slice_position, slice_thickness, snr
+from miqa_node.features.phantoms.measures import (
+    catphan_geometry,
+    catphan_hu,
+    catphan_low_contrast,
+    catphan_mtf,
+    catphan_uniformity,
+    geometric_accuracy,
+    piu,
+    psg,
+    slice_position,
+    slice_thickness,
+    snr,
+)
 from miqa_node.features.phantoms.measures.base import Measure
 
 MEASURES: tuple[Measure, ...] = (
@@ -12,5 +24,10 @@ MEASURES: tuple[Measure, ...] = (
     geometric_accuracy.MEASURE,
     slice_thickness.MEASURE,
     slice_position.MEASURE,
+    catphan_hu.MEASURE,
+    catphan_uniformity.MEASURE,
+    catphan_mtf.MEASURE,
+    catphan_geometry.MEASURE,
+    catphan_low_contrast.MEASURE,
 )
 """In the order in which they are shown."""
