@@ -1,6 +1,6 @@
 """Series of phantoms, which are not judged as patients are, and the log of what is measured of them."""
 
-COMMANDS = {"phantoms": "command:PHANTOMS"}
+COMMANDS = {"phantom": "command:PHANTOM", "phantoms": "command:PHANTOMS"}
 PAGES = {"phantoms": "page.router:PAGE", "phantoms_api": "api:PAGE"}
 EFFECTS = {"phantom": "effect:KIND"}
 TABLES = {

@@ -14,6 +14,8 @@ from miqa_node.stages.assess.phantoms.disc import Disc, find_disc
 from miqa_node.stages.measure.series_view import Values
 
 NOT_FOUND = Phrase("The slices of the ACR protocol were not found: no two uniform slices between bars and rings.")
+LOCALIZER = Phrase("This is a localizer: it has not the slices of the ACR protocol.")
+MOST_LOCALIZER_SLICES = 3
 NO_DISC = Phrase("The outline of the phantom on this slice is no circle.")
 
 
@@ -75,6 +77,11 @@ class AcrView:
 def acr_of(stack: PhantomStack) -> AcrView | None:
     """None if the stack has not the slices of the protocol."""
     return stack.once(_find)
+
+
+def not_found(stack: PhantomStack) -> Phrase:
+    """Why a stack has no view."""
+    return LOCALIZER if len(stack.images) <= MOST_LOCALIZER_SLICES else NOT_FOUND
 
 
 def _find(stack: PhantomStack) -> AcrView | None:

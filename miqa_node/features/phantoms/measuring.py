@@ -26,7 +26,9 @@ def measure_phantom(
     """
     stacks = stacks_of(header, files, tools)
     return tuple(
-        PhantomReadings(header.series_instance_uid, kind, values_of(stack, kind), number, len(stacks))
+        PhantomReadings(
+            header.series_instance_uid, kind, values_of(stack, kind), number, len(stacks), len(stack.slices)
+        )
         for number, stack in enumerate(stacks)
     )
 

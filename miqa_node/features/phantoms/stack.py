@@ -9,11 +9,11 @@ import numpy as np
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.memory import Memory
+from miqa_node.features.phantoms.scans import apart
 from miqa_node.features.phantoms.values import SliceRead
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools, Values
 from miqa_node.stages.measure.slices import Slice, read_slices
 from miqa_node.stages.measure.stack import same_plane
-from miqa_node.stages.measure.volumes import volumes
 
 MOST_SLICES = 512
 """Of a stack that is decoded as a whole; no phantom here has so many."""
@@ -58,7 +58,7 @@ def stacks_of(
     every = read_slices(files, tools.spread)
     slices = same_plane(every) or [one for one in every if one.is_localizer]
     view = SeriesView(header, slices[:MOST_SLICES], tools)
-    found = (_stack(view, indices) for indices in volumes(view))
+    found = (_stack(view, indices) for indices in apart(view))
     return tuple(one for one in found if one.slices)
 
 

@@ -66,6 +66,8 @@ class PhantomReadings:
     """Counted from 0."""
     stacks: int = 1
     """How many the series has."""
+    slices: int = 0
+    """Of the stack that could be decoded."""
 
     def value(self, name: str) -> PhantomValue | None:
         """That of this name, measured or not; None if nothing of the kind is measured of the phantom."""

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from miqa_node.interfaces.cli.command import Command, Heading
 
+PHANTOM = Command(
+    "Measure phantoms in files; what the node received is listed with phantoms.",
+    "miqa_node.features.phantoms.command.phantom:phantom",
+    Heading.IMAGES,
+    order=11,
+)
 PHANTOMS = Command(
     "Series of phantoms, and the log of their values.",
     "miqa_node.features.phantoms.command.phantoms:app",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -95,7 +96,7 @@ def group_contrasts(profile: Array) -> list[float]:
         if len(peaks) < group.bars:
             break
         highest = np.sort(peaks[np.argsort(part[peaks])[-group.bars :]])
-        gaps = [part[left : right + 1].min() for left, right in zip(highest[:-1], highest[1:], strict=True)]
+        gaps = [part[left : right + 1].min() for left, right in pairwise(highest)]
         bars = float(part[highest].mean())
         low = float(np.mean(gaps))
         contrasts.append((bars - low) / max(bars + low, 1e-9))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import convolve
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import NO_DISC, NOT_FOUND, acr_of
+from miqa_node.features.phantoms.acr import NO_DISC, acr_of, not_found
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
@@ -28,7 +28,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     view = acr_of(stack)
     if view is None:
-        return measure.none(NOT_FOUND)
+        return measure.none(not_found(stack))
     seventh = view.number(7)
     if seventh is None:
         return measure.none(NO_DISC)

@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.head import read_some
 from miqa_node.dicom.bytes.numbers import first_number
-from miqa_node.features.phantoms.acr import NO_DISC, NOT_FOUND, AcrSlice, acr_of
+from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Point
@@ -32,7 +32,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     view = acr_of(stack)
     if view is None:
-        return measure.none(NOT_FOUND)
+        return measure.none(not_found(stack))
     seventh = view.number(7)
     if seventh is None:
         return measure.none(NO_DISC)

@@ -1,0 +1,129 @@
+"""Hounsfield units, uniformity, noise and rings of a uniform cylinder in CT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from miqa_node.core.domain.phantom import PhantomKind
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.features.phantoms.ct_disc import NO_DISC, CtDisc, discs_of
+from miqa_node.features.phantoms.measures.base import Measure, Value
+from miqa_node.features.phantoms.stack import PhantomStack
+from miqa_node.features.phantoms.values import PhantomValue, Region
+from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_node.stages.measure.series_view import Values
+
+CENTRE_SHARE = 0.2
+"""Radius of the region in the middle, as a share of the disc's: its diameter is a fifth of the disc's."""
+EDGE_SHARE, EDGE_RADIUS_SHARE = 0.8, 0.1
+SIDES = {"Left": 180.0, "Right": 0.0, "Top": -90.0, "Bottom": 90.0}
+ANGLES = np.radians(np.arange(0.0, 360.0, 0.5))
+RING_SMOOTH_MM = 4.0
+RING_FROM_MM = 3.0
+"""Nearer to the centre a circle has too few pixels."""
+GROUP = "hu_uniformity"
+
+
+def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+    """See ``MEASURE``."""
+    found = discs_of(stack)
+    if not found:
+        return measure.none(NO_DISC)
+    images = [stack.images[one.place] for one in found]
+    middle = found[len(found) // 2]
+    read_on, disc = stack.read_on(middle.place), middle.disc
+    centre = [one.disc.within(image.shape, CENTRE_SHARE * one.disc.radius_mm) for one, image in _both(found, images)]
+    means = [float(image[inside].mean()) for image, inside in zip(images, centre, strict=True)]
+    noise = [float(image[inside].std(ddof=1)) for image, inside in zip(images, centre, strict=True)]
+    circle = _circle(middle, 0.0, 0.0, CENTRE_SHARE)
+    water = float(np.mean(means))
+    values = [
+        measure.value("mean_hu").read(water, measure.source, read_on, [circle]),
+        measure.value("noise_sd_hu").read(float(np.mean(noise)), measure.source, read_on, [circle]),
+    ]
+    off = []
+    for side, angle in SIDES.items():
+        level = float(np.mean([_edge_mean(image, one, angle) for one, image in _both(found, images)]))
+        off.append(level - water)
+        region = _circle(middle, angle, EDGE_SHARE, EDGE_RADIUS_SHARE, side)
+        values.append(measure.value(f"{GROUP}.{side}").read(level, measure.source, read_on, [region]))
+    most = max(off, key=abs)
+    values.append(measure.value(f"{GROUP}.largest_difference").read(most, measure.source, read_on))
+    together = np.mean(images, axis=0) if _are_aligned(found) else images[len(images) // 2]
+    rings = ring_hu(np.asarray(together, np.float32), middle)
+    outline = Region(
+        "CIRCLE", ((disc.column, disc.row), (disc.column + disc.radius_mm / disc.spacing.columns, disc.row))
+    )
+    values.append(measure.value("ring_hu").read(rings, measure.source, read_on, [outline]))
+    return values
+
+
+def _both(found: Sequence[CtDisc], images: Sequence[Values]) -> list[tuple[CtDisc, Values]]:
+    return list(zip(found, images, strict=True))
+
+
+def _are_aligned(found: Sequence[CtDisc]) -> bool:
+    """Whether the discs lie on each other to half a pixel, so that slices can be averaged."""
+    columns, rows = [one.disc.column for one in found], [one.disc.row for one in found]
+    return max(columns) - min(columns) <= 0.5 and max(rows) - min(rows) <= 0.5
+
+
+def _edge_mean(image: Values, one: CtDisc, angle_deg: float) -> float:
+    disc = one.disc
+    rows, columns = disc.points(np.radians([angle_deg]), np.array([EDGE_SHARE * disc.radius_mm]))
+    down = (np.arange(image.shape[0]) - rows[0])[:, None] * disc.spacing.rows
+    right = (np.arange(image.shape[1]) - columns[0])[None, :] * disc.spacing.columns
+    return float(image[np.hypot(down, right) <= EDGE_RADIUS_SHARE * disc.radius_mm].mean())
+
+
+def _circle(one: CtDisc, angle_deg: float, away: float, radius: float, label: str = "") -> Region:
+    disc = one.disc
+    rows, columns = disc.points(np.radians([angle_deg]), np.array([away * disc.radius_mm]))
+    x, y = float(columns[0]), float(rows[0])
+    return Region("CIRCLE", ((x, y), (x + radius * disc.radius_mm / disc.spacing.columns, y)), label)
+
+
+def ring_hu(image: Values, one: CtDisc) -> float:
+    """How far the mean over a circle departs from those beside it, beyond what noise explains; 0 without rings."""
+    disc = one.disc
+    step = max(disc.spacing) / 2.0
+    radii = np.arange(RING_FROM_MM, 0.9 * disc.radius_mm, step)
+    polar = disc.polar(image, radii, ANGLES)
+    profile = polar.mean(axis=1)
+    off: Array = profile - gaussian_filter1d(profile, RING_SMOOTH_MM / step, mode="nearest")
+    # Quarters of the turn share no pixels: their differences show what noise alone leaves of a mean.
+    quarters = np.stack([one.mean(axis=1) for one in np.array_split(polar, 4, axis=1)])
+    quarters -= gaussian_filter1d(quarters, RING_SMOOTH_MM / step, axis=1, mode="nearest")
+    noise = float(np.sqrt(np.mean(quarters.var(axis=0, ddof=1)) / 4.0))
+    total = float(np.sqrt(np.mean(off**2)))
+    return float(np.sqrt(max(total**2 - noise**2, 0.0)))
+
+
+MEASURE = Measure(
+    name="ct_noise",
+    kinds=frozenset({PhantomKind.CT_WATER, PhantomKind.LCD_CT}),
+    values=(
+        Value(
+            "mean_hu", "[hnsf'U]", Phrase("Mean of a circle of a fifth of the diameter in the middle, of all slices.")
+        ),
+        Value("noise_sd_hu", "[hnsf'U]", Phrase("Standard deviation in that circle, mean of all slices.")),
+        Value(f"{GROUP}.Left", "[hnsf'U]", Phrase("Mean of a circle at the left edge.")),
+        Value(f"{GROUP}.Right", "[hnsf'U]", Phrase("Mean of a circle at the right edge.")),
+        Value(f"{GROUP}.Top", "[hnsf'U]", Phrase("Mean of a circle at the upper edge.")),
+        Value(f"{GROUP}.Bottom", "[hnsf'U]", Phrase("Mean of a circle at the lower edge.")),
+        Value(
+            f"{GROUP}.largest_difference",
+            "[hnsf'U]",
+            Phrase("The largest difference of an edge from the middle."),
+        ),
+        Value("ring_hu", "[hnsf'U]", Phrase("Root mean square of rings about the middle, without the share of noise.")),
+    ),
+    formula="means and standard deviations over circles; rings: mean over a circle less its smoothed course, squared, "
+    "less what the differences of quarters of the turn give for noise",
+    source="IEC 61223-3-5:2019 (mean, noise, uniformity)",
+    tolerance="1 HU (means), 5 % (noise)",
+    run=run,
+)

@@ -1,0 +1,74 @@
+"""Scans that share a Series Instance UID, told apart where nothing of the acquisition tells them apart.
+
+A copy of a scan, altered and sent again, has the times and numbers of the first. What differs is the way that the
+pixels are stored, who is named, the root of the UIDs, or the folder.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from pydicom.datadict import tag_for_keyword
+
+from miqa_node.dicom.bytes.head import read_some
+from miqa_node.dicom.nearly import same_places
+from miqa_node.stages.measure.series_view import SeriesView
+from miqa_node.stages.measure.slices import Slice
+from miqa_node.stages.measure.volumes import volumes_of
+
+_KEYWORDS = (
+    "BitsStored", "BitsAllocated", "PatientName", "PatientID", "StudyDate", "SeriesDate", "SeriesTime",
+    "AcquisitionNumber", "StationName", "SoftwareVersions", "InstanceCreationDate",
+)  # fmt: skip
+_TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
+
+
+def apart(view: SeriesView) -> list[list[int]]:
+    """Slices by scan or volume, as indices in spatial order: each has one slice at each place."""
+    found = view.once(volumes_of)
+    if not found.untold:
+        return found.single
+    places = _places(view.slices)
+    if places is None:
+        return found.single
+    for signature in _signatures(view.slices):
+        groups: dict[str, list[int]] = {}
+        for index, value in enumerate(signature):
+            groups.setdefault(value, []).append(index)
+        parts = list(groups.values())
+        if len(parts) > 1 and all(len({places[index] for index in part}) == len(part) for part in parts):
+            return parts
+    return _by_rank(view.slices, places)
+
+
+def _places(slices: Sequence[Slice]) -> list[int] | None:
+    positions = [one.place_mm for one in slices]
+    known = [one for one in positions if one is not None]
+    if len(known) < len(slices):
+        return None
+    return [int(one) for one in same_places(known, min(one.position_unit_mm for one in slices))]
+
+
+def _signatures(slices: Sequence[Slice]) -> list[list[str]]:
+    """What may differ between scans, one list for each sign with a value for each slice."""
+    headers = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for one in slices:
+            header = read_some(one.path, _TAGS)
+            headers.append([str(header.get(keyword) or "") for keyword in _KEYWORDS])
+    signs = [list(values) for values in zip(*headers, strict=True)]
+    roots = [one.uid.rpartition(".")[0] for one in slices]
+    return [*signs, roots, [str(one.path.parent) for one in slices]]
+
+
+def _by_rank(slices: Sequence[Slice], places: Sequence[int]) -> list[list[int]]:
+    """The first of each place together, the second, and so on; in the order of their UIDs."""
+    taken: dict[int, int] = {}
+    groups: dict[int, list[int]] = {}
+    for index in sorted(range(len(slices)), key=lambda one: slices[one].uid):
+        rank = taken.get(places[index], 0)
+        taken[places[index]] = rank + 1
+        groups.setdefault(rank, []).append(index)
+    return [sorted(one) for one in groups.values()]
