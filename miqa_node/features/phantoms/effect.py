@@ -11,8 +11,9 @@ from miqa_node.core.domain.ports import JobQueue
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.features.phantoms.facts import facts_of
 from miqa_node.features.phantoms.measuring import measure_phantom
-from miqa_node.features.phantoms.origin import ScanFacts, facts_of, origin_of
+from miqa_node.features.phantoms.origin import ScanFacts, origin_of
 from miqa_node.features.phantoms.rows import scans
 from miqa_node.features.phantoms.rows.scans import PhantomScan
 from miqa_node.features.phantoms.values import PhantomReadings

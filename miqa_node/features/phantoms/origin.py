@@ -6,24 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.dicom.bytes.head import read_some
-from miqa_node.dicom.bytes.numbers import first_number
-from miqa_node.errors import UnreadableError
-from miqa_node.stages.measure.groups import group_of
 
 MOST_TEXT = 128
-TAGS = frozenset({
-    0x00080005,  # Specific Character Set
-    0x0008103E,  # Series Description
-    0x00180081,  # Echo Time
-    0x00181250,  # Receive Coil Name
-    0x00189367,  # X-Ray Source ID
-    0x52009229, 0x52009230,  # functional groups
-})  # fmt: skip
 ROUND_MS = 10.0
 """Echoes are told apart in steps of so many ms: a protocol has 20 and 80 ms, and its next version may have 20.5."""
 SOFTWARE, COIL, TUBE = Phrase("Software"), Phrase("Coil"), Phrase("Tube")
@@ -94,39 +81,26 @@ def origin_of(header: Header, sender: str, facts: ScanFacts) -> ScanOrigin:
     may have several echoes.
     """
     echo = "" if facts.echo_time_ms is None else f"TE {_step(facts.echo_time_ms):g} ms"
-    words = map(_plain, (header.protocol_name or "", header.convolution_kernel, echo))
+    words = map(plain, (header.protocol_name or "", header.convolution_kernel, echo))
     return ScanOrigin(
         header.modality[:16],
-        _plain(header.station_name or sender),
-        _plain(header.manufacturer),
-        _plain(header.manufacturer_model_name),
-        _plain(header.detector_id),
+        plain(header.station_name or sender),
+        plain(header.manufacturer),
+        plain(header.manufacturer_model_name),
+        plain(header.detector_id),
         ", ".join(filter(None, words)),
         facts.description,
-        _plain(header.software_versions),
+        plain(header.software_versions),
         facts.coil,
         facts.tube,
     )
-
-
-def facts_of(path: Path, frame: int) -> ScanFacts:
-    """Those of a frame, counted from 0; none of a file that cannot be read."""
-    try:
-        ds = read_some(path, TAGS)
-        coil = group_of(ds, frame, "MRReceiveCoilSequence").get("ReceiveCoilName")
-        echo = group_of(ds, frame, "MREchoSequence")
-        time_ms = first_number(echo, "EffectiveEchoTime") or first_number(echo, "EchoTime")
-        texts = (_plain(str(one or "")) for one in (ds.get("SeriesDescription"), coil, ds.get("XRaySourceID")))
-        return ScanFacts(*texts, echo_time_ms=time_ms or None)
-    except (UnreadableError, OSError, ValueError):
-        return ScanFacts()
 
 
 def _step(time_ms: float) -> float:
     return round(time_ms / ROUND_MS) * ROUND_MS if time_ms >= ROUND_MS else round(time_ms)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """With single spaces, so that a slip of the keyboard makes no other protocol."""
     return " ".join(text.replace("\\", " ").split())[:MOST_TEXT]
 
