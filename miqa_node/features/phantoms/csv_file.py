@@ -26,7 +26,7 @@ def lines(histories: Iterable[PhantomHistory]) -> Iterator[str]:
 
 def _scan_lines(history: PhantomHistory, index: int, scan: LogScan) -> Iterator[str]:
     origin = scan.origin
-    seen = next((one for one in reversed(scan.signatures) if not one.is_of_before), None)
+    signatures = [(one.actor, one.at.isoformat()) for one in scan.signatures if not one.is_of_before]
     since = history.scans[history.start(index)].acquired_at.date().isoformat()
     for name, value in scan.numbers.items():
         baseline = history.baseline(name, index)
@@ -34,8 +34,8 @@ def _scan_lines(history: PhantomHistory, index: int, scan: LogScan) -> Iterator[
             scan.acquired_at.isoformat(), origin.station, origin.manufacturer, origin.model, origin.serial_number,
             origin.modality, origin.protocol, origin.description, history.kind, origin.software, origin.coil,
             origin.tube, name, _number(value), history.units.get(name, ""), _number(baseline), since,
-            history.level(name, index).value, seen.actor if seen else "", seen.at.isoformat() if seen else "",
-            scan.key.study_instance_uid, scan.key.series_instance_uid, str(scan.key.stack), history.history,
+            history.level(name, index).value, *(signatures or [("", "")])[-1], scan.key.study_instance_uid,
+            scan.key.series_instance_uid, str(scan.key.stack), history.history,
         ))  # fmt: skip
 
 

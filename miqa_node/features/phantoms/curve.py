@@ -24,7 +24,7 @@ LEAST_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class CurvePoint:
+class ValuePoint:
     """A value of scan ``index``, with the baseline that it is compared with."""
 
     index: int
@@ -43,7 +43,7 @@ def small_curve(history: PhantomHistory, name: str) -> Drawing:
     low, high = _span([one.value for one in points])
     first, steps = points[0].index, max(points[-1].index - points[0].index, 1)
 
-    def place(one: CurvePoint) -> tuple[float, float]:
+    def place(one: ValuePoint) -> tuple[float, float]:
         x = 4 + (one.index - first) / steps * (width - 10)
         return x, height - 4 - (one.value - low) / (high - low) * (height - 8)
 
@@ -100,17 +100,17 @@ def large_curve(history: PhantomHistory, name: str) -> Drawing:
     return drawing
 
 
-def _points(history: PhantomHistory, name: str) -> list[CurvePoint]:
+def _points(history: PhantomHistory, name: str) -> list[ValuePoint]:
     return [
-        CurvePoint(index, scan.numbers[name], history.baseline(name, index))
+        ValuePoint(index, scan.numbers[name], history.baseline(name, index))
         for index, scan in enumerate(history.scans)
         if name in scan.numbers
     ]
 
 
-def _pieces(points: Sequence[CurvePoint], history: PhantomHistory) -> list[list[CurvePoint]]:
+def _pieces(points: Sequence[ValuePoint], history: PhantomHistory) -> list[list[ValuePoint]]:
     """Points with a baseline of their own each."""
-    pieces: dict[int, list[CurvePoint]] = {}
+    pieces: dict[int, list[ValuePoint]] = {}
     for one in points:
         pieces.setdefault(history.start(one.index), []).append(one)
     return list(pieces.values())
@@ -158,7 +158,7 @@ def _scales(
 
 
 def _days(
-    drawing: Drawing, history: PhantomHistory, points: Sequence[CurvePoint], x: Callable[[int], float], bottom: float
+    drawing: Drawing, history: PhantomHistory, points: Sequence[ValuePoint], x: Callable[[int], float], bottom: float
 ) -> None:
     """Dates below the axis, as many as have room."""
     free = 0.0

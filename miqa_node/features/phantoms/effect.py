@@ -52,8 +52,8 @@ class PhantomEffect(Effect):
         measured = c.of_features.get(NAME)
         if isinstance(measured, tuple):
             scans.replace_scans(transaction, header, c.instance.digest, measured, c.decided_at)
-            said = scans.kind_said(transaction, header)
-            if said and any(one.readings.kind != said for one in measured):  # it was said while this was measured
+            word = scans.kind_said(transaction, header)
+            if word and any(one.readings.kind != word for one in measured):  # it was said while this was measured
                 reassessments.request(transaction, self._queue, c.instance.digest, "miqa-node", KIND_SAID, c.decided_at)
         elif c.assessment.phantom:
             scans.restore(transaction, header)

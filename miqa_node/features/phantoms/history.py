@@ -168,14 +168,14 @@ class PhantomHistory:
         return tuple(self._changes())
 
     def _changes(self) -> Iterator[ChangePoint]:
-        seen = self.scans[0].origin
+        newest = self.scans[0].origin
         for index, (before, now) in enumerate(pairwise(self.scans), 1):
-            for what, old, new in now.origin.changes_since(seen):
+            for what, old, new in now.origin.changes_since(newest):
                 yield ChangePoint(index, what, old, new)
             for one in self.noted:
                 if before.acquired_at.date() < one.on_day <= now.acquired_at.date():
                     yield ChangePoint(index, one.what, actor=one.actor)
-            seen = _filled(now.origin, seen)
+            newest = _filled(now.origin, newest)
 
     @cached_property
     def starts(self) -> Sequence[int]:

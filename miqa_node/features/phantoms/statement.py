@@ -63,11 +63,11 @@ def name_kind(
     if kind not in WORDS:
         raise NotFoundError("The node measures no phantom of the kind {kind}.", kind=kind)
     words = Phrase("It is a phantom of the kind {kind}.", kind=WORDS[kind])
-    said = phantoms.say(
+    record = phantoms.say(
         transaction, series_instance_uid, actor, "", now,
         is_phantom=True, modalities=PHANTOM_MODALITIES, study_instance_uid=study_instance_uid,
     )  # fmt: skip
-    listed = said.listed
+    listed = record.listed
     scans.name_kind(transaction, listed.study_instance_uid, series_instance_uid, kind, actor, now)
     study_notes.note(transaction, listed.study_instance_uid, "said", actor, words, now)
     reassessments.request(transaction, queue, InstanceDigest(listed.digest), actor, words, now)

@@ -71,10 +71,10 @@ def scan(
 def _value(name: str, value: float | None, digest: str) -> PhantomValue:
     circle = Region("CIRCLE", ((128.0, 128.0), (200.0, 128.0)), "mean")
     read_on = SliceRead("1.2.3.7", digest, 0, 7, "slice_7")
-    known = PhantomValue(name, value, "%", Phrase("Width of the phantom on slice 1."), "Guide, test 5")
+    one = PhantomValue(name, value, "%", Phrase("Width of the phantom on slice 1."), "Guide, test 5")
     if value is None:
-        return replace(known, reason=WHY)
-    return replace(known, read_on=read_on, regions=(circle,))
+        return replace(one, reason=WHY)
+    return replace(one, read_on=read_on, regions=(circle,))
 
 
 def only_history(database: Database) -> str:

@@ -34,9 +34,9 @@ def history(database: Database) -> PhantomHistory:
 
 def limit(database: Database, name: str = PIU, *, everywhere: bool = False, **edges: float) -> None:
     of = only_history(database)
-    known: dict[str, float | None] = dict.fromkeys(("low", "high", "warn_reach", "fail_reach")) | edges
+    four: dict[str, float | None] = dict.fromkeys(("low", "high", "warn_reach", "fail_reach")) | edges
     with database.begin() as transaction:
-        limits = ValueLimits("acr_mr_large", "" if everywhere else of, name, **known, actor="mara", at=NOW)
+        limits = ValueLimits("acr_mr_large", "" if everywhere else of, name, **four, actor="mara", at=NOW)
         records.set_limits(transaction, limits)
 
 

@@ -39,8 +39,8 @@ def replace_scans(
     """
     uids, study = series.uids_of(transaction, header), header.study_instance_uid
     of_series = _SCAN.study_instance_uid == study, _SCAN.series_instance_uid.in_(uids)
-    known = transaction.execute(sa.select(_SCAN.series_instance_uid).where(*of_series)).scalars().first()
-    uid = known or header.series_instance_uid
+    earlier = transaction.execute(sa.select(_SCAN.series_instance_uid).where(*of_series)).scalars().first()
+    uid = earlier or header.series_instance_uid
     of_values = _VALUE.study_instance_uid == study, _VALUE.series_instance_uid.in_(uids)
     transaction.execute(sa.delete(phantom_values).where(*of_values))
     transaction.execute(sa.delete(phantom_scans).where(*of_series))

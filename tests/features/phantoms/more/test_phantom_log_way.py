@@ -205,14 +205,14 @@ def test_commands_print_sign_limit_and_change(pool: WorkerPool, tmp_path: Path, 
     anchor = arrive(rig, tmp_path / "s")
     migrate_queue(rig.database)
     where = ("--data-dir", folder)
-    known = ("--study", making.STUDY, "--as", "mara", *where)
-    assert cli("phantoms", "kind", making.SERIES, "acr_mr_large", *known).code == 0
-    assert cli("phantoms", "kind", making.SERIES, "no_such_kind", *known).code != 0
+    of = ("--study", making.STUDY, "--as", "mara", *where)
+    assert cli("phantoms", "kind", making.SERIES, "acr_mr_large", *of).code == 0
+    assert cli("phantoms", "kind", making.SERIES, "no_such_kind", *of).code != 0
     rig.pipeline.judge(anchor)
     [row] = cli("phantoms", "log", "--json", *where).json["items"]
     assert row["kind"] == "acr_mr_large"
     assert row["history"] in cli("phantoms", "log", *where).out
-    assert cli("phantoms", "sign", making.SERIES, *known, "--comment", "weekly").code == 0
+    assert cli("phantoms", "sign", making.SERIES, *of, "--comment", "weekly").code == 0
     assert cli("phantoms", "limits", row["history"], "piu_percent", "--low", "80", "--as", "mara", *where).code == 0
     assert cli("phantoms", "change", row["history"], "2026-01-05", "new coil", "--as", "mara", *where).code == 0
     [detail] = cli("phantoms", "values", row["history"], "--json", *where).json
