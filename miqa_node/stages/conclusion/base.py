@@ -39,6 +39,8 @@ class Conclusion:
     decided_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     is_reported: bool = True
     """False if the files that a report is made from are gone: reports that were sent stay as they are."""
+    of_features: Mapping[str, object] = field(default_factory=dict)
+    """What effects of features prepared for their rows, by the name of each."""
 
     @property
     def instance(self) -> StoredInstance:

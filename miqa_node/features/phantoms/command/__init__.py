@@ -11,7 +11,7 @@ PHANTOM = Command(
     order=11,
 )
 PHANTOMS = Command(
-    "Series of phantoms: list, patient, phantom.",
+    "Series of phantoms, and the log of their values.",
     "miqa_node.features.phantoms.command.phantoms:app",
     Heading.IMAGES,
     order=10,

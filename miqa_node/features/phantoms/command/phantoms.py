@@ -1,4 +1,4 @@
-"""``miqa-node phantoms``: series of test objects, listed and corrected."""
+"""``miqa-node phantoms``: series of test objects, listed and corrected, and the log of their values."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.features.phantoms.command import log
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction, opened
 
-app = typer.Typer(no_args_is_help=True, help="Series of phantoms: list, patient, phantom.")
+app = typer.Typer(no_args_is_help=True, help="Series of phantoms, and the log of their values.")
+for one in (log.log, log.values, log.kind, log.sign, log.limits, log.change):
+    app.command()(one)
 
 SeriesUid = Annotated[str, typer.Argument(metavar="SERIES_UID", help="Series Instance UID.")]
 StudyUid = Annotated[str, typer.Option("--study", metavar="UID", help="In this study only; else in each with the UID.")]

@@ -1,4 +1,4 @@
-"""The list of phantom series, which are kept out of worklist and figures; a person can correct the classification."""
+"""The log of phantoms, and the list of their series, which are kept out of worklist and figures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import ANY_UID
 from miqa_node.features.phantoms import rows as phantoms
 from miqa_node.features.phantoms import statement
+from miqa_node.features.phantoms.curve import small_curve
+from miqa_node.features.phantoms.kinds import WORDS
+from miqa_node.features.phantoms.page import history
+from miqa_node.features.phantoms.page.words import FILTERS
+from miqa_node.features.phantoms.rows import log, scans
 from miqa_node.features.phantoms.statement import queue_of
 from miqa_node.interfaces.web.access import Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment, SeriesUid
@@ -26,20 +31,36 @@ router = APIRouter()
 
 
 @router.get("/phantoms")
-def phantoms_page(services: Services, who: Reader, offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0) -> str:
-    """The series, newest first, with the buttons for corrections."""
+def phantoms_page(
+    services: Services,
+    who: Reader,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    log_offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+) -> str:
+    """The log, one row a machine and protocol, and below it the series, newest first, with buttons for corrections."""
     limit = services.settings.web.page_size
     with services.database.begin() as transaction:
+        histories = log.page(transaction, limit=limit, offset=log_offset)
+        rows = log.count(transaction)
         listed = phantoms.page(transaction, limit=limit, offset=offset)
         total = phantoms.count(transaction)
+        kinds = scans.kinds_of(transaction, {one.study_instance_uid for one in listed})
     return render(
         "phantoms/phantoms.html",
+        **FILTERS,
         who=who,
+        histories=histories,
+        rows=rows,
+        curve=small_curve,
         listed=listed,
         total=total,
+        kinds=kinds,
+        known_kinds=WORDS,
         may=who.may(Permission.REVIEW),
         newer=max(0, offset - limit) if offset else None,
         older=offset + limit if offset + limit < total else None,
+        previous=max(0, log_offset - limit) if log_offset else None,
+        further=log_offset + limit if log_offset + limit < rows else None,
     )
 
 
@@ -63,4 +84,5 @@ def say(
     return RedirectResponse("/phantoms", HTTPStatus.SEE_OTHER)
 
 
+router.routes.extend(history.router.routes)
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Phantoms", "/phantoms", 4))
