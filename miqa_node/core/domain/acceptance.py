@@ -154,5 +154,5 @@ def _label(name: str) -> str:
 
 def search_of(assessment: Assessment, limited: Collection[str]) -> FaultSearch:
     """What a series was searched for, where rules limit these measurements: those of them that were taken show it."""
-    taken = {one.name for one in assessment.measurements}
-    return search_with(assessment.header.modality, taken & set(limited))
+    names = {one.name for one in assessment.measurements}
+    return search_with(assessment.header.modality, names & set(limited))

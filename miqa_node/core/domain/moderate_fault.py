@@ -81,14 +81,14 @@ class FaultSearch:
     @property
     def words(self) -> str:
         """What ACCEPT of the series stands for, and where the rest is said."""
-        known = _titles(self.faults) or Phrase("nothing")
+        faults = _titles(self.faults) or Phrase("nothing")
         if not self.others:
             return Phrase(
-                "no certificate: accepted by what is measured. Looked for: {faults} ({page})", faults=known, page=PAGE
+                "no certificate: accepted by what is measured. Looked for: {faults} ({page})", faults=faults, page=PAGE
             )
         return Phrase(
             "no certificate: accepted by what is measured. Looked for: {faults}. Not looked for: {others} ({page})",
-            faults=known,
+            faults=faults,
             others=_titles(self.others),
             page=PAGE,
         )

@@ -202,15 +202,15 @@ def _parse_trials(rule: Mapping[str, Any]) -> tuple[ScannerTrial, ...]:
 def _parse_trial(table: Mapping[str, Any]) -> ScannerTrial:
     check_keys(table, ("scanner", "series", "false_alarms", "found"))
     required(table, "series")
-    found = table.get("found", {})
-    if not isinstance(found, Mapping):
-        raise ValueError(f"found is {found!r}; it must be a table of faults and shares, such as {{ ring = 0.8 }}.")  # noqa: TRY004 - one kind for all
-    check_keys(found, FAULT_NAMES)
+    shares = table.get("found", {})
+    if not isinstance(shares, Mapping):
+        raise ValueError(f"found is {shares!r}; it must be a table of faults and shares, such as {{ ring = 0.8 }}.")  # noqa: TRY004 - one kind for all
+    check_keys(shares, FAULT_NAMES)
     return ScannerTrial(
         required(table, "scanner"),
         int(number(table, "series", 0.0, MOST_IMAGES)),
         int(number(table, "false_alarms", 0.0, MOST_IMAGES)),
-        {name: number(found, name, 0.0, 1.0) for name in found},
+        {name: number(shares, name, 0.0, 1.0) for name in shares},
     )
 
 

@@ -25,8 +25,8 @@ NOW = datetime(2026, 11, 28, tzinfo=UTC)
 ALL_FOUND = {one.name: 1.0 for one in faults_of("CT")}
 
 
-def trial(scanner: str = "one", series: int = 5, false_alarms: int = 0, **found: float) -> dict[str, Any]:
-    shares = ALL_FOUND | {name.replace("_", " "): share for name, share in found.items()}
+def trial(scanner: str = "one", series: int = 5, false_alarms: int = 0, **changes: float) -> dict[str, Any]:
+    shares = ALL_FOUND | {name.replace("_", " "): share for name, share in changes.items()}
     return {"scanner": scanner, "series": series, "false_alarms": false_alarms, "found": shares}
 
 
@@ -78,10 +78,10 @@ def test_a_fault_that_nobody_tried_counts_as_missed() -> None:
 
 
 def test_a_combined_part_is_accepted_only_if_the_figures_of_each_part_suffice() -> None:
-    def with_abdomen(**found: float) -> Policy:
+    def with_abdomen(**changes: float) -> Policy:
         tables = [
             {"measured": ["ct_noise"], "body_part": [part], "tried_on": [trial(**of_part), trial("two", **of_part)]}
-            for part, of_part in (("CHEST", {}), ("ABDOMEN", found))
+            for part, of_part in (("CHEST", {}), ("ABDOMEN", changes))
         ]
         return policy(accept=tables)
 

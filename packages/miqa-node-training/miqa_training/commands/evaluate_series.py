@@ -10,7 +10,6 @@ import typer
 
 from miqa_node.core.domain.acceptance import LEAST_FOUND
 from miqa_node.core.domain.moderate_fault import faults_of
-from miqa_node.core.settings.policy import read_policy
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import Column, print_json, print_table
 
@@ -54,6 +53,7 @@ def series(
     """
     settings = settings_of(config)
     quiet_logs(settings)
+    from miqa_node.core.settings.policy import read_policy
     from miqa_training.moderate.trial import Notebook, rows_of, series_of, try_series
 
     policy, notebook = read_policy(settings.policy_file), Notebook(lines)

@@ -101,8 +101,8 @@ def series_of(folders: Sequence[Path], settings: Settings) -> list[FileGroup]:
     """The series below the folders that have slices of CT or MR; copies of a file count once."""
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     unique = {hashlib.sha256(path.read_bytes()).digest(): path for path in reversed(files)}
-    kept = set(unique.values())
-    groups = group_files([path for path in files if path in kept], settings)
+    first = set(unique.values())
+    groups = group_files([path for path in files if path in first], settings)
     return [one for one in groups if one.slices and one.slices[0].header.modality in MAKERS]
 
 
@@ -117,8 +117,8 @@ def try_series(group: FileGroup, policy: Policy, notebook: Notebook, seed: int, 
     if not with_faults or line.apart or line.slices < SHORTEST:
         return
     ways = [(name, way) for name, every in MAKERS[line.modality].items() for way in every]
-    left = [(name, way) for name, way in ways if (key, name, way.__name__) not in notebook.faults]
-    if not left:
+    rest = [(name, way) for name, way in ways if (key, name, way.__name__) not in notebook.faults]
+    if not rest:
         return
     try:
         part = _middle(read_stack(list(group.files)))
@@ -126,7 +126,7 @@ def try_series(group: FileGroup, policy: Policy, notebook: Notebook, seed: int, 
         return  # enhanced objects are measured, and nothing is put into them
     with tempfile.TemporaryDirectory() as folder:
         before = judge(part, Path(folder) / "plain", policy).flagged
-        for name, way in left:
+        for name, way in rest:
             if before & set(SHOWN_BY[name]):
                 continue  # what is flagged for it as it is cannot tell
             rng = np.random.default_rng([seed, int(key, 16) % 2**31])
@@ -196,10 +196,10 @@ class KindRow:
     @property
     def toml(self) -> str:
         """A line of ``tried_on`` of a policy."""
-        found = ", ".join(f'"{name}" = {share:.4g}' for name, share in self.found.items())
+        shares = ", ".join(f'"{name}" = {share:.4g}' for name, share in self.found.items())
         return (
             f'{{ scanner = "{self.scanner}", series = {self.series}, false_alarms = {self.false_alarms}, '
-            f"found = {{ {found} }} }}"
+            f"found = {{ {shares} }} }}"
         )
 
 
@@ -220,10 +220,10 @@ def _row(
 ) -> KindRow:
     whole = [one for one in lines if one.is_complete or excerpts]
     names = {one.series for one in whole}
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for fault in faults_of(key[0]):
         hits = [bool(one.flags) for one in notebook.faults.values() if one.fault == fault.name and one.series in names]
         if hits:
-            found[fault.name] = sum(hits) / len(hits)
+            shares[fault.name] = sum(hits) / len(hits)
     alarms = [one for one in whole if one.flags and one.folder not in flawed]
-    return KindRow(*key, len(whole), sum(not one.is_complete for one in lines), len(alarms), found)
+    return KindRow(*key, len(whole), sum(not one.is_complete for one in lines), len(alarms), shares)
