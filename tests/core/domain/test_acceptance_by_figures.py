@@ -87,8 +87,7 @@ def test_a_combined_part_is_accepted_only_if_the_figures_of_each_part_suffice() 
 
     both = series("CHESTABDOMEN")
     assert decide(both, with_abdomen()).verdict is Verdict.ACCEPT
-    assert "truncat" in repr(with_abdomen(truncation=0.5))
-    assert "15 % of the body cut off (0.50)" in decide(both, with_abdomen(truncation=0.5)).reasons[0].text
+    assert "a body cut off by 15 % (0.50)" in decide(both, with_abdomen(truncation=0.5)).reasons[0].text
 
 
 def test_names_alone_are_the_word_of_a_site() -> None:
