@@ -101,4 +101,8 @@ def _with_rows_lost(stack: RealStack, places: range) -> RealStack:
 
 
 def _described(stack: RealStack, place: int, change: Callable[[Dataset], None]) -> RealStack:
-    return stack.described(lambda at, header: change(header) if at == place else None)
+    def change_one(at: int, header: Dataset) -> None:
+        if at == place:
+            change(header)
+
+    return stack.described(change_one)

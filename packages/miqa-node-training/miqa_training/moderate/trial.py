@@ -17,20 +17,18 @@ from typing import Any
 import numpy as np
 
 from miqa_node.core.domain.decision import decide
-from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.moderate_fault import MODERATE_FAULTS, faults_of
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.settings import Settings
-from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.local_series import FileGroup, group_files
 from miqa_node.stages.assess.series import judge_series
 from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.measure.tried_on import UNKNOWN_MAKE, scanner_name
 from miqa_node.stages.units.kinds import series_traits
-from miqa_training.degrade.series.stack import MAX_PIXELS, RealStack, SeriesFault, read_stack
+from miqa_training.degrade.series.stack import RealStack, SeriesFault, read_stack
 from miqa_training.moderate import ct, mr, stack
-from miqa_training.series_faults import judge
+from miqa_training.series_faults import decode_slice, judge
 
 LONGEST = 24
 """Middle slices of a series that faults are put into."""
@@ -163,12 +161,6 @@ def _plain_line(key: str, group: FileGroup, policy: Policy) -> SeriesLine:
 def _no_scope(kind: str, modality: str, policy: Policy) -> str:
     limits = any(modality in one.modality and (not one.kind or kind in one.kind) for one in policy.scopes)
     return "" if limits else f"the policy has no limits for {modality} of the kind {kind or 'unknown'}"
-
-
-def decode_slice(path: Path, frame: int) -> Radiograph:
-    """The pixels of a slice, in this process."""
-    decoded = decode_frame(path, frame, MAX_PIXELS)
-    return Radiograph(decoded.stored, decoded.display, decoded.stored_range, decoded.spacing_mm, decoded.valid)
 
 
 def _middle(whole: RealStack) -> RealStack:
