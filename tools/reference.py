@@ -207,10 +207,13 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `left_out` | Name → why a measurement that covers the image or series has no number, as a sentence. |
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
+| `looked_for` | Only of a series that is ACCEPT: the [faults that it was searched for][faults], in words; else null. |
+| `not_looked_for` | Of the same: the other faults of its modality. |
 | `issues` | Only of a series: `name` and `text` of what is wrong with its slices, such as those that were left out. |
 | `along` | Only of a series: `slices` in order (`file`, `frame`), `measurements` → `unit`, `values` of each slice. |
 
 [experimental]: ../how-to/tune-the-policy.md#what-may-be-accepted
+[faults]: ../explanation/series.md#what-accept-stands-for
 
 With `--per-file`, each slice is an image and has a line of its own.
 

@@ -19,18 +19,8 @@ from pydicom.datadict import tag_for_keyword
 
 from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.dicom.bytes.head import read_some
-from miqa_node.stages.measure.tried_on import NO_SCANNER, UNKNOWN_MAKE, Trial, write_trials
+from miqa_node.stages.measure.tried_on import NO_SCANNER, Trial, scanner_name, write_trials
 
-INVENTED = ("Acme", "FO-DICOM", "OFFIS", "Test", "debug", "Distributed Medical")
-"""Beginnings of Manufacturer in files that no scanner made."""
-MAKERS = {
-    "agfa": "Agfa", "aloka": "Aloka", "cps": "CPS", "esaote": "Esaote", "fuji": "Fujifilm", "g.e.": "GE", "ge ": "GE",
-    "hitachi": "Hitachi", "philips": "Philips", "siemens": "Siemens", "sonosite": "SonoSite", "toshiba": "Toshiba",
-    "uih": "United Imaging",
-}  # fmt: skip
-"""By the beginning of Manufacturer (0008,0070)."""
-MAKERS_OF_MODELS = {"Supria": "Hitachi", "1094": "Siemens"}
-"""Where the header names only the model."""
 SAME_IMAGE = ("ImagePositionPatient", "ContentTime", "AcquisitionTime", "Rows", "Columns", "PatientOrientation")
 """Copies of an image in other encodings, which collections of test files have, agree in these; rather too few images
 are counted than too many."""
@@ -73,13 +63,7 @@ def _header(file: str) -> Dataset:
 
 
 def _scanner(header: Dataset) -> str | None:
-    """Maker and model; None of files that no scanner made."""
-    maker, model = (str(header.get(keyword) or "").strip() for keyword in ("Manufacturer", "ManufacturerModelName"))
-    if maker.startswith(INVENTED):
-        return None
-    names = (name for start, name in MAKERS.items() if maker.lower().startswith(start))
-    maker = MAKERS_OF_MODELS.get(model, next(names, maker))
-    return " ".join(filter(None, (maker, model))) or UNKNOWN_MAKE
+    return scanner_name(*(str(header.get(keyword) or "") for keyword in ("Manufacturer", "ManufacturerModelName")))
 
 
 def _image(header: Dataset) -> str:

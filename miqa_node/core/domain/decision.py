@@ -114,7 +114,9 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     """Why an image without any reason cannot be accepted; empty if it can."""
     if assessment.is_of_another_kind:
         return assessment.not_assessed
-    measured = bool(scope.accept_measured) and all(assessment.measurement(name) for name in scope.accept_measured)
+    measured = bool(scope.accept_measured) and all(
+        assessment.measurement(name) is not None and not is_withdrawn(name) for name in scope.accept_measured
+    )
     gate = assessment.finding(FindingName.GATE)
     outside = Phrase("The image is outside the model's scope.") if gate is not None and gate.present else ""
     was_read = bool(assessment.not_assessed and assessment.decoder and assessment.measurements)

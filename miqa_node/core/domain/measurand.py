@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE, Code
 from miqa_node.core.domain.instance import Header
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.plugins import Seam
 
 OTHER = "Other"
@@ -222,4 +223,6 @@ def is_withdrawn(name: str) -> bool:
 def withdrawn_words(name: str) -> str:
     """What became of a withdrawn measurement: "NAME is withdrawn", and its successor if it has one."""
     successor = WITHDRAWN[name].successor
-    return f"{name} is withdrawn; {successor} takes its place" if successor else f"{name} is withdrawn"
+    if successor:
+        return Phrase("{name} is withdrawn; {successor} takes its place", name=name, successor=successor)
+    return Phrase("{name} is withdrawn", name=name)

@@ -148,6 +148,11 @@ class Scope:
     """The site has figures of its own for these images: here experimental findings count like any others."""
 
     @property
+    def limited(self) -> frozenset[str]:
+        """The measurements that a rule limits."""
+        return frozenset(rule.measurement for rule in self.measurements)
+
+    @property
     def judges_by_measurements(self) -> bool:
         """Whether no rule needs a model, so that only limits that were tried can accept anything."""
         return bool(self.acceptances) or (bool(self.measurements) and not self.findings)

@@ -8,11 +8,12 @@ from typing import Any
 
 import structlog
 
-from miqa_node.core.domain.acceptance import LEAST_SCANNERS, Acceptance
+from miqa_node.core.domain.acceptance import LEAST_SCANNERS, Acceptance, ScannerTrial
 from miqa_node.core.domain.codes import REASON_CODES, Code
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.kept_figure import LEAST_AGE_YEARS, KeptFigure
 from miqa_node.core.domain.measurand import WITHDRAWN, is_withdrawn
+from miqa_node.core.domain.moderate_fault import FAULT_NAMES
 from miqa_node.core.domain.object_place import ChestRegion
 from miqa_node.core.domain.policy import (
     AnomalyRule,
@@ -179,7 +180,8 @@ def _parse_reason(text: str) -> Code:
 
 def _parse_acceptance(rule: Mapping[str, Any]) -> Acceptance:
     check_keys(rule, ("measured", "body_part", "tried_on"))
-    measured, scanners = name_list(rule, "measured"), name_list(rule, "tried_on")
+    measured, trials = name_list(rule, "measured"), _parse_trials(rule)
+    scanners = tuple(one.scanner for one in trials) if trials else name_list(rule, "tried_on")
     if not measured:
         raise ValueError("accept: measured is missing; name the measurements that must have been taken.")
     if len(set(scanners)) < LEAST_SCANNERS:
@@ -187,7 +189,29 @@ def _parse_acceptance(rule: Mapping[str, Any]) -> Acceptance:
             "accept: tried_on names the scanners whose images showed that the limits are right, at least two of them."
         )
     parts = STANDARD.body_parts.expanded(name_list(rule, "body_part"))
-    return Acceptance(measured, tuple(sorted(parts)), scanners)
+    return Acceptance(measured, tuple(sorted(parts)), tuple(dict.fromkeys(scanners)), trials)
+
+
+def _parse_trials(rule: Mapping[str, Any]) -> tuple[ScannerTrial, ...]:
+    """The tables of ``tried_on``; empty where it is a list of names."""
+    entries = rule.get("tried_on", ())
+    tables = isinstance(entries, Sequence) and any(isinstance(one, Mapping) for one in entries)
+    return tuple(rules(rule, "tried_on", _parse_trial)) if tables else ()
+
+
+def _parse_trial(table: Mapping[str, Any]) -> ScannerTrial:
+    check_keys(table, ("scanner", "series", "false_alarms", "found"))
+    required(table, "series")
+    shares = table.get("found", {})
+    if not isinstance(shares, Mapping):
+        raise ValueError(f"found is {shares!r}; it must be a table of faults and shares, such as {{ ring = 0.8 }}.")  # noqa: TRY004 - one kind for all
+    check_keys(shares, FAULT_NAMES)
+    return ScannerTrial(
+        required(table, "scanner"),
+        int(number(table, "series", 0.0, MOST_IMAGES)),
+        int(number(table, "false_alarms", 0.0, MOST_IMAGES)),
+        {name: number(shares, name, 0.0, 1.0) for name in shares},
+    )
 
 
 def _with_combined(tables: tuple[Acceptance, ...]) -> tuple[Acceptance, ...]:
@@ -199,7 +223,7 @@ def _with_combined(tables: tuple[Acceptance, ...]) -> tuple[Acceptance, ...]:
             of_parts = [of_part[part] for part in sorted(parts)]
             measured = dict.fromkeys(name for one in of_parts for name in one.measured)
             scanners = dict.fromkeys(name for one in of_parts for name in one.tried_on)
-            combined.append(Acceptance(tuple(measured), (term,), tuple(scanners)))
+            combined.append(Acceptance(tuple(measured), (term,), tuple(scanners), parts=tuple(of_parts)))
     return (*tables, *combined)
 
 

@@ -43,6 +43,8 @@ def series_document(
         **alone,
         **series_identity(files, result.header.series_instance_uid, result.header.modality),
         **_judged(result.assessment, result.disposition, total_s, language),
+        "looked_for": None if result.search is None else [one.title for one in result.search.faults],
+        "not_looked_for": None if result.search is None else [one.title for one in result.search.others],
         "issues": [{"name": issue.name, "text": issue.message} for issue in issues],
         "along": _along(files, result),
     }

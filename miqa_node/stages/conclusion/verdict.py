@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from miqa_node.core.domain.acceptance import search_of
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.moderate_fault import FaultSearch
+from miqa_node.core.domain.policy import Disposition, Policy, Verdict
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.units.base import JudgingTools, Unit, unit_of
 
@@ -21,5 +23,14 @@ def disposition_of(assessment: Assessment, header: Header, judging: JudgingTools
     disposition = decide(assessment, policy)
     if unit_of(header, units).is_image(header) and (why := judging.silence(assessment.known_header)):
         disposition = disposition.silenced(why)
+    if (search := search_before_accept(assessment, disposition, policy)) is not None:
+        return replace(disposition, certificate=search.words)
     certificate = UNCERTIFIED if disposition.experimental else judging.certify(assessment, policy)
     return replace(disposition, certificate=certificate)
+
+
+def search_before_accept(assessment: Assessment, disposition: Disposition, policy: Policy) -> FaultSearch | None:
+    """What a series was searched for that is ACCEPT by measurements under this policy; None of all else."""
+    scope = policy.scope_of(assessment.known_header, assessment.kind)
+    is_measured = disposition.verdict is Verdict.ACCEPT and bool(assessment.kind) and not assessment.findings
+    return search_of(assessment, scope.limited) if is_measured and scope is not None else None

@@ -14,6 +14,16 @@ UNKNOWN_MAKE = "unknown make"
 """Of images whose header names neither maker nor model."""
 NO_SCANNER = "no real scanner yet"
 """The row of measurements that none of the images allowed."""
+INVENTED = ("Acme", "FO-DICOM", "OFFIS", "Test", "debug", "Distributed Medical")
+"""Beginnings of Manufacturer in files that no scanner made."""
+MAKERS = {
+    "agfa": "Agfa", "aloka": "Aloka", "cps": "CPS", "esaote": "Esaote", "fuji": "Fujifilm", "g.e.": "GE", "ge ": "GE",
+    "hitachi": "Hitachi", "philips": "Philips", "siemens": "Siemens", "sonosite": "SonoSite", "toshiba": "Toshiba",
+    "uih": "United Imaging",
+}  # fmt: skip
+"""By the beginning of Manufacturer (0008,0070)."""
+MAKERS_OF_MODELS = {"Supria": "Hitachi", "1094": "Siemens"}
+"""Where the header names only the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,20 @@ class Trial:
     scanner: str
     images: int
     measurements: tuple[str, ...]
+
+
+def scanner_name(maker: str, model: str) -> str | None:
+    """Maker and model of (0008,0070) and (0008,1090), or ``UNKNOWN_MAKE``; None of files that no scanner made.
+
+    >>> scanner_name("GE MEDICAL SYSTEMS", "LightSpeed16 "), scanner_name("Test data", "")
+    ('GE LightSpeed16', None)
+    """
+    maker, model = maker.strip(), model.strip()
+    if maker.startswith(INVENTED):
+        return None
+    names = (name for start, name in MAKERS.items() if maker.lower().startswith(start))
+    maker = MAKERS_OF_MODELS.get(model, next(names, maker))
+    return " ".join(filter(None, (maker, model))) or UNKNOWN_MAKE
 
 
 @cache

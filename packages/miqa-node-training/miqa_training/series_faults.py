@@ -115,13 +115,14 @@ def judge(stack: RealStack, folder: Path, policy: Policy) -> StackResult:
     paths = write_stack(stack, folder)
     files = [(InstanceDigest(hashlib.sha256(path.name.encode()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
-    judged = judge_series(header, series_traits(header), files[-1][0], files, SliceTools(_decode), len(files))
+    judged = judge_series(header, series_traits(header), files[-1][0], files, SliceTools(decode_slice), len(files))
     numbers = {one.name: one.value for one in judged.assessment.measurements}
     reasons = decide(replace(judged.assessment, unfit=""), policy).reasons
     return StackResult(numbers, frozenset(one.name for one in reasons if one.name in numbers))
 
 
-def _decode(path: Path, frame: int) -> Radiograph:
+def decode_slice(path: Path, frame: int) -> Radiograph:
+    """The pixels of a slice, in this process."""
     decoded = decode_frame(path, frame, MAX_PIXELS)
     return Radiograph(decoded.stored, decoded.display, decoded.stored_range, decoded.spacing_mm, decoded.valid)
 

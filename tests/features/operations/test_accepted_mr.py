@@ -1,4 +1,4 @@
-"""``doctor`` names policies of sites that still accept MR series by measurements; the shipped one does not."""
+"""``doctor`` names policies of sites that accept series by measurements without figures; the shipped one does not."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from miqa_node.core.settings import Settings, load_settings
-from miqa_node.features.operations.command.series_checks import accepted_mr
+from miqa_node.features.operations.command.series_checks import series_accepted
 
 SCOPE = 'version = "1"\n[[scope]]\nname = "MR of ours"\nmodality = ["MR"]\n'
+FIGURES = """[[scope.accept]]
+measured = ["mr_snr"]
+tried_on = [{ scanner = "one", series = 1, found = { motion = 0.3 } }, { scanner = "two", series = 2 }]
+"""
 TABLE = '[[scope.accept]]\nmeasured = ["mr_snr"]\ntried_on = ["one", "two"]\n'
 
 
@@ -21,6 +25,13 @@ def settings_with(policy: str, folder: Path) -> Settings:
 
 @pytest.mark.parametrize("copied", [SCOPE + 'accept_measured = ["mr_snr"]\n', SCOPE + TABLE])
 def test_doctor_names_the_scopes_of_a_site_that_copied_the_table(copied: str, tmp_path: Path) -> None:
-    text = accepted_mr(settings_with(copied, tmp_path))
-    assert text.startswith("the policy accepts MR series by measurements in MR of ours:")
+    text = series_accepted(settings_with(copied, tmp_path))
+    assert text.startswith("the policy accepts series by measurements in MR of ours without figures")
     assert "docs/how-to/upgrade.md" in text
+
+
+def test_doctor_says_which_faults_keep_a_table_from_accept(tmp_path: Path) -> None:
+    text = series_accepted(settings_with(SCOPE + FIGURES, tmp_path))
+    assert text.startswith("MR of ours: Measured, experimental:")
+    assert "motion by 3 pixels within a volume (0.10)" in text
+    assert "without figures" not in text

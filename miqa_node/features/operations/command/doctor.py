@@ -30,7 +30,7 @@ from miqa_node.features.operations.command.health_checks import FailedCheck, Hea
 from miqa_node.features.operations.command.map_checks import gradient_graphs
 from miqa_node.features.operations.command.port_checks import ask_node, check_health_port, check_port
 from miqa_node.features.operations.command.prediction_checks import evidence_of_packages
-from miqa_node.features.operations.command.series_checks import accepted_mr, series_libraries
+from miqa_node.features.operations.command.series_checks import series_accepted, series_libraries
 from miqa_node.features.operations.command.storage_checks import data_directory, database, from_database, object_store
 from miqa_node.features.operations.command.text_checks import text_in_pixels
 from miqa_node.features.operations.command.troubles import troubles
@@ -109,7 +109,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("contradictions", rule_of_contradictions),
         ("maps", gradient_graphs),
         ("series", series_libraries),
-        ("MR series", accepted_mr),
+        ("series accepted", series_accepted),
         ("text in pixels", text_in_pixels),
         ("captions", _captions),
         ("sandbox of workers", lambda s: described(s, is_alone=not has_inference_process(s))),

@@ -6,14 +6,17 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import MiqaError
 from miqa_node.stages.measure.base import measures_with
 from miqa_node.stages.report.series.extra import LIBRARIES, missing_libraries
 
-NO_MORE = frozenset({"MR"})
-"""What the shipped policy accepts no more by measurements."""
+HOW_TO_TRY = (
+    "`miqa-node evaluate series DIR --faults` (miqa-node-training) makes the lines of tried_on from your series, or "
+    "take [[scope.accept]] and accept_measured out of these scopes (docs/how-to/upgrade.md)"
+)
 FIRST_WITHOUT = (3, 14)
 """The first Python for which highdicom's own libraries have no wheels."""
 
@@ -29,24 +32,37 @@ def series_libraries(_settings: Settings) -> str:
     return f"{absent}; {how_to_add(sys.version_info[:2])}"
 
 
-def accepted_mr(settings: Settings) -> str:
-    """Which scopes of the site's policy accept MR series by measurements, which the shipped policy no longer does."""
+def series_accepted(settings: Settings) -> str:
+    """What the site's policy accepts by measurements, and by which figures; what falls short, with the reason."""
     try:
         policy = read_policy(settings.policy_file)
     except MiqaError:  # the check of the policy names it
         return "not looked at"
-    names = [
+    by_word = [one.name for one in policy.scopes if one.accept_measured or any(map(_has_no_figures, one.acceptances))]
+    short = {
+        f"{scope.name}: {text}": None
+        for scope in policy.scopes
+        for table in scope.acceptances
+        for modality in scope.modality
+        if (text := table.shortfall(modality))
+    }
+    proven = [
         one.name
         for one in policy.scopes
-        if (not one.modality or not NO_MORE.isdisjoint(one.modality)) and (one.acceptances or one.accept_measured)
+        if any(table.trials and not any(map(table.shortfall, one.modality)) for table in one.acceptances)
     ]
-    if not names:
-        return "the policy accepts none by measurements"
-    return (
-        f"the policy accepts MR series by measurements in {', '.join(names)}: motion within a volume, interference and "
-        "four times the noise can be ACCEPT there. The shipped policy no longer does; take [[scope.accept]] and "
-        "accept_measured out of these scopes unless you have tried them (docs/how-to/upgrade.md)"
-    )
+    lines = [f"the policy accepts series by measurements in {', '.join(proven)}" if proven else "", *short]
+    if by_word:
+        lines.append(
+            f"the policy accepts series by measurements in {', '.join(by_word)} without figures of what is found: "
+            "what nothing finds, such as motion within a volume or streaks, is ACCEPT. The shipped policy accepts no "
+            f"such series; {HOW_TO_TRY}"
+        )
+    return " ".join(filter(None, lines)) or "the policy accepts none by measurements"
+
+
+def _has_no_figures(table: Acceptance) -> bool:
+    return not table.trials and not table.parts
 
 
 def how_to_add(python: tuple[int, int]) -> str:

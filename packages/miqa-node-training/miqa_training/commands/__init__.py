@@ -46,3 +46,8 @@ PNEUMONIA = Command(
     "miqa_training.commands.pneumonia:evaluate",
     order=6,
 )
+SERIES = Command(
+    "Count false alarms, and moderate faults that are found, on series of CT and MR: by kind and scanner.",
+    "miqa_training.commands.evaluate_series:series",
+    order=7,
+)

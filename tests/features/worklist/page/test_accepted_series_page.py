@@ -46,6 +46,9 @@ def test_an_accepted_series_says_what_was_enough(rig: Rig, tmp_path: Path) -> No
     assert enough in page(rig, RULES)
     assert f"{enough} The limits were tried on Room 1, Room 2." in page(rig, {**RULES, "scope": [by_table]})
     assert enough not in page(rig, {**RULES, "version": "s2"}), "another policy may ask for something else"
+    search = "No certificate: accepted by what is measured. Looked for: a slice missing between two others. Not looked"
+    assert search in page(rig, RULES)
+    assert search in page(rig, {**RULES, "version": "s2"}), "it is what the verdict stood for"
 
 
 def test_a_number_stands_beside_its_limit_and_keeps_its_side(rig: Rig, tmp_path: Path) -> None:
