@@ -117,3 +117,17 @@ def test_the_shipped_policy_has_one_of_each_finding_that_tells_defects_on_source
     figures = [one for scope in shipped.scopes for one in scope.finding_figures]
     assert {one.finding for one in figures} == {"motion_blur", "unsharp", "noise"}
     assert all(one.may_flag and one.flagged <= 0.03 and one.figure.images >= 20 for one in figures)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [({}, Verdict.NOT_ASSESSED), ({"motion_blur": (0.9, 0.9)}, Verdict.REVIEW),
+     ({"unsharp": (0.9, 0.9)}, Verdict.REVIEW),
+     ({"noise": (0.6, 0.6)}, Verdict.NOT_ASSESSED), ({"grid_artifact": (1.0, 1.0)}, Verdict.NOT_ASSESSED)],
+)  # fmt: skip
+def test_a_knee_that_moved_goes_to_review_by_the_shipped_policy(found: dict[str, Any], verdict: Verdict) -> None:
+    image = knee(**found)
+    image = replace(image, model=ModelIdentity("any-radiograph", "0.3.0", "ab" * 32))
+    decided = decide(image, read_policy(share_dir("config") / "policy.toml"))
+    assert decided.verdict is verdict
+    assert decided.flagged == (verdict is Verdict.REVIEW)
