@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from math import inf
 
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand, measurands
+from miqa_node.core.statistics.scales import ScaleKind
 from miqa_node.interfaces.web.html.formats import unit
 from miqa_node.stages.measure.tried_on import scanners_of
 
@@ -37,7 +39,7 @@ Rules that hold for all of them:
   measurement; with a percent sign they are a share of the value, if it does not say of what. *Drawn* are synthetic
   images of the tests, *repeated with other noise* those that differ in noise alone: patients and scans differ by more.
   *Usual ranges allow* is the least spread that [usual ranges of scanners](../explanation/usual-ranges.md) take it to
-  have.
+  have, *Scale* what they are made on.
 - **Proof** says against what a number was held: an object whose truth is known, or the formula of its source in code of
   its own, in `tests/stages/measure/proofs`; and how closely both agree. Those that the shipped policy decides by, and
   those that read pixels of CT and MR, have one; the others follow. *Own definition* means that no source was open.
@@ -91,6 +93,7 @@ def _row(one: Measurand) -> str:
         "Tolerance": one.tolerance,
         "Proof": _proof(one),
         "Usual ranges allow": _least_spread(one),
+        "Scale": _scale(one),
         "Tried on": _tried_on(one),
         "Code": code,
     }
@@ -112,6 +115,16 @@ def _least_spread(one: Measurand) -> str:
     amounts = [f"{one.least_spread:g} {unit(one.unit)}".strip()] if one.least_spread else []
     amounts += [f"{100 * one.least_spread_share:g} % of the median"] if one.least_spread_share else []
     return " or ".join(amounts) + "." if amounts else ""
+
+
+def _scale(one: Measurand) -> str:
+    """On what a usual range is made; empty of measurements that have no usual range."""
+    scale = one.scale
+    if not one.has_usual_range:
+        return ""
+    if scale.kind is ScaleKind.SHARE:
+        return f"share, {scale.low:g} to {scale.high:g} {unit(one.unit)}".strip() + "."
+    return f"{scale.kind.value}{f', from {scale.low:g}' if scale.kind is ScaleKind.LEVEL and scale.low > -inf else ''}."
 
 
 def _tried_on(one: Measurand) -> str:

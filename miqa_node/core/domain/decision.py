@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from miqa_node.core.domain.acceptance import obstacle, untried
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass, humanised
+from miqa_node.core.domain.finding_figure import FindingFigure, flagging_alone, looked_for, not_as_a_whole
 from miqa_node.core.domain.kept_figure import experiment
 from miqa_node.core.domain.measurand import is_withdrawn
 from miqa_node.core.domain.policy import (
     ANOTHER_KIND,
     DERIVED,
     EXPERIMENTAL,
+    LOOKED_FOR,
     PHANTOM,
     UNFIT,
     Disposition,
+    FindingRule,
     LimitSide,
     Policy,
     Reason,
@@ -47,9 +51,9 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     present is outside the model's scope: of its findings only the gate and, unless its grey levels are inverted, those
     that need no anatomy count, and without any that flags it is NOT_ASSESSED. So is an image of another kind, whose
     assessment has no other findings: the worse an image, the less of a chest it shows. Findings of a body part, a view
-    or an age of which no kept figure suffices are experimental: they flag nothing, and the image is never ACCEPT,
-    unless the site says that the scope has figures of its own. Where the header names no body part, rules go by the one
-    that the pixels show beyond doubt, if there is one.
+    or an age of which no kept figure suffices are experimental: they flag nothing, but those with a sufficient figure
+    of their own ask for REVIEW, and the image is never ACCEPT, unless the site says that the scope has figures of its
+    own. Where the header names no body part, rules go by the one that the pixels show beyond doubt, if there is one.
 
     A phantom series, an image derived from the plain one of its exposure, and what is unfit for limits is NOT_ASSESSED
     and never on the worklist, whatever its measurements.
@@ -97,7 +101,7 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
         of_measured = untried(scope.acceptances, assessment.header)
         experiments = (experimental(assessment, scope), assessment.experimental, of_measured)
         name = ANOTHER_KIND if assessment.is_of_another_kind else _name_of(unjudged, experiments)
-        plain = _not_assessed(unjudged, policy, scope.name, name)
+        plain = _with_looked_for(_not_assessed(unjudged, policy, scope.name, name), assessment, scope, policy)
         return _with_missing(replace(plain, reasons=(*plain.reasons, *reasons)), assessment)
     return Disposition(worst, reasons, policy.version, scope.name)
 
@@ -126,8 +130,22 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
 
 
 def experimental(assessment: Assessment, scope: Scope) -> str:
-    """Why findings of the image flag nothing; empty if they count."""
-    return "" if scope.own_figures else experiment(scope.figures, assessment)
+    """Why findings of the image flag nothing, but those with a figure of their own; empty if all count."""
+    why = "" if scope.own_figures else experiment(scope.figures, assessment)
+    return not_as_a_whole(assessment.header) if why and flagging_alone(scope.finding_figures, assessment) else why
+
+
+def _with_looked_for(plain: Disposition, assessment: Assessment, scope: Scope, policy: Policy) -> Disposition:
+    """The same with what was looked for, where findings may flag an image that is not judged as a whole."""
+    if not plain.experimental or not experimental(assessment, scope):
+        return plain
+    rules = {rule.finding for rule in scope.findings}
+    names = [name for name in flagging_alone(scope.finding_figures, assessment) if name in rules]
+    if not names:
+        return plain
+    text = looked_for(names, policy.titles)
+    reason = Reason(LOOKED_FOR, text, UNKNOWN_FAILURE, Verdict.NOT_ASSESSED)
+    return replace(plain, reasons=(*plain.reasons, reason))
 
 
 def _name_of(unjudged: str, experiments: tuple[str, ...]) -> str:
@@ -158,27 +176,43 @@ def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tu
     is_inverted = (
         assessment.gate_class == GateClass.INVERTED
     )  # what it shows of exposure is said of exchanged grey levels
+    alone = flagging_alone(scope.finding_figures, assessment) if experimental(assessment, scope) else None
     reasons: dict[FindingName, Reason] = {}
-    kind = kind_of(assessment)
-    for rule in () if experimental(assessment, scope) else scope.findings:
+    for rule in scope.findings:
         finding = assessment.finding(rule.finding)
-        if finding is None or not finding.present or not rule.concerns(finding):
+        if finding is None or not rule.concerns(finding):
             continue
         if outside and finding is not gate and (is_inverted or not rule.any_part):
             continue
-        limit = policy.site_limits.limit_of(rule.finding, kind) if rule.soft else None
-        if limit is not None and finding.strength < limit.least_strength:
+        reached = _reached(rule, finding, assessment, policy) if alone is None else _reached_alone(finding, alone)
+        if reached is None:
             continue
-        if (limit is None or rule.verdict is Verdict.REJECT) and not rule.reached(finding):
-            continue
+        verdict = rule.verdict if alone is None else Verdict.REVIEW
         before = reasons.get(rule.finding)
-        if before is not None and before.verdict.rank >= rule.verdict.rank:
+        if before is not None and before.verdict.rank >= verdict.rank:
             continue
         named = assessment.gate_class if finding == gate and assessment.gate_class else finding.name
         title = policy.titles.get(named, humanised(named))
-        beyond = policy.site_limits.words(limit) if limit is not None else ""
-        reasons[rule.finding] = _finding_reason(finding, title, rule.verdict, beyond)
+        reasons[rule.finding] = _finding_reason(finding, title, verdict, reached)
     return tuple(reasons.values())
+
+
+def _reached(rule: FindingRule, finding: Finding, assessment: Assessment, policy: Policy) -> str | None:
+    """The limit of the room that the finding is beyond, "" if it is beyond those of the rule; None if of none."""
+    if not finding.present:
+        return None
+    limit = policy.site_limits.limit_of(rule.finding, kind_of(assessment)) if rule.soft else None
+    if limit is not None and finding.strength < limit.least_strength:
+        return None
+    if (limit is None or rule.verdict is Verdict.REJECT) and not rule.reached(finding):
+        return None
+    return policy.site_limits.words(limit) if limit is not None else ""
+
+
+def _reached_alone(finding: Finding, alone: Mapping[FindingName, FindingFigure]) -> str | None:
+    """The same of a finding that may flag an image which is not judged as a whole, by its own point."""
+    figure = alone.get(finding.name)
+    return "" if figure is not None and figure.reached(finding) else None
 
 
 def _unnamed_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE, Code
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.statistics.scales import LEVEL, Scale
 from miqa_node.plugins import Seam
 
 OTHER = "Other"
@@ -62,6 +63,8 @@ class Measurand:
     """What the number may differ by, in its unit, without any meaning for the scanner; see ``has_usual_range``."""
     least_spread_share: float = 0.0
     """The same as a share of the median; the larger of the two counts."""
+    scale: Scale = LEVEL
+    """What numbers it can have, and where equal steps mean alike: of a factor, of a share, of a count."""
     agreement: float = 0.0
     """How far it may be from an independent source of the same number, in its unit; 0 for one without proof."""
     agreement_share: float = 0.0

@@ -12,6 +12,7 @@ from enum import StrEnum
 from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.codes import UNKNOWN_FAILURE, Code
 from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.finding_figure import FindingFigure
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.kept_figure import KeptFigure
 from miqa_node.core.domain.object_place import ChestRegion
@@ -144,6 +145,8 @@ class Scope:
     """The same by body part; the first that covers an image applies."""
     figures: tuple[KeptFigure, ...] = ()
     """What models are known to find, by body part, view and age; empty: only packages and ages make experimental."""
+    finding_figures: tuple[FindingFigure, ...] = ()
+    """Findings that may flag images on which the figures above make all others experimental."""
     own_figures: bool = False
     """The site has figures of its own for these images: here experimental findings count like any others."""
 
@@ -217,6 +220,8 @@ SPOT_CHECK = Reason(
 """The reason for an accepted image on the worklist, if there is no other."""
 SILENT = "silent"
 """Name of the reason for a verdict that is only recorded."""
+LOOKED_FOR = "looked_for"
+"""Name of the reason that says what was looked for in an image that is not judged as a whole."""
 EXPERIMENTAL = "experimental"
 """Name of the reason for an image whose findings or measurements do not count yet, so that it is never ACCEPT."""
 

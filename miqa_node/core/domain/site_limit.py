@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product
@@ -133,8 +133,8 @@ class NearImage:
 class ProposedLimit:
     """A limit with its effect on the images from which it was made, those nearest to it first.
 
-    ``found``: how many of ``simulated`` images of its kind, with a simulated defect, its finding flags; both None if
-    nobody tried.
+    ``found``: how many of ``simulated`` images of its kind, with a simulated defect, its finding flags, ``found_today``
+    how many with the limits in force at the time; all None if nobody tried.
     """
 
     limit: RoomLimit
@@ -144,6 +144,38 @@ class ProposedLimit:
     nearest: tuple[NearImage, ...]
     simulated: int | None = None
     found: int | None = None
+    found_today: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRule:
+    """A rule that no limit of a room changes: the images that it flags, and those that nothing else of its kind does.
+
+    ``name`` is that of its reasons: a measurement, a contradiction, a hard finding or ``anomaly``.
+    """
+
+    name: str
+    images: int
+    alone: int
+
+
+@dataclass(frozen=True, slots=True)
+class FindingSide:
+    """What limits find of the simulated defects of a finding, and what those in force found; None if nobody tried."""
+
+    found: int
+    simulated: int
+    found_today: int | None = None
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether there were defects, and none was found."""
+        return self.simulated > 0 and self.found == 0
+
+    @property
+    def is_less(self) -> bool:
+        """Whether more is found today."""
+        return self.found_today is not None and self.found < self.found_today
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +185,7 @@ class LimitProposal:
     ``budget`` and ``tail`` are shares: of images that may be flagged, and of each group's images that a finding may
     flag. ``always`` counts images flagged by other rules, ``before`` those flagged by the rules without limits of
     rooms, ``flagged`` those flagged with the proposed limits; ``days`` counts days with images, 0 if unknown, and
-    ``parts`` the images of each body part.
+    ``parts`` the images of each body part. ``others`` are the rules that flag in any case, those of most images first.
     """
 
     budget: float
@@ -166,6 +198,7 @@ class LimitProposal:
     limits: tuple[ProposedLimit, ...]
     days: int = 0
     parts: Mapping[str, int] = field(default_factory=dict)
+    others: tuple[OtherRule, ...] = ()
 
     @property
     def known_parts(self) -> tuple[str, ...]:
@@ -173,18 +206,31 @@ class LimitProposal:
         return tuple(sorted(part for part, images in self.parts.items() if images >= ENOUGH_IMAGES))
 
     @property
-    def second_side(self) -> Mapping[tuple[str, FindingName], tuple[int, int]]:
-        """(found, simulated defects) by package and finding; empty if nobody tried."""
-        sides: dict[tuple[str, FindingName], tuple[int, int]] = {}
+    def second_side(self) -> Mapping[tuple[str, FindingName], FindingSide]:
+        """By package and finding; empty if nobody tried."""
+        tried: dict[tuple[str, FindingName], list[ProposedLimit]] = {}
         for one in self.limits:
             if one.simulated is not None:
-                hits, tries = sides.get(of := (one.limit.package, one.limit.finding), (0, 0))
-                sides[of] = hits + (one.found or 0), tries + one.simulated
-        return sides
+                tried.setdefault((one.limit.package, one.limit.finding), []).append(one)
+        return {of: _side(limits) for of, limits in tried.items()}
+
+    @property
+    def less_found(self) -> tuple[FindingName, ...]:
+        """The findings of which today's limits find more simulated defects."""
+        return tuple(name for (_, name), side in self.second_side.items() if side.is_less)
 
     def per_day(self, images: int) -> float | None:
         """Images per day with images; None if the days are unknown."""
         return images / self.days if self.days else None
+
+
+def _side(limits: Sequence[ProposedLimit]) -> FindingSide:
+    today = [one.found_today for one in limits if one.found_today is not None]
+    return FindingSide(
+        sum(one.found or 0 for one in limits),
+        sum(one.simulated or 0 for one in limits),
+        sum(today) if len(today) == len(limits) else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import structlog
 from miqa_node.core.domain.acceptance import LEAST_SCANNERS, Acceptance, ScannerTrial
 from miqa_node.core.domain.codes import REASON_CODES, Code
 from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.finding_figure import FindingFigure
 from miqa_node.core.domain.kept_figure import LEAST_AGE_YEARS, KeptFigure
 from miqa_node.core.domain.measurand import WITHDRAWN, is_withdrawn
 from miqa_node.core.domain.moderate_fault import FAULT_NAMES
@@ -80,7 +81,7 @@ def retired_names(document: Any) -> list[str]:
 
 KEYS = (
     "name", "modality", "body_part", "view", "kind", "finding", "default_findings", "ignored_findings", "measurement",
-    "plausibility", "anomaly", "accept_measured", "accept", "package", "figure", "own_figures",
+    "plausibility", "anomaly", "accept_measured", "accept", "package", "figure", "finding_figure", "own_figures",
 )  # fmt: skip
 """Of a scope."""
 MOST_IMAGES, MOST_YEARS = 1e9, 120.0
@@ -106,6 +107,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             accept_measured=name_list(table, "accept_measured"),
             acceptances=_with_combined(tuple(rules(table, "accept", _parse_acceptance))),
             figures=tuple(rules(table, "figure", _parse_figure)),
+            finding_figures=tuple(one for of in rules(table, "finding_figure", _parse_finding_figure) for one in of),
             own_figures=bool(flag(table, "own_figures", False)),
         )
     except ValueError as error:
@@ -227,8 +229,29 @@ def _with_combined(tables: tuple[Acceptance, ...]) -> tuple[Acceptance, ...]:
     return (*tables, *combined)
 
 
+FIGURE_KEYS = ("body_part", "view", "package", "found", "images", "source", "least_age_years")
+
+
+def _parse_finding_figure(rule: Mapping[str, Any]) -> list[FindingFigure]:
+    """The figures of one entry: of a finding, and of the successors of a retired one."""
+    own = ("name", "auroc", "flagged", "min_probability", "min_severity")
+    check_keys(rule, (*own, *FIGURE_KEYS))
+    for key in ("auroc", "flagged", "package"):
+        required(rule, key)
+    point = number(rule, "min_probability", 0.0, 1.0), number(rule, "min_severity", 0.0, 1.0)
+    if not any(point):
+        raise ValueError(
+            "min_probability or min_severity is missing; without either the finding would flag everything."
+        )
+    auroc, flagged = number(rule, "auroc", 0.0, 1.0), number(rule, "flagged", 0.0, 1.0)
+    figure = _parse_figure({key: one for key, one in rule.items() if key not in own})
+    return [
+        FindingFigure(name, auroc, flagged, *point, figure) for name in _with_successors(required(rule, "name"), "name")
+    ]
+
+
 def _parse_figure(rule: Mapping[str, Any]) -> KeptFigure:
-    check_keys(rule, ("body_part", "view", "package", "found", "images", "source", "least_age_years"))
+    check_keys(rule, FIGURE_KEYS)
     for key in ("found", "images"):
         required(rule, key)
     images = int(number(rule, "images", 0.0, MOST_IMAGES))

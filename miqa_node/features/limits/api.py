@@ -79,6 +79,12 @@ class LimitChange(Strict):
     comment: Comment = ""
 
 
+class LimitConfirmation(LimitChange):
+    """The same, and whether that it finds fewer simulated defects than today was looked at."""
+
+    second_look: bool = Field(False, description="Somebody looked at what is found less than today.")
+
+
 class SilenceEnd(Strict):
     """The body part whose silent days end, the person who ends them, and the reason."""
 
@@ -145,11 +151,13 @@ def appraise_limits(services: Services, _who: Reviewer, body: AppraisalRequest) 
 
 
 @router.post("/{number}/confirm", summary="Confirm limits", responses=responses(401, 403, 404, 409, 415, 422, 503))
-def confirm_limits(services: Services, who: Admin, number: SetNumber, body: LimitChange) -> LimitSet:
+def confirm_limits(services: Services, who: Admin, number: SetNumber, body: LimitConfirmation) -> LimitSet:
     """From now on verdicts follow these limits and name them; images that have a verdict keep it."""
     now = datetime.now(UTC)
     with services.database.begin() as transaction:
-        return site_limits.confirm(transaction, number, acting(who, body.actor), body.comment, now)
+        return site_limits.confirm(
+            transaction, number, acting(who, body.actor), body.comment, now, second_look=body.second_look
+        )
 
 
 @router.post("/withdraw", summary="Withdraw limits", responses=responses(401, 403, 409, 415, 422, 503))

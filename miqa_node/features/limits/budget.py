@@ -11,15 +11,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 from difflib import unified_diff
 from functools import cache
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide_quality, experimental
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import (
     ENOUGH_IMAGES,
@@ -35,6 +34,8 @@ from miqa_node.core.domain.site_limit import (
 )
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError
+from miqa_node.features.limits.budget_image import BudgetImage
+from miqa_node.features.limits.refusal import other_rules, refusal_of
 from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Transaction
 
@@ -50,34 +51,6 @@ LEAST_STRENGTH = 0.25
 """Lowest limit that is ever proposed, however rare the finding is in a room."""
 NEAREST = 6
 BISECTIONS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetImage:
-    """One judged image: its package, body part, room and view, and the strengths of soft findings that are present.
-
-    ``judged``: the soft findings that its model knows. ``always``: other rules flag the image; ``before``: the policy
-    flags it with its own limits, ``by_policy`` by these soft findings. ``is_left``: see :class:`JudgedKind`.
-    """
-
-    digest: InstanceDigest
-    sop_instance_uid: str
-    room: str
-    view: str
-    judged: frozenset[FindingName]
-    strengths: Mapping[FindingName, float]
-    always: bool
-    before: bool
-    day: date | None = None
-    package: str = "quality"
-    body_part: str = ""
-    is_left: bool = False
-    by_policy: frozenset[FindingName] = frozenset()
-
-    @property
-    def kind(self) -> JudgedKind:
-        """What limits go by."""
-        return JudgedKind(self.package, self.body_part, self.room, self.view, self.is_left)
 
 
 def propose_limits(transaction: Transaction, policy: Policy, budget: float, now: datetime) -> LimitSet:
@@ -123,21 +96,31 @@ def budget_image(assessment: Assessment, policy: Policy) -> BudgetImage | None:
         return None
     hard = replace(scope, findings=tuple(rule for rule in scope.findings if not rule.soft))
     without = replace(policy, scopes=(replace(hard, ignored_findings=(*hard.ignored_findings, *soft)),))
+    by_others = decide_quality(assessment, without)
     plain = decide_quality(assessment, replace(policy, site_limits=SiteLimits()))
     strengths = {f.name: f.strength for f in assessment.findings if f.name in soft and f.present}
     kind = kind_of(assessment)
     return BudgetImage(
         assessment.digest, header.sop_instance_uid, kind.room, kind.view,
         frozenset(f.name for f in assessment.findings if f.name in soft), strengths,
-        decide_quality(assessment, without).verdict.flagged, plain.verdict.flagged, assessment.assessed_at.date(),
+        by_others.verdict.flagged, plain.verdict.flagged, assessment.assessed_at.date(),
         kind.package, kind.body_part, kind.is_left,
         frozenset(name for name in strengths if any(reason.name == name for reason in plain.reasons)),
+        frozenset(reason.name for reason in by_others.reasons if reason.verdict.flagged),
     )  # fmt: skip
 
 
 def propose(images: Sequence[BudgetImage], findings: Iterable[FindingName], budget: float) -> LimitProposal:
-    """Limits with which at most a share ``budget`` of these images is flagged; ConflictError if there are too few."""
+    """Limits with which at most a share ``budget`` of these images is flagged.
+
+    Raises
+    ------
+    ConflictError
+        There are too few images, or other rules alone flag more than the budget.
+    """
     _check_number(images)
+    if (refusal := refusal_of(images, budget)) is not None:
+        refusal.refuse()
     names = tuple(findings)
     groups = grouped(images)
     low, high = 0.0, budget
@@ -225,6 +208,7 @@ def _proposal(
         limits=tuple(_described(limit, groups[limit.where]) for limit in limits),
         days=len({image.day for image in images if image.day is not None}),
         parts=Counter(image.body_part for image in images),
+        others=other_rules(images),
     )
 
 

@@ -26,8 +26,10 @@ from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import JudgedKind, LimitProposal, RoomLimit, SiteLimits
 from miqa_node.dicom.pixels.pitch import pitch_of
 from miqa_node.errors import MiqaError
-from miqa_node.features.limits.budget import BudgetImage, quiet_images
+from miqa_node.features.limits.budget import appraise, quiet_images
+from miqa_node.features.limits.budget_image import BudgetImage
 from miqa_node.features.limits.defects import KEPT, Picture, Plate
+from miqa_node.features.limits.refusal import refuse_blind
 
 IMAGES = 10
 """Own images of each package that get defects."""
@@ -60,10 +62,11 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class DefectTrial:
-    """One image with one defect: the limit that decides about it, and whether it is flagged by the finding."""
+    """One image with one defect: the limit that decides about it, and whether the finding flags it, then and today."""
 
     limit: RoomLimit
     found: bool
+    found_today: bool
 
 
 def with_second_side(
@@ -75,13 +78,13 @@ def with_second_side(
     *,
     most_s: float = MOST_S,
 ) -> LimitProposal:
-    """The proposal with what its limits find of simulated defects on these images."""
+    """The proposal with what its limits find of simulated defects on these images, and what ``policy`` does today."""
     limits = [one.limit for one in proposal.limits]
     strict = policy.with_limits(SiteLimits(limits=tuple(limits)))
     until = time.monotonic() + most_s
 
     def of_image(numbered: tuple[int, Original]) -> list[DefectTrial]:
-        return list(_trials(*numbered, strict, judge, until))
+        return list(_trials(*numbered, (strict, policy), judge, until))
 
     chosen = enumerate(originals(quiet_images(images, limits), read))
     trials: list[DefectTrial] = []
@@ -89,11 +92,29 @@ def with_second_side(
         while time.monotonic() < until and (few := list(islice(chosen, THREADS))):
             trials += [trial for of in threads.map(of_image, few) for trial in of]
     return replace(proposal, limits=tuple(
-        replace(one, simulated=len(mine), found=sum(trial.found for trial in mine))
+        replace(one, simulated=len(mine), found=sum(trial.found for trial in mine),
+                found_today=sum(trial.found_today for trial in mine))
         if one.limit.finding in KEPT else one
         for one in proposal.limits
         for mine in [[trial for trial in trials if trial.limit == one.limit]]
     ))  # fmt: skip
+
+
+def without_blind(
+    proposal: LimitProposal, images: Sequence[BudgetImage], measured: Callable[[LimitProposal], LimitProposal]
+) -> LimitProposal:
+    """The proposal without limits of findings of which they find no simulated defect: there the policy's own count.
+
+    ``measured`` gives a proposal its second side. ConflictError if the budget cannot be kept so.
+    """
+    blind_ones = {of for of, side in proposal.second_side.items() if side.is_blind}
+    if not blind_ones:
+        return proposal
+    rest = [one.limit for one in proposal.limits if (one.limit.package, one.limit.finding) not in blind_ones]
+    made = appraise(images, rest)
+    if made.flagged > proposal.budget * made.images:
+        refuse_blind(proposal, made.flagged)
+    return measured(replace(made, budget=proposal.budget, tail=proposal.tail))
 
 
 def originals(images: Sequence[BudgetImage], read: Read) -> Iterator[Original]:
@@ -135,8 +156,11 @@ def in_turn(sources: Sequence[Iterator[T]]) -> Iterator[T]:
                 rest.remove(source)
 
 
-def _trials(number: int, original: Original, policy: Policy, judge: Judge, until: float) -> Iterator[DefectTrial]:
-    image = original.image
+def _trials(
+    number: int, original: Original, policies: tuple[Policy, Policy], judge: Judge, until: float
+) -> Iterator[DefectTrial]:
+    """``policies``: with the limits that are tried, and as it is today."""
+    image, policy = original.image, policies[0]
     ways = [name for name in KEPT if policy.site_limits.limit_of(FindingName(name), image.kind) is not None]
     for place in range(len(ways)):
         name = FindingName(ways[(number + place) % len(ways)])  # if time runs out, each defect was tried as often
@@ -150,8 +174,7 @@ def _trials(number: int, original: Original, policy: Policy, judge: Judge, until
             assessment = judge(original.header, changed, image.digest)
         except MiqaError:  # of one picture that a package cannot judge
             continue
-        reasons = decide_quality(assessment, policy).reasons
-        yield DefectTrial(limit, any(name in (one.name, one.finding) and one.verdict.flagged for one in reasons))
+        yield DefectTrial(limit, *(decide_quality(assessment, one).flags(name) for one in policies))
 
 
 def with_defect(radiograph: Radiograph, name: FindingName, severity: float, seed: tuple[int, ...]) -> Radiograph | None:

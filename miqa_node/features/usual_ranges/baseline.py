@@ -185,7 +185,7 @@ def _range_of(measurand: Measurand, unit: str, column: Sequence[tuple[datetime, 
     from miqa_node.core.statistics.level_shifts import level_shifts  # noqa: PLC0415 - loads numpy; lists need none
 
     numbers = [number for _, number in column]
-    usual = robust_range(numbers, measurand.least_spread, measurand.least_spread_share)
+    usual = robust_range(numbers, measurand.least_spread, measurand.least_spread_share, measurand.scale)
     shifts = tuple(
         RangeShift(column[one.index][0], one.before, one.after)
         for one in level_shifts(numbers, measurand.spread_around(usual.median))
@@ -199,13 +199,12 @@ def unusual_among(series: SeriesNumbers, ranges: Iterable[MeasurementRange]) -> 
     """The numbers of a series that are outside the ranges, the farthest first."""
     distances: list[tuple[float, UnusualNumber]] = []
     for one in ranges:
-        number = series.numbers.get((one.measurement, one.unit))
-        if number is not None and not one.low <= number <= one.high:
-            distance = abs(number - one.median) / (one.spread or 1.0)
-            unusual = UnusualNumber(
-                one.measurement, one.unit, number, one.median, one.low, one.high, one.series, one.since
-            )
-            distances.append((distance, unusual))
+        number, measurand = series.numbers.get((one.measurement, one.unit)), ranged(one.measurement)
+        if number is None or measurand is None or measurand.scale.holds(one.low, one.high, number):
+            continue
+        distance = measurand.scale.distance(one.low, one.high, number, measurand.least_spread)
+        unusual = UnusualNumber(one.measurement, one.unit, number, one.median, one.low, one.high, one.series, one.since)
+        distances.append((distance, unusual))
     return [unusual for _, unusual in sorted(distances, key=lambda item: -item[0])]
 
 

@@ -54,15 +54,19 @@ def amend(transaction: Transaction, number: int, proposal: LimitProposal) -> Lim
     return load(transaction, number)
 
 
-def confirm(transaction: Transaction, number: int, actor: str, comment: str, now: datetime) -> LimitSet:
+def confirm(
+    transaction: Transaction, number: int, actor: str, comment: str, now: datetime, *, second_look: bool = False
+) -> LimitSet:
     """Put a proposal in force, and end the silent days of the body parts of which it has enough images.
+
+    ``second_look``: somebody looked at the findings of which it finds fewer simulated defects than today's limits.
 
     Raises
     ------
     NotFoundError
         There is no such proposal.
     ConflictError
-        It or a later one was already confirmed: its data are out of date.
+        It or a later one was already confirmed: its data are out of date; or less is found, and nobody looked.
     """
     limit_set = load(transaction, number)
     newest = transaction.execute(
@@ -71,6 +75,14 @@ def confirm(transaction: Transaction, number: int, actor: str, comment: str, now
     if limit_set.confirmed_at is not None or (newest or 0) > number:
         raise ConflictError(
             "Set {number} was confirmed already, or a later one was. Make a new proposal.", number=number
+        )
+    less = limit_set.proposal.less_found if limit_set.proposal is not None else ()
+    if less and not second_look:
+        raise ConflictError(
+            "With set {number} fewer simulated defects are found than today: {findings}. Look at them, and confirm it "
+            "again with a second look if that is meant.",
+            number=number,
+            findings=", ".join(sorted(set(less))),
         )
     transaction.execute(
         sa.update(site_limits)

@@ -107,6 +107,7 @@ SHOWN_ERRORS = (
             "core/domain/access",
             "core/domain/worklist",
             "features/limits/budget",
+            "features/limits/refusal",
             "features/analysis/log_import",
             "core/settings/log_mapping",
             "features/analysis/log_reader",

@@ -13,12 +13,13 @@ from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.site_limit import LimitProposal
+from miqa_node.core.domain.site_limit import FindingSide, LimitProposal
 from miqa_node.core.settings import share_dir
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import InferenceError
-from miqa_node.features.limits.budget import BudgetImage, propose
+from miqa_node.features.limits.budget import propose
+from miqa_node.features.limits.budget_image import BudgetImage
 from miqa_node.features.limits.second_side import IMAGES, originals, with_defect, with_second_side
 from tests.runtime.store.making import NOW, digest, header
 
@@ -74,8 +75,8 @@ def test_a_low_limit_finds_simulated_noise_and_the_highest_one_none(policy: Poli
     images = [image(n) for n in range(45)]
     keen = with_second_side(proposal(images, 0.05), images, policy, read, judge).second_side["quality", NOISE]
     blind = with_second_side(proposal(images, 1.01), images, policy, read, judge).second_side["quality", NOISE]
-    assert keen == (IMAGES, IMAGES)
-    assert blind == (0, IMAGES)
+    assert (keen.found, keen.simulated, keen.is_blind) == (IMAGES, IMAGES, False)
+    assert (blind.found, blind.simulated, blind.is_blind) == (0, IMAGES, True)
 
 
 def test_it_says_the_same_every_time_and_takes_no_image_that_is_flagged(policy: Policy) -> None:
@@ -83,7 +84,7 @@ def test_it_says_the_same_every_time_and_takes_no_image_that_is_flagged(policy: 
     limits = proposal(images, 0.3)
     twice = [with_second_side(limits, images, policy, read, judge).second_side for _ in range(2)]
     assert twice[0] == twice[1]
-    assert twice[0]["quality", NOISE][1] == 5
+    assert twice[0]["quality", NOISE].simulated == 5
 
 
 def test_originals_that_are_gone_are_replaced_and_packages_take_turns() -> None:
@@ -102,7 +103,7 @@ def test_without_originals_or_time_nothing_is_claimed(policy: Policy) -> None:
     images = [image(n, 0.2) for n in range(45)]
     without = with_second_side(proposal(images, 0.3), images, policy, lambda _: None, judge)
     late = with_second_side(proposal(images, 0.3), images, policy, read, judge, most_s=0)
-    assert without.second_side == late.second_side == {("quality", NOISE): (0, 0)}
+    assert without.second_side == late.second_side == {("quality", NOISE): FindingSide(0, 0, 0)}
     assert proposal(images, 0.3).second_side == {}, "not tried is not none found"
 
 
@@ -111,7 +112,8 @@ def test_pictures_that_a_package_cannot_judge_are_left_out(policy: Policy) -> No
         raise InferenceError("The network gave no number.")
 
     images = [image(n, 0.2) for n in range(45)]
-    assert with_second_side(proposal(images, 0.3), images, policy, read, refuse).second_side["quality", NOISE] == (0, 0)
+    sides = with_second_side(proposal(images, 0.3), images, policy, read, refuse).second_side
+    assert sides["quality", NOISE] == FindingSide(0, 0, 0)
 
 
 @pytest.mark.parametrize("inverted", [False, True])

@@ -11,9 +11,10 @@ from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import LimitProposal
 from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError
-from miqa_node.features.limits.budget import BudgetImage
+from miqa_node.features.limits.budget_image import BudgetImage
 from miqa_node.features.limits.second_side import with_second_side
 from miqa_node.interfaces.cli.site_choice import choice_of
+from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.site_store import open_store
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.active import ActiveModels
@@ -25,11 +26,17 @@ from miqa_node.stages.units.rows import instances
 def tried_on_own_images(
     settings: Settings, policy: Policy, proposal: LimitProposal, images: Sequence[BudgetImage]
 ) -> LimitProposal:
-    """The proposal with its second side; without it where no original is left."""
+    """The proposal with its second side; without it where no original is left.
+
+    ``policy`` is the site's file; what is found today is so with the limits in force.
+    """
     choice = choice_of(settings)
     models = ActiveModels(settings, lambda: choice)
     assessor = SidecarModels(settings, models.assessor, lambda: policy)
     database, objects = open_store(settings)
+    with database.begin() as transaction:
+        in_force = site_limits.current(transaction)
+    today = policy.with_limits(in_force) if in_force.number else policy
 
     def read(digest: InstanceDigest) -> tuple[Header, Radiograph] | None:
         try:
@@ -44,6 +51,6 @@ def tried_on_own_images(
 
     try:
         with WorkerPool(settings) as pool:
-            return with_second_side(proposal, images, policy, read, judge)
+            return with_second_side(proposal, images, today, read, judge)
     finally:
         database.close()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +15,13 @@ import typer
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.core.domain.site_limit import FEW_DEFECTS, FindingSide, LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import all_finding_names
 from miqa_node.features.limits import budget as budgets
+from miqa_node.features.limits.budget_image import BudgetImage
+from miqa_node.features.limits.second_side import without_blind
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
@@ -49,6 +52,9 @@ def tune(
     ] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Propose or try limits without simulated defects.")] = False,
     confirm: Annotated[int, typer.Option(metavar="N", min=0, help="Put a proposed set in force.")] = 0,
+    second_look: Annotated[
+        bool, typer.Option("--second-look", help="Confirm a set that finds fewer simulated defects than today.")
+    ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Go back to the limits of the policy.")] = False,
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the limits.")] = "",
     actor: Actor = None,
@@ -77,7 +83,7 @@ def tune(
         limit_set = _simulate(config, data_dir, simulate)
     elif confirm:
         with open_transaction(config, data_dir) as transaction:
-            limit_set = site_limits.confirm(transaction, confirm, name, comment, now)
+            limit_set = site_limits.confirm(transaction, confirm, name, comment, now, second_look=second_look)
     elif withdraw:
         with open_transaction(config, data_dir) as transaction:
             limit_set = site_limits.withdraw(transaction, name, comment, now)
@@ -154,7 +160,8 @@ def _propose(config: Path | None, data_dir: Path | None, share: float, now: date
         images = budgets.newest_images(transaction, policy)
     proposal = budgets.proposed(images, policy, share)
     if not quick:
-        proposal = _on_own_images(settings, policy, proposal, images)
+        measured = partial(_on_own_images, settings, policy, images=images)
+        proposal = without_blind(measured(proposal), images, measured)
     with open_transaction(config, data_dir) as transaction:
         return site_limits.propose(transaction, proposal, now)
 
@@ -229,8 +236,6 @@ def _print(limit_set: LimitSet) -> None:
         print_line(f"set {limit_set.number}: the limits of the policy apply again")
         return
     _print_proposal(proposal, limit_set)
-    if proposal.always > proposal.budget * proposal.images:
-        print_line("Other rules alone are beyond the budget: look at those first (miqa-node worklist list).")
     if limit_set.confirmed_at:
         print_line(f"in force since {moment(limit_set.confirmed_at)}, confirmed by {limit_set.actor}")
     else:
@@ -258,6 +263,7 @@ def _print_proposal(proposal: LimitProposal, limit_set: LimitSet | None) -> None
             for one in proposal.limits
         ),
     )  # fmt: skip
+    _print_others(proposal)
     _print_second_side(proposal, limit_set.number if limit_set else 0)
 
 
@@ -268,17 +274,31 @@ def _print_second_side(proposal: LimitProposal, number: int) -> None:
         if number:
             print_line(f"What these limits find is not known: miqa-node tune --simulate {number} tries it.")
         return
-    if not any(tries for _, tries in sides.values()):
+    if not any(one.simulated for one in sides.values()):
         print_line("What these limits find is not known: no stored original of these images could be read.")
         return
     print_line("Simulated defects on own images (severity .5, .75 and 1) that these limits find:")
     print_table(
-        ("Finding", "Package", Column("Found", number=True), Column("Of", number=True), ""),
+        ("Finding", "Package", *(Column(text, number=True) for text in ("Found", "Of", "Today")), ""),
         (
-            (name, package, str(hits), str(tries), "too few to rely on" if tries < FEW_DEFECTS else "")
-            for (package, name), (hits, tries) in sides.items()
+            (name, package, str(one.found), str(one.simulated),
+             "" if one.found_today is None else str(one.found_today), _remark(one))
+            for (package, name), one in sides.items()
         ),
-    )
+    )  # fmt: skip
+
+
+def _remark(side: FindingSide) -> str:
+    few = ["too few to rely on"] if side.simulated < FEW_DEFECTS else []
+    return ", ".join([*few, *(["less than today: confirm it with --second-look"] if side.is_less else [])])
+
+
+def _print_others(proposal: LimitProposal) -> None:
+    """The rules that flag in any case."""
+    if proposal.others:
+        print_line("Rules that flag in any case:")
+        numbers = (Column("Images", number=True), Column("By it alone", number=True))
+        print_table(("Rule", *numbers), ((one.name, str(one.images), str(one.alone)) for one in proposal.others))
 
 
 def _print_changes(in_force: SiteLimits, proposal: LimitProposal) -> None:
@@ -298,7 +318,7 @@ def _print_next(limit_set: LimitSet) -> None:
 
 
 def _on_own_images(
-    settings: Settings, policy: Policy, proposal: LimitProposal, images: Sequence[budgets.BudgetImage]
+    settings: Settings, policy: Policy, proposal: LimitProposal, images: Sequence[BudgetImage]
 ) -> LimitProposal:
     """The proposal with its second side."""
     from miqa_node.features.limits.command.own_images import tried_on_own_images

@@ -10,16 +10,18 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
-from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.access import Permission, Principal
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import ModelPackageError, NotFoundError
 from miqa_node.features.limits import budget as budgets
+from miqa_node.features.limits.page.findings import by_finding, unshown
 from miqa_node.features.limits.page.silence import silence
+from miqa_node.features.limits.refusal import BudgetRefusal, refusal_of
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment
 from miqa_node.interfaces.web.html.formats import finding
@@ -40,6 +42,7 @@ MOST_SETS = 20
 
 SetNumber = Annotated[int, Form(ge=1, le=MAX_NUMBER)]
 Strengths = Annotated[list[Annotated[float, Form(ge=0, le=1)]], Form(max_length=MAX_LIMITS)]
+Places = Annotated[list[Annotated[int, Form(ge=0, lt=MAX_LIMITS)]], Form(max_length=MAX_LIMITS)]
 
 router = APIRouter()
 
@@ -49,6 +52,10 @@ def tuning_page(
     services: Services, who: Reader, shown: Annotated[int, Query(alias="set", ge=0, le=MAX_NUMBER)] = 0
 ) -> str:
     """The limits in force, all sets, and one set with its effect."""
+    return _tuning(services, who, shown)
+
+
+def _tuning(services: WebServices, who: Principal, shown: int, refusal: BudgetRefusal | None = None) -> str:
     with services.database.begin() as transaction:
         in_force = site_limits.current(transaction)
         sets = site_limits.history(transaction, limit=MOST_SETS)
@@ -66,6 +73,7 @@ def tuning_page(
         may_confirm=who.may(Permission.ADMIN),
         newest=max((one.number for one in sets if one.confirmed_at), default=0),
         sides=_sides(services),
+        refusal=refusal,
         **_effect(limit_set.proposal if limit_set else None, in_force, number=shown),
     )
 
@@ -79,27 +87,31 @@ def image_of(services: Services, _: Reader, digest: Annotated[str, Path(pattern=
 
 
 @router.post("/tuning/budget")
-def propose(services: Services, _: Reviewer, percent: Annotated[float, Form(ge=0.5, le=50)]) -> Response:
-    """Propose limits for an alarm budget, and show them."""
-    policy = read_policy(services.settings.policy_file)
+def propose(services: Services, who: Reviewer, percent: Annotated[float, Form(ge=0.5, le=50)]) -> Response:
+    """Propose limits for an alarm budget, and show them, or the rules by which none keep it."""
+    policy, budget = read_policy(services.settings.policy_file), percent / 100.0
     with services.database.begin() as transaction:
-        limit_set = budgets.propose_limits(transaction, policy, percent / 100.0, datetime.now(UTC))
-    return _show(limit_set.number)
+        images = budgets.newest_images(transaction, policy)
+        refusal = refusal_of(images, budget) if images else None
+        if refusal is None:
+            proposal = budgets.proposed(images, policy, budget)
+            return _show(site_limits.propose(transaction, proposal, datetime.now(UTC)).number)
+    return HTMLResponse(_tuning(services, who, 0, refusal), HTTPStatus.CONFLICT)
 
 
 @router.post("/tuning/preview")
-def preview(services: Services, _: Reviewer, number: SetNumber, strength: Strengths) -> str:
+def preview(services: Services, _: Reviewer, number: SetNumber, strength: Strengths, place: Places) -> str:
     """The effect of the sliders' current limits; nothing is stored."""
     with services.database.begin() as transaction:
-        proposal = _moved(services, transaction, number, strength)
+        proposal = _moved(services, transaction, number, strength, place)
         return render("tuning/effect.html", **_effect(proposal, site_limits.current(transaction)))
 
 
 @router.post("/tuning/keep")
-def keep(services: Services, _: Reviewer, number: SetNumber, strength: Strengths) -> Response:
+def keep(services: Services, _: Reviewer, number: SetNumber, strength: Strengths, place: Places) -> Response:
     """Store the sliders' current limits as a proposal."""
     with services.database.begin() as transaction:
-        proposal = _moved(services, transaction, number, strength)
+        proposal = _moved(services, transaction, number, strength, place)
         limit_set = site_limits.propose(transaction, proposal, datetime.now(UTC))
     return _show(limit_set.number)
 
@@ -111,10 +123,13 @@ def confirm(
     number: SetNumber,
     comment: Annotated[Comment, Form()],
     actor: Annotated[Actor, Form()] = "",
+    second_look: Annotated[bool, Form()] = False,
 ) -> Response:
     """Put a set in force under a name."""
     with services.database.begin() as transaction:
-        site_limits.confirm(transaction, number, acting(who, actor), comment, datetime.now(UTC))
+        site_limits.confirm(
+            transaction, number, acting(who, actor), comment, datetime.now(UTC), second_look=second_look
+        )
     return _show(number)
 
 
@@ -167,21 +182,25 @@ def _show(number: int) -> Response:
     return RedirectResponse("/tuning?" + urlencode({"set": number}), HTTPStatus.SEE_OTHER)
 
 
-def _moved(services: WebServices, transaction: Transaction, number: int, strengths: Sequence[float]) -> LimitProposal:
+def _moved(
+    services: WebServices, transaction: Transaction, number: int, strengths: Sequence[float], places: Sequence[int]
+) -> LimitProposal:
+    """The set with these strengths; ``places`` are those of their limits in it."""
     limit_set: LimitSet = site_limits.load(transaction, number)
     limits = [one.limit for one in limit_set.proposal.limits] if limit_set.proposal else []
-    if len(limits) != len(strengths):
+    if len(places) != len(strengths) or sorted(places) != list(range(len(limits))):
         raise HTTPException(HTTPStatus.CONFLICT, "The set has other limits than this page shows. Load it again.")
     images = budgets.newest_images(transaction, read_policy(services.settings.policy_file))
-    pairs = zip(limits, strengths, strict=True)
-    return budgets.appraise(images, [replace(of, least_strength=round(at, 4)) for of, at in pairs])
+    moved = dict(zip(places, strengths, strict=True))
+    return budgets.appraise(images, [replace(of, least_strength=round(moved[at], 4)) for at, of in enumerate(limits)])
 
 
 def _effect(proposal: LimitProposal | None, in_force: SiteLimits, *, number: int = 0) -> dict[str, object]:
     """``number`` is that of a stored set, 0 for limits that are only tried."""
     after = [one.limit for one in proposal.limits] if proposal else []
     changes = budgets.difference(in_force.limits, after, line_of) if proposal else ()
-    return {"proposal": proposal, "changes": changes, "number": number, "few": FEW_DEFECTS}
+    rows = {"by_finding": by_finding(proposal), "unshown": unshown(proposal)} if proposal else {}
+    return {"proposal": proposal, "changes": changes, "number": number, "few": FEW_DEFECTS, **rows}
 
 
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Tuning", "/tuning", 6))

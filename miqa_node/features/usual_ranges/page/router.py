@@ -12,8 +12,10 @@ from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.features.usual_ranges.api import BASELINE, Station
 from miqa_node.features.usual_ranges.baseline import LEAST_SERIES, LEAST_SPAN
+from miqa_node.features.usual_ranges.page.curves import curves
 from miqa_node.features.usual_ranges.rows import baselines
 from miqa_node.features.usual_ranges.rows.changes import scanner_changes
+from miqa_node.features.usual_ranges.rows.points import newest_points
 from miqa_node.interfaces.web.access import Reader
 from miqa_node.interfaces.web.card import STUDY_IMAGE, CardContext, ImageOnPage, PageCard
 from miqa_node.interfaces.web.fields import MAX_OFFSET
@@ -23,6 +25,9 @@ from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import DIGEST
 
 LEAST = {"least_series": LEAST_SERIES, "least_days": LEAST_SPAN.days}
+
+MOST_BEFORE = 100
+"""Series of the history before, beside those of one."""
 
 router = APIRouter()
 
@@ -34,16 +39,19 @@ def ranges_page(
     station: Station = "",
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
 ) -> str:
-    """All histories, by station, and what changed on the scanners."""
+    """All histories, those with unusual series first, and what changed on the scanners."""
     limit = services.settings.web.page_size
     with services.database.begin() as transaction:
-        listed = baselines.page(transaction, datetime.now(UTC), station=station, limit=limit, offset=offset)
+        listed = baselines.page(
+            transaction, datetime.now(UTC), station=station, limit=limit, offset=offset, unusual_first=True
+        )
         total = baselines.count(transaction, station)
         changes = scanner_changes(transaction, station)
     return render(
         "usual_ranges/ranges.html",
         who=who,
-        listed=listed,
+        listed=[one for one in listed if one.ranges],
+        few=[one for one in listed if not one.ranges],
         total=total,
         changes=changes,
         station=station,
@@ -55,11 +63,17 @@ def ranges_page(
 
 @router.get("/ranges/{baseline}")
 def baseline_page(services: Services, who: Reader, baseline: Annotated[str, Path(pattern=BASELINE)]) -> str:
-    """One history: its ranges, changes and unusual series."""
+    """One history: its ranges as curves, changes and unusual series."""
     with services.database.begin() as transaction:
         one = baselines.load(transaction, baseline, datetime.now(UTC))
         unusual = baselines.unusual_series(transaction, baseline)
-    return render("usual_ranges/baseline.html", who=who, one=one, unusual=unusual, **LEAST)
+        points = newest_points(transaction, baseline)
+        earlier = next((change.earlier for change in one.changes if change.earlier), "")
+        before = newest_points(transaction, earlier, MOST_BEFORE) if earlier else []
+    drawn = curves(one.ranges, points, before, one.changes)
+    return render(
+        "usual_ranges/baseline.html", who=who, one=one, unusual=unusual, curves=drawn, earlier=earlier, **LEAST
+    )
 
 
 @router.get("/ranges/images/{digest}")

@@ -94,11 +94,19 @@ class SeriesStanding:
 
 
 def page(
-    transaction: Transaction, now: datetime, *, station: str = "", limit: int, offset: int = 0
+    transaction: Transaction,
+    now: datetime,
+    *,
+    station: str = "",
+    limit: int,
+    offset: int = 0,
+    unusual_first: bool = False,
 ) -> list[ScannerBaseline]:
-    """Baselines by station, those with the newest series first."""
+    """Baselines by station, those with the newest series first; or before that those with most unusual series."""
     of = usual_baselines.c
-    query = sa.select(usual_baselines, _UNUSUAL).order_by(of.station, of.last_at.desc(), of.baseline)
+    query = sa.select(usual_baselines, _UNUSUAL)
+    query = query.order_by(sa.desc("unusual")) if unusual_first else query
+    query = query.order_by(of.station, of.last_at.desc(), of.baseline)
     query = query.where(*of_station(station)).limit(limit).offset(offset)
     return [_baseline(row) for row in transaction.execute(query, _recent(now))]
 

@@ -34,6 +34,8 @@ class ScannerChange:
     now: str
     authority: str = ""
     """Of the scanner now; empty if it has a serial number, or where there is only one hospital."""
+    earlier: str = ""
+    """The short name of the history that it ended, of changes of one protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,11 @@ def _changes(now: _Beginning, earlier: Sequence[_Beginning], spans: Spans) -> It
     ended = [one for one in earlier if _is_ended(spans, one.scanner.authority, now.scanner.authority)]
     for before in (own or ended)[-1:]:
         for change in now.scanner.changes_since(before.scanner):
+            earlier_name = before.scanner.baseline if now.scanner.protocol or now.scanner.body_part else ""
             yield ScannerChange(
-                now.at, now.scanner.station, now.scanner.modality, *change, authority=now.scanner.authority
-            )
+                now.at, now.scanner.station, now.scanner.modality, *change, authority=now.scanner.authority,
+                earlier=earlier_name,
+            )  # fmt: skip
 
 
 def _is_ended(spans: Spans, other: str, own: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, ct_slice, far_air
 from miqa_node.stages.measure.series.whole import middle
@@ -32,6 +33,7 @@ AIR_NOISE = SeriesMeasure(
     unit="[hnsf'U]",
     least_spread=0.2,
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="Noise in air",
     code="AIR_NOISE",
     summary="Median over slices of the robust standard deviation of air.",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqa_node.core.domain.codes import Code
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT
 from miqa_node.stages.measure.series.stack import coverage_mm
@@ -44,6 +45,7 @@ CTDI_VOL = SeriesMeasure(
     unit="mGy",
     least_spread=0.05,
     least_spread_share=0.02,
+    scale=POSITIVE,
     label="Mean CTDIvol",
     code=Code("113830", "DCM", "Mean CTDIvol"),
     summary="Mean of CTDIvol (0018,9345).",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, ct_slice
 from miqa_node.stages.measure.series.where import place_of_slices
@@ -105,6 +106,7 @@ DOUBLED_CONTOURS = SeriesMeasure(
     name="doubled_contours",
     unit="%",
     least_spread=1.0,
+    scale=POSITIVE,
     label="Doubled contours",
     code="DOUBLED_CONTOURS",
     summary="Strength of a copy of the anatomy that lies a few pixels off, where it is strongest.",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, soft_tissue
 from miqa_node.stages.measure.series.where import place_of_slice
@@ -105,6 +106,7 @@ CT_NOISE = SeriesMeasure(
     name="ct_noise",
     unit="[hnsf'U]",
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="Noise in soft tissue",
     code="CT_NOISE",
     summary="Most frequent standard deviation in 6 mm windows of 0 to 100 HU.",

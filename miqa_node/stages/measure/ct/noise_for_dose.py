@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT
 from miqa_node.stages.measure.ct.normalised_noise import (
@@ -55,6 +56,7 @@ NOISE_FOR_DOSE = SeriesMeasure(
     name="noise_for_dose",
     unit="[hnsf'U]",
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="Noise for dose",
     code="NOISE_FOR_DOSE",
     summary="Noise in soft tissue, converted to slices of 1 mm, a standard kernel, 250 mm of water and 100 mAs.",

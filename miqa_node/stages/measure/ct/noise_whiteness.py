@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.air_noise import robust_deviation
 from miqa_node.stages.measure.ct.body import CT, ct_slice, soft_tissue
@@ -70,6 +71,7 @@ NOISE_WHITENESS = SeriesMeasure(
     name="noise_whiteness",
     unit="%",
     least_spread=1.0,
+    scale=POSITIVE,
     label="Whiteness of noise",
     code="NOISE_WHITENESS",
     summary="Noise between neighbouring pixels over all noise of soft tissue.",

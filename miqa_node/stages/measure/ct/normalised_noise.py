@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, ct_slice, outline
 from miqa_node.stages.measure.ct.noise import Counts, histogram_of, most_frequent
@@ -109,6 +110,7 @@ NORMALISED_NOISE = SeriesMeasure(
     name="normalised_noise",
     unit="[hnsf'U]",
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="Noise for slice, sharpness and size",
     code="NORMALISED_NOISE",
     summary="Noise in soft tissue, converted to slices of 1 mm, a standard kernel and a patient of 250 mm of water.",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, ct_slice, soft_tissue
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
@@ -117,6 +118,7 @@ NPS_FREQUENCY = SeriesMeasure(
     unit="1/mm",
     least_spread=0.005,
     least_spread_share=0.05,
+    scale=POSITIVE,
     label="Mean frequency of noise",
     code="NPS_FREQUENCY",
     summary="Mean frequency of the noise power spectrum of soft tissue.",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.air_noise import NORMAL
 from miqa_node.stages.measure.ct.body import CT, ct_slice
@@ -139,6 +140,7 @@ RING_INDEX = SeriesMeasure(
     unit="[hnsf'U]",
     least_spread=0.3,
     least_spread_share=0.05,
+    scale=POSITIVE,
     label="Ring index",
     code="RING_INDEX",
     summary="Strongest ring around the middle of the image that three of four sectors show.",

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, ct_slice, outline
 from miqa_node.stages.measure.series.whole import is_sampled
@@ -122,6 +123,7 @@ SKIN_MTF_50 = SeriesMeasure(
     unit="1/mm",
     least_spread=0.005,
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="MTF 50 % at the skin",
     code="SKIN_MTF_50",
     summary="Frequency at which the edge between air and skin is transferred to one half.",

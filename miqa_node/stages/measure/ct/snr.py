@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT
 from miqa_node.stages.measure.ct.hounsfield import EXPECTED_AIR_HU, TissueCounts, counts_of, tissue_values
@@ -38,6 +39,7 @@ CT_SNR = SeriesMeasure(
     name="ct_snr",
     unit="1",
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="SNR of soft tissue",
     code="CT_SNR",
     summary="Attenuation of soft tissue over its noise.",

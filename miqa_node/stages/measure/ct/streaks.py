@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.air_noise import robust_deviation
 from miqa_node.stages.measure.ct.body import CT, ct_slice, far_air, window_mean
@@ -99,6 +100,7 @@ STREAK_INDEX = SeriesMeasure(
     unit="[hnsf'U]",
     least_spread=0.3,
     least_spread_share=0.05,
+    scale=POSITIVE,
     label="Streak index",
     code="STREAK_INDEX",
     summary="Spread of 6 mm means of the air around the body, which a fifth of the slices reach.",
@@ -125,6 +127,7 @@ STREAK_DIRECTION = SeriesMeasure(
     name="streak_direction",
     unit="1",
     least_spread=0.2,
+    scale=POSITIVE,
     label="Direction of noise in tissue",
     code="STREAK_DIRECTION",
     summary="How much stronger the texture of soft tissue is in one direction than in the others, on the worst slice.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from miqa_node.core.statistics.scales import Scale, ScaleKind
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.image.neighbours import neighbour_differences
 from miqa_node.stages.measure.view import ImageView
@@ -38,6 +39,7 @@ BLOCKINESS = ImageMeasure(
     name="blockiness",
     unit="1",
     least_spread=0.02,
+    scale=Scale(ScaleKind.LEVEL, -1.0),
     label="Blockiness",
     code="BLOCKINESS",
     summary="Steps across the borders of 8 x 8 blocks over steps elsewhere: trace of compression.",

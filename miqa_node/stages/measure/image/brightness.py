@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import DEVIATION, PERCENT
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.view import WHITE, ImageView
 
@@ -46,6 +47,7 @@ BRIGHTNESS = ImageMeasure(
     name="brightness",
     unit="%",
     least_spread=1.0,
+    scale=PERCENT,
     label="Mean brightness",
     code="BRIGHTNESS",
     summary="Mean of the presentation values, 0 % black to 100 % white.",
@@ -61,6 +63,7 @@ CONTRAST = ImageMeasure(
     name="contrast",
     unit="%",
     least_spread=0.5,
+    scale=DEVIATION,
     label="Contrast",
     code="CONTRAST_SD",
     summary="Standard deviation of the presentation values.",

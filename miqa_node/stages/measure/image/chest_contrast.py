@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.dicom.pixels.regions import LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.image.noise_sigma import noise_sigma
@@ -62,6 +63,7 @@ SNR_LUNG = ImageMeasure(
     name="snr_lung",
     unit="1",
     least_spread_share=0.05,
+    scale=POSITIVE,
     label="Signal to noise in lung",
     code="SNR_LUNG",
     parent=SIGNAL_TO_NOISE,
@@ -80,6 +82,7 @@ CNR_LUNG_MEDIASTINUM = ImageMeasure(
     name="cnr_lung_mediastinum",
     unit="1",
     least_spread_share=0.05,
+    scale=POSITIVE,
     label="Contrast to noise of lung to mediastinum",
     code="CNR_LUNG_MED",
     parent=SIGNAL_TO_NOISE,

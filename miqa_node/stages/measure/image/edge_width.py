@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.view import ImageView
 
@@ -39,6 +40,7 @@ EDGE_WIDTH_10_90 = ImageMeasure(
     name="edge_width_10_90",
     unit="{pixel}",
     least_spread=0.1,
+    scale=POSITIVE,
     label="Edge width in pixels",
     code="EDGE_WIDTH_10_90",
     summary="The same distance counted in pixels, which needs no pixel spacing.",
@@ -58,6 +60,7 @@ EDGE_SLOPE_10_90 = ImageMeasure(
     name="edge_slope_10_90",
     unit="mm",
     least_spread=0.02,
+    scale=POSITIVE,
     label="Edge width 10-90 %",
     code="EDGE_SLOPE_10_90",
     summary="Distance over which strong edges rise from 10 to 90 %: smaller is sharper.",

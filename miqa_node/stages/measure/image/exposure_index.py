@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from miqa_node.core.domain import exposure
 from miqa_node.core.domain.codes import Code
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 
 SECTION = "Range and exposure"
@@ -19,6 +20,7 @@ EXPOSURE_INDEX = ImageMeasure(
     name="exposure_index",
     unit="1",
     least_spread_share=0.05,
+    scale=POSITIVE,
     label="Exposure Index",
     code=Code("113845", "DCM", "Exposure Index"),
     summary="Exposure Index (0018,1411), IEC 62494-1.",
@@ -35,6 +37,7 @@ TARGET_EXPOSURE_INDEX = ImageMeasure(
     name="target_exposure_index",
     unit="1",
     least_spread_share=0.01,
+    scale=POSITIVE,
     label="Target Exposure Index",
     code=Code("113846", "DCM", "Target Exposure Index"),
     summary="Target Exposure Index (0018,1412).",

@@ -8,6 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.statistics.scales import HEIGHT
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.view import ImageView
 
@@ -59,6 +60,7 @@ GRID_PEAK = ImageMeasure(
     name="grid_peak",
     unit="dB",
     least_spread=0.5,
+    scale=HEIGHT,
     label="Grid line strength",
     code="GRID_PEAK",
     summary="Height of the strongest line in the spectrum above its surroundings.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.image.neighbours import neighbour_differences
 from miqa_node.stages.measure.view import ImageView
@@ -21,6 +22,7 @@ LAPLACIAN_VARIANCE = ImageMeasure(
     name="laplacian_variance",
     unit="1",
     least_spread_share=0.05,
+    scale=POSITIVE,
     label="Variance of Laplacian",
     code="LAPLACIAN_VAR",
     summary="Variance of the Laplacian of the image: detail and noise together.",

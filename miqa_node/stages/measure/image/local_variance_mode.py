@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.view import ImageView
 
@@ -61,6 +62,7 @@ LOCAL_VARIANCE_MODE = ImageMeasure(
     name="local_variance_mode",
     unit="1",
     least_spread_share=0.1,
+    scale=POSITIVE,
     label="Mode of local variance",
     code="LOCAL_VAR_MODE",
     summary="Most frequent variance of small neighbourhoods: noise of smooth regions.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.view import ImageView
 
@@ -33,6 +34,7 @@ NOISE_SIGMA = ImageMeasure(
     name="noise_sigma",
     unit="1",
     least_spread_share=0.05,
+    scale=POSITIVE,
     label="Noise",
     code="NOISE_SIGMA",
     summary="Standard deviation of the noise, from the median absolute deviation of the finest detail.",
@@ -50,6 +52,7 @@ NOISE_SHARE = ImageMeasure(
     unit="%",
     least_spread=0.05,
     least_spread_share=0.05,
+    scale=POSITIVE,
     label="Noise share of contrast",
     code="NOISE_SHARE",
     summary="Noise over P99 minus P1 of the stored values.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from miqa_node.core.statistics.scales import PERCENT
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.view import ImageView
 
@@ -20,6 +21,7 @@ USED_RANGE_SHARE = ImageMeasure(
     name="used_range_share",
     unit="%",
     least_spread=1.0,
+    scale=PERCENT,
     label="Used share of value range",
     code="USED_RANGE",
     summary="P99 minus P1 of the stored values over the range that they could have.",

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import PERCENT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual
 from miqa_node.stages.measure.mg.breast import frame_breast
@@ -48,6 +49,7 @@ MG_SATURATED_SHARE = FramesMeasure(
     name="mg_saturated_share",
     unit="%",
     least_spread=0.2,
+    scale=PERCENT,
     label="Saturated part of the breast",
     code="MG_SATURATED",
     summary="Share of the breast at the highest or lowest stored value.",

@@ -8,6 +8,7 @@ from typing import Any
 from pydicom import Dataset
 
 from miqa_node.core.domain.codes import Code
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.dicom.bytes.numbers import first_number
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements
@@ -69,6 +70,7 @@ MG_KVP = FramesMeasure(
     name="mg_kvp",
     unit="kV",
     least_spread=0.5,
+    scale=POSITIVE,
     label="Tube voltage",
     code=Code("113733", "DCM", "KVP"),
     summary="KVP (0018,0060).",
@@ -83,6 +85,7 @@ MG_EXPOSURE = FramesMeasure(
     name="mg_exposure",
     unit="mA.s",
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="Exposure",
     code="MG_EXPOSURE",
     summary="Exposure (0018,1152).",
@@ -98,6 +101,7 @@ MG_GLANDULAR_DOSE = FramesMeasure(
     unit="mGy",
     least_spread=0.05,
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="Average glandular dose",
     code=Code("111631", "DCM", "Average Glandular Dose"),
     summary="Organ Dose (0040,0316), in mGy.",

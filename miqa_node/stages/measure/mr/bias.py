@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, find_threshold
 from miqa_node.stages.measure.mr.small import SmallSlice, SmallVolume, chosen, first_slice, image_of, small_volumes
@@ -77,6 +78,7 @@ MR_INU_WIDTH = SeriesMeasure(
     name="mr_inu_width",
     unit="1",
     least_spread=0.05,
+    scale=POSITIVE,
     label="Width of the bias field",
     code="MR_INU_WIDTH",
     summary="Distance of the 5th and 95th percentile of the bias field in the foreground, per median.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, mr_slice, threshold
 from miqa_node.stages.measure.series.whole import middle
@@ -46,6 +47,7 @@ MR_EDGES = SeriesMeasure(
     unit="%",
     least_spread=0.2,
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="Strength of edges",
     code="MR_EDGES",
     summary="Steepness of the steepest tenth of the patient, per pixel and bright signal.",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.statistics.scales import FRACTION
 from miqa_node.stages.measure.base import LEAST_SIDE_PX, SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, magnitude
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
@@ -61,6 +62,7 @@ MR_EFC = SeriesMeasure(
     name="mr_efc",
     unit="1",
     least_spread=0.01,
+    scale=FRACTION,
     label="Entropy focus criterion",
     code="MR_EFC",
     summary="Entropy of the signal over its greatest value: ghosts and blur raise it.",

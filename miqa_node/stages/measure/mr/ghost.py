@@ -9,6 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import (
     MR,
@@ -174,6 +175,7 @@ MR_GHOST = SeriesMeasure(
     name="mr_ghost",
     unit="%",
     least_spread=0.2,
+    scale=POSITIVE,
     label="Ghost level",
     code="MR_GHOST",
     summary="Signal of ghosts in air along the phase direction, per signal of what they copy.",

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, mr_slice, spread, threshold
 from miqa_node.stages.measure.series.where import place_of_slice
@@ -102,6 +103,7 @@ MR_NOISE = SeriesMeasure(
     unit="%",
     least_spread=0.05,
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="Noise in tissue",
     code="MR_NOISE",
     summary="Standard deviation of noise in even tissue, per bright signal.",

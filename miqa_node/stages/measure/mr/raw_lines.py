@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import HEIGHT
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, magnitude, mr_slice
 from miqa_node.stages.measure.series.whole import SliceNumber, is_sampled, worst_slice
@@ -65,6 +66,7 @@ MR_RAW_LINES = SeriesMeasure(
     name="mr_raw_lines",
     unit="dB",
     least_spread=0.5,
+    scale=HEIGHT,
     label="Gap in the raw data",
     code="MR_RAW_LINES",
     summary="Depth of the deepest gap in the spectrum along one axis, on the worst slice.",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, SampledSignal, air_of, foreground_of, signal, threshold
 from miqa_node.stages.measure.series_view import SeriesView
@@ -37,6 +38,7 @@ MR_SNR = SeriesMeasure(
     name="mr_snr",
     unit="1",
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="Signal to noise of foreground",
     code="MR_SNR",
     parent=SIGNAL_TO_NOISE,
@@ -62,6 +64,7 @@ MR_FBER = SeriesMeasure(
     name="mr_fber",
     unit="1",
     least_spread_share=0.1,
+    scale=POSITIVE,
     label="Foreground to background energy",
     code="MR_FBER",
     summary="Median squared signal of the foreground over that of air.",

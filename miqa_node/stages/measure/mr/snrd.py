@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.air import artefacts
 from miqa_node.stages.measure.mr.ghost import surroundings
@@ -84,6 +85,7 @@ MR_SNRD = SeriesMeasure(
     name="mr_snrd",
     unit="1",
     least_spread_share=0.25,
+    scale=POSITIVE,
     label="Signal to noise against clean air",
     code="MR_SNRD",
     parent=SIGNAL_TO_NOISE,

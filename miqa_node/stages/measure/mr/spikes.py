@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, mr_slice, threshold
 from miqa_node.stages.measure.series.where import place_of_slice
@@ -78,6 +79,7 @@ MR_SPIKES = SeriesMeasure(
     name="mr_spikes",
     unit="1",
     least_spread=0.2,
+    scale=POSITIVE,
     label="Spike in k-space",
     code="MR_SPIKES",
     summary="Highest peak of the spectrum of fine structure over the spectrum around it, worst slice.",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import FRACTION, POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, SampledSignal, foreground_of, signal, spread, threshold
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
@@ -90,6 +91,7 @@ MR_CJV = SeriesMeasure(
     unit="1",
     least_spread=0.01,
     least_spread_share=0.03,
+    scale=POSITIVE,
     label="Coefficient of joint variation",
     code="MR_CJV",
     summary="Standard deviations of two classes of tissue over the distance of their means.",
@@ -115,6 +117,7 @@ MR_WM2MAX = SeriesMeasure(
     name="mr_wm2max",
     unit="1",
     least_spread=0.01,
+    scale=FRACTION,
     label="Bright tissue to maximum",
     code="MR_WM2MAX",
     summary="Median of the bright class of tissue over the brightest signal.",

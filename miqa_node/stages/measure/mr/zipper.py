@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.ghost import surroundings
 from miqa_node.stages.measure.mr.patient import MR, magnitude, threshold
@@ -71,6 +72,7 @@ MR_ZIPPER = SeriesMeasure(
     name="mr_zipper",
     unit="%",
     least_spread=2.0,
+    scale=POSITIVE,
     label="Zipper",
     code="MR_ZIPPER",
     summary="Brightness of the brightest line of interference, in percent of the patient's signal.",

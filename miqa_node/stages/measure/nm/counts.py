@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import PERCENT, POSITIVE
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual_of
 from miqa_node.stages.measure.series_view import SliceView
@@ -81,6 +82,7 @@ NM_COUNTS = FramesMeasure(
     name="nm_counts",
     unit="{counts}",
     least_spread_share=0.05,
+    scale=POSITIVE,
     label="Counts of a frame",
     code="NM_COUNTS",
     summary="Sum of the stored values of a frame.",
@@ -114,6 +116,7 @@ NM_UNIFORMITY = FramesMeasure(
     name="nm_uniformity",
     unit="%",
     least_spread=0.5,
+    scale=PERCENT,
     label="Integral uniformity of a flood",
     code="NM_UNIFORMITY",
     summary="Largest minus smallest count of a flood, over their sum.",

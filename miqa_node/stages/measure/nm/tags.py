@@ -8,6 +8,7 @@ from typing import Any
 from pydicom import Dataset
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.statistics.scales import COUNT
 from miqa_node.dicom.bytes.numbers import first_number
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements
@@ -75,6 +76,7 @@ NM_TAGS_MISSING = FramesMeasure(
     name="nm_tags_missing",
     unit="1",
     least_spread=0.15,  # so that one element more than usual is outside from the first range on
+    scale=COUNT,
     report_unit="{elements}",
     label="Elements missing for nuclear medicine",
     code="NM_TAGS_MISSING",

@@ -10,6 +10,7 @@ from typing import Any
 from pydicom import Dataset
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.statistics.scales import COUNT
 from miqa_node.dicom.bytes.numbers import first_number
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.frames import elements
@@ -168,6 +169,7 @@ PT_SUV_TAGS_MISSING = SeriesMeasure(
     name="pt_suv_tags_missing",
     unit="1",
     least_spread=0.15,
+    scale=COUNT,
     report_unit="{elements}",
     label="Elements that uptake values need and lack",
     code="PT_SUV_TAGS",

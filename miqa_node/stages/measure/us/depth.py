@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from miqa_node.core.statistics.scales import PERCENT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
@@ -42,6 +43,7 @@ US_FILLED_DEPTH = FramesMeasure(
     name="us_filled_depth",
     unit="%",
     least_spread=2.0,
+    scale=PERCENT,
     label="Depth with echoes",
     code="US_FILLED_DEPTH",
     summary="Last depth with echoes, of the depth that is shown.",

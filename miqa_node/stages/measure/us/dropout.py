@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from miqa_node.core.statistics.scales import PERCENT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 from miqa_node.stages.measure.us.beams import BEAMS, BLACK, DEPTHS, SECTION, US, Levels, beams, mean_profile, sector
@@ -60,6 +61,7 @@ US_DROPOUT = FramesMeasure(
     name="us_dropout",
     unit="%",
     least_spread=1.0,
+    scale=PERCENT,
     label="Darkest beam in the near field",
     code="US_DROPOUT",
     summary="How much darker than its neighbours the darkest beam is near the transducer.",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.statistics.scales import PERCENT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements, usual_of
 from miqa_node.stages.measure.series_view import SliceView
@@ -62,6 +63,7 @@ US_GAIN = FramesMeasure(
     name="us_gain",
     unit="%",
     least_spread=1.0,
+    scale=PERCENT,
     label="Brightness of echoes",
     code="US_GAIN",
     summary="Mean level of the echoes in the sector.",
@@ -85,6 +87,7 @@ US_WHITE_SHARE = FramesMeasure(
     name="us_white_share",
     unit="%",
     least_spread=0.2,
+    scale=PERCENT,
     label="White pixels of the sector",
     code="US_WHITE",
     summary="Share of the sector that is white: gain too high.",
@@ -103,6 +106,7 @@ US_BLACK_SHARE = FramesMeasure(
     name="us_black_share",
     unit="%",
     least_spread=1.0,
+    scale=PERCENT,
     label="Black pixels of the sector",
     code="US_BLACK",
     summary="Share of the sector without echoes.",

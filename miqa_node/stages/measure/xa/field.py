@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.scales import PERCENT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual_of
 from miqa_node.stages.measure.series_view import SliceView
@@ -85,6 +86,7 @@ XA_SATURATED_SHARE = FramesMeasure(
     name="xa_saturated_share",
     unit="%",
     least_spread=0.2,
+    scale=PERCENT,
     label="Saturated part of the field",
     code="XA_SATURATED",
     summary="Share of the field at the end of the stored range.",

@@ -12,7 +12,9 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.site_limit import RoomLimit
 from miqa_node.features.limits.budget import difference
+from miqa_node.features.limits.budget_image import BudgetImage
 from miqa_node.features.limits.page.router import line_of
+from tests.runtime.store.making import digest
 from tests.web.staging import Stage
 
 OWN = {"origin": "http://localhost:8080"}
@@ -64,3 +66,25 @@ def test_both_packages_that_judge_say_what_they_find(stage: Stage, client: TestC
     page = client.get("/tuning").text
     captions = re.findall(r"<caption>(.+?)</caption>", page)
     assert [one.rsplit("-", 1)[0] for one in captions] == ["quality", "any-radiograph"]
+
+
+def test_a_budget_that_cannot_be_kept_is_answered_with_the_rules_that_eat_it(
+    stage: Stage, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eaten = [
+        BudgetImage(
+            digest(f"{n}"), f"1.2.{n}", "R", "PA", frozenset({FindingName("noise")}), {}, n < 9, n < 9,
+            always_by=frozenset({"deviation_index"} if n < 9 else ()),
+        )
+        for n in range(IMAGES)
+    ]  # fmt: skip
+    monkeypatch.setattr("miqa_node.features.limits.budget.newest_images", lambda *_, **__: eaten)
+    refused = post(client, "/tuning/budget", {"csrf": csrf(client), "percent": 8})
+    assert refused.status_code == 409
+    assert "This budget cannot be kept" in refused.text
+    assert "<code>deviation_index</code>" in refused.text
+    assert "Put in force" not in refused.text
+    assert client.get("/api/v1/limits").json()["sets"] == []
+    answer = client.post("/api/v1/limits/proposals", json={"budget": 0.08})
+    assert answer.status_code == 409
+    assert "deviation_index 9, of which 9 by it alone" in answer.text

@@ -20,7 +20,7 @@ from tests.web.staging import Stage
 @pytest.fixture
 def database(stage: Stage) -> Database:
     database = stage.services.database
-    at = fill(database, noises(25))
+    at = fill(database, noises(25, seed=2))
     measure(database, 100, at, {"ct_noise": 25.0, "hu_air": -998.0})
     measure(database, 101, at, {"ct_noise": 10.0}, software_versions="V2")
     look(database)

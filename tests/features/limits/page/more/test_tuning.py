@@ -63,6 +63,8 @@ def test_limits_are_proposed_moved_and_confirmed_on_the_page(judged: Stage, clie
 
     page = post(client, "/tuning/budget", token | {"percent": 8}).text
     strengths = re.findall(r'name="strength"[^>]*value="([0-9.]+)"', page)
+    places = re.findall(r'name="place" value="([0-9]+)"', page)
+    assert sorted(map(int, places)) == list(range(len(strengths)))
     assert strengths
     assert "flagged a day with these limits" in page
     assert re.search(r"<pre class=\"diff\"[^>]*>\+", page), "what would be added"
@@ -71,8 +73,8 @@ def test_limits_are_proposed_moved_and_confirmed_on_the_page(judged: Stage, clie
     assert first.proposal is not None
     assert first.proposal.days >= 1
 
-    everything = token | {"number": first.number, "strength": ["0"] * len(strengths)}
-    nothing = token | {"number": first.number, "strength": ["1"] * len(strengths)}
+    everything = token | {"number": first.number, "place": places, "strength": ["0"] * len(strengths)}
+    nothing = token | {"number": first.number, "place": places, "strength": ["1"] * len(strengths)}
     answers = [post(client, "/tuning/preview", of).text for of in (everything, nothing)]
     flagged = [int(re.findall(rf"(\d+) of {IMAGES} images", text)[0]) for text in answers]
     assert flagged[0] > flagged[1]
@@ -128,7 +130,7 @@ def test_the_silent_first_days_lead_to_limits(
 ) -> None:
     """A silence of seven days, seen so many days after the first verdict; without one for 0."""
     for number in range(IMAGES):
-        stage.add(number, at=datetime.now(UTC) + timedelta(days=days))
+        stage.add(number, Verdict.ACCEPT, at=datetime.now(UTC) + timedelta(days=days))
     with stage.services.database.begin() as transaction:
         site_limits.begin_part(transaction, "CHEST", datetime.now(UTC) + timedelta(days=days))
     settings = stage.services.settings

@@ -1,0 +1,133 @@
+"""A finding with a figure of its own flags images that are not judged as a whole; it makes none of them ACCEPT."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.decision import decide
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.kept_figure import no_figures
+from miqa_node.core.domain.policy import EXPERIMENTAL, LOOKED_FOR, Policy, Verdict
+from miqa_node.core.settings import share_dir
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.core.words.headline import headline
+from miqa_node.errors import SettingsError
+from tests.core.domain.test_decide import assessment
+
+FIGURE: dict[str, Any] = {
+    "name": "motion_blur", "auroc": 0.96, "flagged": 0.03, "min_probability": 0.4, "body_part": ["KNEE"],
+    "package": "any-radiograph", "found": 0.6, "images": 161, "source": "five sources",
+}  # fmt: skip
+POLICY = """
+version = "1"
+
+[[scope]]
+name = "other"
+finding = [
+  { name = "motion_blur", verdict = "REJECT" }, { name = "noise", verdict = "REVIEW" },
+  { name = "unsharp", verdict = "REVIEW" },
+]
+figure = [{ body_part = ["KNEE"], package = "any-radiograph", found = 0.3, images = 20, source = "one source" }]
+"""
+
+
+def policy(*figures: dict[str, Any]) -> Policy:
+    document = tomllib.loads(POLICY)
+    document["scope"][0]["finding_figure"] = list(figures)
+    return parse_policy(document)
+
+
+def knee(part: str = "KNEE", age: int | None = None, model: str = "any-radiograph", **found: Any) -> Assessment:
+    """Judged by the package for any radiograph; ``found``: (probability, severity) by finding."""
+    judged = assessment(body_part=part, **{"motion_blur": (0.01, 0.0), "noise": (0.01, 0.0), **found})
+    header = replace(judged.header, view_position="AP", age_years=age)
+    return replace(
+        judged, header=header, model=ModelIdentity(model, "1.0.0", "ab" * 32), experimental=no_figures(header)
+    )
+
+
+def test_it_asks_for_review_from_its_own_point_on_and_for_nothing_worse() -> None:
+    own = policy(FIGURE)
+    for probability, flags in ((0.39, False), (0.4, True), (0.9, True)):
+        verdict = decide(knee(motion_blur=(probability, 0.5)), own)
+        assert (verdict.verdict is Verdict.REVIEW, verdict.flags(FindingName("motion_blur"))) == (flags, flags)
+    assert decide(knee(noise=(0.99, 0.99)), own).verdict is Verdict.NOT_ASSESSED, "noise has no figure"
+
+
+@pytest.mark.parametrize(
+    "of", [{"part": "SKULL"}, {"age": 5}, {"model": "quality"}, {"part": ""}],
+)  # fmt: skip
+def test_it_is_about_its_part_its_package_and_its_ages_alone(of: dict[str, Any]) -> None:
+    verdict = decide(knee(motion_blur=(0.9, 0.9), **of), policy(FIGURE))
+    assert (verdict.verdict, verdict.experimental) == (Verdict.NOT_ASSESSED, True)
+    assert [one.name for one in verdict.reasons] == [EXPERIMENTAL]
+
+
+def test_a_finding_that_tells_too_little_stays_a_hint() -> None:
+    blind = policy(FIGURE | {"auroc": 0.94})
+    verdict = decide(knee(motion_blur=(0.99, 0.99)), blind)
+    assert verdict.verdict is Verdict.NOT_ASSESSED
+    assert "30 % are found" in verdict.reasons[0].text
+
+
+def test_policies_of_sites_without_the_key_keep_hints() -> None:
+    verdict = decide(knee(motion_blur=(0.99, 0.99)), policy())
+    assert verdict.verdict is Verdict.NOT_ASSESSED
+    assert "What was found is listed and flags nothing." in verdict.reasons[0].text
+
+
+def test_nothing_found_is_never_accepted_and_says_in_a_sentence_what_it_is_and_what_was_looked_for() -> None:
+    own = policy(FIGURE, FIGURE | {"name": "unsharp"}, FIGURE | {"name": "double_exposure"})
+    verdict = decide(knee(unsharp=(0.1, 0.1)), own)
+    assert (verdict.verdict, verdict.flagged, verdict.experimental) == (Verdict.NOT_ASSESSED, False, True)
+    assert [one.name for one in verdict.reasons] == [EXPERIMENTAL, LOOKED_FOR]
+    assert verdict.reasons[0].text == "Not judged as a whole: KNEE AP is not switched on here."
+    assert verdict.reasons[1].text == "Looked for: Motion blur, Unsharp; none was found.", "what no rule names is not"
+    knee_alone = replace(knee(unsharp=(0.1, 0.1)), header=replace(knee().header, view_position=""))
+    plain = decide(knee_alone, own)
+    assert headline(knee_alone, plain) == "Not judged as a whole: KNEE is not switched on here"
+
+
+def test_switched_on_parts_go_by_their_rules() -> None:
+    on = policy(FIGURE)
+    on = replace(on, scopes=tuple(replace(one, own_figures=True) for one in on.scopes))
+    assert decide(knee(motion_blur=(0.45, 0.5)), on).verdict is Verdict.ACCEPT, "below the package's own point"
+    assert decide(knee(motion_blur=(0.9, 0.9)), on).verdict is Verdict.REJECT
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"min_probability": 0}, "min_probability or min_severity is missing"), ({"auroc": ""}, "auroc is missing"),
+     ({"package": ""}, "package is missing"), ({"name": "motion_blurr"}, "did you mean .motion_blur"),
+     ({"seen": 3}, "there is no key seen"), ({"flagged": 2}, "flagged")],
+)  # fmt: skip
+def test_a_wrong_figure_is_named(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingsError, match=f"finding_figure 1: .*{says}"):
+        policy(FIGURE | change)
+
+
+def test_the_shipped_policy_has_one_of_each_finding_that_tells_defects_on_sources_left_out() -> None:
+    shipped = read_policy(share_dir("config") / "policy.toml")
+    figures = [one for scope in shipped.scopes for one in scope.finding_figures]
+    assert {one.finding for one in figures} == {"motion_blur", "unsharp", "noise"}
+    assert all(one.may_flag and one.flagged <= 0.03 and one.figure.images >= 20 for one in figures)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [({}, Verdict.NOT_ASSESSED), ({"motion_blur": (0.9, 0.9)}, Verdict.REVIEW),
+     ({"unsharp": (0.9, 0.9)}, Verdict.REVIEW),
+     ({"noise": (0.6, 0.6)}, Verdict.NOT_ASSESSED), ({"grid_artifact": (1.0, 1.0)}, Verdict.NOT_ASSESSED)],
+)  # fmt: skip
+def test_a_knee_that_moved_goes_to_review_by_the_shipped_policy(found: dict[str, Any], verdict: Verdict) -> None:
+    image = knee(**found)
+    image = replace(image, model=ModelIdentity("any-radiograph", "0.3.0", "ab" * 32))
+    decided = decide(image, read_policy(share_dir("config") / "policy.toml"))
+    assert decided.verdict is verdict
+    assert decided.flagged == (verdict is Verdict.REVIEW)
