@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
-from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand, measurands
+from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.interfaces.web.html.formats import unit
 from miqa_node.stages.measure.tried_on import scanners_of
 
@@ -84,7 +84,7 @@ def _of_folder(section: str, every: Sequence[Measurand]) -> list[str]:
 
 def _row(one: Measurand) -> str:
     """Name and unit, and the rest below each other: side by side, seven columns leave a word for each line."""
-    code = f"{one.code.value} {one.code.scheme}" if isinstance(one.code, Code) else f"{one.code or '–'} 99MIQA"
+    code = measurement_code(one.name)
     labelled = {
         "Source": one.source,
         "Valid for": one.validity,
@@ -92,7 +92,7 @@ def _row(one: Measurand) -> str:
         "Proof": _proof(one),
         "Usual ranges allow": _least_spread(one),
         "Tried on": _tried_on(one),
-        "Code": code,
+        "Code": f"{code.value} {code.scheme}",
     }
     lines = [one.definition or one.summary, *(f"**{label}:** {text}" for label, text in labelled.items() if text)]
     return f"| `{one.name}` | {' or '.join(one.units)} | {'<br>'.join(lines).replace('|', PIPE)} |"

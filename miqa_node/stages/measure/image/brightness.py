@@ -47,7 +47,6 @@ BRIGHTNESS = ImageMeasure(
     unit="%",
     least_spread=1.0,
     label="Mean brightness",
-    code="BRIGHTNESS",
     summary="Mean of the presentation values, 0 % black to 100 % white.",
     definition="Mean presentation value, 100 is white.",
     validity="Any image; the window and the processing decide it, not the exposure alone.",

@@ -84,7 +84,6 @@ MG_EXPOSURE = FramesMeasure(
     unit="mA.s",
     least_spread_share=0.03,
     label="Exposure",
-    code="MG_EXPOSURE",
     summary="Exposure (0018,1152).",
     validity="Images whose header has it.",
     tolerance="As the header says.",
