@@ -8,7 +8,9 @@ loaded when it is first asked for, so a measurement loads no web server.
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,76 +101,13 @@ if TYPE_CHECKING:
     from miqa_node.stages.units.base import UnitContext as UnitContext
     from miqa_node.stages.units.base import not_assessed as not_assessed
 
-NAMES = {
-    "miqa_node.stages.assess.card": ("Card",),
-    "miqa_node.stages.assess.contracts.base": ("LOGITS", "SEVERITY", "Array", "Arrays", "Contract", "ModelMaterial"),
-    "miqa_node.stages.assess.goldens": ("golden_radiograph",),
-    "miqa_node.stages.measure.base": ("FramesMeasure", "ImageMeasure", "SeriesMeasure"),
-    "miqa_node.stages.measure.series_view": ("SeriesView", "SliceView"),
-    "miqa_node.stages.measure.view": ("ImageView",),
-    "miqa_node.interfaces.cli.command": ("Command",),
-    "miqa_node.interfaces.cli.options": ("ConfigFile", "DataDir"),
-    "miqa_node.interfaces.cli.store": ("open_transaction",),
-    "miqa_node.stages.conclusion.base": ("Conclusion", "Effect", "LaterEffect"),
-    "miqa_node.stages.conclusion.effects": ("EffectContext", "EffectKind"),
-    "miqa_node.stages.deliver.kinds.base": (
-        "DeliveryContext",
-        "Destination",
-        "DestinationKind",
-        "HttpConfig",
-        "ObjectsConfig",
-    ),
-    "miqa_node.core.domain.access": ("Permission",),
-    "miqa_node.core.domain.assessment": ("Measurement",),
-    "miqa_node.core.domain.codes": ("Code",),
-    "miqa_node.core.domain.delivery": ("ResultKind",),
-    "miqa_node.core.domain.finding": ("FindingName", "FindingWords"),
-    "miqa_node.core.domain.instance": ("Header", "StoredInstance"),
-    "miqa_node.core.domain.judgement": ("Judgement",),
-    "miqa_node.core.domain.policy": ("Verdict",),
-    "miqa_node.core.domain.ports": ("AssessorResult",),
-    "miqa_node.core.domain.role": ("NodeRole",),
-    "miqa_node.errors": ("DeliveryError", "DeliveryRefusedError", "MiqaError"),
-    "miqa_node.core.observe.metrics": ("REGISTRY",),
-    "miqa_node.core.observe.stages": ("StageClock",),
-    "miqa_node.plugins": ("Seam",),
-    "miqa_node.stages.receive.part10": ("FileOrigin", "FileTransfer"),
-    "miqa_node.stages.receive.statuses": ("OUT_OF_RESOURCES",),
-    "miqa_node.stages.report.instance": ("reference",),
-    "miqa_node.stages.report.outputs.base": ("Draft", "Output", "OutputContext"),
-    "miqa_node.stages.receive.sources.base": ("ImageSource", "SourceContext", "SourceKind"),
-    "miqa_node.stages.conclusion.gauge": ("GaugeKind",),
-    "miqa_node.core.taxonomy.base": (
-        "ConceptEntry",
-        "FindingEntry",
-        "RuleEntry",
-        "SeverityEntry",
-        "Taxonomy",
-        "read_taxonomy",
-    ),
-    "miqa_node.stages.units.base": ("Unit", "UnitContext", "not_assessed"),
-    "miqa_node.interfaces.web.access": ("Reader",),
-    "miqa_node.interfaces.web.card": (
-        "ACCOUNT",
-        "OPERATIONS",
-        "STUDY",
-        "STUDY_IMAGE",
-        "WORKLIST_ROW",
-        "CardContext",
-        "ImageOnPage",
-        "PageCard",
-        "StudyOnPage",
-    ),
-    "miqa_node.core.domain.worklist": ("WorklistItem",),
-    "miqa_node.interfaces.web.html.pages": ("render",),
-    "miqa_node.interfaces.web.page": ("Navigation", "Page"),
-    "miqa_node.interfaces.web.services": ("Services",),
-    "miqa_node.parts": ("PartContext", "PartKind", "Schedule", "StartMoment"),
-    "miqa_node.runtime.work.regular": ("RegularWork",),
+MODULES = {
+    name.name: line.module
+    for line in ast.walk(ast.parse(Path(__file__).read_text("utf-8")))
+    if isinstance(line, ast.ImportFrom) and line.module is not None and line.module.startswith("miqa_node.")
+    for name in line.names
 }
-"""The same as ``module: names``, for programs that run."""
-
-MODULES = {name: module for module, names in NAMES.items() for name in names}
+"""Where each name is, for programs that run: as the lines above say it to type checkers."""
 
 if not TYPE_CHECKING:  # else every name would be known to type checkers
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from math import inf
 
-from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand, measurands
 from miqa_node.core.statistics.scales import ScaleKind
+from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.interfaces.web.html.formats import unit
 from miqa_node.stages.measure.tried_on import scanners_of
 
@@ -86,7 +86,7 @@ def _of_folder(section: str, every: Sequence[Measurand]) -> list[str]:
 
 def _row(one: Measurand) -> str:
     """Name and unit, and the rest below each other: side by side, seven columns leave a word for each line."""
-    code = f"{one.code.value} {one.code.scheme}" if isinstance(one.code, Code) else f"{one.code or '–'} 99MIQA"
+    code = measurement_code(one.name)
     labelled = {
         "Source": one.source,
         "Valid for": one.validity,
@@ -95,7 +95,7 @@ def _row(one: Measurand) -> str:
         "Usual ranges allow": _least_spread(one),
         "Scale": _scale(one),
         "Tried on": _tried_on(one),
-        "Code": code,
+        "Code": f"{code.value} {code.scheme}",
     }
     lines = [one.definition or one.summary, *(f"**{label}:** {text}" for label, text in labelled.items() if text)]
     return f"| `{one.name}` | {' or '.join(one.units)} | {'<br>'.join(lines).replace('|', PIPE)} |"

@@ -51,8 +51,6 @@ VERDICT_WORDS = {
     Verdict.REJECT: "Rejected",
     Verdict.NOT_ASSESSED: "Not assessed",
 }
-EXPERIMENTAL_WORDS = "Experimental"
-"""NOT_ASSESSED of an image that was judged or measured, where that does not count yet."""
 
 
 class LimitSide(StrEnum):

@@ -8,9 +8,6 @@ from datetime import datetime, timedelta
 
 from miqa_node.core.language.phrase import Phrase
 
-UNKNOWN_PART = ""
-"""Stands for images that name no body part, or one that the node does not know."""
-
 
 @dataclass(frozen=True, slots=True)
 class PartStart:

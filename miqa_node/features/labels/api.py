@@ -26,27 +26,17 @@ class Marking(Strict):
     objects: MarkedObjects = Field(description="All that can be taken off, and devices; empty if there is nothing.")
 
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1/instances/{digest}/marks", tags=["instances"])
 
 
-@router.get(
-    "/instances/{digest}/marks",
-    summary="Objects that were marked on an image",
-    tags=["instances"],
-    responses=responses(401, 403, 422, 503),
-)
+@router.get("", summary="Objects that were marked on an image", responses=responses(401, 403, 422, 503))
 def show_marks(services: Services, _who: Reader, digest: Digest) -> ImageMarks | None:
     """The newest marks that were made without a decision; null if there are none."""
     with services.database.begin() as transaction:
         return marks.of_images(transaction, [InstanceDigest(digest)]).get(InstanceDigest(digest))
 
 
-@router.post(
-    "/instances/{digest}/marks",
-    summary="Mark the objects on an image",
-    tags=["instances"],
-    responses=responses(401, 403, 404, 415, 422, 503),
-)
+@router.post("", summary="Mark the objects on an image", responses=responses(401, 403, 404, 415, 422, 503))
 def add_marks(services: Services, who: Reviewer, digest: Digest, body: Marking) -> ImageMarks:
     """Any image, flagged or not: this judges nothing, and changes no verdict. They replace earlier marks."""
     with services.database.begin() as transaction:

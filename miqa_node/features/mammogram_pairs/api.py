@@ -10,16 +10,14 @@ from miqa_node.features.mammogram_pairs.rows import pairs_of
 from miqa_node.interfaces.web.access import Reader
 from miqa_node.interfaces.web.fields import Uid
 from miqa_node.interfaces.web.page import Page
-from miqa_node.interfaces.web.problems import responses
+from miqa_node.interfaces.web.problems import FIND_ERRORS
 from miqa_node.interfaces.web.services import Services
 
 router = APIRouter(prefix="/api/v1/mammograms", tags=["mammograms"])
 
 
 @router.get(
-    "/{study_uid}",
-    summary="Standard views of a study of mammograms, and how pairs differ",
-    responses=responses(401, 403, 404, 422, 503),
+    "/{study_uid}", summary="Standard views of a study of mammograms, and how pairs differ", responses=FIND_ERRORS
 )
 def mammograms_of(services: Services, _who: Reader, study_uid: Uid) -> StudyPairs:
     """Measurements and hints for people, experimental: no verdict on positioning."""

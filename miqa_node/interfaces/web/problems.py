@@ -122,6 +122,12 @@ def _schema() -> dict[str, Any]:
     return Problem.model_json_schema()
 
 
+FIND_ERRORS = responses(401, 403, 404, 422, 503)
+"""Of an operation that shows one thing."""
+CHANGE_ERRORS = responses(401, 403, 404, 409, 415, 422, 503)
+"""Of one that changes a thing."""
+
+
 def _answer(request: Request, status: int, detail: str) -> Response:
     accept = request.headers.get("accept", "")
     wants_page = "text/html" in accept and not request.url.path.startswith("/api/")

@@ -64,6 +64,26 @@ def largest_difference(
     return max(_distance(values, reference) for values, reference in pairs)
 
 
+def difference_of_values(package: str, name: str, expected: bytes, values: Sequence[float]) -> float:
+    """Largest difference of values from those of a golden's JSON, a list; ModelPackageError if it is too large."""
+    try:
+        golden = [float(value) for value in json.loads(expected)["values"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelPackageError(f"{package}: the expected outputs of a golden cannot be read.") from error
+    difference = float(np.abs(np.subtract(values, golden)).max()) if len(values) == len(golden) else float("inf")
+    check_difference(package, name, difference, "here")
+    return difference
+
+
+def check_difference(package: str, name: str, difference: float, where: str) -> None:
+    """Refuse a package whose results of a golden differ too much from the expected ones, or are not numbers."""
+    if not difference <= GOLDEN_TOLERANCE:
+        raise ModelPackageError(
+            f"{package}: {name} gives results {where} that differ by {difference:.3g} from the expected ones; "
+            f"{GOLDEN_TOLERANCE:g} is allowed."
+        )
+
+
 def _distance(values: NDArray[np.floating], reference: Sequence[float]) -> float:
     expected = np.asarray(reference)
     if expected.shape != values.shape:

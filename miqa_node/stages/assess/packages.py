@@ -34,7 +34,7 @@ from miqa_node.stages.assess.contracts.base import (
     contract_of,
     probabilities,
 )
-from miqa_node.stages.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, largest_difference
+from miqa_node.stages.assess.goldens import check_difference, computing_goldens, golden_files, largest_difference
 from miqa_node.stages.assess.package_checks import (
     check_embedded_card,
     check_files,
@@ -125,12 +125,7 @@ def open_package(
         anomaly = AnomalyFiles.of(folder, card.anomaly) if card.anomaly is not None else None
     check_name(folder, card)
     check_measurements(card, [one.name for one in card.measurements])
-    session = GraphSession(
-        graph,
-        accelerator,
-        intra_op_threads=settings.intra_op_threads,
-        inter_op_threads=settings.inter_op_threads,
-    )
+    session = GraphSession.of(graph, accelerator, settings)
     if not bare:
         check_embedded_card(folder, card, session)
         goldens = golden_files(folder, card)
@@ -165,11 +160,7 @@ def _with_goldens(package: Package, goldens: Mapping[str, tuple[bytes, bytes]], 
     with package.session.rehearsing(), computing_goldens(package.name):
         differences = {name: golden_difference(package, *golden) for name, golden in goldens.items()}
     for name, difference in differences.items():
-        if not difference <= GOLDEN_TOLERANCE:
-            raise ModelPackageError(
-                f"{package.name}: {name} gives results on {package.session.provider} that differ "
-                f"by {difference:.3g} from the expected ones; {GOLDEN_TOLERANCE:g} is allowed."
-            )
+        check_difference(package.name, name, difference, f"on {package.session.provider}")
     return replace(package, golden_differences=differences)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from miqa_node.core.settings import Accelerator
+from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.errors import InferenceError, ModelPackageError, SettingsError
 from miqa_node.stages.assess.blocked import in_whole_blocks
 from miqa_node.stages.assess.graph import IMAGES, GraphFacts, RunnableGraph
@@ -63,6 +63,12 @@ class GraphSession:
         self.inputs, self.outputs = facts.inputs, facts.outputs
         self.channels, self.metadata = facts.channels, facts.metadata
         _sessions.add(self)
+
+    @classmethod
+    def of(cls, model: Path | bytes, accelerator: Accelerator, settings: AssessSettings) -> GraphSession:
+        """The graph with as many threads as the settings give it."""
+        threads = {"intra_op_threads": settings.intra_op_threads, "inter_op_threads": settings.inter_op_threads}
+        return cls(model, accelerator, **threads)
 
     @contextmanager
     def rehearsing(self) -> Iterator[None]:

@@ -76,12 +76,7 @@ class ExplainedGraph:
     def _session(self, key: str, make: Callable[[], Path | bytes]) -> GraphSession:
         with self._lock:
             if key not in self._sessions:
-                self._sessions[key] = GraphSession(
-                    make(),
-                    self._accelerator,
-                    intra_op_threads=self._settings.intra_op_threads,
-                    inter_op_threads=self._settings.inter_op_threads,
-                )
+                self._sessions[key] = GraphSession.of(make(), self._accelerator, self._settings)
             return self._sessions[key]
 
     def _with_maps(self, method: str) -> bytes:

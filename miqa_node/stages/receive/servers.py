@@ -25,11 +25,6 @@ HandOver = Callable[[socket.socket, Any], bool]
 """Gives a connection and the address of its peer to another process; False if it is to be served here."""
 
 
-def kept_here(_connection: socket.socket, _address: Any) -> bool:
-    """For a process that serves every connection itself."""
-    return False
-
-
 class PeerServer(AssociationServer):
     """What the server that listens and those of further processes have in common."""
 

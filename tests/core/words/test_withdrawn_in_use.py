@@ -19,6 +19,7 @@ from miqa_node.core.domain.policy import Policy, Reason, Verdict
 from miqa_node.core.domain.reassessment import lifts_flag
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy, withdrawn_measurements
+from miqa_node.core.words.measurement_codes import is_standard, measurement_code
 from miqa_node.errors import ModelPackageError
 from miqa_node.features.operations.command.doctor import _policy
 from miqa_node.stages.assess.card import read_card
@@ -54,7 +55,7 @@ def test_each_names_a_successor_that_is_taken_or_none() -> None:
     for name, one in WITHDRAWN.items():
         assert one.name == name
         assert not one.successor or one.successor in MEASUREMENTS.all()
-    codes = [one.code for one in (*MEASUREMENTS.all().values(), *WITHDRAWN.values()) if isinstance(one.code, str)]
+    codes = [measurement_code(name) for name in (*MEASUREMENTS.all(), *WITHDRAWN) if not is_standard(name)]
     assert len(codes) == len(set(codes)), "a code is never used again"
 
 

@@ -13,7 +13,7 @@ from miqa_node.core.domain.access import Permission, Role
 from miqa_node.errors import ConflictError
 from miqa_node.interfaces.web.access import Admin, is_set_up
 from miqa_node.interfaces.web.page import Page
-from miqa_node.interfaces.web.problems import responses
+from miqa_node.interfaces.web.problems import CHANGE_ERRORS, responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import NO_CONTROLS, Strict
 from miqa_node.runtime.people import accounts, users
@@ -84,7 +84,7 @@ def add_account(services: Services, who: Admin, body: NewAccount) -> AccountSumm
         return _one(accounts.every(transaction), user.name)
 
 
-@router.post("/{name}/role", summary="Give it another role", responses=responses(401, 403, 404, 409, 415, 422, 503))
+@router.post("/{name}/role", summary="Give it another role", responses=CHANGE_ERRORS)
 def set_role(services: Services, who: Admin, name: AccountName, body: NewRole) -> AccountSummary:
     """From its next request on; the last administrator stays one."""
     with services.database.begin() as transaction:
@@ -92,7 +92,7 @@ def set_role(services: Services, who: Admin, name: AccountName, body: NewRole) -
         return _one(accounts.every(transaction), name)
 
 
-@router.post("/{name}/link", summary="Make a welcome link", responses=responses(401, 403, 404, 409, 415, 422, 503))
+@router.post("/{name}/link", summary="Make a welcome link", responses=CHANGE_ERRORS)
 def make_link(request: Request, services: Services, who: Admin, name: AccountName, _body: EmptyBody) -> WelcomeLink:
     """Its owner chooses a password there; a link that was made before no longer works."""
     lifetime_s, now = services.settings.access.invitation_lifetime_s, datetime.now(UTC)
@@ -102,9 +102,7 @@ def make_link(request: Request, services: Services, who: Admin, name: AccountNam
 
 
 @router.post(
-    "/{name}/{action}",
-    summary="Sign out, reset the second factor, disable or enable",
-    responses=responses(401, 403, 404, 409, 415, 422, 503),
+    "/{name}/{action}", summary="Sign out, reset the second factor, disable or enable", responses=CHANGE_ERRORS
 )
 def change_account(
     services: Services, who: Admin, name: AccountName, action: AccountAction, _body: EmptyBody

@@ -13,7 +13,7 @@ from miqa_node.core.domain.access import Means, Permission
 from miqa_node.interfaces.web.access import Admin, Who, acting
 from miqa_node.interfaces.web.fields import MAX_ID, Actor
 from miqa_node.interfaces.web.page import Page
-from miqa_node.interfaces.web.problems import responses
+from miqa_node.interfaces.web.problems import CHANGE_ERRORS, responses
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.values import NO_CONTROLS, Strict
 from miqa_node.runtime.people import accounts, tokens
@@ -74,7 +74,7 @@ def list_tokens(services: Services, _who: Admin) -> list[Token]:
         return tokens.every(transaction)
 
 
-@router.post("", summary="Make a token", responses=responses(401, 403, 404, 409, 415, 422, 503))
+@router.post("", summary="Make a token", responses=CHANGE_ERRORS)
 def add_token(services: Services, who: Admin, body: NewToken) -> ShownToken:
     """The value is shown in this answer only; its hash is stored."""
     now, actor = datetime.now(UTC), acting(who, body.actor)
@@ -83,13 +83,13 @@ def add_token(services: Services, who: Admin, body: NewToken) -> ShownToken:
         return ShownToken(value=secret, token=tokens.of_secret(transaction, secret))
 
 
-@router.post("/{token_id}/rotate", summary="Rotate a token", responses=responses(401, 403, 404, 409, 415, 422, 503))
+@router.post("/{token_id}/rotate", summary="Rotate a token", responses=CHANGE_ERRORS)
 def rotate_token(services: Services, who: Admin, token_id: TokenNumber, body: TokenRotation) -> ShownToken:
     """A new token that allows the same; the old one ends after the overlap."""
     return _rotated(services, token_id, body.overlap_hours, body.days, acting(who, body.actor))
 
 
-@router.post("/{token_id}/revoke", summary="Revoke a token", responses=responses(401, 403, 404, 409, 415, 422, 503))
+@router.post("/{token_id}/revoke", summary="Revoke a token", responses=CHANGE_ERRORS)
 def revoke_token(services: Services, who: Admin, token_id: TokenNumber, body: TokenEnd) -> Token:
     """It is refused from now on."""
     with services.database.begin() as transaction:

@@ -12,7 +12,7 @@ from miqa_node.core.domain.delivery import DeliveryAction, DeliveryState
 from miqa_node.interfaces.web.access import Admin, Reader, acting
 from miqa_node.interfaces.web.fields import MAX_ID, MAX_OFFSET, MAX_PAGE, Actor, Comment
 from miqa_node.interfaces.web.page import Page
-from miqa_node.interfaces.web.problems import responses
+from miqa_node.interfaces.web.problems import CHANGE_ERRORS, FIND_ERRORS, responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import NO_CONTROLS, Strict
 from miqa_node.stages.deliver.rows import delivery_jobs
@@ -77,7 +77,7 @@ def list_deliveries(services: Services, _who: Reader, query: Annotated[DeliveryQ
     return DeliveryPage(items=items, total=total, limit=limit, offset=query.offset)
 
 
-@router.get("/{delivery_id}", summary="One delivery", responses=responses(401, 403, 404, 422, 503))
+@router.get("/{delivery_id}", summary="One delivery", responses=FIND_ERRORS)
 def show_delivery(services: Services, _who: Reader, delivery_id: DeliveryNumber) -> DeliveryDetail:
     """One delivery and its history of actions."""
     with services.database.begin() as transaction:
@@ -85,11 +85,7 @@ def show_delivery(services: Services, _who: Reader, delivery_id: DeliveryNumber)
     return DeliveryDetail(delivery=job, events=events)
 
 
-@router.post(
-    "/{delivery_id}/{action}",
-    summary="Hold, release, send again or cancel",
-    responses=responses(401, 403, 404, 409, 415, 422, 503),
-)
+@router.post("/{delivery_id}/{action}", summary="Hold, release, send again or cancel", responses=CHANGE_ERRORS)
 def change_delivery(
     services: Services, who: Admin, delivery_id: DeliveryNumber, action: DeliveryAction, body: DeliveryChange
 ) -> DeliveryJob:

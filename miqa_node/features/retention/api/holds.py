@@ -13,7 +13,7 @@ from miqa_node.features.retention.rows import holds
 from miqa_node.interfaces.web.access import Admin, acting
 from miqa_node.interfaces.web.fields import MAX_ID, Actor, Comment
 from miqa_node.interfaces.web.page import Page
-from miqa_node.interfaces.web.problems import responses
+from miqa_node.interfaces.web.problems import CHANGE_ERRORS, responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import NO_CONTROLS, Strict
 
@@ -51,7 +51,7 @@ def list_holds(
         return holds.select(transaction, cleared=cleared)
 
 
-@router.post("", summary="Set a legal hold", responses=responses(401, 403, 404, 409, 415, 422, 503))
+@router.post("", summary="Set a legal hold", responses=CHANGE_ERRORS)
 def put_hold(services: Services, who: Admin, body: NewHold) -> LegalHold:
     """Nothing of the study or patient is removed or erased until the hold is cleared."""
     now, actor = datetime.now(UTC), acting(who, body.actor)
@@ -61,7 +61,7 @@ def put_hold(services: Services, who: Admin, body: NewHold) -> LegalHold:
         )
 
 
-@router.post("/{hold_id}/clear", summary="Clear a legal hold", responses=responses(401, 403, 404, 409, 415, 422, 503))
+@router.post("/{hold_id}/clear", summary="Clear a legal hold", responses=CHANGE_ERRORS)
 def clear_hold(services: Services, who: Admin, hold_id: HoldNumber, body: HoldClearing) -> LegalHold:
     """Retention may remove what was held from now on."""
     with services.database.begin() as transaction:

@@ -14,7 +14,7 @@ from miqa_node.features.retention.rows import retention
 from miqa_node.features.retention.rows.retention import AgeLimits, Holding
 from miqa_node.interfaces.web.access import Reader, Reviewer
 from miqa_node.interfaces.web.page import Page
-from miqa_node.interfaces.web.problems import responses
+from miqa_node.interfaces.web.problems import CHANGE_ERRORS, responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import Strict
 
@@ -38,7 +38,7 @@ def show_retention(services: Services, _who: Reader) -> list[Holding]:
         return retention.holdings(transaction, limits, datetime.now(UTC))
 
 
-@router.post("/retrievals", summary="Fetch removed originals", responses=responses(401, 403, 404, 409, 415, 422, 503))
+@router.post("/retrievals", summary="Fetch removed originals", responses=CHANGE_ERRORS)
 def fetch(services: Services, _who: Reviewer, body: RetrievalRequest) -> Retrieval:
     """Originals that retention removed are here again if an archive has them as they came; 500 at most."""
     return services.of(fetch_of)(body.uid)

@@ -35,7 +35,7 @@ from miqa_node.interfaces.web.fields import (
     ViewName,
 )
 from miqa_node.interfaces.web.page import Page
-from miqa_node.interfaces.web.problems import responses
+from miqa_node.interfaces.web.problems import CHANGE_ERRORS, FIND_ERRORS, responses
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import DIGEST, Strict
 from miqa_node.runtime.store.database import Transaction
@@ -173,24 +173,14 @@ def list_worklist_csv(services: Services, who: Reader, query: Annotated[Worklist
     return worklist_csv(services, selection, WorklistOrder.NEWEST, datetime.now(UTC).date())
 
 
-@router.get(
-    "/worklist/{study_uid}",
-    summary="One flagged study",
-    tags=["worklist"],
-    responses=responses(401, 403, 404, 422, 503),
-)
+@router.get("/worklist/{study_uid}", summary="One flagged study", tags=["worklist"], responses=FIND_ERRORS)
 def show_worklist(services: Services, _who: Reader, study_uid: Uid) -> WorklistItem:
     """One flagged study."""
     with services.database.begin() as transaction:
         return worklist.show(transaction, study_uid)
 
 
-@router.get(
-    "/worklist/{study_uid}/events",
-    summary="What happened to it",
-    tags=["worklist"],
-    responses=responses(401, 403, 404, 422, 503),
-)
+@router.get("/worklist/{study_uid}/events", summary="What happened to it", tags=["worklist"], responses=FIND_ERRORS)
 def show_events(services: Services, _who: Reader, study_uid: Uid) -> list[WorklistEvent]:
     """What people and the node did with a flagged study, oldest first; rows are only ever added."""
     with services.database.begin() as transaction:
@@ -198,17 +188,14 @@ def show_events(services: Services, _who: Reader, study_uid: Uid) -> list[Workli
         return history.of_worklist(transaction, study_uid)
 
 
-_change_errors = responses(401, 403, 404, 409, 415, 422, 503)
-
-
-@router.post("/worklist/{study_uid}/claim", summary="Take a flagged study", tags=["worklist"], responses=_change_errors)
+@router.post("/worklist/{study_uid}/claim", summary="Take a flagged study", tags=["worklist"], responses=CHANGE_ERRORS)
 def claim(services: Services, who: Reviewer, study_uid: Uid, body: Claim) -> WorklistItem:
     """OPEN or CLAIMED becomes CLAIMED; an item that another person claimed is reassigned."""
     with services.database.begin() as transaction:
         return worklist.claim(transaction, study_uid, acting(who, body.actor), datetime.now(UTC))
 
 
-@router.post("/worklist/{study_uid}/release", summary="Put it back", tags=["worklist"], responses=_change_errors)
+@router.post("/worklist/{study_uid}/release", summary="Put it back", tags=["worklist"], responses=CHANGE_ERRORS)
 def release(services: Services, who: Reviewer, study_uid: Uid, body: Claim) -> WorklistItem:
     """CLAIMED becomes OPEN."""
     with services.database.begin() as transaction:
@@ -216,7 +203,7 @@ def release(services: Services, who: Reviewer, study_uid: Uid, body: Claim) -> W
 
 
 @router.post(
-    "/worklist/{study_uid}/assign", summary="Give it to a colleague", tags=["worklist"], responses=_change_errors
+    "/worklist/{study_uid}/assign", summary="Give it to a colleague", tags=["worklist"], responses=CHANGE_ERRORS
 )
 def assign(services: Services, who: Reviewer, study_uid: Uid, body: Assign) -> WorklistItem:
     """OPEN or CLAIMED becomes CLAIMED by the one who is named."""
@@ -225,7 +212,7 @@ def assign(services: Services, who: Reviewer, study_uid: Uid, body: Assign) -> W
 
 
 @router.post(
-    "/worklist/{study_uid}/comments", summary="Comment without deciding", tags=["worklist"], responses=_change_errors
+    "/worklist/{study_uid}/comments", summary="Comment without deciding", tags=["worklist"], responses=CHANGE_ERRORS
 )
 def comment_on(services: Services, who: Reviewer, study_uid: Uid, body: CommentOn) -> WorklistItem:
     """Open or resolved; comments are kept in order, with name and time, and nobody can change them."""
@@ -233,7 +220,7 @@ def comment_on(services: Services, who: Reviewer, study_uid: Uid, body: CommentO
         return worklist.comment(transaction, study_uid, body.text, acting(who, body.actor), datetime.now(UTC))
 
 
-@router.post("/worklist/{study_uid}/resolve", summary="Decide it", tags=["worklist"], responses=_change_errors)
+@router.post("/worklist/{study_uid}/resolve", summary="Decide it", tags=["worklist"], responses=CHANGE_ERRORS)
 def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Resolve) -> WorklistItem:
     """OPEN or CLAIMED becomes RESOLVED, until it is reopened or another image of the study is flagged.
 
@@ -253,9 +240,7 @@ def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Resolve) ->
     return decide(services, study_uid, decision)
 
 
-@router.post(
-    "/worklist/{study_uid}/reopen", summary="Take a decision back", tags=["worklist"], responses=_change_errors
-)
+@router.post("/worklist/{study_uid}/reopen", summary="Take a decision back", tags=["worklist"], responses=CHANGE_ERRORS)
 def reopen(services: Services, who: Reviewer, study_uid: Uid, body: Reopen) -> Reopening:
     """RESOLVED becomes OPEN, or CLAIMED by the same person: labels of the decision no longer count.
 
@@ -281,7 +266,7 @@ def list_conflicts(services: Services, _who: Reader) -> list[PatientConflict]:
 
 
 @router.post(
-    "/conflicts/{study_uid}/resolve", summary="Say what was found out", tags=["worklist"], responses=_change_errors
+    "/conflicts/{study_uid}/resolve", summary="Say what was found out", tags=["worklist"], responses=CHANGE_ERRORS
 )
 def resolve_conflict(services: Services, who: Reviewer, study_uid: Uid, body: CommentOn) -> PatientConflict:
     """Somebody has looked at a study with images of several patients. The images stay as they are."""
@@ -290,7 +275,7 @@ def resolve_conflict(services: Services, who: Reviewer, study_uid: Uid, body: Co
 
 
 @router.post(
-    "/instances/{digest}/uids", summary="Give an object its missing UIDs", tags=["instances"], responses=_change_errors
+    "/instances/{digest}/uids", summary="Give an object its missing UIDs", tags=["instances"], responses=CHANGE_ERRORS
 )
 def give_uids(services: Services, who: Reviewer, digest: Digest, body: MissingUids) -> Instances:
     """Give an object that came without Study or Series Instance UID the right one."""
@@ -302,10 +287,7 @@ def give_uids(services: Services, who: Reviewer, digest: Digest, body: MissingUi
 
 
 @router.get(
-    "/instances/{digest_or_uid}",
-    summary="What the node knows of an image",
-    tags=["instances"],
-    responses=responses(401, 403, 404, 422, 503),
+    "/instances/{digest_or_uid}", summary="What the node knows of an image", tags=["instances"], responses=FIND_ERRORS
 )
 def show_instances(
     services: Services,

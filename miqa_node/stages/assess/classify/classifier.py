@@ -20,7 +20,7 @@ from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.card import checked_card, read_sections
 from miqa_node.stages.assess.classify.card import IMAGE, LOGITS, ClassifierCard, Combination, EnsembleMember, MapMethod
 from miqa_node.stages.assess.classify.picture import prepare, to_source
-from miqa_node.stages.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_pixels
+from miqa_node.stages.assess.goldens import check_difference, computing_goldens, golden_files, golden_pixels
 from miqa_node.stages.assess.gradient_graph import SEED
 from miqa_node.stages.assess.package_checks import check_embedded_card, checksum
 from miqa_node.stages.assess.session import GraphSession, check_finite
@@ -127,7 +127,7 @@ class Classifier:
         with self._lock:
             if source.graph not in self._maps:
                 graph = maps_graph(self.folder / source.graph, self.card, source, method)
-                self._maps[source.graph] = _session(graph, self.accelerator, self.settings)
+                self._maps[source.graph] = GraphSession.of(graph, self.accelerator, self.settings)
             return self._maps[source.graph]
 
 
@@ -147,7 +147,7 @@ def open_classifier(
     check_folder(folder, card, settings)
     sessions = []
     for name in card.graphs:
-        session = _session(folder / name, accelerator, settings)
+        session = GraphSession.of(folder / name, accelerator, settings)
         check_embedded_card(folder, card, session, name)
         if IMAGE not in session.inputs or LOGITS not in session.outputs:
             raise ModelPackageError(f"{folder.name}: {name} has no input called {IMAGE} or no output {LOGITS}.")
@@ -191,11 +191,7 @@ def _with_goldens(classifier: Classifier, *, required: bool) -> Classifier:
     for name, (image, expected) in goldens.items():
         with computing_goldens(classifier.name):
             differences[name] = _golden_difference(classifier, image, expected)
-        if not differences[name] <= GOLDEN_TOLERANCE:
-            raise ModelPackageError(
-                f"{classifier.name}: {name} gives results on {classifier.provider} that differ by "
-                f"{differences[name]:.3g} from the expected ones; {GOLDEN_TOLERANCE:g} is allowed."
-            )
+        check_difference(classifier.name, name, differences[name], f"on {classifier.provider}")
     return replace(classifier, golden_differences=differences)
 
 
@@ -209,15 +205,6 @@ def _golden_difference(classifier: Classifier, image: bytes, expected: bytes) ->
         raise ModelPackageError(f"{classifier.name}: the expected result of a golden is missing.") from error
     scores, _ = classifier.see(display)
     return max(abs(value - golden.get(name, float("inf"))) for name, value in scores.items())
-
-
-def _session(model: Path | bytes, accelerator: Accelerator, settings: AssessSettings) -> GraphSession:
-    return GraphSession(
-        model,
-        accelerator,
-        intra_op_threads=settings.intra_op_threads,
-        inter_op_threads=settings.inter_op_threads,
-    )
 
 
 def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,7 +27,6 @@ RIBS_ABOVE_DOME = Measurand(
     unit="1",
     report_unit="{ribs}",
     label="Posterior ribs above the diaphragm",
-    code="RIBS_ABOVE_DOME",
     summary="Posterior ribs above the dome of the diaphragm at the image's left, which shows how deep the breath was.",
     definition="Number of posterior ribs above the dome of the diaphragm at the image's left, as the network estimates "
     "it; 9 to 10 is a full inspiration of an adult. It has decimals because it is an estimate.",
@@ -83,7 +82,6 @@ CUT_SIDES = Measurand(
     unit="1",
     report_unit="{sides}",
     label="Sides at which lung is cut off, expected",
-    code="CUT_SIDES",
     summary="Expected number of sides of the image, 0 to 4, at which lung is cut off.",
     definition="Sum over the four sides of the image of the chance that lung is cut off there by the border or the "
     "collimation. In `--json` its `sides` names those that are a finding, as sides of the IMAGE, and `chances` gives "
@@ -99,7 +97,6 @@ LUNG_MARGIN = Measurand(
     unit="mm",
     other_units=("%",),
     label="Smallest distance from lung to border",
-    code="LUNG_MARGIN",
     summary="Smallest distance from the lungs to the border or collimation; negative is the missing part.",
     definition="Smallest of the distances from the lungs to the four sides of the exposed field, as the network "
     "estimates them, in mm at the detector plane by the pixel spacing of the header, else in percent of the image's "
@@ -174,7 +171,6 @@ PART_AGREES = Measurand(
     name="part_agrees",
     unit="1",
     label="Chest in the pixels agrees with the header",
-    code="PART_AGREES",
     summary="1 if the pixels show a frontal chest and so may the body part in the header, 0 if it names another part.",
     definition="Given where both lungs are seen beyond doubt ([how well]"
     "(../explanation/any-radiograph.md#the-body-part-from-the-pixels)) and the header names a part. 1: a chest, or a "
@@ -193,7 +189,6 @@ MARKER_AGREES = Measurand(
     name="marker_agrees",
     unit="1",
     label="Side marker names the side in the header",
-    code="MARKER_AGREES",
     summary="1 if the letters in the picture name the side in the header, 0 if they name the other one.",
     definition="1 if the letters name the side of Image Laterality (0020,0062), Laterality (0020,0060) or the coded "
     "modifier, 0 if they name the other.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.another_kind import NO_LUNGS, gate_probability, of_another_kind
 from miqa_node.stages.assess.card import GRAPH_NAME, Task, checked_card, read_sections
 from miqa_node.stages.assess.field import point_in_matrix
-from miqa_node.stages.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_radiograph
+from miqa_node.stages.assess.goldens import computing_goldens, difference_of_values, golden_files, golden_radiograph
 from miqa_node.stages.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
 from miqa_node.stages.assess.landmarks.estimate import (
     CLOSE_UP_OUTPUTS,
@@ -155,10 +154,7 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
     sessions: list[GraphSession] = []
     parts = {GRAPH_NAME: WHOLE_OUTPUTS, CLOSE_UP_GRAPH: CLOSE_UP_OUTPUTS, MARKER_GRAPH: (LETTER_CHANCES,)}
     for graph, outputs in ((graph, parts[graph]) for graph in card.graphs):
-        session = GraphSession(
-            folder / graph, accelerator, intra_op_threads=settings.intra_op_threads,
-            inter_op_threads=settings.inter_op_threads,
-        )  # fmt: skip
+        session = GraphSession.of(folder / graph, accelerator, settings)
         check_embedded_card(folder, card, session, graph)
         if missing := [name for name in outputs if name not in session.outputs]:
             raise ModelPackageError(f"{folder.name}: {graph} has no output {' or '.join(missing)}.")
@@ -173,7 +169,9 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
         for session in sessions:
             stack.enter_context(session.rehearsing())
         differences = {
-            name: _golden_difference(folder, name, reader, image, expected)
+            name: difference_of_values(
+                folder.name, name, expected, golden_values(reader(golden_radiograph(folder.name, image).display))
+            )
             for name, (image, expected) in golden_files(folder, card).items()
         }
     return LandmarkSidecar(card, reader, checksum(folder, card.graphs), sessions[-1].provider, differences)
@@ -208,27 +206,6 @@ def golden_values(estimate: LandmarkEstimate) -> list[float]:
         best = {letter: [m.probability for m in estimate.markers if m.letter == letter] for letter in LETTERS}
         parts.append(np.array([max(chances, default=0.0) for chances in best.values()]))
     return [round(float(v), 5) for part in parts for v in np.ravel(part)]
-
-
-def _golden_difference(folder: Path, name: str, reader: LandmarkNetwork, image: bytes, expected: bytes) -> float:
-    values, golden = (
-        golden_values(reader(golden_radiograph(folder.name, image).display)),
-        _expected(folder, expected),
-    )
-    difference = float(np.abs(np.subtract(values, golden)).max()) if len(values) == len(golden) else float("inf")
-    if not difference <= GOLDEN_TOLERANCE:
-        raise ModelPackageError(
-            f"{folder.name}: {name} gives results here that differ by {difference:.3g} from the expected ones; "
-            f"{GOLDEN_TOLERANCE:g} is allowed."
-        )
-    return difference
-
-
-def _expected(folder: Path, data: bytes) -> list[float]:
-    try:
-        return [float(value) for value in json.loads(data)["values"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelPackageError(f"{folder.name}: the expected outputs of a golden cannot be read.") from error
 
 
 SIDE_TASK = SideTask(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from miqa_node.core.taxonomy.lookup import quality_score
 from miqa_node.dicom.pixels.reduction import small_copy
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.card import GRAPH_NAME, Task, checked_card, read_sections
-from miqa_node.stages.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_radiograph
+from miqa_node.stages.assess.goldens import computing_goldens, difference_of_values, golden_files, golden_radiograph
 from miqa_node.stages.assess.landmarks.object_places import with_places
 from miqa_node.stages.assess.landmarks.picture import STORED_PX
 from miqa_node.stages.assess.maps import with_peaks
@@ -97,10 +96,7 @@ def open_objects(folder: Path, accelerator: Accelerator, settings: AssessSetting
     """
     card = checked_card(ObjectCard, read_sections(folder), folder.name)
     check_folder(folder, card, settings)
-    session = GraphSession(
-        folder / GRAPH_NAME, accelerator, intra_op_threads=settings.intra_op_threads,
-        inter_op_threads=settings.inter_op_threads,
-    )  # fmt: skip
+    session = GraphSession.of(folder / GRAPH_NAME, accelerator, settings)
     check_embedded_card(folder, card, session)
     if missing := [name for name in (MAPS, LOGITS) if name not in session.outputs]:
         raise ModelPackageError(f"{folder.name}: {GRAPH_NAME} has no output {' or '.join(missing)}.")
@@ -109,7 +105,9 @@ def open_objects(folder: Path, accelerator: Accelerator, settings: AssessSetting
     network = ObjectNetwork(runner(session), card)
     with computing_goldens(folder.name), session.rehearsing():
         differences = {
-            name: _golden_difference(folder, name, network, image, expected)
+            name: difference_of_values(
+                folder.name, name, expected, golden_values(network(golden_radiograph(folder.name, image).display))
+            )
             for name, (image, expected) in golden_files(folder, card).items()
         }
     return ObjectSidecar(card, network, checksum(folder, card.graphs), session.provider, differences)
@@ -133,24 +131,6 @@ def golden_values(evidence: list[ObjectEvidence]) -> list[float]:
         blocks = cv2.resize(one.map, (GOLDEN_CELLS, GOLDEN_CELLS), interpolation=cv2.INTER_AREA)
         parts.extend((one.finding.probability, *np.ravel(blocks).tolist()))
     return [round(float(value), 5) for value in parts]
-
-
-def _golden_difference(folder: Path, name: str, network: ObjectNetwork, image: bytes, expected: bytes) -> float:
-    values, golden = golden_values(network(golden_radiograph(folder.name, image).display)), _expected(folder, expected)
-    difference = float(np.abs(np.subtract(values, golden)).max()) if len(values) == len(golden) else float("inf")
-    if not difference <= GOLDEN_TOLERANCE:
-        raise ModelPackageError(
-            f"{folder.name}: {name} gives results here that differ by {difference:.3g} from the expected ones; "
-            f"{GOLDEN_TOLERANCE:g} is allowed."
-        )
-    return difference
-
-
-def _expected(folder: Path, data: bytes) -> list[float]:
-    try:
-        return [float(value) for value in json.loads(data)["values"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelPackageError(f"{folder.name}: the expected outputs of a golden cannot be read.") from error
 
 
 SIDE_TASK = SideTask(

@@ -83,7 +83,6 @@ CAPTURE_DETAIL = FramesMeasure(
     name="capture_detail",
     unit="%",
     label="Hardest edges of the capture",
-    code="CAPTURE_DETAIL",
     summary="Step between neighbours that the hardest hundredth of the pixels makes.",
     definition="99th percentile of the larger step of each pixel to its neighbours at the right and below, in percent "
     "of black to white.",

@@ -41,7 +41,6 @@ BLOCKINESS = ImageMeasure(
     least_spread=0.02,
     scale=Scale(ScaleKind.LEVEL, -1.0),
     label="Blockiness",
-    code="BLOCKINESS",
     summary="Steps across the borders of 8 x 8 blocks over steps elsewhere: trace of compression.",
     definition="How much larger the median step between neighbouring columns (rows) is at one phase of a period of 8 "
     "than at the other seven, minus 1, averaged over both directions (after Wang, Bovik and Evans, ICIP 2000).",

@@ -49,7 +49,6 @@ BRIGHTNESS = ImageMeasure(
     least_spread=1.0,
     scale=PERCENT,
     label="Mean brightness",
-    code="BRIGHTNESS",
     summary="Mean of the presentation values, 0 % black to 100 % white.",
     definition="Mean presentation value, 100 is white.",
     validity="Any image; the window and the processing decide it, not the exposure alone.",

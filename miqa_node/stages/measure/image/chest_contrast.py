@@ -65,7 +65,6 @@ SNR_LUNG = ImageMeasure(
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Signal to noise in lung",
-    code="SNR_LUNG",
     parent=SIGNAL_TO_NOISE,
     summary="Mean of the lung field over its noise.",
     definition="**Approximation.** Mean over noise of presentation values (noise as `noise_sigma`, put on their scale) "

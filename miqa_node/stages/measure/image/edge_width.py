@@ -42,7 +42,6 @@ EDGE_WIDTH_10_90 = ImageMeasure(
     least_spread=0.1,
     scale=POSITIVE,
     label="Edge width in pixels",
-    code="EDGE_WIDTH_10_90",
     summary="The same distance counted in pixels, which needs no pixel spacing.",
     definition="Lower quartile of the 10–90 % rise distances of the steepest edge of each 32 × 32 tile, of up to 300 "
     "tiles. Each is read along the gradient, averaged over five parallel lines, between the ends of the monotone run. "
@@ -62,7 +61,6 @@ EDGE_SLOPE_10_90 = ImageMeasure(
     least_spread=0.02,
     scale=POSITIVE,
     label="Edge width 10-90 %",
-    code="EDGE_SLOPE_10_90",
     summary="Distance over which strong edges rise from 10 to 90 %: smaller is sharper.",
     definition="`edge_width_10_90` times the pixel spacing (where rows and columns differ, times their geometric "
     "mean).",

@@ -26,7 +26,6 @@ ENTROPY = ImageMeasure(
     name="entropy",
     unit="bit",
     label="Entropy of grey values",
-    code="ENTROPY",
     summary="Shannon entropy of the histogram of presentation values.",
     definition="−Σ p·log₂ p over 256 classes of presentation values (Shannon 1948).",
     validity="Any image; noise and a wide use of the range raise it alike.",

@@ -62,7 +62,6 @@ GRID_PEAK = ImageMeasure(
     least_spread=0.5,
     scale=HEIGHT,
     label="Grid line strength",
-    code="GRID_PEAK",
     summary="Height of the strongest line in the spectrum above its surroundings.",
     definition="Highest narrow peak of the mean power spectrum of up to 512 rows (or columns, whichever is higher) "
     "over the median of its 41 neighbours, above 0.03 cycles per pixel (after Lin et al., J Digit Imaging 19, 2006).",
@@ -84,7 +83,6 @@ GRID_FREQUENCY = ImageMeasure(
     unit="{lp}/mm",
     other_units=("1/{pixel}",),
     label="Grid line frequency",
-    code="GRID_FREQUENCY",
     summary="Spatial frequency of that line.",
     definition="Frequency of that peak; in cycles per pixel when the header gives no spacing.",
     validity="Images with a high `grid_peak`; of others it is that of any peak. Lines finer than the sampling appear "

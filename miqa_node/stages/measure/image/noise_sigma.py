@@ -36,7 +36,6 @@ NOISE_SIGMA = ImageMeasure(
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Noise",
-    code="NOISE_SIGMA",
     summary="Standard deviation of the noise, from the median absolute deviation of the finest detail.",
     definition="Standard deviation of the noise in stored values: median of |HH| / 0.6745 over the diagonal band of "
     "the Haar wavelet (Donoho and Johnstone 1994).",
@@ -54,7 +53,6 @@ NOISE_SHARE = ImageMeasure(
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Noise share of contrast",
-    code="NOISE_SHARE",
     summary="Noise over P99 minus P1 of the stored values.",
     definition="`noise_sigma` in the range between the 1st and 99th percentile of stored values.",
     validity="As `noise_sigma`. Images of any gain and offset can be compared.",

@@ -68,7 +68,6 @@ BORDER_CONTACT = ImageMeasure(
     name="border_contact",
     unit="%",
     label="Anatomy at image border",
-    code="BORDER_CONTACT",
     summary="Share of the image border that the body touches.",
     definition="Share of the border pixels that belong to the body: everything brighter than Otsu's threshold (IEEE "
     "SMC 9, 1979), holes filled, on the image reduced to 256 pixels.",

@@ -72,7 +72,6 @@ CLIPPED_BY_VOI = ImageMeasure(
     name="clipped_by_voi",
     unit="%",
     label="Clipped by window",
-    code="CLIPPED_BY_VOI",
     summary="Share of the pixels that the display window makes black or white.",
     definition="Pixels shown as pure black or white although their stored value is not the image's lowest or "
     "highest: what only the window cuts off.",

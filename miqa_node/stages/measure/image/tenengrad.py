@@ -24,7 +24,6 @@ TENENGRAD = ImageMeasure(
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Tenengrad",
-    code="TENENGRAD",
     summary="Mean squared Sobel gradient of the image: strength of edges.",
     definition="Mean of Gx² + Gy² with 3 × 3 Sobel kernels, on the scale of `laplacian_variance` (Krotkov, IJCV 1, "
     "1988).",

@@ -108,7 +108,6 @@ MG_WALL_AGREES = FramesMeasure(
     name="mg_wall_agrees",
     unit="1",
     label="Chest wall where the header says",
-    code="MG_WALL_AGREES",
     summary="1 if the chest wall is at the side that Patient Orientation says, else 0.",
     definition="1 if the chest wall is at the side of the picture that Patient Orientation (0020,0020) says: at the "
     "left where rows point anterior, at the right where they point posterior; else 0: the picture was turned.",

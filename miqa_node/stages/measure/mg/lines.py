@@ -113,7 +113,6 @@ MG_NIPPLE_LINE = FramesMeasure(
     name="mg_nipple_line",
     unit="mm",
     label="Posterior nipple line",
-    code="MG_NIPPLE_LINE",
     summary="Distance of the nipple from the chest wall, on an oblique view from the pectoral muscle.",
     definition="Posterior nipple line (Eklund and Cardenosa, Radiol Clin North Am 30, 1992): distance of the breast's "
     "foremost point, taken for the nipple, from the edge of the picture at the chest wall, or at a right angle from "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from pydicom import Dataset
@@ -40,33 +41,32 @@ def of_header(keyword: str, factor: float = 1.0) -> Callable[[SeriesView, Sequen
     return take
 
 
-MG_COMPRESSION_FORCE = FramesMeasure(
+_measure = partial(
+    FramesMeasure,
+    validity="Images whose header has it.",
+    tolerance="As the header says.",
+    section=SECTION,
+    modalities=MG,
+)
+MG_COMPRESSION_FORCE = _measure(
     name="mg_compression_force",
     unit="N",
     label="Compression force",
     code=Code("111647", "DCM", "Compression Force"),
     summary="Compression Force (0018,11A2).",
-    validity="Images whose header has it.",
-    tolerance="As the header says.",
-    section=SECTION,
     rank=800,
-    modalities=MG,
     take=of_header("CompressionForce"),
 )
-MG_COMPRESSED_THICKNESS = FramesMeasure(
+MG_COMPRESSED_THICKNESS = _measure(
     name="mg_compressed_thickness",
     unit="mm",
     label="Compressed thickness",
     code=Code("111633", "DCM", "Compression Thickness"),
     summary="Body Part Thickness (0018,11A0).",
-    validity="Images whose header has it.",
-    tolerance="As the header says.",
-    section=SECTION,
     rank=801,
-    modalities=MG,
     take=of_header("BodyPartThickness"),
 )
-MG_KVP = FramesMeasure(
+MG_KVP = _measure(
     name="mg_kvp",
     unit="kV",
     least_spread=0.5,
@@ -74,29 +74,20 @@ MG_KVP = FramesMeasure(
     label="Tube voltage",
     code=Code("113733", "DCM", "KVP"),
     summary="KVP (0018,0060).",
-    validity="Images whose header has it.",
-    tolerance="As the header says.",
-    section=SECTION,
     rank=802,
-    modalities=MG,
     take=of_header("KVP"),
 )
-MG_EXPOSURE = FramesMeasure(
+MG_EXPOSURE = _measure(
     name="mg_exposure",
     unit="mA.s",
     least_spread_share=0.03,
     scale=POSITIVE,
     label="Exposure",
-    code="MG_EXPOSURE",
     summary="Exposure (0018,1152).",
-    validity="Images whose header has it.",
-    tolerance="As the header says.",
-    section=SECTION,
     rank=803,
-    modalities=MG,
     take=of_header("Exposure"),
 )
-MG_GLANDULAR_DOSE = FramesMeasure(
+MG_GLANDULAR_DOSE = _measure(
     name="mg_glandular_dose",
     unit="mGy",
     least_spread=0.05,
@@ -106,10 +97,6 @@ MG_GLANDULAR_DOSE = FramesMeasure(
     code=Code("111631", "DCM", "Average Glandular Dose"),
     summary="Organ Dose (0040,0316), in mGy.",
     definition="Organ Dose (0040,0316), which the standard gives in dGy, in mGy.",
-    validity="Images whose header has it.",
-    tolerance="As the header says.",
-    section=SECTION,
     rank=804,
-    modalities=MG,
     take=of_header("OrganDose", MGY_PER_DGY),
 )

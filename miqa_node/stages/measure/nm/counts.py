@@ -84,7 +84,6 @@ NM_COUNTS = FramesMeasure(
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Counts of a frame",
-    code="NM_COUNTS",
     summary="Sum of the stored values of a frame.",
     definition="Median over the frames of the sum of their rescaled values above 0.",
     validity="Images whose values are counts: those that were scaled for display have none.",
@@ -100,7 +99,6 @@ NM_TRUNCATION = FramesMeasure(
     name="nm_truncation",
     unit="%",
     label="Border with tracer",
-    code="NM_TRUNCATION",
     summary="Share of the border of the picture at which the patient is cut off.",
     definition="Share of the border's pixels, smoothed over 3 × 3, above a tenth of the 90th percentile of all that "
     "have counts; median over the frames. 0: all of the body with tracer is seen.",
@@ -118,7 +116,6 @@ NM_UNIFORMITY = FramesMeasure(
     least_spread=0.5,
     scale=PERCENT,
     label="Integral uniformity of a flood",
-    code="NM_UNIFORMITY",
     summary="Largest minus smallest count of a flood, over their sum.",
     definition="Integral uniformity, (max − min) / (max + min) after a nine-point filter (NEMA NU 1), in 95 % of the "
     "field, at the pixels of the picture.",

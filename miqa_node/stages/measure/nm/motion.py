@@ -73,7 +73,6 @@ NM_MOTION = FramesMeasure(
     name="nm_motion",
     unit="mm",
     label="Motion between frames",
-    code="NM_MOTION",
     summary="Largest shift of a frame against the median of all.",
     definition="Largest shift of a frame against the median of all frames, by phase correlation (Kuglin and Hines, "
     "1975) of copies smoothed to 2 pixels.",

@@ -79,7 +79,6 @@ NM_TAGS_MISSING = FramesMeasure(
     scale=COUNT,
     report_unit="{elements}",
     label="Elements missing for nuclear medicine",
-    code="NM_TAGS_MISSING",
     summary="Elements that images of nuclear medicine need and the header lacks, or whose value cannot be right.",
     definition="How many of these the header lacks, or has with a value that cannot be right: radionuclide or "
     "radiopharmaceutical, range of an energy window (the lower limit above 0 and below the upper one), Actual Frame "

@@ -38,7 +38,6 @@ PT_TRUNCATION = SeriesMeasure(
     name="pt_truncation",
     unit="%",
     label="Slices with tracer at the border",
-    code="PT_TRUNCATION",
     summary="Share of the slices at whose border the body is cut off.",
     definition="Slices of which a tenth of the border lies above a tenth of the median, over the slices, of their "
     "99th percentile.",

@@ -51,7 +51,6 @@ FRAME_GAPS = FramesMeasure(
     unit="1",
     report_unit="{gaps}",
     label="Gaps between frames",
-    code="FRAME_GAPS",
     summary="Frames that come late after the one before.",
     definition="Steps of Frame Time Vector (0018,1065) above 1.5 times their median, if there are at most two in a "
     "row: more are another frame rate. The place is that of the first.",

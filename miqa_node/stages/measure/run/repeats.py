@@ -65,7 +65,6 @@ FRAMES_REPEATED = FramesMeasure(
     name="frames_repeated",
     unit="%",
     label="Repeated frames",
-    code="FRAMES_REPEATED",
     summary="Share of the frames that show the same as the one before.",
     definition="Frames whose copy of 64 × 64 pixels differs from that of the frame before by 0.01 of 255 levels or "
     "less on average, in percent of the frames that have one. The place is that of the first.",

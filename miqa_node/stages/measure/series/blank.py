@@ -87,7 +87,6 @@ SLICES_BLANK = SeriesMeasure(
     unit="1",
     report_unit="{slices}",
     label="Blank slices",
-    code="SLICES_BLANK",
     summary="Slices that show nothing where their neighbours show the body.",
     definition="Slices whose copy of 64 × 64 pixels deviates (standard deviation; from −1000 HU on) by less than a "
     "thousandth of the median of the volume. They count between slices with a fifth or more of that median; at an end, "

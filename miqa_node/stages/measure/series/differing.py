@@ -100,7 +100,6 @@ SLICES_DIFFER = SeriesMeasure(
     unit="1",
     report_unit="{slices}",
     label="Slices that differ from the others",
-    code="SLICES_DIFFER",
     summary="Slices whose header gives another scale or pixel size than the rest of the stack.",
     definition="Slices with another Pixel Spacing, Rescale Slope, Rescale Intercept, Slice Thickness or KVP than three "
     "quarters or more of their volume have, or without it. Thickness and voltage count only if at most two slices in a "

@@ -69,7 +69,6 @@ LINES_LOST = SeriesMeasure(
     unit="1",
     report_unit="{lines}",
     label="Lost rows and columns",
-    code="LINES_LOST",
     summary="Rows and columns of one value through what is shown, on the worst slice.",
     definition="Rows whose pixels all have one value, up to 64 next to each other, between two rows that deviate by "
     "half or more of what the rows of the slice usually do and that look alike (correlation of .5 or more); and "

@@ -188,7 +188,6 @@ SLICE_DISORDER = SeriesMeasure(
     name="slice_disorder",
     unit="1",
     label="Disorder of slices",
-    code="SLICE_DISORDER",
     summary="How much shorter the way through the slices would be in another order.",
     definition="Slices are compared as copies of 64 × 64 pixels without brightness and contrast. Largest of (d(a,b) + "
     "d(b,c)) / (2 d(a,c)) of three neighbours and of (d(a,b) + d(c,d)) / (d(a,c) + d(b,d)), where b…c are two or three "
@@ -217,7 +216,6 @@ SLICES_REPEATED = SeriesMeasure(
     unit="1",
     report_unit="{slices}",
     label="Repeated slices",
-    code="SLICES_REPEATED",
     summary="Slices that show the same as the one before, or as another at their place.",
     definition="Slices whose copy of 64 × 64 pixels differs from that of the slice before it by less than a tenth of "
     "what neighbours usually differ by (root mean square; the median over the volume), within volumes, as "

@@ -61,7 +61,6 @@ SLICE_OVERLAPS = SeriesMeasure(
     unit="1",
     report_unit="{slices}",
     label="Places taken twice",
-    code="SLICE_OVERLAPS",
     summary="Places of the stack that hold more slices than the others, or lie too close to the next.",
     definition="Places along the normal, of slices of one b-value, echo, phase and component, that hold more slices "
     "than the median place, or lie closer to the next than half of the usual distance.",

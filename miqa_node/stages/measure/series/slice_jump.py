@@ -91,7 +91,6 @@ SLICE_JUMP = SeriesMeasure(
     name="slice_jump",
     unit="%",
     label="Jump between slices",
-    code="SLICE_JUMP",
     summary="Largest deviation of a slice's mean signal from that of its neighbours in the same volume.",
     definition="Largest distance of a slice's mean from the mean of its two neighbours, per median of all means (MR "
     "only). Slices are compared within a volume: b-values, echoes, phases and components of the signal at one place "

@@ -113,7 +113,6 @@ SLICE_DISTANCE = SeriesMeasure(
     name="slice_distance",
     unit="mm",
     label="Distance of slices",
-    code="SLICE_DISTANCE",
     summary="Median distance of neighbouring slices along their normal.",
     definition="Median distance of neighbouring slices along their normal (Image Position and Orientation "
     "(Patient)); of rounded positions the mean of the distances that differ from it by one unit of the last digit. "
@@ -130,7 +129,6 @@ SLICE_GAPS = SeriesMeasure(
     unit="1",
     report_unit="{gaps}",
     label="Gaps between slices",
-    code="SLICE_GAPS",
     summary="Neighbours further apart than 110 % of the usual distance, and places that one of several volumes lacks.",
     definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness, and by more "
     "than rounding explains (a unit of the last written digit, 0.1 mm at least, a quarter of it at most), or, "
@@ -156,7 +154,6 @@ COVERAGE = SeriesMeasure(
     name="coverage",
     unit="mm",
     label="Coverage",
-    code="COVERAGE",
     summary="Extent of the stack along its normal.",
     definition="From the first slice to the last plus one distance.",
     validity="Stacks whose slices have a position and an orientation.",

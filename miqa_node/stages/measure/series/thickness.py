@@ -36,7 +36,6 @@ THICKNESS_SHARE = SeriesMeasure(
     name="thickness_share",
     unit="%",
     label="Slice thickness per distance",
-    code="THICKNESS_SHARE",
     summary="Slice Thickness per distance of neighbouring slices.",
     definition="Median Slice Thickness per median distance of neighbouring slices (`slice_distance`). Below 100 % no "
     "slice shows a part of the tissue; above, slices overlap.",

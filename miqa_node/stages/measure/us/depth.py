@@ -45,7 +45,6 @@ US_FILLED_DEPTH = FramesMeasure(
     least_spread=2.0,
     scale=PERCENT,
     label="Depth with echoes",
-    code="US_FILLED_DEPTH",
     summary="Last depth with echoes, of the depth that is shown.",
     definition="Last depth at which a fifth of the beams lie above 3 % of white, in percent of the depth that is "
     "shown. A simple relative of the depth of penetration of AAPM Ultrasound Task Group 1.",

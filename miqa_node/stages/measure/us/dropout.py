@@ -63,7 +63,6 @@ US_DROPOUT = FramesMeasure(
     least_spread=1.0,
     scale=PERCENT,
     label="Darkest beam in the near field",
-    code="US_DROPOUT",
     summary="How much darker than its neighbours the darkest beam is near the transducer.",
     definition="Median level of each of 128 beams between 2 and 25 % of the depth, and of a clip the median of these "
     "over its frames; 1 minus the lowest mean of three neighbours, per the darker of the medians of the beams 4 to 11 "

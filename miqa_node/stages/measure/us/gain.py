@@ -65,7 +65,6 @@ US_GAIN = FramesMeasure(
     least_spread=1.0,
     scale=PERCENT,
     label="Brightness of echoes",
-    code="US_GAIN",
     summary="Mean level of the echoes in the sector.",
     definition="Mean level of the sector's pixels above 3 % of white, which is the highest value that Bits Stored "
     "allows. Ordinary pictures lie between 12 and 35 %. Gain and compression change it; a window does not. Own "

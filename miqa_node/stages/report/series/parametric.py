@@ -58,15 +58,16 @@ def fill_map(
 ) -> None:
     """Fill in a map that was begun, of a measurement in blocks of the slices."""
     measurand, frames, side = MEASUREMENTS.all()[measurement], blocks.values, blocks.side_px
+    code = measurement_code(measurement)
     stored = np.where(np.isfinite(frames), np.clip(np.rint(frames / STEP), 1, HIGHEST), NOTHING).astype(np.uint16)
     mapping = pm.RealWorldValueMapping(
-        lut_label=measurand.code if isinstance(measurand.code, str) else measurand.code.value,
+        lut_label=code.value,
         lut_explanation=measurand.label,
         unit=_coded(codes.unit_code(measurand.unit)),
         value_range=(NOTHING, HIGHEST),
         slope=STEP,
         intercept=0,
-        quantity_definition=_coded(measurement_code(measurement)),
+        quantity_definition=_coded(code),
     )
     usual = float(np.nanmedian(frames)) / STEP
     map_ = pm.ParametricMap(

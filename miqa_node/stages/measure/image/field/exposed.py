@@ -120,7 +120,6 @@ FIELD_SIDES = ImageMeasure(
     unit="1",
     report_unit="{sides}",
     label="Sides at which the field ends inside the picture",
-    code="FIELD_SIDES",
     summary="Number of sides of the picture, 0 to 4, at which the exposed field ends before the border.",
     definition="Sides at which the field ends at least 1 % of the picture's side before the border, because it was "
     "collimated, or because the plate ends there.",
