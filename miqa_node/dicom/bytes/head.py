@@ -6,10 +6,12 @@ pydicom inflates a whole deflated data set to read any of it; a few hundred kilo
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import read_dataset, read_file_meta_info
@@ -37,6 +39,11 @@ def read_head(path: Path, *, force: bool = False, tags: list[str] | None = None)
     read = FileDataset(str(path), ds, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
     read.set_original_encoding(False, True, ds.original_character_set)
     return read
+
+
+def tags_of(keywords: Iterable[str]) -> frozenset[int]:
+    """Tags of standard keywords, for :func:`read_some`."""
+    return frozenset(tag for tag in map(tag_for_keyword, keywords) if tag is not None)
 
 
 def read_some(path: Path, tags: AbstractSet[int]) -> Dataset:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-from pydicom.datadict import tag_for_keyword
-
-from miqa_node.dicom.bytes.head import read_some
+from miqa_node.dicom.bytes.head import read_some, tags_of
 from miqa_node.dicom.nearly import same_places
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.slices import Slice
@@ -21,7 +19,7 @@ _KEYWORDS = (
     "BitsStored", "BitsAllocated", "PatientName", "PatientID", "StudyDate", "SeriesDate", "SeriesTime",
     "AcquisitionNumber", "StationName", "SoftwareVersions", "InstanceCreationDate",
 )  # fmt: skip
-_TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
+_TAGS = tags_of(_KEYWORDS)
 
 
 def scans_of(view: SeriesView) -> list[list[int]]:

@@ -12,11 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.datadict import tag_for_keyword
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.slice_kind import SliceKind, kind_named
-from miqa_node.dicom.bytes.head import read_head, read_some
+from miqa_node.dicom.bytes.head import read_head, read_some, tags_of
 from miqa_node.dicom.bytes.numbers import first_number, numbers
 from miqa_node.dicom.nearly import SAME_MM, written_unit
 from miqa_node.errors import DecodeLimitError
@@ -36,7 +35,7 @@ _KEYWORDS = (
     "XRayTubeCurrent",
 )  # fmt: skip
 _NAMED = (*_KEYWORDS, *slice_facts.KEYWORDS, *signs.KEYWORDS)
-TAGS = frozenset(tag for keyword in _NAMED if (tag := tag_for_keyword(keyword)) is not None) | slice_facts.PRIVATE_TAGS
+TAGS = tags_of(_NAMED) | slice_facts.PRIVATE_TAGS
 """What is read of a header."""
 LONGEST_ROTATION_MS = 4000.0
 MOST_EXPOSURE = 2.0

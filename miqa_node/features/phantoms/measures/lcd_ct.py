@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from pydicom.datadict import tag_for_keyword
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.dicom.bytes.head import read_some
+from miqa_node.dicom.bytes.head import read_some, tags_of
 from miqa_node.features.phantoms.ct_disc import NO_DISC, CtDisc, discs_of
 from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.measures.ct_noise import CENTRE_SHARE
@@ -34,7 +33,7 @@ BESIDE_MM = (3.0, 9.0)
 """The ring that an insert is compared with, from its edge."""
 CONTRAST, RATIO = "contrast_hu", "cnr"
 _KEYWORDS = ("SeriesDescription", "StudyDescription")
-_TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
+_TAGS = tags_of(_KEYWORDS)
 _DOSE = re.compile(r"dose[ _-]?0*(\d{1,3})(?!\d)|(\d{1,3}) ?% dose", re.IGNORECASE)
 ONE_SLICE = Phrase("The series has one slice: pairs of slices need two.")
 NO_DOSE = Phrase("The header names no dose: neither CTDIvol nor a share in its descriptions.")

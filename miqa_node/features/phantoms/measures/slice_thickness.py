@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
@@ -14,6 +13,7 @@ from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_node.stages.assess.phantoms.sampling import sampled, smoothed
 
 SLOPE = 0.2
 """Two ramps of 1:10 in opposite directions: thickness = 0.2 · a · b / (a + b), which cancels a tilt of the phantom."""
@@ -91,7 +91,7 @@ def sample(one: AcrSlice, right_mm: Array, down_mm: Array) -> Array:
     cos, sin = np.cos(one.tilt), np.sin(one.tilt)
     columns = one.disc.column + (right_mm * cos - down_mm * sin) / one.disc.spacing.columns
     rows = one.disc.row + (right_mm * sin + down_mm * cos) / one.disc.spacing.rows
-    return np.asarray(map_coordinates(one.image, [rows, columns], order=1, mode="nearest"), np.float64)
+    return sampled(one.image, rows, columns)
 
 
 def find_bar(one: AcrSlice) -> RampBar | None:
@@ -131,7 +131,7 @@ def width_at_half(x: Array, profile: Array) -> tuple[float, float] | None:
 
     Half of the plateau itself, not of its height over what is beside it, as a reader sets the window's level (ACR).
     """
-    smooth = gaussian_filter1d(profile, SMOOTH_MM / STEP_MM, mode="nearest")
+    smooth = smoothed(profile, SMOOTH_MM / STEP_MM)
     top = float(np.percentile(smooth, TOP_PERCENTILE))
     plateau = float(smooth[smooth >= PLATEAU_SHARE * top].mean())
     half = plateau / 2.0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
-from pydicom.datadict import tag_for_keyword
-from scipy.ndimage import uniform_filter
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.dicom.bytes.head import read_some
+from miqa_node.dicom.bytes.head import read_some, tags_of
 from miqa_node.dicom.bytes.numbers import first_number
 from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
@@ -24,7 +23,7 @@ OFF = 40
 """Centres of the outer regions, in pixels from that of the phantom along each axis; in a matrix of 256."""
 MATRIX = 256
 _KEYWORDS = ("PixelBandwidth", "RepetitionTime", "NumberOfAverages")
-TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
+TAGS = tags_of(_KEYWORDS)
 NO_PROTOCOL = Phrase("The header lacks pixel bandwidth, repetition time, spacing or slice thickness.")
 
 
@@ -37,7 +36,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     if seventh is None:
         return measure.none(NO_DISC)
     image = seventh.image.astype(np.float64)
-    noise = image - uniform_filter(image, FILTER, mode="constant")
+    noise = image - cv2.blur(image, (FILTER, FILTER), borderType=cv2.BORDER_CONSTANT)
     ratios, regions = [], []
     for rows, columns, outline in _squares(seventh):
         spread = float(noise[rows, columns].std(ddof=1))

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import structlog
-from pydicom.datadict import tag_for_keyword
 
 from miqa_node.core.domain.phantom import PhantomKind
-from miqa_node.dicom.bytes.head import read_some
+from miqa_node.dicom.bytes.head import read_some, tags_of
 from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, find_acr_slices, nominal_diameter_mm
 from miqa_node.stages.assess.phantoms.catphan import AIR_HU, find_catphan
 from miqa_node.stages.assess.phantoms.disc import Disc, find_disc
@@ -28,7 +27,7 @@ ACR_KINDS = {LARGE_MM: PhantomKind.ACR_MR_LARGE, MEDIUM_MM: PhantomKind.ACR_MR_M
 DIAMETER_OFF_MM = 6.0
 LCD_MM = (180.0, 220.0)
 _KEYWORDS = ("PatientName", "PatientID", "StudyDescription", "SeriesDescription", "ProtocolName")
-_TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
+_TAGS = tags_of(_KEYWORDS)
 _ACR = re.compile(r"(?<![a-z])acr(?![a-z])", re.IGNORECASE)
 _LCD = re.compile(r"lcd[ _-]?ct|mita[ _-]?lcd|low.?contrast", re.IGNORECASE)
 
