@@ -22,6 +22,7 @@ from tools.figures_page import figures_page
 from tools.findings_page import findings_page
 from tools.integration import integration_page
 from tools.measurements_page import measurements_page
+from tools.phantoms_page import phantoms_page
 from tools.results_page import results_page
 
 _MADE = "<!-- Made by `python -m tools.reference {page}` from {source}; do not edit. -->\n"
@@ -38,6 +39,7 @@ class ReferencePage(StrEnum):
     FINDINGS = "findings"
     INTEGRATION = "integration"
     MEASUREMENTS = "measurements"
+    PHANTOMS = "phantoms"
     RESULTS = "results"
 
 
@@ -237,6 +239,7 @@ MAKERS: dict[ReferencePage, Callable[[], str]] = {
     ReferencePage.MEASUREMENTS: lambda: measurements_page(
         _MADE.format(page=ReferencePage.MEASUREMENTS, source="the installed measurements")
     ),
+    ReferencePage.PHANTOMS: phantoms_page,
     ReferencePage.RESULTS: results_page,
 }
 

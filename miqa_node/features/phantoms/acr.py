@@ -60,17 +60,17 @@ class AcrSlice:
 class AcrView:
     """The slices of the protocol of one stack."""
 
-    def __init__(self, stack: PhantomStack, found: AcrSlices) -> None:
+    def __init__(self, stack: PhantomStack, protocol: AcrSlices) -> None:
         self.stack = stack
-        self.found = found
+        self.protocol = protocol
 
     def number(self, number: int) -> AcrSlice | None:
         """The slice of this number of the protocol; None if the stack lacks it, or its disc was not found."""
-        return self.stack.once(_upright, self, number) if number in self.found.places else None
+        return self.stack.once(_upright, self, number) if number in self.protocol.places else None
 
     def read_on(self, number: int) -> SliceRead | None:
         """The slice as it was sent."""
-        place = self.found.places.get(number)
+        place = self.protocol.places.get(number)
         return None if place is None else self.stack.read_on(place, f"slice_{number}")
 
 
@@ -85,22 +85,22 @@ def not_found(stack: PhantomStack) -> Phrase:
 
 
 def _find(stack: PhantomStack) -> AcrView | None:
-    found = find_acr_slices(stack.images, stack.places_mm, stack.spacing_mm)
-    return None if found is None else AcrView(stack, found)
+    protocol = find_acr_slices(stack.images, stack.places_mm, stack.spacing_mm)
+    return None if protocol is None else AcrView(stack, protocol)
 
 
 def _upright(stack: PhantomStack, view: AcrView, number: int) -> AcrSlice | None:
-    place = view.found.places[number]
-    turn = np.degrees(view.found.up) + 90.0
+    place = view.protocol.places[number]
+    turn = np.degrees(view.protocol.up) + 90.0
     quarters = round(turn / 90.0)
     tilt = float(np.radians(turn - 90.0 * quarters))
     image = np.rot90(stack.images[place], quarters % 4)
     spacing = stack.spacing_mm if quarters % 2 == 0 else stack.spacing_mm[::-1]
-    if view.found.mirrored:
+    if view.protocol.mirrored:
         image, tilt = np.fliplr(image), -tilt
     image = np.ascontiguousarray(image)
     disc = find_disc(image, (spacing[0], spacing[1]))
     if disc is None:
         return None
     read_on = stack.read_on(place, f"slice_{number}")
-    return AcrSlice(number, image, disc, tilt, read_on, quarters % 4, view.found.mirrored)
+    return AcrSlice(number, image, disc, tilt, read_on, quarters % 4, view.protocol.mirrored)

@@ -50,9 +50,9 @@ class Module:
 class CatphanView:
     """The modules of one stack."""
 
-    def __init__(self, stack: PhantomStack, found: CatphanSlices) -> None:
+    def __init__(self, stack: PhantomStack, layout: CatphanSlices) -> None:
         self.stack = stack
-        self.found = found
+        self.layout = layout
 
     def module(self, name: str, offset_mm: float, *, beside: int = 1, highest: bool = False) -> Module | None:
         """The slice so far from CTP404, in the direction of CTP528; None if the stack does not reach it.
@@ -60,14 +60,14 @@ class CatphanView:
         ``beside`` slices on each side are averaged with it, or give their highest value.
         """
         places = self.stack.places_mm or []
-        wanted = places[self.found.origin] + self.found.direction * offset_mm
-        place = min(range(len(places)), key=lambda one: abs(places[one] - wanted))
-        if abs(places[place] - wanted) > MOST_OFF_MM:
+        target_mm = places[self.layout.origin] + self.layout.direction * offset_mm
+        place = min(range(len(places)), key=lambda one: abs(places[one] - target_mm))
+        if abs(places[place] - target_mm) > MOST_OFF_MM:
             return None
         images = self.stack.images[max(0, place - beside) : place + beside + 1]
         image = _combined(images, highest=highest)
         disc = find_disc(image, self.stack.spacing_mm, floor=AIR_HU, divided=False)
-        return Module(image, disc or self.found.disc, self.found.pose, self.stack.read_on(place, name))
+        return Module(image, disc or self.layout.disc, self.layout.pose, self.stack.read_on(place, name))
 
 
 def _combined(images: Sequence[Values], *, highest: bool) -> Values:
@@ -81,5 +81,5 @@ def catphan_of(stack: PhantomStack) -> CatphanView | None:
 
 
 def _find(stack: PhantomStack) -> CatphanView | None:
-    found = find_catphan(stack.images, stack.places_mm, stack.spacing_mm)
-    return None if found is None else CatphanView(stack, found)
+    layout = find_catphan(stack.images, stack.places_mm, stack.spacing_mm)
+    return None if layout is None else CatphanView(stack, layout)

@@ -31,8 +31,8 @@ def _find(stack: PhantomStack) -> list[CtDisc]:
     ends = count // 8
     inner = range(ends, count - ends)
     step = -(-len(inner) // MOST_SLICES)
-    found = (
+    pairs = (
         (place, find_disc(stack.images[place], stack.spacing_mm, floor=AIR_HU, divided=False))
         for place in inner[::step]
     )
-    return [CtDisc(place, disc) for place, disc in found if disc is not None]
+    return [CtDisc(place, disc) for place, disc in pairs if disc is not None]

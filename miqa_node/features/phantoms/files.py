@@ -46,7 +46,7 @@ class SeriesRead:
 
 def series_of(files: Iterable[Path], anatomy: Anatomy) -> tuple[list[SeriesFiles], list[Path]]:
     """CT and MR series by study, in the order of their first files; and the files that cannot be read."""
-    found: dict[tuple[str, str], tuple[Header, list[Path]]] = {}
+    by_series: dict[tuple[str, str], tuple[Header, list[Path]]] = {}
     unread = []
     for file in files:
         try:
@@ -56,8 +56,8 @@ def series_of(files: Iterable[Path], anatomy: Anatomy) -> tuple[list[SeriesFiles
             continue
         if is_slice(header) and header.modality in PHANTOM_MODALITIES:
             key = header.study_instance_uid, header.series_instance_uid
-            found.setdefault(key, (header, []))[1].append(file)
-    return [SeriesFiles(header, tuple(members)) for header, members in found.values()], unread
+            by_series.setdefault(key, (header, []))[1].append(file)
+    return [SeriesFiles(header, tuple(members)) for header, members in by_series.values()], unread
 
 
 def read_series(series: Iterable[SeriesFiles], tools: SliceTools) -> Iterator[SeriesRead]:

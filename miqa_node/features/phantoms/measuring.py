@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
+import structlog
+
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.phantom import PhantomKind
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measures import MEASURES
+from miqa_node.features.phantoms.measures.base import Measure
 from miqa_node.features.phantoms.stack import PhantomStack, stacks_of
 from miqa_node.features.phantoms.values import PhantomReadings, PhantomValue
 from miqa_node.stages.measure.series_view import SliceTools
+
+log = structlog.get_logger(__name__)
+FAILED = Phrase("The measure failed on these pixels; the log says where.")
 
 
 def measure_phantom(
@@ -35,7 +44,16 @@ def measure_phantom(
 
 def values_of(stack: PhantomStack, kind: str) -> tuple[PhantomValue, ...]:
     """All values of the kind; none if no measure is for it."""
-    known = [one.value for one in PhantomKind]
-    if kind not in known:
+    kinds = [one.value for one in PhantomKind]
+    if kind not in kinds:
         return ()
-    return tuple(value for measure in MEASURES if kind in measure.kinds for value in measure.take(stack))
+    return tuple(value for measure in MEASURES if kind in measure.kinds for value in _taken(measure, stack))
+
+
+def _taken(measure: Measure, stack: PhantomStack) -> tuple[PhantomValue, ...]:
+    """Pixels that a measure cannot cope with must not keep the others from being taken."""
+    try:
+        return measure.take(stack)
+    except (ArithmeticError, LookupError, ValueError, cv2.error, np.linalg.LinAlgError):
+        log.exception("a measure of phantoms failed", measure=measure.name)
+        return measure.none(FAILED)

@@ -24,14 +24,14 @@ _KEYWORDS = (
 _TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
 
 
-def apart(view: SeriesView) -> list[list[int]]:
+def scans_of(view: SeriesView) -> list[list[int]]:
     """Slices by scan or volume, as indices in spatial order: each has one slice at each place."""
-    found = view.once(volumes_of)
-    if not found.untold:
-        return found.single
+    volumes = view.once(volumes_of)
+    if not volumes.untold:
+        return volumes.single
     places = _places(view.slices)
     if places is None:
-        return found.single
+        return volumes.single
     for signature in _signatures(view.slices):
         groups: dict[str, list[int]] = {}
         for index, value in enumerate(signature):
@@ -44,10 +44,10 @@ def apart(view: SeriesView) -> list[list[int]]:
 
 def _places(slices: Sequence[Slice]) -> list[int] | None:
     positions = [one.place_mm for one in slices]
-    known = [one for one in positions if one is not None]
-    if len(known) < len(slices):
+    places_mm = [one for one in positions if one is not None]
+    if len(places_mm) < len(slices):
         return None
-    return [int(one) for one in same_places(known, min(one.position_unit_mm for one in slices))]
+    return [int(one) for one in same_places(places_mm, min(one.position_unit_mm for one in slices))]
 
 
 def _signatures(slices: Sequence[Slice]) -> list[list[str]]:
@@ -65,10 +65,10 @@ def _signatures(slices: Sequence[Slice]) -> list[list[str]]:
 
 def _by_rank(slices: Sequence[Slice], places: Sequence[int]) -> list[list[int]]:
     """The first of each place together, the second, and so on; in the order of their UIDs."""
-    taken: dict[int, int] = {}
+    ranks: dict[int, int] = {}
     groups: dict[int, list[int]] = {}
     for index in sorted(range(len(slices)), key=lambda one: slices[one].uid):
-        rank = taken.get(places[index], 0)
-        taken[places[index]] = rank + 1
+        rank = ranks.get(places[index], 0)
+        ranks[places[index]] = rank + 1
         groups.setdefault(rank, []).append(index)
     return [sorted(one) for one in groups.values()]

@@ -9,7 +9,7 @@ import numpy as np
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.memory import Memory
-from miqa_node.features.phantoms.scans import apart
+from miqa_node.features.phantoms.scans import scans_of
 from miqa_node.features.phantoms.values import SliceRead
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools, Values
 from miqa_node.stages.measure.slices import Slice, read_slices
@@ -37,8 +37,8 @@ class PhantomStack(Memory):
     def places_mm(self) -> list[float] | None:
         """Along the normal of the slices; None if the header of one does not say."""
         places = [one.place_mm for one in self.slices]
-        known = [one for one in places if one is not None]
-        return known if len(known) == len(places) else None
+        positions = [one for one in places if one is not None]
+        return positions if len(positions) == len(places) else None
 
     @property
     def is_signal(self) -> bool:
@@ -58,8 +58,8 @@ def stacks_of(
     every = read_slices(files, tools.spread)
     slices = same_plane(every) or [one for one in every if one.is_localizer]
     view = SeriesView(header, slices[:MOST_SLICES], tools)
-    found = (_stack(view, indices) for indices in apart(view))
-    return tuple(one for one in found if one.slices)
+    stacks = (_stack(view, indices) for indices in scans_of(view))
+    return tuple(one for one in stacks if one.slices)
 
 
 def _stack(view: SeriesView, indices: Sequence[int]) -> PhantomStack:

@@ -75,7 +75,9 @@ class SeriesUnit(Unit):
             statement = series.phantom_said(transaction, instance.header, uids)
         if statement is None or statement.is_phantom == bool(assessment.phantom):
             return assessment
-        return replace(assessment, phantom=SAID_BY_A_PERSON if statement.is_phantom else "")
+        if statement.is_phantom:
+            return replace(assessment, phantom=SAID_BY_A_PERSON)
+        return replace(assessment, phantom="", phantom_kind="")
 
     def outputs(self, judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:
         """One report for all slices; it amends the earlier reports on the series."""

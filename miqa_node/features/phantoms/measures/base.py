@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead
 
+NO_NUMBER = Phrase("What was read on this slice gives no number.")
 ACR_MR = frozenset({PhantomKind.ACR_MR_LARGE, PhantomKind.ACR_MR_MEDIUM})
 
 
@@ -24,7 +26,9 @@ class Value:
     def read(
         self, value: float, source: str, read_on: SliceRead | None, regions: Sequence[Region] = ()
     ) -> PhantomValue:
-        """It, measured."""
+        """It, measured; without a number if what was measured gives none."""
+        if not math.isfinite(value):
+            return self.missing(source, NO_NUMBER, read_on)
         return PhantomValue(
             self.name, float(value), self.unit, self.definition, source, read_on=read_on, regions=tuple(regions)
         )
@@ -51,7 +55,7 @@ class Measure:
 
     def take(self, stack: PhantomStack) -> tuple[PhantomValue, ...]:
         """Its values of the stack."""
-        return tuple(replace(one) for one in self.run(stack, self))
+        return tuple(self.run(stack, self))
 
     def value(self, name: str) -> Value:
         """The one of that name."""

@@ -45,13 +45,13 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
 def _square(module: Module, measure: Measure) -> PhantomValue:
     value = measure.values[0]
     rods = [_rod(module, angle) for angle in RODS_DEG]
-    found = [one for one in rods if one is not None]
-    if len(found) < len(RODS_DEG):
+    parts = [one for one in rods if one is not None]
+    if len(parts) < len(RODS_DEG):
         return value.missing(measure.source, NO_RODS, module.read_on)
     scale = np.array([module.disc.spacing.columns, module.disc.spacing.rows])
-    points = np.array(found) * scale
+    points = np.array(parts) * scale
     length = float(np.hypot(*(points - np.roll(points, 1, axis=0)).T).mean())
-    outline = Region("POLYLINE", (*found, found[0]))
+    outline = Region("POLYLINE", (*parts, parts[0]))
     return value.read(length, measure.source, module.read_on, [outline])
 
 
@@ -75,16 +75,16 @@ def _rod(module: Module, angle_deg: float) -> tuple[float, float] | None:
 
 def _thickness(view: CatphanView, measure: Measure) -> PhantomValue:
     value = measure.values[1]
-    nominal = view.stack.slices[view.found.origin].thickness_mm or THIN_MM
+    nominal = view.stack.slices[view.layout.origin].thickness_mm or THIN_MM
     beside = 1 if nominal < THIN_MM else 0
     module = view.module("ctp404", 0.0, beside=beside)
     if module is None:
         return value.missing(measure.source, NOT_COVERED)
     widths = [_wire_mm(module, angle) for angle in WIRES_DEG]
-    found = [one for one in widths if one is not None]
-    if len(found) < 2:
+    parts = [one for one in widths if one is not None]
+    if len(parts) < 2:
         return value.missing(measure.source, NO_WIRES, module.read_on)
-    thickness = float(np.mean(found)) * WIRE_TAN / (1 + 2 * beside)
+    thickness = float(np.mean(parts)) * WIRE_TAN / (1 + 2 * beside)
     regions = [module.circle(angle, WIRES_MM, WIRE_WIDTH_MM / 2.0) for angle in WIRES_DEG]
     return value.read(thickness, measure.source, module.read_on, regions)
 

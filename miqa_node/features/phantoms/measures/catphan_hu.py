@@ -45,8 +45,8 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     nominal = np.array([one for _, one in INSERTS.values()])
     slope = float(np.polyfit(nominal, measured, 1)[0])
     values.append(measure.value("hu_linearity_slope").read(slope, measure.source, module.read_on))
-    values.append(measure.value("roll_deg").read(view.found.pose.roll_deg, measure.source, module.read_on))
-    values.append(measure.value("origin_slice_ctp404").read(view.found.origin, measure.source, module.read_on))
+    values.append(measure.value("roll_deg").read(view.layout.pose.roll_deg, measure.source, module.read_on))
+    values.append(measure.value("origin_slice_ctp404").read(view.layout.origin, measure.source, module.read_on))
     return values
 
 

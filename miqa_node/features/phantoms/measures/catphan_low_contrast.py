@@ -40,15 +40,15 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     module = view.module("ctp515", OFFSET_MM)
     if module is None:
         return measure.none(NOT_COVERED)
-    seen, regions = 0, []
+    count, regions = 0, []
     for name, (angle, radius) in DISCS.items():
         plain = [_contrast(module, other, radius) for other in PLAIN_DEG]
         contrast = _contrast(module, angle, radius) - float(np.median(plain))
         if contrast < ROSE * max(float(np.std(plain)), 1e-6):
             break
-        seen += 1
+        count += 1
         regions.append(module.circle(angle, DISTANCE_MM, radius, name))
-    return (measure.values[0].read(seen, measure.source, module.read_on, regions),)
+    return (measure.values[0].read(count, measure.source, module.read_on, regions),)
 
 
 def _contrast(module: Module, angle: float, radius: float) -> float:

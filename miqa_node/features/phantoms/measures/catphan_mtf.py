@@ -28,7 +28,7 @@ SMOOTH = 0.001
 """Of the whole turn."""
 
 
-class Group(NamedTuple):
+class LinePairs(NamedTuple):
     """Line pairs of one frequency; ``start`` and ``end`` are shares of a turn from the left, against the clock."""
 
     start: float
@@ -40,14 +40,14 @@ class Group(NamedTuple):
 
 
 GROUPS = (
-    Group(0.0, 0.12, 2, 0.021, 0.2),
-    Group(0.10, 0.183, 3, 0.01, 0.4),
-    Group(0.183, 0.245, 4, 0.006, 0.6),
-    Group(0.245, 0.288, 4, 0.00557, 0.8),
-    Group(0.288, 0.3367, 4, 0.004777, 1.0),
-    Group(0.3367, 0.3885, 5, 0.00398, 1.2),
-    Group(0.3885, 0.4355, 5, 0.00358, 1.4),
-    Group(0.4355, 0.4801, 5, 0.0027866, 1.6),
+    LinePairs(0.0, 0.12, 2, 0.021, 0.2),
+    LinePairs(0.10, 0.183, 3, 0.01, 0.4),
+    LinePairs(0.183, 0.245, 4, 0.006, 0.6),
+    LinePairs(0.245, 0.288, 4, 0.00557, 0.8),
+    LinePairs(0.288, 0.3367, 4, 0.004777, 1.0),
+    LinePairs(0.3367, 0.3885, 5, 0.00398, 1.2),
+    LinePairs(0.3885, 0.4355, 5, 0.00358, 1.4),
+    LinePairs(0.4355, 0.4801, 5, 0.0027866, 1.6),
 )
 """Where they are, by the drawing of module CTP528 as pylinac reads it."""
 NO_BARS = Phrase("The coarsest line pairs of module CTP528 were not found.")

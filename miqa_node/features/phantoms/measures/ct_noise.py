@@ -29,13 +29,13 @@ GROUP = "hu_uniformity"
 
 def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
-    found = discs_of(stack)
-    if not found:
+    discs = discs_of(stack)
+    if not discs:
         return measure.none(NO_DISC)
-    images = [stack.images[one.place] for one in found]
-    middle = found[len(found) // 2]
+    images = [stack.images[one.place] for one in discs]
+    middle = discs[len(discs) // 2]
     read_on, disc = stack.read_on(middle.place), middle.disc
-    centre = [one.disc.within(image.shape, CENTRE_SHARE * one.disc.radius_mm) for one, image in _both(found, images)]
+    centre = [one.disc.within(image.shape, CENTRE_SHARE * one.disc.radius_mm) for one, image in _both(discs, images)]
     means = [float(image[inside].mean()) for image, inside in zip(images, centre, strict=True)]
     noise = [float(image[inside].std(ddof=1)) for image, inside in zip(images, centre, strict=True)]
     circle = _circle(middle, 0.0, 0.0, CENTRE_SHARE)
@@ -46,13 +46,13 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     ]
     off = []
     for side, angle in SIDES.items():
-        level = float(np.mean([_edge_mean(image, one, angle) for one, image in _both(found, images)]))
+        level = float(np.mean([_edge_mean(image, one, angle) for one, image in _both(discs, images)]))
         off.append(level - water)
         region = _circle(middle, angle, EDGE_SHARE, EDGE_RADIUS_SHARE, side)
         values.append(measure.value(f"{GROUP}.{side}").read(level, measure.source, read_on, [region]))
     most = max(off, key=abs)
     values.append(measure.value(f"{GROUP}.largest_difference").read(most, measure.source, read_on))
-    together = np.mean(images, axis=0) if _are_aligned(found) else images[len(images) // 2]
+    together = np.mean(images, axis=0) if _are_aligned(discs) else images[len(images) // 2]
     rings = ring_hu(np.asarray(together, np.float32), middle)
     outline = Region(
         "CIRCLE", ((disc.column, disc.row), (disc.column + disc.radius_mm / disc.spacing.columns, disc.row))
@@ -61,13 +61,13 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     return values
 
 
-def _both(found: Sequence[CtDisc], images: Sequence[Values]) -> list[tuple[CtDisc, Values]]:
-    return list(zip(found, images, strict=True))
+def _both(discs: Sequence[CtDisc], images: Sequence[Values]) -> list[tuple[CtDisc, Values]]:
+    return list(zip(discs, images, strict=True))
 
 
-def _are_aligned(found: Sequence[CtDisc]) -> bool:
+def _are_aligned(discs: Sequence[CtDisc]) -> bool:
     """Whether the discs lie on each other to half a pixel, so that slices can be averaged."""
-    columns, rows = [one.disc.column for one in found], [one.disc.row for one in found]
+    columns, rows = [one.disc.column for one in discs], [one.disc.row for one in discs]
     return max(columns) - min(columns) <= 0.5 and max(rows) - min(rows) <= 0.5
 
 

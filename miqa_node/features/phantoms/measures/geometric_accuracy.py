@@ -38,7 +38,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
                 continue
             lengths.append(length)
             values.append(value.read(length, measure.source, one.read_on, [_line(one, angle)]))
-    nominal = nominal_diameter_mm(view.found)
+    nominal = nominal_diameter_mm(view.protocol)
     return (*values, *_spread(measure, lengths, nominal))
 
 

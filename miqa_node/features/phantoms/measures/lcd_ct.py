@@ -42,11 +42,11 @@ NO_DOSE = Phrase("The header names no dose: neither CTDIvol nor a share in its d
 
 def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
-    found = discs_of(stack)
-    if not found:
+    discs = discs_of(stack)
+    if not discs:
         return measure.none(NO_DISC)
-    images = [stack.images[one.place] for one in found]
-    middle = found[len(found) // 2]
+    images = [stack.images[one.place] for one in discs]
+    middle = discs[len(discs) // 2]
     read_on = stack.read_on(middle.place)
     inside = middle.disc.within(images[0].shape, CENTRE_SHARE * middle.disc.radius_mm)
     noise = float(np.mean([image[inside].std(ddof=1) for image in images]))

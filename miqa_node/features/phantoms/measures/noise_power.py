@@ -9,7 +9,7 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.catphan import NO_MODULE, NOT_COVERED, catphan_of
+from miqa_node.features.phantoms.catphan import NOT_COVERED, catphan_of
 from miqa_node.features.phantoms.ct_disc import NO_DISC, discs_of
 from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.measures.catphan_uniformity import OFFSET_MM
@@ -47,11 +47,11 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
             return measure.none(NOT_COVERED)
         planes, read_on, disc, share = [(module.image, module.disc)], module.read_on, module.disc, CATPHAN_INSIDE
     else:
-        found = discs_of(stack)
-        if not found:
-            return measure.none(NO_DISC if stack.header.modality == "CT" else NO_MODULE)
-        planes = [(stack.images[one.place], one.disc) for one in found]
-        middle = found[len(found) // 2]
+        discs = discs_of(stack)
+        if not discs:
+            return measure.none(NO_DISC)
+        planes = [(stack.images[one.place], one.disc) for one in discs]
+        middle = discs[len(discs) // 2]
         read_on, disc, share = stack.read_on(middle.place), middle.disc, 1.0
     spectrum = spectrum_of(planes, share)
     if spectrum is None:

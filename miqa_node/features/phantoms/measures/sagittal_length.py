@@ -36,10 +36,10 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
         if localizer is None:
             continue
         read_on = stack.read_on(place, "localizer")
-        found = length_mm(image, localizer, stack.spacing_mm)
-        if found is None:
+        lines = length_mm(image, localizer, stack.spacing_mm)
+        if lines is None:
             return (measure.values[0].missing(measure.source, NO_ENDS, read_on),)
-        length, line = found
+        length, line = lines
         return (measure.values[0].read(length, measure.source, read_on, [line]),)
     return measure.none(NOT_SAGITTAL)
 
@@ -54,17 +54,17 @@ def length_mm(image: Values, localizer: Localizer, spacing: tuple[float, float])
     across = np.array([-axis[1], axis[0]])
     middle = corners.mean(axis=0)
     half_length, width = localizer.length_mm / 2.0, localizer.width_mm
-    found = []
+    lines = []
     for share in ACROSS:
         start = middle + share * width * across
         ends = [_reach(image, start, side * axis, half_length, scale) for side in (-1.0, 1.0)]
         if ends[0] is not None and ends[1] is not None:
             points = [start - ends[0] * axis, start + ends[1] * axis]
-            found.append((ends[0] + ends[1], points))
-    if len(found) < len(ACROSS) // 3:
+            lines.append((ends[0] + ends[1], points))
+    if len(lines) < len(ACROSS) // 3:
         return None
-    found.sort(key=lambda one: -one[0])
-    best = found[: max(3, round(BEST_SHARE * len(found)))]
+    lines.sort(key=lambda one: -one[0])
+    best = lines[: max(3, round(BEST_SHARE * len(lines)))]
     length, points = best[len(best) // 2]
     return float(length), Region("POLYLINE", tuple((float(x), float(y)) for x, y in np.array(points) / scale))
 

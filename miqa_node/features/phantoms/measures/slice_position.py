@@ -35,13 +35,13 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     values = []
     for value, number in zip(measure.values, (1, 11), strict=True):
         one = view.number(number)
-        found = None if one is None else bar_ends(one)
-        if one is None or found is None:
+        bars = None if one is None else bar_ends(one)
+        if one is None or bars is None:
             reason = NO_DISC if one is None else NO_BARS
             values.append(value.missing(measure.source, reason, view.read_on(number)))
             continue
-        left, right = found
-        regions = [_mark(one, *end) for end in found]
+        left, right = bars
+        regions = [_mark(one, *end) for end in bars]
         values.append(value.read(right[1] - left[1], measure.source, one.read_on, regions))
     return values
 

@@ -37,7 +37,7 @@ NO_BAR = Phrase("The bar with the ramps was not found on slice 1.")
 NO_RAMP = Phrase("The signal of a ramp on slice 1 does not stand out from that of the bar.")
 
 
-class Bar(NamedTuple):
+class RampBar(NamedTuple):
     """Its middle below the centre, its height and its tilt, as the phantom lies."""
 
     down_mm: float
@@ -94,7 +94,7 @@ def sample(one: AcrSlice, right_mm: Array, down_mm: Array) -> Array:
     return np.asarray(map_coordinates(one.image, [rows, columns], order=1, mode="nearest"), np.float64)
 
 
-def find_bar(one: AcrSlice) -> Bar | None:
+def find_bar(one: AcrSlice) -> RampBar | None:
     """The dark bar across the middle of the slice."""
     scale = one.disc.radius_mm / 95.0
     down = np.arange(-BAR_SEARCH_MM, BAR_SEARCH_MM + STEP_MM, STEP_MM)
@@ -112,10 +112,10 @@ def find_bar(one: AcrSlice) -> Bar | None:
         middles.append(float(down[longest].mean()))
         heights.append(height)
     distance = 2.0 * scale * float(np.mean(BAR_AT_MM))
-    return Bar(float(np.mean(middles)), float(np.mean(heights)), (middles[1] - middles[0]) / distance)
+    return RampBar(float(np.mean(middles)), float(np.mean(heights)), (middles[1] - middles[0]) / distance)
 
 
-def find_ramp(one: AcrSlice, bar: Bar, side: int) -> Ramp | None:
+def find_ramp(one: AcrSlice, bar: RampBar, side: int) -> Ramp | None:
     """The signal of the upper (-1) or lower (1) ramp: its ends at half of its plateau."""
     lines = side * bar.height_mm * np.linspace(*LINES, 5)
     reach = HALF_LENGTH_MM * one.disc.radius_mm / 95.0

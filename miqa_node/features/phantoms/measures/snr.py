@@ -47,7 +47,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
         regions.append(seventh.line(*outline))
     snr = float(np.mean(ratios))
     measured, normalised = measure.values
-    factor = normalising_factor(stack.slices[view.found.places[7]])
+    factor = normalising_factor(stack.slices[view.protocol.places[7]])
     return (
         measured.read(snr, measure.source, seventh.read_on, regions),
         normalised.missing(measure.source, NO_PROTOCOL, seventh.read_on)

@@ -87,9 +87,9 @@ def find_acr_slices(
     return None
 
 
-def nominal_diameter_mm(found: AcrSlices) -> float:
+def nominal_diameter_mm(acr: AcrSlices) -> float:
     """That of the phantom as it is made: the large or the medium one."""
-    return min((LARGE_MM, MEDIUM_MM), key=lambda one: abs(one - 2.0 * found.radius_mm))
+    return min((LARGE_MM, MEDIUM_MM), key=lambda one: abs(one - 2.0 * acr.radius_mm))
 
 
 def _steps(places_mm: Sequence[float] | None, count: int) -> list[float]:
@@ -100,15 +100,15 @@ def _steps(places_mm: Sequence[float] | None, count: int) -> list[float]:
 
 def _fits(looks: Sequence[Look | None], places: dict[int, int]) -> bool:
     """Whether each slice shows what the phantom has there; a few may be spoilt."""
-    seen = {number: looks[place] for number, place in places.items()}
-    if not all(one in seen for one in (UNIFORM, ADJACENT, UNIFORM + 2, ADJACENT - 1)):
+    by_number = {number: looks[place] for number, place in places.items()}
+    if not all(one in by_number for one in (UNIFORM, ADJACENT, UNIFORM + 2, ADJACENT - 1)):
         return False
-    uniform, adjacent = seen[UNIFORM], seen[ADJACENT]
+    uniform, adjacent = by_number[UNIFORM], by_number[ADJACENT]
     if uniform is None or adjacent is None or not (uniform.flat and adjacent.flat):
         return False
-    rings = [one.ring for number, one in seen.items() if number >= 9 and one is not None]
-    bars = [one.bar for number, one in seen.items() if number <= 4 and one is not None]
-    fifth = seen[ADJACENT - 1]
+    rings = [one.ring for number, one in by_number.items() if number >= 9 and one is not None]
+    bars = [one.bar for number, one in by_number.items() if number <= 4 and one is not None]
+    fifth = by_number[ADJACENT - 1]
     # In echo-planar images bars are bent, the block of slice 5 is not; an older phantom has a grid there.
     has_block = fifth is not None and fifth.block
     is_upper = (fifth is None or not (fifth.flat or fifth.ring)) and (has_block or sum(bars) > len(bars) / 2 > 0)
@@ -157,11 +157,11 @@ def _has_ring(dark: Mask, disc: Disc) -> bool:
 def _pose(looks: Sequence[Look | None], places: dict[int, int]) -> tuple[float, bool]:
     """Angle of the notch, and whether the small ring of slices 1 to 4 is on its other side."""
     rim = (RADII >= 0.84) & (RADII <= 0.94)
-    seen = {number: one for number, place in places.items() if (one := looks[place]) is not None}
-    notch = np.mean([one.dark[rim].mean(axis=0) for one in seen.values()], axis=0)
+    by_number = {number: one for number, place in places.items() if (one := looks[place]) is not None}
+    notch = np.mean([one.dark[rim].mean(axis=0) for one in by_number.values()], axis=0)
     up = _centre_of(notch)
     side = (RADII >= 0.5) & (RADII <= 0.85)
-    tops = np.mean([one.dark[side].mean(axis=0) for number, one in seen.items() if number <= 4], axis=0)
+    tops = np.mean([one.dark[side].mean(axis=0) for number, one in by_number.items() if number <= 4], axis=0)
     degree = round(np.degrees(up))
     left = float(np.take(tops, np.arange(degree - 65, degree - 25), mode="wrap").mean())
     right = float(np.take(tops, np.arange(degree + 25, degree + 65), mode="wrap").mean())

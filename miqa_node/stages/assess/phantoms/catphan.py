@@ -62,7 +62,7 @@ def find_catphan(
     """The modules of a Catphan 504 in a stack in spatial order, in either direction; None if it is not one."""
     if places_mm is None:
         return None
-    found: dict[int, tuple[Disc, CatphanPose]] = {}
+    poses: dict[int, tuple[Disc, CatphanPose]] = {}
     for place, image in enumerate(images):
         if not _may_have_inserts(image):
             continue
@@ -70,12 +70,12 @@ def find_catphan(
         if disc is not None and RADIUS_MM[0] <= disc.radius_mm <= RADIUS_MM[1]:
             pose = find_pose(image, disc)
             if pose is not None:
-                found[place] = disc, pose
-    if not found:
+                poses[place] = disc, pose
+    if not poses:
         return None
-    middle_mm = float(np.mean([places_mm[place] for place in found]))
-    origin = min(found, key=lambda place: abs(places_mm[place] - middle_mm))
-    disc, pose = found[origin]
+    middle_mm = float(np.mean([places_mm[place] for place in poses]))
+    origin = min(poses, key=lambda place: abs(places_mm[place] - middle_mm))
+    disc, pose = poses[origin]
     if not _is_504(images[origin], disc, pose):
         return None
     return CatphanSlices(origin, _direction(images, places_mm, origin, disc), disc, pose)
@@ -143,8 +143,8 @@ def _direction(images: Sequence[Values], places_mm: Sequence[float], origin: int
     """On which side the line pairs are: there the ring of their radius varies most."""
 
     def variation(side: int) -> float:
-        wanted = places_mm[origin] + side * LINE_PAIRS_MM
-        near = [place for place, at in enumerate(places_mm) if abs(at - wanted) <= 4.0]
+        target_mm = places_mm[origin] + side * LINE_PAIRS_MM
+        near = [place for place, at in enumerate(places_mm) if abs(at - target_mm) <= 4.0]
         radii = LINE_PAIRS_RADIUS_MM + RING_MM
         return max((float(disc.polar(images[place], radii, ANGLES).mean(axis=0).std()) for place in near), default=0.0)
 

@@ -20,7 +20,7 @@ INSIDE_MM, OUTSIDE_MM, STEP_MM = 14.0, 8.0, 0.25
 PLATEAU_MM = (10.0, 3.0)
 """Where inside the edge the phantom's own value is read: a share of dark parts there does not matter."""
 PLATEAU_PERCENTILE = 80
-LEAST_RUN_MM = 4.5
+LEAST_RUN_MM = 3.2
 MOST_OFF_MM = 2.5
 """An edge so far from the circle is that of a notch, an air bubble or a bar."""
 LEAST_PART = 0.1
@@ -98,10 +98,10 @@ def find_disc(image: Values, spacing: tuple[float, float], *, floor: float = 0.0
     disc = Disc(circle[0] / scale[0], circle[1] / scale[1], circle[2], np.zeros(0), step)
     for _ in range(2):  # rays from a better centre meet the edge at a right angle
         edges = _edges_mm(above, disc)
-        found = np.isfinite(edges)
-        if found.sum() < ANGLES // 3:
+        finite = np.isfinite(edges)
+        if finite.sum() < ANGLES // 3:
             return None
-        rows, columns = disc.points(degrees()[found], edges[found])
+        rows, columns = disc.points(degrees()[finite], edges[finite])
         circle = fit_circle(np.stack([columns, rows], axis=1) * scale)
         if circle is None:
             return None

@@ -6,7 +6,9 @@ import re
 import warnings
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
+import structlog
 from pydicom.datadict import tag_for_keyword
 
 from miqa_node.core.domain.phantom import PhantomKind
@@ -17,8 +19,9 @@ from miqa_node.stages.assess.phantoms.disc import Disc, find_disc
 from miqa_node.stages.assess.phantoms.localizer import find_localizer
 from miqa_node.stages.assess.phantoms.uniform import is_uniform_ct, is_uniform_mr
 from miqa_node.stages.measure.series_view import SeriesView, Values
-from miqa_node.stages.measure.volumes import volumes
+from miqa_node.stages.measure.volumes import volumes_of
 
+log = structlog.get_logger(__name__)
 MOST_SLICES = 200
 """Of a stack that is decoded for its kind; of more, every second or third one."""
 ACR_KINDS = {LARGE_MM: PhantomKind.ACR_MR_LARGE, MEDIUM_MM: PhantomKind.ACR_MR_MEDIUM}
@@ -32,12 +35,15 @@ _LCD = re.compile(r"lcd[ _-]?ct|mita[ _-]?lcd|low.?contrast", re.IGNORECASE)
 
 def kind_of(series: SeriesView) -> str:
     """The value of a :class:`PhantomKind`; empty if the phantom is none that is told from others."""
-    return str(_kind_of(series))
+    try:
+        return str(_kind_of(series))
+    except (ArithmeticError, LookupError, ValueError, cv2.error, np.linalg.LinAlgError):
+        log.exception("the kind of a phantom was not told")  # no reason to give up the series
+        return ""
 
 
 def _kind_of(series: SeriesView) -> str:
-    stacks = volumes(series) if series.slices else []
-    indices = max(stacks, key=len, default=[])
+    indices = _one_volume(series)
     indices = indices[:: -(-len(indices) // MOST_SLICES) or 1]
     read = [(series.slices[index], series.read(series.slices[index])) for index in indices]
     pairs = [(one, one.values(radiograph.stored)) for one, radiograph in read if radiograph is not None]
@@ -46,12 +52,25 @@ def _kind_of(series: SeriesView) -> str:
     slices, images = [one for one, _ in pairs], [values for _, values in pairs]
     spacing = slices[0].spacing_mm or (1.0, 1.0)
     places = [one.place_mm for one in slices]
-    known = [place for place in places if place is not None]
-    places_mm = known if len(known) == len(places) else None
+    positions = [place for place in places if place is not None]
+    places_mm = positions if len(positions) == len(places) else None
     words = _words(series)
     if series.header.modality == "CT":
         return _ct_kind(images, places_mm, spacing, words)
     return _mr_kind([np.maximum(one, 0.0) for one in images], places_mm, spacing, words)
+
+
+def _one_volume(series: SeriesView) -> list[int]:
+    """The largest volume; where nothing tells slices apart, as of two scans with one UID, the first at each place."""
+    if not series.slices:
+        return []
+    volumes = series.once(volumes_of)
+    if not volumes.untold:
+        return max(volumes.single, key=len)
+    first: dict[float | None, int] = {}
+    for index, one in enumerate(series.slices):
+        first.setdefault(one.place_mm, index)
+    return sorted(first.values())
 
 
 def _mr_kind(

@@ -35,8 +35,8 @@ class Localizer:
 
 def find_localizer(image: Values, spacing: tuple[float, float]) -> Localizer | None:
     """None if the largest object is no rectangle of the sides of an ACR MR phantom, or has nothing inside."""
-    found = (_rectangle(image, spacing, level) for level in LEVELS)
-    return next((one for one in found if one is not None), None)
+    candidates = (_rectangle(image, spacing, level) for level in LEVELS)
+    return next((one for one in candidates if one is not None), None)
 
 
 def _rectangle(image: Values, spacing: tuple[float, float], level: float) -> Localizer | None:

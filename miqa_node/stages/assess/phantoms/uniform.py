@@ -28,8 +28,8 @@ LEAST_FILLED = 0.985
 
 def is_uniform_ct(images: Sequence[Values], discs: Sequence[Disc | None]) -> bool:
     """Whether most slices are a disc near water without inserts, beyond their noise."""
-    seen = [(image, disc) for image, disc in zip(images, discs, strict=True) if disc is not None]
-    return bool(seen) and sum(_is_even(image, disc) for image, disc in seen) > len(images) / 2
+    pairs = [(image, disc) for image, disc in zip(images, discs, strict=True) if disc is not None]
+    return bool(pairs) and sum(_is_even(image, disc) for image, disc in pairs) > len(images) / 2
 
 
 def _is_even(image: Values, disc: Disc) -> bool:
@@ -60,8 +60,8 @@ def _is_plain(image: Values, disc: Disc | None) -> bool:
         share = float(dark_parts(image, disc)[inside].mean())
         middle = disc.within(image.shape, 0.3 * disc.radius_mm)
         return share <= MOST_DARK_SHARE and float(np.median(image[middle])) > 0.2 * float(np.percentile(image, 99))
-    found = bright_hull(image, 0.25)
-    if found is None:
+    outline = bright_hull(image, 0.25)
+    if outline is None:
         return False
-    parts, hull = found
+    parts, hull = outline
     return float(parts.sum()) >= LEAST_FILLED * cv2.contourArea(hull.astype(np.float32))
