@@ -76,6 +76,7 @@ class Stage:
         spacing_mm: tuple[float, float] | None = None,
         peak: tuple[float, float] | None = None,
         part_seen: str = "",
+        laterality: str = "",
     ) -> tuple[StudyInstanceUid, InstanceDigest]:
         """Receive, assess, decide, report and flag image ``number``; with ``part_seen`` its header names no part."""
         at = at or NOW + timedelta(minutes=number)
@@ -90,6 +91,7 @@ class Stage:
             modality="DX",
             body_part_examined="" if part_seen else "CHEST",
             view_position="PA",
+            image_laterality=laterality,
             station_name=station,
             has_pixels=True,
             rows=500,

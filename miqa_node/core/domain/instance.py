@@ -24,12 +24,18 @@ _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 _ANY_UID = re.compile(ANY_UID, re.ASCII)
 
 
-def day(date: str) -> str:
-    """A DICOM date (PS3.5 6.2, DA) with dashes; any other text unchanged.
+NO_YEAR = ("0000", "0001")
+"""Years that programs write where they have no date."""
 
-    >>> day("20260131"), day("")
-    ('2026-01-31', '')
+
+def day(date: str) -> str:
+    """A DICOM date (PS3.5 6.2, DA) with dashes; any other text unchanged, and nothing for what stands for no date.
+
+    >>> day("20260131"), day(""), day("00010101")
+    ('2026-01-31', '', '')
     """
+    if date.startswith(NO_YEAR):
+        return ""
     return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdigit() else date
 
 
@@ -127,6 +133,8 @@ class Header:
     """The patient's age in whole years, 90 for all above, which would identify; None if unknown."""
     protocol_name: str | None = None
     """Protocol Name (0018,1030); None if an earlier version read the header, which did not look for it."""
+    series_description: str = ""
+    """Series Description (0008,103E), by which people tell the series of a study apart."""
     convolution_kernel: str = ""
     software_versions: str = ""
     view_modifier: str | None = None

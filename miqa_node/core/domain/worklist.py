@@ -63,6 +63,9 @@ class WorklistImage:
     """Who assigned the Patient ID; None if nobody knows any more."""
     experimental: bool = False
     """It was judged or measured, and that does not count yet: something else puts it on the list."""
+    laterality: str = ""
+    description: str = ""
+    """That of its series."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.policy import Disposition, Reason, Verdict
-from miqa_node.core.language.catalogue import SOURCE
+from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, spoken
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title
 from miqa_node.core.words.object_words import title_of
 from miqa_node.core.words.phrases import AT, NOTHING_FOUND
+from miqa_node.core.words.reason import plain
 from miqa_node.core.words.voice import Voice, voice
 
 MAX_WORDS = 12
@@ -49,7 +51,18 @@ def _named(assessment: Assessment | None, disposition: Disposition, speaker: Voi
     others = [reason for reason in worst_first if reason.name not in findings and reason.name not in entries]
     for reason in others:
         if reason.name != _UNUSUAL or len(worst_first) == 1:  # unusual is not wrong: only without any other reason
-            yield reason.text.rstrip(".")
+            yield _other(reason, speaker)
+
+
+def _other(reason: Reason, speaker: Voice) -> str:
+    """A reason that is no finding: what was measured and where, or its sentence; numbers stand below a headline."""
+    values = reason.text.values if isinstance(reason.text, Phrase) else {}
+    with spoken(speaker.language):
+        if "measurement" not in values:
+            return plain(reason.text).words.rstrip(".")
+        value = values["value"]
+        place = value.values.get("place", "") if isinstance(value, Phrase) else ""
+        return numerals(", ".join(reworded(one) for one in (values["measurement"], place) if one))
 
 
 def _finding(reason: Reason, finding: Finding | None, assessment: Assessment | None, speaker: Voice) -> str:

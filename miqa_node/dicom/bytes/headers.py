@@ -263,6 +263,7 @@ def _shared_values(
         "derivation": derivations.derivation_of(values),
         "collimator_edges": _collimator_edges(values),
         "protocol_name": values.text("ProtocolName"),
+        "series_description": values.text("SeriesDescription"),
         "convolution_kernel": values.text("ConvolutionKernel"),
         "software_versions": values.text("SoftwareVersions"),
         "view_modifier": view_modifier(values),

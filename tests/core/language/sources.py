@@ -35,6 +35,8 @@ from miqa_node.core.language.template import TemplateTexts
 from miqa_node.core.settings.log_mapping import load_mapping, mappings, reasons
 from miqa_node.core.taxonomy.lookup import finding_entries, gate_entries
 from miqa_node.core.taxonomy.reasons import OTHER_REASONS
+from miqa_node.core.words.image_title import SIDES
+from miqa_node.core.words.next_step import LABEL, LOOK, NOTHING, OF_SERIES
 from miqa_node.core.words.phrases import messages as narrative_messages
 from miqa_node.core.wrong_values import NOT_ALLOWED, SENTENCES, THE_VALUE
 from miqa_node.dicom.pixels.dataset import FLOATING_POINT, NO_PIXELS
@@ -349,7 +351,8 @@ def _of_domain() -> Iterator[str]:
     yield from (*SENTENCES.values(), NOT_ALLOWED, THE_VALUE, *FORMS.values())
     yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
     yield from (GONE, UNREADABLE, WAITING, UNPLACED, f"{NO_MODEL} {{reason}}", *ORIGINAL.values(), DAMAGED, RESTORE)
-    yield from (*FACETS.values(), *MONTHS, *AuditEvent)
+    yield from (LABEL, LOOK, NOTHING, *dict.fromkeys(OF_SERIES.values()))
+    yield from (*FACETS.values(), *SIDES.values(), *MONTHS, *AuditEvent)
     yield from (*_TITLES.values(), *_DETAILS.values(), *(text for _, text in KEYS))
     yield from (*(one.words for one in Resolution), *(one.value.capitalize() for one in WorklistState))
     yield from (*(one.value.capitalize() for one in DeliveryState), *(words(one.value) for one in PredictionStatus))
@@ -416,7 +419,7 @@ def _numbers(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 def _phrases(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _called(node) == "Phrase" and node.args:
+        if isinstance(node, ast.Call) and _called(node) in {"Phrase", "say"} and node.args:
             text = _text(node.args[0])
             if isinstance(node.args[0], ast.Constant) and re.search("[a-z]{3}", _VALUE.sub("", text)):
                 yield text

@@ -23,6 +23,13 @@ _LATER_FIELDS = (
     "source_instance_uid",
     "derivation",
     "is_acquired_at",
+    "collimator_edges",
+    "age_years",
+    "protocol_name",
+    "series_description",
+    "convolution_kernel",
+    "software_versions",
+    "view_modifier",
 )
 """Of headers that are read since version 0.11."""
 

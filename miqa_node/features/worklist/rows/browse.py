@@ -53,6 +53,9 @@ class ImageRow:
     """It was judged, and what was found does not count yet."""
     late: LateMembers = NONE_LATE
     """What came of the series after the verdict."""
+    laterality: str = ""
+    description: str = ""
+    """That of its series."""
 
 
 FIRST_SCAN, LONGEST_SCAN = 64, 4096
@@ -126,6 +129,8 @@ def _row(row: sa.Row[Any], unit: UnitStanding | None) -> ImageRow:
         unit.members if unit is not None and unit.series == 1 else 1,
         unit is None and any(reason["name"] == EXPERIMENTAL for reason in row.reasons or ()),
         NONE_LATE if unit is None else unit.late,
+        row.header.get("image_laterality", ""),
+        row.header.get("series_description", ""),
     )
 
 

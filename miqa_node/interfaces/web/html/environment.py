@@ -21,6 +21,7 @@ from miqa_node.core.language.catalogue import (
 )
 from miqa_node.core.language.local_time import clock, moment, zone_name
 from miqa_node.core.language.template import TemplateTexts
+from miqa_node.core.words.image_title import image_title
 from miqa_node.core.words.reason import plain
 from miqa_node.interfaces.web.html import formats
 
@@ -63,11 +64,12 @@ def environment(templates: BaseLoader, language: str) -> Environment:
         percent=formats.percent,
         interval=formats.interval,
         span=formats.span,
+        ago=formats.ago,
         clock=clock,
         said=reworded,
         phrased=formats.phrased,
         numerals=numerals,
     )
-    made.globals.update(version=__version__, zone_name=zone_name)
+    made.globals.update(version=__version__, zone_name=zone_name, image_title=image_title)
     made.globals.update(_=say, ngettext=say_number, spoken=LANGUAGE.get, languages=languages)
     return made

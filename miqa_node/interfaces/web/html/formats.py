@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from miqa_node.core.domain.assessment import number_text
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.shown_number import shown_number
@@ -92,6 +94,20 @@ def span(seconds: float) -> str:
     if seconds < 86400:
         return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d} h"
     return numerals(f"{seconds / 86400:.1f} d")
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """How long ago a moment was, in one unit: what people compare at a glance.
+
+    >>> from datetime import UTC, timedelta
+    >>> now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    >>> [ago(now - timedelta(minutes=one), now) for one in (0, 12, 135, 60 * 24 * 3)]
+    ['< 1 min', '12 min', '2 h', '3 d']
+    """
+    minutes = max(0, int((now - at).total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} min" if minutes else "< 1 min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

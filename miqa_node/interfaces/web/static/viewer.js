@@ -318,18 +318,23 @@ const seen = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "300px" });
 
-for (const element of document.querySelectorAll("[data-viewer]")) {
-  const viewer = new Viewer(element);
-  element.viewer = viewer;
-  all.push(viewer);
-  seen.observe(element);
+function begin() {
+  all.length = 0;
+  for (const element of document.querySelectorAll("[data-viewer]")) {
+    const viewer = new Viewer(element);
+    element.viewer = viewer;
+    all.push(viewer);
+    seen.observe(element);
+  }
+  for (const box of document.querySelectorAll("[data-overlay]")) {
+    const viewer = all.find((one) => one.view.digest === box.dataset.for);
+    const show = () => {
+      viewer.opacity.hidden = false;
+      viewer.view.overlay(box.dataset.overlay, box.checked);
+    };
+    box.addEventListener("change", show);
+    if (box.checked) show();
+  }
 }
-for (const box of document.querySelectorAll("[data-overlay]")) {
-  const viewer = all.find((one) => one.view.digest === box.dataset.for);
-  const show = () => {
-    viewer.opacity.hidden = false;
-    viewer.view.overlay(box.dataset.overlay, box.checked);
-  };
-  box.addEventListener("change", show);
-  if (box.checked) show();
-}
+begin();
+document.addEventListener("page:shown", begin);

@@ -64,7 +64,8 @@ def test_a_number_stands_beside_its_limit_and_keeps_its_side(rig: Rig, tmp_path:
 
 def cells(text: str, measurement: str) -> list[str]:
     """Value, unit, limits and usual range of a measurement, as the page shows them."""
-    row = re.search(rf'<th scope="row">{measurement}.*?</tr>', text, re.DOTALL)
+    every = text[text.index("<summary>Measurements") :]
+    row = re.search(rf'<th scope="row">{measurement}.*?</tr>', every, re.DOTALL)
     assert row is not None, measurement
     return [
         re.sub("<[^>]+>", "", cell).replace("&gt;", ">").strip()

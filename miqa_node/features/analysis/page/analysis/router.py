@@ -17,11 +17,13 @@ from pydantic import Field
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.calendar import MONTH
+from miqa_node.core.language.local_time import midnight
 from miqa_node.features.analysis import csv_files, feedback, monthly_reports, rejects, watch
 from miqa_node.features.analysis.page.analysis import logs
 from miqa_node.features.analysis.pictures import MOST_BARS, reject_pictures, watch_pictures
 from miqa_node.features.analysis.rows import census, fidelities, reports, rollup
 from miqa_node.features.analysis.rows.census import Period
+from miqa_node.features.analysis.rows.reason_changes import codes_changed
 from miqa_node.features.analysis.sheets import value_words
 from miqa_node.interfaces.web.access import Reader, Reviewer
 from miqa_node.interfaces.web.card import LABEL_COUNTS, LABEL_USES
@@ -98,10 +100,12 @@ def rejects_page(services: Services, who: Reader, query: Form) -> str:
         shown = frame(transaction, query, "/analysis")
         figures = rejects.analyse(transaction, shown.period, services.settings.analysis)
         months = reports.months(transaction, limit=MOST_REPORTS)
+        recoded = codes_changed(transaction, midnight(shown.period.since), midnight(shown.period.until))
     return render(
         "analysis/rejects.html", who=who, shown=shown, found=figures, pictures=reject_pictures(figures), query=query,
         most_bars=MOST_BARS, reason_words=rejects.REASON_WORDS, months=months,
         csv="/analysis/rejects.csv?" + _address(query), value_words=value_words, forms=list(monthly_reports.Form),
+        recoded=recoded,
     )  # fmt: skip
 
 

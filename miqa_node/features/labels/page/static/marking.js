@@ -29,7 +29,11 @@ class ObjectMarks extends Marks {
   }
 }
 
-for (const form of document.querySelectorAll("[data-marking]")) {
-  const { viewer } = document.querySelector(`[data-viewer="${form.dataset.marking}"]`);
-  viewer.mark(new ObjectMarks(form, viewer));
+function begin() {
+  for (const form of document.querySelectorAll("[data-marking]")) {
+    const { viewer } = document.querySelector(`[data-viewer="${form.dataset.marking}"]`);
+    viewer.mark(new ObjectMarks(form, viewer));
+  }
 }
+begin();
+document.addEventListener("page:shown", begin);

@@ -16,9 +16,11 @@ from miqa_node.core.domain.series import SeriesSnapshot
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries
-from miqa_node.core.words.headline import headline, is_whole
-from miqa_node.core.words.narrative import Sentence, advice, sentences
+from miqa_node.core.words.headline import is_whole
+from miqa_node.core.words.image_title import SIDES, image_title
+from miqa_node.core.words.narrative import Part, Sentence, sentences
 from miqa_node.features.worklist.page.study.along import SliceChart, slice_charts
+from miqa_node.features.worklist.page.study.panel import Panel, panel_of, what_of
 from miqa_node.features.worklist.rows import history
 from miqa_node.features.worklist.rows.history import DeliveryHistory, InstanceHistory, WorklistEvent
 from miqa_node.interfaces.web.html.formats import verdict_words
@@ -57,7 +59,6 @@ class StudyImage:
     present: tuple[Finding, ...]
     absent: tuple[Finding, ...]
     maps: tuple[str, ...]
-    hints: tuple[str, ...]
     usual: Mapping[str, UsualRange]
     prior: Prior | None
     timeline: tuple[Moment, ...]
@@ -91,6 +92,22 @@ class StudyImage:
         return min(limits, key=lambda limit: abs(limit - measured.value), default=None)
 
     @property
+    def title(self) -> str:
+        """What it is of, in one line; a part that only its pixels name is said to be from there."""
+        header, assessment = self.history.instance.header, self.history.assessment
+        part = header.body_part_examined
+        if not part and assessment is not None and assessment.part_seen:
+            part = say("{part}, from the pixels", part=assessment.part_seen)
+        named = header.series_description
+        return image_title(header.modality, part, header.view_position, header.image_laterality, named)
+
+    @property
+    def side(self) -> str:
+        """The letter of its side, as on a marker; empty if it has none."""
+        laterality = self.history.instance.header.image_laterality
+        return laterality if laterality in SIDES else ""
+
+    @property
     def flagged(self) -> bool:
         """Whether the image is on the worklist."""
         return self.history.disposition is not None and self.history.disposition.flagged
@@ -105,9 +122,24 @@ class StudyImage:
         return None
 
     @property
-    def whole(self) -> tuple[Finding, ...]:
-        """The findings without a place in the image."""
-        return tuple(finding for finding in self.present if is_whole(finding))
+    def whole(self) -> tuple[tuple[Finding, bool], ...]:
+        """The findings without a place in the image, and of each whether the policy tolerates it."""
+        disposition = self.history.disposition
+        return tuple(
+            (finding, disposition is None or not disposition.flags(finding.name))
+            for finding in self.present if is_whole(finding)
+        )  # fmt: skip
+
+    @property
+    def panel(self) -> Panel | None:
+        """What stands first; None while it waits for a verdict."""
+        assessment, disposition = self.history.assessment, self.history.disposition
+        return None if disposition is None else panel_of(assessment, disposition, self.rules, self.usual)
+
+    @property
+    def prose(self) -> tuple[Sentence, ...]:
+        """The narrative without what the panel says."""
+        return tuple(one for one in self.narrative if one.part not in (Part.ADVICE, Part.VERDICT))
 
 
 def images_of(
@@ -166,11 +198,8 @@ def _shown(
     assessment, disposition, snapshot = image.assessment, image.disposition, _snapshot(services, image)
     language, unit = LANGUAGE.get(), standing(transaction, image.instance.header)
     narrative: tuple[Sentence, ...] = ()
-    hints: tuple[str, ...] = ()
     if assessment is not None and disposition is not None:
         narrative = sentences(assessment, disposition, language)
-        advice_lines = (advice(reason, assessment, language) for reason in disposition.reasons)
-        hints = tuple(dict.fromkeys(hint for hint in advice_lines if hint))
     patient = patients.of_image(transaction, image.instance.digest)
     earlier = patients.earlier_names(transaction, patient.patient_number) if patient is not None else []
     findings = sorted(assessment.findings if assessment else (), key=lambda f: -f.probability)
@@ -181,11 +210,10 @@ def _shown(
         present=tuple(finding for finding in findings if finding.present),
         absent=tuple(finding for finding in findings if not finding.present),
         maps=tuple(maps_of(services, image.instance.digest)),
-        hints=hints,
         usual=services.usual_values.get(_kind(image)),
         prior=priors.prior_of(transaction, image.instance, study.study_date),
         timeline=timeline(image, history.of_worklist(transaction, study.study_instance_uid)),
-        headline=headline(assessment, disposition, language) if disposition is not None else say(IN_PROGRESS),
+        headline=what_of(assessment, disposition) if disposition is not None else say(IN_PROGRESS),
         good=priors.last_good(transaction, image.instance),
         patient=patient,
         earlier_names=tuple(earlier),

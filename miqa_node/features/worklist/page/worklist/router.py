@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
@@ -22,6 +23,7 @@ from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.local_time import instant, local
 from miqa_node.core.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.core.taxonomy.reasons import OTHER_REASONS, reason_words
+from miqa_node.core.words.reason import PlainReason, plain
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.worklist.form import Show, WorklistForm
@@ -67,6 +69,8 @@ class Bulk(StrEnum):
 _FILTERS = tuple(name for name in WorklistForm.model_fields if name not in {"after", "before", "order"})
 
 
+FOLDED = ("verdict", "reason", "modality", "station", "body_part", "view", "assignee", "mine", "since", "until")
+"""Filters that the page folds while none of them is used."""
 FACETS = {"reason": "Finding", "station": "Station", "modality": "Modality", "view": "View"}
 MOST_VALUES = 8
 """Maximum number of values of a facet; the most common ones."""
@@ -92,6 +96,28 @@ def facets_of(
     return shown
 
 
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One finding of a study in its row, and of how many images."""
+
+    title: str
+    whole: str
+    is_unusual: bool
+    count: int
+
+
+def chips_of(item: WorklistItem) -> list[Chip]:
+    """The findings of a study, those of its worst images first, each once; what is only unusual comes last."""
+    worst_first = sorted(item.images, key=lambda image: -image.verdict.rank)
+    reasons = [plain(reason) for image in worst_first for reason in image.reasons]
+    first: dict[str, PlainReason] = {}
+    for one in reasons:
+        first.setdefault(one.title, one)
+    counted = Counter(one.title for one in reasons)
+    chips = [Chip(one.title, one.whole, one.is_unusual, counted[one.title]) for one in first.values()]
+    return sorted(chips, key=lambda chip: chip.is_unusual)
+
+
 @router.get("/")
 def worklist_page(request: Request, services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
     """Flagged studies, newest first or worst first."""
@@ -114,7 +140,7 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
         may_administer=who.may(Permission.ADMIN),
         may_change=who.may(Permission.REVIEW),
         filtered=any(getattr(query, name) != WorklistForm.model_fields[name].default for name in _FILTERS),
-        extended=any(getattr(query, name) for name in ("body_part", "view", "assignee", "mine", "since", "until")),
+        extended=any(getattr(query, name) for name in FOLDED),
         shows=list(Show),
         verdicts=[verdict for verdict in Verdict if verdict.flagged],
         reasons={
@@ -123,6 +149,7 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
             "Other": {name: say(text) for name, text in OTHER_REASONS.items()},
         },
         cards=cards,
+        chips=[chips_of(item) for item in items],
         of_others="" if part else cards.of(WORKLIST, None),
         row_cards=cards.each(WORKLIST_ROW, items),
         number_cards=dict(zip(numbers, cards.each(WORKLIST_NUMBER, figures), strict=True)),

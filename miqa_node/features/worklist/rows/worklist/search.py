@@ -278,6 +278,8 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
             patient_id=row.patient_id,
             authority=row.authority if row.is_known else None,
             experimental=is_experimental(reasons),
+            laterality=row.header.get("image_laterality", ""),
+            description=row.header.get("series_description", ""),
         )
         images[row.study_instance_uid] = (*images.get(row.study_instance_uid, ()), image)
     return images

@@ -62,7 +62,9 @@ export class Slices {
       this.grid.append(button);
       return [button, at];
     });
-    buttons[0]?.[0].focus();
+    const nearest = buttons.reduce((best, one) => (Math.abs(one[1] - this.view.at) < Math.abs(best[1] - this.view.at) ? one : best));
+    nearest[0].setAttribute("aria-current", "true");
+    nearest[0].focus();
     for (const [button, at] of buttons) button.prepend(small(await this.view.fetched(...slices[at])));
     return true;
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def opened(page: sync_api.Page, path: str = PAGE) -> None:
 
 def shown(page: sync_api.Page, number: int) -> None:
     """The caption, the slider and the line in the chart say that this slice is shown."""
-    sync_api.expect(page.locator(".caption").first).to_have_text(f"Image 1 · {number} of {COUNT}")
+    sync_api.expect(page.locator(".caption").first).to_have_text(re.compile(rf"^1: .* · {number} of {COUNT}$"))
     sync_api.expect(page.locator(".slices input").first).to_have_value(str(number))
     place = "(line) => line.x1.baseVal.value / line.ownerSVGElement.viewBox.baseVal.width"
     assert page.locator(".along .shown").first.evaluate(place) == pytest.approx((number - 0.5) / COUNT)

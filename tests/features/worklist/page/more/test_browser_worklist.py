@@ -36,6 +36,7 @@ MIXED = (
 
 
 KEYS = "adtar"
+UPDATES = "Number(document.getElementById('live').dataset.updates)"
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def test_rows_are_dense_and_facets_narrow_the_list(stage: Stage, page: sync_api.
     sync_api.expect(large).to_have_count(0)
     assert faults(page) == []
     shoot(page, "worklist-dense")
+    page.get_by_text("Narrow the list").click()
     page.get_by_role("link", name="ROOM1 4", exact=True).click()
     sync_api.expect(page.locator("li.study")).to_have_count(4)
     page.set_viewport_size({"width": 390, "height": 844})
@@ -132,7 +134,7 @@ def test_studies_of_mixed_kinds_are_worked_through_by_keyboard_only(
 ) -> None:
     """Some one by one, each leading to the next of the view, the others page by page, with slips undone."""
     add_mixed(stage, studies)
-    press, heading = page.keyboard.press, page.get_by_role("heading", level=1)
+    press, heading = page.keyboard.press, page.get_by_role("heading", level=1).last
     toast = page.get_by_role("status").filter(has_text="ACC")
     page.goto("/?order=worst")
     sync_api.expect(page.locator("#live[data-updates]")).to_have_text("live")
@@ -173,14 +175,15 @@ def test_studies_of_mixed_kinds_are_worked_through_by_keyboard_only(
         sync_api.expect(page.locator("#picked")).to_have_text(f"{rows} selected")
         press("d")
         sync_api.expect(heading).to_contain_text(f"Dismiss {rows} stud")
-        page.wait_for_load_state()
+        updates = page.evaluate(UPDATES)
         press("Enter")
         sync_api.expect(heading).to_contain_text("dismissed")
-        page.wait_for_load_state()
+        page.wait_for_function(f"{UPDATES} > {updates}")
         if slip:
+            updates = page.evaluate(UPDATES)
             press("u")
             sync_api.expect(heading).to_contain_text("open again")
-            page.wait_for_load_state()
+            page.wait_for_function(f"{UPDATES} > {updates}")
         remaining, slip = remaining if slip else remaining - rows, False
         sync_api.expect(page.get_by_role("link", name="Back to the list")).to_be_focused()
         press("Enter")

@@ -1,6 +1,8 @@
 /* The page of a study: one image at a time, chosen in the film strip; keys of the image that is shown; what comes next. */
 
-const images = [...document.querySelectorAll("article[data-image]")];
+import { send, show as showPage } from "../in_place.js";
+
+let images = [];
 const ONWARD = "miqa-onward";
 const typing = (target) => target.closest("input:not([type=checkbox]):not([type=range]), select, textarea");
 let current = "1";
@@ -19,12 +21,6 @@ function show(number) {
 const step = (by) => show(String(((Number(current) - 1 + by + images.length) % images.length) + 1));
 const viewer = () => images[Number(current) - 1]?.querySelector("[data-viewer]")?.viewer;
 
-for (const link of document.querySelectorAll("[data-show]")) {
-  link.addEventListener("click", (event) => {
-    event.preventDefault();
-    show(link.dataset.show);
-  });
-}
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || typing(event.target)) return;
   if (event.key === "[" || event.key === "]") step(event.key === "]" ? 1 : -1);
@@ -35,8 +31,8 @@ document.addEventListener("keydown", (event) => {
 
 /* On a narrow screen what was found stands below the image, not beside it. */
 const narrow = matchMedia("(max-width: 60rem)");
-const after = document.querySelector(".after");
 function arrange() {
+  const after = document.querySelector(".after");
   for (const said of document.querySelectorAll(".said")) {
     const number = said.dataset.of ??= said.closest("[data-image]").dataset.image;
     if (narrow.matches) {
@@ -53,16 +49,38 @@ function arrange() {
   }
 }
 narrow.addEventListener("change", arrange);
-arrange();
 
-const onward = document.querySelector("input[name=onward]");
-if (onward) {
-  onward.checked = localStorage.getItem(ONWARD) === "yes";
-  onward.addEventListener("change", () => localStorage.setItem(ONWARD, onward.checked ? "yes" : "no"));
+function begin() {
+  images = [...document.querySelectorAll("article[data-image]")];
+  for (const link of document.querySelectorAll("[data-show]")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      show(link.dataset.show);
+    });
+  }
+  arrange();
+  const onward = document.querySelector("input[name=onward]");
+  if (onward) {
+    onward.checked = localStorage.getItem(ONWARD) === "yes";
+    onward.addEventListener("change", () => localStorage.setItem(ONWARD, onward.checked ? "yes" : "no"));
+  }
+  document.getElementById("help-button")?.addEventListener("click", () => {
+    const help = document.getElementById("help");
+    help.hidden = !help.hidden;
+    if (!help.hidden) help.focus();
+  });
+  show(location.hash.match(/^#image-(\d+)(-slice-\d+)?$/)?.[1] ?? "1");
 }
-document.getElementById("help-button")?.addEventListener("click", () => {
-  const help = document.getElementById("help");
-  help.hidden = !help.hidden;
-  if (!help.hidden) help.focus();
+
+/* What is decided, claimed or said shows the next page in place; a rejection first asks, on a page of its own. */
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.dataset.whole || !form.closest(".act, .comments, .strip")) return;
+  if (event.submitter?.value === "confirmed") return;
+  event.preventDefault();
+  const answer = await send(form, event.submitter);
+  if (answer) showPage(answer);
 });
-show(location.hash.match(/^#image-(\d+)(-slice-\d+)?$/)?.[1] ?? "1");
+
+begin();
+document.addEventListener("page:shown", begin);

@@ -1,11 +1,13 @@
 /* The worklist by keyboard and in numbers: what is selected and where one stands survive every live update. */
 
+import { send } from "../in_place.js";
 import { say } from "../words.js";
 
 const bulk = document.getElementById("bulk");
 const picked = document.getElementById("picked");
 const help = document.getElementById("help");
 const live = document.getElementById("live");
+const outcome = document.getElementById("outcome");
 const selected = new Set();
 let current = null;
 let peeking = false; // whether the picture of the current row is shown large
@@ -107,6 +109,7 @@ const keys = {
   c: () => decide("claim"),
   a: () => decide("accept"),
   d: () => decide("dismiss"),
+  u: () => outcome.querySelector("[data-key=u]")?.click(),
   "/": () => document.querySelector("input[name=search]").focus(),
   n: () => follow("next"),
   p: () => follow("prev"),
@@ -149,15 +152,19 @@ document.body.addEventListener("htmx:beforeSwap", () => {
 });
 /* The row under the pointer stays there, or else the current one, or else the top ones of a list that was scrolled. */
 let still = [];
+let narrowed = false; // whether the facets are unfolded
 const isList = (event) => event.detail.target?.id === "list";
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (!isList(event)) return;
+  narrowed = document.querySelector(".narrow-by")?.open;
   const seen = inSight();
   const held = seen.filter((row) => row.matches(":hover, .current")).sort((row) => (row.matches(":hover") ? -1 : 1));
   still = [...held, ...(scrollY || held.length ? seen : [])].map((row) => [row.dataset.study, top(row)]);
 });
 document.body.addEventListener("htmx:afterSwap", (event) => {
   if (!isList(event)) return;
+  const fold = document.querySelector(".narrow-by");
+  if (fold && narrowed) fold.open = true;
   const now = new Map(rows().map((row) => [row.dataset.study, row]));
   const [study, y] = still.find(([study]) => now.has(study)) ?? [];
   if (study) scrollBy({ top: now.get(study).getBoundingClientRect().top - y, behavior: "instant" });
@@ -169,3 +176,25 @@ document.body.addEventListener("htmx:afterSettle", () => {
 });
 document.body.addEventListener("htmx:sseOpen", () => { live.textContent = say("live"); live.className = "on"; });
 document.body.addEventListener("htmx:sseError", () => { live.textContent = say("No connection to the node"); live.className = "off"; });
+
+/* What is done to the selected studies is answered above the list, which stays where it is. */
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  const action = form.getAttribute("action") ?? "";
+  if (event.defaultPrevented || form.dataset.whole || !(action === "/worklist/bulk" || action === "/worklist/bulk/undo")) return;
+  event.preventDefault();
+  const answer = await send(form, event.submitter);
+  if (!answer) return;
+  outcome.replaceChildren(...document.adoptNode(answer.page.querySelector("main")).children);
+  outcome.querySelector("[autofocus]")?.focus();
+  if (!answer.ok || outcome.querySelector("form[action='/worklist/bulk']")) return;
+  selected.clear();
+  mark();
+  htmx.trigger("#list", "decided");
+});
+outcome.addEventListener("click", (event) => {
+  if (!event.target.closest("a[href]")) return;
+  event.preventDefault();
+  outcome.replaceChildren();
+  rows().find((row) => row.dataset.study === current)?.querySelector("a.open").focus({ preventScroll: true });
+});
