@@ -28,12 +28,12 @@ class BudgetRefusal:
     def refuse(self) -> NoReturn:
         """ConflictError that names the rules of most images."""
         raise ConflictError(
-            "A budget of {budget} % cannot be kept: {always} of {images} images ({share} %) are flagged by rules that "
+            "A budget of {budget} cannot be kept: {always} of {images} images ({share}) are flagged by rules that "
             "limits do not change: {rules}. Change those first, or allow more.",
-            budget=f"{100 * self.budget:.1f}",
+            budget=f"{100 * self.budget:.1f} %",
             always=self.always,
             images=self.images,
-            share=f"{100 * self.always / self.images:.1f}",
+            share=f"{100 * self.always / self.images:.1f} %",
             rules=joined("; ", [_words(one) for one in self.others[:MOST_NAMED]]),
         )
 
@@ -63,9 +63,9 @@ def other_rules(images: Sequence[BudgetImage]) -> tuple[OtherRule, ...]:
 def refuse_blind(proposal: LimitProposal, flagged: int) -> NoReturn:
     """ConflictError of a proposal whose budget is kept only by limits that find nothing."""
     raise ConflictError(
-        "A budget of {budget} % cannot be kept: only limits that find no simulated defect of {findings} would keep it. "
-        "Without those {share} % of the images are flagged.",
-        budget=f"{100 * proposal.budget:.1f}",
+        "A budget of {budget} cannot be kept: only limits that find no simulated defect of {findings} would keep it. "
+        "Without those {share} of the images are flagged.",
+        budget=f"{100 * proposal.budget:.1f} %",
         findings=", ".join(sorted({name for (_, name), side in proposal.second_side.items() if side.is_blind})),
-        share=f"{100 * flagged / proposal.images:.1f}",
+        share=f"{100 * flagged / proposal.images:.1f} %",
     )

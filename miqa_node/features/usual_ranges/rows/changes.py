@@ -7,7 +7,7 @@ and which go on beside each other, is told by their series.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +34,7 @@ class ScannerChange:
     now: str
     authority: str = ""
     """Of the scanner now; empty if it has a serial number, or where there is only one hospital."""
-    earlier: str = ""
+    earlier: str = field(default="", compare=False)
     """The short name of the history that it ended, of changes of one protocol."""
 
 
