@@ -9,7 +9,7 @@ import typer
 
 from miqa_node.core.domain.model_choice import Slot
 from miqa_node.core.settings import Settings
-from miqa_node.errors import ConflictError, NotFoundError, SettingsError
+from miqa_node.errors import ConflictError, SettingsError
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.interfaces.cli.output import moment, print_json, print_line, print_table, to_json
@@ -17,7 +17,7 @@ from miqa_node.interfaces.cli.store import open_transaction, settings_of_node
 from miqa_node.runtime.site_records import activations
 from miqa_node.stages.assess.active import chosen_package
 from miqa_node.stages.assess.package_checks import package_label
-from miqa_node.stages.assess.package_files import find_package, places
+from miqa_node.stages.assess.package_files import package_of_name
 from miqa_node.stages.assess.packages import Package, open_package
 from miqa_node.stages.assess.site_calibration import calibration_path, in_force
 
@@ -114,9 +114,7 @@ def history(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson
 
 def open_named(settings: Settings, name: str, *, candidate: bool = False) -> Package:
     """The package of a name, checked; a candidate needs no goldens."""
-    path = find_package(settings.model_folders, name)
-    if path is None:
-        raise NotFoundError(f"There is no package {name} in {places(settings.model_folders)}.")
+    path = package_of_name(settings.model_folders, name)
     return open_package(path, settings.node.accelerator, settings.assess, goldens_required=not candidate)
 
 
