@@ -22,14 +22,18 @@ def check_exists(settings: Settings) -> None:
         )
 
 
-@contextmanager
-def opened(config: Path | None, data_dir: Path | None) -> Iterator[Database]:
-    """The database, closed at the end of the block."""
+def settings_of_node(config: Path | None, data_dir: Path | None) -> Settings:
+    """The settings of a node that has a database, for a command that prints its result at once."""
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
     check_exists(settings)
+    return settings
 
-    database = Database(settings.database_url, pool_size=1)
+
+@contextmanager
+def opened(config: Path | None, data_dir: Path | None) -> Iterator[Database]:
+    """The database, closed at the end of the block."""
+    database = Database(settings_of_node(config, data_dir).database_url, pool_size=1)
     try:
         database.check()
         yield database

@@ -75,12 +75,12 @@ def difference_of_values(package: str, name: str, expected: bytes, values: Seque
     return difference
 
 
-def check_difference(package: str, name: str, difference: float, where: str) -> None:
+def check_difference(package: str, name: str, difference: float, where: str, most: float = GOLDEN_TOLERANCE) -> None:
     """Refuse a package whose results of a golden differ too much from the expected ones, or are not numbers."""
-    if not difference <= GOLDEN_TOLERANCE:
+    if not difference <= most:
         raise ModelPackageError(
             f"{package}: {name} gives results {where} that differ by {difference:.3g} from the expected ones; "
-            f"{GOLDEN_TOLERANCE:g} is allowed."
+            f"{most:g} is allowed."
         )
 
 

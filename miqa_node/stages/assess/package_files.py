@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from miqa_node.errors import ModelPackageError
+from miqa_node.errors import ModelPackageError, NotFoundError
 from miqa_node.stages.assess.bare import bare_card, read_metadata
 from miqa_node.stages.assess.card import Card, has_card, read_card, read_sections
 from miqa_node.stages.assess.package_checks import BARE_SUFFIX, package_label
@@ -49,6 +49,14 @@ def find_package(models: Path | Sequence[Path], name: str) -> Path | None:
         if bare.is_file():
             return bare
     return None
+
+
+def package_of_name(models: Path | Sequence[Path], name: str) -> Path:
+    """The package that :func:`find_package` finds; NotFoundError if there is none."""
+    path = find_package(models, name)
+    if path is None:
+        raise NotFoundError(f"There is no package {name} in {places(models)}.")
+    return path
 
 
 def newest_package(models: Path | Sequence[Path], name: str) -> Path | None:

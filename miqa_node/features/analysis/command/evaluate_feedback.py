@@ -21,9 +21,9 @@ from miqa_node.features.analysis.feedback import feedback as of_reviewers
 from miqa_node.features.analysis.marks import Fidelity, Pixels, fidelity
 from miqa_node.features.analysis.rows import fidelities, rollup
 from miqa_node.features.analysis.rows.census import Period
-from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, read_day, settings_of
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_day
 from miqa_node.interfaces.cli.output import Column, number, print_json, print_table
-from miqa_node.interfaces.cli.store import check_exists
+from miqa_node.interfaces.cli.store import settings_of_node
 from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.site_store import open_store
@@ -53,9 +53,7 @@ def feedback(
     Made from the decisions, audits and marks in the node's own database; only figures leave it. PSNR and SSIM
     are kept, and shown with the others on the page Analysis, Labels.
     """
-    settings = settings_of(config, data_dir)
-    quiet_logs(settings)
-    check_exists(settings)
+    settings = settings_of_node(config, data_dir)
 
     first = since or date(2000, 1, 1)
     last = until or settings.node.day(datetime.now(UTC))

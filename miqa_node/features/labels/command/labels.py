@@ -13,9 +13,9 @@ from miqa_node.features.labels.command.label_images import Images
 from miqa_node.features.labels.rows import reviews
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.interfaces.cli.output import print_json, print_line, print_table
-from miqa_node.interfaces.cli.store import check_exists, open_transaction
+from miqa_node.interfaces.cli.store import open_transaction, settings_of_node
 from miqa_node.runtime.site_records import label_requests, labels
 
 app = typer.Typer(no_args_is_help=True, help="Labels given by people: list, export, import.")
@@ -57,9 +57,7 @@ def export(
     from miqa_node.features.labels.command.label_export import export_from
     from miqa_node.features.labels.export import GONE
 
-    settings = settings_of(config, data_dir)
-    quiet_logs(settings)
-    check_exists(settings)
+    settings = settings_of_node(config, data_dir)
     done, judgement_count = export_from(settings, out, images)
     if as_json:
         print_json(

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
 from miqa_node.core.domain.model_choice import Slot
 from miqa_node.core.settings import Settings
-from miqa_node.errors import ConflictError, NotFoundError, SettingsError
+from miqa_node.errors import ConflictError, SettingsError
 from miqa_node.interfaces.cli.actor import Actor, login
-from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.interfaces.cli.output import moment, print_json, print_line, print_table, to_json
-from miqa_node.interfaces.cli.store import check_exists, open_transaction
+from miqa_node.interfaces.cli.store import open_transaction, settings_of_node
 from miqa_node.runtime.site_records import activations
 from miqa_node.stages.assess.active import chosen_package
 from miqa_node.stages.assess.package_checks import package_label
-from miqa_node.stages.assess.package_files import find_package, places
+from miqa_node.stages.assess.package_files import package_of_name
 from miqa_node.stages.assess.packages import Package, open_package
 from miqa_node.stages.assess.site_calibration import calibration_path, in_force
 
@@ -40,7 +39,7 @@ def activate(
     The package is checked first, goldens on this machine's provider included. Images in progress are
     finished with the previous package; no image is assessed twice.
     """
-    settings = _ready(config, data_dir)
+    settings = settings_of_node(config, data_dir)
     if settings.assess.quality_package:
         raise SettingsError(
             f"assess.quality_package = {settings.assess.quality_package!r} in the settings decides which package is "
@@ -65,7 +64,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Return to the previously active package."""
-    settings = _ready(config, data_dir)
+    settings = settings_of_node(config, data_dir)
     slot = Slot.SHADOW if shadow else Slot.ACTIVE
 
     with open_transaction(config, data_dir) as transaction:
@@ -88,7 +87,7 @@ def shadow(
     """Run a candidate silently beside the active package; `models compare` shows the differences."""
     if (name is None) is not off:
         raise typer.BadParameter("name one package, or give --off")
-    settings = _ready(config, data_dir)
+    settings = settings_of_node(config, data_dir)
     chosen = open_named(settings, name, candidate=True).name if name else ""
 
     with open_transaction(config, data_dir) as transaction:
@@ -115,17 +114,8 @@ def history(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson
 
 def open_named(settings: Settings, name: str, *, candidate: bool = False) -> Package:
     """The package of a name, checked; a candidate needs no goldens."""
-    path = find_package(settings.model_folders, name)
-    if path is None:
-        raise NotFoundError(f"There is no package {name} in {places(settings.model_folders)}.")
+    path = package_of_name(settings.model_folders, name)
     return open_package(path, settings.node.accelerator, settings.assess, goldens_required=not candidate)
-
-
-def _ready(config: Path | None, data_dir: Path | None) -> Settings:
-    settings = settings_of(config, data_dir)
-    quiet_logs(settings)
-    check_exists(settings)
-    return settings
 
 
 def _tell(slot: Slot, name: str, changed: bool, settings: Settings, *, as_json: bool) -> None:

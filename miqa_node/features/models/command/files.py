@@ -22,7 +22,7 @@ from miqa_node.stages.assess.bare import pack as write_bare
 from miqa_node.stages.assess.card import GRAPH_NAME, gradient_file
 from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.package_checks import package_label, sha256_of
-from miqa_node.stages.assess.package_files import find_package, places, read_package_card
+from miqa_node.stages.assess.package_files import package_of_name, places, read_package_card
 from miqa_node.stages.assess.sidecars import read_any_card
 from miqa_node.stages.assess.site_calibration import calibration_path, certificate_sentence, in_force
 
@@ -37,7 +37,7 @@ def card(
     settings = settings_of(config)
     quiet_logs(settings)
 
-    any_card = read_any_card(_path(settings, name))
+    any_card = read_any_card(package_of_name(settings.model_folders, name))
     if as_json:
         print_json(any_card.model_dump(mode="json"))
     elif out is None:
@@ -75,7 +75,7 @@ def certificate(
         else:
             predictions.print_certificates(of_predictions)
         return
-    shown = _certificate(settings, _path(settings, name) if name else _active(settings))
+    shown = _certificate(settings, package_of_name(settings.model_folders, name) if name else _active(settings))
     of_predictions = [] if name else predictions.certificates(settings) or []
     if as_json:
         print_json({**shown, "predictions": of_predictions})
@@ -118,7 +118,7 @@ def seal(
         typer.echo(f"miqa-node: this command needs onnx ({error}): pip install 'miqa-node[seal]'.", err=True)
         raise typer.Exit(Exit.UNAVAILABLE) from error
 
-    for path in [_path(settings, name) for name in names]:
+    for path in [package_of_name(settings.model_folders, name) for name in names]:
         reasons = add_gradients(path)
         for graph, reason in reasons.items():
             print_line(path.name, f"{graph}: {reason}" if reason else gradient_file(graph))
@@ -164,11 +164,4 @@ def _active(settings: Settings) -> Path:
     path = chosen_package(settings, choice_of(settings))
     if path is None:
         raise NotFoundError(f"No package is active; {places(settings.model_folders)} holds no quality package.")
-    return path
-
-
-def _path(settings: Settings, name: str) -> Path:
-    path = find_package(settings.model_folders, name)
-    if path is None:
-        raise NotFoundError(f"There is no package {name} in {places(settings.model_folders)}.")
     return path

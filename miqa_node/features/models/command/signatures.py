@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table
 from miqa_node.stages.assess.package_checks import check_files, package_label
-from miqa_node.stages.assess.package_files import find_package, package_folders, places
+from miqa_node.stages.assess.package_files import package_folders, package_of_name, places
 from miqa_node.stages.assess.sidecars import read_any_card
 from miqa_node.stages.assess.signatures import PackageOrigin, origin_of, sign_package
 
@@ -36,7 +35,7 @@ def sign(
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
 
-    path = _path(settings.model_folders, name)
+    path = package_of_name(settings.model_folders, name)
     if path.is_dir():
         check_files(path, read_any_card(path))
     if key is None:
@@ -61,9 +60,10 @@ def verify(
     quiet_logs(settings)
 
     keys = (public_key,) if public_key else settings.assess.trusted_keys
-    paths = [_path(settings.model_folders, name) for name in names or ()] or package_folders(settings.model_folders)
+    folders = settings.model_folders
+    paths = [package_of_name(folders, name) for name in names or ()] or package_folders(folders)
     if not paths:
-        raise NotFoundError(f"There are no model packages in {places(settings.model_folders)}.")
+        raise NotFoundError(f"There are no model packages in {places(folders)}.")
     rows = [_row(path, keys) for path in paths]
     if as_json:
         print_json(rows)
@@ -81,10 +81,3 @@ def _row(path: Path, keys: tuple[str, ...]) -> dict[str, object]:
         return {"package": package_label(path), "ok": False, "origin": str(error)}
     ok = origin in (PackageOrigin.SHIPPED, PackageOrigin.TRUSTED)
     return {"package": package_label(path), "ok": ok, "origin": origin.value}
-
-
-def _path(models: Sequence[Path], name: str) -> Path:
-    path = find_package(models, name)
-    if path is None:
-        raise NotFoundError(f"There is no package {name} in {places(models)}.")
-    return path

@@ -16,7 +16,7 @@ from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.card import GRAPH_NAME, Task, checked_card, read_sections
 from miqa_node.stages.assess.enhance.card import DenoiserCard, Tiles
 from miqa_node.stages.assess.enhance.plane import Levels
-from miqa_node.stages.assess.goldens import computing_goldens, golden_files, golden_pixels
+from miqa_node.stages.assess.goldens import check_difference, computing_goldens, golden_files, golden_pixels
 from miqa_node.stages.assess.package_checks import check_embedded_card, sha256_of
 from miqa_node.stages.assess.package_files import places, versions_of
 from miqa_node.stages.assess.session import GraphSession
@@ -27,7 +27,7 @@ NAME = "denoiser"
 INPUT, OUTPUT = "image", "denoised"
 GOLDEN_STEP_PX = 23
 """Goldens keep the denoised value of every 23rd pixel of every 23rd row."""
-check_difference = 1e-3
+GOLDEN_TOLERANCE = 1e-3
 """A quarter of a grey level: tolerance for another provider's arithmetic."""
 
 
@@ -116,7 +116,7 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
             values, golden = tiled.golden_values(image), json.loads(expected)["denoised"]
         same = len(values) == len(golden)
         differences[name] = float(np.abs(np.subtract(values, golden)).max()) if same else float("inf")
-        check_difference(folder.name, name, differences[name], f"on {session.provider}")
+        check_difference(folder.name, name, differences[name], f"on {session.provider}", GOLDEN_TOLERANCE)
     identity = ModelIdentity(card.name, card.version, sha256_of(graph))
     return DenoiserPackage(card, tiled, identity, differences)
 
