@@ -200,7 +200,7 @@ class Said:
     @staticmethod
     def _verdict_in(text: str) -> str:
         [words] = set(re.findall(r'<span class="verdict [a-z_]+">([^<]+)</span>', text))
-        return next(verdict.value for verdict, named in WORDS.items() if named == words)
+        return next((verdict.value for verdict, named in WORDS.items() if named == words), words)
 
     @staticmethod
     def _code(report: pydicom.Dataset) -> str:
