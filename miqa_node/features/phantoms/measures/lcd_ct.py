@@ -16,7 +16,7 @@ from miqa_node.features.phantoms.measures.ct_noise import CENTRE_SHARE
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead
 from miqa_node.stages.assess.phantoms.words import header_texts
-from miqa_node.stages.measure.series_view import Values
+from miqa_node.stages.measure.series_view import Mask, Values
 
 INSERTS = {
     "3_mm_14_hu": (-45.0, 3.0),
@@ -57,7 +57,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     return values
 
 
-def _pairs(images: Sequence[Values], inside: Values, measure: Measure, read_on: SliceRead) -> PhantomValue:
+def _pairs(images: Sequence[Values], inside: Mask, measure: Measure, read_on: SliceRead) -> PhantomValue:
     value = measure.value("noise_sd_hu_from_pairs")
     if len(images) < 2:
         return value.missing(measure.source, ONE_SLICE, read_on)

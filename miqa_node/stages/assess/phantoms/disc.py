@@ -173,7 +173,7 @@ def _edges_mm(above: Values, disc: Disc) -> Array:
     half = (plateau + np.median(rays[outside], axis=0)) / 2.0
     # A film of fluid above an air bubble or in the notch is no edge: the phantom is bright for some way inside of it.
     length = round(LEAST_RUN_MM / STEP_MM)
-    runs = np.lib.stride_tricks.sliding_window_view(rays > half, length, axis=0).all(axis=-1)
+    runs: Mask = np.asarray(np.lib.stride_tricks.sliding_window_view(rays > half, length, axis=0).all(axis=-1))
     last = len(radii) - 1 - np.argmax(runs[::-1], axis=0)
     is_edge = runs.any(axis=0) & (last < len(radii) - 1)
     place = np.minimum(last, len(radii) - 2)
