@@ -19,7 +19,7 @@ from miqa_node.features.phantoms.values import PhantomReadings, PhantomValue
 from miqa_node.stages.measure.series_view import SliceTools
 
 log = structlog.get_logger(__name__)
-FAILED = Phrase("The measure failed on these pixels; the log says where.")
+FAILED = Phrase("The measurement failed; the log of the node says where.")
 
 
 def measure_phantom(

@@ -11,7 +11,6 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead
 
-NO_NUMBER = Phrase("What was read on this slice gives no number.")
 ACR_MR = frozenset({PhantomKind.ACR_MR_LARGE, PhantomKind.ACR_MR_MEDIUM})
 
 
@@ -26,9 +25,9 @@ class Value:
     def read(
         self, value: float, source: str, read_on: SliceRead | None, regions: Sequence[Region] = ()
     ) -> PhantomValue:
-        """It, measured; without a number if what was measured gives none."""
+        """It, measured. ValueError if it is no number."""
         if not math.isfinite(value):
-            return self.missing(source, NO_NUMBER, read_on)
+            raise ValueError("the value is not finite")
         return PhantomValue(
             self.name, float(value), self.unit, self.definition, source, read_on=read_on, regions=tuple(regions)
         )

@@ -12,7 +12,7 @@ from miqa_node.features.phantoms.catphan import NO_MODULE, NOT_COVERED, CatphanV
 from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
-from miqa_node.stages.assess.phantoms.sampling import sampled, smoothed
+from miqa_node.stages.assess.phantoms.sampling import between_pixels, smooth
 
 RODS_DEG = (-135.0, -45.0, 45.0, 135.0)
 RODS_MM = 25.0 * np.sqrt(2.0)
@@ -95,7 +95,7 @@ def _wire_mm(module: Module, angle_deg: float) -> float | None:
     angles = module.pose.angle(angle_deg) + np.arctan2(along[None, :], away[:, None])
     radii = np.hypot(along[None, :], away[:, None])
     rows, columns = module.disc.points(angles, radii)
-    profile = smoothed(sampled(module.image, rows, columns).max(axis=0), 0.6 / STEP_MM, "symmetric")
+    profile = smooth(between_pixels(module.image, rows, columns).max(axis=0), 0.6 / STEP_MM)
     ground = float(np.percentile(profile, GROUND_PERCENTILE))
     spread = float(profile[profile <= np.percentile(profile, 2 * GROUND_PERCENTILE)].std())
     plateau = float(np.percentile(profile, PLATEAU_PERCENTILE))

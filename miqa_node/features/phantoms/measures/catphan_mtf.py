@@ -16,7 +16,7 @@ from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.stages.assess.phantoms.catphan import LINE_PAIRS_MM, LINE_PAIRS_RADIUS_MM
 from miqa_node.stages.assess.phantoms.disc import Array
-from miqa_node.stages.assess.phantoms.sampling import peaks, smoothed
+from miqa_node.stages.assess.phantoms.sampling import peaks, smooth
 
 GROUP = "mtf_lp_per_mm_at_percent_ctp528"
 PERCENT = (95, 90, 80, 70, 60, 50)
@@ -81,8 +81,8 @@ def ring_profile(module: Module) -> Array:
     """The ring of the line pairs from the left against the clock, its lowest value 0."""
     angles = np.array([module.pose.angle(180.0 - 360.0 * share) for share in np.arange(SAMPLES) / SAMPLES])
     ring = module.disc.polar(module.image, LINE_PAIRS_RADIUS_MM + WIDTH_MM, angles).mean(axis=0)
-    smooth = smoothed(ring, SMOOTH * SAMPLES, "wrap")
-    return np.asarray(smooth - smooth.min(), np.float64)
+    profile = smooth(ring, SMOOTH * SAMPLES, closed=True)
+    return np.asarray(profile - profile.min(), np.float64)
 
 
 def group_contrasts(profile: Array) -> list[float]:
@@ -91,10 +91,10 @@ def group_contrasts(profile: Array) -> list[float]:
     for group in GROUPS:
         first, last = round(group.start * SAMPLES), round(group.end * SAMPLES)
         part = profile[first:last]
-        places = peaks(part, max(1, round(group.spacing * SAMPLES)))
-        if len(places) < group.bars:
+        tops = peaks(part, max(1, round(group.spacing * SAMPLES)))
+        if len(tops) < group.bars:
             break
-        highest = np.sort(places[np.argsort(part[places])[-group.bars :]])
+        highest = np.sort(tops[np.argsort(part[tops])[-group.bars :]])
         gaps = [part[left : right + 1].min() for left, right in pairwise(highest)]
         bars = float(part[highest].mean())
         low = float(np.mean(gaps))

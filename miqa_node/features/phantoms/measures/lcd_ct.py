@@ -10,13 +10,13 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.dicom.bytes.head import read_some, tags_of
 from miqa_node.features.phantoms.ct_disc import NO_DISC, CtDisc, discs_of
 from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.measures.ct_noise import CENTRE_SHARE
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead
-from miqa_node.stages.measure.series_view import Values
+from miqa_node.stages.assess.phantoms.words import header_texts
+from miqa_node.stages.measure.series_view import Mask, Values
 
 INSERTS = {
     "3_mm_14_hu": (-45.0, 3.0),
@@ -33,7 +33,6 @@ BESIDE_MM = (3.0, 9.0)
 """The ring that an insert is compared with, from its edge."""
 CONTRAST, RATIO = "contrast_hu", "cnr"
 _KEYWORDS = ("SeriesDescription", "StudyDescription")
-_TAGS = tags_of(_KEYWORDS)
 _DOSE = re.compile(r"dose[ _-]?0*(\d{1,3})(?!\d)|(\d{1,3}) ?% dose", re.IGNORECASE)
 ONE_SLICE = Phrase("The series has one slice: pairs of slices need two.")
 NO_DOSE = Phrase("The header names no dose: neither CTDIvol nor a share in its descriptions.")
@@ -58,7 +57,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     return values
 
 
-def _pairs(images: Sequence[Values], inside: Values, measure: Measure, read_on: SliceRead) -> PhantomValue:
+def _pairs(images: Sequence[Values], inside: Mask, measure: Measure, read_on: SliceRead) -> PhantomValue:
     value = measure.value("noise_sd_hu_from_pairs")
     if len(images) < 2:
         return value.missing(measure.source, ONE_SLICE, read_on)
@@ -79,9 +78,8 @@ def dose_of(stack: PhantomStack) -> float | None:
     one = stack.slices[0]
     if one.ctdi_vol_mgy:
         return one.ctdi_vol_mgy
-    header = read_some(one.path, _TAGS)
-    for keyword in _KEYWORDS:
-        match = _DOSE.search(str(header.get(keyword) or ""))
+    for text in header_texts(one.path, _KEYWORDS).values():
+        match = _DOSE.search(text)
         if match is not None:
             share = float(match.group(1) or match.group(2)) / 100.0
             return share or None

@@ -17,7 +17,6 @@ from miqa_node.stages.assess.phantoms.disc import Array, Spacing
 
 LARGE_CM2 = {LARGE_MM: 200.0, MEDIUM_MM: 160.0}
 SMALL_CM2 = 1.0
-NO_ROOM = Phrase("No circle of 1 cm² fits into the even part of the slice.")
 PARTS = 5
 """A pixel at the edge of the small region counts by so many parts a side."""
 NOTCH_PIXELS = 5
@@ -35,13 +34,14 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     disc, image = seventh.disc, seventh.image
     area = LARGE_CM2[nominal_diameter_mm(view.protocol)]
     large, small = np.sqrt(100.0 * area / np.pi), np.sqrt(100.0 * SMALL_CM2 / np.pi)
-    kernel = disc_kernel(small, disc.spacing)
-    means = cv2.filter2D(image.astype(np.float64), -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    means = cv2.filter2D(
+        image.astype(np.float64), -1, disc_kernel(small, disc.spacing), borderType=cv2.BORDER_REPLICATE
+    )
     notch = cv2.dilate(dark_parts(image, disc).astype(np.uint8), np.ones((NOTCH_PIXELS, NOTCH_PIXELS), np.uint8))
-    touching = cv2.filter2D(notch.astype(np.float64), -1, kernel, borderType=cv2.BORDER_REPLICATE) > 1e-9
+    touching = cv2.filter2D(notch.astype(np.float64), -1, disc_kernel(small, disc.spacing)) > 1e-6
     centres = disc.within(image.shape, float(large - small)) & ~touching
     if not centres.any():
-        return measure.none(NO_ROOM)
+        raise ValueError("no circle of 1 cm² fits into the even part of the slice")
     low = np.unravel_index(np.where(centres, means, np.inf).argmin(), means.shape)
     high = np.unravel_index(np.where(centres, means, -np.inf).argmax(), means.shape)
     lowest, highest = float(means[low]), float(means[high])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from miqa_node.stages.assess.phantoms.disc import Array, Disc, find_disc
-from miqa_node.stages.measure.series_view import Values
+from miqa_node.stages.measure.series_view import Mask, Values
 
 AIR_HU = -1000.0
 RADIUS_MM = (92.0, 110.0)
@@ -106,7 +106,7 @@ def _turn(degrees: float) -> float:
     return (degrees + 180.0) % 360.0 - 180.0
 
 
-def _clusters(mask: Array, weights: Array) -> list[float]:
+def _clusters(mask: Mask, weights: Array) -> list[float]:
     """Centres in degrees of the runs of a ring that are 3 to 20 degrees wide."""
     if mask.all() or not mask.any():
         return []

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.stages.assess.phantoms.sampling import sampled
+from miqa_node.stages.assess.phantoms.sampling import between_pixels
 from miqa_node.stages.measure.series_view import Mask, Values
 
 Array = NDArray[np.float64]
@@ -62,7 +62,7 @@ class Disc:
     def polar(self, image: Values, radii_mm: Array, angles: Array) -> Array:
         """The image at each distance (rows) and angle (columns) from the centre."""
         rows, columns = self.points(angles[None, :], radii_mm[:, None])
-        return sampled(image, rows, columns)
+        return between_pixels(image, rows, columns)
 
     def distances_mm(self, shape: tuple[int, ...]) -> Array:
         """Of each pixel from the centre."""
@@ -173,7 +173,7 @@ def _edges_mm(above: Values, disc: Disc) -> Array:
     half = (plateau + np.median(rays[outside], axis=0)) / 2.0
     # A film of fluid above an air bubble or in the notch is no edge: the phantom is bright for some way inside of it.
     length = round(LEAST_RUN_MM / STEP_MM)
-    runs = np.lib.stride_tricks.sliding_window_view(rays > half, length, axis=0).all(axis=-1)
+    runs: Mask = np.asarray(np.lib.stride_tricks.sliding_window_view(rays > half, length, axis=0).all(axis=-1))
     last = len(radii) - 1 - np.argmax(runs[::-1], axis=0)
     is_edge = runs.any(axis=0) & (last < len(radii) - 1)
     place = np.minimum(last, len(radii) - 2)

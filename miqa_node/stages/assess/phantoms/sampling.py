@@ -1,46 +1,57 @@
-"""Values between pixels, and smooth profiles."""
+"""Values between pixels, and profiles: what measures of phantoms read along lines and circles."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-
 REACH = 4.0
-"""A Gaussian ends after so many standard deviations."""
+"""Of a smoothing kernel, in standard deviations."""
 
 
-def sampled(image: NDArray[np.generic], rows: Array, columns: Array) -> Array:
-    """Bilinear values of a (rows, columns) image at these places, which broadcast; outside, those of its edge."""
-    values = image.astype(np.float64, copy=False)
-    rows, columns = np.broadcast_arrays(rows.clip(0, image.shape[0] - 1), columns.clip(0, image.shape[1] - 1))
-    top, left = rows.astype(np.intp), columns.astype(np.intp)
-    bottom, right = np.minimum(top + 1, image.shape[0] - 1), np.minimum(left + 1, image.shape[1] - 1)
-    down, across = rows - top, columns - left
-    upper = values[top, left] * (1.0 - across) + values[top, right] * across
-    lower = values[bottom, left] * (1.0 - across) + values[bottom, right] * across
+def between_pixels(image: NDArray[np.floating], rows: Array, columns: Array) -> Array:
+    """Bilinear values at points; those outside of the image are those of its edge.
+
+    >>> image = np.array([[0.0, 1.0], [2.0, 3.0]])
+    >>> between_pixels(image, np.array([0.5, 9.0]), np.array([0.5, 0.0])).tolist()
+    [1.5, 2.0]
+    """
+    high, wide = image.shape[0] - 1, image.shape[1] - 1
+    y, x = np.clip(rows, 0.0, high), np.clip(columns, 0.0, wide)
+    top, side = np.minimum(y.astype(int), max(high - 1, 0)), np.minimum(x.astype(int), max(wide - 1, 0))
+    below, beside = np.minimum(top + 1, high), np.minimum(side + 1, wide)
+    down, right = y - top, x - side
+    upper = image[top, side] * (1.0 - right) + image[top, beside] * right
+    lower = image[below, side] * (1.0 - right) + image[below, beside] * right
     return np.asarray(upper * (1.0 - down) + lower * down, np.float64)
 
 
-def smoothed(profiles: Array, sigma: float, beyond: Literal["edge", "symmetric", "wrap"] = "edge") -> Array:
-    """A Gaussian of ``sigma`` samples along the last axis; ``beyond`` says what lies outside, as ``numpy.pad``."""
-    reach = max(1, int(REACH * sigma + 0.5))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    widths = [(0, 0)] * (profiles.ndim - 1) + [(reach, reach)]
-    wide = np.pad(profiles, widths, mode=beyond)
-    windows = np.lib.stride_tricks.sliding_window_view(wide, 2 * reach + 1, axis=-1)
-    return np.asarray(windows @ (weights / weights.sum()), np.float64)
+def smooth(profile: Array, sigma: float, *, closed: bool = False) -> Array:
+    """A Gaussian of so many samples along the last axis; a ``closed`` profile goes on at its other end.
+
+    >>> smooth(np.array([0.0, 0.0, 1.0, 0.0, 0.0]), 0.5).round(2).tolist()
+    [0.0, 0.11, 0.79, 0.11, 0.0]
+    """
+    reach = max(1, int(np.ceil(REACH * sigma)))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    pad = [(0, 0)] * (profile.ndim - 1) + [(reach, reach)]
+    padded = np.pad(profile, pad, mode="wrap" if closed else "edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel), axis=-1)
+    return np.asarray(windows @ kernel, np.float64)
 
 
-def peaks(profile: Array, distance: int) -> NDArray[np.intp]:
-    """Places of the local maxima of which none is nearer than ``distance`` samples to a higher one, in order."""
+def peaks(profile: Array, distance: int) -> NDArray[np.int_]:
+    """Places of local maxima, the higher of two that are nearer than ``distance``.
+
+    >>> peaks(np.array([0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 3.0, 0.0]), 3).tolist()
+    [1, 6]
+    """
     inner = profile[1:-1]
-    places = 1 + np.flatnonzero((inner > profile[:-2]) & (inner >= profile[2:]))
+    tops = np.flatnonzero((inner > profile[:-2]) & (inner >= profile[2:])) + 1
     chosen: list[int] = []
-    for place in places[np.argsort(-profile[places], kind="stable")]:
-        if all(abs(int(place) - other) >= distance for other in chosen):
-            chosen.append(int(place))
-    return np.array(sorted(chosen), np.intp)
+    for top in tops[np.argsort(-profile[tops], kind="stable")].tolist():
+        if all(abs(top - other) >= distance for other in chosen):
+            chosen.append(top)
+    return np.array(sorted(chosen), dtype=int)
