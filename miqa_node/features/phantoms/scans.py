@@ -6,13 +6,10 @@ pixels are stored, who is named, the root of the UIDs, or the folder.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
-from pydicom.datadict import tag_for_keyword
-
-from miqa_node.dicom.bytes.head import read_some
 from miqa_node.dicom.nearly import same_places
+from miqa_node.stages.assess.phantoms.words import header_texts
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.slices import Slice
 from miqa_node.stages.measure.volumes import volumes_of
@@ -21,7 +18,6 @@ _KEYWORDS = (
     "BitsStored", "BitsAllocated", "PatientName", "PatientID", "StudyDate", "SeriesDate", "SeriesTime",
     "AcquisitionNumber", "StationName", "SoftwareVersions", "InstanceCreationDate",
 )  # fmt: skip
-_TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
 
 
 def scans_of(view: SeriesView) -> list[list[int]]:
@@ -52,12 +48,7 @@ def _places(slices: Sequence[Slice]) -> list[int] | None:
 
 def _signatures(slices: Sequence[Slice]) -> list[list[str]]:
     """What may differ between scans, one list for each sign with a value for each slice."""
-    headers = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for one in slices:
-            header = read_some(one.path, _TAGS)
-            headers.append([str(header.get(keyword) or "") for keyword in _KEYWORDS])
+    headers = [header_texts(one.path, _KEYWORDS).values() for one in slices]
     signs = [list(values) for values in zip(*headers, strict=True)]
     roots = [one.uid.rpartition(".")[0] for one in slices]
     return [*signs, roots, [str(one.path.parent) for one in slices]]

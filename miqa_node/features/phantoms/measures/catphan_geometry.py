@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
@@ -13,7 +12,7 @@ from miqa_node.features.phantoms.catphan import NO_MODULE, NOT_COVERED, CatphanV
 from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
-from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_node.stages.assess.phantoms.sampling import between_pixels, smooth
 
 RODS_DEG = (-135.0, -45.0, 45.0, 135.0)
 RODS_MM = 25.0 * np.sqrt(2.0)
@@ -96,7 +95,7 @@ def _wire_mm(module: Module, angle_deg: float) -> float | None:
     angles = module.pose.angle(angle_deg) + np.arctan2(along[None, :], away[:, None])
     radii = np.hypot(along[None, :], away[:, None])
     rows, columns = module.disc.points(angles, radii)
-    profile = gaussian_filter1d(_sampled(module, rows, columns).max(axis=0), 0.6 / STEP_MM)
+    profile = smooth(between_pixels(module.image, rows, columns).max(axis=0), 0.6 / STEP_MM)
     ground = float(np.percentile(profile, GROUND_PERCENTILE))
     spread = float(profile[profile <= np.percentile(profile, 2 * GROUND_PERCENTILE)].std())
     plateau = float(np.percentile(profile, PLATEAU_PERCENTILE))
@@ -112,10 +111,6 @@ def _wire_mm(module: Module, angle_deg: float) -> float | None:
     start = first + (half - profile[first]) / max(float(profile[first + 1] - profile[first]), 1e-9)
     end = last - (half - profile[last]) / max(float(profile[last - 1] - profile[last]), 1e-9)
     return float(end - start) * STEP_MM
-
-
-def _sampled(module: Module, rows: Array, columns: Array) -> Array:
-    return np.asarray(map_coordinates(module.image, [rows, columns], order=1, mode="nearest"), np.float64)
 
 
 MEASURE = Measure(

@@ -7,8 +7,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
@@ -18,6 +16,7 @@ from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.stages.assess.phantoms.catphan import LINE_PAIRS_MM, LINE_PAIRS_RADIUS_MM
 from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_node.stages.assess.phantoms.sampling import peaks, smooth
 
 GROUP = "mtf_lp_per_mm_at_percent_ctp528"
 PERCENT = (95, 90, 80, 70, 60, 50)
@@ -82,8 +81,8 @@ def ring_profile(module: Module) -> Array:
     """The ring of the line pairs from the left against the clock, its lowest value 0."""
     angles = np.array([module.pose.angle(180.0 - 360.0 * share) for share in np.arange(SAMPLES) / SAMPLES])
     ring = module.disc.polar(module.image, LINE_PAIRS_RADIUS_MM + WIDTH_MM, angles).mean(axis=0)
-    smooth = gaussian_filter1d(ring, SMOOTH * SAMPLES, mode="wrap")
-    return np.asarray(smooth - smooth.min(), np.float64)
+    profile = smooth(ring, SMOOTH * SAMPLES, closed=True)
+    return np.asarray(profile - profile.min(), np.float64)
 
 
 def group_contrasts(profile: Array) -> list[float]:
@@ -92,10 +91,10 @@ def group_contrasts(profile: Array) -> list[float]:
     for group in GROUPS:
         first, last = round(group.start * SAMPLES), round(group.end * SAMPLES)
         part = profile[first:last]
-        peaks, _ = find_peaks(part, distance=max(1, round(group.spacing * SAMPLES)))
-        if len(peaks) < group.bars:
+        tops = peaks(part, max(1, round(group.spacing * SAMPLES)))
+        if len(tops) < group.bars:
             break
-        highest = np.sort(peaks[np.argsort(part[peaks])[-group.bars :]])
+        highest = np.sort(tops[np.argsort(part[tops])[-group.bars :]])
         gaps = [part[left : right + 1].min() for left, right in pairwise(highest)]
         bars = float(part[highest].mean())
         low = float(np.mean(gaps))

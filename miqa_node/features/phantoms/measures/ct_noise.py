@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
@@ -14,6 +13,7 @@ from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_node.stages.assess.phantoms.sampling import smooth
 from miqa_node.stages.measure.series_view import Values
 
 CENTRE_SHARE = 0.2
@@ -93,10 +93,10 @@ def ring_hu(image: Values, one: CtDisc) -> float:
     radii = np.arange(RING_FROM_MM, 0.9 * disc.radius_mm, step)
     polar = disc.polar(image, radii, ANGLES)
     profile = polar.mean(axis=1)
-    off: Array = profile - gaussian_filter1d(profile, RING_SMOOTH_MM / step, mode="nearest")
+    off: Array = profile - smooth(profile, RING_SMOOTH_MM / step)
     # Quarters of the turn share no pixels: their differences show what noise alone leaves of a mean.
     quarters = np.stack([one.mean(axis=1) for one in np.array_split(polar, 4, axis=1)])
-    quarters -= gaussian_filter1d(quarters, RING_SMOOTH_MM / step, axis=1, mode="nearest")
+    quarters -= smooth(quarters, RING_SMOOTH_MM / step)
     noise = float(np.sqrt(np.mean(quarters.var(axis=0, ddof=1)) / 4.0))
     total = float(np.sqrt(np.mean(off**2)))
     return float(np.sqrt(max(total**2 - noise**2, 0.0)))

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from pydicom.datadict import tag_for_keyword
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.dicom.bytes.head import read_some
 from miqa_node.features.phantoms.ct_disc import NO_DISC, CtDisc, discs_of
 from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.measures.ct_noise import CENTRE_SHARE
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead
+from miqa_node.stages.assess.phantoms.words import header_texts
 from miqa_node.stages.measure.series_view import Values
 
 INSERTS = {
@@ -34,7 +33,6 @@ BESIDE_MM = (3.0, 9.0)
 """The ring that an insert is compared with, from its edge."""
 CONTRAST, RATIO = "contrast_hu", "cnr"
 _KEYWORDS = ("SeriesDescription", "StudyDescription")
-_TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
 _DOSE = re.compile(r"dose[ _-]?0*(\d{1,3})(?!\d)|(\d{1,3}) ?% dose", re.IGNORECASE)
 ONE_SLICE = Phrase("The series has one slice: pairs of slices need two.")
 NO_DOSE = Phrase("The header names no dose: neither CTDIvol nor a share in its descriptions.")
@@ -80,9 +78,8 @@ def dose_of(stack: PhantomStack) -> float | None:
     one = stack.slices[0]
     if one.ctdi_vol_mgy:
         return one.ctdi_vol_mgy
-    header = read_some(one.path, _TAGS)
-    for keyword in _KEYWORDS:
-        match = _DOSE.search(str(header.get(keyword) or ""))
+    for text in header_texts(one.path, _KEYWORDS).values():
+        match = _DOSE.search(text)
         if match is not None:
             share = float(match.group(1) or match.group(2)) / 100.0
             return share or None

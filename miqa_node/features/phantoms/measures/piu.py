@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from scipy.ndimage import convolve
 
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.acr import NO_DISC, acr_of, not_found
@@ -36,9 +35,11 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     disc, image = seventh.disc, seventh.image
     area = LARGE_CM2[nominal_diameter_mm(view.protocol)]
     large, small = np.sqrt(100.0 * area / np.pi), np.sqrt(100.0 * SMALL_CM2 / np.pi)
-    means = convolve(image.astype(np.float64), disc_kernel(small, disc.spacing), mode="nearest")
+    means = cv2.filter2D(
+        image.astype(np.float64), -1, disc_kernel(small, disc.spacing), borderType=cv2.BORDER_REPLICATE
+    )
     notch = cv2.dilate(dark_parts(image, disc).astype(np.uint8), np.ones((NOTCH_PIXELS, NOTCH_PIXELS), np.uint8))
-    touching = convolve(notch.astype(np.float64), disc_kernel(small, disc.spacing), mode="nearest") > 1e-9
+    touching = cv2.filter2D(notch.astype(np.float64), -1, disc_kernel(small, disc.spacing)) > 1e-6
     centres = disc.within(image.shape, float(large - small)) & ~touching
     if not centres.any():
         return measure.none(NO_ROOM)

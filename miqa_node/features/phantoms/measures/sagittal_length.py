@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
@@ -13,6 +12,7 @@ from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.stages.assess.phantoms.disc import Array
 from miqa_node.stages.assess.phantoms.localizer import Localizer, find_localizer
+from miqa_node.stages.assess.phantoms.sampling import between_pixels
 from miqa_node.stages.measure.series_view import Values
 
 MOST_SLICES = 3
@@ -73,7 +73,7 @@ def _reach(image: Values, start: Array, direction: Array, expected: float, scale
     """Distance of the outermost edge."""
     radii = np.arange(expected - INSIDE_MM, expected + OUTSIDE_MM, STEP_MM)
     points = (start[None, :] + radii[:, None] * direction[None, :]) / scale
-    ray = map_coordinates(image, [points[:, 1], points[:, 0]], order=1, mode="nearest")
+    ray = between_pixels(image, points[:, 1], points[:, 0])
     plateau = float(np.percentile(ray[radii < expected - 2.0], 75))
     outside = float(np.median(ray[radii > expected + 5.0]))
     half = (plateau + outside) / 2.0

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
@@ -14,6 +13,7 @@ from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_node.stages.assess.phantoms.sampling import between_pixels, smooth
 
 SLOPE = 0.2
 """Two ramps of 1:10 in opposite directions: thickness = 0.2 · a · b / (a + b), which cancels a tilt of the phantom."""
@@ -91,7 +91,7 @@ def sample(one: AcrSlice, right_mm: Array, down_mm: Array) -> Array:
     cos, sin = np.cos(one.tilt), np.sin(one.tilt)
     columns = one.disc.column + (right_mm * cos - down_mm * sin) / one.disc.spacing.columns
     rows = one.disc.row + (right_mm * sin + down_mm * cos) / one.disc.spacing.rows
-    return np.asarray(map_coordinates(one.image, [rows, columns], order=1, mode="nearest"), np.float64)
+    return between_pixels(one.image, rows, columns)
 
 
 def find_bar(one: AcrSlice) -> RampBar | None:
@@ -131,20 +131,20 @@ def width_at_half(x: Array, profile: Array) -> tuple[float, float] | None:
 
     Half of the plateau itself, not of its height over what is beside it, as a reader sets the window's level (ACR).
     """
-    smooth = gaussian_filter1d(profile, SMOOTH_MM / STEP_MM, mode="nearest")
-    top = float(np.percentile(smooth, TOP_PERCENTILE))
-    plateau = float(smooth[smooth >= PLATEAU_SHARE * top].mean())
+    level = smooth(profile, SMOOTH_MM / STEP_MM)
+    top = float(np.percentile(level, TOP_PERCENTILE))
+    plateau = float(level[level >= PLATEAU_SHARE * top].mean())
     half = plateau / 2.0
-    if plateau <= 0.0 or float(np.percentile(smooth, 10)) > MOST_GROUND * plateau:
+    if plateau <= 0.0 or float(np.percentile(level, 10)) > MOST_GROUND * plateau:
         return None
-    above = np.flatnonzero(smooth >= half)
+    above = np.flatnonzero(level >= half)
     runs = np.split(above, np.flatnonzero(np.diff(above) > 1) + 1)
     longest = max(runs, key=len)
     first, last = int(longest[0]), int(longest[-1])
     if first == 0 or last == len(x) - 1 or not LEAST_MM <= x[last] - x[first] <= MOST_MM:
         return None
-    left = x[first] - STEP_MM * (smooth[first] - half) / max(float(smooth[first] - smooth[first - 1]), 1e-9)
-    right = x[last] + STEP_MM * (smooth[last] - half) / max(float(smooth[last] - smooth[last + 1]), 1e-9)
+    left = x[first] - STEP_MM * (level[first] - half) / max(float(level[first] - level[first - 1]), 1e-9)
+    right = x[last] + STEP_MM * (level[last] - half) / max(float(level[last] - level[last + 1]), 1e-9)
     return float(left), float(right)
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
-from pydicom.datadict import tag_for_keyword
-from scipy.ndimage import uniform_filter
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.dicom.bytes.head import read_some
-from miqa_node.dicom.bytes.numbers import first_number
 from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Point
+from miqa_node.stages.assess.phantoms.words import header_number, header_texts
 from miqa_node.stages.measure.slices import Slice
 
 FILTER = 25
@@ -24,7 +22,6 @@ OFF = 40
 """Centres of the outer regions, in pixels from that of the phantom along each axis; in a matrix of 256."""
 MATRIX = 256
 _KEYWORDS = ("PixelBandwidth", "RepetitionTime", "NumberOfAverages")
-TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
 NO_PROTOCOL = Phrase("The header lacks pixel bandwidth, repetition time, spacing or slice thickness.")
 
 
@@ -37,7 +34,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     if seventh is None:
         return measure.none(NO_DISC)
     image = seventh.image.astype(np.float64)
-    noise = image - uniform_filter(image, FILTER, mode="constant")
+    noise = image - cv2.blur(image, (FILTER, FILTER), borderType=cv2.BORDER_CONSTANT)
     ratios, regions = [], []
     for rows, columns, outline in _squares(seventh):
         spread = float(noise[rows, columns].std(ddof=1))
@@ -71,14 +68,13 @@ def _squares(one: AcrSlice) -> list[tuple[slice, slice, list[Point]]]:
 
 def normalising_factor(one: Slice) -> float | None:
     """For a bandwidth of 30 kHz, 1 ml and 1 s; None where the header lacks what it takes."""
-    header = read_some(one.path, TAGS)
-    bandwidth, repetition_ms = (first_number(header, keyword) for keyword in _KEYWORDS[:2])
-    averages = first_number(header, "NumberOfAverages") or 1.0
+    texts = header_texts(one.path, _KEYWORDS)
+    bandwidth, repetition_ms, averages = (header_number(texts, keyword) for keyword in _KEYWORDS)
     if not bandwidth or not repetition_ms or one.spacing_mm is None or not one.thickness_mm:
         return None
     half_band_khz = bandwidth * one.columns / 2.0 / 1000.0
     voxel_ml = 0.001 * one.spacing_mm[0] * one.spacing_mm[1] * one.thickness_mm
-    time_s = averages * one.rows * repetition_ms / 1000.0
+    time_s = (averages or 1.0) * one.rows * repetition_ms / 1000.0
     return float(np.sqrt(half_band_khz / 30.0) / voxel_ml / np.sqrt(time_s))
 
 

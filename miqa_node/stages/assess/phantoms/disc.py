@@ -8,8 +8,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
+from miqa_node.stages.assess.phantoms.sampling import between_pixels
 from miqa_node.stages.measure.series_view import Mask, Values
 
 Array = NDArray[np.float64]
@@ -62,7 +62,7 @@ class Disc:
     def polar(self, image: Values, radii_mm: Array, angles: Array) -> Array:
         """The image at each distance (rows) and angle (columns) from the centre."""
         rows, columns = self.points(angles[None, :], radii_mm[:, None])
-        return np.asarray(map_coordinates(image, [rows, columns], order=1, mode="nearest"), np.float64)
+        return between_pixels(image, rows, columns)
 
     def distances_mm(self, shape: tuple[int, ...]) -> Array:
         """Of each pixel from the centre."""

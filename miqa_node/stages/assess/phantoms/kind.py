@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import structlog
-from pydicom.datadict import tag_for_keyword
 
 from miqa_node.core.domain.phantom import PhantomKind
-from miqa_node.dicom.bytes.head import read_some
 from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, find_acr_slices, nominal_diameter_mm
 from miqa_node.stages.assess.phantoms.catphan import AIR_HU, find_catphan
 from miqa_node.stages.assess.phantoms.disc import Disc, find_disc
 from miqa_node.stages.assess.phantoms.localizer import find_localizer
 from miqa_node.stages.assess.phantoms.uniform import is_uniform_ct, is_uniform_mr
+from miqa_node.stages.assess.phantoms.words import header_texts
 from miqa_node.stages.measure.series_view import SeriesView, Values
 from miqa_node.stages.measure.volumes import volumes_of
 
@@ -28,7 +26,6 @@ ACR_KINDS = {LARGE_MM: PhantomKind.ACR_MR_LARGE, MEDIUM_MM: PhantomKind.ACR_MR_M
 DIAMETER_OFF_MM = 6.0
 LCD_MM = (180.0, 220.0)
 _KEYWORDS = ("PatientName", "PatientID", "StudyDescription", "SeriesDescription", "ProtocolName")
-_TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
 _ACR = re.compile(r"(?<![a-z])acr(?![a-z])", re.IGNORECASE)
 _LCD = re.compile(r"lcd[ _-]?ct|mita[ _-]?lcd|low.?contrast", re.IGNORECASE)
 
@@ -110,10 +107,4 @@ def _diameter_mm(discs: Sequence[Disc | None]) -> float:
 
 
 def _words(series: SeriesView) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            header = read_some(series.slices[0].path, _TAGS)
-            return " ".join(str(header.get(keyword) or "") for keyword in _KEYWORDS)
-        except Exception:  # noqa: BLE001 - any that pydicom raises for a damaged value; words are only a hint
-            return ""
+    return " ".join(header_texts(series.slices[0].path, _KEYWORDS).values())
