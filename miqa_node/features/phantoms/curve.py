@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 
 from miqa_node.core.domain.assessment import number_text
-from miqa_node.core.drawing import Anchor, Box, Dot, Drawing, Words
+from miqa_node.core.drawing import Anchor, Box, Dot, Drawing, Ink, Words
 from miqa_node.core.language.catalogue import numerals, reworded, say
 from miqa_node.features.phantoms.history import PhantomHistory, QualityLevel, ValueLimits
 from miqa_node.features.phantoms.titles import title_of
@@ -53,7 +53,7 @@ def small_curve(history: PhantomHistory, name: str) -> Drawing:
             drawing.line([(x, 2), (x, height - 2)], "change")
     for piece in _pieces(points, history):
         drawing.line([place(one) for one in piece], "data")
-    ink = "bad" if history.level(name) is QualityLevel.FAIL else "data"
+    ink: Ink = "bad" if history.level(name) is QualityLevel.FAIL else "data"
     drawing.add(Dot(*place(points[-1]), 3.0, ink))
     return drawing
 
@@ -92,7 +92,7 @@ def large_curve(history: PhantomHistory, name: str) -> Drawing:
     for piece in _pieces(points, history):
         drawing.line([(x(one.index), y(one.value)) for one in piece], "data")
     for one in points:
-        ink = "bad" if history.level(name, one.index) is QualityLevel.FAIL else "data"
+        ink: Ink = "bad" if history.level(name, one.index) is QualityLevel.FAIL else "data"
         day = history.scans[one.index].acquired_at.date()
         drawing.add(Dot(x(one.index), y(one.value), 3.0, ink, f"{day}: {numerals(number_text(one.value))}{words}"))
     _days(drawing, history, points, x, bottom)

@@ -6,18 +6,15 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydicom.datadict import tag_for_keyword
-
-from miqa_node.dicom.bytes.head import read_some
+from miqa_node.dicom.bytes.head import read_some, tags_of
 
 
 def header_texts(path: Path, keywords: Sequence[str]) -> dict[str, str]:
     """The texts of elements by their keyword, empty where the header lacks one or cannot be read."""
-    tags = frozenset(tag for keyword in keywords if (tag := tag_for_keyword(keyword)) is not None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            header = read_some(path, tags)
+            header = read_some(path, tags_of(keywords))
             return {keyword: str(header.get(keyword) or "") for keyword in keywords}
         except Exception:  # noqa: BLE001 - any that pydicom raises for a damaged value; it is only a hint
             return dict.fromkeys(keywords, "")
