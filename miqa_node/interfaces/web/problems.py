@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -183,12 +183,24 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
     if "text/html" not in request.headers.get("accept", ""):
         return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    unknown = [e["loc"] for e in error.errors() if e["type"] == "extra_forbidden" and e["loc"][0] == "query"]
+    if unknown:
+        fields, keys = ", ".join(map(_field, unknown)), ", ".join(_keys(request))
+        detail = say("This page does not know {fields} in its address. It knows {keys}.", fields=fields, keys=keys)
+        return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     fields = ", ".join(dict.fromkeys(_field(e["loc"]) for e in error.errors()))
     whys = " ".join(dict.fromkeys(what_is_wrong(e, shown=False, forms=FORMS, say=say) for e in error.errors()))
     detail = say(
         "The value of {fields} is not valid. {whys} Go back, correct it and try again.", fields=fields, whys=whys
     )
     return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
+def _keys(request: Request) -> Iterator[str]:
+    """The keys that the address of the page may have."""
+    for parameter in request.scope["route"].dependant.query_params:
+        fields = getattr(parameter.field_info.annotation, "model_fields", None)
+        yield from (parameter.alias,) if fields is None else fields
 
 
 def _field(where: tuple[int | str, ...]) -> str:

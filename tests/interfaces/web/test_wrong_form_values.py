@@ -22,6 +22,23 @@ def test_a_page_says_what_is_allowed(client: TestClient, address: str, says: str
     assert "Go back, correct it and try again." in page
 
 
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("en", "This page does not know “bogus” in its address. It knows modality, body_part,"),
+        ("de", "Diese Seite kennt “bogus” in ihrer Adresse nicht. Sie kennt modality, body_part,"),
+    ],
+)
+def test_an_unknown_key_of_an_address_is_named_with_the_known_ones(
+    client: TestClient, language: str, says: str
+) -> None:
+    client.cookies.set("miqa_language", language)
+    page = client.get("/?bogus=1", headers={"accept": "text/html"}).text
+
+    assert says in page
+    assert "order" in page
+
+
 def test_a_page_says_it_in_german(client: TestClient) -> None:
     client.cookies.set("miqa_language", "de")
     page = client.get("/?show=bogus", headers={"accept": "text/html"}).text

@@ -89,7 +89,7 @@ def test_a_series_is_one_row_with_its_slices_and_newest_verdict(stage: Stage, cl
     stacked(stage, range(3, 60))
 
     page = client.get("/images").text
-    assert re.findall('<th scope="row"><a href="/studies/1.2.3.([0-9]+)">', page) == ["2", "3", "1"]
+    assert re.findall('<th scope="row"><a href="/studies/1.2.3.([0-9]+)[?]from=images">', page) == ["2", "3", "1"]
     assert "57 slices" in page
     of_series = page.partition("/studies/1.2.3.3")[0].rpartition("<tr>")[2]
     assert "Rejected" in of_series, "the newest"
@@ -108,7 +108,7 @@ def test_the_next_page_has_no_series_of_this_one(stage: Stage, client: TestClien
     address = "/images"
     while address:
         page = client.get(address).text
-        studies += re.findall('<th scope="row"><a href="/studies/1.2.3.([0-9]+)">', page)
+        studies += re.findall('<th scope="row"><a href="/studies/1.2.3.([0-9]+)[?]from=images">', page)
         onward = re.search('rel="next" href="([^"]+)"', page)
         address = html.unescape(onward[1]) if onward else ""
     assert studies == ["3", *map(str, range(28, 3, -2))]

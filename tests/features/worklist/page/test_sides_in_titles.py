@@ -35,3 +35,12 @@ def test_every_page_says_the_side(stage: Stage, client: TestClient, language: st
 def test_a_series_is_named_by_its_description() -> None:
     assert image_title("MR", "KNEE", "", "R", "t1_tse_sag") == "MR · KNEE · right · t1_tse_sag"
     assert image_title("DX", "KNEE", "AP", "R", "Knee AP") == "DX · KNEE · right · AP", "the view says it already"
+
+
+def test_a_study_opened_from_the_images_leads_back_to_them(stage: Stage, client: TestClient) -> None:
+    study, _ = stage.add(1)
+    images = client.get("/images", params={"since": "2026-11-20", "until": "2026-11-20"}).text
+    [address] = re.findall(f'href="(/studies/{study}[^"]*)"', images)
+
+    assert 'class="crumbs"><a href="/images"' in client.get(address).text
+    assert 'class="crumbs"><a href="/"' in client.get(f"/studies/{study}").text

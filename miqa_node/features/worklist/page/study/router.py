@@ -69,11 +69,12 @@ def study_page(
     study_uid: Uid,
     listed: Annotated[str, Query(alias="list", max_length=1000)] = "",
     decided: Annotated[Uid | Literal[""], Query()] = "",
+    origin: Annotated[Literal["", "images"], Query(alias="from")] = "",
 ) -> str:
     """One study: its images with findings and measurements, deliveries, and people's actions.
 
     ``list`` is the filter of the list from which it was opened, which determines the next study. ``decided`` is the
-    previous study, whose decision can still be undone.
+    previous study, whose decision can still be undone. ``origin`` is the page that it was opened from, if not the list.
     """
     with services.database.begin() as transaction:
         study = history.of_study(transaction, study_uid)
@@ -109,6 +110,7 @@ def study_page(
         unresolved=item is not None and not resolved,
         following=following,
         listed=listed,
+        origin=origin,
         notes=notes,
         hidden_in=hidden_in,
         people=people,
