@@ -46,10 +46,10 @@ class FindingFigure:
 
 def flagging_alone(figures: Sequence[FindingFigure], assessment: Assessment) -> Mapping[FindingName, FindingFigure]:
     """The findings that may flag this image although it is not judged as a whole; a figure that comes first counts."""
-    header, found = assessment.header, {one.name for one in assessment.findings}
+    header, names = assessment.header, {one.name for one in assessment.findings}
     mine: dict[FindingName, FindingFigure] = {}
     for one in figures:
-        if one.may_flag and one.finding in found and _concerns(one.figure, assessment, header):
+        if one.may_flag and one.finding in names and _concerns(one.figure, assessment, header):
             mine.setdefault(one.finding, one)
     return mine
 

@@ -43,9 +43,9 @@ def policy(*figures: dict[str, Any]) -> Policy:
     return parse_policy(document)
 
 
-def knee(part: str = "KNEE", age: int | None = None, model: str = "any-radiograph", **found: Any) -> Assessment:
-    """Judged by the package for any radiograph; ``found``: (probability, severity) by finding."""
-    judged = assessment(body_part=part, **{"motion_blur": (0.01, 0.0), "noise": (0.01, 0.0), **found})
+def knee(part: str = "KNEE", age: int | None = None, model: str = "any-radiograph", **findings: Any) -> Assessment:
+    """Judged by the package for any radiograph; ``findings``: (probability, severity) by finding."""
+    judged = assessment(body_part=part, **{"motion_blur": (0.01, 0.0), "noise": (0.01, 0.0), **findings})
     header = replace(judged.header, view_position="AP", age_years=age)
     return replace(
         judged, header=header, model=ModelIdentity(model, "1.0.0", "ab" * 32), experimental=no_figures(header)
@@ -120,13 +120,13 @@ def test_the_shipped_policy_has_one_of_each_finding_that_tells_defects_on_source
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict"),
+    ("findings", "verdict"),
     [({}, Verdict.NOT_ASSESSED), ({"motion_blur": (0.9, 0.9)}, Verdict.REVIEW),
      ({"unsharp": (0.9, 0.9)}, Verdict.REVIEW),
      ({"noise": (0.6, 0.6)}, Verdict.NOT_ASSESSED), ({"grid_artifact": (1.0, 1.0)}, Verdict.NOT_ASSESSED)],
 )  # fmt: skip
-def test_a_knee_that_moved_goes_to_review_by_the_shipped_policy(found: dict[str, Any], verdict: Verdict) -> None:
-    image = knee(**found)
+def test_a_knee_that_moved_goes_to_review_by_the_shipped_policy(findings: dict[str, Any], verdict: Verdict) -> None:
+    image = knee(**findings)
     image = replace(image, model=ModelIdentity("any-radiograph", "0.3.0", "ab" * 32))
     decided = decide(image, read_policy(share_dir("config") / "policy.toml"))
     assert decided.verdict is verdict

@@ -47,9 +47,9 @@ def test_a_budget_that_other_rules_exceed_is_refused_with_what_each_would_give()
     assert 15 < made.flagged <= 20
 
 
-def tried(made: LimitProposal, found: dict[FindingName, int], today: int = 2, tries: int = 4) -> LimitProposal:
+def tried(made: LimitProposal, hits: dict[FindingName, int], today: int = 2, tries: int = 4) -> LimitProposal:
     return replace(made, limits=tuple(
-        replace(one, simulated=tries, found=found[one.limit.finding], found_today=today) for one in made.limits
+        replace(one, simulated=tries, found=hits[one.limit.finding], found_today=today) for one in made.limits
     ))  # fmt: skip
 
 
@@ -66,12 +66,12 @@ def plain() -> list[BudgetImage]:
 
 def test_limits_that_find_nothing_give_way_to_those_of_the_policy() -> None:
     made = tried(propose(plain(), [NOISE, DARK], 0.1), {NOISE: 3, DARK: 0})
-    kept = without_blind(made, plain(), lambda one: tried(one, {NOISE: 3}))
-    assert {one.limit.finding for one in kept.limits} == {NOISE}
-    assert kept.budget == 0.1
-    assert kept.flagged <= 10
+    proposal = without_blind(made, plain(), lambda one: tried(one, {NOISE: 3}))
+    assert {one.limit.finding for one in proposal.limits} == {NOISE}
+    assert proposal.budget == 0.1
+    assert proposal.flagged <= 10
     seeing = tried(made, {NOISE: 3, DARK: 1})
-    assert without_blind(seeing, plain(), pytest.fail) is seeing
+    assert without_blind(seeing, plain(), lambda one: pytest.fail(str(one))) is seeing
 
 
 def test_a_budget_that_only_blind_limits_keep_is_refused() -> None:

@@ -88,8 +88,8 @@ def test_what_lies_farther_out_by_its_own_scale_comes_first() -> None:
     noise, air = (MEASUREMENTS.all()[name] for name in ("ct_noise", "hu_air"))
     ranges = [range_of(noise, noises(25)), range_of(air, noises(25, -998.0, 2.0))]
     numbers = {(noise.name, noise.unit): 1.0, (air.name, air.unit): -985.0}
-    found = unusual_among(SeriesNumbers(FIRST_AT, numbers), ranges)
-    assert [one.measurement for one in found] == ["ct_noise", "hu_air"]
+    unusual = unusual_among(SeriesNumbers(FIRST_AT, numbers), ranges)
+    assert [one.measurement for one in unusual] == ["ct_noise", "hu_air"]
 
 
 def test_angles_around_half_a_turn_are_neighbours() -> None:

@@ -36,13 +36,13 @@ class FindingLimits:
 
 def by_finding(proposal: LimitProposal) -> list[FindingLimits]:
     """The findings that some image has, or of which defects were simulated; those that flag most come first."""
-    found: dict[tuple[str, FindingName], list[tuple[int, ProposedLimit]]] = {}
+    rooms: dict[tuple[str, FindingName], list[tuple[int, ProposedLimit]]] = {}
     for place, one in enumerate(proposal.limits):
         if one.present or one.simulated:
-            found.setdefault((one.limit.package, one.limit.finding), []).append((place, one))
+            rooms.setdefault((one.limit.package, one.limit.finding), []).append((place, one))
     sides = proposal.second_side
     rows = [
-        FindingLimits(name, package, tuple(of), sides.get((package, name))) for (package, name), of in found.items()
+        FindingLimits(name, package, tuple(of), sides.get((package, name))) for (package, name), of in rooms.items()
     ]
     return sorted(rows, key=lambda one: (-one.flagged, -one.present, one.package, one.finding))
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from miqa_node.core.domain.measurand import measurand_of
 from miqa_node.core.domain.shown_number import shown_number
-from miqa_node.core.drawing import Box, Dot, Drawing, Words
+from miqa_node.core.drawing import Box, Dot, Drawing, Ink, Words
 from miqa_node.core.language.catalogue import numerals, say
 from miqa_node.core.statistics.scales import LEVEL, Scale
 from miqa_node.features.usual_ranges.baseline import MeasurementRange
@@ -94,9 +94,9 @@ def _drawing(
     for place, one in enumerate(every):
         is_unusual, is_earlier = key in one.unusual, place < len(before)
         number = one.numbers[key]
-        ink, radius = ("bad", BAD_DOT) if is_unusual else ("faint" if is_earlier else "data", DOT)
+        ink: Ink = "bad" if is_unusual else "faint" if is_earlier else "data"
         hint = f"{one.at.date()}: {_number(usual, number)} {unit(usual.unit)}".strip()
-        drawing.add(Dot(frame.x(one.at), frame.y(number), radius, ink, hint))
+        drawing.add(Dot(frame.x(one.at), frame.y(number), BAD_DOT if is_unusual else DOT, ink, hint))
     drawing.add(
         Words(LEFT, HEIGHT - 6.0, str(frame.first.date()), "start", "note"),
         Words(WIDTH - RIGHT, HEIGHT - 6.0, str((frame.first + frame.span).date()), "end", "note"),
