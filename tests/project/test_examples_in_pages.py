@@ -73,7 +73,7 @@ def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_finding_of_another_distribution_has_every_property_of_an_own_one(tmp_path: Path) -> None:
     finding = Finding(FindingName("dead_edge"), OTHER_FAILURE, 0.9, 0.8, 0.5)
     assert quality_score([finding]) == 100.0
-    image = StudyImage(cast("Any", None), (), (finding,), (), (), (), {}, None, (), "")
+    image = StudyImage(cast("Any", None), (), (finding,), (), (), {}, None, (), "")
     assert image.magnified == (0.5, 0.5)
     source = read_source(making.write(making.small(), tmp_path / "source.dcm"))
     stored = np.zeros(source.shape, np.uint16)

@@ -78,8 +78,8 @@ def test_a_fault_that_nobody_tried_counts_as_missed() -> None:
 
 
 def test_a_combined_part_is_accepted_only_if_the_figures_of_each_part_suffice() -> None:
-    def with_abdomen(**changes: float) -> Policy:
-        shares: dict[str, dict[str, float]] = {"CHEST": {}, "ABDOMEN": changes}
+    def with_abdomen(**changes: Any) -> Policy:
+        shares: dict[str, dict[str, Any]] = {"CHEST": {}, "ABDOMEN": changes}
         tables = [
             {"measured": ["ct_noise"], "body_part": [part], "tried_on": [trial(**of_part), trial("two", **of_part)]}
             for part, of_part in shares.items()

@@ -71,7 +71,11 @@ def test_limits_that_find_nothing_give_way_to_those_of_the_policy() -> None:
     assert proposal.budget == 0.1
     assert proposal.flagged <= 10
     seeing = tried(made, {NOISE: 3, DARK: 1})
-    assert without_blind(seeing, plain(), lambda one: pytest.fail(str(one))) is seeing
+
+    def never(one: LimitProposal) -> LimitProposal:
+        raise AssertionError(one)
+
+    assert without_blind(seeing, plain(), never) is seeing
 
 
 def test_a_budget_that_only_blind_limits_keep_is_refused() -> None:

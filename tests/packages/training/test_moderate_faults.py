@@ -75,7 +75,7 @@ def test_a_wrong_intercept_leaves_the_stored_values() -> None:
     stack = head()
     shifted = ct.all_too_high(stack, np.random.default_rng(0))
     stored = [(one.values - float(one.headers[3].RescaleIntercept))[3] for one in (stack, shifted)]
-    assert np.allclose(*stored, atol=1e-3)
+    np.testing.assert_allclose(stored[0], stored[1], atol=1e-3)
     assert shifted.values[3].mean() == pytest.approx(stack.values[3].mean() + 30.0)
 
 

@@ -76,7 +76,7 @@ def moved_within(stack: RealStack, rng: np.random.Generator) -> RealStack:
     angle = rng.uniform(0.0, 2.0 * np.pi)
     rows, columns = stack.values.shape[1:]
     turn = cv2.getRotationMatrix2D((columns / 2.0, rows / 2.0), TURN_DEG * float(rng.choice((-1, 1))), 1.0)
-    turn[:, 2] += MOTION_PX * np.array([np.cos(angle), np.sin(angle)])
+    turn[:, 2] = turn[:, 2] + MOTION_PX * np.array([np.cos(angle), np.sin(angle)])
     later = _lines_later(stack.values.shape[axis])
     later = later[:, None] if axis == 1 else later[None]
     values = np.empty_like(stack.values)

@@ -87,7 +87,7 @@ def test_a_row_says_how_long_ago_and_each_finding_once(browser: Any, address: st
         page.goto("/")
         row = page.locator("[data-study='1.2.3.101']")
         sync_api.expect(row.locator(".age time")).to_have_text("1 h")
-        assert row.locator(".age time").get_attribute("title")[:3] == "202"
+        assert (row.locator(".age time").get_attribute("title") or "").startswith("202")
         chips = row.locator(".reasons li").all_inner_texts()
         assert len(chips) == len(set(chips)) == 4
         assert "Noise × 2" in chips
