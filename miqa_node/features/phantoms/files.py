@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.anatomy import Anatomy
 from miqa_node.dicom.bytes.headers import read_header
@@ -63,7 +63,7 @@ def series_of(files: Iterable[Path], anatomy: Anatomy) -> tuple[list[SeriesFiles
 def read_series(series: Iterable[SeriesFiles], tools: SliceTools) -> Iterator[SeriesRead]:
     """The kind and the readings of each."""
     for one in series:
-        files = [(str(file), file) for file in one.files]
+        files = [(InstanceDigest(str(file)), file) for file in one.files]
         every = read_slices(files, tools.spread)
         view = SeriesView(one.header, same_plane(every) or every, tools)
         hinted = one.header.quality_control or one.header.named_phantom

@@ -106,7 +106,8 @@ def catphan(
     turn = np.radians(roll_deg)
     x0, y0 = np.meshgrid(at, at)
     x, y = x0 * np.cos(turn) + y0 * np.sin(turn), y0 * np.cos(turn) - x0 * np.sin(turn)
-    away, images = np.hypot(x, y), []
+    away = np.hypot(x, y)
+    images: list[Image] = []
     for number in range(slices):
         z = (number - middle) * gap
         image = np.where(away < 100.0, 10.0, -1000.0)
@@ -127,7 +128,7 @@ def catphan(
             image = np.where(away < 75.0, 100.0, image) + _pairs(x, y, away)
         small = cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA)
         small = cv2.GaussianBlur(small, (0, 0), 0.55)
-        images.append(small + np.random.default_rng(number).normal(0.0, noise, small.shape))
+        images.append(np.asarray(small + np.random.default_rng(number).normal(0.0, noise, small.shape), np.float64))
     return images
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 
 from miqa_node.features.phantoms.measures import (
@@ -21,9 +22,13 @@ from miqa_node.features.phantoms.measures import (
 from miqa_node.features.phantoms.measures.base import Measure
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.stages.assess.phantoms.catphan import find_catphan
-from tests.features.phantoms.drawing import catphan, cylinder, stack
+from tests.features.phantoms.drawing import Image, catphan, cylinder, stack
 
 NAMED = {"Air": -1000, "PMP": -200, "LDPE": -100, "Poly": -35, "Acrylic": 120, "Delrin": 340, "Teflon": 990}
+
+
+def blur(image: NDArray[np.float32]) -> Image:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.float64)
 
 
 def values(measure: Measure, of: PhantomStack) -> dict[str, float | None]:
@@ -58,7 +63,7 @@ def test_lengths_and_thickness_of_the_wires(phantom: PhantomStack) -> None:
 
 def test_blur_moves_the_line_pairs(phantom: PhantomStack) -> None:
     name = "mtf_lp_per_mm_at_percent_ctp528.50"
-    blurred = stack([cv2.GaussianBlur(one, (0, 0), 1.0) for one in phantom.images], "CT", gap=2.5, spacing=0.9)
+    blurred = stack([blur(one) for one in phantom.images], "CT", gap=2.5, spacing=0.9)
     sharp, soft = values(catphan_mtf.MEASURE, phantom)[name], values(catphan_mtf.MEASURE, blurred)[name]
     assert sharp is not None
     assert soft is not None
@@ -94,7 +99,7 @@ def test_a_ring_is_found_and_noise_is_none() -> None:
 
 def test_the_noise_of_a_smoother_image_has_lower_frequencies() -> None:
     rough = stack([cylinder(seed=one) for one in range(3)], "CT", 5.0, 1.0)
-    smooth = stack([cv2.GaussianBlur(one, (0, 0), 1.0) for one in rough.images], "CT", 5.0, 1.0)
+    smooth = stack([blur(one) for one in rough.images], "CT", 5.0, 1.0)
     name = "nps_mean_frequency_per_mm"
     white, soft = values(noise_power.MEASURE, rough)[name], values(noise_power.MEASURE, smooth)[name]
     # White noise: the mean over frequencies up to the limit of 0.5 per mm.
