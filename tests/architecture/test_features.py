@@ -28,6 +28,7 @@ RECOMMENDED = {
     ("accounts", "interfaces/web/access.py"),
     ("accounts", "interfaces/web/app.py"),
     ("analysis", "features/operations/selftest/record.html"),
+    ("analysis", "features/operations/command/series_checks.py"),
     ("backup", "features/operations/command/doctor.py"),
     ("labels", "features/models/command/choice.py"),
     ("models", "features/analysis/page/analysis/model.html"),

@@ -83,7 +83,17 @@ PROOF = "erases for ever and writes a signed proof; meant for a person at the ma
 LOCAL: dict[str, str] = {
     **dict.fromkeys(("run", "migrate", "selftest", "backup", "restore", "fsck"), SERVER),
     **dict.fromkeys(
-        ("assess", "enhance", "deidentify", "calibrate", "models certify", "labels export", "labels import"), FILES
+        (
+            "assess",
+            "enhance",
+            "phantom",
+            "deidentify",
+            "calibrate",
+            "models certify",
+            "labels export",
+            "labels import",
+        ),
+        FILES,
     ),
     "retention confirm": "vouches for the clock of the machine that it runs on",
     **dict.fromkeys(("audit export", "audit verify"), FILES + ", apart from the node that it checks"),

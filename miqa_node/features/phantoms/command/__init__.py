@@ -11,7 +11,7 @@ PHANTOM = Command(
     order=11,
 )
 PHANTOMS = Command(
-    "Series of phantoms, and the log of their values.",
+    "Series of phantoms, and their log: change, kind, limits, list, log, patient, phantom, sign, values.",
     "miqa_node.features.phantoms.command.phantoms:app",
     Heading.IMAGES,
     order=10,

@@ -37,9 +37,9 @@ def phantom(
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Measure phantoms in files: one line for each series of a study, or for each of its scans.
+    """Measure phantoms in files; what the node received is listed with phantoms.
 
-    What the node itself received is listed with "phantoms". Exit code 1: a file could not be read.
+    One line for each series of a study, or for each of its scans. Exit code 1: a file could not be read.
     """
     settings = settings_of(config)
     quiet_logs(settings)

@@ -14,7 +14,10 @@ from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction, opened
 
-app = typer.Typer(no_args_is_help=True, help="Series of phantoms, and the log of their values.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Series of phantoms, and their log: change, kind, limits, list, log, patient, phantom, sign, values.",
+)
 for one in (log.log, log.values, log.kind, log.sign, log.limits, log.change):
     app.command()(one)
 

@@ -64,7 +64,9 @@ MEASURE = Measure(
         Value(
             "low_contrast_rois_visible_ctp515",
             "1",
-            Phrase("How many of the six discs of 1 % contrast stand out, from 15 mm down to the first that does not."),
+            Phrase(
+                "How many of the six discs with one percent of contrast stand out, from 15 mm down to the first that does not."
+            ),
         ),
     ),
     formula="mean of the disc less the mean beside it, over the spread of the same difference where no disc is",
