@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import structlog
 
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.ports import JobQueue
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import lacks_resources, place_of
@@ -79,7 +80,7 @@ class PhantomEffect(Effect):
         made = []
         for one in readings or (PhantomReadings(header.series_instance_uid, kind, ()),):
             read_on = next((value.read_on for value in one.values if value.read_on is not None), None)
-            path = files.get(read_on.digest if read_on else instance.digest)
+            path = files.get(InstanceDigest(read_on.digest) if read_on else instance.digest)
             facts = ScanFacts() if path is None else facts_of(path, read_on.frame if read_on else 0)
             made.append(PhantomScan(one, origin_of(header, instance.calling_ae_title, facts)))
         return tuple(made)

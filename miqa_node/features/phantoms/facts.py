@@ -27,7 +27,8 @@ def facts_of(path: Path, frame: int) -> ScanFacts:
         coil = group_of(ds, frame, "MRReceiveCoilSequence").get("ReceiveCoilName")
         echo = group_of(ds, frame, "MREchoSequence")
         time_ms = first_number(echo, "EffectiveEchoTime") or first_number(echo, "EchoTime")
-        texts = (plain(str(one or "")) for one in (ds.get("SeriesDescription"), coil, ds.get("XRaySourceID")))
-        return ScanFacts(*texts, echo_time_ms=time_ms or None)
+        values = (ds.get("SeriesDescription"), coil, ds.get("XRaySourceID"))
+        description, coil_name, tube = (plain(str(one or "")) for one in values)
+        return ScanFacts(description, coil_name, tube, time_ms or None)
     except (UnreadableError, OSError, ValueError):
         return ScanFacts()

@@ -65,7 +65,8 @@ MEASURE = Measure(
             "low_contrast_rois_visible_ctp515",
             "1",
             Phrase(
-                "How many of the six discs with one percent of contrast stand out, from 15 mm down to the first that does not."
+                "How many of the six discs with one percent of contrast stand out, "
+                "from 15 mm down to the first that does not."
             ),
         ),
     ),

@@ -130,8 +130,8 @@ def _numbers(transaction: Transaction, history: str) -> Mapping[ScanKey, Mapping
         .order_by(_VALUE.place)
     )
     numbers: dict[ScanKey, dict[str, float]] = defaultdict(dict)
-    for study, uid, stack, name, value in transaction.execute(query):
-        numbers[ScanKey(study, uid, stack)][name] = value
+    for *key, name, value in transaction.execute(query):
+        numbers[ScanKey(*key)][name] = value
     return numbers
 
 

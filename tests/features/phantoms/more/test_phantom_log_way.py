@@ -19,7 +19,8 @@ from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.features.backup import work as backup
 from miqa_node.features.phantoms import effect, statement
 from miqa_node.features.phantoms.history import ScanKey
-from miqa_node.features.phantoms.rows import log, records
+from miqa_node.features.phantoms.measuring import measure_phantom
+from miqa_node.features.phantoms.rows import log, records, scans
 from miqa_node.features.phantoms.tables import phantom_scans, phantom_values
 from miqa_node.features.phantoms.values import PhantomReadings
 from miqa_node.interfaces.web.app import create_app
@@ -117,11 +118,11 @@ def test_this_is_a_patient_withdraws_values_and_back_brings_them(rig: Rig, tmp_p
 def test_a_kind_that_is_named_while_the_series_is_measured_is_not_lost(
     rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = effect.measure_phantom
+    measure = measure_phantom
 
     def measure_slowly(*arguments: object) -> tuple[PhantomReadings, ...]:
         with rig.database.begin() as transaction:
-            effect.scans.name_kind(transaction, making.STUDY, making.SERIES, "acr_mr_large", "mara", rig.now)
+            scans.name_kind(transaction, making.STUDY, making.SERIES, "acr_mr_large", "mara", rig.now)
         return measure(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
@@ -146,7 +147,7 @@ def test_a_process_that_dies_between_measuring_and_writing_leaves_nothing_half(
     rig.receive(*making.write_series(tmp_path / "s", acr(11), "MR"))
     [anchor] = rig.look(90.0)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(effect.scans, "replace_scans", die)
+        patch.setattr(scans, "replace_scans", die)
         rig.pipeline.judge(anchor)
     assert (kinds(rig), count_values(rig)) == ([], 0)
     rig.finish(anchor)
