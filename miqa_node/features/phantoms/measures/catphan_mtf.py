@@ -121,7 +121,8 @@ MEASURE = Measure(
             f"{GROUP}.{percent}",
             "{lp}/mm",
             Phrase(
-                "Frequency at which line pairs have {percent} % of the contrast of the coarsest ones, 0.2 lp/mm.",
+                "Frequency at which line pairs keep {percent} % (MTF): "
+                "their contrast over that of the coarsest, 0.2 lp/mm.",
                 percent=str(percent),
             ),
         )
