@@ -22,6 +22,7 @@ from miqa_node.errors import lacks_resources, place_of
 from miqa_node.features.worklist.rows import reported_decisions
 from miqa_node.features.worklist.rows.reported_decisions import UnreportedDecision
 from miqa_node.runtime.site_records import study_notes
+from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.conclusion.deliver import keep
 from miqa_node.stages.conclusion.effects import DestinationsFor
 from miqa_node.stages.deliver.rows import deliveries
@@ -56,6 +57,8 @@ class Amendments:
     def _report(self, decision: UnreportedDecision) -> None:
         made: list[tuple[StoredInstance, ResultObject]] = []
         failed = False
+        with self._context.database.begin() as transaction:
+            judged = {digest: self._judged(transaction, digest) for digest in decision.reviews}
         for digest, review in decision.reviews.items():
             try:
                 made += self._amend(digest, review)
@@ -68,8 +71,11 @@ class Amendments:
                 )
         now = datetime.now(UTC)
         with self._context.database.begin() as transaction:
-            if not reported_decisions.mark(transaction, decision.number, now):
+            if not reported_decisions.still_waits(transaction, decision.number):
                 return
+            if any(self._judged(transaction, digest) != before for digest, before in judged.items()):
+                return  # judged again meanwhile: its newest report is the one to amend, at the next look
+            reported_decisions.mark(transaction, decision.number, now)
             for instance, result in made:
                 deliveries.record_result(
                     transaction, instance.digest, result, now, instance.generation, decision=decision.number
@@ -79,6 +85,14 @@ class Amendments:
             if failed:
                 study = StudyInstanceUid(decision.study_instance_uid)
                 study_notes.note(transaction, study, "not reported", "", NOT_REPORTED, now)
+
+    def _judged(self, transaction: Transaction, digest: InstanceDigest) -> tuple[str, int]:
+        """Which judgement of the image, or of its series, is the newest."""
+        instance = instances.load(transaction, digest)
+        if not unit_of(instance.header, self._units).needs_others:
+            return digest, instance.generation
+        newest = reassessments.representative(transaction, instance.header)
+        return newest.digest, newest.generation
 
     def _amend(self, digest: InstanceDigest, review: Review) -> list[tuple[StoredInstance, ResultObject]]:
         context = self._context

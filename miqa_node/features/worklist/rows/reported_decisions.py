@@ -36,10 +36,15 @@ def due(transaction: Transaction, *, limit: int) -> list[UnreportedDecision]:
     return [_unreported(transaction, row) for row in transaction.execute(waiting.limit(limit)).all()]
 
 
-def mark(transaction: Transaction, number: int, now: datetime) -> bool:
-    """Record that a decision's objects were made; False if another process was faster."""
+def still_waits(transaction: Transaction, number: int) -> bool:
+    """Whether nobody reported a decision meanwhile; until this transaction ends nobody can, or ask for it anew."""
     waits = decisions.c.decision_id == number, decisions.c.reported_at.is_(None)
-    return bool(transaction.execute(sa.update(decisions).where(*waits).values(reported_at=now)).rowcount)
+    return transaction.execute(sa.select(decisions.c.decision_id).where(*waits).with_for_update()).first() is not None
+
+
+def mark(transaction: Transaction, number: int, now: datetime) -> None:
+    """Record that a decision's objects were made."""
+    transaction.execute(sa.update(decisions).where(decisions.c.decision_id == number).values(reported_at=now))
 
 
 def review_of(transaction: Transaction, number: int, digest: InstanceDigest) -> Review:

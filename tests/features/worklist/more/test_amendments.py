@@ -63,3 +63,27 @@ def test_a_decision_is_the_last_word_also_after_the_image_was_judged_again(
     rig.finish(digest)
     assert rig.report() == 0, "nothing is decided any more"
     rig.database.close()
+
+
+def test_what_is_judged_again_while_its_decision_is_reported_is_amended_too(
+    rig: DecidedRig, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    rig.decide(Resolution.DISMISSED)
+    amend = Amendments._amend
+
+    def amend_slowly(*arguments: Any) -> Any:
+        made = amend(*arguments)
+        monkeypatch.undo()
+        rig.again(uids=(digest,))
+        rig.finish(digest)
+        return made
+
+    monkeypatch.setattr(Amendments, "_amend", amend_slowly)
+    rig.report()
+    rig.report()
+    *_, again, decided = rig.made(digest, SR)
+    assert (codes(again, "READER_DECISION"), codes(decided, "READER_DECISION")) == ([], ["DEC_DISMISSED"])
+    assert predecessor(decided) == again.SOPInstanceUID
+    assert rig.report() == 0
