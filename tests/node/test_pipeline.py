@@ -22,7 +22,6 @@ from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObjec
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.domain.policy import Policy, Verdict
 from miqa_node.core.domain.ports import Assessor
-from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DataSetError, ModelPackageError
 from miqa_node.features.worklist.rows import worklist
@@ -32,7 +31,6 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.runtime.workers.pool import WorkerPool
-from miqa_node.stages.assess.enhance.enhancer import Enhancer
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.projection import ProjectionUnit
 from miqa_node.stages.units.rows import instances
@@ -166,25 +164,6 @@ def test_nothing_is_accepted_in_silent_days(
     assert (disposition.verdict, disposition.experimental, disposition.flagged) == (verdict, bool(why), False)
     assert [reason.text for reason in disposition.reasons] == [why] * bool(why)
     assert ("experimental" in disposition.certificate) == bool(why)
-    rig.database.close()
-
-
-def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
-    tmp_path: Path, pool: WorkerPool, samples: Path
-) -> None:
-    enhancer = Enhancer(load_settings())
-    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING), enhance=lambda r: enhancer.enhance(r, "clahe"))
-    digest = rig.receive(samples / "RG3_UNCR.dcm")
-    rig.finish(digest)
-    assert ("ENHANCED", "ARCHIVE") in rig.queued(digest)
-    assert ("ENHANCED", "PACS") not in rig.queued(digest)
-    with rig.database.begin() as transaction:
-        [one] = [r for r in results_of(transaction, digest) if r.kind == ResultKind("ENHANCED")]
-        key = instances.load(transaction, digest).object_key
-    made, original = pydicom.dcmread(rig.objects.local_path(one.object_key)), pydicom.dcmread(samples / "RG3_UNCR.dcm")
-    assert list(made.ImageType)[:2] == ["DERIVED", "SECONDARY"]
-    assert made.SourceImageSequence[0].ReferencedSOPInstanceUID == original.SOPInstanceUID
-    assert rig.objects.get(key) == (samples / "RG3_UNCR.dcm").read_bytes()
     rig.database.close()
 
 

@@ -146,3 +146,22 @@ def test_one_frame_stands_for_a_cine_run(
     assert rig.verdict(digest) is Verdict.REVIEW  # by the entropy of the one frame that is not dark
     images = [item for item in report_of(rig, digest).iterall() if item.keyword == "ReferencedFrameNumber"]
     assert {int(image.value) for image in images} == {frame}
+
+
+def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
+    tmp_path: Path, pool: WorkerPool, samples: Path
+) -> None:
+    enhancer = Enhancer(load_settings())
+    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING), enhance=lambda r: enhancer.enhance(r, "clahe"))
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    rig.finish(digest)
+    assert ("ENHANCED", "ARCHIVE") in rig.queued(digest)
+    assert ("ENHANCED", "PACS") not in rig.queued(digest)
+    with rig.database.begin() as transaction:
+        [one] = [r for r in results_of(transaction, digest) if r.kind == ResultKind("ENHANCED")]
+        key = instances.load(transaction, digest).object_key
+    made, original = pydicom.dcmread(rig.objects.local_path(one.object_key)), pydicom.dcmread(samples / "RG3_UNCR.dcm")
+    assert list(made.ImageType)[:2] == ["DERIVED", "SECONDARY"]
+    assert made.SourceImageSequence[0].ReferencedSOPInstanceUID == original.SOPInstanceUID
+    assert rig.objects.get(key) == (samples / "RG3_UNCR.dcm").read_bytes()
+    rig.database.close()

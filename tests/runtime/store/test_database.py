@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -32,18 +30,6 @@ def test_migrations_lead_to_the_tables_in_the_code(database: Database) -> None:
 def test_names_of_migrations_are_their_revisions_in_order() -> None:
     scripts = ScriptDirectory.from_config(schema.alembic_config())
     assert schema.revisions() == tuple(script.revision for script in reversed(list(scripts.walk_revisions())))
-
-
-def test_a_schema_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'miqa.sqlite'}"
-    database = Database(url)
-    database.migrate()
-    database.close()
-    program = (
-        "import sys; from miqa_node.runtime.store.database import Database\n"
-        f"database = Database({url!r}); database.migrate(); database.check(); assert 'alembic' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_every_late_index_is_there(database: Database) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -61,28 +60,6 @@ def test_a_table_that_cannot_be_imported_is_an_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("miqa_node.plugins.places_of", lambda _seam: places)
     with pytest.raises(AttributeError, match="lost"):
         own("tables")
-
-
-def test_whoever_loops_over_tables_asks_for_all_of_them() -> None:
-    """``metadata`` itself has only what was imported by then."""
-    looping = [str(path) for path in PACKAGE.rglob("*.py") if "tables" not in _names(path) and _uses_metadata(path)]
-    assert looping == []
-
-
-def _names(path: Path) -> set[str]:
-    """Of the file and its folders, as far as the package."""
-    return {*path.relative_to(PACKAGE).parent.parts, path.stem}
-
-
-def _uses_metadata(path: Path) -> bool:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("miqa_node.runtime.store.tables"):
-            takes_it = any(one.name == "metadata" for one in node.names)
-        else:
-            takes_it = isinstance(node, ast.Attribute) and ast.unparse(node) in ("t.metadata", "tables.metadata")
-        if takes_it:
-            return True
-    return False
 
 
 @pytest.mark.parametrize("feature", OWNERS)

@@ -87,13 +87,6 @@ def calibrate(
     return make_calibration(images, label_set, card, SHA, POLICY, "General", CalibrationTarget(**wishes), NOW)
 
 
-def test_a_model_that_is_not_good_enough_is_told_so(card: Card) -> None:
-    made = calibrate(card, judged(card, 600, separation=0.0), accepted_bad=0.05, bad_accepted=None)
-    [refusal] = made.certificate.refused
-    assert refusal.labels_needed is None
-    assert "more labels will not help" in refusal.reason
-
-
 def test_no_labels_at_all(card: Card) -> None:
     made = calibrate(card, [])
     assert {refusal.n for refusal in made.certificate.refused} == {0}

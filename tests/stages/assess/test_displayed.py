@@ -49,31 +49,6 @@ def test_an_ordinary_chest_is_well_displayed(chest: np.ndarray) -> None:
     assert severity == 0.0
 
 
-def displayed(image: np.ndarray, window: str, share: float) -> np.ndarray:
-    """As an 8-bit viewer shows it: WIDE leaves ``share`` of the grey scale, the others cut ``share`` of the pixels."""
-    if window == "wide":
-        shown = 0.4 + share * image
-    else:
-        ends = {"narrow": (share / 2, 1 - share / 2), "bright": (0.0, 1 - share), "dark": (share, 1.0)}[window]
-        low, high = np.quantile(image, ends)
-        shown = (image - low) / (high - low)
-    return np.asarray(np.rint(np.clip(shown, 0, 1) * 255) / 255, np.float32)
-
-
-@pytest.mark.parametrize(
-    ("window", "shares"),
-    [("wide", (0.3, 0.2, 0.1, 0.04)), *((w, (0.1, 0.2, 0.35, 0.5)) for w in ("narrow", "bright", "dark"))],
-)
-def test_wrong_windows_are_found_and_the_worse_the_surer(
-    chest: np.ndarray, window: str, shares: tuple[float, ...]
-) -> None:
-    series = [defect(displayed(chest, window, share)) for share in shares]
-    assert [p for p, _ in series] == sorted(p for p, _ in series)
-    assert [s for _, s in series] == sorted(s for _, s in series)
-    assert series[2][0] > 0.8
-    assert series[3][1] > 0.5
-
-
 def test_black_beside_a_limb_is_no_defect() -> None:
     assert displayed_defect({"displayed_contrast": 60.0, "crushed_dark_share": 50.0}, chest=False)[0] < 0.01
     assert displayed_defect({"displayed_contrast": 60.0, "crushed_dark_share": 50.0})[0] > 0.99

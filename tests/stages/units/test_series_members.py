@@ -117,27 +117,6 @@ def test_projections_in_several_directions_are_computed_images(tmp_path: Path) -
     assert judged(stack(tmp_path, 3, projection)).unfit == COMPUTED
 
 
-def test_a_series_of_computed_images_has_no_verdict_and_those_beside_originals_are_left_out(tmp_path: Path) -> None:
-    reformat = changed(ImageType=["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"])
-    assert judged(stack(tmp_path / "a", 4, reformat)).unfit == COMPUTED
-    assert judged(stack(tmp_path / "b", 4, changed(ImageType=["DERIVED", "SECONDARY", "AXIAL"]))).unfit == ""
-    assert judged(stack(tmp_path / "c", 4, changed(ImageType=["ORIGINAL", "PRIMARY", "MPR"]))).unfit == ""
-
-    scout = changed(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    mixed = [
-        *stack(tmp_path / "d", 4),
-        *stack(tmp_path / "e", 6, reformat, first=11),
-        *stack(tmp_path / "f", 1, scout, first=30),
-    ]
-    assessment = judged(mixed, captures=2)
-    assert assessment.unfit == ""
-    assert [one.value for one in assessment.measurements if one.name == "slice_count"] == [4.0]
-    assert issues(assessment)["slices_left_out"] == (
-        "Left out of the stack: localizers: 1 (Instance Number 30), "
-        "computed images: 6 (Instance Number 11, 12, 13, 14, 15 …), captures: 2."
-    )
-
-
 def test_localizers_alone_say_so_although_series_of_the_part_are_accepted(tmp_path: Path) -> None:
     scout = changed(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], BodyPartExamined="CHEST")
     disposition = decide(judged(stack(tmp_path, 2, scout)), SHIPPED)

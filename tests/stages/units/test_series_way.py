@@ -291,27 +291,6 @@ def test_a_flagged_series_is_listed_once_with_masks_on_its_own_geometry(rig: Rig
     assert rig.report(anchor, ResultKind("SC")).Columns >= 768
 
 
-def test_late_slices_amend(rig: Rig, tmp_path: Path) -> None:
-    images = [making.body_ct(seed=n) for n in range(6)]
-    paths = making.write_series(tmp_path / "s", images, "CT")
-    rig.receive(paths[0], paths[1], paths[3], paths[4])
-    [first] = rig.look(30.0)
-    assert rig.finish(first) is Verdict.REVIEW  # a slice is missing
-    rig.receive(paths[2], paths[5])
-    [second] = rig.look(30.0)
-    assert second != first
-    assert rig.finish(second) is Verdict.ACCEPT
-    amended = rig.report(second)
-    [study] = amended.PredecessorDocumentsSequence
-    [reference] = study.ReferencedSeriesSequence
-    earlier = rig.report(first)
-    assert reference.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == earlier.SOPInstanceUID
-    assert reference.SeriesInstanceUID == earlier.SeriesInstanceUID
-    assert amended.SOPInstanceUID != earlier.SOPInstanceUID
-    with rig.database.begin() as transaction:
-        assert instances.count(transaction).decided == 6
-
-
 def seen(rig: Rig, digests: list[InstanceDigest]) -> set[tuple[Verdict, bool]]:
     """Verdict and flag of each member, with a check that all lists of the node say the same."""
     with rig.database.begin() as transaction:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -64,3 +66,15 @@ def test_processes_may_migrate_at_the_same_time(
     for database in databases:
         database.close()
     assert errors == []
+
+
+def test_a_schema_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'miqa.sqlite'}"
+    database = Database(url)
+    database.migrate()
+    database.close()
+    program = (
+        "import sys; from miqa_node.runtime.store.database import Database\n"
+        f"database = Database({url!r}); database.migrate(); database.check(); assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -168,3 +168,10 @@ def test_what_does_not_fit_is_shown_as_expired_and_never_used(
         assert result.calibration is None
         assert result.identity == ""
         assert says in certificate_sentence(card, result, POLICY, "General")
+
+
+def test_a_model_that_is_not_good_enough_is_told_so(card: Card) -> None:
+    made = calibrate(card, judged(card, 600, separation=0.0), accepted_bad=0.05, bad_accepted=None)
+    [refusal] = made.certificate.refused
+    assert refusal.labels_needed is None
+    assert "more labels will not help" in refusal.reason

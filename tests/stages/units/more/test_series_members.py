@@ -9,6 +9,7 @@ from pydicom.uid import UID
 
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.slice_kind import COMPUTED
 from tests.stages.measure.series import making
 from tests.stages.units.test_series_members import OF_SITE, changed, issues, judged, stack
 
@@ -32,3 +33,24 @@ def test_an_enhanced_series_is_accepted_by_the_region_of_its_frames(tmp_path: Pa
     enhanced.save_as(path)
     assert "BodyPartExamined" not in enhanced
     assert decide(judged([path]), OF_SITE).verdict is Verdict.ACCEPT
+
+
+def test_a_series_of_computed_images_has_no_verdict_and_those_beside_originals_are_left_out(tmp_path: Path) -> None:
+    reformat = changed(ImageType=["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"])
+    assert judged(stack(tmp_path / "a", 4, reformat)).unfit == COMPUTED
+    assert judged(stack(tmp_path / "b", 4, changed(ImageType=["DERIVED", "SECONDARY", "AXIAL"]))).unfit == ""
+    assert judged(stack(tmp_path / "c", 4, changed(ImageType=["ORIGINAL", "PRIMARY", "MPR"]))).unfit == ""
+
+    scout = changed(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    mixed = [
+        *stack(tmp_path / "d", 4),
+        *stack(tmp_path / "e", 6, reformat, first=11),
+        *stack(tmp_path / "f", 1, scout, first=30),
+    ]
+    assessment = judged(mixed, captures=2)
+    assert assessment.unfit == ""
+    assert [one.value for one in assessment.measurements if one.name == "slice_count"] == [4.0]
+    assert issues(assessment)["slices_left_out"] == (
+        "Left out of the stack: localizers: 1 (Instance Number 30), "
+        "computed images: 6 (Instance Number 11, 12, 13, 14, 15 …), captures: 2."
+    )

@@ -75,3 +75,14 @@ def test_a_thin_wire_stays_in_an_image_without_noise(denoiser: DenoiserPackage) 
     cleaned, _ = denoiser.graph.denoise(image)
     wire = image > 0.6
     assert float(cleaned[wire].mean()) - 0.45 > 0.95 * (float(image[wire].mean()) - 0.45)
+
+
+def test_nothing_large_changes_its_contrast(denoiser: DenoiserPackage) -> None:
+    """A disc of 40 pixels, as weak as the noise: neither fades nor grows."""
+    y, x = np.mgrid[0:160, 0:160]
+    image = np.where(np.hypot(y - 80, x - 80) < 20, 0.54, 0.5).astype(np.float32)
+    noisy = at_dose(image, 0.5)
+    box = (66, 66, 94, 94)
+    before, _ = scores.lesion_contrast(noisy, box)
+    after, _ = scores.lesion_contrast(denoiser.graph.denoise(noisy)[0], box)
+    assert after == pytest.approx(before, rel=0.05)
