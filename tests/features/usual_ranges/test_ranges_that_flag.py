@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.policy import Policy, Reason, Verdict
@@ -112,7 +113,9 @@ def test_a_range_flags_nothing_until_a_person_confirms_it(database: Database) ->
     assert usual.low < 1.8
     assert 2.2 < usual.high < 9.0
     with database.begin() as transaction:
-        rows = transaction.execute(sa.select(audit_records.c.actor, audit_records.c.detail)).all()
+        of = audit_records.c
+        query = sa.select(of.actor, of.detail).where(of.event == AuditEvent.POLICY_CHANGED.value)
+        rows = transaction.execute(query).all()
     assert [(row.actor, json.loads(row.detail)["action"]) for row in rows] == [("mara", "usual ranges confirmed")]
     with pytest.raises(ConflictError, match="confirmed already"):
         confirm(database)
