@@ -15,6 +15,7 @@ from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.landmarks import Landmarks
 from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.core.domain.prediction import Prediction
+from miqa_node.core.domain.usual_range import UsualRange
 from miqa_node.core.language.phrase import Phrase
 
 
@@ -182,6 +183,9 @@ class Assessment:
     """Lines in the pixels that may identify; empty if there are none, or if the pixels were not searched: then the
     measurement ``identity_text`` is absent."""
 
+    usual_ranges: tuple[UsualRange, ...] = ()
+    """The confirmed ranges of its machine when it was judged; those of the first judgement hold for later ones."""
+
     caption: Caption | None = None
     """A machine-written description of the image, if the site enabled it; no rule reads it."""
 
@@ -212,6 +216,10 @@ class Assessment:
     def finding(self, name: FindingName) -> Finding | None:
         """The finding of that name, if a model judged it."""
         return next((f for f in self.findings if f.name == name), None)
+
+    def usual_range(self, name: str, unit: str) -> UsualRange | None:
+        """The confirmed range of that measurement, if there was one."""
+        return next((one for one in self.usual_ranges if (one.measurement, one.unit) == (name, unit)), None)
 
     def measurement(self, name: str) -> Measurement | None:
         """The measurement of that name, if it could be taken."""

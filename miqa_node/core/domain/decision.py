@@ -30,7 +30,7 @@ from miqa_node.core.domain.policy import (
     Scope,
     Verdict,
 )
-from miqa_node.core.domain.reason_texts import counted_text, finding_text, measured_text, pending_text
+from miqa_node.core.domain.reason_texts import counted_text, finding_text, measured_text, pending_text, unusual_text
 from miqa_node.core.domain.site_limit import kind_of
 from miqa_node.core.language.phrase import Phrase
 
@@ -91,6 +91,7 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
         *_finding_reasons(assessment, scope, policy),
         *_unnamed_reasons(assessment, scope),
         *_measurement_reasons(assessment, scope),
+        *_unusual_reasons(assessment, scope),
         *_plausibility_reasons(assessment, scope),
         *_anomaly_reasons(assessment, scope),
     )
@@ -249,6 +250,23 @@ def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, 
         above = rule.comparison is LimitSide.ABOVE
         if (measured.value > rule.limit) if above else (measured.value < rule.limit):
             text = measured_text(measured, rule.comparison, rule.limit)
+            reasons.append(Reason(rule.measurement, text, rule.code, rule.verdict, rule.finding))
+    return tuple(reasons)
+
+
+def _unusual_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
+    """REVIEW for what lies beyond the confirmed range of the machine."""
+    if not assessment.usual_ranges or assessment.is_of_another_kind or experimental(assessment, scope):
+        return ()
+    reasons = []
+    for rule in scope.usual:
+        measured = assessment.measurement(rule.measurement)
+        usual = assessment.usual_range(measured.name, measured.unit) if measured is not None else None
+        if measured is None or usual is None:
+            continue
+        above = rule.comparison is LimitSide.ABOVE
+        if (measured.value > usual.high) if above else (measured.value < usual.low):
+            text = unusual_text(measured, usual, rule.comparison)
             reasons.append(Reason(rule.measurement, text, rule.code, rule.verdict, rule.finding))
     return tuple(reasons)
 

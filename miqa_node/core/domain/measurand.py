@@ -63,6 +63,8 @@ class Measurand:
     """What the number may differ by, in its unit, without any meaning for the scanner; see ``has_usual_range``."""
     least_spread_share: float = 0.0
     """The same as a share of the median; the larger of the two counts."""
+    is_learned_soon: bool = False
+    """Whether its usual range needs five days, not fourteen: noise, sharpness, contrast, exposure of radiographs."""
     scale: Scale = LEVEL
     """What numbers it can have, and where equal steps mean alike: of a factor, of a share, of a count."""
     agreement: float = 0.0

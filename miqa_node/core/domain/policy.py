@@ -102,6 +102,21 @@ class MeasurementRule:
 
 
 @dataclass(frozen=True, slots=True)
+class UsualRule:
+    """REVIEW when the measurement lies above or below the usual range of the machine that a person confirmed.
+
+    ``finding`` is the finding that it supports; empty if its reason is only a code. REVIEW is the only possible
+    verdict, because a range says what is usual, not what is good.
+    """
+
+    measurement: str
+    comparison: LimitSide
+    code: Code
+    finding: str = ""
+    verdict: Verdict = Verdict.REVIEW
+
+
+@dataclass(frozen=True, slots=True)
 class PlausibilityRule:
     """REVIEW or REJECT if header and pixels have the named contradiction; NOT_ASSESSED only keeps from ACCEPT."""
 
@@ -132,6 +147,7 @@ class Scope:
     """Kinds of slices of a series (:mod:`miqa_node.core.domain.slice_kind`)."""
     findings: tuple[FindingRule, ...] = ()
     measurements: tuple[MeasurementRule, ...] = ()
+    usual: tuple[UsualRule, ...] = ()
     plausibility: tuple[PlausibilityRule, ...] = ()
     anomaly: AnomalyRule | None = None
     packages: tuple[PackageRule, ...] = ()

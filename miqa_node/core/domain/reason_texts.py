@@ -6,6 +6,7 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import humanised
 from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.core.domain.shown_number import shown_number
+from miqa_node.core.domain.usual_range import UsualRange
 from miqa_node.core.language.phrase import Phrase
 
 _UNITS = {"1": "", "[hnsf'U]": " HU"}
@@ -32,6 +33,35 @@ def measured_text(measured: Measurement, comparison: str, least_or_most: float) 
         value=_placed(value, measured),
         limit=limit,
         concern=Phrase(measurand.concern),
+    )
+
+
+NOISES = ("noise_sigma", "noise_share")
+NOISIER = Phrase("Noisier than this machine's usual images")
+UNUSUAL = {
+    "above": Phrase("Above what is usual on this machine"),
+    "below": Phrase("Below what is usual on this machine"),
+}
+
+
+def unusual_words(measurement: str, comparison: str) -> Phrase:
+    """What lies above or below a machine's usual range, as people say it."""
+    return NOISIER if measurement in NOISES and comparison == "above" else UNUSUAL[comparison]
+
+
+def unusual_text(measured: Measurement, usual: UsualRange, comparison: str) -> Phrase:
+    """What is unusual, with value and range."""
+    unit, measurand = _UNITS.get(measured.unit, f" {measured.unit}"), MEASUREMENTS.all().get(measured.name)
+    low, high = (shown_number(measured.name, one) for one in (usual.low, usual.high))
+    return Phrase(
+        "{what}: {measurement} {value}, usual {low} to {high} in {count} images since {day}",
+        what=unusual_words(measured.name, comparison),
+        measurement=Phrase(measurand.label if measurand else humanised(measured.name)),
+        value=f"{shown_number(measured.name, measured.value)}{unit}",
+        low=f"{low}{unit}",
+        high=f"{high}{unit}",
+        count=str(usual.series),
+        day=f"{usual.since:%Y-%m-%d}",
     )
 
 

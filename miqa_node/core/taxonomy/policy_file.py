@@ -13,7 +13,7 @@ from miqa_node.core.domain.codes import REASON_CODES, Code
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.finding_figure import FindingFigure
 from miqa_node.core.domain.kept_figure import LEAST_AGE_YEARS, KeptFigure
-from miqa_node.core.domain.measurand import WITHDRAWN, is_withdrawn
+from miqa_node.core.domain.measurand import MEASUREMENTS, WITHDRAWN, is_withdrawn
 from miqa_node.core.domain.moderate_fault import FAULT_NAMES
 from miqa_node.core.domain.object_place import ChestRegion
 from miqa_node.core.domain.policy import (
@@ -24,6 +24,7 @@ from miqa_node.core.domain.policy import (
     PlausibilityRule,
     Policy,
     Scope,
+    UsualRule,
     Verdict,
 )
 from miqa_node.core.domain.prediction import PackageRule
@@ -81,7 +82,8 @@ def retired_names(document: Any) -> list[str]:
 
 KEYS = (
     "name", "modality", "body_part", "view", "kind", "finding", "default_findings", "ignored_findings", "measurement",
-    "plausibility", "anomaly", "accept_measured", "accept", "package", "figure", "finding_figure", "own_figures",
+    "usual", "plausibility", "anomaly", "accept_measured", "accept", "package", "figure", "finding_figure",
+    "own_figures",
 )  # fmt: skip
 """Of a scope."""
 MOST_IMAGES, MOST_YEARS = 1e9, 120.0
@@ -100,6 +102,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             kind=_parse_kinds(table),
             findings=_parse_findings(table),
             measurements=tuple(rules(table, "measurement", _parse_measurement)),
+            usual=tuple(rules(table, "usual", _parse_usual)),
             plausibility=tuple(rules(table, "plausibility", _parse_plausibility)),
             anomaly=next(rules(table, "anomaly", _parse_anomaly), None),
             packages=tuple(rules(table, "package", _parse_package)),
@@ -168,16 +171,35 @@ def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
     comparison = next((c for c in LimitSide if c.value in rule), None)
     if comparison is None:
         raise ValueError("a limit is missing; write above = or below = with a number.")
-    text = required(rule, "reason")
-    reason = _parse_reason(text)
-    finding = "" if text in REASON_CODES else _parse_name(text, "reason")
+    reason, finding = _parse_reason(rule)
     limit = number(rule, comparison.value, 0.0)
     return MeasurementRule(required(rule, "name"), comparison, limit, _verdict(rule), reason, finding)
 
 
-def _parse_reason(text: str) -> Code:
-    """The name of a finding, or the code value of a reason of CID 7011."""
-    return REASON_CODES.get(text) or reason_code(_parse_name(text, "reason"))
+def _parse_usual(rule: Mapping[str, Any]) -> UsualRule:
+    check_keys(rule, ("name", "side", "verdict", "reason"))
+    side, verdict = required(rule, "side"), required(rule, "verdict")
+    if side not in set(LimitSide):
+        raise ValueError(f"side is {side!r}; it takes {', '.join(LimitSide)}.")
+    if verdict != Verdict.REVIEW:
+        raise ValueError(f"verdict is {verdict!r}; here it can only be REVIEW, since what is unusual may be good.")
+    name = required(rule, "name")
+    measurand = MEASUREMENTS.all().get(name)
+    if measurand is not None and not measurand.has_usual_range:
+        raise ValueError(f"{name} has no usual range; docs/reference/measurements.md lists those that have one.")
+    return UsualRule(name, LimitSide(side), *_parse_reason(rule))
+
+
+def _parse_reason(rule: Mapping[str, Any]) -> tuple[Code, str]:
+    """The code of a rule's reason, and the finding that it supports.
+
+    It is the name of a finding, or the code value of a reason of CID 7011; then there is no finding.
+    """
+    text = required(rule, "reason")
+    if text in REASON_CODES:
+        return REASON_CODES[text], ""
+    name = _parse_name(text, "reason")
+    return reason_code(name), name
 
 
 def _parse_acceptance(rule: Mapping[str, Any]) -> Acceptance:

@@ -35,6 +35,7 @@ class ReassessmentRequest(Strict):
     package: list[PackageName] = Field([], max_length=100, description="Name or <name>-<version> of the package.")
     because: str = Field("", max_length=200, pattern=NO_CONTROLS, description="Part of a reason.")
     limit: int = Field(1000, ge=1, le=MAX_REASSESSMENTS, description="Maximum number, the oldest first.")
+    usual_now: bool = Field(False, description="By the usual ranges of machines of now, not those of the last verdict.")
     dry_run: bool = Field(True, description="Only say what would be judged again.")
     actor: Actor = ""
     comment: Comment = ""
@@ -64,7 +65,8 @@ def reassess(services: Services, who: Admin, body: ReassessmentRequest) -> Reass
     again = services.of(reassessment_of)
     plan, request_count = again.plan(chosen), 0
     if not body.dry_run:
-        request_count = again.begin(plan, acting(who, body.actor), body.comment, datetime.now(UTC))
+        now = datetime.now(UTC)
+        request_count = again.begin(plan, acting(who, body.actor), body.comment, now, usual_now=body.usual_now)
     return ReassessmentReply(
         candidates=list(plan.candidates), truncated=plan.truncated, queued=request_count, dry_run=body.dry_run
     )

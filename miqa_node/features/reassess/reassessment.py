@@ -78,8 +78,10 @@ class Reassessment:
             tuple(self._candidate(row, waiting, obstacle) for row in counted(rows, "Checking")), truncated
         )
 
-    def begin(self, plan: ReassessmentPlan, actor: str, comment: str, now: datetime) -> int:
+    def begin(self, plan: ReassessmentPlan, actor: str, comment: str, now: datetime, *, usual_now: bool = False) -> int:
         """Request a new judgement of all possible images; return the number of new requests. Idempotent.
+
+        With ``usual_now`` the usual ranges of machines of now count, not those of the judgement before.
 
         Raises
         ------
@@ -94,7 +96,9 @@ class Reassessment:
         for some in batches(possible, BATCH):
             with self._database.begin() as transaction:
                 for one in some:
-                    request_count += reassessments.request(transaction, self._queue, one.digest, actor, comment, now)
+                    request_count += reassessments.request(
+                        transaction, self._queue, one.digest, actor, comment, now, usual_now=usual_now
+                    )
         return request_count
 
     def _meant(self, transaction: Transaction, row: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -10,19 +11,19 @@ from pydantic import BaseModel, Field
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.errors import NotFoundError
-from miqa_node.features.usual_ranges.rows import baselines
+from miqa_node.features.usual_ranges.rows import baselines, confirmations
 from miqa_node.features.usual_ranges.rows.baselines import (
     ScannerBaseline,
     SeriesStanding,
     UnusualSeries,
 )
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange, scanner_changes
-from miqa_node.interfaces.web.access import Reader
-from miqa_node.interfaces.web.fields import MAX_OFFSET, MAX_PAGE
+from miqa_node.interfaces.web.access import Admin, Reader, acting
+from miqa_node.interfaces.web.fields import MAX_OFFSET, MAX_PAGE, Actor
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
-from miqa_node.interfaces.web.values import DIGEST, NO_CONTROLS
+from miqa_node.interfaces.web.values import DIGEST, NO_CONTROLS, Strict
 
 BASELINE = r"^[0-9a-f]{16}$"
 
@@ -39,6 +40,19 @@ class BaselinePage(BaseModel):
     limit: int
     offset: int
     changes: list[ScannerChange] = Field(description="Changes of software, devices and hospitals, the newest first.")
+
+
+class RangeDecision(StrEnum):
+    """What a person decides about the ranges of a history."""
+
+    CONFIRM = "confirm"
+    WITHDRAW = "withdraw"
+
+
+class RangeChange(Strict):
+    """The person who decides."""
+
+    actor: Actor = ""
 
 
 class BaselineDetail(BaseModel):
@@ -75,6 +89,24 @@ def one_range(
     with services.database.begin() as transaction:
         loaded = baselines.load(transaction, baseline, datetime.now(UTC))
         return BaselineDetail(baseline=loaded, unusual=baselines.unusual_series(transaction, baseline))
+
+
+@router.post(
+    "/{baseline}/{decision}",
+    summary="Confirm or withdraw the usual ranges of one history",
+    responses=responses(401, 403, 404, 409, 415, 422, 503),
+)
+def decide_range(
+    services: Services,
+    who: Admin,
+    baseline: Annotated[str, Path(pattern=BASELINE, description="As the list has it.")],
+    decision: RangeDecision,
+    body: RangeChange,
+) -> ScannerBaseline:
+    """Confirmed ranges ask for REVIEW where the policy says so; withdrawn ones are hints again."""
+    change = confirmations.confirm if decision is RangeDecision.CONFIRM else confirmations.withdraw
+    with services.database.begin() as transaction:
+        return change(transaction, baseline, acting(who, body.actor), datetime.now(UTC))
 
 
 @router.get(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from miqa_node.features.usual_ranges.baseline import AUTHORITY
+from miqa_node.core.domain.scanner_protocol import AUTHORITY
 from miqa_node.features.usual_ranges.rows import changes, history, hospitals
 from miqa_node.parts import PartKind
 from miqa_node.runtime.store.database import Database, Transaction

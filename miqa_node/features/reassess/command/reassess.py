@@ -49,6 +49,9 @@ def reassess(
     limit: Annotated[
         int, typer.Option(metavar="N", min=1, max=MAX_REASSESSMENTS, help="Maximum number, the oldest first.")
     ] = 1000,
+    usual_now: Annotated[
+        bool, typer.Option("--usual-now", help="By the usual ranges of machines of now, not those of the last verdict.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only what would be done is shown.")] = False,
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with each request.")] = "",
     actor: Actor = None,
@@ -68,7 +71,8 @@ def reassess(
         queue = DurableQueue(database, lambda: "")
         service = Reassessment(database, objects_of(settings), queue, partial(_obstacle, settings))
         plan = service.plan(chosen)
-        request_count = service.begin(plan, actor or login(), comment, datetime.now(UTC)) if yes else 0
+        who, now = actor or login(), datetime.now(UTC)
+        request_count = service.begin(plan, who, comment, now, usual_now=usual_now) if yes else 0
     if as_json:
         print_json({**to_json(plan), "queued": request_count, "dry_run": not yes})
     else:

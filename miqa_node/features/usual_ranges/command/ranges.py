@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.features.usual_ranges.baseline import MeasurementRange, UnusualNumber
-from miqa_node.features.usual_ranges.rows import baselines
+from miqa_node.features.usual_ranges.rows import baselines, confirmations
 from miqa_node.features.usual_ranges.rows.baselines import NOT_ENOUGH, ScannerBaseline
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange, scanner_changes
+from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction
 
-app = typer.Typer(no_args_is_help=True, help="What is usual on each scanner: list, show.")
+app = typer.Typer(no_args_is_help=True, help="What is usual on each scanner: list, show, confirm, withdraw.")
 
 DAY = "%Y-%m-%d"
 
@@ -74,9 +76,15 @@ def show(
         f"{scanner.device}, serial number {scanner.serial_number or '-'}{authority}, software {scanner.software or '-'}"
     )
     print_line(f"{one.series} series from {one.first_at:{DAY}} to {one.last_at:{DAY}}")
+    if one.confirmation is not None:
+        print_line(f"May flag: confirmed {one.confirmation.confirmed_at:{DAY}} by {one.confirmation.actor}.")
     _print_changes(one.changes)
     if not one.is_enough:
-        print_line(f"Nothing is usual or unusual below {NOT_ENOUGH[0]} series and {NOT_ENOUGH[1]} days.")
+        few, days, soon = NOT_ENOUGH
+        print_line(
+            f"Nothing is usual or unusual below {few} series and {days} days. Noise, sharpness, contrast and exposure "
+            f"of radiographs need {soon} days."
+        )
     print_table(
         (
             "Measurement", Column("Median", number=True), Column("Usual", number=True), "Unit",
@@ -91,6 +99,48 @@ def show(
             for of in unusual
         ),
     )  # fmt: skip
+
+
+@app.command()
+def confirm(
+    history: Annotated[str, typer.Argument(metavar="HISTORY", help="As the list has it.")],
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let what lies beyond the ranges of a history ask for REVIEW, where the policy says so."""
+    _decide(confirmations.confirm, history, actor, (config, data_dir), as_json=as_json)
+
+
+@app.command()
+def withdraw(
+    history: Annotated[str, typer.Argument(metavar="HISTORY", help="As the list has it.")],
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the ranges of a history hints again, that flag nothing."""
+    _decide(confirmations.withdraw, history, actor, (config, data_dir), as_json=as_json)
+
+
+def _decide(
+    change: Callable[..., ScannerBaseline],
+    history: str,
+    actor: str | None,
+    where: tuple[Path | None, Path | None],
+    *,
+    as_json: bool,
+) -> None:
+    with open_transaction(*where) as transaction:
+        one = change(transaction, history, actor or login(), datetime.now(UTC))
+    if as_json:
+        print_json(to_json(one))
+    elif one.confirmation is not None:
+        print_line(f"The ranges of {one.scanner.station}, {one.scanner.words} may flag from now on.")
+    else:
+        print_line(f"The ranges of {one.scanner.station}, {one.scanner.words} are hints.")
 
 
 def _row(one: ScannerBaseline) -> tuple[str, ...]:

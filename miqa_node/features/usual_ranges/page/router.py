@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Form, Path, Query, Response
+from fastapi.responses import RedirectResponse
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.features.usual_ranges.api import BASELINE, Station
-from miqa_node.features.usual_ranges.baseline import LEAST_SERIES, LEAST_SPAN
+from miqa_node.features.usual_ranges.api import BASELINE, RangeDecision, Station
+from miqa_node.features.usual_ranges.baseline import LEAST_SERIES, LEAST_SPAN, SOON_SPAN
 from miqa_node.features.usual_ranges.page.curves import curves
-from miqa_node.features.usual_ranges.rows import baselines
+from miqa_node.features.usual_ranges.rows import baselines, confirmations
 from miqa_node.features.usual_ranges.rows.changes import scanner_changes
 from miqa_node.features.usual_ranges.rows.points import newest_points
-from miqa_node.interfaces.web.access import Reader
+from miqa_node.interfaces.web.access import Admin, Reader, acting
 from miqa_node.interfaces.web.card import STUDY_IMAGE, CardContext, ImageOnPage, PageCard
-from miqa_node.interfaces.web.fields import MAX_OFFSET
+from miqa_node.interfaces.web.fields import MAX_OFFSET, Actor
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import DIGEST
 
-LEAST = {"least_series": LEAST_SERIES, "least_days": LEAST_SPAN.days}
+LEAST = {"least_series": LEAST_SERIES, "least_days": LEAST_SPAN.days, "soon_days": SOON_SPAN.days}
 
 MOST_BEFORE = 100
 """Series of the history before, beside those of one."""
@@ -72,8 +74,30 @@ def baseline_page(services: Services, who: Reader, baseline: Annotated[str, Path
         before = newest_points(transaction, earlier, MOST_BEFORE) if earlier else []
     drawn = curves(one.ranges, points, before, one.changes)
     return render(
-        "usual_ranges/baseline.html", who=who, one=one, unusual=unusual, curves=drawn, earlier=earlier, **LEAST
+        "usual_ranges/baseline.html",
+        who=who,
+        one=one,
+        unusual=unusual,
+        curves=drawn,
+        earlier=earlier,
+        may_decide=who.may(Permission.ADMIN),
+        **LEAST,
     )
+
+
+@router.post("/ranges/{baseline}/{decision}")
+def decide(
+    services: Services,
+    who: Admin,
+    baseline: Annotated[str, Path(pattern=BASELINE)],
+    decision: RangeDecision,
+    actor: Annotated[Actor, Form()] = "",
+) -> Response:
+    """Let the ranges of a history flag under a name, or take that back."""
+    change = confirmations.confirm if decision is RangeDecision.CONFIRM else confirmations.withdraw
+    with services.database.begin() as transaction:
+        change(transaction, baseline, acting(who, actor), datetime.now(UTC))
+    return RedirectResponse(f"/ranges/{baseline}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/ranges/images/{digest}")

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.scanner_protocol import ScannerProtocol
 from miqa_node.errors import NotFoundError
 from miqa_node.features.usual_ranges.baseline import (
     LEAST_SERIES,
     LEAST_SPAN,
+    SOON_SPAN,
     MeasurementRange,
-    ScannerProtocol,
     UnusualNumber,
+    flagging,
     is_enough,
 )
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange, changes_at, of_station, scanner_of
 from miqa_node.features.usual_ranges.rows.documents import load_ranges, load_unusual
 from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series
+from miqa_node.runtime.site_records import confirmed_ranges
+from miqa_node.runtime.site_records.confirmed_ranges import RangeConfirmation
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import instances
 
@@ -56,6 +60,13 @@ class ScannerBaseline:
     unusual: int
     ranges: tuple[MeasurementRange, ...]
     changes: tuple[ScannerChange, ...] = ()
+    confirmation: RangeConfirmation | None = None
+    """Who confirmed that its ranges may flag, and when; told of one history, not in lists."""
+
+    @property
+    def may_be_confirmed(self) -> bool:
+        """Whether it has ranges that may flag, and nobody confirmed them."""
+        return self.confirmation is None and bool(flagging(self.ranges))
 
     @property
     def is_enough(self) -> bool:
@@ -123,7 +134,8 @@ def load(transaction: Transaction, baseline: str, now: datetime) -> ScannerBasel
     row = transaction.execute(query, _recent(now)).one_or_none()
     if row is None:
         raise NotFoundError("There is no history {baseline}.", baseline=baseline)
-    return _baseline(row, changes_at(transaction, scanner_of(row), row.first_at))
+    changes = changes_at(transaction, scanner_of(row), row.first_at)
+    return replace(_baseline(row, changes), confirmation=confirmed_ranges.confirmation(transaction, baseline))
 
 
 def unusual_series(transaction: Transaction, baseline: str) -> list[UnusualSeries]:
@@ -171,5 +183,5 @@ def _baseline(row: sa.Row[Any], changes: tuple[ScannerChange, ...] = ()) -> Scan
     )
 
 
-NOT_ENOUGH = (LEAST_SERIES, LEAST_SPAN.days)
-"""Series and days below which nothing is usual."""
+NOT_ENOUGH = (LEAST_SERIES, LEAST_SPAN.days, SOON_SPAN.days)
+"""Series and days below which nothing is usual, and the days of what is learned soon."""

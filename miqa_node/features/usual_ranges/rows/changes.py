@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.features.usual_ranges.baseline import FIELDS, ScannerProtocol
+from miqa_node.core.domain.scanner_protocol import FIELDS, ScannerProtocol
 from miqa_node.features.usual_ranges.tables import usual_baselines
 from miqa_node.runtime.store.database import Transaction
 

@@ -13,17 +13,18 @@ import sqlalchemy as sa
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.retention import RemovalCause
+from miqa_node.core.domain.scanner_protocol import ScannerProtocol, protocol_of
 from miqa_node.features.usual_ranges.baseline import (
-    ScannerProtocol,
     SeriesNumbers,
+    flagging,
     is_enough,
-    protocol_of,
     ranged,
     ranges_of,
     unusual_among,
 )
 from miqa_node.features.usual_ranges.rows import documents as own_documents
 from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series
+from miqa_node.runtime.site_records import confirmed_ranges
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import (
@@ -244,10 +245,11 @@ def renew(transaction: Transaction, baseline: str, *, in_any_case: bool = False)
     if row is None:  # erased in the meantime
         return
     is_due = row.series - row.ranged_series >= max(1, row.series // RENEWAL)
-    if (is_due or in_any_case) and is_enough(row.series, row.first_at, row.last_at):
+    if (is_due or in_any_case) and is_enough(row.series, row.first_at, row.last_at, soon=True):
         ranges = ranges_of(_newest(transaction, baseline, row.last_at - WINDOW))
         values = {"ranges": own_documents.dump_ranges(ranges), "ranged_series": row.series}
         transaction.execute(sa.update(usual_baselines).where(of).values(values))
+        confirmed_ranges.follow(transaction, baseline, flagging(ranges))
 
 
 def _newest(transaction: Transaction, baseline: str, since: datetime) -> list[SeriesNumbers]:

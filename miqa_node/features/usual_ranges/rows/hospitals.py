@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from miqa_node.features.usual_ranges.baseline import ScannerProtocol, hospital
+from miqa_node.core.domain.scanner_protocol import ScannerProtocol, hospital
 from miqa_node.features.usual_ranges.rows import history
 from miqa_node.features.usual_ranges.rows.changes import scanner_of
 from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series

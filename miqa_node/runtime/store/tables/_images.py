@@ -183,6 +183,7 @@ attempts = sa.Table(
 
 # One row per request to judge an instance again; "begun" and "began_at" are those of its attempts. With the verdict
 # "earlier" holds what was replaced: assessment, verdict and reasons. "failure" says why there is no new verdict.
+# "usual_now": usual ranges of now count, not those of the judgement before.
 # "document" is an assessment without a verdict, from a version that judged in two stages (units/rows/half_done.py).
 reassessments = sa.Table(
     "reassessments",
@@ -198,6 +199,7 @@ reassessments = sa.Table(
     sa.Column("earlier", sa.JSON(none_as_null=True), info=JUDGED),
     sa.Column("concluded_at", UtcDateTime, index=True),
     sa.Column("failure", sa.Text, nullable=False, info=kept("the node's own words, without values")),
+    sa.Column("usual_now", sa.Boolean, nullable=False, server_default=sa.false()),
     info=about("digest"),
 )
 

@@ -49,6 +49,18 @@ body_parts = sa.Table(
     sa.Column("comment", sa.Text, nullable=False, info=SITE),
 )
 
+# Usual ranges of a machine that may flag, since a person confirmed the first one; "history" is the short name of
+# machine, software, protocol and body part (core/domain/scanner_protocol.py), "ranges" is as newest made.
+confirmed_ranges = sa.Table(
+    "confirmed_ranges",
+    metadata,
+    sa.Column("history", sa.String(16), primary_key=True, info=CODE),
+    sa.Column("station", sa.Text, nullable=False, index=True, info=DEVICE),
+    sa.Column("ranges", sa.JSON, nullable=False, info=CODE),
+    sa.Column("confirmed_at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False, info=STAFF),
+)
+
 # Limits of soft findings by room and view: what was proposed, and since when it is in force ("confirmed_at").
 # A row without a document is a withdrawal. The newest confirmed row counts.
 site_limits = sa.Table(

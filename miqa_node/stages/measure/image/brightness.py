@@ -46,6 +46,7 @@ def _contrast(view: ImageView) -> float:
 BRIGHTNESS = ImageMeasure(
     name="brightness",
     unit="%",
+    is_learned_soon=True,
     least_spread=1.0,
     scale=PERCENT,
     label="Mean brightness",
@@ -61,6 +62,7 @@ BRIGHTNESS = ImageMeasure(
 CONTRAST = ImageMeasure(
     name="contrast",
     unit="%",
+    is_learned_soon=True,
     least_spread=0.5,
     scale=DEVIATION,
     label="Contrast",

@@ -62,6 +62,7 @@ def _cnr(view: ImageView) -> float | None:
 SNR_LUNG = ImageMeasure(
     name="snr_lung",
     unit="1",
+    is_learned_soon=True,
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Signal to noise in lung",
@@ -80,6 +81,7 @@ SNR_LUNG = ImageMeasure(
 CNR_LUNG_MEDIASTINUM = ImageMeasure(
     name="cnr_lung_mediastinum",
     unit="1",
+    is_learned_soon=True,
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Contrast to noise of lung to mediastinum",

@@ -39,6 +39,7 @@ def _width_mm(view: ImageView) -> float | None:
 EDGE_WIDTH_10_90 = ImageMeasure(
     name="edge_width_10_90",
     unit="{pixel}",
+    is_learned_soon=True,
     least_spread=0.1,
     scale=POSITIVE,
     label="Edge width in pixels",
@@ -58,6 +59,7 @@ EDGE_WIDTH_10_90 = ImageMeasure(
 EDGE_SLOPE_10_90 = ImageMeasure(
     name="edge_slope_10_90",
     unit="mm",
+    is_learned_soon=True,
     least_spread=0.02,
     scale=POSITIVE,
     label="Edge width 10-90 %",

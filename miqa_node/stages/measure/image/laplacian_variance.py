@@ -21,6 +21,7 @@ def _variance(view: ImageView) -> float:
 LAPLACIAN_VARIANCE = ImageMeasure(
     name="laplacian_variance",
     unit="1",
+    is_learned_soon=True,
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Variance of Laplacian",

@@ -61,6 +61,7 @@ def _variances(stored: NDArray[np.float32]) -> NDArray[np.float32]:
 LOCAL_VARIANCE_MODE = ImageMeasure(
     name="local_variance_mode",
     unit="1",
+    is_learned_soon=True,
     least_spread_share=0.1,
     scale=POSITIVE,
     label="Mode of local variance",

@@ -33,6 +33,7 @@ def _share(view: ImageView) -> float | None:
 NOISE_SIGMA = ImageMeasure(
     name="noise_sigma",
     unit="1",
+    is_learned_soon=True,
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Noise",
@@ -49,6 +50,7 @@ NOISE_SIGMA = ImageMeasure(
 NOISE_SHARE = ImageMeasure(
     name="noise_share",
     unit="%",
+    is_learned_soon=True,
     least_spread=0.05,
     least_spread_share=0.05,
     scale=POSITIVE,

@@ -21,6 +21,7 @@ def _energy(view: ImageView) -> float:
 TENENGRAD = ImageMeasure(
     name="tenengrad",
     unit="1",
+    is_learned_soon=True,
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Tenengrad",

@@ -20,6 +20,7 @@ def _share(view: ImageView) -> float:
 USED_RANGE_SHARE = ImageMeasure(
     name="used_range_share",
     unit="%",
+    is_learned_soon=True,
     least_spread=1.0,
     scale=PERCENT,
     label="Used share of value range",

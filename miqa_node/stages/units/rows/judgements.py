@@ -37,6 +37,8 @@ class Attempt:
     """When the first attempt began. It is the time of the assessment, so that every attempt makes the same objects."""
     assessment: Assessment | None = None
     """What a version with two stages has found already (:mod:`~miqa_node.stages.units.rows.half_done`)."""
+    usual_now: bool = False
+    """Judged again by the usual ranges of now, not by those of the judgement before."""
 
 
 def begin(transaction: Transaction, digest: InstanceDigest, now: datetime) -> Attempt | None:
@@ -52,7 +54,9 @@ def begin(transaction: Transaction, digest: InstanceDigest, now: datetime) -> At
         instance, assessment = replace(instance, generation=row.generation), half_done.again(row)
     if assessment is not None:
         return Attempt(instance, 0, assessment.assessed_at, assessment)
-    return None if row is None else Attempt(instance, *_begin_again(transaction, instance, now))
+    if row is None:
+        return None
+    return Attempt(instance, *_begin_again(transaction, instance, now), usual_now=row.usual_now)
 
 
 def _begin_again(transaction: Transaction, instance: StoredInstance, now: datetime) -> tuple[int, datetime]:

@@ -100,8 +100,16 @@ def count_waiting(transaction: Transaction) -> int:
     return transaction.execute(query).scalar_one()
 
 
-def ask(transaction: Transaction, digest: InstanceDigest, actor: str, comment: str, now: datetime) -> int:
-    """Store a request; returns its generation, or 0 if one already waits."""
+def ask(
+    transaction: Transaction,
+    digest: InstanceDigest,
+    actor: str,
+    comment: str,
+    now: datetime,
+    *,
+    usual_now: bool = False,
+) -> int:
+    """Store a request; returns its generation, or 0 if one already waits. ``usual_now``: by usual ranges of now."""
     if waiting(transaction, [digest]):
         return 0
     this = reassessments.c
@@ -115,6 +123,7 @@ def ask(transaction: Transaction, digest: InstanceDigest, actor: str, comment: s
         "comment": comment,
         "begun": 0,
         "failure": "",
+        "usual_now": usual_now,
     }
     if not insert_or_ignore(transaction, reassessments, row):
         return 0
@@ -124,10 +133,17 @@ def ask(transaction: Transaction, digest: InstanceDigest, actor: str, comment: s
 
 
 def request(
-    transaction: Transaction, queue: JobQueue, digest: InstanceDigest, actor: str, comment: str, now: datetime
+    transaction: Transaction,
+    queue: JobQueue,
+    digest: InstanceDigest,
+    actor: str,
+    comment: str,
+    now: datetime,
+    *,
+    usual_now: bool = False,
 ) -> bool:
     """Store a request with its job, which begins later than now; False if one already waits."""
-    generation = ask(transaction, digest, actor, comment, now)
+    generation = ask(transaction, digest, actor, comment, now, usual_now=usual_now)
     if generation:
         queue.enqueue_reassess(transaction, digest, generation)
     return generation > 0

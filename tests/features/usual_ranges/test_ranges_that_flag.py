@@ -1,0 +1,242 @@
+"""Noise learns by itself: a range of 20 radiographs over five days, confirmed by a person, flags what is noisier."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.decision import decide
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.core.domain.policy import Policy, Reason, Verdict
+from miqa_node.core.domain.usual_range import UsualRange
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.errors import ConflictError, NotFoundError, SettingsError
+from miqa_node.features.usual_ranges.baseline import LEAST_SERIES
+from miqa_node.features.usual_ranges.rows import baselines, confirmations
+from miqa_node.features.usual_ranges.rows.baselines import ScannerBaseline
+from miqa_node.runtime.site_records import confirmed_ranges
+from miqa_node.runtime.store import documents
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import audit_records
+from miqa_node.stages.units.rows import instances
+from miqa_node.stages.units.rows.machine_ranges import ranges_for
+from tests.features.usual_ranges.ranges_making import FIRST_AT, look, measure, noises
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+CHEST: dict[str, Any] = {
+    "modality": "DX", "body_part_examined": "CHEST", "view_position": "PA", "station_name": "ROOM1",
+    "sop_class_uid": "1.2.840.10008.5.1.4.1.1.1.1", "protocol_name": "Thorax pa", "convolution_kernel": "",
+}  # fmt: skip
+RULES: dict[str, Any] = {
+    "version": "1",
+    "scope": [
+        {
+            "name": "chest",
+            "modality": ["DX"],
+            "usual": [{"name": "noise_share", "side": "above", "verdict": "REVIEW", "reason": "noise"}],
+        }
+    ],
+}
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    database = Database.in_memory()
+    yield database
+    database.close()
+
+
+def learn(database: Database, count: int, hours: float, **changed: Any) -> None:
+    """So many chests with ordinary noise, and what else one of them tells."""
+    for number, noise in enumerate(noises(count, level=2.0, spread=0.2)):
+        numbers = {"noise_share": noise, "grid_peak": 5.0}
+        measure(database, number, FIRST_AT + timedelta(hours=hours * number), numbers, **{**CHEST, **changed})
+    look(database)
+
+
+def only(database: Database) -> ScannerBaseline:
+    with database.begin() as transaction:
+        [listed] = baselines.page(transaction, NOW, limit=9)
+        return baselines.load(transaction, listed.baseline, NOW)
+
+
+def stored(database: Database, number: int, noise: float = 2.0, **changed: Any) -> StoredInstance:
+    """A further chest."""
+    of = measure(database, number, FIRST_AT + timedelta(days=40), {"noise_share": noise}, **{**CHEST, **changed})
+    with database.begin() as transaction:
+        return instances.load(transaction, of)
+
+
+def ranges(database: Database, instance: StoredInstance, *, usual_now: bool = False) -> tuple[UsualRange, ...]:
+    with database.begin() as transaction:
+        return ranges_for(transaction, instance, usual_now=usual_now)
+
+
+def confirm(database: Database) -> ScannerBaseline:
+    with database.begin() as transaction:
+        return confirmations.confirm(transaction, only(database).baseline, "mara", NOW)
+
+
+def reasons(assessment: Assessment, policy: Policy) -> list[Reason]:
+    return [one for one in decide(assessment, policy).reasons if one.verdict.flagged]
+
+
+@pytest.mark.parametrize(
+    ("count", "hours", "names"),
+    [(20, 6.4, {"noise_share"}), (20, 6.2, set()), (19, 24, set()), (20, 18, {"noise_share", "grid_peak"})],
+)
+def test_noise_of_radiographs_is_usual_from_five_days_on_and_the_rest_from_fourteen(
+    database: Database, count: int, hours: float, names: set[str]
+) -> None:
+    learn(database, count, hours)
+    assert {one.measurement for one in only(database).ranges} == names
+    assert LEAST_SERIES == 20
+
+
+def test_a_range_flags_nothing_until_a_person_confirms_it(database: Database) -> None:
+    learn(database, 30, 6)
+    noisy = stored(database, 100, noise=9.0)
+    assert ranges(database, noisy) == ()
+    one = confirm(database)
+    assert one.confirmation is not None
+    assert (one.confirmation.actor, one.confirmation.confirmed_at) == ("mara", NOW)
+    [usual] = ranges(database, noisy)
+    assert (usual.measurement, usual.unit, usual.series) == ("noise_share", "1", 30)
+    assert usual.low < 1.8
+    assert 2.2 < usual.high < 9.0
+    with database.begin() as transaction:
+        of = audit_records.c
+        query = sa.select(of.actor, of.detail).where(of.event == AuditEvent.POLICY_CHANGED.value)
+        rows = transaction.execute(query).all()
+    assert [(row.actor, json.loads(row.detail)["action"]) for row in rows] == [("mara", "usual ranges confirmed")]
+    with pytest.raises(ConflictError, match="confirmed already"):
+        confirm(database)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"software_versions": "V2"},
+        {"detector_id": "SN2"},
+        {"protocol_name": "Thorax pa soft"},
+        {"view_position": "AP"},
+        {"body_part_examined": "KNEE"},
+    ],
+)
+def test_another_detector_software_processing_part_or_view_has_a_range_of_its_own(
+    database: Database, changed: dict[str, Any]
+) -> None:
+    learn(database, 30, 6)
+    confirm(database)
+    assert ranges(database, stored(database, 100))
+    assert ranges(database, stored(database, 101, **changed)) == ()
+
+
+def test_a_confirmed_range_goes_on_learning(database: Database) -> None:
+    learn(database, 30, 6)
+    confirm(database)
+    for number, noise in enumerate(noises(40, level=2.4, spread=0.2), 200):
+        measure(database, number, FIRST_AT + timedelta(days=number - 190), {"noise_share": noise}, **CHEST)
+    look(database)
+    [usual] = ranges(database, stored(database, 300))
+    assert usual.series == 70
+
+
+def test_judged_again_the_ranges_of_the_judgement_before_count_unless_those_of_now_are_asked_for(
+    database: Database,
+) -> None:
+    learn(database, 30, 6)
+    before = UsualRange("noise_share", "1", 1.0, 3.0, 25, FIRST_AT)
+    digest = measure(
+        database, 100, FIRST_AT + timedelta(days=30), {"noise_share": 2.0}, fields={"usual_ranges": (before,)}, **CHEST
+    )
+    confirm(database)
+    with database.begin() as transaction:
+        again = replace(instances.load(transaction, digest), generation=1)
+        first = instances.load_assessment(transaction, digest)
+    assert first is not None
+    assert first.usual_ranges == (before,)
+    assert ranges(database, again) == (before,)
+    [now] = ranges(database, again, usual_now=True)
+    assert now.series == 30
+
+
+def test_withdrawn_ranges_are_hints_again(database: Database) -> None:
+    learn(database, 30, 6)
+    name = only(database).baseline
+    with database.begin() as transaction, pytest.raises(ConflictError, match="not confirmed"):
+        confirmations.withdraw(transaction, name, "mara", NOW)
+    confirm(database)
+    with database.begin() as transaction:
+        assert confirmations.withdraw(transaction, name, "mara", NOW).confirmation is None
+        assert confirmed_ranges.confirmation(transaction, name) is None
+    assert ranges(database, stored(database, 100)) == ()
+
+
+def test_what_cannot_flag_cannot_be_confirmed(database: Database) -> None:
+    measure(database, 0, FIRST_AT, {"noise_share": 2.0}, **CHEST)
+    look(database)
+    with pytest.raises(ConflictError, match="no range yet"):
+        confirm(database)
+    with database.begin() as transaction, pytest.raises(NotFoundError):
+        confirmations.confirm(transaction, "0" * 16, "mara", NOW)
+
+
+@pytest.mark.parametrize(("noise", "is_flagged"), [(3.0, False), (3.01, True), (0.5, False)])
+def test_what_is_noisier_than_usual_asks_for_review_with_value_and_range(noise: float, is_flagged: bool) -> None:
+    usual = UsualRange("noise_share", "%", 1.0, 3.0, 40, FIRST_AT)
+    assessment = chest(noise, usual)
+    flags = reasons(assessment, parse_policy(RULES))
+    assert [(one.name, one.finding, one.verdict) for one in flags] == (
+        [("noise_share", "noise", Verdict.REVIEW)] if is_flagged else []
+    )
+    for one in flags:
+        text = "Noisier than this machine's usual images: Noise share of contrast 3.01 %, usual 1.0 % to 3.0 % in 40 "
+        assert one.text.startswith(text[:60])
+        assert "usual 1" in one.text
+        assert one.text.endswith("in 40 images since 2026-03-02")
+    assert not reasons(replace(assessment, usual_ranges=()), parse_policy(RULES))
+    silent = parse_policy({"version": "1", "scope": [{"name": "chest", "modality": ["DX"]}]})
+    assert not reasons(assessment, silent), "a policy without the rule has hints"
+
+
+def test_an_assessment_of_an_earlier_version_has_no_ranges() -> None:
+    assessment = chest(9.0, UsualRange("noise_share", "%", 1.0, 3.0, 40, FIRST_AT))
+    document = documents.dump_assessment(assessment)
+    assert documents.load_assessment(document) == assessment
+    del document["usual_ranges"]
+    assert documents.load_assessment(document).usual_ranges == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"side": "beside"}, "side is 'beside'"),
+        ({"verdict": "REJECT"}, "can only be REVIEW"),
+        ({"name": "metal_share"}, "has no usual range"),
+        ({"reason": "No Name"}, "No Name"),
+        ({"limit": 3}, "there is no key limit"),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_refused(change: dict[str, Any], words: str) -> None:
+    [scope] = RULES["scope"]
+    rule = {**scope["usual"][0], **change}
+    with pytest.raises(SettingsError, match=words):
+        parse_policy({"version": "1", "scope": [{**scope, "usual": [rule]}]})
+
+
+def chest(noise: float, usual: UsualRange) -> Assessment:
+    """A chest that a package judged, without any finding."""
+    from tests.runtime.store.making import digest, header
+
+    of = replace(header(1), modality="DX", body_part_examined="CHEST", view_position="PA")
+    measured = (Measurement("noise_share", noise, "%"),)
+    return Assessment(InstanceDigest(digest("one")), of, NOW, measurements=measured, usual_ranges=(usual,))
