@@ -29,7 +29,7 @@ from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestinatio
 from miqa_node.stages.report.uids import derive_uid
 
 LIMIT_S = 120.0
-POLL_S = 0.02
+POLL_S = 0.1
 PAUSE_S = 1.5
 """Before the last slice: what the node does with the others is not measured here."""
 
