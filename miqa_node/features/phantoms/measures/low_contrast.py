@@ -76,8 +76,8 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
 def complete_spokes(one: AcrSlice, pose: Pose) -> int:
     """How many spokes have all their discs visible, from the largest to the first that has not."""
     for spoke, radius in enumerate(DISC_RADII_MM):
-        discs = excess(one, *_places(one, pose, AWAY_MM, np.array([spoke])), radius)
-        noise = excess(one, *_places(one, pose, BETWEEN_MM, np.arange(SPOKES) + 0.5), radius)
+        discs = excess(one, *_places(one, pose, AWAY_MM, np.array([float(spoke)])), radius)
+        noise = excess(one, *_places(one, pose, BETWEEN_MM, np.arange(SPOKES, dtype=np.float64) + 0.5), radius)
         if discs.min() < COMPLETE * float(noise.std(ddof=1)):
             return spoke
     return SPOKES
@@ -150,7 +150,7 @@ def _turn_deg(one: AcrSlice, spokes: Array) -> Array:
 def _regions(one: AcrSlice, pose: Pose, count: int) -> list[Region]:
     if not count:
         return []
-    right, down = _places(one, pose, (AWAY_MM[0] - 5.0, AWAY_MM[-1] + 5.0), np.arange(count))
+    right, down = _places(one, pose, (AWAY_MM[0] - 5.0, AWAY_MM[-1] + 5.0), np.arange(count, dtype=np.float64))
     ends = [one.point(x, y) for x, y in zip(right, down, strict=True)]
     return [one.line(ends[spoke], ends[count + spoke]) for spoke in range(count)]
 
@@ -178,6 +178,6 @@ MEASURE = Measure(
         "2 SD of what equal discs give where the insert has none"
     ),
     source="ACR Large and Medium Phantom Test Guidance for the ACR MRI Accreditation Program, test 7",
-    tolerance="3 spokes of 40",
+    tolerance="6 spokes of 40",
     run=run,
 )

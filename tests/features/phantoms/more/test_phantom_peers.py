@@ -36,7 +36,7 @@ NO_LENGTH = ("mean_relative_error", "max_absolute_error", "coefficient_of_variat
 ALTERED = {"Siemens2"}
 """Copies that were altered in a way that their source does not explain: what a peer read there is no reference."""
 LEAST_WITHIN = 0.95
-SPOKES_OFF, LEAST_WITH_SPOKES = 3, 0.7
+SPOKES_OFF = 6
 """The peer counts spokes by a statistic of its own."""
 CATPHAN = {
     "hu_ctp404": 5.0,
@@ -119,7 +119,7 @@ def test_spokes_of_low_contrast_are_near_those_of_the_peer(acr: dict[str, tuple[
             assert mine.value is not None, (name, mine.reason)
             off[name] = mine.value - truth["low_contrast_spokes"]["total"]
     assert len(off) >= 14
-    assert np.mean([abs(one) <= SPOKES_OFF for one in off.values()]) >= LEAST_WITH_SPOKES, off
+    assert max(abs(one) for one in off.values()) <= SPOKES_OFF, off
 
 
 def test_noise_of_filtered_back_projection_falls_with_the_root_of_the_dose(shared_data: Path) -> None:
