@@ -7,10 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from miqa_node.features.phantoms.measures import geometric_accuracy, piu, psg, slice_position, slice_thickness
+from miqa_node.features.phantoms.measures import geometric_accuracy, piu, slice_position, slice_thickness
 from miqa_node.features.phantoms.measures.base import Measure
 from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.stages.assess.phantoms.acr import find_acr_slices
 from tests.features.phantoms.drawing import Acr, Image, stack
 
 DRAWN = Acr(thickness=5.6, shift_1=1.0, shift_11=-1.5, shading=0.15, ghost=0.01, tilt_deg=1.0, centre=(3.0, -4.0))
@@ -51,13 +50,6 @@ def test_uniformity_follows_the_shading(images: list[Image]) -> None:
     assert value(piu.MEASURE, stack(images), "piu_percent") == pytest.approx(expected, abs=0.6)
 
 
-def test_ghosting_is_the_difference_of_air(images: list[Image]) -> None:
-    clean = stack(Acr(noise=0.0).images())
-    assert value(psg.MEASURE, clean, "psg_percent") == pytest.approx(0.0, abs=0.01)
-    ghost = stack(Acr(noise=0.0, ghost=0.02).images())
-    assert value(psg.MEASURE, ghost, "psg_percent") == pytest.approx(2.0, abs=0.25)
-
-
 TURNS: dict[str, Callable[[list[Image]], list[Image]]] = {
     "reversed": lambda images: images[::-1],
     "turned": lambda images: [np.rot90(one) for one in images],
@@ -85,15 +77,6 @@ def test_regions_lie_on_the_slice_as_it_was_sent(images: list[Image]) -> None:
     assert np.mean(rows) == pytest.approx(127.5 - 3.0 / turned.spacing_mm[0], abs=4.0)
 
 
-@pytest.mark.parametrize("phantom", [Acr(grid=True), Acr(diameter=165.0), Acr(noise=40.0, tilt_deg=-3.0)])
-def test_slices_have_their_numbers(phantom: Acr) -> None:
-    drawn = stack(phantom.images()[::-1])
-    result = find_acr_slices(drawn.images, drawn.places_mm, drawn.spacing_mm)
-    assert result is not None
-    assert result.places == {number: 11 - number for number in range(1, 12)}
-    assert 2.0 * result.radius_mm == pytest.approx(phantom.diameter, abs=0.6)
-
-
 def test_what_is_no_such_phantom_says_why() -> None:
     plain = [Acr().image(7) for _ in range(11)]
     for one in piu.MEASURE.take(stack(plain)):
@@ -101,11 +84,3 @@ def test_what_is_no_such_phantom_says_why() -> None:
         assert "ACR protocol" in one.reason
     one_slice = piu.MEASURE.take(stack(plain[:1]))
     assert "localizer" in one_slice[0].reason
-
-
-def test_a_stack_without_slice_1_measures_the_rest() -> None:
-    short = stack(DRAWN.images()[2:])
-    assert value(piu.MEASURE, short, "piu_percent") > 90.0
-    lost = [one for one in slice_thickness.MEASURE.take(short) if one.value is None]
-    assert len(lost) == 3
-    assert all(one.reason for one in lost)

@@ -86,12 +86,12 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     )
 
 
-def sample(one: AcrSlice, right_mm: Array, down_mm: Array) -> Array:
-    """The image at points of the phantom, from its centre."""
+def sample(one: AcrSlice, right_mm: Array, down_mm: Array, image: Array | None = None) -> Array:
+    """The image, or one made of it, at points of the phantom, from its centre."""
     cos, sin = np.cos(one.tilt), np.sin(one.tilt)
     columns = one.disc.column + (right_mm * cos - down_mm * sin) / one.disc.spacing.columns
     rows = one.disc.row + (right_mm * sin + down_mm * cos) / one.disc.spacing.rows
-    return between_pixels(one.image, rows, columns)
+    return between_pixels(one.image if image is None else image, rows, columns)
 
 
 def find_bar(one: AcrSlice) -> RampBar | None:

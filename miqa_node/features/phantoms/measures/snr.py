@@ -12,11 +12,12 @@ from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Point
+from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, nominal_diameter_mm
 from miqa_node.stages.assess.phantoms.words import header_number, header_texts
 from miqa_node.stages.measure.slices import Slice
 
-FILTER = 25
-"""Side in pixels of the square whose mean is subtracted."""
+FILTERS = {LARGE_MM: 25, MEDIUM_MM: 9}
+"""Side in pixels of the square whose mean is subtracted: both are in use, and a ratio has a sense only with its own."""
 SIDE = 20
 OFF = 40
 """Centres of the outer regions, in pixels from that of the phantom along each axis; in a matrix of 256."""
@@ -34,7 +35,8 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     if seventh is None:
         return measure.none(NO_DISC)
     image = seventh.image.astype(np.float64)
-    noise = image - cv2.blur(image, (FILTER, FILTER), borderType=cv2.BORDER_CONSTANT)
+    side = FILTERS[nominal_diameter_mm(view.protocol)]
+    noise = image - cv2.blur(image, (side, side), borderType=cv2.BORDER_CONSTANT)
     ratios, regions = [], []
     for rows, columns, outline in _squares(seventh):
         spread = float(noise[rows, columns].std(ddof=1))
@@ -91,7 +93,7 @@ MEASURE = Measure(
             "1",
             Phrase(
                 "Signal-to-noise ratio on slice 7: the mean over five squares of the signal over the standard "
-                "deviation of what remains when the mean of 25 × 25 pixels is subtracted."
+                "deviation of what remains when the mean of 25 × 25 pixels (medium phantom: 9 × 9) is subtracted."
             ),
         ),
         Value(
@@ -103,7 +105,10 @@ MEASURE = Measure(
             ),
         ),
     ),
-    formula="mean of (mean / SD of image − 25 × 25 mean) over five squares of 20 × 20 pixels (of a matrix of 256)",
+    formula=(
+        "mean of (mean / SD of image − mean of 25 × 25 pixels) over five squares of 20 × 20 pixels (of a matrix of "
+        "256); 9 × 9 for the medium phantom, as its users do"
+    ),
     source=_SOURCE,
     tolerance="5 %",
     run=run,

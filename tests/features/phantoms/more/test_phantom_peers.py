@@ -36,6 +36,8 @@ NO_LENGTH = ("mean_relative_error", "max_absolute_error", "coefficient_of_variat
 ALTERED = {"Siemens2"}
 """Copies that were altered in a way that their source does not explain: what a peer read there is no reference."""
 LEAST_WITHIN = 0.95
+SPOKES_OFF = 6
+"""The peer counts spokes by a statistic of its own."""
 CATPHAN = {
     "hu_ctp404": 5.0,
     "hu_uniformity_ctp486": 5.0,
@@ -95,6 +97,29 @@ def test_values_of_the_acr_phantoms_are_those_of_the_peers(acr: dict[str, tuple[
     assert np.mean([near for near, _ in every]) >= LEAST_WITHIN, [text for near, text in every if not near]
     for group in ("piu_percent", "psg_percent", "slice_thickness_mm", "slice_position_bar_difference_mm"):
         assert all(near for near, _ in within[group]), [text for near, text in within[group] if not near]
+
+
+def test_signal_to_noise_is_that_of_the_peers(acr: dict[str, tuple[SeriesRead, dict[str, Any]]]) -> None:
+    compared = 0
+    for name, (read, truth) in acr.items():
+        if name not in ALTERED and "snr_smoothing" in truth:
+            mine = read.readings[0].value("snr_smoothing.measured")
+            assert mine is not None
+            assert mine.value == pytest.approx(truth["snr_smoothing"]["measured"], rel=0.05), name
+            compared += 1
+    assert compared >= 18
+
+
+def test_spokes_of_low_contrast_are_near_those_of_the_peer(acr: dict[str, tuple[SeriesRead, dict[str, Any]]]) -> None:
+    off = {}
+    for name, (read, truth) in acr.items():
+        if name not in ALTERED and "low_contrast_spokes" in truth:
+            mine = read.readings[0].value("low_contrast_spokes.total")
+            assert mine is not None
+            assert mine.value is not None, (name, mine.reason)
+            off[name] = mine.value - truth["low_contrast_spokes"]["total"]
+    assert len(off) >= 14
+    assert max(abs(one) for one in off.values()) <= SPOKES_OFF, off
 
 
 def test_noise_of_filtered_back_projection_falls_with_the_root_of_the_dose(shared_data: Path) -> None:
