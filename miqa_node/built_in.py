@@ -66,6 +66,7 @@ PAGES = {
     "capabilities": "miqa_node.interfaces.dicomweb.capabilities:PAGE",
     "frames": "miqa_node.interfaces.dicomweb.frames:PAGE",
     "look": "miqa_node.interfaces.web.pages.look.router:PAGE",
+    "policy": "miqa_node.interfaces.web.pages.policy.router:PAGE",
     "pictures": "miqa_node.interfaces.web.pages.pictures.router:PAGE",
     "predict": "miqa_node.interfaces.web.rest.predict:PAGE",
     "qido": "miqa_node.interfaces.dicomweb.qido:PAGE",

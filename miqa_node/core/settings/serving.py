@@ -58,6 +58,7 @@ class WebSettings(SettingsTable):
     escalate_minutes: Minutes
     display_minutes: Minutes
     display_picture: bool
+    display_findings: bool
     display_accession_digits: Annotated[int, Field(ge=0, le=16)]
     max_archive_members: Count
     max_archive_bytes: Count

@@ -11,6 +11,9 @@ OTHER_REASONS = {
     "anomaly": "Unusual image",
     "another_kind": "Another kind of image",
     "audit": "Audit of accepted images",
+    "series_incomplete": "Series incomplete",
+    "slices_unmeasured": "Slices that could not be measured",
+    "instance_numbers_missing": "Instance numbers missing",
 }
 
 

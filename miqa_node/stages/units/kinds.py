@@ -54,7 +54,7 @@ _PROJECTION_FAMILIES = ("1", "12.1", "12.2")
 _CAPTURE_FAMILY = "7"
 # CT and Enhanced CT, MR and Enhanced MR, PET and Enhanced PET; "legacy converted" ones have the same root.
 _SERIES_FAMILIES = {"CT": ("2",), "MR": ("4",), "PT": ("128", "130")}
-_PROJECTION_MODALITIES = frozenset({"CR", "DX", "MG", "RG", "XA", "RF", "IO", "PX"})
+PROJECTION_MODALITIES = frozenset({"CR", "DX", "MG", "RG", "XA", "RF", "IO", "PX"})
 GENERAL_RADIOGRAPHY = frozenset({"CR", "DX"})
 WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
 """Modalities whose images have a body part and a view."""
@@ -204,7 +204,7 @@ def _is_radiograph(header: Header) -> bool:
     if _belongs(uid, *_PROJECTION_FAMILIES):
         return True
     known_otherwise = uid.startswith("1.2.840.10008.") and not _belongs(uid, _CAPTURE_FAMILY)
-    return header.modality in _PROJECTION_MODALITIES and not known_otherwise
+    return header.modality in PROJECTION_MODALITIES and not known_otherwise
 
 
 def is_slice(header: Header) -> bool:

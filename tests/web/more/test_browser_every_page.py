@@ -44,7 +44,7 @@ LONG_UID = "1.2.826.0.1.3680043.10.511.3.12345678901234567890123456789012345"
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 BEHIND = (
     "/studies/1.2.3.101", "/rooms/ROOM1", "/analysis/model", "/analysis/labels", "/analysis/logs", "/readings",
-    "/reader-studies", "/tuning?set=1", f"/audit?study={LONG_UID}", "/account", "/sign-in",
+    "/reader-studies", "/tuning?set=1", "/policy", f"/audit?study={LONG_UID}", "/account", "/sign-in",
 )  # fmt: skip
 """Pages that no entry of the navigation opens."""
 TOO_WIDE = """() => [...document.querySelectorAll("main [role=region][tabindex]")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,8 +66,8 @@ def acknowledge(transaction: Transaction, station: str, at: datetime, now: datet
         study_notes.note(transaction, uid, ACKNOWLEDGED, Phrase("room {station}", station=station), "", now)
 
 
-def names(transaction: Transaction, since: datetime) -> list[str]:
-    """Stations that sent images since then, by name."""
+def names(transaction: Transaction, since: datetime, modalities: Collection[str] = ()) -> list[str]:
+    """Stations that sent images since then, by name; those of these modalities, empty: of any."""
     query = (
         sa.select(instances.c.station)
         .where(instances.c.received_at >= since, instances.c.station != "")
@@ -74,6 +75,8 @@ def names(transaction: Transaction, since: datetime) -> list[str]:
         .order_by(instances.c.station)
         .limit(MAX_STATIONS)
     )
+    if modalities:
+        query = query.where(instances.c.modality.in_(sorted(modalities)))
     return list(transaction.execute(query).scalars())
 
 

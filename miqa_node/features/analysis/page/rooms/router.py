@@ -29,6 +29,8 @@ from miqa_node.interfaces.web.page import Navigation, Page, Trait
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.values import Moment
 from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.stages.units.kinds import PROJECTION_MODALITIES
 
 EARLIER = 12
 """Number of earlier exposures shown as dots."""
@@ -37,6 +39,10 @@ MOST_UNSEEN = 3
 MORE_UNSEEN = 24
 """Number of further ones, each a button with its time; how many more there are is only counted."""
 DAYS = 7
+MOST_COUNTED = 20
+"""Number of unseen flagged exposures that a tile counts."""
+MOST_WRONG = 3
+"""Number of different faults that a tile names."""
 
 Station = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -64,13 +70,48 @@ class RoomPicture:
     outlines: tuple[FindingOutline, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RoomTile:
+    """A room as the list shows it: its name at the site, its newest image, and what nobody there has seen yet."""
+
+    name: str
+    station: str
+    address: str
+    light: str
+    newest: StationExposure | None
+    unseen: int
+    wrong: tuple[str, ...]
+    """What is wrong with the images that nobody has seen, in words; empty if the site turns findings off."""
+
+
 @router.get("/rooms")
-def rooms_page(services: Services, who: Display) -> str:
-    """The stations that sent images recently, each with its own display."""
+def rooms_page(services: Services, who: Display, every: Annotated[bool, Query(alias="all")] = False) -> str:
+    """The rooms of radiographs that sent images recently, or the stations of every modality."""
     since = datetime.now(UTC) - timedelta(days=DAYS)
     with services.database.begin() as transaction:
-        names = stations.names(transaction, since)
-    return render("rooms/rooms.html", who=who, stations=[(name, f"/rooms/{quote(name, safe='')}") for name in names])
+        names = stations.names(transaction, since, () if every else PROJECTION_MODALITIES)
+        tiles = [_tile(services, transaction, name, since) for name in names]
+    tiles.sort(key=lambda one: (not one.unseen, one.name.casefold()))
+    return render("rooms/rooms.html", who=who, tiles=tiles, every=every, most=MOST_COUNTED, light_words=LIGHT_WORDS,
+                  now=datetime.now(UTC))  # fmt: skip
+
+
+def _tile(services: WebServices, transaction: Transaction, station: str, since: datetime) -> RoomTile:
+    newest = next(iter(stations.exposures(transaction, station, since, 1)), None)
+    unseen = stations.unseen(transaction, station, MOST_COUNTED + 1)
+    wrong = dict.fromkeys(title for one in unseen for title in _why(one)) if _says_findings(services) else {}
+    address = f"/rooms/{quote(station, safe='')}"
+    name = room_name(services, station)
+    return RoomTile(name, station, address, light_of(newest), newest, len(unseen), tuple(wrong)[:MOST_WRONG])
+
+
+def room_name(services: WebServices, station: str) -> str:
+    """The site's name of the room of a station, as the analysis has it."""
+    return services.settings.analysis.rooms.get(station) or station
+
+
+def _says_findings(services: WebServices) -> bool:
+    return services.settings.web.display_findings
 
 
 @router.get("/rooms/{station:path}/now")
@@ -110,7 +151,7 @@ def room_page(request: Request, services: Services, who: Display, station: Stati
     return render(
         "rooms/room.html",
         who=who,
-        station=station,
+        station=room_name(services, station),
         query=f"?{query}" if query else "",
         address=f"/rooms/{quote(station, safe='')}",
         csrf=who.csrf,
@@ -141,14 +182,16 @@ def _now(services: WebServices, station: str, query: str = "") -> dict[str, obje
     newest = exposures[0] if exposures else None
     language = LANGUAGE.get()
     disposition = newest.disposition if newest else None
+    says = _says_findings(services)
     return {
         "newest": newest,
         "light": light_of(newest),
-        "headline": headline(newest.assessment, disposition, language) if newest and disposition else "",
+        "headline": headline(newest.assessment, disposition, language) if newest and disposition and says else "",
         "picture": _picture(services, station, newest, query) if newest else None,
         "tail": lambda exposure: _tail(services, exposure),
-        "why": _why(newest) if newest else (),
-        "hints": _hints(newest, language) if newest else (),
+        "why": _why(newest) if newest and says else (),
+        "why_of": lambda exposure: _why(exposure)[:1] if says else (),
+        "hints": _hints(newest, language) if newest and says else (),
         "unseen": [(light_of(one), one, newest is None or one.study_instance_uid != newest.study_instance_uid)
                    for one in _unseen(services, station) if newest is None or one.digest != newest.digest],
         "most_unseen": MOST_UNSEEN,
@@ -182,7 +225,8 @@ def _picture(services: WebServices, station: str, exposure: StationExposure, que
         maps = SaliencyMaps()
     at = quote(exposure.received_at.isoformat(), safe="")
     address = f"/rooms/{quote(station, safe='')}/picture.png?at={at}" + (f"&{query}" if query else "")
-    drawn = outlines(assessment, maps, services.settings.assess.saliency_threshold)
+    threshold = services.settings.assess.saliency_threshold
+    drawn = outlines(assessment, maps, threshold) if _says_findings(services) else ()
     return RoomPicture(address, assessment.header.columns, assessment.header.rows, drawn)
 
 

@@ -21,6 +21,7 @@ from miqa_node.core.words.image_title import SIDES, image_title
 from miqa_node.core.words.narrative import Part, Sentence, sentences
 from miqa_node.features.worklist.page.study.along import SliceChart, slice_charts
 from miqa_node.features.worklist.page.study.panel import Panel, panel_of, what_of
+from miqa_node.features.worklist.page.study.rules import RuleTrail, rule_trail
 from miqa_node.features.worklist.rows import history
 from miqa_node.features.worklist.rows.history import DeliveryHistory, InstanceHistory, WorklistEvent
 from miqa_node.interfaces.web.html.formats import verdict_words
@@ -78,6 +79,9 @@ class StudyImage:
 
     rules: tuple[MeasurementRule, ...] = ()
     """The limits by which its measurements were judged; empty if the policy changed."""
+
+    trail: RuleTrail | None = None
+    """Which scope and which rules judged it."""
 
     late: LateMembers = NONE_LATE
     """Slices that came after the verdict."""
@@ -220,6 +224,7 @@ def _shown(
         slices=_slices(image, members, snapshot),
         along=() if snapshot is None else slice_charts(snapshot.profiles, MAX_SLICES),
         acceptance=_acceptance(services, image),
+        trail=rule_trail(services.policy() if services.policy else None, assessment, disposition),
         rules=() if (scope := _scope(services, image)) is None else scope.measurements,
     )
 

@@ -100,6 +100,15 @@ def test_the_slice_that_stands_out_is_one_click_away(page: sync_api.Page) -> Non
         shown(page, NOISY)
 
 
+def test_values_with_limits_and_the_series_lie_on_the_first_screen(page: sync_api.Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    opened(page)
+    for part in ("table.limits", ".along"):
+        box = page.locator(f"article:not([hidden]) .said {part}").first.bounding_box()
+        assert box is not None
+        assert 0 < box["y"] < box["y"] + box["height"] < 900, part
+
+
 def test_a_place_in_a_chart_shows_that_slice_and_the_address_of_one_opens_it(page: sync_api.Page) -> None:
     opened(page)
     chart = page.locator(".along svg").first

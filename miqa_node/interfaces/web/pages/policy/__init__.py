@@ -1,0 +1,1 @@
+"""The policy as rules, for people to read."""
