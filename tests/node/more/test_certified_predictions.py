@@ -96,8 +96,8 @@ class Ways:
 
     def of_qido(self, answer: dict[str, Any]) -> list[str]:
         """Modalities of the study's objects: a Key Object Selection (KO) is of quality alone."""
-        found = self.client.get(f"/api/dicom-web/studies/{answer['study']}/instances").json()
-        return sorted(one["00080060"]["Value"][0] for one in found)
+        instances = self.client.get(f"/api/dicom-web/studies/{answer['study']}/instances").json()
+        return sorted(one["00080060"]["Value"][0] for one in instances)
 
     @staticmethod
     def _is_report_of(path: Path, study: str) -> bool:
