@@ -197,5 +197,5 @@ class Node:
             Phrase("The object store"): self._reserve.check,
             Phrase("The supervisor"): self._supervisor.check,
         }
-        jobs = {Phrase("The work on images"): self._worker.waiting.check}
+        jobs: dict[str, Callable[[], None]] = {Phrase("The work on images"): self._worker.waiting.check}
         return checks | self.judging.checks() | jobs if self.role.works else checks

@@ -108,7 +108,7 @@ class NodeJudging:
     def names(self) -> dict[str, str]:
         """The model packages in force by slot; empty if a slot has none."""
         points, shadow = landmark_package(self._settings), self.choice.current().shadow
-        return {"Quality": self.models.name, Phrase("Anatomical points"): points, Phrase("In trial (shadow)"): shadow}
+        return {"Quality": self.models.name, "Anatomical points": points, "In trial (shadow)": shadow}
 
     def checks(self) -> dict[str, Callable[[], None]]:
         """Checks of readiness."""
