@@ -185,7 +185,7 @@ def assess_path(path: Path, described: tuple[str, str, str], tools: LocalTools) 
             assessment = instances.load_assessment(transaction, digest)
             disposition = instances.load_disposition(transaction, digest)
         if assessment is None or disposition is None or image.header is None:
-            raise NotFoundError(f"{path} was not judged.")
+            raise NotFoundError("{path} was not judged.", path=path)
         if image.radiograph is None:  # a node records the verdict NOT_ASSESSED; here the caller waits for an answer
             raise image.error or NotAnImageError(assessment.not_assessed)
         objects = None

@@ -11,6 +11,7 @@ import structlog
 from miqa_node import plugins
 from miqa_node.core.domain.event import EventOrigin
 from miqa_node.core.domain.role import NodeRole
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.log import log_plugins
 from miqa_node.core.process import give_back_memory
 from miqa_node.core.settings import Settings, WatchedFile
@@ -93,7 +94,7 @@ class Node:
         self._sources = open_sources(source, role)
         # What runs in the background, and who watches all of this.
         self._supervisor = Supervisor(on_hopeless)
-        self._readiness = ReadinessChecks(self._checks(), {"The database": database.is_busy})
+        self._readiness = ReadinessChecks(self._checks(), {Phrase("The database"): database.is_busy})
         self._running = RunningParts()
         context = PartContext(
             settings, role, database, objects, queue, unit, announcer, there, self._lanes.snapshot, intake, reserve,
@@ -191,10 +192,10 @@ class Node:
 
     def _checks(self) -> dict[str, Callable[[], None]]:
         checks: dict[str, Callable[[], None]] = {
-            "The database": self.database.check_writing,
-            "The data directory": partial(check_writing, self.settings.incoming_dir),
-            "The object store": self._reserve.check,
-            "The supervisor": self._supervisor.check,
+            Phrase("The database"): self.database.check_writing,
+            Phrase("The data directory"): partial(check_writing, self.settings.incoming_dir),
+            Phrase("The object store"): self._reserve.check,
+            Phrase("The supervisor"): self._supervisor.check,
         }
-        jobs = {"The work on images": self._worker.waiting.check}
+        jobs: dict[str, Callable[[], None]] = {Phrase("The work on images"): self._worker.waiting.check}
         return checks | self.judging.checks() | jobs if self.role.works else checks

@@ -80,10 +80,12 @@ class Seam(Generic[T]):
             return plugins[name]
         reason = next((one.unavailable for one in self.plugins() if one.name == name), "")
         names = ", ".join(sorted(plugins)) or "nothing"
+        if reason:
+            raise NotFoundError(
+                "{kind} {name} is unavailable: {reason}", kind=self.name, name=f"{name!r}", reason=reason
+            )
         raise NotFoundError(
-            f"{self.name} {name!r} is unavailable: {reason}"
-            if reason
-            else f"{self.name} {name!r} is unknown; installed: {names}."
+            "{kind} {name} is unknown; installed: {names}.", kind=self.name, name=f"{name!r}", names=names
         )
 
     def plugins(self) -> Sequence[Plugin]:

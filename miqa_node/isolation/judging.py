@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import Settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import MiqaError
@@ -112,7 +113,7 @@ class NodeJudging:
     def checks(self) -> dict[str, Callable[[], None]]:
         """Checks of readiness."""
         return {
-            "The models": self.workers.check,
-            "The decoder": self.workers.pool.check,
-            "The judgement of images": self.faults.check,
+            Phrase("The models"): self.workers.check,
+            Phrase("The decoder"): self.workers.pool.check,
+            Phrase("The judgement of images"): self.faults.check,
         }

@@ -120,7 +120,9 @@ def load_mapping(name: str, site: Path | None) -> LogMapping:
     files = mappings(site)
     if name not in files:
         raise NotFoundError(
-            "There is no mapping {name} of reject logs; there are {join}.", name=f"{name!r}", join=", ".join(files)
+            "There is no mapping {name} of reject logs; there are {mappings}.",
+            name=f"{name!r}",
+            mappings=", ".join(files),
         )
     try:
         return LogMapping(**read_toml(files[name]))

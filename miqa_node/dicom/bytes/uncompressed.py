@@ -82,7 +82,9 @@ def _plain(ds: Dataset) -> Dataset:
             failures.append(type(error).__name__)
         else:
             return ds
-    raise DecodeError("The pixels cannot be decoded for a peer that decodes nothing: {join}.", join=", ".join(failures))
+    raise DecodeError(
+        "The pixels cannot be decoded for a peer that decodes nothing: {failures}.", failures=", ".join(failures)
+    )
 
 
 def _drop_offsets(ds: Dataset) -> None:

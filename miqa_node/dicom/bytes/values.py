@@ -10,6 +10,7 @@ from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import tag_for_keyword
 
 from miqa_node.core.domain.instance import can_name, is_uid
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.charsets import WITHOUT_EXTENSION, decoded_whole
 from miqa_node.dicom.elements import Element, Elements, element_head, first_item
 from miqa_node.errors import DataSetError
@@ -59,8 +60,9 @@ class Values:
         text = element.value.decode("latin-1").strip(" \0") if element else ""
         if text and not (can_name(text) if relaxed else is_uid(text)):
             raise DataSetError(
-                f"{keyword} is not a UID: only digits and dots, at most 64 of them (PS3.5 9.1)."
-                + (" With dicom.relaxed_uids the node also accepts letters." if can_name(text) else "")
+                "{keyword} is not a UID: only digits and dots, at most 64 of them (PS3.5 9.1).{hint}",
+                keyword=keyword,
+                hint=Phrase(" With dicom.relaxed_uids the node also accepts letters.") if can_name(text) else "",
             )
         return text
 

@@ -43,7 +43,7 @@ def make_month(database: Database, settings: Settings, month: str, form: Form, a
         ``month`` is not a month, or has not begun.
     """
     if month > f"{settings.node.day(at):%Y-%m}":
-        raise QueryError(f"{month} has not begun.")
+        raise QueryError("{month} has not begun.", month=month)
     with database.begin() as transaction:
         return _forms(make_report(transaction, month, settings, at))[form]
 

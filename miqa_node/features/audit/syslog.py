@@ -53,7 +53,7 @@ class SyslogClient:
             self._await_acknowledgement(connection)
         except (OSError, ssl.SSLError, SettingsError) as error:
             self.close()
-            raise DeliveryError(f"The syslog receiver cannot be reached: {error}") from error
+            raise DeliveryError("The syslog receiver cannot be reached: {error}", error=error) from error
 
     def close(self) -> None:
         """Close the connection; the next message opens another one."""

@@ -36,7 +36,7 @@ def small_curve(history: PhantomHistory, name: str) -> Drawing:
     """The newest values, the last one marked, with a line where the baseline begins anew."""
     points = _points(history, name)[-MOST_POINTS:]
     width, height = SMALL
-    title = say("Trend of {value}: {count} scans", value=reworded(title_of(name)), count=len(points))
+    title = say("Trend of {title}: {count} scans", title=reworded(title_of(name)), count=len(points))
     drawing = Drawing(width, height, title)
     if not points:
         return drawing
@@ -63,7 +63,7 @@ def large_curve(history: PhantomHistory, name: str) -> Drawing:
     points, limits = _points(history, name), history.limits_of(name)
     width, height = LARGE
     words = _unit(history.units.get(name, ""))
-    title = say("{value} over time, with its baseline", value=reworded(title_of(name)))
+    title = say("{title} over time, with its baseline", title=reworded(title_of(name)))
     drawing = Drawing(width, height, title)
     if not points:
         return drawing

@@ -80,7 +80,7 @@ def title_of(name: str) -> str:
     """
     head, _, part = name.partition(".")
     title = HEADS.get(head, head.replace("_", " "))
-    return Phrase("{value}: {part}", value=title, part=_part(part)) if part else title
+    return Phrase("{title}: {part}", title=title, part=_part(part)) if part else title
 
 
 def _part(part: str) -> str:

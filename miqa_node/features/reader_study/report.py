@@ -66,7 +66,7 @@ def _plan(study: StoredReaderStudy, protocol: ReaderStudyProtocol) -> Sheet:
 
 
 def _expected(least: float, expected: float) -> str:
-    return numerals(say("above {least}, expected {value}", least=f"{least:g}", value=f"{expected:g}"))
+    return numerals(say("above {least}, expected {expected}", least=f"{least:g}", expected=f"{expected:g}"))
 
 
 def _alarms(protocol: ReaderStudyProtocol, results: ReaderStudyResults) -> Sheet:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.statistics.agreement import Agreement, agreement, gwet_ac1
 from miqa_node.core.statistics.binomial import upper_limit
 from miqa_node.core.statistics.rates import Rate
@@ -68,7 +69,13 @@ def evaluate(
     if not images:
         raise ConflictError("No images were drawn yet; miqa-node study collect draws them once the period is over.")
     if remaining := sum(progress(protocol, images, readings).values()):
-        raise ConflictError(f"{remaining} readings are missing; there are no figures before the study is complete.")
+        raise ConflictError(
+            Phrase.of_number(
+                "{count} reading is missing; there are no figures before the study is complete.",
+                "{count} readings are missing; there are no figures before the study is complete.",
+                remaining,
+            )
+        )
     by_key = {(reading.reader, reading.arm, reading.digest): reading for reading in readings}
     bad = np.array(
         [[by_key[reader, BLINDED, image.digest].grade == UNUSABLE for image in images] for reader in protocol.readers]

@@ -27,8 +27,12 @@ def draw(protocol: ReaderStudyProtocol, available: Sequence[InstanceDigest]) -> 
     whole = len(available) // length
     if whole < needed:
         raise ConflictError(
-            f"The period has {len(available)} judged images, that is {whole} runs of {length}; the protocol asks for "
-            f"{needed} runs. Plan a new study with a longer period or more rooms."
+            "The period has {images} judged images, that is {whole} runs of {length}; the protocol "
+            "asks for {needed} runs. Plan a new study with a longer period or more rooms.",
+            images=len(available),
+            whole=whole,
+            length=length,
+            needed=needed,
         )
     runs = sorted(protocol.random("draw").sample(range(whole), needed))
     chosen = [

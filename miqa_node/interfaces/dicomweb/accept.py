@@ -10,6 +10,8 @@ from http import HTTPStatus
 from fastapi import HTTPException, Request
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from miqa_node.core.language.phrase import Phrase
+
 MAX_RANGES = 50
 DICOM = "application/dicom"
 OCTETS = "application/octet-stream"
@@ -103,4 +105,4 @@ def is_encapsulated(syntax: UID) -> bool:
 
 def not_acceptable(offer: str) -> HTTPException:
     """406 with the available media types."""
-    return HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"This is given as {offer}.")
+    return HTTPException(HTTPStatus.NOT_ACCEPTABLE, Phrase("This is given as {offer}.", offer=offer))

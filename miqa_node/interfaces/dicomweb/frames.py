@@ -17,6 +17,7 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.numbers import single_number
 from miqa_node.dicom.bytes.uncompressed import can_uncompress
 from miqa_node.dicom.pixels.pixel_data import frame_bits, frames_of
@@ -81,7 +82,7 @@ def _frames(
     if numbers is None:
         numbers = range(1, count + 1)
     elif len(numbers) > MAX_FRAMES or not all(1 <= number <= count for number in numbers):
-        raise HTTPException(HTTPStatus.NOT_FOUND, f"The object has frames from 1 to {count}.")
+        raise HTTPException(HTTPStatus.NOT_FOUND, Phrase("The object has frames from 1 to {count}.", count=count))
     held = UID(ds.file_meta.TransferSyntaxUID)
     damage = ""
     for one in accepted(request):
@@ -95,7 +96,7 @@ def _frames(
         except DecodeError as error:
             damage = f" {error}"
     offer = not_acceptable(f'multipart/related; type="{OCTETS}", uncompressed, or with transfer-syntax={held}')
-    raise HTTPException(offer.status_code, f"{offer.detail}{damage}")
+    raise HTTPException(offer.status_code, Phrase("{detail}{damage}", detail=offer.detail, damage=damage))
 
 
 def _stored_frames(ds: Dataset) -> list[bytes]:
@@ -220,7 +221,9 @@ def _drawn(
     try:
         drawn = picture(services.decode_frame(path, frame - 1), path, rendering, media_type)
     except DecodeError as error:
-        raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no picture of this object: {error}") from error
+        raise HTTPException(
+            HTTPStatus.NOT_FOUND, Phrase("There is no picture of this object: {error}", error=error)
+        ) from error
     return Response(drawn, media_type=media_type)
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydicom import Dataset
 
 from miqa_node.core.domain.search_keys import SEARCH_KEYS, SearchLevel
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.dicom_json import INSTANCE, SERIES, STUDY, attributes
 from miqa_node.dicom.bytes.head import drop_unreadable, read_head
 from miqa_node.dicom.bytes.search_values import attribute_path
@@ -130,7 +131,10 @@ class _Query:
             return bool(value)
         if value and self.values.get(keyword, value) != value:
             places = "the address and the parameters" if keyword in path else "two parameters"
-            raise HTTPException(HTTPStatus.BAD_REQUEST, f"{keyword} has different values in {places}.")
+            raise HTTPException(
+                HTTPStatus.BAD_REQUEST,
+                Phrase("{keyword} has different values in {places}.", keyword=keyword, places=places),
+            )
         if value:
             self.values[keyword] = value
         return False

@@ -60,8 +60,8 @@ class PermissionCheck:
             raise HTTPException(
                 HTTPStatus.FORBIDDEN,
                 Phrase(
-                    "This needs the permission {value}, which {name} has not. An administrator can change that.",
-                    value=self.permission.value,
+                    "This needs the permission {permission}, which {name} has not. An administrator can change that.",
+                    permission=self.permission.value,
                     name=who.name,
                 ),
             )

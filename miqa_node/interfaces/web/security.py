@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import WebSettings
 from miqa_node.interfaces.web.media_types import CSV_TYPE, STOW_TYPE, UPLOAD_TYPE, content_type
 from miqa_node.interfaces.web.page import Trait, has_trait
@@ -127,11 +128,15 @@ def _check_content_type(scope: Scope, headers: Headers) -> None:
         is_stow = media_type == STOW_TYPE and scope["path"].startswith(DICOMWEB)
         is_table = media_type == CSV_TYPE and has_trait(scope["path"], Trait.CSV_BODY)
         if media_type != _JSON and not (is_stow or is_table):
-            raise RequestRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
+            raise RequestRefusal(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Phrase("Send the body as {media_type}.", media_type=_JSON)
+            )
     elif scope["path"] == PREDICT:
         # Programs send no Origin; browsers always do with a POST, and _check_origin has checked it.
         if media_type != UPLOAD_TYPE:
-            raise RequestRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the image as {UPLOAD_TYPE}.")
+            raise RequestRefusal(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Phrase("Send the image as {media_type}.", media_type=UPLOAD_TYPE)
+            )
     elif media_type == _FORM and "origin" not in headers and has_trait(scope["path"], Trait.SIGNED_FORM):
         return
     elif media_type not in (_FORM, UPLOAD_TYPE) or "origin" not in headers:

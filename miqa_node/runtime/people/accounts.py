@@ -216,10 +216,10 @@ def add_token(
     missing = [one.value for one in scopes if one not in user.role.permissions]
     if missing:
         raise AccessError(
-            "The role {value} of {name} does not allow {join}.",
-            value=user.role.value,
+            "The role {role} of {name} does not allow {permissions}.",
+            role=user.role.value,
             name=user.name,
-            join=", ".join(missing),
+            permissions=", ".join(missing),
         )
     if not scopes:
         raise AccessError("Say what the token shall allow.")

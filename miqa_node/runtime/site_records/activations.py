@@ -43,7 +43,7 @@ def roll_back(transaction: Transaction, slot: Slot, actor: str, comment: str, no
     """
     before = _stack(history(transaction, slot))
     if len(before) < 2:
-        raise ConflictError("There is no earlier {value} package to go back to.", value=slot.value)
+        raise ConflictError("There is no earlier {slot} package to go back to.", slot=slot.value)
     _write(transaction, slot, before[-2], ROLLED_BACK, actor, comment, now)
     return before[-2]
 

@@ -153,7 +153,7 @@ class MemoryArtifacts(Artifacts):
         """The original's path; NotFoundError for results, which are not files here."""
         value = self._values.get(object_key)
         if not isinstance(value, Path):
-            raise NotFoundError(f"There is no file {object_key}.")
+            raise NotFoundError("There is no file {object_key}.", object_key=object_key)
         return value
 
     def _put(self, key: str, value: T, dump: Callable[[T], bytes]) -> None:  # noqa: ARG002
@@ -161,6 +161,6 @@ class MemoryArtifacts(Artifacts):
 
     def _get(self, key: str, load: Callable[[bytes], T]) -> T:  # noqa: ARG002
         if key not in self._values:
-            raise NotFoundError(f"There is no object {key}.")
+            raise NotFoundError("There is no object {key}.", key=key)
         value: T = self._values[key]
         return value

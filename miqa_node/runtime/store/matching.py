@@ -57,7 +57,11 @@ def matches(transaction: Transaction, key: SearchKey, columns: Columns, value: s
     if not value.strip("*"):
         return None
     if len(value) > MAX_VALUE_CHARACTERS:
-        raise QueryError(f"The value of {key.keyword} is longer than {MAX_VALUE_CHARACTERS} characters.")
+        raise QueryError(
+            "The value of {keyword} is longer than {max_value_characters} characters.",
+            keyword=key.keyword,
+            max_value_characters=MAX_VALUE_CHARACTERS,
+        )
     if key.vr == "PN":
         return _name(transaction, key, columns, value)
     how = _BY_VR.get(key.vr, _text)
@@ -78,13 +82,13 @@ def _uid(_transaction: Transaction, key: SearchKey, column: sa.ColumnElement[str
     """List of UID matching (C.2.2.2.2)."""
     uids = _list(value)
     if len(uids) > MAX_UIDS or not all(can_name(uid) for uid in uids):
-        raise QueryError(f"{key.keyword} is a UID, or at most {MAX_UIDS} of them.")
+        raise QueryError("{keyword} is a UID, or at most {max_uids} of them.", keyword=key.keyword, max_uids=MAX_UIDS)
     return column.in_(uids)
 
 
 def _number(_transaction: Transaction, key: SearchKey, column: sa.ColumnElement[str], value: str) -> Condition:
     if not re.fullmatch(r"[+-]?\d{1,12}", value):
-        raise QueryError(f"{key.keyword} is a whole number.")
+        raise QueryError("{keyword} is a whole number.", keyword=key.keyword)
     return column == normal_value("IS", value)
 
 
@@ -105,7 +109,9 @@ def _range(key: SearchKey, value: str, form: re.Pattern[str], says: str) -> tupl
     if not dash:
         last = first
     if not (first or last) or not all(form.fullmatch(edge) for edge in (first, last) if edge):
-        raise QueryError(f"{key.keyword} is {says}, or a range with a hyphen: from-to, from-, -to.")
+        raise QueryError(
+            "{keyword} is {says}, or a range with a hyphen: from-to, from-, -to.", keyword=key.keyword, says=says
+        )
     return first, last
 
 
@@ -129,13 +135,13 @@ def _last_moment(time: str) -> str:
 def _name(transaction: Transaction, key: SearchKey, columns: Columns, value: str) -> Condition:
     """Name matching ignores case (C.2.2.2.1). Without "=", the value matches any of the three component groups."""
     if not value.strip("^= "):  # would be the empty name, which matches every missing group
-        raise QueryError(f"{key.keyword} has no name in it.")
+        raise QueryError("{keyword} has no name in it.", keyword=key.keyword)
     groups = [columns[name] for name in key.columns]
     if "=" not in value:
         return sa.or_(*(_like(transaction, group, normal_name(value)) for group in groups))
     parts = [normal_name(part) for part in value.split("=")]
     if len(parts) > len(groups):
-        raise QueryError(f"{key.keyword} has three component groups: alphabetic=ideographic=phonetic.")
+        raise QueryError("{keyword} has three component groups: alphabetic=ideographic=phonetic.", keyword=key.keyword)
     pairs = zip(groups, parts, strict=False)
     return sa.and_(sa.true(), *(_like(transaction, group, part) for group, part in pairs if part.strip("*")))
 

@@ -47,7 +47,9 @@ def check(objects: ObjectStore, key: str, size: int | None, digest: str | None, 
     except NotFoundError:
         return Soundness.LOST
     except OSError as error:
-        raise ResourcesError(f"The object store cannot be read: {error.strerror or type(error).__name__}.") from error
+        raise ResourcesError(
+            "The object store cannot be read: {strerror}.", strerror=error.strerror or type(error).__name__
+        ) from error
     return Soundness.SOUND if is_sound else Soundness.DAMAGED
 
 

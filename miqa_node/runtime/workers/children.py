@@ -4,8 +4,7 @@ If a child dies while idle, or before it begins a task, no task is lost: another
 monotonic clock, so a step of the wall clock ends no task. Memory limits apply to resident memory, polled while tasks
 run: a limit on address space would also count memory that a GPU only reserves.
 
-Waiting tasks take turns by sender. A long task keeps its child, and another child is started for the other tasks, so
-no sender delays the tasks of another (:mod:`miqa_node.runtime.workers.turns`).
+Waiting tasks take turns by sender (:mod:`miqa_node.runtime.workers.turns`); a long task gets its child to itself.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.steady_thread import SteadyThread, start_brief_thread
 from miqa_node.core.process import start_fork_server
 from miqa_node.errors import ResourcesError, place_of
@@ -52,7 +52,7 @@ _preloaded: dict[str, None] = {}
 """Modules, in order, that the fork server of this process imports for all pools."""
 _READY, _BEGUN, _RESULT, _ERROR = range(4)
 _PAGE_BYTES, _TICKS_A_SECOND = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
-_TOO_SMALL = "work.memory_bytes ({memory_bytes}) is too small: a process takes more before its first image."
+_TOO_SMALL = Phrase("work.memory_bytes ({memory_bytes}) is too small: a process takes more before its first image.")
 
 
 class OpenFile(NamedTuple):

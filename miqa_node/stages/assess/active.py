@@ -133,7 +133,11 @@ class ActiveModels:
     def _open_series(self, folder: Path) -> Package:
         package = open_package(folder, self._settings.node.accelerator, self._settings.assess)
         if package.contract.unit != "series":
-            raise ModelPackageError(f"{package.name}: its contract {package.contract.name} does not judge series.")
+            raise ModelPackageError(
+                "{package}: its contract {contract} does not judge series.",
+                package=package.name,
+                contract=package.contract.name,
+            )
         log.info("package opened", package=package.name, task="series", provider=package.provider)
         return package
 
@@ -216,7 +220,9 @@ def quality_folder(settings: Settings) -> Path | None:
     folder = find_package(settings.model_folders, name)
     if folder is None:
         raise ModelPackageError(
-            f"assess.quality_package names {name!r}, which is not in {places(settings.model_folders)}."
+            "assess.quality_package names {name}, which is not in {model_folders}.",
+            name=f"{name!r}",
+            model_folders=places(settings.model_folders),
         )
     return folder
 
@@ -233,7 +239,11 @@ def chosen_package(settings: Settings, choice: ModelChoice) -> Path | None:
         return quality_folder(settings)
     folder = find_package(settings.model_folders, choice.active)
     if folder is None:
-        raise ModelPackageError(f"The active package {choice.active} is not in {places(settings.model_folders)}.")
+        raise ModelPackageError(
+            "The active package {active} is not in {model_folders}.",
+            active=choice.active,
+            model_folders=places(settings.model_folders),
+        )
     return folder
 
 

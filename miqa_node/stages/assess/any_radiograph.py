@@ -74,7 +74,9 @@ def open_any_radiograph(folder: Path, accelerator: Accelerator, settings: Assess
     """
     package = open_package(folder, accelerator, settings)
     if package.contract.unit != "image":
-        raise ModelPackageError(f"{package.name} judges series; assess.any_radiograph_package asks for one of images.")
+        raise ModelPackageError(
+            "{package} judges series; assess.any_radiograph_package asks for one of images.", package=package.name
+        )
     has_maps = package.contract.map_tensors(package.card) is not None
     explainer = Explainer(package, accelerator, settings) if has_maps else None
     return AnyRadiograph(package, ImageAssessor(package, explainer))

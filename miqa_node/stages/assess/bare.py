@@ -41,7 +41,11 @@ def read_metadata(path: Path) -> dict[str, str]:
         The file is not an ONNX graph, or keeps its weights in other files.
     """
     if path.stat().st_size > MAX_GRAPH_BYTES:
-        raise ModelPackageError(f"{path.name}: a graph is never larger than {MAX_GRAPH_BYTES} bytes.")
+        raise ModelPackageError(
+            "{path}: a graph is never larger than {max_graph_bytes} bytes.",
+            path=path.name,
+            max_graph_bytes=MAX_GRAPH_BYTES,
+        )
     return {item.key: item.value for item in read_graph(path).metadata_props}
 
 
@@ -55,16 +59,24 @@ def bare_card(name: str, metadata: Mapping[str, str]) -> Card:
     """
     text = metadata.get(METADATA_KEY)
     if text is None:
-        raise ModelPackageError(f"{name}: the graph holds no card in its metadata ({METADATA_KEY}).")
+        raise ModelPackageError(
+            "{name}: the graph holds no card in its metadata ({metadata_key}).", name=name, metadata_key=METADATA_KEY
+        )
     if len(text) > MAX_CARD_CHARACTERS:
-        raise ModelPackageError(f"{name}: a card is never longer than {MAX_CARD_CHARACTERS} characters.")
+        raise ModelPackageError(
+            "{name}: a card is never longer than {max_card_characters} characters.",
+            name=name,
+            max_card_characters=MAX_CARD_CHARACTERS,
+        )
     try:
         sections = json.loads(text)
         return Card.model_validate({**sections, "files": {}})
     except ValidationError as error:
-        raise ModelPackageError(f"{name}: the card does not follow the schema: {explain_card_error(error)}") from error
+        raise ModelPackageError(
+            "{name}: the card does not follow the schema: {error}", name=name, error=explain_card_error(error)
+        ) from error
     except (ValueError, TypeError) as error:
-        raise ModelPackageError(f"{name}: the card in the metadata is not JSON.") from error
+        raise ModelPackageError("{name}: the card in the metadata is not JSON.", name=name) from error
 
 
 def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[bytes, bytes]]:
@@ -85,9 +97,9 @@ def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[
             for key, golden in content.items()
         }
     except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
-        raise ModelPackageError(f"{name}: the goldens in the metadata cannot be read.") from error
+        raise ModelPackageError("{name}: the goldens in the metadata cannot be read.", name=name) from error
     if len(goldens) > MAX_GOLDENS:
-        raise ModelPackageError(f"{name}: more than {MAX_GOLDENS} goldens.")
+        raise ModelPackageError("{name}: more than {max_goldens} goldens.", name=name, max_goldens=MAX_GOLDENS)
     return goldens
 
 
@@ -135,4 +147,6 @@ def _embedded(name: str, metadata: Mapping[str, str], key: str, what: str) -> by
     try:
         return base64.b64decode(metadata.get(key, ""), validate=True)
     except (ValueError, binascii.Error) as error:
-        raise ModelPackageError(f"{name}: the {what} in the metadata cannot be read.") from error
+        raise ModelPackageError(
+            "{name}: the {section} in the metadata cannot be read.", name=name, section=what
+        ) from error

@@ -237,8 +237,10 @@ def read_card(folder: Path) -> Card:
     task = sections.get("task", Task.QUALITY)
     if task != Task.QUALITY:
         raise ModelPackageError(
-            f"{folder.name} is a package for {task}, not for quality: switch it on beside the quality package with "
-            "[[scope.package]] in policy.toml."
+            "{folder} is a package for {task}, not for quality: switch it on beside the quality package "
+            "with [[scope.package]] in policy.toml.",
+            folder=folder.name,
+            task=task,
         )
     return checked_card(Card, sections, folder.name)
 
@@ -253,12 +255,21 @@ def read_sections(folder: Path) -> dict[str, Any]:
     path = folder / CARD_NAME
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not a regular file.")
+            raise ModelPackageError(
+                "{folder}: {card_name} is not a regular file.", folder=folder.name, card_name=CARD_NAME
+            )
         sections = read_yaml(path.read_bytes())
     except OSError as error:
-        raise ModelPackageError(f"{folder.name}: {CARD_NAME} cannot be read: {error.strerror}.") from error
+        raise ModelPackageError(
+            "{folder}: {card_name} cannot be read: {strerror}.",
+            folder=folder.name,
+            card_name=CARD_NAME,
+            strerror=error.strerror,
+        ) from error
     except yaml.YAMLError as error:
-        raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not plain YAML: {error}") from error
+        raise ModelPackageError(
+            "{folder}: {card_name} is not plain YAML: {error}", folder=folder.name, card_name=CARD_NAME, error=error
+        ) from error
     return sections if isinstance(sections, dict) else {}
 
 
@@ -267,9 +278,12 @@ def checked_card(kind: type[C], sections: Mapping[str, Any], name: str) -> C:
     try:
         return kind.model_validate(sections)
     except ValidationError as error:
-        raise ModelPackageError(f"{name}: {CARD_NAME} does not follow the schema: {explain_card_error(error)}") from (
-            error
-        )
+        raise ModelPackageError(
+            "{name}: {card_name} does not follow the schema: {error}",
+            name=name,
+            card_name=CARD_NAME,
+            error=explain_card_error(error),
+        ) from (error)
 
 
 def explain_card_error(error: ValidationError) -> str:

@@ -27,7 +27,9 @@ def computing_goldens(package: str) -> Iterator[None]:
     except MiqaError:
         raise
     except Exception as error:
-        raise ModelPackageError(f"{package}: the graph cannot compute the golden examples: {error}") from error
+        raise ModelPackageError(
+            "{package}: the graph cannot compute the golden examples: {error}", package=package, error=error
+        ) from error
 
 
 def golden_files(folder: Path, card: BaseCard) -> dict[str, tuple[bytes, bytes]]:
@@ -48,7 +50,7 @@ def golden_radiograph(package: str, data: bytes) -> Radiograph:
     """A grayscale PNG of presentation values as a decoded image; ModelPackageError if it is unreadable."""
     display = golden_pixels(data)
     if display is None or display.ndim != 2:
-        raise ModelPackageError(f"{package}: a golden input is not a grayscale PNG.")
+        raise ModelPackageError("{package}: a golden input is not a grayscale PNG.", package=package)
     return Radiograph(stored=display, display=display, stored_range=(0, 65535), spacing_mm=None)
 
 
@@ -60,7 +62,9 @@ def largest_difference(
         golden = json.loads(expected)
         pairs = (probability, golden["probability"]), (severity, golden["severity"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelPackageError(f"{package}: the expected outputs of a golden cannot be read.") from error
+        raise ModelPackageError(
+            "{package}: the expected outputs of a golden cannot be read.", package=package
+        ) from error
     return max(_distance(values, reference) for values, reference in pairs)
 
 
@@ -69,7 +73,9 @@ def difference_of_values(package: str, name: str, expected: bytes, values: Seque
     try:
         golden = [float(value) for value in json.loads(expected)["values"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelPackageError(f"{package}: the expected outputs of a golden cannot be read.") from error
+        raise ModelPackageError(
+            "{package}: the expected outputs of a golden cannot be read.", package=package
+        ) from error
     difference = float(np.abs(np.subtract(values, golden)).max()) if len(values) == len(golden) else float("inf")
     check_difference(package, name, difference, "here")
     return difference
@@ -79,8 +85,13 @@ def check_difference(package: str, name: str, difference: float, where: str, mos
     """Refuse a package whose results of a golden differ too much from the expected ones, or are not numbers."""
     if not difference <= most:
         raise ModelPackageError(
-            f"{package}: {name} gives results {where} that differ by {difference:.3g} from the expected ones; "
-            f"{most:g} is allowed."
+            "{package}: {name} gives results {where} that differ by {difference} from the expected ones; "
+            "{most} is allowed.",
+            package=package,
+            name=name,
+            where=where,
+            difference=f"{difference:.3g}",
+            most=f"{most:g}",
         )
 
 

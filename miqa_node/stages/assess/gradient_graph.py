@@ -34,7 +34,10 @@ def check_gradients(folder: Path, card: BaseCard) -> None:
         metadata = {item.key: item.value for item in read_graph(folder / name).metadata_props}
         if metadata.get(SOURCE_KEY) != card.files[graph]:
             raise ModelPackageError(
-                f"{folder.name}: {name} was not derived from this {graph}; derive it again (miqa-node models seal)."
+                "{folder}: {name} was not derived from this {graph}; derive it again (miqa-node models seal).",
+                folder=folder.name,
+                name=name,
+                graph=graph,
             )
 
 
@@ -72,7 +75,11 @@ def with_weights(gradients: ModelProto, model: ModelProto, name: str, outputs: l
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     own = {one.name for one in model.graph.input} | {SEED}
     if foreign := [one.name for one in made.graph.input if one.name not in weights.keys() | own]:
-        raise ModelPackageError(f"The gradient graph of {name} needs {foreign[0]!r}, which {name} does not have.")
+        raise ModelPackageError(
+            "The gradient graph of {name} needs {foreign}, which {name} does not have.",
+            name=name,
+            foreign=f"{foreign[0]!r}",
+        )
     made.graph.initializer.extend(weights[one.name] for one in made.graph.input if one.name in weights)
     inputs = [one for one in made.graph.input if one.name in own]
     del made.graph.input[:]
@@ -95,5 +102,5 @@ def _model(graph: Path, name: str, card: BaseCard) -> ModelProto:
 def _unchanged(file: Path, checksum: str) -> ModelProto:
     data = graph_bytes(file)
     if hashlib.sha256(data).hexdigest() != checksum:
-        raise ModelPackageError(f"{file.name} was changed while it was in use: activate the package again.")
+        raise ModelPackageError("{file} was changed while it was in use: activate the package again.", file=file.name)
     return parse_graph(data, file.name)

@@ -25,22 +25,28 @@ def check_files(folder: Path, card: BaseCard, others: Sequence[str] = ()) -> Non
     goldens = [name for golden in card.golden for name in (golden.input, golden.expected)]
     for name in (*card.graphs, *goldens, *others):
         if name not in card.files:
-            raise ModelPackageError(f"{folder.name}: the card gives no checksum of {name}.")
+            raise ModelPackageError("{folder}: the card gives no checksum of {name}.", folder=folder.name, name=name)
     for name, expected in card.files.items():
         path = folder / name
         if ".." in Path(name).parts or Path(name).is_absolute():
-            raise ModelPackageError(f"{folder.name}: the card names a file outside of the package.")
+            raise ModelPackageError("{folder}: the card names a file outside of the package.", folder=folder.name)
         if not path.is_file():
-            raise ModelPackageError(f"{folder.name}: {name} is missing.")
+            raise ModelPackageError("{folder}: {name} is missing.", folder=folder.name, name=name)
         if sha256_of(path) != expected:
-            raise ModelPackageError(f"{folder.name}: {name} is not the file that the card was written for.")
+            raise ModelPackageError(
+                "{folder}: {name} is not the file that the card was written for.", folder=folder.name, name=name
+            )
     inside = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
     there = {path.relative_to(folder).as_posix() for path in inside}
     unlisted = sorted(there - {*card.files, CARD_NAME, PAGE_NAME, SIGNATURE_NAME})
     if unlisted:
-        raise ModelPackageError(f"{folder.name}: the card does not list {unlisted[0]}; remove it from the package.")
+        raise ModelPackageError(
+            "{folder}: the card does not list {unlisted}; remove it from the package.",
+            folder=folder.name,
+            unlisted=unlisted[0],
+        )
     if any(path.is_symlink() for path in inside):
-        raise ModelPackageError(f"{folder.name}: a package has files, no links to others.")
+        raise ModelPackageError("{folder}: a package has files, no links to others.", folder=folder.name)
     for name in card.graphs:
         read_graph(folder / name)
     check_gradients(folder, card)
@@ -51,28 +57,41 @@ def check_measurements(card: BaseCard, names: Sequence[str]) -> None:
     if gone := [name for name in names if is_withdrawn(name)]:
         words = "; ".join(withdrawn_words(name) for name in gone)
         raise ModelPackageError(
-            f"{card.label}: it learned from what this version does not measure ({words}): train again."
+            "{label}: it learned from what this version does not measure ({words}): train again.",
+            label=card.label,
+            words=words,
         )
 
 
 def check_name(folder: Path, card: BaseCard) -> None:
     """Refuse a package whose folder name differs from its card."""
     if package_label(folder) != card.label:
-        raise ModelPackageError(f"{folder.name}: by its card it is called {card.label}; rename it.")
+        raise ModelPackageError(
+            "{folder}: by its card it is called {label}; rename it.", folder=folder.name, label=card.label
+        )
 
 
 def check_embedded_card(folder: Path, card: BaseCard, session: GraphSession, graph: str = GRAPH_NAME) -> None:
     """Refuse a graph whose embedded card differs from the folder's."""
     embedded = session.metadata.get(METADATA_KEY)
     if embedded is None:
-        raise ModelPackageError(f"{folder.name}: {graph} holds no card in its metadata ({METADATA_KEY}).")
+        raise ModelPackageError(
+            "{folder}: {graph} holds no card in its metadata ({metadata_key}).",
+            folder=folder.name,
+            graph=graph,
+            metadata_key=METADATA_KEY,
+        )
     outside = card.model_dump(mode="json")
     for section, value in json.loads(embedded).items():
         if section == "files":
             continue
         if type(card).model_validate({**outside, section: value}).model_dump(mode="json") != outside:
             raise ModelPackageError(
-                f"{folder.name}: section {section!r} of {CARD_NAME} differs from the card inside {graph}."
+                "{folder}: section {section} of {card_name} differs from the card inside {graph}.",
+                folder=folder.name,
+                section=f"{section!r}",
+                card_name=CARD_NAME,
+                graph=graph,
             )
 
 

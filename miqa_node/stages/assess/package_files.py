@@ -55,7 +55,7 @@ def package_of_name(models: Path | Sequence[Path], name: str) -> Path:
     """The package that :func:`find_package` finds; NotFoundError if there is none."""
     path = find_package(models, name)
     if path is None:
-        raise NotFoundError(f"There is no package {name} in {places(models)}.")
+        raise NotFoundError("There is no package {name} in {models}.", name=name, models=places(models))
     return path
 
 

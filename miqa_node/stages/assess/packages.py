@@ -154,8 +154,9 @@ def golden_difference(package: Package, data: bytes, expected: bytes) -> float:
 def _with_goldens(package: Package, goldens: Mapping[str, tuple[bytes, bytes]], *, required: bool) -> Package:
     if not goldens and required:
         raise ModelPackageError(
-            f"{package.name}: there are no golden examples to check the graph with; it can only run as a candidate "
-            "beside the active package (miqa-node models shadow)."
+            "{package}: there are no golden examples to check the graph with; it can only run as a "
+            "candidate beside the active package (miqa-node models shadow).",
+            package=package.name,
         )
     with package.session.rehearsing(), computing_goldens(package.name):
         differences = {name: golden_difference(package, *golden) for name, golden in goldens.items()}
@@ -170,4 +171,4 @@ def _anomaly(folder: Path, card: Card, session: GraphSession, files: AnomalyFile
     try:
         return read_model(card.anomaly, files, session.channels)
     except ModelPackageError as error:
-        raise ModelPackageError(f"{folder.name}: {error}") from error
+        raise ModelPackageError("{folder}: {error}", folder=folder.name, error=error) from error

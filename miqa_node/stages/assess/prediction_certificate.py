@@ -227,16 +227,24 @@ def read_certificate(path: Path) -> CertificateFile:
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ModelPackageError(f"{path.name}: a certificate is never larger than {MAX_FILE_BYTES} bytes.")
+            raise ModelPackageError(
+                "{path}: a certificate is never larger than {max_file_bytes} bytes.",
+                path=path.name,
+                max_file_bytes=MAX_FILE_BYTES,
+            )
         file = CertificateFile.model_validate(read_yaml(path.read_bytes()))
     except OSError as error:
-        raise ModelPackageError(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise ModelPackageError(
+            "{path} cannot be read: {strerror}.", path=path.name, strerror=error.strerror
+        ) from error
     except yaml.YAMLError as error:
-        raise ModelPackageError(f"{path.name} is not plain YAML: {error}") from error
+        raise ModelPackageError("{path} is not plain YAML: {error}", path=path.name, error=error) from error
     except ValidationError as error:
-        raise ModelPackageError(f"{path.name} does not follow the schema: {where_and_what(error.errors())}") from error
+        raise ModelPackageError(
+            "{path} does not follow the schema: {error}", path=path.name, error=where_and_what(error.errors())
+        ) from error
     if not file.is_unchanged:
-        raise ModelPackageError(f"{path.name} was changed after it was written: its digest differs.")
+        raise ModelPackageError("{path} was changed after it was written: its digest differs.", path=path.name)
     return file
 
 

@@ -20,7 +20,9 @@ def graph_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ModelPackageError(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise ModelPackageError(
+            "{path} cannot be read: {strerror}.", path=path.name, strerror=error.strerror
+        ) from error
 
 
 def parse_graph(data: bytes, name: str) -> ModelProto:
@@ -34,13 +36,14 @@ def parse_graph(data: bytes, name: str) -> ModelProto:
     try:
         model: ModelProto = ModelProto.FromString(data)
     except DecodeError as error:
-        raise ModelPackageError(f"{name} is not an ONNX graph.") from error
+        raise ModelPackageError("{name} is not an ONNX graph.", name=name) from error
     nodes = (node for function in model.functions for node in function.node)
     tensors = chain(_of_graph(model.graph), _of_nodes(nodes))
     if any(tensor.data_location == EXTERNAL for tensor in tensors):
         raise ModelPackageError(
-            f"{name} keeps weights in other files, which its checksum does not cover; "
-            "save it as one file (onnx.save with save_as_external_data=False)."
+            "{name} keeps weights in other files, which its checksum does not cover; save it as one file "
+            "(onnx.save with save_as_external_data=False).",
+            name=name,
         )
     return model
 

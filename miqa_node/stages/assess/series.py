@@ -70,8 +70,8 @@ def judge_series(
     now = datetime.now(UTC)
     if len(slices) > max_slices:
         too_many = Phrase(
-            "The series has {len} slices, more than work.series_max_slices ({max_slices}).",
-            len=f"{len(slices)}",
+            "The series has {slices} slices, more than work.series_max_slices ({max_slices}).",
+            slices=f"{len(slices)}",
             max_slices=f"{max_slices}",
         )
         return SeriesResult(Assessment(digest, header, now, not_assessed=too_many), SeriesSnapshot(listed), None)
@@ -170,9 +170,9 @@ def _undecodable(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
     if not series.unreadable:
         return ()
     text = Phrase(
-        "{unreadable} of {len} slices could not be decoded; the first because: {reason}",
+        "{unreadable} of {slices} slices could not be decoded; the first because: {reason}",
         unreadable=f"{series.unreadable}",
-        len=f"{len(series.slices)}",
+        slices=f"{len(series.slices)}",
         reason=series.reason,
     )
     return (PlausibilityIssue("undecodable_slices", text, OTHER_FAILURE),)
@@ -183,10 +183,10 @@ def _odd_sizes(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
         return ()
     odd, usual = series.others[0], series.slices[0]
     text = Phrase(
-        "Slices of another size than the {len} of the stack: {len2}. They were not measured. "
+        "Slices of another size than the {measured} of the stack: {others}. They were not measured. "
         "The first has {rows} × {columns} pixels instead of {rows2} × {columns2}.",
-        len=f"{len(series.slices)}",
-        len2=f"{len(series.others)}",
+        measured=f"{len(series.slices)}",
+        others=f"{len(series.others)}",
         rows=f"{odd.rows}",
         columns=f"{odd.columns}",
         rows2=f"{usual.rows}",

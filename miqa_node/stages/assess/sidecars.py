@@ -245,8 +245,10 @@ def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSetting
     opener = BY_TASK[task].open if task in BY_TASK else None
     if opener is None:
         raise ModelPackageError(
-            f"{folder.name} is a package for {task.value}: it cannot run beside the quality package. "
-            "miqa-node models activate chooses the quality package."
+            "{folder} is a package for {task}: it cannot run beside the quality package. miqa-node models "
+            "activate chooses the quality package.",
+            folder=folder.name,
+            task=task.value,
         )
     return task, opener(folder, accelerator, settings)
 
@@ -258,7 +260,11 @@ def sidecar_folder(models: Path | Sequence[Path], name: str) -> Path:
         return exact
     folders = versions_of(models, name)
     if not folders:
-        raise NotFoundError(f"There is no package {name} in {places(models)}; miqa-node models list shows them.")
+        raise NotFoundError(
+            "There is no package {name} in {models}; miqa-node models list shows them.",
+            name=name,
+            models=places(models),
+        )
     return folders[-1]
 
 
@@ -271,7 +277,9 @@ def task_of(path: Path) -> Task:
     try:
         return Task(task_name)
     except ValueError as error:
-        raise ModelPackageError(f"{path.name}: there is no task {task_name!r}; update the node.") from error
+        raise ModelPackageError(
+            "{path}: there is no task {task_name}; update the node.", path=path.name, task_name=f"{task_name!r}"
+        ) from error
 
 
 def read_any_card(path: Path) -> BaseCard:
@@ -281,7 +289,9 @@ def read_any_card(path: Path) -> BaseCard:
         return read_package_card(path)
     kind = CARDS.get(task)
     if kind is None:
-        raise ModelPackageError(f"{path.name}: this version has no schema of cards for {task.value}.")
+        raise ModelPackageError(
+            "{path}: this version has no schema of cards for {task}.", path=path.name, task=task.value
+        )
     return checked_card(kind, read_sections(path), path.name)
 
 

@@ -64,10 +64,15 @@ def origin_of(path: Path, trusted_keys: tuple[str, ...]) -> PackageOrigin:
         claimed = str(signed.get("public_key"))
         document = verify(signed, claimed)
     except SignatureError as error:
-        raise ModelPackageError(f"{path.name}: {signature.name} is not a valid signature: {error}") from error
+        raise ModelPackageError(
+            "{path}: {signature} is not a valid signature: {error}",
+            path=path.name,
+            signature=signature.name,
+            error=error,
+        ) from error
     if document != _contents(path):
         raise ModelPackageError(
-            f"{path.name}: the package is not the one that was signed; restore it, or sign it again."
+            "{path}: the package is not the one that was signed; restore it, or sign it again.", path=path.name
         )
     return PackageOrigin.TRUSTED if claimed in trusted_keys else PackageOrigin.UNKNOWN
 
@@ -93,8 +98,10 @@ def check_origin(path: Path, settings: AssessSettings) -> None:
     state = "is not signed" if origin is PackageOrigin.UNSIGNED else "is signed with a key that is not in trusted_keys"
     if settings.require_signatures:
         raise ModelPackageError(
-            f"{path.name} {state}, and assess.require_signatures is true: add the signer's public key to "
-            "assess.trusted_keys, or vouch for the package yourself (miqa-node models sign)."
+            "{path} {state}, and assess.require_signatures is true: add the signer's public key to "
+            "assess.trusted_keys, or vouch for the package yourself (miqa-node models sign).",
+            path=path.name,
+            state=state,
         )
     _warn(package_label(path), state)
 
@@ -116,5 +123,5 @@ def _contents(path: Path) -> dict[str, Any]:
         names = (CARD_NAME, *read_sections(path).get("files", {})) if path.is_dir() else (path.name,)
         files = {name: sha256_of(folder / name) for name in names}
     except (OSError, TypeError) as error:
-        raise ModelPackageError(f"{path.name}: a file that its card lists cannot be read.") from error
+        raise ModelPackageError("{path}: a file that its card lists cannot be read.", path=path.name) from error
     return {"purpose": PURPOSE, "package": package_label(path), "files": files}

@@ -98,15 +98,23 @@ def read_calibration(path: Path) -> tuple[SiteCalibration, str]:
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ModelPackageError(f"{path.name}: a calibration is never larger than {MAX_FILE_BYTES} bytes.")
+            raise ModelPackageError(
+                "{path}: a calibration is never larger than {max_file_bytes} bytes.",
+                path=path.name,
+                max_file_bytes=MAX_FILE_BYTES,
+            )
         data = path.read_bytes()
         return SiteCalibration.model_validate(read_yaml(data)), hashlib.sha256(data).hexdigest()
     except OSError as error:
-        raise ModelPackageError(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise ModelPackageError(
+            "{path} cannot be read: {strerror}.", path=path.name, strerror=error.strerror
+        ) from error
     except yaml.YAMLError as error:
-        raise ModelPackageError(f"{path.name} is not plain YAML: {error}") from error
+        raise ModelPackageError("{path} is not plain YAML: {error}", path=path.name, error=error) from error
     except ValidationError as error:
-        raise ModelPackageError(f"{path.name} does not follow the schema: {where_and_what(error.errors())}") from error
+        raise ModelPackageError(
+            "{path} does not follow the schema: {error}", path=path.name, error=where_and_what(error.errors())
+        ) from error
 
 
 def write_calibration(path: Path, calibration: SiteCalibration) -> str:

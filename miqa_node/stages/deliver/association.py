@@ -217,10 +217,10 @@ def _refusal(rejected: Sequence[PresentationContext]) -> str:
             else Phrase("no {name} (offered in {syntaxes})", name=name, syntaxes=syntaxes)
         )
     return Phrase(
-        "the peer accepts {join}. Have it accept the SOP class in "
+        "the peer accepts {classes}. Have it accept the SOP class in "
         "one of these transfer syntaxes, "
         "or leave the kind out of the destination's objects.",
-        join=joined("; ", sentences) or Phrase("none of the SOP classes"),
+        classes=joined("; ", sentences) or Phrase("none of the SOP classes"),
     )
 
 
@@ -235,7 +235,7 @@ def _prepare(event: evt.Event, timeout_s: float) -> None:
 def _why_not(association: Association) -> str:
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
-        return Phrase("the association was rejected: {reason_str}.", reason_str=Phrase(answer.reason_str))
+        return Phrase("the association was rejected: {reason}.", reason=Phrase(answer.reason_str))
     if not association.requestor.port:  # it has none before the connection is there
         return Phrase("the connection was refused, or cannot be made (address, firewall, TLS).")
     return Phrase("it took the connection, but made no association in time, or aborted it.")

@@ -94,7 +94,7 @@ class HttpService:
             # The library's message may contain the address, with any secret that a site put there; the type suffices.
             name = "ReadTimeout" if deadline.is_over() else type(error).__name__
             raise DeliveryError(
-                "The service could not be reached: {get}.", get=Phrase(_WORDS.get(name, name))
+                "The service could not be reached: {reason}.", reason=Phrase(_WORDS.get(name, name))
             ) from error
 
     def close(self) -> None:
@@ -187,10 +187,10 @@ _CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls
 _REQUESTED, _ANSWERED = "http11.send_request_body.complete", "http11.receive_response_headers.complete"
 
 _WORDS = {
-    "ConnectError": "nobody listens there, or its certificate is not trusted",
-    "ConnectTimeout": "no connection in deliver.connection_timeout_s",
-    "ReadTimeout": "no answer in deliver.dimse_timeout_s",
-    "WriteTimeout": "it takes nothing in deliver.dimse_timeout_s",
-    "RemoteProtocolError": "it closed the connection",
-    "DecodingError": "its answer is compressed in a way that cannot be read",
+    "ConnectError": Phrase("nobody listens there, or its certificate is not trusted"),
+    "ConnectTimeout": Phrase("no connection in deliver.connection_timeout_s"),
+    "ReadTimeout": Phrase("no answer in deliver.dimse_timeout_s"),
+    "WriteTimeout": Phrase("it takes nothing in deliver.dimse_timeout_s"),
+    "RemoteProtocolError": Phrase("it closed the connection"),
+    "DecodingError": Phrase("its answer is compressed in a way that cannot be read"),
 }

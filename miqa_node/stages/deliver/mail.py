@@ -44,7 +44,9 @@ def probe_mail(settings: NoticeSettings) -> str:
     """Connect, start TLS, sign in, send nothing; the result in words."""
     with _session(settings) as server:
         server.noop()
-    protection = "without TLS" if settings.smtp_tls is SmtpTls.OFF else f"with {settings.smtp_tls.value.upper()}"
+    protection = (
+        Phrase("without TLS") if settings.smtp_tls is SmtpTls.OFF else f"with {settings.smtp_tls.value.upper()}"
+    )
     return f"{authority(settings.smtp_host, settings.smtp_port)} answers {protection}"
 
 
@@ -70,7 +72,7 @@ def _session(settings: NoticeSettings) -> Iterator[smtplib.SMTP]:
         raise kind(Phrase("{where} answered {code}.{hint}", where=where, code=error.smtp_code, hint=hint)) from None
     except smtplib.SMTPNotSupportedError:
         raise DeliveryError(
-            "{where} offers no {upper} or no sign-in.", where=where, upper=settings.smtp_tls.value.upper()
+            "{where} offers no {protection} or no sign-in.", where=where, protection=settings.smtp_tls.value.upper()
         ) from None
     except ssl.SSLCertVerificationError as error:
         raise DeliveryError(

@@ -99,7 +99,7 @@ def get_instance(open_link: Open, header: Header) -> bytes:
             link.release()
             return files[0]
         link.abort()
-        raise DeliveryError("The archive does not have it." if code == SUCCESS else _refusal("C-GET", code))
+        raise DeliveryError(Phrase("The archive does not have it.") if code == SUCCESS else _refusal("C-GET", code))
 
 
 def _last_status(link: Link, query: Dataset) -> int | None:
@@ -132,7 +132,7 @@ def _hanging_up(link: Link, service: str) -> Iterator[None]:
         timer.cancel()
 
 
-ENDLESS = "{service}: the peer answers without end."
+ENDLESS = Phrase("{service}: the peer answers without end.")
 
 
 def _refusal(service: str, code: int | None) -> str:
@@ -140,4 +140,4 @@ def _refusal(service: str, code: int | None) -> str:
         return Phrase(
             "{service}: the peer aborted the association, closed the connection or was silent.", service=service
         )
-    return Phrase("{service} was answered with status {in_words}.", service=service, in_words=in_words(code))
+    return Phrase("{service} was answered with status {status}.", service=service, status=in_words(code))

@@ -12,9 +12,9 @@ PROCESSING_FAILURE = 0x0110
 DUPLICATE_SOP_INSTANCE = 0x0111
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 
-HAD_IT = "The archive had it already: it answered {status}."
-HAD_IT_FOUND = "The archive had it already: it answered {status}, and a search found it."
-WARNED = "It arrived with the warning {status}."
+HAD_IT = Phrase("The archive had it already: it answered {status}.")
+HAD_IT_FOUND = Phrase("The archive had it already: it answered {status}, and a search found it.")
+WARNED = Phrase("It arrived with the warning {status}.")
 NOTES = (HAD_IT, HAD_IT_FOUND, WARNED)
 """Notes on deliveries that arrived, perhaps earlier, when the answer was lost."""
 
@@ -59,7 +59,7 @@ def judge(status: int, on_warning: OnWarning) -> bool:
         if on_warning is OnWarning.ACCEPT:
             return False
         raise DeliveryError(
-            "The peer answered with the warning {in_words}; on_warning is retry.", in_words=in_words(status)
+            "The peer answered with the warning {status}; on_warning is retry.", status=in_words(status)
         )
     kind = DeliveryRefusedError if status in _FINAL else DeliveryError
-    raise kind(Phrase("The peer answered with status {in_words}.", in_words=in_words(status)))
+    raise kind(Phrase("The peer answered with status {status}.", status=in_words(status)))

@@ -34,7 +34,9 @@ class ExplainedGraph:
         """ModelPackageError if the card's contract allows no maps."""
         tensors = contract_of(card).map_tensors(card)
         if tensors is None:
-            raise ModelPackageError(f"{card.label}: no map can be made of a graph without a view of the image.")
+            raise ModelPackageError(
+                "{label}: no map can be made of a graph without a view of the image.", label=card.label
+            )
         self.tensors = tensors
         self._path, self._card = path, card
         self._classes = len(card.outputs.classes)

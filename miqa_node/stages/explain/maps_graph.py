@@ -26,7 +26,9 @@ def maps_graph(path: Path, card: BaseCard, source: MapSource, method: str) -> by
         from miqa_node.stages.explain.derivation import derived  # noqa: PLC0415 - it needs the extra [seal]
     except ImportError as error:
         raise ModelPackageError(
-            f"{card.label} has no gradient graph of {source.graph}, and onnx is not installed to derive it: run "
-            f"miqa-node models seal {card.label} where the extra [seal] is installed."
+            "{label} has no gradient graph of {graph}, and onnx is not installed to derive it: run "
+            "miqa-node models seal {label} where the extra [seal] is installed.",
+            label=card.label,
+            graph=source.graph,
         ) from error
     return bytes(derived(path, replace(source, methods=(method,))).SerializeToString())

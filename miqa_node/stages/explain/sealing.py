@@ -34,11 +34,15 @@ def add_gradients(folder: Path) -> dict[str, str]:
         A file of the package is missing or altered.
     """
     if folder.is_file():
-        raise ConflictError(f"{folder.name} is a single file: pack it again from its folder (miqa-node models pack).")
+        raise ConflictError(
+            "{folder} is a single file: pack it again from its folder (miqa-node models pack).", folder=folder.name
+        )
     if signature_path(folder).exists():
         raise ConflictError(
-            f"{folder.name} is signed, and sealing changes it: remove {signature_path(folder).name}, seal it, and sign "
-            "it again (miqa-node models sign)."
+            "{folder} is signed, and sealing changes it: remove {signature}, seal it, and sign it again "
+            "(miqa-node models sign).",
+            folder=folder.name,
+            signature=signature_path(folder).name,
         )
     card = read_any_card(folder)
     check_files(folder, card)

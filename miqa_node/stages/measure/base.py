@@ -185,7 +185,7 @@ class FramesMeasure(SeriesMeasure):
 
 def too_small(least_px: int) -> str:
     """Why nothing is measured of a small image."""
-    return Phrase("The image has fewer than {px} pixels a side.", px=str(least_px))
+    return Phrase("The image has fewer than {least_px} pixels a side.", least_px=str(least_px))
 
 
 def covers(modalities: Sequence[str], header: Header) -> bool:

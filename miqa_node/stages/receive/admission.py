@@ -33,12 +33,12 @@ class Rejection(Enum):
 
 
 _REJECTION_WORDS = {
-    Rejection.CALLING_AE_TITLE: "its AE title and address are not on the list of peers",
-    Rejection.CALLED_AE_TITLE: "it called another AE title than this node's",
-    Rejection.CERTIFICATE: "its certificate, AE title and address do not belong together",
-    Rejection.USER_IDENTITY: "the user that it names is not proven",
-    Rejection.TEMPORARY_CONGESTION: "the node could not take it at that moment",
-    Rejection.LOCAL_LIMIT: "too many associations were open",
+    Rejection.CALLING_AE_TITLE: Phrase("its AE title and address are not on the list of peers"),
+    Rejection.CALLED_AE_TITLE: Phrase("it called another AE title than this node's"),
+    Rejection.CERTIFICATE: Phrase("its certificate, AE title and address do not belong together"),
+    Rejection.USER_IDENTITY: Phrase("the user that it names is not proven"),
+    Rejection.TEMPORARY_CONGESTION: Phrase("the node could not take it at that moment"),
+    Rejection.LOCAL_LIMIT: Phrase("too many associations were open"),
 }
 
 
@@ -135,9 +135,9 @@ class Admission:
         """Like :meth:`judge`, for the limits; ``addresses`` are the peers of the open associations."""
         peers = [plain_address(address) for address in addresses]
         if len(peers) >= self._settings.max_associations:
-            return Rejection.LOCAL_LIMIT, "raise dicom.max_associations, or have senders close associations"
+            return Rejection.LOCAL_LIMIT, Phrase("raise dicom.max_associations, or have senders close associations")
         if peers.count(plain_address(peer_address)) >= self._settings.max_associations_per_peer:
-            return Rejection.LOCAL_LIMIT, "raise dicom.max_associations_per_peer, or have the sender use fewer"
+            return Rejection.LOCAL_LIMIT, Phrase("raise dicom.max_associations_per_peer, or have the sender use fewer")
         return None
 
     def _is_listed(self, caller: Caller) -> bool:
@@ -155,7 +155,7 @@ class Admission:
 
 def _certificate_hint(caller: Caller) -> str:
     if caller.certificate is None:
-        return "have it connect to dicom.tls_port with the certificate that dicom.peer_certificates names"
+        return Phrase("have it connect to dicom.tls_port with the certificate that dicom.peer_certificates names")
     peer = f"{caller.calling_ae_title}@{caller.plain_address}"
     return Phrase(
         'if it is the right one, add "{peer} sha256:{sha256}" to dicom.peer_certificates',

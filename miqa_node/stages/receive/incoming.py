@@ -15,6 +15,7 @@ from pathlib import Path
 
 from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, can_name, is_uid
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.headers import TAGS, HeaderReader
 from miqa_node.dicom.bytes.spelling import spelled
 from miqa_node.dicom.elements import Element, read_elements
@@ -66,7 +67,7 @@ class IncomingObject:
             (request.transfer_syntax_uid, "transfer syntax"),
         ):
             if not self._is_uid(uid):
-                raise DataSetError(_no_uid(f"The request's {name} UID", uid))
+                raise DataSetError(_no_uid(Phrase("The request's {name} UID", name=name), uid))
         head = file_head(request)  # first, before an error could leave a file open
         self._request = request
         self._max_bytes = max_bytes
@@ -145,7 +146,7 @@ class IncomingObject:
                 raise DataSetError("The data set has no {name}.", name=name)
             uid = elements[tag].value.decode("latin-1").strip(" \0")
             if not self._is_uid(uid):
-                raise DataSetError(_no_uid(f"The data set's {name}", uid))
+                raise DataSetError(_no_uid(Phrase("The data set's {name}", name=name), uid))
             if uid != request_value:
                 raise MismatchError("{name} of request and data set differ.", name=name)
         if study := self._request.study_instance_uid:
@@ -154,8 +155,10 @@ class IncomingObject:
                 raise MismatchError("The object belongs to another study than the one of the address.")
 
 
-def _no_uid(name: str, uid: str) -> str:
-    return f"{name} has letters: dicom.relaxed_uids." if can_name(uid) else f"{name} is not a UID (PS3.5 9.1)."
+def _no_uid(element: Phrase, uid: str) -> Phrase:
+    if can_name(uid):
+        return Phrase("{element} has letters: dicom.relaxed_uids.", element=element)
+    return Phrase("{element} is not a UID (PS3.5 9.1).", element=element)
 
 
 def file_head(request: StoreRequest) -> bytes:

@@ -118,14 +118,14 @@ _HINTS: dict[ConnectionRefusal, Callable[[str], str]] = {
     ConnectionRefusal.UNLISTED: lambda address: Phrase(
         'if it is a peer, add "AET@{address}" to dicom.allowed_peers', address=address
     ),
-    ConnectionRefusal.CROWDED: lambda _: "it opens connections without asking for an association",
-    ConnectionRefusal.LATE: lambda _: "it did not ask for an association within dicom.acse_timeout_s",
+    ConnectionRefusal.CROWDED: lambda _: Phrase("it opens connections without asking for an association"),
+    ConnectionRefusal.LATE: lambda _: Phrase("it did not ask for an association within dicom.acse_timeout_s"),
 }
 
 _WORDS = {
-    ConnectionRefusal.UNLISTED: "its address is on no entry of the list of peers",
-    ConnectionRefusal.CROWDED: "it holds too many connections without an association",
-    ConnectionRefusal.LATE: "it did not ask for an association in time",
+    ConnectionRefusal.UNLISTED: Phrase("its address is on no entry of the list of peers"),
+    ConnectionRefusal.CROWDED: Phrase("it holds too many connections without an association"),
+    ConnectionRefusal.LATE: Phrase("it did not ask for an association in time"),
 }
 
 

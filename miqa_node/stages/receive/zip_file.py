@@ -40,8 +40,9 @@ def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
             infos = [info for info in archive.infolist() if _is_image_file(info)]
             if len(infos) > limits.max_archive_members:
                 raise ArchiveError(
-                    f"The ZIP file has {len(infos)} files; {limits.max_archive_members} are the limit "
-                    "(web.max_archive_members)."
+                    "The ZIP file has {files} files; {max_archive_members} are the limit (web.max_archive_members).",
+                    files=len(infos),
+                    max_archive_members=limits.max_archive_members,
                 )
             for number, info in enumerate(infos):
                 if info.flag_bits & 1:

@@ -88,7 +88,11 @@ def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
         file = encode(own, elements, character_sets=sets)
     table = _ALLOWED_IN_TEXT if lower == BASIC_TEXT else _ALLOWED
     if wrong := sorted(set(_not_allowed(dcmread(BytesIO(file)), table))):
-        raise ReportError(f"The report cannot be said in {own.SOPClassUID.name}: {'; '.join(wrong[:5])}.")
+        raise ReportError(
+            "The report cannot be said in {sop_class}: {wrong}.",
+            sopclassuid=own.SOPClassUID.name,
+            wrong="; ".join(wrong[:5]),
+        )
     return lower, str(own.SOPInstanceUID), file
 
 

@@ -79,7 +79,7 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
     try:
         header = read_head(path)
     except Exception as error:  # besides those of files, any that pydicom raises for a damaged value
-        raise ReportError(f"The source cannot be read as DICOM: {type(error).__name__}.") from error
+        raise ReportError("The source cannot be read as DICOM: {error}.", error=type(error).__name__) from error
     if _is_mended.get() and (dropped := drop_unreadable(header)):
         log.warning("unreadable elements of a header are left out", elements=dropped)
     uid_by_keyword = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
@@ -89,7 +89,7 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
     identity = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
     uids = {keyword: text(header, keyword) for keyword in identity}
     if wrong := [keyword for keyword, uid in uids.items() if not can_name(uid)]:
-        raise ReportError(f"The source has no valid {', '.join(wrong)}; no object can refer to it.")
+        raise ReportError("The source has no valid {wrong}; no object can refer to it.", wrong=", ".join(wrong))
     return Source(
         header=header,
         sop_class_uid=uids["SOPClassUID"],

@@ -79,7 +79,11 @@ def _geometry(stack: ReportedSeries) -> list[Slice]:
     slices = {(one.path, one.frame): one for one in read_slices((InstanceDigest(str(path)), path) for path in files)}
     missing = [place for place in stack.slices if place not in slices]
     if missing or not stack.slices:
-        raise ReportError(f"{len(missing)} of {len(stack.slices)} slices cannot be read again.")
+        raise ReportError(
+            "{missing_count} of {slices_count} slices cannot be read again.",
+            missing_count=len(missing),
+            slices_count=len(stack.slices),
+        )
     return [slices[place] for place in stack.slices]
 
 

@@ -81,9 +81,9 @@ def check_file(
         # The rest relies on what must be there.
         faults = faults or [*_references(made, instances, sources), *_pixels(made)]
     except ValueError as error:
-        raise ReportError(f"A result cannot be read back: {error}.") from error
+        raise ReportError("A result cannot be read back: {error}.", error=error) from error
     if faults:
-        raise ReportError(f"{made.text('Modality')} object: {'; '.join(faults[:10])}.")
+        raise ReportError("{modality} object: {faults}.", modality=made.text("Modality"), faults="; ".join(faults[:10]))
 
 
 def _values(

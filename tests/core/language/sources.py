@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -43,6 +44,7 @@ from miqa_node.dicom.pixels.dataset import FLOATING_POINT, NO_PIXELS
 from miqa_node.dicom.pixels.decoders import UNDECODABLE, UNKNOWN_SYNTAX
 from miqa_node.dicom.pixels.frame import DAMAGED as DAMAGED_PIXELS
 from miqa_node.dicom.pixels.plausibility import ISSUES
+from miqa_node.errors import MiqaError
 from miqa_node.features.analysis.log_reader import NUMBERS, PLACES
 from miqa_node.features.analysis.page.rooms.router import LIGHT_WORDS
 from miqa_node.features.analysis.pictures import MONTHS
@@ -72,106 +74,17 @@ SPEAKING = (
     *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("features/*/page"))),
 )
 """Folders with templates that the node's languages are for; training and self-test are English."""
-SHOWN_ERRORS = (
-    *(
-        path
-        for path in sorted((ROOT / "interfaces" / "web").rglob("*.py"))
-        if "rest" not in path.parts and path.name != "page.py"
-    ),
-    *(path for page in ("page", "page.py") for path in sorted(ROOT.glob(f"features/*/{page}")) if path.is_file()),
-    *sorted(ROOT.glob("features/*/page/**/*.py")),
-    *(
-        ROOT / f"{name}.py"
-        for name in (
-            "runtime/people/accounts",
-            "runtime/site_records/activations",
-            "features/worklist/rows/decisions",
-            "features/worklist/rows/saved_views",
-            "stages/deliver/rows/delivery_jobs",
-            "stages/deliver/rows/destination_checks",
-            "features/worklist/rows/history",
-            "runtime/site_records/labels",
-            "features/phantoms/rows/__init__",
-            "features/phantoms/rows/log",
-            "features/phantoms/rows/records",
-            "features/phantoms/curve",
-            "features/phantoms/form",
-            "features/phantoms/statement",
-            "features/reader_study/rows",
-            "runtime/store/absence",
-            "runtime/people/second_factors",
-            "runtime/site_records/site_limits",
-            "features/analysis/rows/stations",
-            "runtime/people/tokens",
-            "runtime/people/users",
-            "features/worklist/rows/worklist/changes",
-            "features/worklist/rows/worklist/search",
-            "core/domain/access",
-            "core/domain/worklist",
-            "features/limits/budget",
-            "features/limits/refusal",
-            "features/analysis/log_import",
-            "core/settings/log_mapping",
-            "features/analysis/log_reader",
-            "features/analysis/rows/reject_logs",
-            "features/analysis/figures",
-            "features/analysis/pictures",
-            "features/analysis/sheets",
-            "features/analysis/report",
-            "features/reader_study/report",
-            "stages/report/page",
-            "features/reassess/reassessment",
-            "features/notices/rows/notices",
-            "features/notices/work",
-            "dicom/pixels/dataset",
-            "runtime/workers/pool",
-            "dicom/pixels/decoders",
-            "dicom/pixels/frame",
-            "dicom/pixels/picture",
-            "stages/assess/session",
-            "runtime/store/damages",
-        )
-    ),
+PROGRAMS = re.compile(
+    r"^interfaces/cli/|/command/|^features/(backup|operations/selftest)/|^(api|old_names|local\w*)\.py$"
 )
-"""Modules whose errors people read on pages; those of programs and of the command line are English."""
-SHOWN_REASONS = (
-    *(
-        path
-        for path in sorted((ROOT / "stages" / "deliver").rglob("*.py"))
-        if path.name not in {"destinations.py", "work.py"} and "rows" not in path.parts
-    ),
-    *(
-        ROOT / f"{name}.py"
-        for name in (
-            "isolation/canary",
-            "runtime/workers/faults",
-            "runtime/workers/children",
-            "runtime/workers/pool",
-            "isolation/judging",
-            "node",
-            "core/observe/recent_check",
-            "runtime/work/waiting",
-            "core/observe/steady_thread",
-            "stages/receive/admission",
-            "stages/receive/pending",
-            "runtime/store/database",
-            "runtime/store/schema",
-            "runtime/store/bucket",
-            "runtime/store/disk",
-            "stages/receive/rows/reserve",
-            "interfaces/cli/full_disk",
-        )
-    ),
-)
-"""Modules that say why a destination, a sender or the node itself fails; the operations page and the banner show it."""
+"""What only programs and people at a command line meet: commands are English."""
 NOT_SHOWN = {
-    "ValueError",
+    "BackupError",
+    "CaptionError",
     "SettingsError",
-    "TypeError",
-    "TimeoutError",
-    "AssertionError",
-    "UnansweredError",
+    "SignatureError",
 }
+"""Errors of the node that stay with whoever starts it, gives a command, or reads its log."""
 
 WORDS = (
     "retake done",
@@ -331,16 +244,9 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
             for message in (*TemplateTexts(source).messages(), *_marked(source)):
                 yield message, path.relative_to(ROOT).as_posix()
     yield from ((text, "interfaces/web/static") for text in script_texts())
-    for path in SHOWN_ERRORS:
-        for message in _errors(ast.parse(path.read_text(encoding="utf-8"))):
-            yield message, path.relative_to(ROOT).as_posix()
-    for path in SHOWN_REASONS:
-        for message in _reasons(ast.parse(path.read_text(encoding="utf-8"))):
-            yield message, path.relative_to(ROOT).as_posix()
-    for path in sorted(ROOT.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        yield from ((text, path.relative_to(ROOT).as_posix()) for text in _phrases(tree))
-        yield from ((forms, path.relative_to(ROOT).as_posix()) for forms in _numbers(tree))
+    for place, tree in modules():
+        yield from ((text, place) for text in (*_phrases(tree), *errors_of(place, tree)))
+        yield from ((forms, place) for forms in _numbers(tree))
     yield from ((text, "core/words/phrases.py") for text in narrative_messages())
     yield FLAG_STAYS, "core/domain/reassessment.py"
     yield from ((text, "words of the domain") for text in _of_domain())
@@ -398,17 +304,37 @@ def _marked(source: str) -> Iterator[str | tuple[str, str]]:
             yield text[0]
 
 
-def _errors(tree: ast.AST) -> Iterator[str]:
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Each module of the package, with its place."""
+    for path in sorted(ROOT.rglob("*.py")):
+        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def shown_errors() -> frozenset[str]:
+    """The names of the errors of the node, of packages included, that a page or an answer may show."""
+    kinds, names = [MiqaError], {"HTTPException", "RequestRefusal", "RowError"}
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        names.add(kind.__name__)
+    return frozenset(names - NOT_SHOWN)
+
+
+def sentences_of(place: str, tree: ast.AST) -> Iterator[ast.expr]:
+    """What the errors of a module say, if people may see them: constants, or what a test has to refuse."""
+    if PROGRAMS.search(place):
+        return
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        name = _called(node)
-        if name in NOT_SHOWN or not (name.endswith("Error") or name in {"HTTPException", "say"}):
-            continue
-        for argument in node.args:
-            text = _text(argument)
-            if text and (" " in text or name == "say"):
-                yield text
+        if isinstance(node, ast.Call) and (name := _called(node)) and name in shown_errors() | {"say"}:
+            yield from node.args[:1] if name == "say" else node.args
+
+
+def errors_of(place: str, tree: ast.AST) -> Iterator[str]:
+    """The messages of errors."""
+    for node in sentences_of(place, tree):
+        text = _text(node)
+        if re.search("[a-z]{3}", _VALUE.sub("", text)):
+            yield text
 
 
 def _numbers(tree: ast.AST) -> Iterator[tuple[str, str]]:
@@ -425,24 +351,6 @@ def _phrases(tree: ast.AST) -> Iterator[str]:
                 yield text
 
 
-def _reasons(node: ast.AST) -> Iterator[str]:
-    """Texts of several words in what is raised, returned, looked up or put together; not what is logged or declared."""
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
-        return
-    if isinstance(node, ast.Call) and not (_called(node) in SPEAKERS or _called(node).endswith("Error")):
-        return
-    if isinstance(node, ast.Call) and _called(node) in NOT_SHOWN:
-        return
-    if isinstance(node, ast.JoinedStr | ast.Constant) and SEVERAL_WORDS.search(_VALUE.sub("", text := _text(node))):
-        yield text
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant)):
-            yield from _reasons(child)
-
-
-SPEAKERS = {"append", "get", "join", "kind"}
-"""Calls whose texts are part of a reason."""
-SEVERAL_WORDS = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
 _VALUE = re.compile(r"\{\w+\}")
 
 
@@ -451,26 +359,7 @@ def _called(call: ast.Call) -> str:
 
 
 def _text(node: ast.expr) -> str:
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else ""
-    if not isinstance(node, ast.JoinedStr):
-        return ""
-    parts: list[str] = []
-    names: list[str] = []
-    for part in node.values:
-        if isinstance(part, ast.Constant):
-            parts.append(str(part.value))
-            continue
-        literals = [
-            getattr(one, "attr", getattr(one, "id", ""))
-            for one in ast.walk(part)
-            if isinstance(one, ast.Name | ast.Attribute)
-        ]
-        name = (literals[0] if literals else "value").strip("_").lower()
-        name = name if name not in names else f"{name}{names.count(name) + 1}"
-        names.append(name)
-        parts.append(f"{{{name}}}")
-    return "".join(parts)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def read(language: str) -> Catalog:
@@ -501,7 +390,9 @@ def main(language: str) -> None:
     )
     expected = messages()
     expected |= {text: "taxonomy" for text in taxonomy_messages(language) if text}
-    for message, place in expected.items():
+    # In the order in which they stand already: a text that moves to another module is no change of the file.
+    for message in dict.fromkeys([*(one for one in translations if one in expected), *expected]):
+        place = expected[message]
         new.add(
             message,
             translations.get(message, ("", "") if isinstance(message, tuple) else ""),

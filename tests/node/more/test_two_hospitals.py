@@ -155,7 +155,7 @@ def test_one_number_of_two_hospitals_is_two_patients_everywhere(start: Start) ->
     hold = {"patient_id": "1001", "reason": "court", "actor": "ada"}
     refused = site.post("holds", hold)
     assert refused.status_code == 409
-    assert all(one in refused.text for one in ("NORTH: 2 studies", "SOUTH: 1 studies", "(none): 1 studies"))
+    assert all(one in refused.text for one in ("NORTH: 2 studies", "SOUTH: 1 study", "(none): 1 study"))
     code, shown = site.command("retention", "hold", "--patient", "1001", "--dry-run")
     assert (code, NORTH in shown, SOUTH in shown) == (4, True, True)
     code, shown = site.command("retention", "hold", "--patient", "1001", "--authority", NORTH, "--dry-run")

@@ -95,7 +95,7 @@ def fill(stage: Stage) -> None:
         assert assessment is not None
         ball = replace(assessment, phantom="Water phantom: round, uniform, of the density of water.")
         phantoms.record(transaction, instances.load(transaction, digest), ball, now)
-        propose_limits(transaction, read_policy(stage.services.settings.policy_file), 0.08, now)
+        propose_limits(transaction, read_policy(stage.services.settings.policy_file), 0.3, now)
 
 
 @pytest.mark.timeout(900)

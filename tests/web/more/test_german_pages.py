@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import html
 import re
 from datetime import UTC, datetime, timedelta
@@ -32,11 +31,7 @@ LIVE = "/live"
 """A stream of bells, without an end and without words."""
 VALUES = {"study_uid": STUDY, "station": "ROOM1"}
 """What stands in the addresses of pages; a page with another part is opened by tests of its own."""
-RAISED = {
-    text
-    for path in {*sources.SHOWN_ERRORS, *sources.SHOWN_REASONS}
-    for text in sources._errors(ast.parse(path.read_text("utf-8")))
-}
+RAISED = {text for place, tree in sources.modules() for text in sources.errors_of(place, tree)}
 EVERYTHING = joined(" ", [_phrase(text) for text in sorted({*MESSAGES, *RAISED})])
 PLACEHOLDER = re.compile(r"(?<!/)\{[a-z_0-9]+\}")  # not the parts of an address, which the audit trail quotes
 TAGS = re.compile(r"<(script|style|template)\b.*?</\1>|<[^>]+>", re.DOTALL)

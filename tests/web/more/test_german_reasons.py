@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 from fastapi.testclient import TestClient
@@ -12,6 +11,7 @@ from miqa_node.core.domain.prediction import PendingCause, PendingReason, Predic
 from miqa_node.core.language.catalogue import reworded, spoken
 from miqa_node.core.language.phrase import Phrase
 from tests.core.language.more.test_phrases import ENGLISH, MESSAGES, _phrase
+from tests.web.more.test_german_pages import _words
 from tests.web.staging import Stage
 
 PAGES = ("/", "/images", "/rooms", "/operations", "/analysis/rejects", "/audit", "/phantoms", "/predictions")
@@ -42,7 +42,7 @@ def test_no_page_shows_the_english_of_a_reason(stage: Stage, client: TestClient)
         if answer.status_code == 404:
             continue
         opened += 1
-        page = html.unescape(re.sub(r"\s+", " ", answer.text))
+        page = _words(answer.text)
         for text, part in english.items():
             assert part not in page, (address, text)
     assert opened > len(SENTENCES)

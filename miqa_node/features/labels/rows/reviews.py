@@ -63,7 +63,7 @@ def locate(transaction: Transaction, digest: str) -> ReviewLocation:
     """The location of the image with a digest; NotFoundError if it was not received."""
     row = transaction.execute(sa.select(t.instances.c.object_key).where(t.instances.c.digest == digest)).one_or_none()
     if row is None:
-        raise NotFoundError(f"No instance has the digest {digest}.")
+        raise NotFoundError("No instance has the digest {digest}.", digest=digest)
     patient, study = patients.key_of_image(transaction, digest)
     return ReviewLocation(row.object_key, patient.text(study))
 
@@ -75,7 +75,7 @@ def find_digest(transaction: Transaction, name: str) -> InstanceDigest:
     )
     digest = transaction.execute(query.order_by(t.instances.c.received_at)).scalars().first()
     if digest is None:
-        raise NotFoundError(f"No instance has the digest or UID {name}.")
+        raise NotFoundError("No instance has the digest or UID {name}.", name=name)
     return InstanceDigest(digest)
 
 

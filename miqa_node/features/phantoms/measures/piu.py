@@ -80,7 +80,7 @@ MEASURE = Measure(
             "piu_percent",
             "%",
             Phrase(
-                "Percent integral uniformity on slice 7: 100 % less the difference of the highest and the lowest mean "
+                "Percent integral uniformity on slice 7: 100 %, less the difference of the highest and the lowest mean "
                 "of 1 cm² as a share of their sum, in a circle of 200 cm² (large phantom) or 160 cm² (medium)."
             ),
         ),

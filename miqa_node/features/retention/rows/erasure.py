@@ -16,6 +16,7 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.retention import RemovalCause
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.retention.rows import anonymising, holds, patient_choice
 from miqa_node.features.retention.rows.erasing import overwrite
@@ -167,7 +168,13 @@ def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord
             keys += artifact_keys(transaction, some)
     there = [key for key in keys if objects.exists(key)]
     if there:
-        raise ConflictError(f"{len(there)} files of the patient are there again: images were sent after the erasure.")
+        raise ConflictError(
+            Phrase.of_number(
+                "{count} file of the patient is there again: it was sent after the erasure.",
+                "{count} files of the patient are there again: they were sent after the erasure.",
+                len(there),
+            )
+        )
     overwrite(database.engine, t.all_tables())
 
 
@@ -175,7 +182,7 @@ def load(transaction: Transaction, erasure_id: int) -> ErasureRecord:
     """One erasure; NotFoundError if it does not exist."""
     row = transaction.execute(sa.select(erasures).where(erasures.c.erasure_id == erasure_id)).mappings().one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no erasure {erasure_id}.")
+        raise NotFoundError("There is no erasure {erasure_id}.", erasure_id=erasure_id)
     return _record(row)
 
 
@@ -203,7 +210,13 @@ def _refuse(
         .where(instances.digest.in_(images), sa.or_(t.dispositions.c.digest.is_(None), again))
     )
     if waiting := transaction.execute(undecided).scalar_one():
-        raise ConflictError(f"{waiting} images of the patient wait for their verdict; try again in a minute.")
+        raise ConflictError(
+            Phrase.of_number(
+                "{count} image of the patient waits for its verdict; try again in a minute.",
+                "{count} images of the patient wait for their verdict; try again in a minute.",
+                waiting,
+            )
+        )
 
 
 def _undeleted(transaction: Transaction, record: ErasureRecord) -> bool:

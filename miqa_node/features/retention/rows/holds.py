@@ -91,7 +91,9 @@ def _whose(transaction: Transaction, study_instance_uid: str, patient_id: str, a
     if study_instance_uid:
         has_study = sa.exists().where(studies.c.study_instance_uid == study_instance_uid)
         if not transaction.execute(sa.select(has_study)).scalar_one():
-            raise NotFoundError(f"Nothing was received of the study {study_instance_uid}.")
+            raise NotFoundError(
+                "Nothing was received of the study {study_instance_uid}.", study_instance_uid=study_instance_uid
+            )
         return authority
     return _only_authority(transaction, patient_id) if authority is None else authority
 
@@ -122,7 +124,7 @@ def clear(transaction: Transaction, hold_id: int, reason: str, actor: str, now: 
         .values(cleared_by=actor, cleared_at=now, clearing_reason=reason.strip())
     )
     if not cleared.rowcount:
-        raise ConflictError(f"The legal hold {hold.hold_id} was cleared before.")
+        raise ConflictError("The legal hold {hold_id} was cleared before.", hold_id=hold.hold_id)
     _audit(transaction, hold, "cleared", actor, now)
     return load(transaction, hold_id)
 
@@ -131,7 +133,7 @@ def load(transaction: Transaction, hold_id: int) -> LegalHold:
     """One hold; NotFoundError if it does not exist."""
     row = transaction.execute(sa.select(legal_holds).where(_of.hold_id == hold_id)).mappings().one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no legal hold {hold_id}.")
+        raise NotFoundError("There is no legal hold {hold_id}.", hold_id=hold_id)
     return LegalHold(**row)
 
 

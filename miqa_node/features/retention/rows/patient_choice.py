@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from miqa_node.core.domain.patient import PatientKey
+from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
 
-NOTHING = "Nothing was received of a patient with this ID."
+NOTHING = Phrase("Nothing was received of a patient with this ID.")
+NOTHING_OF_AUTHORITY = Phrase("Nothing was received of a patient with this ID from this authority.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,11 @@ def choose(
     """
     if waiting := unread(transaction, patient_id):
         raise ConflictError(
-            f"It is not read yet whose {waiting} images of an earlier version are; try again in a few minutes."
+            Phrase.of_number(
+                "It is not read yet whose {count} image of an earlier version is; try again in a few minutes.",
+                "It is not read yet whose {count} images of an earlier version are; try again in a few minutes.",
+                waiting,
+            )
         )
     everybody = named(transaction, patient_id)
     of_authorities = [one for one in everybody if one.key.authority is not None]
@@ -86,14 +92,29 @@ def choose(
     elif len(of_authorities) > 1:
         raise ConflictError(_ambiguous(of_authorities))
     if not of_authorities and (not unknown or (authority is not None and not with_unknown)):
-        raise NotFoundError(NOTHING if authority is None else f"{NOTHING[:-1]} from this authority.")
+        raise NotFoundError(NOTHING if authority is None else NOTHING_OF_AUTHORITY)
     if not of_authorities and not with_unknown:
         raise ConflictError(
-            f"Nobody knows any more which authority assigned this ID in {len(unknown)} studies; include them expressly."
+            Phrase.of_number(
+                "Nobody knows any more which authority assigned this ID in {count} study; include it expressly.",
+                "Nobody knows any more which authority assigned this ID in {count} studies; include them expressly.",
+                len(unknown),
+            )
         )
     return of_authorities + (unknown if with_unknown else [])
 
 
 def _ambiguous(several: Sequence[NamedPatient]) -> str:
-    parts = (f"{one.key.authority or '(none)'}: {one.studies} studies" for one in several)
-    return f"Several patients have this ID, so name the authority that assigned it ({'; '.join(parts)})."
+    parts = [
+        Phrase.of_number(
+            "{authority}: {count} study",
+            "{authority}: {count} studies",
+            one.studies,
+            authority=one.key.authority or Phrase("(none)"),
+        )
+        for one in several
+    ]
+    return Phrase(
+        "Several patients have this ID, so name the authority that assigned it ({authorities}).",
+        authorities=joined("; ", parts),
+    )

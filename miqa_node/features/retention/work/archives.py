@@ -58,7 +58,7 @@ class Archives:
         """A separate connection; NotFoundError if no such destination is configured."""
         config = self._destinations().get(name)
         if config is None:
-            raise NotFoundError(f"retention.archives names {name}, which is not a destination.")
+            raise NotFoundError("retention.archives names {destination}, which is not a destination.", destination=name)
         destination = connect(config, self._context)
         try:
             yield destination

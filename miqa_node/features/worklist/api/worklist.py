@@ -303,7 +303,7 @@ def show_instances(
     with services.database.begin() as transaction:
         histories = history.of_uid(transaction, digest_or_uid, limit=most + 1)
     if not histories:
-        raise NotFoundError(f"No instance, series or study {digest_or_uid} was received.")
+        raise NotFoundError("No instance, series or study {digest_or_uid} was received.", digest_or_uid=digest_or_uid)
     language = services.settings.node.language
     narratives = {
         one.instance.digest: narrative(one.assessment, one.disposition, language)

@@ -49,7 +49,9 @@ def resolve(
     if not comment.strip():
         raise ConflictError("Say what was found out; it is kept with the study.")
     if of_study(transaction, study_instance_uid) is None:
-        raise NotFoundError(f"The study {study_instance_uid} has no images of several patients.")
+        raise NotFoundError(
+            "The study {study_instance_uid} has no images of several patients.", study_instance_uid=study_instance_uid
+        )
     change = (
         sa.update(t.patient_conflicts)
         .where(_of.study_instance_uid == study_instance_uid, _of.resolved_at.is_(None))
@@ -62,7 +64,9 @@ def resolve(
     records.add(transaction, entry)
     conflict = of_study(transaction, study_instance_uid)
     if conflict is None:
-        raise NotFoundError(f"The study {study_instance_uid} has no images of several patients.")
+        raise NotFoundError(
+            "The study {study_instance_uid} has no images of several patients.", study_instance_uid=study_instance_uid
+        )
     return conflict
 
 

@@ -76,9 +76,11 @@ def give_uids(
 def _agreed(name: str, of_file: str, argument: str) -> str:
     """The UID of the file or the given one; ConflictError if they differ or both are missing."""
     if not (of_file or argument):
-        raise ConflictError(f"The object has no {name}, so one must be given.")
+        raise ConflictError("The object has no {keyword}, so one must be given.", keyword=name)
     if of_file and argument not in ("", of_file):
-        raise ConflictError(f"The {name} of the object is {of_file}; only missing UIDs can be given.")
+        raise ConflictError(
+            "The {keyword} of the object is {uid}; only missing UIDs can be given.", keyword=name, uid=of_file
+        )
     return of_file or argument
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.prediction import DECISION_SUPPORT, Prediction, PredictionStatus
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import ConflictError, NotFoundError, UnreadableError
 from miqa_node.interfaces.web.access import Reader, Uploader
 from miqa_node.interfaces.web.newest import newest_maps
@@ -88,7 +89,10 @@ async def predict(
     if not services.predictions.enter():
         raise HTTPException(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"{settings.max_predictions} predictions are in progress (web.max_predictions); try again later.",
+            Phrase(
+                "{max_predictions} predictions are in progress (web.max_predictions); try again later.",
+                max_predictions=settings.max_predictions,
+            ),
             {"retry-after": str(RETRY_AFTER_S)},
         )
     try:
@@ -159,8 +163,9 @@ def _refuse_unless_on(services: WebServices, header: Header, package: str) -> No
     named = [rule.package for rule in scope.packages] if scope is not None else []
     if not any(_means(package, name) for name in named):
         raise ConflictError(
-            f"No package {package or 'for predictions'} is switched on for this kind of image; "
-            "add it to the scope in policy.toml ([[scope.package]])."
+            "No package {package} is switched on for this kind of image; add it to the scope in policy.toml "
+            "([[scope.package]]).",
+            package=package or "for predictions",
         )
 
 
@@ -187,10 +192,12 @@ def _answer(services: WebServices, digest: InstanceDigest, package: str) -> Pred
     predictions = assessment.predictions if assessment is not None else ()
     prediction = next((one for one in predictions if _means(package, one.package)), None)
     if assessment is not None and assessment.is_of_another_kind:
-        raise ConflictError(f"No package judged the image. {assessment.not_assessed}")
+        raise ConflictError("No package judged the image. {not_assessed}", not_assessed=assessment.not_assessed)
     if prediction is None and predictions:
         judges = " and ".join(one.package for one in predictions)
-        raise ConflictError(f"The image was judged by {judges}, not by {package}; its verdict stands.")
+        raise ConflictError(
+            "The image was judged by {judges}, not by {package}; its verdict stands.", judges=judges, package=package
+        )
     if prediction is None:
         raise ConflictError(
             "The image was judged before, under a policy that did not switch the package on; its verdict stands."

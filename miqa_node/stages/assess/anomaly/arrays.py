@@ -19,7 +19,9 @@ Arrays = Mapping[str, NDArray[Any]]
 def load_arrays(data: bytes) -> dict[str, NDArray[Any]]:
     """The arrays of an NPZ file; ModelPackageError if it is unreadable, too large or holds objects."""
     if len(data) > MAX_FILE_BYTES:
-        raise ModelPackageError(f"the anomaly file is larger than {MAX_FILE_BYTES} bytes.")
+        raise ModelPackageError(
+            "the anomaly file is larger than {max_file_bytes} bytes.", max_file_bytes=MAX_FILE_BYTES
+        )
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             return {name: np.asarray(archive[name]) for name in archive.files}
@@ -38,10 +40,12 @@ def take(arrays: Arrays, name: str, kind: str, shape: Sequence[int | None]) -> N
     """One array, checked for dtype kind ("i", "f") and shape (None: any length); ModelPackageError if it differs."""
     values = arrays.get(name)
     if values is None:
-        raise ModelPackageError(f"the anomaly file has no array {name}.")
+        raise ModelPackageError("the anomaly file has no array {name}.", name=name)
     fits = values.ndim == len(shape) and all(w in (None, n) for w, n in zip(shape, values.shape, strict=True))
     if values.dtype.kind != kind or not fits:
-        raise ModelPackageError(f"the anomaly file's array {name} does not have the kind or shape that it must have.")
+        raise ModelPackageError(
+            "the anomaly file's array {name} does not have the kind or shape that it must have.", name=name
+        )
     if kind == "f" and not np.isfinite(values).all():
-        raise ModelPackageError(f"the anomaly file's array {name} holds what is not a number.")
+        raise ModelPackageError("the anomaly file's array {name} holds what is not a number.", name=name)
     return values

@@ -74,7 +74,9 @@ def read_model(section: AnomalySection, files: AnomalyFiles, widths: Mapping[str
         The graph lacks an output that the score uses, or a file does not fit the section.
     """
     if missing := [name for name in section.tensors if name not in widths]:
-        raise ModelPackageError(f"the graph has no output called {' or '.join(missing)} for the anomaly score.")
+        raise ModelPackageError(
+            "the graph has no output called {missing} for the anomaly score.", missing=" or ".join(missing)
+        )
     arrays = load_arrays(files.arrays)
     projections = read_projections(arrays, section.blocks)
     blank = {name: np.zeros((1, widths[name], 1, 1), np.float32) for name in section.tensors}

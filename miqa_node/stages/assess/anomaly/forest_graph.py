@@ -44,12 +44,16 @@ def open_forest(data: bytes, width: int) -> ForestGraph:
         the row.
     """
     if len(data) > MAX_FILE_BYTES:
-        raise ModelPackageError(f"the anomaly forest is larger than {MAX_FILE_BYTES} bytes.")
+        raise ModelPackageError(
+            "the anomaly forest is larger than {max_file_bytes} bytes.", max_file_bytes=MAX_FILE_BYTES
+        )
     if not 0 <= _last_compared(parse_graph(data, "the anomaly forest")) < width:
         raise ModelPackageError("the anomaly forest was made for other features than the graph gives.")
     session = GraphSession(data, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
     if (session.inputs, session.outputs) != ((INPUT,), (OUTPUT,)):
-        raise ModelPackageError(f"the anomaly forest must have the input {INPUT} and the output {OUTPUT}.")
+        raise ModelPackageError(
+            "the anomaly forest must have the input {input} and the output {output}.", input=INPUT, output=OUTPUT
+        )
     forest = ForestGraph(session)
     if not 0.0 < float(forest.score(np.zeros((1, width)))[0]) < 1.0:
         raise ModelPackageError("the anomaly forest gives no scores between 0 and 1.")

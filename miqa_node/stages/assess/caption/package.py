@@ -144,7 +144,7 @@ def open_caption_package(
     missing = {"pixel_values"} - set(encoder.inputs) | {"input_ids", "encoder_hidden_states"} - set(decoder.inputs)
     if missing or "logits" not in decoder.outputs:
         lacking = ", ".join(sorted(missing)) or "the output logits"
-        raise ModelPackageError(f"{folder.name}: encoder or decoder lacks {lacking}.")
+        raise ModelPackageError("{folder}: encoder or decoder lacks {lacking}.", folder=folder.name, lacking=lacking)
     package = CaptionPackage(card, encoder, decoder, pieces, limits)
     for golden in card.golden:
         _check_golden(folder, package, golden.input, golden.expected)
@@ -176,23 +176,34 @@ def _pieces(path: Path) -> list[str]:
     try:
         pieces = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelPackageError(f"{path.parent.name}: {VOCABULARY} is not a list of texts.") from error
+        raise ModelPackageError(
+            "{path}: {vocabulary} is not a list of texts.", path=path.parent.name, vocabulary=VOCABULARY
+        ) from error
     if not isinstance(pieces, list) or len(pieces) > MAX_PIECES or not all(isinstance(p, str) for p in pieces):
-        raise ModelPackageError(f"{path.parent.name}: {VOCABULARY} is not a list of at most {MAX_PIECES} texts.")
+        raise ModelPackageError(
+            "{path}: {vocabulary} is not a list of at most {max_pieces} texts.",
+            path=path.parent.name,
+            vocabulary=VOCABULARY,
+            max_pieces=MAX_PIECES,
+        )
     return pieces
 
 
 def _check_golden(folder: Path, package: CaptionPackage, image: str, expected: str) -> None:
     pixels = cv2.imread(str(folder / image), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
-        raise ModelPackageError(f"{folder.name}: {image} is not a picture.")
+        raise ModelPackageError("{folder}: {image} is not a picture.", folder=folder.name, image=image)
     try:
         golden = json.loads((folder / expected).read_text("utf-8"))["text"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelPackageError(f"{folder.name}: {expected} does not say which text is expected.") from error
+        raise ModelPackageError(
+            "{folder}: {expected} does not say which text is expected.", folder=folder.name, expected=expected
+        ) from error
     texts = package.write(pixels.astype(np.uint16) * np.uint16(257))
     if texts != golden:
-        raise ModelPackageError(f"{folder.name}: {image} is described differently here than it should be.")
+        raise ModelPackageError(
+            "{folder}: {image} is described differently here than it should be.", folder=folder.name, image=image
+        )
 
 
 SIDE_TASK = SideTask(Task.CAPTION, CaptionCard)

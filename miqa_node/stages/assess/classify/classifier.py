@@ -150,7 +150,13 @@ def open_classifier(
         session = GraphSession.of(folder / name, accelerator, settings)
         check_embedded_card(folder, card, session, name)
         if IMAGE not in session.inputs or LOGITS not in session.outputs:
-            raise ModelPackageError(f"{folder.name}: {name} has no input called {IMAGE} or no output {LOGITS}.")
+            raise ModelPackageError(
+                "{folder}: {name} has no input called {image} or no output {logits}.",
+                folder=folder.name,
+                name=name,
+                image=IMAGE,
+                logits=LOGITS,
+            )
         sessions.append(session)
     classifier = Classifier(folder, card, checksum(folder, card.graphs), tuple(sessions), accelerator, settings)
     return _with_goldens(classifier, required=goldens_required)
@@ -186,7 +192,9 @@ def combined(
 def _with_goldens(classifier: Classifier, *, required: bool) -> Classifier:
     goldens = golden_files(classifier.folder, classifier.card)
     if not goldens and required:
-        raise ModelPackageError(f"{classifier.name}: there are no golden examples to check the graphs with.")
+        raise ModelPackageError(
+            "{classifier}: there are no golden examples to check the graphs with.", classifier=classifier.name
+        )
     differences = {}
     for name, (image, expected) in goldens.items():
         with computing_goldens(classifier.name):
@@ -198,11 +206,13 @@ def _with_goldens(classifier: Classifier, *, required: bool) -> Classifier:
 def _golden_difference(classifier: Classifier, image: bytes, expected: bytes) -> float:
     display = golden_pixels(image)
     if display is None:
-        raise ModelPackageError(f"{classifier.name}: a golden input is not a PNG.")
+        raise ModelPackageError("{classifier}: a golden input is not a PNG.", classifier=classifier.name)
     try:
         golden = {str(name): float(value) for name, value in json.loads(expected)["scores"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelPackageError(f"{classifier.name}: the expected result of a golden is missing.") from error
+        raise ModelPackageError(
+            "{classifier}: the expected result of a golden is missing.", classifier=classifier.name
+        ) from error
     scores, _ = classifier.see(display)
     return max(abs(value - golden.get(name, float("inf"))) for name, value in scores.items())
 

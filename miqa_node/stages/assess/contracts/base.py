@@ -125,12 +125,18 @@ class Contract(ABC):
         if self.section is not None:
             checked_card(self.section, card.call, f"{card.label}, section call")
         elif card.call:
-            raise ModelPackageError(f"{card.label}: the contract {self.name} has no section call.")
+            raise ModelPackageError(
+                "{label}: the contract {name} has no section call.", label=card.label, name=self.name
+            )
         inputs, outputs = self.tensors(card)
         if missing := [name for name in outputs if name not in session.outputs]:
-            raise ModelPackageError(f"{card.label}: the graph has no output called {' or '.join(missing)}.")
+            raise ModelPackageError(
+                "{label}: the graph has no output called {missing}.", label=card.label, missing=" or ".join(missing)
+            )
         if missing := [name for name in inputs if name not in session.inputs]:
-            raise ModelPackageError(f"{card.label}: the graph has no input called {' or '.join(missing)}.")
+            raise ModelPackageError(
+                "{label}: the graph has no input called {missing}.", label=card.label, missing=" or ".join(missing)
+            )
 
 
 def probabilities(card: Card, logits: Array) -> NDArray[np.float64]:
@@ -150,4 +156,4 @@ def contract_of(card: Card) -> Contract:
     try:
         return CONTRACTS.get(card.contract_name)
     except NotFoundError as error:
-        raise ModelPackageError(f"{card.label}: {error}") from error
+        raise ModelPackageError("{label}: {error}", label=card.label, error=error) from error

@@ -76,7 +76,7 @@ class Series(Contract):
         call = _call(card)
         inputs = [*([INPUT] if card.measurements else []), *([call.volume.input] if call.volume else [])]
         if not inputs:
-            raise ModelPackageError(f"{card.label}: the card names neither measurements nor a volume.")
+            raise ModelPackageError("{label}: the card names neither measurements nor a volume.", label=card.label)
         return inputs, [name for name in (call.logits, call.severity, call.contributions) if name]
 
     def prepare(self, card: Card, material: ModelMaterial) -> MeasuredInputs:
@@ -109,7 +109,7 @@ class Series(Contract):
                 written = archive["json"].tobytes() if "json" in archive.files else b'{"measurements": {}}'
             return ModelMaterial(measurements=_measurements(written), slices=lambda count: pick(list(volume), count))
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-            raise ModelPackageError(f"{card.label}: a golden input is neither JSON nor NPZ.") from error
+            raise ModelPackageError("{label}: a golden input is neither JSON nor NPZ.", label=card.label) from error
 
 
 def pick(slices: Sequence[Array], count: int) -> list[Array]:

@@ -65,7 +65,7 @@ class TiledGraph:
         """The values that goldens compare: a grid of the denoised values of a grayscale PNG."""
         display = golden_pixels(image)
         if display is None or display.ndim != 2:
-            raise ModelPackageError(f"{self.label}: a golden input is not a grayscale PNG.")
+            raise ModelPackageError("{label}: a golden input is not a grayscale PNG.", label=self.label)
         denoised, _ = self.denoise(display.astype(np.float32) / np.float32(65535))
         return [float(value) for value in denoised[::GOLDEN_STEP_PX, ::GOLDEN_STEP_PX].ravel()]
 
@@ -108,7 +108,12 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
     session = GraphSession.of(graph, accelerator, settings)
     check_embedded_card(folder, card, session)
     if INPUT not in session.inputs or OUTPUT not in session.outputs:
-        raise ModelPackageError(f"{folder.name}: the graph has no input {INPUT} or no output {OUTPUT}.")
+        raise ModelPackageError(
+            "{folder}: the graph has no input {input} or no output {output}.",
+            folder=folder.name,
+            input=INPUT,
+            output=OUTPUT,
+        )
     tiled = TiledGraph(session, card.tiles, card.label)
     differences = {}
     for name, (image, expected) in golden_files(folder, card).items():
@@ -130,8 +135,10 @@ def newest_denoiser(settings: Settings) -> DenoiserPackage:
     ]
     if not folders:
         raise ModelPackageError(
-            f"There is no package {NAME}-<version> in {places(settings.model_folders)}; choose another method, "
-            "or make one with miqa-node train denoiser."
+            "There is no package {name}-<version> in {model_folders}; choose another method, or make one "
+            "with miqa-node train denoiser.",
+            name=NAME,
+            model_folders=places(settings.model_folders),
         )
     return open_denoiser(folders[-1], settings.node.accelerator, settings.assess)
 

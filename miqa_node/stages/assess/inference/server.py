@@ -114,7 +114,7 @@ class _Graphs:
             if graph is None and data is None:
                 return None
             if len(opened) >= MOST_GRAPHS:
-                raise ModelPackageError(f"A worker has opened {MOST_GRAPHS} graphs already.")
+                raise ModelPackageError("A worker has opened {most_graphs} graphs already.", most_graphs=MOST_GRAPHS)
             self._graphs[key] = opened[key] = graph = graph or self._loaded(data or b"")
             return graph.facts
 

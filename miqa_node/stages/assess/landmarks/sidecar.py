@@ -157,9 +157,16 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
         session = GraphSession.of(folder / graph, accelerator, settings)
         check_embedded_card(folder, card, session, graph)
         if missing := [name for name in outputs if name not in session.outputs]:
-            raise ModelPackageError(f"{folder.name}: {graph} has no output {' or '.join(missing)}.")
+            raise ModelPackageError(
+                "{folder}: {graph} has no output {missing}.",
+                folder=folder.name,
+                graph=graph,
+                missing=" or ".join(missing),
+            )
         if INPUT not in session.inputs:
-            raise ModelPackageError(f"{folder.name}: {graph} has no input {INPUT}.")
+            raise ModelPackageError(
+                "{folder}: {graph} has no input {input}.", folder=folder.name, graph=graph, input=INPUT
+            )
         runs.append(runner(session, outputs))
         sessions.append(session)
     marker = MarkerNetwork(runs[2], card.marker.picture) if card.marker else None

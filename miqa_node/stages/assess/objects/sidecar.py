@@ -99,9 +99,16 @@ def open_objects(folder: Path, accelerator: Accelerator, settings: AssessSetting
     session = GraphSession.of(folder / GRAPH_NAME, accelerator, settings)
     check_embedded_card(folder, card, session)
     if missing := [name for name in (MAPS, LOGITS) if name not in session.outputs]:
-        raise ModelPackageError(f"{folder.name}: {GRAPH_NAME} has no output {' or '.join(missing)}.")
+        raise ModelPackageError(
+            "{folder}: {graph_name} has no output {missing}.",
+            folder=folder.name,
+            graph_name=GRAPH_NAME,
+            missing=" or ".join(missing),
+        )
     if INPUT not in session.inputs:
-        raise ModelPackageError(f"{folder.name}: {GRAPH_NAME} has no input {INPUT}.")
+        raise ModelPackageError(
+            "{folder}: {graph_name} has no input {input}.", folder=folder.name, graph_name=GRAPH_NAME, input=INPUT
+        )
     network = ObjectNetwork(runner(session), card)
     with computing_goldens(folder.name), session.rehearsing():
         differences = {

@@ -45,7 +45,7 @@ class TextRecogniser:
     def __init__(self, threads: int = 1) -> None:
         """ResourcesError if a model is missing."""
         if missing := [path.name for path in MODELS.values() if not path.is_file()]:
-            raise ResourcesError(f"The package rapidocr lacks {', '.join(missing)}: install it again.")
+            raise ResourcesError("The package rapidocr lacks {missing}: install it again.", missing=", ".join(missing))
         self._lock = threading.Lock()
         self._engine = rapidocr.RapidOCR(
             params={

@@ -15,6 +15,7 @@ from miqa_node.core.domain.delivery import CommitmentReport, ResultKind
 from miqa_node.core.domain.event import EventType
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.output import default_kinds, output_kinds
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import DeliverSettings
 from miqa_node.dicom.bytes.charsets import is_known
 from miqa_node.dicom.bytes.uncompressed import uncompress
@@ -32,7 +33,7 @@ from miqa_node.plugins import Seam
 T = TypeVar("T")
 
 MAX_CONCURRENCY = 32
-NO_ARCHIVE = "This kind of destination is no archive that can be asked; name one of kind cstore or stow."
+NO_ARCHIVE = Phrase("This kind of destination is no archive that can be asked; name one of kind cstore or stow.")
 MAX_OBJECTS_PER_S = 1e6
 
 MAX_PATH = 4096
@@ -218,11 +219,11 @@ class Destination(ABC):
     class that is not accepted.
     """
 
-    access_hint: str = "Check that it runs, its address, and that it lets this node in."
+    access_hint: str = Phrase("Check that it runs, its address, and that it lets this node in.")
     """Advice if :meth:`probe` fails."""
     leaves_trace: ClassVar[bool] = False
     """Whether :meth:`probe` reaches the receiver as an event; it is then only sent on request."""
-    no_commitment: ClassVar[str] = "This kind of destination does no storage commitment."
+    no_commitment: ClassVar[str] = Phrase("This kind of destination does no storage commitment.")
 
     def __init__(self, name: str) -> None:
         self.name = name

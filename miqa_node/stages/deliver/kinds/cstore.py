@@ -110,7 +110,7 @@ class CStoreDestination(Destination):
         with _used_once(link):
             status = link.echo()
         if status != SUCCESS:
-            raise DeliveryError("C-ECHO was answered with status {in_words}.", in_words=in_words(status))
+            raise DeliveryError("C-ECHO was answered with status {status}.", status=in_words(status))
         return "answers C-ECHO"
 
     def request_commitment(self, transaction_uid: str, objects: Sequence[tuple[str, str]], /) -> None:
@@ -131,10 +131,10 @@ class CStoreDestination(Destination):
             raise
         if status in NO_COMMITMENT:
             raise CommitmentUnsupportedError(
-                "Storage commitment was answered with status {in_words}.", in_words=in_words(status)
+                "Storage commitment was answered with status {status}.", status=in_words(status)
             )
         if status != SUCCESS:
-            raise DeliveryError("Storage commitment was answered with status {in_words}.", in_words=in_words(status))
+            raise DeliveryError("Storage commitment was answered with status {status}.", status=in_words(status))
 
     def report_commitment(self, event_type: int, report: Dataset) -> None:
         """N-EVENT-REPORT (PS3.4 J.3.3) on a new association, on which the node is the SCP by role selection."""
@@ -148,7 +148,7 @@ class CStoreDestination(Destination):
             )
         if status != SUCCESS:
             raise DeliveryError(
-                "The report of storage commitment was answered with status {in_words}.", in_words=in_words(status)
+                "The report of storage commitment was answered with status {status}.", status=in_words(status)
             )
 
     def holds(self, headers: Sequence[Header], /) -> frozenset[str]:

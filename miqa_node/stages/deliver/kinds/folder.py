@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 
 from miqa_node.core.domain.instance import can_name
 from miqa_node.core.files.shared_folder import SharedFolder
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.stages.deliver.kinds.base import (
     MAX_PATH,
@@ -47,7 +48,7 @@ class FolderDestination(Destination):
     and renamed. The node never creates the folder, so an unmounted share is an error.
     """
 
-    access_hint = "Check that the folder is there and that the node may write to it."
+    access_hint = Phrase("Check that the folder is there and that the node may write to it.")
 
     def __init__(self, config: FolderConfig, _context: DeliveryContext) -> None:
         super().__init__(config.name)
@@ -62,7 +63,7 @@ class FolderDestination(Destination):
                 folder.remove(path)
         except OSError as error:
             raise self._unwritable(error) from error
-        return "can be written"
+        return Phrase("can be written")
 
     def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:  # noqa: ARG002
         """Write the file; DeliveryError if the folder cannot be written now."""

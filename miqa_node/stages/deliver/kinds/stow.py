@@ -85,7 +85,7 @@ class StowConfig(ObjectsConfig, HttpConfig):
 class StowDestination(Destination):
     """A STOW-RS service. Each object is one request, so that a large batch cannot fail as a whole."""
 
-    no_commitment = "STOW-RS does no storage commitment."
+    no_commitment = Phrase("STOW-RS does no storage commitment.")
 
     def __init__(self, config: StowConfig, context: DeliveryContext) -> None:
         super().__init__(config.name)
@@ -98,7 +98,7 @@ class StowDestination(Destination):
         answer = self._exchange("GET", "/studies?limit=1", {"Accept": "application/dicom+json"}, None)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
             raise _not_now(answer)
-        return "answers DICOMweb"
+        return Phrase("answers DICOMweb")
 
     def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> str | None:  # noqa: ARG002
         """Post one object and evaluate the response; uncompressed if the service takes no compressed objects."""
@@ -150,7 +150,7 @@ class StowDestination(Destination):
     def _judge(self, answer: HttpAnswer, sop_instance_uid: str) -> str | None:
         """Evaluate the answer; returns the note on a delivery that arrived in another way than usual."""
         if answer.status in _NEVER:
-            raise DeliveryRefusedError("The service answered {in_words}.", in_words=answer.in_words)
+            raise DeliveryRefusedError("The service answered {status}.", status=answer.in_words)
         if answer.status not in _ANSWERED:
             raise _not_now(answer)
         stored, failed = read_answer(answer.content_type, answer.body)
@@ -174,7 +174,7 @@ class StowDestination(Destination):
         # 200 means that everything was stored (PS3.18 10.5.3.2); any other status must list the stored instances.
         if answer.status != HTTPStatus.OK or stored or failed:
             raise DeliveryError(
-                "The service answered {in_words} but did not say that it stored the object.", in_words=answer.in_words
+                "The service answered {status} but did not say that it stored the object.", status=answer.in_words
             )
         return None
 
@@ -187,9 +187,7 @@ class StowDestination(Destination):
         if held is None and reason in _SAYS_NOTHING:
             judge(reason, self._config.on_warning)
         if held is False:
-            raise DeliveryError(
-                "The service answered {in_words}, and does not have the object.", in_words=in_words(reason)
-            )
+            raise DeliveryError("The service answered {status}, and does not have the object.", status=in_words(reason))
         log.info("the destination has it already", destination=self.name, sop_instance_uid=sop_instance_uid,
                  status=f"{reason:04X}", found=bool(held))  # fmt: skip
         return Phrase(HAD_IT_FOUND if held else HAD_IT, status=in_words(reason))
@@ -333,7 +331,7 @@ def _chunks(*parts: bytes) -> Iterator[bytes]:
 def _not_now(answer: HttpAnswer) -> DeliveryError:
     hint = Phrase(" Check token_file.") if answer.status in {401, 403} else answer.hint
     return DeliveryError(
-        "The service answered {in_words}.{hint}", answer.retry_after_s, in_words=answer.in_words, hint=hint
+        "The service answered {status}.{hint}", answer.retry_after_s, status=answer.in_words, hint=hint
     )
 
 

@@ -84,7 +84,7 @@ class WebhookDestination(Destination):
     """Each event is one request; a repeated event has the same identifier and body."""
 
     leaves_trace = True
-    no_commitment = "A webhook does no storage commitment."
+    no_commitment = Phrase("A webhook does no storage commitment.")
 
     def __init__(self, config: WebhookConfig, context: DeliveryContext) -> None:
         super().__init__(config.name)
@@ -96,7 +96,7 @@ class WebhookDestination(Destination):
         event_id = new_event_id()
         body = {"id": event_id, "type": PING, "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds")}
         self._post(event_id, json.dumps(body | {"data": {}}).encode())
-        return "takes events"
+        return Phrase("takes events")
 
     def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:  # noqa: ARG002
         """Refuse it."""
@@ -184,10 +184,10 @@ def _key(line: str, name: str) -> bytes:
 
 def _refusal(answer: HttpAnswer) -> DeliveryError:
     if answer.status in _NEVER:
-        return DeliveryRefusedError("The receiver answered {in_words}.", in_words=answer.in_words)
+        return DeliveryRefusedError("The receiver answered {status}.", status=answer.in_words)
     hint = Phrase(" Check secret_file.") if answer.status in {401, 403} else answer.hint
     return DeliveryError(
-        "The receiver answered {in_words}.{hint}", answer.retry_after_s, in_words=answer.in_words, hint=hint
+        "The receiver answered {status}.{hint}", answer.retry_after_s, status=answer.in_words, hint=hint
     )
 
 

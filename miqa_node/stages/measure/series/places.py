@@ -197,10 +197,10 @@ def volume_without(series: SeriesView, place_mm: float, same_mm: float = SAME_MM
     lacks = series.slices[lacking[0][0]].signs
     every = [series.slices[volume[0]].signs for volume in groups]
     words = {
-        "b_value": Phrase("b-value {value} s/mm²", value=f"{lacks.b_value or 0.0:g}"),
-        "echo_ms": Phrase("echo time {value} ms", value=f"{lacks.echo_ms or 0.0:g}"),
-        "temporal_position": Phrase("temporal position {value}", value=f"{lacks.temporal_position or 0.0:g}"),
-        "component": Phrase("component {value}", value=lacks.component),
+        "b_value": Phrase("b-value {b_value} s/mm²", b_value=f"{lacks.b_value or 0.0:g}"),
+        "echo_ms": Phrase("echo time {echo_ms} ms", echo_ms=f"{lacks.echo_ms or 0.0:g}"),
+        "temporal_position": Phrase("temporal position {position}", position=f"{lacks.temporal_position or 0.0:g}"),
+        "component": Phrase("component {component}", component=lacks.component),
     }
     telling = [name for name in words if len({getattr(one, name) for one in every}) > 1]
     return words[telling[0]] if len(telling) == 1 else ""

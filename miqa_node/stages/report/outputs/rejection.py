@@ -71,7 +71,9 @@ def _note(
     reason = REASON_CODES.get(confirmation.reason)
     if reason is None:
         raise ReportError(
-            f"{confirmation.reason!r} is not a reason of CID 7011; known are {', '.join(sorted(REASON_CODES))}."
+            "{reason} is not a reason of CID 7011; known are {reason_codes}.",
+            reason=f"{confirmation.reason!r}",
+            reason_codes=", ".join(sorted(REASON_CODES)),
         )
     if len({image.study_instance_uid for image in images}) != 1:
         raise ReportError("A rejection note needs images of exactly one study.")

@@ -116,7 +116,7 @@ def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:
     """The instance of a digest; NotFoundError if it does not exist."""
     row = _LOAD.run(transaction, {"this": digest})
     if row is None:
-        raise NotFoundError(f"No instance has the digest {digest}.")
+        raise NotFoundError("No instance has the digest {digest}.", digest=digest)
     return StoredInstance(
         digest=InstanceDigest(row.digest),
         header=documents.load_header(row.header),

@@ -138,7 +138,7 @@ def reopen(
     before = show(transaction, study_instance_uid)
     if before.decision is None and before.state is not WorklistState.RESOLVED:
         raise ConflictError(
-            "The study is {value}: there is no decision to take back.", value=Phrase(before.state.value)
+            "The study is {state}: there is no decision to take back.", state=Phrase(before.state.value)
         )
     if before.decision is None:
         raise ConflictError("Nobody decided: no image of the study is flagged any more. Have it judged again instead.")
