@@ -81,8 +81,9 @@ class Node:
         )  # fmt: skip
         self._worker = Worker(database, settings.node.name, settings.work, settings.node.data_dir)
         outbox, ae_title = DatabaseOutbox(database, objects, lower_class), settings.dicom.ae_title
-        uncompress = workers.pool.uncompress
-        self._lanes = Lanes(outbox, there, settings.deliver, calling_ae_title=ae_title, uncompress=uncompress)
+        self._lanes = Lanes(
+            outbox, there, settings.deliver, calling_ae_title=ae_title, uncompress=workers.pool.uncompress
+        )
         # Where images come in, as long as there is room for them.
         self._clock = ClockTrust(database, settings.retention.clock_step)
         self._reserve = reserve = DiskReserve(database, objects, settings)

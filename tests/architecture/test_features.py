@@ -31,7 +31,6 @@ RECOMMENDED = {
     ("analysis", "features/operations/command/series_checks.py"),
     ("backup", "features/operations/command/doctor.py"),
     ("labels", "features/models/command/choice.py"),
-    ("models", "features/analysis/page/analysis/model.html"),
     ("models", "features/limits/page/tuning.html"),
     ("models", "features/operations/command/doctor.py"),
     ("models", "features/operations/command/map_checks.py"),

@@ -90,7 +90,7 @@ def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
     if wrong := sorted(set(_not_allowed(dcmread(BytesIO(file)), table))):
         raise ReportError(
             "The report cannot be said in {sop_class}: {wrong}.",
-            sopclassuid=own.SOPClassUID.name,
+            sop_class=own.SOPClassUID.name,
             wrong="; ".join(wrong[:5]),
         )
     return lower, str(own.SOPInstanceUID), file

@@ -148,7 +148,7 @@ def test_figures_of_a_finished_study() -> None:
 
 def test_no_figures_before_the_end() -> None:
     images, readings = everything({0}, {0})
-    with pytest.raises(ConflictError, match="1 readings are missing"):
+    with pytest.raises(ConflictError, match="1 reading is missing"):
         evaluate(PROTOCOL, images, readings[:-1])
     with pytest.raises(ConflictError, match="No images were drawn yet; miqa-node study collect"):
         evaluate(PROTOCOL, [], [])

@@ -60,7 +60,7 @@ class CaptionService:
         try:
             with self._client.stream("POST", self._settings.url, content=png, timeout=left_s) as answer:
                 if answer.status_code in _AGAIN:
-                    raise _RetryableError(f"the server answered {answer.status_code}.")
+                    raise _RetryableError("the server answered {code}.", code=answer.status_code)
                 if answer.status_code != HTTPStatus.OK:
                     raise CaptionError(f"the server answered {answer.status_code}.")
                 for chunk in answer.iter_bytes():
@@ -70,7 +70,9 @@ class CaptionService:
                     if time.monotonic() > until:
                         raise CaptionError(f"the answer took longer than {self._settings.timeout_s:g} s.")
         except httpx2.HTTPError as error:
-            raise _RetryableError(f"the server cannot be reached or breaks off: {type(error).__name__}.") from error
+            raise _RetryableError(
+                "the server cannot be reached or breaks off: {kind}.", kind=type(error).__name__
+            ) from error
         return bytes(received)
 
 

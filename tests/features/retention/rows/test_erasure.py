@@ -73,7 +73,7 @@ def test_what_forbids_an_erasure(shelf: Shelf) -> None:
             erasure.erase(transaction, "ID1", "why", "ada", NOW)
         holds.clear(transaction, hold.hold_id, "over", "ada", NOW)
     shelf.arrive(2, study_number=1)
-    with shelf.database.begin() as transaction, pytest.raises(ConflictError, match="1 images"):
+    with shelf.database.begin() as transaction, pytest.raises(ConflictError, match="1 image of the patient"):
         erasure.erase(transaction, "ID1", "why", "ada", NOW)
     assert shelf.has(of) == [True]
 

@@ -123,7 +123,7 @@ def test_a_hold_is_of_one_authority_and_asks_which(site: Site) -> None:
     own, other = site.take(1, NORTH), site.take(2, SOUTH)
     limits = AgeLimits(accepted=1, flagged=1)
     with site.database.begin() as transaction:
-        with pytest.raises(ConflictError, match=r"name the authority.*NORTH: 1 studies; SOUTH: 1 studies"):
+        with pytest.raises(ConflictError, match=r"name the authority.*NORTH: 1 study; SOUTH: 1 study"):
             holds.put(transaction, "", "1001", "court", "ada", NOW)
         assert holds.put(transaction, "", "1001", "court", "ada", NOW, authority=SOUTH).authority == SOUTH
         groups = retention.holdings(transaction, limits, NOW + timedelta(days=2))
