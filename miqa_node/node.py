@@ -81,9 +81,8 @@ class Node:
         )  # fmt: skip
         self._worker = Worker(database, settings.node.name, settings.work, settings.node.data_dir)
         outbox, ae_title = DatabaseOutbox(database, objects, lower_class), settings.dicom.ae_title
-        self._lanes = Lanes(
-            outbox, there, settings.deliver, calling_ae_title=ae_title, uncompress=workers.pool.uncompress
-        )
+        plain = workers.pool.uncompress
+        self._lanes = Lanes(outbox, there, settings.deliver, calling_ae_title=ae_title, uncompress=plain)
         # Where images come in, as long as there is room for them.
         self._clock = ClockTrust(database, settings.retention.clock_step)
         self._reserve = reserve = DiskReserve(database, objects, settings)
@@ -198,5 +197,4 @@ class Node:
             Phrase("The object store"): self._reserve.check,
             Phrase("The supervisor"): self._supervisor.check,
         }
-        jobs: dict[str, Callable[[], None]] = {Phrase("The work on images"): self._worker.waiting.check}
-        return checks | self.judging.checks() | jobs if self.role.works else checks
+        return checks | self.judging.checks(self._worker.waiting.check) if self.role.works else checks

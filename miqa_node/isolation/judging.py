@@ -110,9 +110,10 @@ class NodeJudging:
         points, shadow = landmark_package(self._settings), self.choice.current().shadow
         return {"Quality": self.models.name, "Anatomical points": points, "In trial (shadow)": shadow}
 
-    def checks(self) -> dict[str, Callable[[], None]]:
-        """Checks of readiness."""
+    def checks(self, waiting: Callable[[], None]) -> dict[str, Callable[[], None]]:
+        """Checks of readiness; ``waiting`` is that of the jobs that wait."""
         return {
+            Phrase("The work on images"): waiting,
             Phrase("The models"): self.workers.check,
             Phrase("The decoder"): self.workers.pool.check,
             Phrase("The judgement of images"): self.faults.check,
