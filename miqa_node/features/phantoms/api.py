@@ -161,7 +161,12 @@ def list_log(
     return LogPage(items=[log_row(one) for one in histories], total=total, limit=most, offset=offset)
 
 
-@router.get("/log.csv", summary="All values of the log as CSV", responses=responses(401, 403, 404, 422, 503))
+@router.get(
+    "/log.csv",
+    summary="All values of the log as CSV",
+    responses=responses(401, 403, 404, 422, 503, media=("text/csv",)),
+    response_class=Response,
+)
 def log_csv(
     services: Services,
     _who: Reader,

@@ -8,11 +8,10 @@ from dataclasses import replace
 import structlog
 
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.ports import JobQueue
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.features.phantoms import rows as phantoms
 from miqa_node.features.phantoms.facts import facts_of
+from miqa_node.features.phantoms.kind_named import MeasureAgain, measuring_again
 from miqa_node.features.phantoms.measuring import measure_phantom
 from miqa_node.features.phantoms.origin import ScanFacts, origin_of
 from miqa_node.features.phantoms.rows import scans
@@ -22,20 +21,19 @@ from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.conclusion.base import Conclusion, Effect
 from miqa_node.stages.conclusion.effects import EffectKind
 from miqa_node.stages.units.base import UnitContext
-from miqa_node.stages.units.rows import reassessments, series
+from miqa_node.stages.units.rows import series
 
 log = structlog.get_logger(__name__)
 
 NAME = "phantom"
-KIND_SAID = Phrase("A person said which phantom the series shows.")
 
 
 class PhantomEffect(Effect):
     """The list of phantom series, so that nothing is hidden from people silently, and the log of their values."""
 
-    def __init__(self, context: UnitContext, queue: JobQueue) -> None:
+    def __init__(self, context: UnitContext, measure_again: MeasureAgain) -> None:
         self._context = context
-        self._queue = queue
+        self._measure_again = measure_again
 
     def prepare(self, conclusion: Conclusion) -> Conclusion:
         """Measure a phantom whose files are here; a second run measures the same."""
@@ -55,7 +53,7 @@ class PhantomEffect(Effect):
             scans.replace_scans(transaction, header, c.instance.digest, measured, c.decided_at)
             word = scans.kind_said(transaction, header)
             if word and any(one.readings.kind != word for one in measured):  # it was said while this was measured
-                reassessments.request(transaction, self._queue, c.instance.digest, "miqa-node", KIND_SAID, c.decided_at)
+                self._measure_again(transaction, c.instance.digest, c.decided_at)
         elif c.assessment.phantom:
             scans.restore(transaction, header)
         elif not c.assessment.quarantined:
@@ -86,4 +84,4 @@ class PhantomEffect(Effect):
         return tuple(made)
 
 
-KIND = EffectKind(NAME, lambda context: PhantomEffect(context.unit, context.queue), order=35)
+KIND = EffectKind(NAME, lambda context: PhantomEffect(context.unit, measuring_again(context.queue)), order=35)

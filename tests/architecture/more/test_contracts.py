@@ -80,7 +80,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> str:
 def modules_of(tree: Path, room: str) -> list[str]:
     """The modules of a room, and of the rooms within."""
     folder = tree / "miqa_node" / room.replace(".", "/")
-    files = (path.relative_to(tree).with_suffix("") for path in folder.rglob("*.py"))
+    files = (path.relative_to(tree).with_suffix("") for path in folder.rglob("*.py") if path.stem.isidentifier())
     return [".".join(file.parts).removesuffix(".__init__") for file in sorted(files)]
 
 

@@ -63,8 +63,8 @@ def words(page: str) -> str:
 
 def row(page: str, *parts: str) -> str:
     """The last cell of the row with these words."""
-    [found] = [one for one in re.findall("<tr>.*?</tr>", page, re.DOTALL) if all(part in words(one) for part in parts)]
-    return words(re.findall("<td.*?</td>", found, re.DOTALL)[-1]).strip()
+    [cells] = [one for one in re.findall("<tr>.*?</tr>", page, re.DOTALL) if all(part in words(one) for part in parts)]
+    return words(re.findall("<td.*?</td>", cells, re.DOTALL)[-1]).strip()
 
 
 def test_each_rule_has_what_it_flagged_in_thirty_days(stage: Stage, app: FastAPI, client: TestClient) -> None:
@@ -101,16 +101,16 @@ def test_a_study_names_scope_and_rule(stage: Stage, app: FastAPI, client: TestCl
 
     page = client.get("/studies/1.2.3.1").text
 
-    said = words(page)
-    assert "Rule: Motion blur: from probability 0.9 and severity 0.5 on → Rejected" in said
-    assert "Scope “frontal chest”, the first of the policy that covers the image: modality DX, body part CHEST." in said
+    text = words(page)
+    assert "Rule: Motion blur: from probability 0.9 and severity 0.5 on → Rejected" in text
+    assert "Scope “frontal chest”, the first of the policy that covers the image: modality DX, body part CHEST." in text
     assert 'href="/policy#scope-2"' in page
     assert 'id="scope-2"' in client.get("/policy").text
 
     use(app, stage, RULES | {"version": "2026-02"})
-    said = words(client.get("/studies/1.2.3.1").text)
-    assert "Today the policy 2026-02 is in force; the rules of then are not kept." in said
-    assert "Rule:" not in said
+    text = words(client.get("/studies/1.2.3.1").text)
+    assert "Today the policy 2026-02 is in force; the rules of then are not kept." in text
+    assert "Rule:" not in text
 
 
 def test_reasons_are_told_apart_by_rule() -> None:
@@ -121,8 +121,8 @@ def test_reasons_are_told_apart_by_rule() -> None:
         rule = rule_of(scope, reason)
         assert rule is not None
         assert rule.condition == f"{side.value} {limit:g}"
-    found = Reason(FindingName.MOTION_BLUR, finding_text("Motion blur", 0.97, 0.6), MOTION_BLUR, Verdict.REJECT)
-    assert key_of(found) == ("motion_blur", "REJECT", "")
+    reason = Reason(FindingName.MOTION_BLUR, finding_text("Motion blur", 0.97, 0.6), MOTION_BLUR, Verdict.REJECT)
+    assert key_of(reason) == ("motion_blur", "REJECT", "")
     waits = pending_text("pneumonia-ensemble-0.3", "The confidence is low.")
     reason = Reason(PendingReason.LOW_CONFIDENCE.value, waits, OTHER_FAILURE, Verdict.ACCEPT)
     assert key_of(reason)[0] == "package:pneumonia-ensemble"

@@ -21,7 +21,6 @@ from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import all_finding_names
 from miqa_node.features.limits import budget as budgets
 from miqa_node.features.limits.budget_image import BudgetImage
-from miqa_node.features.limits.second_side import without_blind
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
@@ -154,6 +153,8 @@ class OwnLimits:
 
 
 def _propose(config: Path | None, data_dir: Path | None, share: float, now: datetime, *, quick: bool) -> LimitSet:
+    from miqa_node.features.limits.second_side import without_blind
+
     settings = settings_of(config, data_dir)
     policy = read_policy(settings.policy_file)
     with open_transaction(config, data_dir) as transaction:

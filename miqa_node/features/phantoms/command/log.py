@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
 
 from miqa_node.interfaces.cli.actor import Actor, login
-from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_day
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction, opened
 
@@ -134,7 +134,7 @@ def limits(
 
 def change(
     history: History,
-    day: Annotated[datetime, typer.Argument(metavar="DAY", formats=["%Y-%m-%d"], help="Since when.")],
+    day: Annotated[date, typer.Argument(parser=read_day, metavar="DAY", help="Since when.")],
     what: Annotated[str, typer.Argument(metavar="WHAT", help="What was changed: a new tube, another phantom …")],
     actor: Actor = None,
     config: ConfigFile = None,
@@ -146,5 +146,5 @@ def change(
 
     with open_transaction(config, data_dir) as transaction:
         machine = rows.load(transaction, history).machine
-        records.note_change(transaction, machine, day.date(), what, actor or login(), datetime.now(UTC))
-    print_line("changed", str(day.date()), what)
+        records.note_change(transaction, machine, day, what, actor or login(), datetime.now(UTC))
+    print_line("changed", str(day), what)
