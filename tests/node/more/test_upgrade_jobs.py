@@ -40,6 +40,8 @@ from tests.waiting import wait_until
 TWO_STAGES = "d82a66f6"
 """The last commit whose jobs have two stages, assess and conclude."""
 LIMIT_S = 120.0
+NEWER_SETTINGS = (("dicom", "receiver_processes"), ("web", "display_findings"))
+"""Those of ``config/miqa.toml`` that the earlier version refuses."""
 NODE = """
 import json, sys, threading
 from datetime import UTC, datetime
@@ -115,6 +117,8 @@ class Site:
         port_file = self.folder / "port"
         port_file.unlink(missing_ok=True)
         settings = settings_in(self.folder / "data", **self.tables).model_dump(mode="json", exclude_unset=True)
+        for table, key in NEWER_SETTINGS:
+            settings[table].pop(key, None)
         tables = {name: settings[name] for name in ("node", "dicom", "web", "work", "deliver", "assess")}
         nothing: dict[str, list[InstanceDigest]] = {"assess": [], "conclude": [], "again": [], "resume": []}
         words = {"settings": tables, "role": role, "port_file": str(port_file), "destination": self.destination}
