@@ -11,11 +11,12 @@ import pytest
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.instance import InstanceDigest, StudyInstanceUid
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
 from miqa_node.runtime.store.artifacts import Artifacts
+from tests.waiting import wait_until
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, PATIENCE_MS, shoot, watched
 from tests.web.serving import serving_phantoms
@@ -251,5 +252,9 @@ def test_after_a_decision_the_next_study_of_the_view_comes_and_undo_is_still_the
     sync_api.expect(page.get_by_label("then the next")).to_be_checked()
     page.keyboard.press("u")
     sync_api.expect(page.locator(".state")).to_have_text("Open")
+    wait_until(lambda: _state(stage, "1.2.3.3") == "OPEN", what="it is taken back without a new page")
+
+
+def _state(stage: Stage, study: str) -> str:
     with stage.services.database.begin() as transaction:
-        assert worklist.show(transaction, "1.2.3.3").state == "OPEN"
+        return str(worklist.show(transaction, StudyInstanceUid(study)).state.value)

@@ -102,10 +102,10 @@ def test_the_picture_of_the_last_row_opens_inside_the_window(stage: Stage, page:
     sync_api.expect(page.locator("li.study.peek + li.study")).to_have_count(0)
     box = "document.querySelector('li.peek .thumb').getBoundingClientRect()"
     inside = f"{box}.height > 200 && {box}.top >= 0 && {box}.bottom <= innerHeight"
-    page.wait_for_function(inside)
+    page.wait_for_function(f"() => {inside}")
     page.set_viewport_size({"width": 1280, "height": 420})
     page.keyboard.press("k")
-    page.wait_for_function(inside)
+    page.wait_for_function(f"() => {inside}")
 
 
 def test_shift_selects_all_rows_between(stage: Stage, page: sync_api.Page) -> None:
@@ -178,12 +178,12 @@ def test_studies_of_mixed_kinds_are_worked_through_by_keyboard_only(
         updates = page.evaluate(UPDATES)
         press("Enter")
         sync_api.expect(heading).to_contain_text("dismissed")
-        page.wait_for_function(f"{UPDATES} > {updates}")
+        page.wait_for_function(f"() => {UPDATES} > {updates}")
         if slip:
             updates = page.evaluate(UPDATES)
             press("u")
             sync_api.expect(heading).to_contain_text("open again")
-            page.wait_for_function(f"{UPDATES} > {updates}")
+            page.wait_for_function(f"() => {UPDATES} > {updates}")
         remaining, slip = remaining if slip else remaining - rows, False
         sync_api.expect(page.get_by_role("link", name="Back to the list")).to_be_focused()
         press("Enter")
