@@ -185,6 +185,19 @@ class Scope:
         return all(not allowed or name in allowed for allowed, name in named)
 
 
+OF_LIMITS = "+limits."
+"""Between the version of the rules and the number of the site's set of limits."""
+
+
+def rules_version(version: str) -> str:
+    """The version of a policy without its set of limits, which changes no rule.
+
+    >>> rules_version("2026-11-28.3+limits.4")
+    '2026-11-28.3'
+    """
+    return version.partition(OF_LIMITS)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """All scopes of a site; the first that covers an image applies to it."""
@@ -198,7 +211,7 @@ class Policy:
 
     def with_limits(self, limits: SiteLimits) -> Policy:
         """The policy with the limits of the site; its version includes them, because reports contain the version."""
-        return replace(self, version=f"{self.version}+limits.{limits.number}", site_limits=limits)
+        return replace(self, version=f"{self.version}{OF_LIMITS}{limits.number}", site_limits=limits)
 
     def scope_of(self, header: Header, kind: str = "") -> Scope | None:
         """The scope that applies to an image, or to a series of slices of this kind."""

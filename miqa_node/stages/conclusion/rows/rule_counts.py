@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.policy import OF_LIMITS, Verdict
 from miqa_node.core.domain.rule_key import RuleKey, key_of
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
@@ -36,7 +36,7 @@ def rule_counts(transaction: Transaction, version: str, since: datetime) -> Rule
     """
     of = dispositions.c
     of_version = sa.or_(
-        of.policy_version == version, of.policy_version.startswith(f"{version}+limits.", autoescape=True)
+        of.policy_version == version, of.policy_version.startswith(f"{version}{OF_LIMITS}", autoescape=True)
     )
     counted = (of.decided_at >= since, of_version, of.digest == assessments.c.digest)
     wholes = sa.select(of.scope, sa.func.count(), sa.func.min(of.decided_at)).where(*counted).group_by(of.scope)

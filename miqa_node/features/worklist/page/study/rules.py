@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.policy import Disposition, Policy
+from miqa_node.core.domain.policy import Disposition, Policy, rules_version
 from miqa_node.interfaces.web.html.rule_words import RuleWords, matching, rule_of
 
 
@@ -31,7 +31,11 @@ def rule_trail(
     """How the verdict came about; None of an image that no scope covered, or that waits for a verdict."""
     if disposition is None or not disposition.scope:
         return None
-    if policy is None or assessment is None or not _is_same(disposition.policy_version, policy.version):
+    if (
+        policy is None
+        or assessment is None
+        or rules_version(disposition.policy_version) != rules_version(policy.version)
+    ):
         return RuleTrail(disposition.scope, now="" if policy is None else policy.version)
     header = assessment.known_header
     scope = policy.scope_of(header, assessment.kind)
@@ -39,8 +43,3 @@ def rule_trail(
         return RuleTrail(disposition.scope)
     rules = {reason.text: rule for reason in disposition.reasons if (rule := rule_of(scope, reason)) is not None}
     return RuleTrail(scope.name, policy.scopes.index(scope) + 1, matching(scope, header, assessment.kind), rules)
-
-
-def _is_same(then: str, now: str) -> bool:
-    """Whether the rules are the same; sets of confirmed limits change none."""
-    return then.partition("+limits.")[0] == now.partition("+limits.")[0]

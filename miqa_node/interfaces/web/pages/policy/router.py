@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from fastapi import APIRouter
 
 from miqa_node.core.domain.access import Permission
-from miqa_node.core.domain.policy import Policy, Scope
+from miqa_node.core.domain.policy import Policy, Scope, rules_version
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.interfaces.web.access import Reader
 from miqa_node.interfaces.web.html.formats import finding
@@ -41,7 +41,7 @@ def policy_page(services: Services, who: Reader) -> str:
     """The rules of each scope in the order in which scopes are tried."""
     policy, since = policy_in_force(services), datetime.now(UTC) - timedelta(days=DAYS)
     with services.database.begin() as transaction:
-        counts = rule_counts(transaction, policy.version.partition("+limits.")[0], since)
+        counts = rule_counts(transaction, rules_version(policy.version), since)
     return render(
         "policy/policy.html",
         who=who,
