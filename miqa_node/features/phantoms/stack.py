@@ -40,11 +40,6 @@ class PhantomStack(Memory):
         positions = [one for one in places if one is not None]
         return positions if len(positions) == len(places) else None
 
-    @property
-    def is_signal(self) -> bool:
-        """Whether the values are MR signal."""
-        return self.header.modality == "MR"
-
     def read_on(self, place: int, role: str = "") -> SliceRead:
         """Names the slice at this place."""
         one = self.slices[place]
