@@ -60,8 +60,9 @@ def watched(browser: sync_api.Browser, address: str, scheme: Literal["dark", "li
     page.on("pageerror", lambda error: requests.append(str(error)))
     yield page
     context.close()
-    assert foreign == []
-    assert [fault for fault in requests if "ERR_INTERNET_DISCONNECTED" not in fault] == []
+    assert foreign == [], foreign
+    wrong = [fault for fault in requests if "ERR_INTERNET_DISCONNECTED" not in fault]
+    assert wrong == [], wrong
 
 
 def shoot(page: sync_api.Page, name: str) -> None:

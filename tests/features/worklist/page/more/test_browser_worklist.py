@@ -169,6 +169,7 @@ def test_studies_of_mixed_kinds_are_worked_through_by_keyboard_only(
     while remaining:
         sync_api.expect(page.locator("#live[data-updates]")).to_have_text("live")
         assert "order=worst" in page.url, "the view stays"
+        sync_api.expect(page.get_by_text(re.compile(rf"^\s*\d+ of {remaining}\s*$"))).to_be_visible()
         rows = page.locator("li.study").count()
         press("j")
         press("A")

@@ -172,7 +172,8 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
 document.body.addEventListener("htmx:afterSettle", () => {
   mark();
   live.dataset.updates = Number(live.dataset.updates ?? 0) + 1;
-  if (document.body.dataset.refocus) document.querySelector(".current a.open")?.focus({ preventScroll: true });
+  const lost = document.activeElement === document.body; // else a question has been asked meanwhile, and has the focus
+  if (document.body.dataset.refocus && lost) document.querySelector(".current a.open")?.focus({ preventScroll: true });
 });
 document.body.addEventListener("htmx:sseOpen", () => { live.textContent = say("live"); live.className = "on"; });
 document.body.addEventListener("htmx:sseError", () => { live.textContent = say("No connection to the node"); live.className = "off"; });
