@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.dicom.elements import EXPLICIT_LE
 from miqa_node.dicom.pixels.decoders import version_of
@@ -113,7 +114,7 @@ def picture_bytes(display: NDArray[np.uint16], suffix: str, *, deep: bool = Fals
     options = [] if png else [cv2.IMWRITE_JPEG_QUALITY, 95]
     encoded, data = cv2.imencode(".png" if png else ".jpg", pixels, options)
     if not encoded:
-        raise OSError(f"the picture could not be written as {suffix}")
+        raise OSError(Phrase("the picture could not be written as {suffix}", suffix=suffix))
     return bytes(data.tobytes())
 
 

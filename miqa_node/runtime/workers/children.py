@@ -343,7 +343,7 @@ class _ChildProcess:
         match answer:
             case (int(kind), value) if kind == _RESULT or isinstance(value, Exception):
                 return kind, value
-        raise ForbiddenAnswerError("A worker process answered with neither a result nor an error.")
+        raise ForbiddenAnswerError(Phrase("A worker process answered with neither a result nor an error."))
 
     def _answer(self) -> Any:
         return read_answer(self._connection.recv_bytes(MAX_ANSWER_BYTES))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.charsets import recoder
 from miqa_node.dicom.elements import MAX_DEPTH, element_head
 from miqa_node.errors import DeliveryRefusedError
@@ -110,7 +111,7 @@ class _Rewriting:
         if vr in EXPLICIT_VR_LENGTH_32:
             return _LONG.pack(group, element, vr.encode("ascii"), 0, len(value)) + value
         if len(value) > 0xFFFF:
-            raise UnicodeError("the text is too long in this character set")
+            raise UnicodeError(Phrase("the text is too long in this character set"))
         return _SHORT.pack(group, element, vr.encode("ascii"), len(value)) + value
 
     def _head(self, at: int, end: int) -> tuple[int, str, int, int]:

@@ -333,7 +333,7 @@ def errors_of(place: str, tree: ast.AST) -> Iterator[str]:
     """The messages of errors."""
     for node in sentences_of(place, tree):
         text = _text(node)
-        if re.search("[a-z]{3}", _VALUE.sub("", text)):
+        if re.search(WORD, _VALUE.sub("", text)):
             yield text
 
 
@@ -347,11 +347,13 @@ def _phrases(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _called(node) in {"Phrase", "say"} and node.args:
             text = _text(node.args[0])
-            if isinstance(node.args[0], ast.Constant) and re.search("[a-z]{3}", _VALUE.sub("", text)):
+            if isinstance(node.args[0], ast.Constant) and re.search(WORD, _VALUE.sub("", text)):
                 yield text
 
 
 _VALUE = re.compile(r"\{\w+\}")
+WORD = "[a-z]{2}"
+"""What makes a text one that is translated: "{score} of 100" is one, "{low} – {high}" is none."""
 
 
 def _called(call: ast.Call) -> str:
