@@ -27,7 +27,7 @@ from miqa_node.stages.units.base import Unit, UnitContext, not_assessed, unit_of
 from miqa_node.stages.units.copies import CopyFinder
 from miqa_node.stages.units.earlier import judged_by
 from miqa_node.stages.units.mended import ORIGINAL
-from miqa_node.stages.units.rows import instances, judgements, latecomers, machine_ranges
+from miqa_node.stages.units.rows import instances, judgements, latecomers
 from miqa_node.stages.units.rows.judgements import Attempt
 
 log = structlog.get_logger(__name__)
@@ -91,10 +91,11 @@ class Attempts:
             result = self._judged(attempt)
         if result is None:
             return None
-        with self._context.database.begin() as transaction:
-            usual = machine_ranges.ranges_for(transaction, instance, usual_now=attempt.usual_now)
         own = replace(
-            result.assessment, generation=instance.generation, assessed_at=attempt.began_at, usual_ranges=usual
+            result.assessment,
+            generation=instance.generation,
+            assessed_at=attempt.began_at,
+            usual_ranges=attempt.usual_ranges,
         )
         return replace(result, assessment=own)
 

@@ -22,8 +22,9 @@ pytestmark = pytest.mark.usefixtures("folders_of_a_node")
 RECEIVE_STATEMENTS = 7
 
 
-JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 30, 4
-"""The conclusion looks for other images of the exposure itself; so does the row of the exposure."""
+JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 31, 4
+"""The conclusion looks for other images of the exposure itself, and so does the row of the exposure; one statement asks
+whether somebody confirmed usual ranges of the machine."""
 
 
 LOOK_STATEMENTS = 8

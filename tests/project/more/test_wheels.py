@@ -116,7 +116,7 @@ def test_a_site_without_the_libraries_of_extras_is_told_how_to_add_them(
     doctor = site.run("doctor", folder=tmp_path)
     (line,) = (line for line in doctor.stdout.splitlines() if line.startswith("ok   text in pixels"))
     assert line.endswith(f"{site.folder}/bin/pip install 'miqa-node[text]'")
-    (line,) = (line for line in doctor.stdout.splitlines() if line.startswith("ok   series"))
+    (line,) = (line for line in doctor.stdout.splitlines() if line.startswith("ok   series  "))
     assert "without highdicom and SimpleITK" in line
     if sys.version_info < FIRST_WITHOUT:
         assert line.endswith(f"{site.folder}/bin/pip install 'miqa-node[series]'")

@@ -17,6 +17,7 @@ from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.reassessment import KEPT_FLAG
+from miqa_node.core.domain.usual_range import UsualRange
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.site_records import study_notes
 from miqa_node.runtime.store import documents
@@ -25,6 +26,7 @@ from miqa_node.runtime.store.phrase_columns import loaded
 from miqa_node.runtime.store.tables import assessments, attempts, dispositions, reassessments, worklist
 from miqa_node.runtime.store.tables import instances as instance_rows
 from miqa_node.stages.units.rows import copies, half_done, instances
+from miqa_node.stages.units.rows.machine_ranges import ranges_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Attempt:
     """When the first attempt began. It is the time of the assessment, so that every attempt makes the same objects."""
     assessment: Assessment | None = None
     """What a version with two stages has found already (:mod:`~miqa_node.stages.units.rows.half_done`)."""
-    usual_now: bool = False
-    """Judged again by the usual ranges of now, not by those of the judgement before."""
+    usual_ranges: tuple[UsualRange, ...] = ()
+    """The confirmed ranges of the machine by which it is judged."""
 
 
 def begin(transaction: Transaction, digest: InstanceDigest, now: datetime) -> Attempt | None:
@@ -48,7 +50,8 @@ def begin(transaction: Transaction, digest: InstanceDigest, now: datetime) -> At
         return None
     is_decided, assessment = half_done.state(transaction, digest)
     if not is_decided and assessment is None:
-        return Attempt(instance, *instances.begin_attempt(transaction, digest, now))
+        begun = instances.begin_attempt(transaction, digest, now)
+        return Attempt(instance, *begun, usual_ranges=ranges_for(transaction, instance, usual_now=False))
     row = _pending(transaction, digest) if is_decided else None
     if row is not None:
         instance, assessment = replace(instance, generation=row.generation), half_done.again(row)
@@ -56,7 +59,8 @@ def begin(transaction: Transaction, digest: InstanceDigest, now: datetime) -> At
         return Attempt(instance, 0, assessment.assessed_at, assessment)
     if row is None:
         return None
-    return Attempt(instance, *_begin_again(transaction, instance, now), usual_now=row.usual_now)
+    usual = ranges_for(transaction, instance, usual_now=row.usual_now)
+    return Attempt(instance, *_begin_again(transaction, instance, now), usual_ranges=usual)
 
 
 def _begin_again(transaction: Transaction, instance: StoredInstance, now: datetime) -> tuple[int, datetime]:

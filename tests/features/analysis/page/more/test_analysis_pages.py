@@ -21,7 +21,7 @@ from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution
-from miqa_node.features.analysis.rows import acquisitions
+from miqa_node.features.analysis.rows import acquisitions, measurement_weeks
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store.artifacts import Artifacts
@@ -83,7 +83,11 @@ def test_the_labels_of_today_are_shown_also_when_they_are_about_images_of_years_
     assert f'name="until" value="{later:%Y-%m-%d}"' in page
 
 
-def test_the_reference_of_the_model_watch_ends_before_its_period(hospital: list[Any], client: TestClient) -> None:
+def test_the_reference_of_the_model_watch_ends_before_its_period(
+    hospital: list[Any], client: TestClient, stage: Stage
+) -> None:
+    with stage.services.database.begin() as transaction:  # a node counts them beside its pages
+        measurement_weeks.count(transaction, limit=len(hospital))
     words = text(client.get("/analysis/model?since=2026-11-02&until=2026-11-30").text)  # a Monday
     assert "against the 12 weeks before it (2026-08-10 to 2026-11-01)" in words
 
