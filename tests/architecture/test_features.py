@@ -12,7 +12,7 @@ import pytest
 from fastapi.routing import APIRoute
 from jinja2 import DictLoader, nodes
 
-from miqa_node.built_in import FEATURES, places_of
+from miqa_node.built_in import places_of
 from miqa_node.interfaces.web.html.environment import environment
 from miqa_node.interfaces.web.page import PAGES
 
@@ -20,23 +20,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = CHECKOUT / "miqa_node" / "features"
 SHELL = CHECKOUT / "miqa_node" / "interfaces" / "web"
 
-HOME = "worklist"
-"""The feature with the node's first page, to which each page may link."""
 LINK = re.compile(r'(?:href|src|action|formaction|hx-get|hx-post)="(/[^"?#]*)')
 LITERAL = re.compile(r""""([^"\n]*)"|'([^'\n]*)'|`([^`]*)`""")
-RECOMMENDED = {
-    ("accounts", "interfaces/web/access.py"),
-    ("accounts", "interfaces/web/app.py"),
-    ("analysis", "features/operations/selftest/record.html"),
-    ("analysis", "features/operations/command/series_checks.py"),
-    ("backup", "features/operations/command/doctor.py"),
-    ("labels", "features/models/command/choice.py"),
-    ("models", "features/limits/page/tuning.html"),
-    ("models", "features/operations/command/doctor.py"),
-    ("models", "features/operations/command/map_checks.py"),
-    ("retention", "features/reassess/reassessment.py"),
-}
-"""Words to people that tell which command of a feature helps. Nothing is called by them."""
 
 
 def feature_of(place: str) -> str:
@@ -117,24 +102,6 @@ def mentions(feature: str) -> Iterator[tuple[str, str]]:
             address = re.split("[?#]", text)[0]
             if any(one.match(address) for one in addresses_of(feature)) and not any(one.match(address) for one in own):
                 yield place, address
-
-
-def recommendations(feature: str) -> Iterator[str]:
-    """Each file beside a feature that names one of its commands to people."""
-    commands = re.compile(rf"miqa-node (?:{'|'.join(names_of(feature, 'commands')) or '-'})\b")
-    for path in others(feature):
-        if commands.search(path.read_text("utf-8")):
-            yield place_of(path)
-
-
-@pytest.mark.parametrize("feature", [one for one in FEATURES if one != HOME])
-def test_no_other_feature_names_it_in_python_html_or_javascript(feature: str) -> None:
-    assert list(mentions(feature)) == []
-
-
-def test_commands_of_other_features_are_only_recommended_where_it_is_known() -> None:
-    places = {(feature, place) for feature in FEATURES if feature != HOME for place in recommendations(feature)}
-    assert places == RECOMMENDED, "move the sentence to the feature, as a card; one that is not needed any more goes"
 
 
 @pytest.mark.parametrize(

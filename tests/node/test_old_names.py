@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -61,14 +60,6 @@ def test_a_module_is_found_in_its_old_folder() -> None:
 
 def test_what_a_folder_gave_away_is_found_by_its_old_name() -> None:
     assert import_module("miqa_node.report").MadeObject is import_module("miqa_node.stages.report.made").MadeObject
-
-
-def test_the_program_runs_as_a_module_by_its_old_name() -> None:
-    process = subprocess.run(
-        [sys.executable, "-m", "miqa_node.cli", "--help"], capture_output=True, text=True, check=False
-    )
-    assert process.returncode == 0, process.stderr
-    assert "worklist" in process.stdout
 
 
 def test_a_class_that_has_another_name_now_is_the_same_by_its_old_one() -> None:

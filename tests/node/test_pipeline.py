@@ -150,23 +150,6 @@ def test_a_silent_node_records_verdicts_and_asks_and_sends_nothing(
     rig.database.close()
 
 
-@pytest.mark.parametrize(("why", "verdict"), [("", Verdict.ACCEPT), ("Silent.", Verdict.NOT_ASSESSED)])
-def test_nothing_is_accepted_in_silent_days(
-    tmp_path: Path, pool: WorkerPool, samples: Path, why: str, verdict: Verdict
-) -> None:
-    policy = parse_policy({"version": "1", "scope": [{"name": "all", "accept_measured": ["entropy"]}]})
-    rig = Rig(tmp_path, pool, policy, silence=lambda _header: why)
-    digest = rig.receive(samples / "RG3_UNCR.dcm")
-    rig.finish(digest)
-    with rig.database.begin() as transaction:
-        disposition = instances.load_disposition(transaction, digest)
-    assert disposition is not None
-    assert (disposition.verdict, disposition.experimental, disposition.flagged) == (verdict, bool(why), False)
-    assert [reason.text for reason in disposition.reasons] == [why] * bool(why)
-    assert ("experimental" in disposition.certificate) == bool(why)
-    rig.database.close()
-
-
 def test_an_enhancement_that_fails_holds_nothing_else_back(tmp_path: Path, pool: WorkerPool, samples: Path) -> None:
     def broken(_: Radiograph) -> EnhancedImage:
         raise ModelPackageError("There is no package denoiser-<version>.")
@@ -189,20 +172,6 @@ def test_the_same_image_again_makes_no_work(rig: Rig, samples: Path) -> None:
     first = rig.receive(samples / "RG3_UNCR.dcm")
     assert rig.receive(samples / "RG3_UNCR.dcm") == first
     assert rig.queue.jobs == [first]
-
-
-def test_other_bytes_under_the_same_uid_are_kept_judged_and_told(rig: Rig, samples: Path) -> None:
-    first = rig.receive(samples / "RG3_UNCR.dcm")
-    second = rig.receive(samples / "RG3_UNCR.dcm", {"PatientID": "OTHER"})
-    assert rig.queue.jobs == [first, second]
-    for digest in (first, second):
-        rig.finish(digest)
-    with rig.database.begin() as transaction:
-        assessments = [instances.load_assessment(transaction, d) for d in (first, second)]
-        issues = [one.plausibility for one in assessments if one is not None]
-        uids = {r.sop_instance_uid for d in (first, second) for r in results_of(transaction, d)}
-    assert ["conflicting_instance" in {issue.name for issue in row} for row in issues] == [False, True]
-    assert len(uids) == 4, "each has an SR and a KOS of its own"
 
 
 def test_running_every_step_twice_changes_nothing(rig: Rig, samples: Path) -> None:

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.core.domain.delivery import SEG, SR
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.isolation import sandbox
 from miqa_node.isolation.workers import ImageWorkers
 from miqa_node.libraries import onnx_vjp
-from miqa_node.stages.report.make import make_objects
 from tests.node.test_isolation import settings, workers_of
-from tests.stages.report.flagged import judged_series
 
 pytestmark = pytest.mark.skipif(
     not (sys.platform == "linux" and sandbox.landlock_version() >= 4), reason="needs Linux with Landlock 4 or newer"
@@ -72,12 +69,3 @@ def test_the_libraries_of_the_node_are_software_wherever_they_lie(
 def test_captions_over_the_network_keep_the_network() -> None:
     online = load_settings(caption={"backend": "http", "url": "http://127.0.0.1:9/v1", "token": "x"})
     assert sandbox.described(online).endswith("captions may use the network")
-
-
-def test_the_objects_of_a_marked_series_are_the_same_there(workers: ImageWorkers, node_settings: Settings) -> None:
-    """highdicom and SimpleITK are loaded by a process that may start no program and write no file."""
-    pytest.importorskip("highdicom")
-    series = judged_series(node_settings.objects_dir / "series", "CT")
-    there = workers.pool.run(make_objects, *series, None, {SEG, SR})
-    assert [one.data for one in there] == [one.data for one in make_objects(*series, kinds={SEG, SR})]
-    assert b"cubic centimeter" in there[1].data

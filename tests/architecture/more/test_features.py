@@ -10,14 +10,22 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
 
+from miqa_node.built_in import FEATURES
 from miqa_node.interfaces.web.page import PAGES
-from tests.architecture.test_features import CHECKOUT
+from tests.architecture.test_features import (
+    CHECKOUT,
+    mentions,
+    names_of,
+    others,
+    place_of,
+)
 
 MAIN = [sys.executable, "-c", "from miqa_node.interfaces.cli.app import main; main()"]
 
@@ -119,3 +127,44 @@ def test_a_feature_is_taken_out_with_its_folder_and_its_line(
         finally:
             node.send_signal(signal.SIGINT)
         assert node.wait(timeout=60) == 0
+
+
+HOME = "worklist"
+
+
+"""The feature with the node's first page, to which each page may link."""
+
+
+RECOMMENDED = {
+    ("accounts", "interfaces/web/access.py"),
+    ("accounts", "interfaces/web/app.py"),
+    ("analysis", "features/operations/selftest/record.html"),
+    ("analysis", "features/operations/command/series_checks.py"),
+    ("backup", "features/operations/command/doctor.py"),
+    ("labels", "features/models/command/choice.py"),
+    ("models", "features/limits/page/tuning.html"),
+    ("models", "features/operations/command/doctor.py"),
+    ("models", "features/operations/command/map_checks.py"),
+    ("retention", "features/reassess/reassessment.py"),
+}
+
+
+"""Words to people that tell which command of a feature helps. Nothing is called by them."""
+
+
+def recommendations(feature: str) -> Iterator[str]:
+    """Each file beside a feature that names one of its commands to people."""
+    commands = re.compile(rf"miqa-node (?:{'|'.join(names_of(feature, 'commands')) or '-'})\b")
+    for path in others(feature):
+        if commands.search(path.read_text("utf-8")):
+            yield place_of(path)
+
+
+@pytest.mark.parametrize("feature", [one for one in FEATURES if one != HOME])
+def test_no_other_feature_names_it_in_python_html_or_javascript(feature: str) -> None:
+    assert list(mentions(feature)) == []
+
+
+def test_commands_of_other_features_are_only_recommended_where_it_is_known() -> None:
+    places = {(feature, place) for feature in FEATURES if feature != HOME for place in recommendations(feature)}
+    assert places == RECOMMENDED, "move the sentence to the feature, as a card; one that is not needed any more goes"

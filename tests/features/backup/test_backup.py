@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,15 +11,14 @@ import sqlalchemy as sa
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.errors import BackupError
 from miqa_node.features.backup import work as backup
-from miqa_node.features.backup.rows import Check, Fault, Inconsistency
-from miqa_node.runtime.store import tables as t
+from miqa_node.features.backup.rows import Check, Inconsistency
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.site_store import open_objects
 from miqa_node.runtime.store.verification import data_set_digest
-from miqa_node.stages.units.rows import instances, removal
+from miqa_node.stages.units.rows import instances
 from tests.features.retention.rows.test_retention import LATER, Shelf
-from tests.runtime.store.making import NOW, digest
+from tests.runtime.store.making import NOW
 
 
 def check(shelf: Shelf, *, repair: bool = False, calls: list[str] | None = None) -> list[Inconsistency]:
@@ -71,40 +67,6 @@ def test_a_backup_restored_elsewhere_is_the_same_node(shelf: Shelf, tmp_path: Pa
     database.close()
 
 
-class Removing:
-    """A store from which retention removes originals when they are read for the first time."""
-
-    def __init__(self, shelf: Shelf, *digests: InstanceDigest) -> None:
-        self._shelf, self._digests = shelf, digests
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._shelf.objects, name)
-
-    def chunks(self, key: str) -> Iterator[bytes]:
-        if self._digests:
-            digests, self._digests = self._digests, ()
-            with self._shelf.database.begin() as transaction:
-                row = sa.update(t.instances).where(t.instances.c.digest.in_(digests))
-                transaction.execute(row.values(removed_at=NOW, removal_cause="space"))
-            removal.delete_marked(self._shelf.database, self._shelf.objects, NOW, 10)
-        return self._shelf.objects.chunks(key)
-
-
-def test_what_retention_removes_during_a_backup_is_no_fault_of_it(shelf: Shelf, tmp_path: Path) -> None:
-    of, other = shelf.decide(1), shelf.decide(2)
-    folder, elsewhere = tmp_path / "backup", tmp_path / "elsewhere"
-    made = backup.back_up(shelf.database, Removing(shelf, of), shelf.folder, folder)
-    assert (made.lost, made.damaged) == ((), ())
-    assert list(backup.check_backup(folder)) == []
-    objects = open_objects("", elsewhere / "objects", 0, 1 << 20)
-    backup.restore(folder, elsewhere, objects, with_database=True)
-    restored = Shelf(Database(f"sqlite:///{elsewhere / 'miqa.sqlite'}"), objects, elsewhere)
-    assert check(restored) == []
-    assert restored.has(of, other) == [False, True]
-    assert restored.row(of).removal_cause == "space"
-    restored.database.close()
-
-
 def test_what_was_removed_or_erased_leaves_the_next_backup(shelf: Shelf, tmp_path: Path) -> None:
     of = shelf.decide(1)
     folder = tmp_path / "backup"
@@ -130,17 +92,6 @@ def test_a_changed_or_incomplete_backup_is_refused(shelf: Shelf, tmp_path: Path)
     with pytest.raises(BackupError, match=r"changed|missing"):
         backup.restore(folder, tmp_path / "e", open_objects("", tmp_path / "e/objects", 0, 1), with_database=True)
     assert not (tmp_path / "e" / "miqa.sqlite").exists()
-
-
-def test_orphans_are_named_before_they_are_removed(shelf: Shelf) -> None:
-    orphan = shelf.objects
-    key, old = original_key(digest("lost")), (datetime.now(UTC) - timedelta(days=2)).timestamp()
-    orphan.put(key, b"x")
-    os.utime(shelf.folder / "objects" / key, (old, old))
-    assert [(one.fault, one.repaired) for one in check(shelf)] == [(Fault.ORPHAN, False)]
-    assert orphan.exists(key)
-    assert [(one.fault, one.repaired) for one in check(shelf, repair=True)] == [(Fault.ORPHAN, True)]
-    assert not orphan.exists(key)
 
 
 def test_the_digest_is_that_of_the_data_set(samples: Path) -> None:

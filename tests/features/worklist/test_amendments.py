@@ -19,11 +19,10 @@ from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.worklist.effect.amendment import Amendments
 from miqa_node.features.worklist.rows import history, worklist
-from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store import tables
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.report.outputs.airai import AIRAI
-from tests.features.reassess.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig
+from tests.features.reassess.test_reassessment import SMALL, AgainRig
 from tests.node.test_pipeline import FLAG_EVERYTHING
 
 
@@ -115,54 +114,6 @@ def test_a_slip_that_was_undone_at_once_leaves_no_trace_in_archives(rig: Decided
     assert predecessor(amended) == first.SOPInstanceUID
     assert (codes(amended, "READER_DECISION"), codes(amended, "111050")) == (["DEC_RETAKE"], ["111235"])
     assert titles(rig.made(digest, KOS)) == ["113010"]
-
-
-def test_taking_back_what_archives_were_told_says_so_and_notes_the_issue_anew(rig: DecidedRig, samples: Path) -> None:
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    rig.decide(Resolution.DISMISSED)
-    rig.report()
-    rig.reopen("kim", "it is there")
-    rig.report()
-    rig.decide(Resolution.ACCEPTED, "kim")
-    rig.report()
-
-    _, dismissed, reopened, accepted = rig.made(digest, SR)
-    assert predecessor(reopened) == dismissed.SOPInstanceUID
-    assert predecessor(accepted) == reopened.SOPInstanceUID
-    assert [codes(one, "READER_DECISION") for one in (reopened, accepted)] == [["DEC_REOPENED"], ["DEC_ACCEPTED"]]
-    assert [codes(one, "111050") for one in (reopened, accepted)] == [["111236"], ["111236"]]
-    assert "it is there" in reopened.to_json()
-    noted, withdrawn, again = rig.made(digest, KOS)
-    assert titles([noted, withdrawn, again]) == ["113010", "QI_WITHDRAWN", "113010"]
-    assert again.SOPInstanceUID != noted.SOPInstanceUID
-    assessments = rig.made(digest, AIRAI)
-    assert [one.AssessmentSummary for one in assessments] == ["FAILED", "INCONCLUSIVE", "PASSED"]
-    assert len({one.AssessmentSetID for one in assessments}) == 1
-    about = {one.AssessedSOPInstanceSequence[0].ReferencedSOPInstanceUID for one in assessments}
-    assert about == {predecessor(dismissed)}, "never a report that a person amended"
-    assert rig.queued(digest).count(("AIRAI", "REGISTRY")) == 3
-    with rig.database.begin() as transaction:
-        [label] = labels.of_images(transaction, [digest])
-    assert (label.judgement.actor, label.judgement.bad) == ("kim", False)
-
-
-def test_an_image_judged_again_after_a_decision_amends_the_newest_report_only(
-    rig: DecidedRig, pool: WorkerPool, samples: Path
-) -> None:
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    rig.decide(Resolution.DISMISSED)
-    rig.report()
-    rig.database.close()
-    rig = DecidedRig(rig.folder, pool, parse_policy(PASS_EVERYTHING))
-    rig.again(uids=(digest,))
-    rig.finish(digest)
-
-    _, amended, again = rig.made(digest, SR)
-    assert predecessor(again) == amended.SOPInstanceUID
-    assert titles(rig.made(digest, KOS)) == ["113010", "QI_WITHDRAWN"], "it was withdrawn before"
-    rig.database.close()
 
 
 def test_what_cannot_be_reported_is_said_in_the_history_and_holds_nothing_up(

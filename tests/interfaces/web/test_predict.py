@@ -86,15 +86,6 @@ def post(client: httpx2.Client, data: bytes, name: str = "image.png", **fields: 
     return client.post("/predict", files={"file": (name, data)}, data=fields)
 
 
-def test_normal_has_no_overlay(client: httpx2.Client) -> None:
-    prediction = post(client, picture(60)).json()
-    assert (prediction["prediction"], prediction["status"]) == ("Normal", "automated")
-    assert "overlay" not in prediction["links"]
-    answer = client.get(f"/overlays/{prediction['id']}/lungs-1.0.0.png")
-    assert answer.status_code == 404
-    assert answer.headers["content-type"] == "application/problem+json"
-
-
 def test_an_unsure_prediction_waits_on_the_worklist(client: httpx2.Client) -> None:
     answer = post(client, dicom(7, 0.5), "image.dcm").json()
     assert answer["status"] == "pending_review", answer

@@ -134,3 +134,12 @@ def test_text_in_pixels_is_read_there(workers: ImageWorkers, node_settings: Sett
     path = write_text(node_settings.objects_dir / "text.dcm", picture(*LINES))
     assessment = workers.judge(instance_of(path), path, 0).result.assessment
     assert sorted(line.kind for line in assessment.text) == ["date", "name", "number"]
+
+
+def test_the_objects_of_a_marked_series_are_the_same_there(workers: ImageWorkers, node_settings: Settings) -> None:
+    """highdicom and SimpleITK are loaded by a process that may start no program and write no file."""
+    pytest.importorskip("highdicom")
+    series = judged_series(node_settings.objects_dir / "series", "CT")
+    there = workers.pool.run(make_objects, *series, None, {SEG, SR})
+    assert [one.data for one in there] == [one.data for one in make_objects(*series, kinds={SEG, SR})]
+    assert b"cubic centimeter" in there[1].data

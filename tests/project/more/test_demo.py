@@ -105,3 +105,14 @@ def test_a_simulated_sample_says_so_wherever_people_look(samples: list[SampleIma
             assert dataset[keyword].value != source[keyword].value
         assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
         assert list(dataset.ImagerPixelSpacing) == [CHEST_PITCH_MM, CHEST_PITCH_MM]
+
+
+def test_an_inverted_sample_shows_the_source_turned_over(samples: list[SampleImage], tmp_path: Path) -> None:
+    shown = {}
+    for sample in samples:
+        if sample is samples[0] or sample.simulated == FindingName.GATE:
+            path = tmp_path / f"{sample.sop_instance_uid}.dcm"
+            path.write_bytes(sample.data)
+            shown[sample.simulated] = decode_frame(path, 0, 10_000_000).display.astype(np.int64)
+    # One stored value of this 30,000-wide window is 2.2 display values: writing it down costs at most one step.
+    assert np.abs(shown[FindingName.GATE] - (65535 - shown[None])).max() <= 4

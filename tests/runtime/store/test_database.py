@@ -45,15 +45,6 @@ def _ours(name: str | None, kind: str, _parents: object) -> bool:
     return name in all_tables().tables if kind == "table" else kind != "index" or name not in late_indexes.INDEXES
 
 
-def test_an_unmigrated_database_is_not_ready_and_says_what_to_do(database_url: str) -> None:
-    database = Database(database_url)
-    with pytest.raises(ResourcesError, match="miqa-node migrate"):
-        database.check()
-    database.migrate()
-    database.check()
-    database.close()
-
-
 def test_an_old_program_on_a_newer_schema_says_so_in_one_sentence(database_url: str) -> None:
     database = Database(database_url)
     database.migrate()

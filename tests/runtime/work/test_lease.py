@@ -17,10 +17,6 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import executors
 from miqa_node.runtime.work.lease import NameLease
 from miqa_node.runtime.work.process import ProcessIdentity
-from miqa_node.runtime.work.recovery import RollCall
-from miqa_node.runtime.workers import supervisor
-from miqa_node.runtime.workers.supervisor import Supervisor
-from tests.waiting import wait_until
 
 SETTINGS: WorkSettings = load_settings().work
 TAKE = """
@@ -100,22 +96,3 @@ def test_a_number_that_another_process_has_by_now_is_not_the_holder(database: Da
     mine = ProcessIdentity.of_this()
     hold(database, replace(mine, began=mine.began - 1), 0.0)
     lease(database).take()
-
-
-def test_a_process_that_lost_its_name_ends(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that was suspended for minutes comes back while another has its name and its jobs."""
-    monkeypatch.setattr(supervisor, "LOOK_S", 0.02)
-    settings = SETTINGS.model_copy(update={"heartbeat_interval_s": 0.05})
-    roll_call = RollCall(database, "w1", settings)
-    reasons: list[str] = []
-    watching = Supervisor(reasons.append)
-    watching.watch(roll_call.threads)
-    roll_call.start()
-    watching.start()
-    try:
-        hold(database, replace(ProcessIdentity.of_this(), machine="other@other"), 0.0)
-        assert wait_until(lambda: bool(reasons), 60)
-    finally:
-        watching.stop()
-        roll_call.stop()
-    assert "Another process works as 'w1' now" in reasons[0]

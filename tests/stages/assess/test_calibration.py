@@ -34,11 +34,9 @@ from miqa_node.stages.assess.labels import (
 from miqa_node.stages.assess.platt import LEAST_LABELS, Scaling, calibration_error, fit_scaling
 from miqa_node.stages.assess.site_calibration import (
     SiteCalibration,
-    calibration_path,
     certificate_sentence,
     in_force,
     read_calibration,
-    write_calibration,
 )
 from tests.stages.assess.making import chest_header, write_package
 
@@ -124,26 +122,6 @@ def test_scaling_is_refused_where_labels_are_few_or_the_head_knows_nothing() -> 
 @pytest.fixture(scope="module")
 def made(card: Card) -> SiteCalibration:
     return calibrate(card, judged(card, 600))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda text: text[: len(text) // 2] + ": :",
-        lambda text: text.replace("offset:", "offzet:"),
-        lambda text: text.replace("motion_blur:", "emotion_blur:"),
-        lambda text: text.replace("temperature: ", "temperature: -"),
-        lambda text: text + "\nalso: 2026-02-30\n",
-    ],
-)
-def test_a_damaged_file_is_never_used(tmp_path: Path, card: Card, made: SiteCalibration, damage: Any) -> None:
-    path = calibration_path(tmp_path, made.package)
-    write_calibration(path, made)
-    path.write_text(damage(path.read_text()))
-    result = in_force(path, card, SHA, "General")
-    assert result.calibration is None
-    assert "cannot be used" in result.refused
-    assert certificate_sentence(card, result, POLICY, "General").startswith("no certificate")
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import pytest
 from miqa_node.core.domain.delivery import KOS, REJECTION, SR, Delivery, ResultObject
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.object_store import Soundness
-from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DeliveryError
 from miqa_node.features.worklist.effect.remaking import Remaking
@@ -21,7 +20,6 @@ from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
 from miqa_node.stages.report.lower import lower_class
-from miqa_node.stages.units.rows import reassessments
 from tests.features.reassess.test_reassessment import SMALL
 from tests.features.worklist.test_amendments import DecidedRig
 from tests.node.test_pipeline import FLAG_EVERYTHING
@@ -77,49 +75,6 @@ def test_each_damage_of_each_result_is_seen_before_it_is_sent_and_mended(rig: De
         assert unsound(rig) == []
         kinds.add(result.kind)
     assert {SR, KOS} <= kinds
-
-
-def test_results_of_decisions_and_in_lower_classes_are_made_again(rig: DecidedRig, samples: Path) -> None:
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    rig.decide(Resolution.DISMISSED)
-    rig.report()
-    outbox, mending = DatabaseOutbox(rig.database, rig.objects, lower_class), remaking(rig)
-    first = next(
-        one for one in deliveries_of(rig, digest) if isinstance(one.item, ResultObject) and one.item.kind == SR
-    )
-    assert outbox.lower(first)
-    made = results(rig, digest)
-    wholes = {one.object_key: rig.objects.get(one.object_key) for one in made}
-    assert len(made) >= 5, "two reports, one of them in two classes, a key object and its withdrawal"
-    for number, one in enumerate(made):
-        DAMAGES[number % 4](rig.objects, one.object_key)
-        assert mending.mend(one.object_key)
-        assert rig.objects.get(one.object_key) == wholes[one.object_key]
-
-
-def test_an_empty_report_blocks_no_later_one(rig: DecidedRig, samples: Path) -> None:
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    [report] = [one for one in results(rig, digest) if one.kind == SR]
-    rig.objects.replace(report.object_key, b"")
-    with rig.database.begin() as transaction:
-        reassessments.ask(transaction, digest, "ann", "", datetime.now(UTC))
-    rig.finish(digest)
-    assert len([one for one in results(rig, digest) if one.kind == SR]) == 2
-
-
-def test_what_states_a_judgement_that_was_replaced_is_made_again(rig: DecidedRig, samples: Path) -> None:
-    digest = rig.receive(samples / SMALL)
-    rig.finish(digest)
-    [report] = [one for one in results(rig, digest) if one.kind == SR]
-    with rig.database.begin() as transaction:
-        reassessments.ask(transaction, digest, "ann", "", datetime.now(UTC))
-    rig.finish(digest)
-    whole = rig.objects.get(report.object_key)
-    cut(rig.objects, report.object_key)
-    assert remaking(rig).mend(report.object_key)
-    assert rig.objects.get(report.object_key) == whole
 
 
 def test_what_cannot_be_made_again_stays_as_it_is(rig: DecidedRig, samples: Path) -> None:

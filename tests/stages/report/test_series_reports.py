@@ -132,20 +132,3 @@ def test_two_workers_at_once_report_once(
         worker.join(60)
     assert len(reports_of(rig, digests)) == 1
     assert sorted(one for digest in digests for one in rig.queued(digest)) == [("SR", "ARCHIVE"), ("SR", "PACS")]
-
-
-def test_an_image_judged_again_amends_the_report_that_it_made_and_adds_no_other(
-    rig: AgainRig, sonogram: Callable[..., InstanceDigest]
-) -> None:
-    digests = [sonogram(1), sonogram(2)]
-    for digest in digests:
-        rig.finish(digest)
-    [before] = reports_of(rig, digests)
-    assert rig.again(verdicts=(Verdict.NOT_ASSESSED,)) == 2
-    for digest in digests:
-        rig.finish(digest)
-    [first, second] = rig.files(digests[0], SR)
-    assert first.SOPInstanceUID == before.SOPInstanceUID
-    [amended] = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
-    assert amended.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == before.SOPInstanceUID
-    assert rig.files(digests[1], SR) == []

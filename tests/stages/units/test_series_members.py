@@ -123,17 +123,6 @@ def test_localizers_alone_say_so_although_series_of_the_part_are_accepted(tmp_pa
     assert [reason.text for reason in disposition.reasons] == [NO_STACK]
 
 
-def test_fewer_images_than_announced_are_reviewed(tmp_path: Path) -> None:
-    announced = changed(NumberOfSeriesRelatedInstances=6)
-    whole, part = stack(tmp_path / "a", 6, announced), stack(tmp_path / "b", 5, announced)
-    assert "series_incomplete" not in issues(judged(whole))
-    disposition = decide(judged(part), SHIPPED)
-    assert disposition.verdict is Verdict.REVIEW
-    assert [reason.text for reason in disposition.reasons] == [
-        "5 of the 6 images of the series that the header announces are here. Send the others."
-    ]
-
-
 @pytest.mark.parametrize("policy", ["shipped", "of an earlier version"])
 def test_an_issue_may_keep_from_accept_and_flags_nothing(tmp_path: Path, policy: str) -> None:
     """``acquisition_incomplete`` is no longer raised; policies and stored assessments may have it."""

@@ -37,3 +37,17 @@ def test_a_header_that_goes_on_without_end_is_refused(tmp_path: Path) -> None:
     endless = deflated(tmp_path / "endless.dcm", b"", b"\x09\x00\x10\x00UN", 200 << 20)
     with pytest.raises(DataSetError, match="larger than"):
         read_head(endless)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_head, read_source, read_note, lambda path: _read((InstanceDigest("d"), path)),
+        representative_frame,
+    ],
+    ids=["header", "source of results", "note", "slice", "representative frame"],
+)  # fmt: skip
+def test_headers_of_a_bomb_take_little_memory(bomb: Path, read: Callable[[Path], object]) -> None:
+    assert bomb.stat().st_size < 2 << 20
+    with little_memory():
+        read(bomb)

@@ -91,3 +91,40 @@ def phrases(html: str) -> set[str]:
     return {unescape(one).strip() for pair in re.findall(r'>([^<>]+)<|aria-label="([^"]*)"', body) for one in pair} - {
         ""
     }
+
+
+def test_the_report_of_an_empty_month_can_be_made(hospital: Database, settings: Settings) -> None:
+    with hospital.begin() as transaction:
+        made = make_report(transaction, "2020-05", settings, NOW)
+    assert "0 exposures" in made.html
+    assert made.pdf.startswith(b"%PDF")
+
+
+def test_the_scheduled_report_is_of_the_month_before_and_made_once(
+    hospital: Database, settings: Settings, tmp_path: Path
+) -> None:
+    objects = DiskObjects(tmp_path / "objects")
+    for _ in range(2):
+        assert keep_last_month(hospital, objects, settings, NOW) == "2026-01"
+    assert objects.get(key("2026-01", Form.PDF)).startswith(b"%PDF")
+    assert b"Reject analysis January 2026" in objects.get(key("2026-01", Form.HTML))
+    with hospital.begin() as transaction:
+        assert reports.months(transaction, limit=9) == ["2026-01"]
+    assert month_before(date(2026, 3, 31)) == "2026-02"
+
+
+@pytest.mark.parametrize(
+    ("view", "rows", "column"),
+    [("images", 40, "rejected"), ("days", None, "images"), ("labels", 12, "actor"), ("label_findings", 24, "labelled"),
+     ("findings", 40, "x"), ("measurements", 0, "bin")],
+)  # fmt: skip
+def test_every_view_can_be_exported_and_names_nobody(
+    hospital: Database, settings: Settings, capsys: pytest.CaptureFixture[str], view: str, rows: int | None, column: str
+) -> None:
+    assert cli(settings, "export", view, "--since", "2026-01-01", "--until", "2026-12-31") == 0
+    printed = capsys.readouterr().out
+    cells = list(csv.reader(io.StringIO(printed)))
+    assert column in cells[0]
+    assert rows is None or len(cells) == rows + 1
+    assert "Doe" not in printed
+    assert not re.search(r"\bID\d", printed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,12 +12,10 @@ from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.analysis.rows import acquisitions
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.runtime.site_records import labels
 from miqa_node.stages.units.rows import instances
 from tests.web.staging import NOW, PATIENT_NAME, Stage
 
@@ -65,23 +62,6 @@ def test_the_reject_analysis_counts_what_people_rejected(hospital: list[Any], cl
     assert "&lt;b&gt;Casualty" in page
     assert PATIENT_NAME not in page
     assert "PID" not in page
-
-
-def test_the_model_watch_shows_precision_by_room_and_what_audits_found(
-    hospital: list[Any], client: TestClient, stage: Stage
-) -> None:
-    now = datetime.now(UTC)
-    with stage.services.database.begin() as transaction:
-        for digest, bad in ((hospital[1], False), (hospital[3], True)):
-            opinion = ReaderOpinion("anna", LabelOrigin.SPOT_CHECK, bad=bad, findings=(), sampled=0.5)
-            labels.add(transaction, digest, opinion, NOW + timedelta(hours=1))
-    period = f"since=2026-11-01&until={now:%Y-%m-%d}" if now > NOW else "since=2026-11-01&until=2026-11-30"
-    words = text(client.get(f"/analysis/model?{period}").text)
-    assert "66.7 %" in words  # 4 of the 6 flagged were confirmed
-    assert "4 of 6" in words
-    assert "1 of 2" in words  # audited, and bad though accepted
-    assert "Thorax 1" in words
-    assert "Motion blur" in words
 
 
 @pytest.mark.parametrize("page", ["model", "labels"])

@@ -84,3 +84,48 @@ def test_the_commands(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run(["fsck", "--repair", "--data-dir", elsewhere]) == 0
     assert run(["fsck", "--data-dir", elsewhere]) == 0
     assert shelf.objects.exists(preview_key(of))
+
+
+class Removing:
+    """A store from which retention removes originals when they are read for the first time."""
+
+    def __init__(self, shelf: Shelf, *digests: InstanceDigest) -> None:
+        self._shelf, self._digests = shelf, digests
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shelf.objects, name)
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        if self._digests:
+            digests, self._digests = self._digests, ()
+            with self._shelf.database.begin() as transaction:
+                row = sa.update(t.instances).where(t.instances.c.digest.in_(digests))
+                transaction.execute(row.values(removed_at=NOW, removal_cause="space"))
+            removal.delete_marked(self._shelf.database, self._shelf.objects, NOW, 10)
+        return self._shelf.objects.chunks(key)
+
+
+def test_what_retention_removes_during_a_backup_is_no_fault_of_it(shelf: Shelf, tmp_path: Path) -> None:
+    of, other = shelf.decide(1), shelf.decide(2)
+    folder, elsewhere = tmp_path / "backup", tmp_path / "elsewhere"
+    made = backup.back_up(shelf.database, Removing(shelf, of), shelf.folder, folder)
+    assert (made.lost, made.damaged) == ((), ())
+    assert list(backup.check_backup(folder)) == []
+    objects = open_objects("", elsewhere / "objects", 0, 1 << 20)
+    backup.restore(folder, elsewhere, objects, with_database=True)
+    restored = Shelf(Database(f"sqlite:///{elsewhere / 'miqa.sqlite'}"), objects, elsewhere)
+    assert check(restored) == []
+    assert restored.has(of, other) == [False, True]
+    assert restored.row(of).removal_cause == "space"
+    restored.database.close()
+
+
+def test_orphans_are_named_before_they_are_removed(shelf: Shelf) -> None:
+    orphan = shelf.objects
+    key, old = original_key(digest("lost")), (datetime.now(UTC) - timedelta(days=2)).timestamp()
+    orphan.put(key, b"x")
+    os.utime(shelf.folder / "objects" / key, (old, old))
+    assert [(one.fault, one.repaired) for one in check(shelf)] == [(Fault.ORPHAN, False)]
+    assert orphan.exists(key)
+    assert [(one.fault, one.repaired) for one in check(shelf, repair=True)] == [(Fault.ORPHAN, True)]
+    assert not orphan.exists(key)

@@ -55,17 +55,6 @@ def test_too_few_labels_say_how_many_more_and_write_nothing(
     assert not (data_dir / "calibration").exists()
 
 
-def test_a_package_that_learned_from_labels_is_calibrated_with_others(
-    cli: Callable[..., Ran], config: Path, tmp_path: Path
-) -> None:
-    """The month of a physicist trains with an export and calibrates with the same labels: nothing warned of it."""
-    labelled = write_labels(tmp_path / "labelled", 3, 3)
-    assert "other patients" not in cli("calibrate", labelled, "--config", config, "--dry-run").err
-    command = "miqa-node train quality --data DIR --out models --labels EXPORT"
-    write_package(tmp_path / "models" / "quality-1.1.0", "1.1.0", "quality", training={"command": command})
-    assert "with images of other patients" in cli("calibrate", labelled, "--config", config, "--dry-run").err
-
-
 def test_what_cannot_be_judged_is_left_out_and_counted(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     labels = write_labels(tmp_path / "labels", 2, 1)
     knee = chest_dataset(900)

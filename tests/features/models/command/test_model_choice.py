@@ -60,30 +60,6 @@ def test_a_package_in_the_settings_decides_alone(cli: Callable[..., Ran], config
     assert "Take it out" in refused.err
 
 
-def test_a_shadow_is_chosen_and_ended(cli: Callable[..., Ran], config: Path) -> None:
-    assert cli("models", "shadow", "--config", config).code == Exit.USAGE
-    assert cli("models", "shadow", "quality-1.1.0", "--config", config).code == Exit.CONFLICT
-    assert cli("models", "shadow", "quality-1.0.0", "--config", config).code == Exit.OK
-    assert states(cli, config) == {"quality-1.0.0": "shadow", "quality-1.1.0": "active"}
-    assert cli("models", "shadow", "--off", "--config", config).code == Exit.OK
-    assert states(cli, config)["quality-1.0.0"] == ""
-
-
-def test_a_packed_package_is_the_same_in_one_file(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
-    assert cli("models", "pack", "quality-1.0.0", tmp_path / "other.onnx", "--config", config).code == Exit.USAGE
-    out = tmp_path / "models" / "quality-1.0.0.onnx"
-    assert cli("models", "pack", "quality-1.0.0", out, "--config", config).code == Exit.OK
-    (tmp_path / "models" / "quality-1.0.0").rename(tmp_path / "away")
-    checked = cli("models", "check", "quality-1.0.0", "--json", "--config", config).json
-    assert (checked["ok"], checked["may_be_active"], checked["goldens"]) == (True, True, 1)
-    assert checked["golden_differences"]["golden/0.png"] < 1e-6
-    assert cli("models", "activate", "quality-1.0.0", "--config", config).code == Exit.OK
-    assert "# quality 1.0.0" in cli("models", "card", "quality-1.0.0", "--config", config).out
-    page = tmp_path / "MODEL_CARD.md"
-    cli("models", "card", "quality-1.0.0", "--out", page, "--config", config)
-    assert page.read_text().startswith("# quality 1.0.0\n")
-
-
 def test_a_candidate_without_goldens_is_told_apart(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     write_package(tmp_path / "models" / "quality-2.0.0", "2.0.0", "quality", golden=[])
     table = cli("models", "check", "--config", config).out

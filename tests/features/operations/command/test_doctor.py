@@ -14,13 +14,11 @@ import trustme
 
 from miqa_node import plugins
 from miqa_node.core.domain.delivery import SR, ResultObject
-from miqa_node.core.domain.operations import DestinationCheck
-from miqa_node.core.settings import share_dir
 from miqa_node.features.operations.command import series_checks
 from miqa_node.features.operations.command.series_checks import how_to_add
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.runtime.store.database import Database
-from miqa_node.stages.deliver.rows import deliveries, destination_checks
+from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.rows import instances
 from tests.interfaces.cli.conftest import Ran
 from tests.runtime.store.making import NOW, digest, header, received, study
@@ -58,41 +56,6 @@ def test_all_is_well(cli: Callable[..., Ran], config: Path, stage: Stage) -> Non
     assert ran.code == Exit.OK, ran.out
     assert ran.json["ok"]
     assert {"settings", "data directory", "database", "policy", "accelerator", "models"} <= set(checks(ran))
-
-
-def test_a_policy_without_the_rule_for_contradictions_is_told_so(
-    cli: Callable[..., Ran], config: Path, stage: Stage, tmp_path: Path
-) -> None:
-    def contradictions() -> str:
-        check = checks(cli("doctor", "--config", config, "--json"))["contradictions"]
-        assert check["ok"], "a site may have taken it out"
-        return str(check["detail"])
-
-    assert contradictions() == "the policy has a rule for pixels_contradict_body_part"
-    own = tmp_path / "own.toml"
-    own.write_text(
-        'version = "1"\n[[scope]]\nname = "chests"\nmodality = ["DX"]\ndefault_findings = true\n'
-        '[[scope]]\nname = "knees"\nbody_part = ["KNEE"]\n'
-        'plausibility = [{ name = "pixels_contradict_body_part", verdict = "REVIEW" }]\n'
-        '[[scope]]\nname = "CT"\nmodality = ["CT"]\n'
-    )
-    config.write_text(config.read_text() + f'[policy]\nfile = "{own}"\n')
-    assert contradictions().startswith("no rule for pixels_contradict_body_part in chests: ")
-
-
-def test_a_package_that_the_policy_has_no_figure_of_is_named(cli: Callable[..., Ran], config: Path) -> None:
-    ran = cli("doctor", "--config", config, "--json")
-    check = checks(ran)["figures"]
-    assert (ran.code, check["ok"]) == (Exit.OK, True)
-    assert check["detail"].startswith("no figure of tiny-1.0.0 in frontal chest radiograph: what it finds there is exp")
-    policy = config.parent / "policy.toml"
-    shipped = (share_dir("config") / "policy.toml").read_text("utf-8")
-    policy.write_text(shipped.replace('package = "quality-0.9.3"', 'package = "tiny"'))
-    change(config, "[assess]", f'[policy]\nfile = "{policy}"\n[assess]')
-    every = "the policy lacks no figure of tiny-1.0.0"
-    assert checks(cli("doctor", "--config", config, "--json"))["figures"]["detail"] == every
-    policy.write_text(shipped.replace("default_findings = true", "default_findings = true\nown_figures = true"))
-    assert checks(cli("doctor", "--config", config, "--json"))["figures"]["detail"] == every
 
 
 @pytest.mark.parametrize(
@@ -295,47 +258,11 @@ def test_a_destination_that_answers_but_takes_nothing_is_a_fault_and_comes_first
     assert ran.code == Exit.FAILED
 
 
-def test_what_the_running_node_says_of_its_own_destinations_ends_with_it(
-    cli: Callable[..., Ran], config: Path, data_dir: Path
-) -> None:
-    database = Database(f"sqlite:///{data_dir / 'miqa.sqlite'}")
-    database.migrate()
-    now = datetime.now(UTC)
-    away = DestinationCheck("RUN", "n1", "cstore", "A@h:104", True, False, "no answer", False, now, now)
-    with database.begin() as transaction:
-        destination_checks.record(transaction, away)
-    check = checks(cli("doctor", "--config", config, "--json"))["destination RUN"]
-    assert not check["ok"]
-    assert "A@h:104 no answer (given by run --destination" in check["detail"]
-    with database.begin() as transaction:
-        destination_checks.leave(transaction, "n1", datetime.now(UTC))
-    database.close()
-    assert "destination RUN" not in checks(cli("doctor", "--config", config, "--json"))
-
-
 def test_an_archive_that_is_no_destination_is_named(cli: Callable[..., Ran], config: Path) -> None:
     config.write_text(config.read_text() + '[retention]\narchives = ["VNA"]\n')
     ran = cli("doctor", "--config", config, "--json")
     assert ran.code == Exit.FAILED
     assert "not a destination" in checks(ran)["archive VNA"]["detail"]
-
-
-@pytest.mark.parametrize("kind", ["instances", "results", "previews"])
-def test_a_folder_that_takes_nothing_is_found(cli: Callable[..., Ran], config: Path, data_dir: Path, kind: str) -> None:
-    """Also one shard of 256, and by root, who may do everything: a dead mount is no folder any more."""
-    shard = data_dir / "objects" / kind / "7f"
-    for number in range(256):
-        (shard.parent / f"{number:02x}").mkdir(parents=True)
-    assert checks(cli("doctor", "--config", config, "--json"))["object store"]["ok"]
-    before = sorted(data_dir.rglob("*"))
-    shard.rmdir()
-    shard.symlink_to(data_dir / "nowhere")
-
-    check = checks(cli("doctor", "--config", config, "--json"))["object store"]
-
-    assert (check["ok"], f"folder {kind}/7f cannot be written" in check["detail"]) == (False, True)
-    assert check["mend"]
-    assert sorted(data_dir.rglob("*")) == before, "nothing of it stays"
 
 
 def test_a_staging_folder_that_takes_nothing_is_found(cli: Callable[..., Ran], config: Path, data_dir: Path) -> None:

@@ -204,3 +204,29 @@ def _item(rig: Rig, study: str) -> tuple[WorklistState, Verdict]:
     with rig.database.begin() as transaction:
         item = worklist.show(transaction, study)
     return item.state, item.verdict
+
+
+def test_a_series_is_judged_again_as_one(tmp_path: Path, pool: WorkerPool) -> None:
+    from tests.stages.measure.series import making
+    from tests.stages.units.test_series_way import Rig as SeriesRig
+
+    rig = SeriesRig(tmp_path, pool)
+    slices = [making.body_ct(seed=number) for number in range(4)]
+    digests = rig.receive(*making.write_series(tmp_path / "s", slices, "CT"))
+    [shown] = rig.look(21.0)
+    first = rig.finish(shown)
+    report = rig.report(shown)
+    service = Reassessment(rig.database, rig.objects, rig.jobs, any_model)
+    plan = service.plan(ReassessmentFilter(uids=(digests[0], digests[1])))
+    assert [one.digest for one in plan.candidates] == [shown]
+    assert service.begin(plan, "anna", "", datetime.now(UTC)) == 1
+    assert rig.finish(shown) is first
+    with rig.database.begin() as transaction:
+        made = [one for one in results_of(transaction, shown) if one.kind == SR]
+        counted = instances.count(transaction)
+    assert counted.decided == len(digests)
+    files = [pydicom.dcmread(rig.objects.local_path(one.object_key)) for one in made]
+    [second] = [one for one in files if one.SOPInstanceUID != report.SOPInstanceUID]
+    named = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert named.ReferencedSOPInstanceUID == report.SOPInstanceUID
+    rig.database.close()

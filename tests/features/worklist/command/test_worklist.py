@@ -108,28 +108,6 @@ def test_on_a_terminal_uids_stand_whole_on_lines_of_their_own(
     assert none == "No study is flagged, or none that the options name.\n"
 
 
-def test_claim_release_resolve_and_their_events(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
-    stage.add(1)
-
-    def call(*words: str) -> Any:
-        return cli("worklist", *words, "--data-dir", data_dir)
-
-    assert call("claim", "1.2.3.1", "--as", "mara", "--json").json["claimed_by"] == "mara"
-    assert call("release", "1.2.3.1", "--as", "mara", "--json").json["state"] == "OPEN"
-    resolved = call("resolve", "1.2.3.1", "retaken", "--comment", "moved", "--as", "tom")
-    assert resolved.code == Exit.OK
-    assert "RESOLVED: retake requested" in resolved.out
-
-    events = call("show", "1.2.3.1", "--json").json["events"]
-    assert [(event["action"], event["actor"]) for event in events] == [
-        ("flagged", ""),
-        ("claimed", "mara"),
-        ("released", "mara"),
-        ("retaken", "tom"),
-    ]
-    assert "retake requested by tom: “moved”" in call("show", "1.2.3.1").out
-
-
 def test_a_decision_is_taken_back_with_a_reason(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     stage.add(1)
 
@@ -157,18 +135,6 @@ def test_a_decision_is_about_all_images_of_a_study_and_can_say_how_many_were_see
     assert (unseen.code, "Another image of this study was judged meanwhile" in unseen.err) == (Exit.CONFLICT, True)
     assert call("--image-count", "2").code == Exit.OK
     assert "decision\t2\t2" in cli("labels", "list", "--data-dir", data_dir).out
-
-
-def test_a_rejection_is_called_so(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
-    stage.add(1)
-    stage.add(2)
-
-    for study, word in (("1.2.3.1", "rejected"), ("1.2.3.2", "confirmed")):
-        ran = cli("worklist", "resolve", study, word, "--as", "mara", "--json", "--data-dir", data_dir)
-        assert ran.json["resolution"] == "confirmed"
-        shown = cli("worklist", "show", study, "--data-dir", data_dir).out
-        assert "RESOLVED: rejected" in shown
-        assert "confirmed" not in shown
 
 
 def test_the_config_file_is_found_by_flag_and_by_environment(

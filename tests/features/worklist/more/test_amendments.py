@@ -87,3 +87,51 @@ def test_what_is_judged_again_while_its_decision_is_reported_is_amended_too(
     assert (codes(again, "READER_DECISION"), codes(decided, "READER_DECISION")) == ([], ["DEC_DISMISSED"])
     assert predecessor(decided) == again.SOPInstanceUID
     assert rig.report() == 0
+
+
+def test_taking_back_what_archives_were_told_says_so_and_notes_the_issue_anew(rig: DecidedRig, samples: Path) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    rig.decide(Resolution.DISMISSED)
+    rig.report()
+    rig.reopen("kim", "it is there")
+    rig.report()
+    rig.decide(Resolution.ACCEPTED, "kim")
+    rig.report()
+
+    _, dismissed, reopened, accepted = rig.made(digest, SR)
+    assert predecessor(reopened) == dismissed.SOPInstanceUID
+    assert predecessor(accepted) == reopened.SOPInstanceUID
+    assert [codes(one, "READER_DECISION") for one in (reopened, accepted)] == [["DEC_REOPENED"], ["DEC_ACCEPTED"]]
+    assert [codes(one, "111050") for one in (reopened, accepted)] == [["111236"], ["111236"]]
+    assert "it is there" in reopened.to_json()
+    noted, withdrawn, again = rig.made(digest, KOS)
+    assert titles([noted, withdrawn, again]) == ["113010", "QI_WITHDRAWN", "113010"]
+    assert again.SOPInstanceUID != noted.SOPInstanceUID
+    assessments = rig.made(digest, AIRAI)
+    assert [one.AssessmentSummary for one in assessments] == ["FAILED", "INCONCLUSIVE", "PASSED"]
+    assert len({one.AssessmentSetID for one in assessments}) == 1
+    about = {one.AssessedSOPInstanceSequence[0].ReferencedSOPInstanceUID for one in assessments}
+    assert about == {predecessor(dismissed)}, "never a report that a person amended"
+    assert rig.queued(digest).count(("AIRAI", "REGISTRY")) == 3
+    with rig.database.begin() as transaction:
+        [label] = labels.of_images(transaction, [digest])
+    assert (label.judgement.actor, label.judgement.bad) == ("kim", False)
+
+
+def test_an_image_judged_again_after_a_decision_amends_the_newest_report_only(
+    rig: DecidedRig, pool: WorkerPool, samples: Path
+) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    rig.decide(Resolution.DISMISSED)
+    rig.report()
+    rig.database.close()
+    rig = DecidedRig(rig.folder, pool, parse_policy(PASS_EVERYTHING))
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+
+    _, amended, again = rig.made(digest, SR)
+    assert predecessor(again) == amended.SOPInstanceUID
+    assert titles(rig.made(digest, KOS)) == ["113010", "QI_WITHDRAWN"], "it was withdrawn before"
+    rig.database.close()

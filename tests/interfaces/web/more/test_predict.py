@@ -24,7 +24,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.interfaces.web.recent import Slots
 from miqa_node.node import Node
 from miqa_node.runtime.store.object_keys import original_key
-from tests.interfaces.web.test_predict import client, node, picture, post
+from tests.interfaces.web.test_predict import POLICY, client, node, picture, post, quiet
 from tests.stages.assess.classify.making import write_classifier
 from tests.stages.assess.making import chest_dataset, write_package
 
@@ -78,3 +78,12 @@ def test_whatever_is_sent_the_answer_is_as_documented(node: Node, mode: Generati
         case.call_and_validate(excluded_checks=list(NO_PICTURE))
 
     send()
+
+
+def test_normal_has_no_overlay(client: httpx2.Client) -> None:
+    prediction = post(client, picture(60)).json()
+    assert (prediction["prediction"], prediction["status"]) == ("Normal", "automated")
+    assert "overlay" not in prediction["links"]
+    answer = client.get(f"/overlays/{prediction['id']}/lungs-1.0.0.png")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"

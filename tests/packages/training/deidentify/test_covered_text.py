@@ -59,14 +59,6 @@ def done(source: Path, out: Path, reader: Any, **options: Any) -> FileOutcome:
     return outcome
 
 
-def test_an_image_without_text_keeps_its_bytes(tmp_path: Path) -> None:
-    source = PYDICOM_FILES / "examples_ybr_color.dcm"  # JPEG
-    outcome = done(source, tmp_path, Once())
-    assert outcome.written is not None
-    assert outcome.covered == ()
-    assert pydicom.dcmread(outcome.written).PixelData == pydicom.dcmread(source).PixelData
-
-
 @pytest.mark.parametrize(
     "name",
     ["examples_palette.dcm", "examples_rgb_color.dcm", "SC_rgb_rle_2frame.dcm", "SC_ybr_full_422_uncompressed.dcm",

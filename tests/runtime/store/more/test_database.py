@@ -78,3 +78,12 @@ def test_a_schema_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
         f"database = Database({url!r}); database.migrate(); database.check(); assert 'alembic' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_an_unmigrated_database_is_not_ready_and_says_what_to_do(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(ResourcesError, match="miqa-node migrate"):
+        database.check()
+    database.migrate()
+    database.check()
+    database.close()

@@ -21,7 +21,7 @@ from miqa_node.runtime.work.process import ProcessIdentity
 from miqa_node.runtime.work.recovery import RollCall
 from miqa_node.runtime.workers import supervisor
 from miqa_node.runtime.workers.supervisor import Supervisor
-from tests.runtime.work.test_lease import SETTINGS, TAKE, Start, lease, says, start
+from tests.runtime.work.test_lease import SETTINGS, TAKE, Start, hold, lease, says, start
 from tests.waiting import wait_until
 
 ON_ANOTHER_MACHINE = ("unshare", "--uts", "sh", "-c", 'hostname other-machine && exec "$@"', "sh")
@@ -66,3 +66,22 @@ def test_a_name_is_refused_while_its_process_lives_and_free_at_once_when_it_was_
     other.kill()
     other.wait()
     lease(database).take()
+
+
+def test_a_process_that_lost_its_name_ends(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that was suspended for minutes comes back while another has its name and its jobs."""
+    monkeypatch.setattr(supervisor, "LOOK_S", 0.02)
+    settings = SETTINGS.model_copy(update={"heartbeat_interval_s": 0.05})
+    roll_call = RollCall(database, "w1", settings)
+    reasons: list[str] = []
+    watching = Supervisor(reasons.append)
+    watching.watch(roll_call.threads)
+    roll_call.start()
+    watching.start()
+    try:
+        hold(database, replace(ProcessIdentity.of_this(), machine="other@other"), 0.0)
+        assert wait_until(lambda: bool(reasons), 60)
+    finally:
+        watching.stop()
+        roll_call.stop()
+    assert "Another process works as 'w1' now" in reasons[0]

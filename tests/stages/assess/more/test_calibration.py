@@ -175,3 +175,23 @@ def test_a_model_that_is_not_good_enough_is_told_so(card: Card) -> None:
     [refusal] = made.certificate.refused
     assert refusal.labels_needed is None
     assert "more labels will not help" in refusal.reason
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2] + ": :",
+        lambda text: text.replace("offset:", "offzet:"),
+        lambda text: text.replace("motion_blur:", "emotion_blur:"),
+        lambda text: text.replace("temperature: ", "temperature: -"),
+        lambda text: text + "\nalso: 2026-02-30\n",
+    ],
+)
+def test_a_damaged_file_is_never_used(tmp_path: Path, card: Card, made: SiteCalibration, damage: Any) -> None:
+    path = calibration_path(tmp_path, made.package)
+    write_calibration(path, made)
+    path.write_text(damage(path.read_text()))
+    result = in_force(path, card, SHA, "General")
+    assert result.calibration is None
+    assert "cannot be used" in result.refused
+    assert certificate_sentence(card, result, POLICY, "General").startswith("no certificate")

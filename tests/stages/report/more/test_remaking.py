@@ -34,7 +34,7 @@ from tests.features.worklist.test_amendments import DecidedRig
 from tests.node.test_pipeline import FLAG_EVERYTHING
 from tests.parts import results_of
 from tests.stages.receive.test_promises import cut, delete, empty, flip
-from tests.stages.report.test_remaking import DAMAGES, remaking, results, rig
+from tests.stages.report.test_remaking import DAMAGES, deliveries_of, remaking, results, rig
 
 
 def test_a_file_that_a_crash_left_empty_blocks_no_report(rig: DecidedRig, samples: Path) -> None:
@@ -73,3 +73,46 @@ def test_a_rejection_note_is_made_again(rig: DecidedRig, samples: Path) -> None:
     delete(rig.objects, original_key(digest))
     delete(rig.objects, notes[0].object_key)
     assert not remaking(rig).mend(notes[0].object_key), "it names what stands in the original"
+
+
+def test_results_of_decisions_and_in_lower_classes_are_made_again(rig: DecidedRig, samples: Path) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    rig.decide(Resolution.DISMISSED)
+    rig.report()
+    outbox, mending = DatabaseOutbox(rig.database, rig.objects, lower_class), remaking(rig)
+    first = next(
+        one for one in deliveries_of(rig, digest) if isinstance(one.item, ResultObject) and one.item.kind == SR
+    )
+    assert outbox.lower(first)
+    made = results(rig, digest)
+    wholes = {one.object_key: rig.objects.get(one.object_key) for one in made}
+    assert len(made) >= 5, "two reports, one of them in two classes, a key object and its withdrawal"
+    for number, one in enumerate(made):
+        DAMAGES[number % 4](rig.objects, one.object_key)
+        assert mending.mend(one.object_key)
+        assert rig.objects.get(one.object_key) == wholes[one.object_key]
+
+
+def test_an_empty_report_blocks_no_later_one(rig: DecidedRig, samples: Path) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    [report] = [one for one in results(rig, digest) if one.kind == SR]
+    rig.objects.replace(report.object_key, b"")
+    with rig.database.begin() as transaction:
+        reassessments.ask(transaction, digest, "ann", "", datetime.now(UTC))
+    rig.finish(digest)
+    assert len([one for one in results(rig, digest) if one.kind == SR]) == 2
+
+
+def test_what_states_a_judgement_that_was_replaced_is_made_again(rig: DecidedRig, samples: Path) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    [report] = [one for one in results(rig, digest) if one.kind == SR]
+    with rig.database.begin() as transaction:
+        reassessments.ask(transaction, digest, "ann", "", datetime.now(UTC))
+    rig.finish(digest)
+    whole = rig.objects.get(report.object_key)
+    cut(rig.objects, report.object_key)
+    assert remaking(rig).mend(report.object_key)
+    assert rig.objects.get(report.object_key) == whole

@@ -72,3 +72,20 @@ def test_two_nodes_on_postgresql_report_each_series_once(
         each.database.close()
     assert len({report.SOPInstanceUID for report in reports}) == len(reports) == 5
     assert queued == 5 * [("SR", "ARCHIVE")] + 5 * [("SR", "PACS")]
+
+
+def test_an_image_judged_again_amends_the_report_that_it_made_and_adds_no_other(
+    rig: AgainRig, sonogram: Callable[..., InstanceDigest]
+) -> None:
+    digests = [sonogram(1), sonogram(2)]
+    for digest in digests:
+        rig.finish(digest)
+    [before] = reports_of(rig, digests)
+    assert rig.again(verdicts=(Verdict.NOT_ASSESSED,)) == 2
+    for digest in digests:
+        rig.finish(digest)
+    [first, second] = rig.files(digests[0], SR)
+    assert first.SOPInstanceUID == before.SOPInstanceUID
+    [amended] = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
+    assert amended.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == before.SOPInstanceUID
+    assert rig.files(digests[1], SR) == []

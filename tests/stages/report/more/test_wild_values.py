@@ -11,7 +11,13 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian
 
 from miqa_node.core.domain.delivery import ResultKind
-from tests.damage import write_text
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.report.outputs.enhanced import make_enhanced
+from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.stages.report.withdrawal import withdraw_key_object
+from tests.damage import replace_element, write_text
 from tests.stages.report import making
 from tests.stages.report.test_wild_values import KINDS, Change, made_of, with_values
 
@@ -122,3 +128,52 @@ def test_what_cannot_be_said_is_not_repeated(tmp_path: Path) -> None:
     assert made("no modality", ResultKind("ENHANCED")).Modality == "OT"
     placed = made("frame of reference with a leading zero", ResultKind("SEG"))
     assert placed.FrameOfReferenceUID == IN_SPACE["FrameOfReferenceUID"]
+
+
+UNREADABLE = {
+    "a time zone in four bytes of six": (0x00080201, "UL", b"-0400 "),
+    "a code that ends within an item": (0x00081032, "SQ", b"\xfe\xff"),
+    "a number without an end": (0x00200013, "IS", b"1e400 "),
+    "an orientation in words of two bytes": (0x00200020, "US", b"L\\F"),
+    "a birth date in two words": (0x00100030, "UL", b"196001"),
+    "a sex in words": (0x00100040, "US", b"M"),
+    "a study date as a number": (0x00080020, "FD", b"20261120"[:6]),
+    "a series number that is half a double": (0x00200011, "FD", b"1 "),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_value_that_contradicts_its_vr_costs_no_object(case: str, tmp_path: Path) -> None:
+    """Written as no library would: pydicom raises an error of its own for each when it is read."""
+
+    def change(dataset: Dataset) -> None:
+        dataset.TimezoneOffsetFromUTC, dataset.PatientOrientation = "-0400", ["L", "F"]
+        dataset.ProcedureCodeSequence = Sequence([Dataset()])
+        dataset.PatientBirthDate, dataset.PatientSex, dataset.StudyDate = "19600101", "M", "20261120"
+        dataset.InstanceNumber = dataset.SeriesNumber = 1
+
+    path = making.write(making.small(64, 64), tmp_path / "source.dcm", change)
+    path.write_bytes(replace_element(path.read_bytes(), *UNREADABLE[case]))
+    made = {item.kind: item for item in made_of(path)}
+    assert set(made) == set(KINDS)
+
+    note = tmp_path / "note.dcm"
+    note.write_bytes(made[ResultKind("KOS")].data)
+    accepted = making.disposition(Verdict.ACCEPT)
+    assert withdraw_key_object(note, making.assessment(), accepted, ReportSettings()) is not None
+    confirmation = Confirmation("maria", making.ASSESSED_AT, "111210")
+    assert rejection_note([path], making.assessment(), confirmation).kind == "REJECTION"
+    enhanced = making.enhanced(making.radiograph(path), "nlm+clahe")
+    assert make_enhanced(path, enhanced, InstanceDigest("ab" * 32)).kind == "ENHANCED"
+
+
+def test_pixels_that_are_not_square_are_not_in_the_picture_either(tmp_path: Path) -> None:
+    def aspect(**values: object) -> object:
+        path = making.write(making.small(64, 64), tmp_path / "source.dcm", with_values(**values))
+        (capture,) = making.flagged(path, [ResultKind("SC")], making.radiograph(path))
+        return making.read(capture).get("PixelAspectRatio")
+
+    assert aspect(ImagerPixelSpacing=[0.3, 0.2]) == [3, 2]
+    assert aspect(PixelAspectRatio=[4, 5]) == [4, 5]
+    assert aspect(ImagerPixelSpacing=[0.2, 0.2]) is None
+    assert aspect() is None

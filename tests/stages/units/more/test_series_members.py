@@ -11,7 +11,7 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.slice_kind import COMPUTED
 from tests.stages.measure.series import making
-from tests.stages.units.test_series_members import OF_SITE, changed, issues, judged, stack
+from tests.stages.units.test_series_members import OF_SITE, SHIPPED, changed, issues, judged, stack
 
 
 def test_numbers_that_a_series_skips_are_listed_unless_it_counts_otherwise(tmp_path: Path) -> None:
@@ -54,3 +54,14 @@ def test_a_series_of_computed_images_has_no_verdict_and_those_beside_originals_a
         "Left out of the stack: localizers: 1 (Instance Number 30), "
         "computed images: 6 (Instance Number 11, 12, 13, 14, 15 …), captures: 2."
     )
+
+
+def test_fewer_images_than_announced_are_reviewed(tmp_path: Path) -> None:
+    announced = changed(NumberOfSeriesRelatedInstances=6)
+    whole, part = stack(tmp_path / "a", 6, announced), stack(tmp_path / "b", 5, announced)
+    assert "series_incomplete" not in issues(judged(whole))
+    disposition = decide(judged(part), SHIPPED)
+    assert disposition.verdict is Verdict.REVIEW
+    assert [reason.text for reason in disposition.reasons] == [
+        "5 of the 6 images of the series that the header announces are here. Send the others."
+    ]

@@ -40,7 +40,7 @@ from miqa_node.stages.units.work.series import SeriesWatch
 from tests.parts import build_pipeline, results_of
 from tests.stages.measure.series import making
 from tests.stages.report.flagged import flagged_series
-from tests.stages.units.test_series_way import ACCEPTED, ANY, RULES, Jobs, Rig, kos_of, rig, seen
+from tests.stages.units.test_series_way import ACCEPTED, ANY, REVIEWED, RULES, Jobs, Rig, kos_of, late, rig, seen
 
 
 def test_what_a_person_decided_stands_beside_a_later_verdict(rig: Rig, tmp_path: Path) -> None:
@@ -148,3 +148,55 @@ def test_late_slices_amend(rig: Rig, tmp_path: Path) -> None:
     assert amended.SOPInstanceUID != earlier.SOPInstanceUID
     with rig.database.begin() as transaction:
         assert instances.count(transaction).decided == 6
+
+
+def test_two_studies_that_share_the_uid_of_a_series_are_judged_apart(rig: Rig, tmp_path: Path) -> None:
+    def copied(dataset: pydicom.Dataset) -> None:
+        dataset.StudyInstanceUID, dataset.PatientID = "1.2.3.99", "ANOTHER"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"{dataset.SOPInstanceUID}.9")
+
+    images = [making.body_ct(seed=n) for n in range(4)]
+    first = rig.receive(*making.write_series(tmp_path / "a", images, "CT"))
+    second = rig.receive(*making.write_series(tmp_path / "b", images, "CT", change=copied))
+    assert set(rig.look(21.0)) == {first[-1], second[-1]}
+    for digests in (first, second):
+        assert rig.finish(digests[-1]) is Verdict.ACCEPT
+        report = rig.report(digests[-1])
+        with rig.database.begin() as transaction:
+            stored = [instances.load(transaction, digest) for digest in digests]
+        [study] = {one.header.study_instance_uid for one in stored if one is not None}
+        [listed] = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+        assert report.StudyInstanceUID == study
+        assert {one.ReferencedSOPInstanceUID for one in listed.ReferencedSOPSequence} == {
+            one.header.sop_instance_uid for one in stored if one is not None
+        }
+
+
+def test_a_series_has_one_verdict_when_more_of_it_comes(rig: Rig, tmp_path: Path) -> None:
+    """Nine slices were REVIEW and three ACCEPT, the worklist open, and the page of the study said accepted."""
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(7)], "CT")
+    digests = rig.receive(paths[0], paths[1], paths[3], paths[4])
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.REVIEW
+    assert seen(rig, digests) == REVIEWED
+    [note] = [one for digest in digests for one in kos_of(rig, digest)]
+    digests += rig.receive(paths[2])
+    with rig.database.begin() as transaction:
+        header = instances.load(transaction, digests[0]).header
+        assert late(transaction, header) == "More of the series came, being measured: 1."
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.ACCEPT
+    assert seen(rig, digests) == ACCEPTED
+    with rig.database.begin() as transaction:
+        item = worklist.show(transaction, header.study_instance_uid)
+        events = history.of_worklist(transaction, header.study_instance_uid)
+        assert not late(transaction, header)
+    assert (item.state, item.resolved_by) == (WorklistState.RESOLVED, "miqa-node")
+    assert events[-1].comment.endswith("More of its series came, and all was judged: accepted.")
+    [withdrawal] = kos_of(rig, digests[-1])
+    assert withdrawal.ConceptNameCodeSequence[0].CodeValue == "QI_WITHDRAWN"
+    assert note.SOPInstanceUID in str(withdrawal)
+
+    digests += rig.receive(paths[6])  # and the next one begins a gap
+    assert rig.finish(rig.look(30.0)[0]) is Verdict.REVIEW
+    assert seen(rig, digests) == REVIEWED
+    with rig.database.begin() as transaction:
+        assert worklist.show(transaction, header.study_instance_uid).state is WorklistState.OPEN

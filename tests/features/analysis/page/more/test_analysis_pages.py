@@ -156,3 +156,20 @@ def test_what_people_drew_stands_beside_where_the_node_looked(
     drawn = re.search(r"Foreign object 1 1 (\d\.\d+) (\d\.\d+) 0\.25\d", words)
     assert drawn is not None, words
     assert float(drawn[1]) > 0.95
+
+
+def test_the_model_watch_shows_precision_by_room_and_what_audits_found(
+    hospital: list[Any], client: TestClient, stage: Stage
+) -> None:
+    now = datetime.now(UTC)
+    with stage.services.database.begin() as transaction:
+        for digest, bad in ((hospital[1], False), (hospital[3], True)):
+            opinion = ReaderOpinion("anna", LabelOrigin.SPOT_CHECK, bad=bad, findings=(), sampled=0.5)
+            labels.add(transaction, digest, opinion, NOW + timedelta(hours=1))
+    period = f"since=2026-11-01&until={now:%Y-%m-%d}" if now > NOW else "since=2026-11-01&until=2026-11-30"
+    words = text(client.get(f"/analysis/model?{period}").text)
+    assert "66.7 %" in words  # 4 of the 6 flagged were confirmed
+    assert "4 of 6" in words
+    assert "1 of 2" in words  # audited, and bad though accepted
+    assert "Thorax 1" in words
+    assert "Motion blur" in words

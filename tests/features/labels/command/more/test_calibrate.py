@@ -155,3 +155,14 @@ def test_audited_images_of_the_worklist_count_without_a_table(
     made = cli("calibrate", "--decisions", "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
     assert made.code == Exit.OK, made.out
     assert (made.json["labels"]["patients"], made.json["labels"]["bad"]) == (48, 24)
+
+
+def test_a_package_that_learned_from_labels_is_calibrated_with_others(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path
+) -> None:
+    """The month of a physicist trains with an export and calibrates with the same labels: nothing warned of it."""
+    labelled = write_labels(tmp_path / "labelled", 3, 3)
+    assert "other patients" not in cli("calibrate", labelled, "--config", config, "--dry-run").err
+    command = "miqa-node train quality --data DIR --out models --labels EXPORT"
+    write_package(tmp_path / "models" / "quality-1.1.0", "1.1.0", "quality", training={"command": command})
+    assert "with images of other patients" in cli("calibrate", labelled, "--config", config, "--dry-run").err

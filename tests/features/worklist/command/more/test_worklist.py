@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from typer.main import get_command
 
@@ -58,3 +59,37 @@ def test_an_old_database_says_how_to_mend_it(cli: Callable[..., Ran], data_dir: 
     assert "miqa-node migrate" in ran.err
     assert cli("migrate", "--data-dir", data_dir).code == Exit.OK
     assert cli("worklist", "list", "--data-dir", data_dir).code == Exit.OK
+
+
+def test_claim_release_resolve_and_their_events(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
+    stage.add(1)
+
+    def call(*words: str) -> Any:
+        return cli("worklist", *words, "--data-dir", data_dir)
+
+    assert call("claim", "1.2.3.1", "--as", "mara", "--json").json["claimed_by"] == "mara"
+    assert call("release", "1.2.3.1", "--as", "mara", "--json").json["state"] == "OPEN"
+    resolved = call("resolve", "1.2.3.1", "retaken", "--comment", "moved", "--as", "tom")
+    assert resolved.code == Exit.OK
+    assert "RESOLVED: retake requested" in resolved.out
+
+    events = call("show", "1.2.3.1", "--json").json["events"]
+    assert [(event["action"], event["actor"]) for event in events] == [
+        ("flagged", ""),
+        ("claimed", "mara"),
+        ("released", "mara"),
+        ("retaken", "tom"),
+    ]
+    assert "retake requested by tom: “moved”" in call("show", "1.2.3.1").out
+
+
+def test_a_rejection_is_called_so(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
+    stage.add(1)
+    stage.add(2)
+
+    for study, word in (("1.2.3.1", "rejected"), ("1.2.3.2", "confirmed")):
+        ran = cli("worklist", "resolve", study, word, "--as", "mara", "--json", "--data-dir", data_dir)
+        assert ran.json["resolution"] == "confirmed"
+        shown = cli("worklist", "show", study, "--data-dir", data_dir).out
+        assert "RESOLVED: rejected" in shown
+        assert "confirmed" not in shown

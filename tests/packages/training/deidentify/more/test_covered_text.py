@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from miqa_node.interfaces.cli.app import app
+from tests.packages.training.deidentify.test_covered_text import PYDICOM_FILES, Once, done
 from tests.stages.assess.text.writing import LINES, MARKINGS, picture, write
 
 
@@ -33,3 +34,11 @@ def test_rendered_text_is_gone_and_markings_stay(tmp_path: Path) -> None:
     for _, column, row in MARKINGS:
         part = slice(row, row + 24), slice(column, column + 40)
         assert np.array_equal(pixels[part], drawn[part])
+
+
+def test_an_image_without_text_keeps_its_bytes(tmp_path: Path) -> None:
+    source = PYDICOM_FILES / "examples_ybr_color.dcm"  # JPEG
+    outcome = done(source, tmp_path, Once())
+    assert outcome.written is not None
+    assert outcome.covered == ()
+    assert pydicom.dcmread(outcome.written).PixelData == pydicom.dcmread(source).PixelData

@@ -86,3 +86,9 @@ def test_nothing_large_changes_its_contrast(denoiser: DenoiserPackage) -> None:
     before, _ = scores.lesion_contrast(noisy, box)
     after, _ = scores.lesion_contrast(denoiser.graph.denoise(noisy)[0], box)
     assert after == pytest.approx(before, rel=0.05)
+
+
+def test_odd_and_small_images_come_back_in_their_size(denoiser: DenoiserPackage) -> None:
+    for shape in ((33, 47), (64, 513), (1, 1)):
+        cleaned, _ = denoiser.graph.denoise(np.full(shape, 0.5, np.float32))
+        assert cleaned.shape == shape

@@ -10,7 +10,8 @@ import pytest
 from pydicom.dataset import FileDataset
 
 from tests.stages.measure.series import making
-from tests.stages.measure.series.making import SIDE
+from tests.stages.measure.series.making import SIDE, Image
+from tests.stages.measure.series.test_ct_measures import measured
 from tests.stages.measure.series.test_measures import judged, numbers
 
 
@@ -67,3 +68,39 @@ def test_shoulders_make_streaks_on_a_few_slices_and_are_no_fault(tmp_path: Path)
     ]
     assert values[1] < 2.0 * values[0]
     assert values[2] > 5.0 * values[0]
+
+
+def test_rings_around_the_middle_are_found_and_anatomy_is_none(tmp_path: Path) -> None:
+    def ring(image: Image) -> Image:
+        y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+        return np.asarray(image + 25.0 * (np.abs(np.hypot(y, x) - 30.0) < 1.0))
+
+    assert measured(tmp_path / "plain")["ring_index"] < 4.0
+    assert measured(tmp_path / "rings", ring)["ring_index"] > 12.0
+    aside = measured(tmp_path / "aside", lambda image: np.roll(ring(np.zeros_like(image)), 20, axis=1) + image)
+    assert aside["ring_index"] < 6.0, "a circle around another point is a vessel or a bowel"
+
+
+def test_lines_in_tissue_and_structure_in_air_are_streaks(tmp_path: Path) -> None:
+    def lines(image: Image) -> Image:
+        return np.asarray(image + 40.0 * np.sin(np.arange(SIDE) * 1.2)[:, None] * (image > -900.0))
+
+    plain = measured(tmp_path / "plain")
+    assert plain["streak_direction"] < 4.0
+    assert measured(tmp_path / "lines", lines)["streak_direction"] > 50.0
+    rays = measured(tmp_path / "rays", making.with_streaks)
+    assert rays["streak_index"] > 5.0 * plain["streak_index"]
+
+
+@pytest.mark.parametrize("shift", [(7, 9), (0, 9), (9, 0)])
+def test_a_shifted_copy_in_the_slice_is_an_echo(tmp_path: Path, shift: tuple[int, int]) -> None:
+    def textured(image: Image) -> Image:
+        picture = np.random.default_rng(5).normal(0.0, 60.0, image.shape)
+        return np.asarray(image + cv2.GaussianBlur(picture, (0, 0), 0.8) * (image > -50.0))
+
+    def doubled(image: Image) -> Image:
+        single = textured(image)
+        return np.asarray((single + np.roll(single, shift, (0, 1))) / 2.0)
+
+    plain = measured(tmp_path / "plain", textured, 5)["doubled_contours"]
+    assert measured(tmp_path / "doubled", doubled, 5)["doubled_contours"] > 2.7 * plain
