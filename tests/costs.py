@@ -24,6 +24,7 @@ SHARES = {
     "features/worklist": 0.14,
     "stages/assess": 0.12,
     "features/accounts": 0.10,
+    "features/phantoms": 0.10,
     "features/analysis": 0.08,
     "stages/units": 0.09,
     "stages/report": 0.09,
