@@ -50,8 +50,8 @@ def begin(transaction: Transaction, digest: InstanceDigest, now: datetime) -> At
         return None
     is_decided, assessment = half_done.state(transaction, digest)
     if not is_decided and assessment is None:
-        begun = instances.begin_attempt(transaction, digest, now)
-        return Attempt(instance, *begun, usual_ranges=ranges_for(transaction, instance, usual_now=False))
+        start = instances.begin_attempt(transaction, digest, now)
+        return Attempt(instance, *start, usual_ranges=ranges_for(transaction, instance, usual_now=False))
     row = _pending(transaction, digest) if is_decided else None
     if row is not None:
         instance, assessment = replace(instance, generation=row.generation), half_done.again(row)
