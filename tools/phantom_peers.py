@@ -34,9 +34,12 @@ from hazenlib.tasks.acr_ghosting import ACRGhosting
 from hazenlib.tasks.acr_slice_position import ACRSlicePosition
 from hazenlib.tasks.acr_slice_thickness import ACRSliceThickness
 from hazenlib.tasks.acr_snr import ACRSNR
+from hazenlib.tasks.acr_spatial_resolution import ACRSpatialResolution
 from hazenlib.tasks.acr_uniformity import ACRUniformity
 logging.disable(logging.CRITICAL)
-TASKS = (ACRUniformity, ACRGhosting, ACRSNR, ACRGeometricAccuracy, ACRSliceThickness, ACRSlicePosition)
+TASKS = (
+    ACRUniformity, ACRGhosting, ACRSNR, ACRGeometricAccuracy, ACRSliceThickness, ACRSlicePosition, ACRSpatialResolution,
+)
 for folder in sys.argv[1:]:
     files = sorted(path for path in Path(folder).iterdir() if path.is_file())
     values = {"folder": folder}
@@ -45,6 +48,8 @@ for folder in sys.argv[1:]:
             try:
                 result = task(input_data=files, report_dir=scratch).run()
                 for one in result.measurements:
+                    if not isinstance(one.value, (int, float)):
+                        continue
                     name = " ".join(filter(None, (one.name, one.type, one.subtype, one.description)))
                     values[name] = float(one.value)
             except Exception as error:
@@ -77,8 +82,10 @@ def phantom_peers(
     into: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where its environment is.")],
 ) -> None:
     """Print what the program measures of each series, as JSON Lines."""
-    python = environment(peer, into)
-    ran = subprocess.run([python, "-c", PROGRAMS[peer], *map(str, series)], check=False)  # noqa: S603 - a program of ours
+    python = environment(peer, into.resolve())
+    folders = [str(one.resolve()) for one in series]
+    # In the folder of its own: hazen writes a log to where it is called.
+    ran = subprocess.run([python, "-c", PROGRAMS[peer], *folders], check=False, cwd=into)  # noqa: S603 - a program of ours
     sys.exit(ran.returncode)
 
 

@@ -220,8 +220,14 @@ class PhantomHistory:
 
     @property
     def main_names(self) -> Sequence[str]:
-        """The values of the last scan that its row in the log shows."""
-        return main_names(name for name in self.units if name in self.last.numbers)
+        """The values that its row in the log shows, also if the last scan alone could not be measured."""
+        return main_names(name for name in self.units if any(name in scan.numbers for scan in self.scans))
+
+    @property
+    def other_names(self) -> Sequence[str]:
+        """The other values of the last scan."""
+        main = set(self.main_names)
+        return [name for name in self.units if name in self.last.numbers and name not in main]
 
 
 def _filled(now: ScanOrigin, before: ScanOrigin) -> ScanOrigin:

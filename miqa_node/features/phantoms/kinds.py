@@ -13,6 +13,8 @@ WORDS: Mapping[str, Phrase] = {
     PhantomKind.ACR_MR_LARGE: Phrase("ACR MR phantom, large"),
     PhantomKind.ACR_MR_MEDIUM: Phrase("ACR MR phantom, medium"),
     PhantomKind.MR_UNIFORM: Phrase("Uniform MR phantom"),
+    PhantomKind.MR_SLICE_WIDTH: Phrase("MR phantom with ramps (slice width)"),
+    PhantomKind.MR_RESOLUTION: Phrase("MR phantom with a slanted square (resolution)"),
     PhantomKind.LCD_CT: Phrase("Low-contrast CT phantom"),
     PhantomKind.CATPHAN_504: Phrase("Catphan 504"),
     PhantomKind.CT_WATER: Phrase("Water phantom, CT"),

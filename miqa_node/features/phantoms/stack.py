@@ -14,6 +14,7 @@ from miqa_node.features.phantoms.values import SliceRead
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools, Values
 from miqa_node.stages.measure.slices import Slice, read_slices
 from miqa_node.stages.measure.stack import same_plane
+from miqa_node.stages.measure.volumes import show_the_same
 
 MOST_SLICES = 512
 """Of a stack that is decoded as a whole; no phantom here has so many."""
@@ -27,6 +28,8 @@ class PhantomStack(Memory):
         self.slices = slices
         self.images = images
         self.header = header
+        self.repeat: PhantomStack | None = None
+        """Another scan of the same slices with the same protocol in this series, if there is one."""
 
     @property
     def spacing_mm(self) -> tuple[float, float]:
@@ -53,8 +56,18 @@ def stacks_of(
     every = read_slices(files, tools.spread)
     slices = same_plane(every) or [one for one in every if one.is_localizer]
     view = SeriesView(header, slices[:MOST_SLICES], tools)
-    stacks = (_stack(view, indices) for indices in scans_of(view))
-    return tuple(one for one in stacks if one.slices)
+    every_stack = (_stack(view, indices) for indices in scans_of(view))
+    stacks = tuple(one for one in every_stack if one.slices)
+    for one in stacks:
+        one.repeat = next((other for other in stacks if other is not one and _is_repeat(one, other)), None)
+    return stacks
+
+
+def _is_repeat(one: PhantomStack, other: PhantomStack) -> bool:
+    """Whether two stacks differ at most in time."""
+    if [image.shape for image in one.images] != [image.shape for image in other.images]:
+        return False
+    return all(show_the_same(first, second) for first, second in zip(one.slices, other.slices, strict=True))
 
 
 def _stack(view: SeriesView, indices: Sequence[int]) -> PhantomStack:

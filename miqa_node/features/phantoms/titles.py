@@ -15,19 +15,21 @@ HEADS: Mapping[str, Phrase] = {
     "slice_thickness_ramps_mm": Phrase("Slice thickness, ramps"),
     "slice_position_bar_difference_mm": Phrase("Slice position, difference of bars"),
     "spatial_resolution_mm": Phrase("High-contrast resolution"),
+    "hole_contrast_percent": Phrase("Contrast of holes"),
     "low_contrast_spokes": Phrase("Low-contrast spokes"),
-    "snr": Phrase("Signal to noise"),
     "snr_smoothing": Phrase("Signal to noise, by smoothing"),
     "snr_subtraction": Phrase("Signal to noise, by subtraction"),
     "normalised_snr_smoothing": Phrase("Signal to noise, by smoothing, normalised"),
     "normalised_snr_subtraction": Phrase("Signal to noise, by subtraction, normalised"),
     "ghost_percent": Phrase("Ghosting"),
     "uniformity_percent": Phrase("Uniformity"),
+    "fraction_within_10_percent_of_mean_of_roi": Phrase("Uniformity along a line"),
     "slice_width_mm": Phrase("Slice width"),
+    "slice_width_ramps_mm": Phrase("Slice width, ramps"),
+    "pixel_size_of_resolution_mm": Phrase("Resolution as the size of a pixel"),
     "mean_hu": Phrase("Mean CT number"),
     "noise_sd_hu": Phrase("Noise"),
     "noise_sd_hu_from_pairs": Phrase("Noise, from pairs"),
-    "noise_sd_hu_by_radius": Phrase("Noise by radius"),
     "cnr": Phrase("Contrast to noise"),
     "hu_ctp404": Phrase("CT number"),
     "hu_linearity_slope": Phrase("Linearity of CT numbers, slope"),
@@ -39,7 +41,8 @@ HEADS: Mapping[str, Phrase] = {
     "origin_slice_ctp404": Phrase("Slice of the inserts"),
     "sagittal_length_mm": Phrase("Length in the sagittal plane"),
     "hu_uniformity_ctp486": Phrase("CT number of the uniform part"),
-    "uniformity_hu": Phrase("Uniformity of CT numbers"),
+    "hu_uniformity": Phrase("Uniformity of CT numbers"),
+    "contrast_hu": Phrase("Contrast of CT numbers"),
     "mtf_lp_per_mm_at_percent_ctp528": Phrase("Resolution at a percentage of the MTF"),
     "line_length_mm_ctp404": Phrase("Distance of holes"),
     "low_contrast_rois_visible_ctp515": Phrase("Visible low-contrast targets"),
@@ -54,11 +57,18 @@ PARTS: Mapping[str, Phrase] = {
     "mean_relative_error": Phrase("mean relative error"),
     "coefficient_of_variation_percent": Phrase("coefficient of variation"),
     "total": Phrase("total"),
+    "largest_difference": Phrase("largest difference"),
     "best": Phrase("best"),
     "upper_left": Phrase("upper left"),
     "lower_right": Phrase("lower right"),
     "measured": Phrase("as measured"),
     "normalised": Phrase("normalised"),
+    "horizontal_ipem": Phrase("horizontal"),
+    "vertical_ipem": Phrase("vertical"),
+    "frequency": Phrase("frequency encoding"),
+    "phase": Phrase("phase encoding"),
+    "top": Phrase("top"),
+    "bottom": Phrase("bottom"),
     "Top": Phrase("top"),
     "Bottom": Phrase("bottom"),
     "Left": Phrase("left side"),
@@ -67,9 +77,10 @@ PARTS: Mapping[str, Phrase] = {
 }
 MAIN_PARTS = ("total", "best", "max_absolute_error", "normalised")
 """What stands for a value of several parts in the rows of the log; of one without such a part its first does."""
-ASIDE = frozenset({"slice_thickness_ramps_mm"})
+ASIDE = frozenset({"slice_thickness_ramps_mm", "slice_width_ramps_mm", "hole_contrast_percent"})
 """What another value is computed from."""
 _SLICE = re.compile(r"slice_(\d+)(?:_(\w+))?")
+_HOLES = re.compile(r"(upper_left|lower_right)_(\d)(\d)")
 
 
 def title_of(name: str) -> str:
@@ -84,6 +95,10 @@ def title_of(name: str) -> str:
 
 
 def _part(part: str) -> str:
+    holes = _HOLES.fullmatch(part)
+    if holes is not None:
+        side, whole, tenths = holes.groups()
+        return Phrase("{part}, holes of {size} mm", part=_part(side), size=f"{whole}.{tenths}")
     match = _SLICE.fullmatch(part)
     if match is None:
         return PARTS.get(part, part.replace("_", " "))

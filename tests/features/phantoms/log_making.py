@@ -49,6 +49,7 @@ def scan(
     kind: str = "acr_mr_large",
     at: datetime | None = None,
     coil: str = "Head 20",
+    tube: str = "",
     stack: int = 0,
     **changed: Any,
 ) -> InstanceDigest:
@@ -61,7 +62,7 @@ def scan(
         assessment = instances.load_assessment(transaction, digest)
         assert assessment is not None
         phantoms.record(transaction, instance, assessment, now)
-        facts = ScanFacts("ACR T1 axial", coil, "", 20.0)
+        facts = ScanFacts("ACR T1 axial", coil, tube, 20.0)
         readings = PhantomReadings(instance.header.series_instance_uid, kind, values, stack, stack + 1)
         made = PhantomScan(readings, origin_of(instance.header, "SENDER", facts))
         scans.replace_scans(transaction, instance.header, digest, [made], now)

@@ -72,6 +72,7 @@ def test_limits_of_one_history_go_before_those_of_its_kind_and_of_all_slices(dat
     [
         ({"software_versions": "V1"}, {"software_versions": "V2"}, "Software"),
         ({"coil": "Head 20"}, {"coil": "Head 32"}, "Coil"),
+        ({"modality": "CT", "coil": "", "tube": "A 17"}, {"modality": "CT", "coil": "", "tube": "A 18"}, "Tube"),
     ],
 )
 def test_an_exchange_begins_a_new_baseline(
@@ -173,6 +174,9 @@ def test_the_log_has_one_row_for_a_machine_and_protocol(client: TestClient, fill
         assert text in page, text
     assert 'aria-label="Trend of Uniformity (PIU): 3 scans"' in page
     assert ">93" in page
+    row = page[page.index('class="last"') : page.index("</ul>")]
+    assert ">Ghosting (PSG)<" in row, "what the last scan lacks is not left out"
+    assert "not measured" in row
 
 
 def test_the_page_of_a_row_shows_where_values_were_read_and_why_others_were_not(

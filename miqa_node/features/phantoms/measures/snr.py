@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
+from miqa_node.features.phantoms.acr import NO_DISC, acr_of, not_found
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Point
 from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, nominal_diameter_mm
+from miqa_node.stages.assess.phantoms.disc import Array
 from miqa_node.stages.assess.phantoms.words import header_number, header_texts
 from miqa_node.stages.measure.slices import Slice
 
@@ -23,7 +25,21 @@ OFF = 40
 """Centres of the outer regions, in pixels from that of the phantom along each axis; in a matrix of 256."""
 MATRIX = 256
 _KEYWORDS = ("PixelBandwidth", "RepetitionTime", "NumberOfAverages")
+NO_NOISE = Phrase("A region has no noise: its pixels are all equal.")
 NO_PROTOCOL = Phrase("The header lacks pixel bandwidth, repetition time, spacing or slice thickness.")
+
+
+class SnrSquare(NamedTuple):
+    """Pixels of a region."""
+
+    rows: slice
+    columns: slice
+
+    @property
+    def outline(self) -> list[Point]:
+        """Its corners, as column and row; the first again at the end."""
+        left, top, end, bottom = self.columns.start, self.rows.start, self.columns.stop, self.rows.stop
+        return [(left, top), (end, top), (end, bottom), (left, bottom), (left, top)]
 
 
 def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
@@ -35,16 +51,12 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     if seventh is None:
         return measure.none(NO_DISC)
     image = seventh.image.astype(np.float64)
-    side = FILTERS[nominal_diameter_mm(view.protocol)]
-    noise = image - cv2.blur(image, (side, side), borderType=cv2.BORDER_CONSTANT)
-    ratios, regions = [], []
-    for rows, columns, outline in _squares(seventh):
-        spread = float(noise[rows, columns].std(ddof=1))
-        if spread <= 0.0:
-            return measure.none(Phrase("A region has no noise: its pixels are all equal."))
-        ratios.append(float(image[rows, columns].mean()) / spread)
-        regions.append(seventh.line(*outline))
-    snr = float(np.mean(ratios))
+    squares = five_squares(image.shape, seventh.disc.column, seventh.disc.row)
+    noise = image - smoothed(image, FILTERS[nominal_diameter_mm(view.protocol)])
+    snr = mean_ratio(image, noise, squares)
+    if snr is None:
+        return measure.none(NO_NOISE)
+    regions = [seventh.line(*one.outline) for one in squares]
     measured, normalised = measure.values
     factor = normalising_factor(stack.slices[view.protocol.places[7]])
     return (
@@ -55,16 +67,28 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     )
 
 
-def _squares(one: AcrSlice) -> list[tuple[slice, slice, list[Point]]]:
-    """Rows, columns and outline of the five regions."""
-    half, off = (round(length * min(one.image.shape) / MATRIX) for length in (SIDE // 2, OFF))
-    column, row = round(one.disc.column), round(one.disc.row)
+def smoothed(image: Array, side: int) -> Array:
+    """The mean of a square around each pixel."""
+    return np.asarray(cv2.blur(image, (side, side), borderType=cv2.BORDER_CONSTANT), np.float64)
+
+
+def mean_ratio(image: Array, noise: Array, squares: Sequence[SnrSquare]) -> float | None:
+    """Mean over the squares of the image's mean over the standard deviation of the noise; None without noise."""
+    spreads = [float(noise[one.rows, one.columns].std(ddof=1)) for one in squares]
+    if min(spreads) <= 0.0:
+        return None
+    means = [float(image[one.rows, one.columns].mean()) for one in squares]
+    return float(np.mean([mean / spread for mean, spread in zip(means, spreads, strict=True)]))
+
+
+def five_squares(shape: tuple[int, ...], middle_column: float, middle_row: float) -> list[SnrSquare]:
+    """The five regions around the middle of a phantom."""
+    half, off = (round(length * min(shape) / MATRIX) for length in (SIDE // 2, OFF))
+    column, row = round(middle_column), round(middle_row)
     squares = []
     for right, down in ((0, 0), (-off, -off), (-off, off), (off, -off), (off, off)):
         left, top = column + right - half, row + down - half
-        end, bottom = left + 2 * half, top + 2 * half
-        corners: list[Point] = [(left, top), (end, top), (end, bottom), (left, bottom), (left, top)]
-        squares.append((slice(top, bottom), slice(left, end), corners))
+        squares.append(SnrSquare(slice(top, top + 2 * half), slice(left, left + 2 * half)))
     return squares
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -29,6 +31,12 @@ RING_SHARE = (0.15, 0.5)
 RADII = np.linspace(0.05, 0.97, 93)
 """Of the polar views of structures, in radii of the disc."""
 DEGREES = np.radians(np.arange(360.0))
+MOST_ANSWERS = 4
+"""That are kept; one is some tens of kilobytes."""
+
+
+_answers: dict[bytes, AcrSlices | None] = {}
+_lock = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,27 @@ def find_acr_slices(
     """The slices of the protocol in a stack in spatial order, in either direction; None if it is not one.
 
     Slices 6 and 7 are uniform, those below have rings, those above a bar or a block. Without positions the slices are
-    taken to follow each other.
+    taken to follow each other. The kind of a series and its measures ask for the same stack, one after the other: the
+    last answers are kept.
     """
+    content = hashlib.blake2b(repr((places_mm, spacing, [one.shape for one in images])).encode())
+    for image in images:
+        content.update(np.ascontiguousarray(image).data)
+    key = content.digest()
+    with _lock:
+        if key in _answers:
+            return _answers[key]
+    answer = _find(images, places_mm, spacing)
+    with _lock:
+        _answers[key] = answer
+        while len(_answers) > MOST_ANSWERS:
+            del _answers[next(iter(_answers))]
+    return answer
+
+
+def _find(
+    images: Sequence[Values], places_mm: Sequence[float] | None, spacing: tuple[float, float]
+) -> AcrSlices | None:
     discs = tuple(find_disc(one, spacing) for one in images)
     looks = [None if disc is None else look_at(image, disc) for image, disc in zip(images, discs, strict=True)]
     steps = _steps(places_mm, len(images))
