@@ -25,7 +25,7 @@ from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import DataElement
@@ -43,6 +43,7 @@ for kind, made in example_objects().items():
 """Writes an object of every kind that a checkout makes of its invented images."""
 
 Fields = dict[str, str]
+Key = TypeVar("Key", str, tuple[str, ...])
 
 
 @dataclass
@@ -64,11 +65,13 @@ class Comparison:
         if before is None or after is None:
             self._differ({"all of it": f"{name}: {'only after' if before is None else 'only before'}"})
             return
+        known = [{part for key in side for part in _whole(key)} for side in (before, after)]
         shown: dict[str, str] = {}
         for key in sorted({*before, *after}):
             old, new = before.get(key, ABSENT), after.get(key, ABSENT)
             if old != new:
-                shown.setdefault(re.sub(r"#\d+", "", key), f"{name}: {_short(old)} -> {_short(new)}")
+                lacking = next((part for part in _whole(key) if any(part not in side for side in known)), key)
+                shown.setdefault(re.sub(r"#\d+", "", lacking), f"{name}: {_short(old)} -> {_short(new)}")
         self._differ(shown)
         self.same += not shown
 
@@ -127,8 +130,8 @@ def comparisons_of(before: Path, after: Path, days: set[str]) -> list[Comparison
     """What two folders of :func:`write_results` hold; ``days`` are those of the runs, as DICOM writes them."""
     lines = Comparison("assess --json")
     old, new = (_lines(folder / "lines.jsonl") for folder in (before, after))
-    for key in _union(old, new):
-        lines.add(key, old.get(key), new.get(key))
+    for files_named in _union(old, new):
+        lines.add(_name(files_named), old.get(files_named), new.get(files_named))
     objects = (_objects(before / name, after / name, days) for name in ("assess", "invented"))
     return [lines, *chain(*objects)]
 
@@ -203,13 +206,25 @@ def _object_fields(path: Path, days: set[str]) -> Fields:
     return dict(dataset_fields(dataset.file_meta, days)) | dict(dataset_fields(dataset, days))
 
 
-def _lines(path: Path) -> dict[str, Fields]:
+def _lines(path: Path) -> dict[tuple[str, ...], Fields]:
+    """The lines by the files that they are about."""
     lines = (json.loads(line) for line in path.read_text("utf-8").splitlines())
-    return {line.get("file") or " ".join(line["files"]): dict(json_fields(line)) for line in lines}
+    return {tuple(line.get("files") or [line["file"]]): dict(json_fields(line)) for line in lines}
 
 
-def _union(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+def _name(paths: tuple[str, ...]) -> str:
+    """An image, or a series by the first of its files."""
+    return Path(paths[0]).name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+
+
+def _union(old: Iterable[Key], new: Iterable[Key]) -> list[Key]:
     return sorted({*old, *new})
+
+
+def _whole(path: str) -> Iterator[str]:
+    """A field and what it is part of, the largest first; of a part that one side lacks no field is told by itself."""
+    parts = path.split(".")
+    yield from (".".join(parts[: number + 1]) for number in range(len(parts)))
 
 
 def _short(text: str) -> str:
