@@ -65,12 +65,12 @@ class Comparison:
         if before is None or after is None:
             self._differ({"all of it": f"{name}: {'only after' if before is None else 'only before'}"})
             return
-        known = [{part for key in side for part in _whole(key)} for side in (before, after)]
+        paths = [{part for key in side for part in _whole(key)} for side in (before, after)]
         shown: dict[str, str] = {}
         for key in sorted({*before, *after}):
             old, new = before.get(key, ABSENT), after.get(key, ABSENT)
             if old != new:
-                lacking = next((part for part in _whole(key) if any(part not in side for side in known)), key)
+                lacking = next((part for part in _whole(key) if any(part not in side for side in paths)), key)
                 shown.setdefault(re.sub(r"#\d+", "", lacking), f"{name}: {_short(old)} -> {_short(new)}")
         self._differ(shown)
         self.same += not shown

@@ -58,8 +58,8 @@ def differences(tmp_path: Path, line: dict[str, Any], assess: Dataset, invented:
 
 def test_the_moment_is_no_difference(tmp_path: Path) -> None:
     later = {**LINE, "timings_ms": {"total": 99.0}}
-    found = differences(tmp_path, later, report("x", "y", day="20260103", time="111213"), report("x"))
-    assert found == {"assess --json": {}, "assess SR": {}, "invented SR": {}}
+    fields = differences(tmp_path, later, report("x", "y", day="20260103", time="111213"), report("x"))
+    assert fields == {"assess --json": {}, "assess SR": {}, "invented SR": {}}
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_a_line_is_told_by_its_fields(tmp_path: Path, line: dict[str, Any], fiel
 def test_an_object_is_told_by_its_fields(tmp_path: Path) -> None:
     invented = report("x", day="20251231")
     invented.StudyTime = "090000"
-    found = differences(tmp_path, LINE, report("x", "z", "w"), invented)
+    fields = differences(tmp_path, LINE, report("x", "z", "w"), invented)
     item = "ContentSequence[121071]"
-    assert found["assess SR"] == {f"{item}.TextValue": 1, item: 1}, "one says something else, one is new"
-    assert found["invented SR"] == {"ContentDate": 1, "ContentTime": 1, "StudyTime": 1}
+    assert fields["assess SR"] == {f"{item}.TextValue": 1, item: 1}, "one says something else, one is new"
+    assert fields["invented SR"] == {"ContentDate": 1, "ContentTime": 1, "StudyTime": 1}
 
 
 def test_the_example_names_both_values() -> None:

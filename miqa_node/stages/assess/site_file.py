@@ -15,10 +15,10 @@ from miqa_node.stages.assess.plain_yaml import read_yaml
 from miqa_node.stages.assess.section import Section
 
 MAX_FILE_BYTES = 1_000_000
-Kept = TypeVar("Kept", bound=Section)
+SiteSection = TypeVar("SiteSection", bound=Section)
 
 
-def read_site_file(path: Path, schema: type[Kept]) -> tuple[Kept, bytes]:
+def read_site_file(path: Path, schema: type[SiteSection]) -> tuple[SiteSection, bytes]:
     """What the file says, and its bytes.
 
     Raises
@@ -47,9 +47,9 @@ def read_site_file(path: Path, schema: type[Kept]) -> tuple[Kept, bytes]:
         ) from error
 
 
-def write_site_file(path: Path, kept: Section) -> bytes:
+def write_site_file(path: Path, section: Section) -> bytes:
     """Write the file atomically; return its bytes."""
-    data = yaml.safe_dump(kept.model_dump(mode="json"), sort_keys=False, allow_unicode=True).encode()
+    data = yaml.safe_dump(section.model_dump(mode="json"), sort_keys=False, allow_unicode=True).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, data)
     return data
