@@ -102,7 +102,7 @@ def main() -> int:
             write_results(checkout.resolve(), [path.resolve() for path in images], folder)
         moments.append(datetime.now(UTC))
         days = {f"{moment.astimezone(zone):%Y%m%d}" for moment in moments for zone in (UTC, None)}
-        comparisons = comparisons_of(*folders, days)
+        comparisons = comparisons_of(folders[0], folders[1], days)
     for one in comparisons:
         sys.stdout.writelines(f"{line}\n" for line in one.lines())
     return int(any(one.differences for one in comparisons))
@@ -218,7 +218,7 @@ def _name(paths: tuple[str, ...]) -> str:
 
 
 def _union(old: Iterable[Key], new: Iterable[Key]) -> list[Key]:
-    return sorted({*old, *new})
+    return sorted(set(old) | set(new))
 
 
 def _whole(path: str) -> Iterator[str]:

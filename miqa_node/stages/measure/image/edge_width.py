@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from miqa_node.core.statistics.scales import POSITIVE
@@ -119,15 +120,13 @@ def strongest_edges(view: ImageView) -> Edges:
     return (*places, gx[rows, columns] / norm, gy[rows, columns] / norm)
 
 
-def lengths(gx: NDArray[np.float32], gy: NDArray[np.float32]) -> NDArray[np.float32]:
+def lengths(gx: MatLike, gy: MatLike) -> NDArray[np.float32]:
     """Lengths of gradients, rounded alike wherever they lie in memory.
 
     OpenCV's ``magnitude`` rounds by alignment, so that now the one and now the other of two equally steep points was
     taken, and an image that was judged again had other widths.
     """
-    squares = gx * gx
-    squares += gy * gy
-    return np.sqrt(squares, out=squares)
+    return np.asarray(np.sqrt(gx * gx + gy * gy), np.float32)
 
 
 def profiles_across(view: ImageView, edges: Edges) -> NDArray[np.float32]:
