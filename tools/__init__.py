@@ -1,1 +1,1 @@
-"""Pages of the documentation that the program makes, and a measure of its tests; no part of the node or its wheel."""
+"""Pages that the program makes, a measure of its tests, a comparison of results; no part of the node or its wheel."""

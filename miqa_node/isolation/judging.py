@@ -88,7 +88,7 @@ class NodeJudging:
     def follow(self) -> None:
         """Follow the site's choice of models and limits from now on, in this thread once, then in one of its own."""
         working = (self.workers.follow, self.shadow.follow) if self._works else ()
-        self.choice.start((self._policy.follow, self.models.follow, *working))
+        self.choice.lead((self._policy.follow, self.models.follow, *working))
 
     def check(self) -> None:
         """Have the node judge nothing, until its canary passes, if the models do not run."""

@@ -18,7 +18,7 @@ from tests.crash.test_upgrade import OUT_OF_RESOURCES, SUCCESS, Site
 from tests.installation import EARLIER, Installation, built, sources_of
 from tests.waiting import wait_until
 
-pytestmark = marks
+pytestmark = [pytest.mark.timeout(3600), *marks]  # the first one counts; each of many waits has a deadline of its own
 BEFORE_SETTINGS_WERE_KEPT = "0cca7b9e"
 
 
@@ -66,8 +66,7 @@ def test_what_was_sent_never_differs(site: Site, present: Installation, tmp_path
         site.wait_for_reports(sent)
         site.pacs.answer = lambda: OUT_OF_RESOURCES
         waiting = site.send(node, 2)
-        for_all = lambda: all(one["verdict"] for one in site.images(earlier, waiting).values())  # noqa: E731
-        wait_until(for_all, LIMIT_S, "every image has its verdict")
+        site.wait_for_verdicts(earlier, waiting)
     before = recorded(site)
     arrived = {uid: sha256(data).hexdigest() for uid, data in site.pacs.files.items()}
     files = {uid: site.data / "objects" / key for uid, (key, _) in before.items()}
@@ -80,7 +79,8 @@ def test_what_was_sent_never_differs(site: Site, present: Installation, tmp_path
         present.run("fsck", "--deep", "--data-dir", str(site.data), settings=site.settings)
         unsent = set(files) - set(arrived)
         done = {"SENT", "COMMITTED", "FAILED"}
-        wait_until(lambda: set(states(site, unsent).values()) <= done, LIMIT_S, "each is sent, or said to be lost")
+        are_done = lambda: set(states(site, unsent).values()) <= done  # noqa: E731
+        wait_until(are_done, LIMIT_S, "each is sent, or said to be lost", look_s=0.5)
         again = site.send(node, 1)
         site.wait_for_reports(again)
         lost = [uid for uid, state in states(site, unsent).items() if state == "FAILED"]

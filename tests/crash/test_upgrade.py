@@ -24,8 +24,10 @@ from tests.installation import EARLIER, ENVIRONMENT, Installation, built, source
 from tests.waiting import delay, wait_until
 
 OUT_OF_RESOURCES, SUCCESS = 0xA700, 0x0000
+COMMAND_LOOK_S = 1.0
+"""Between two looks that each start a process, which would keep a busy machine from the node that is looked at."""
 
-pytestmark = marks
+pytestmark = [pytest.mark.timeout(3600), *marks]  # the first one counts; each of many waits has a deadline of its own
 
 
 @pytest.fixture(scope="module")
@@ -123,13 +125,20 @@ class Site:
         """Until the PACS has a report of each."""
         wait_until(lambda: set(uids) <= set(self.pacs.reports), LIMIT_S, "every image has its report at the PACS")
 
+    def wait_for_verdicts(self, version: Installation, uids: list[str]) -> None:
+        """Until a version says a verdict of each."""
+
+        def of_all() -> bool:
+            return all(one["verdict"] for one in self.images(version, uids).values())
+
+        wait_until(of_all, LIMIT_S, "every image has its verdict", look_s=COMMAND_LOOK_S)
+
     def leave_half_done(self, version: Installation) -> list[str]:
         """Images judged but not delivered, images in the middle of it, and images that are only received."""
         self.pacs.answer = lambda: OUT_OF_RESOURCES
         with self.running(version) as node:
             judged = self.send(node, 2)
-            for_all = lambda: all(one["verdict"] for one in self.images(version, judged).values())  # noqa: E731
-            wait_until(for_all, LIMIT_S, "every image has its verdict")
+            self.wait_for_verdicts(version, judged)
             middle = self.send(node, 8)
         with self.running(version, "receive") as node:
             received = self.send(node, 4)

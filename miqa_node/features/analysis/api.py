@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Response
@@ -11,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, TypeAdapter
 
 from miqa_node.core.domain.reject_log import RejectLog
-from miqa_node.core.domain.spreadsheet import safe
+from miqa_node.core.domain.spreadsheet import csv_lines
 from miqa_node.core.settings.log_mapping import load_mapping, mappings
 from miqa_node.features.analysis import feedback, log_import, monthly_reports, rejects, watch
 from miqa_node.features.analysis.log_import import LogPreview, mapping_folder
@@ -19,7 +20,6 @@ from miqa_node.features.analysis.page.analysis.router import (
     DaysForm,
     Month,
     PeriodForm,
-    csv_lines,
     frame,
     make,
     model_csv,
@@ -186,8 +186,7 @@ def _view(services: WebServices, view: str, first: date, last: date) -> Iterator
         rollup.refresh(transaction, datetime.now(UTC))
     with services.database.begin() as transaction:
         columns, rows = sql_views.read(transaction, view, first, last)
-        yield from csv_lines([columns])
-        yield from csv_lines([safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+        yield from csv_lines(chain([columns], rows))
 
 
 def _figures(result: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from miqa_node.core.domain.spreadsheet import safe
 from miqa_node.core.statistics.agreement import Agreement
 from miqa_node.core.statistics.rates import Rate
 from miqa_node.features.analysis.rejects import Group, RejectAnalysis
@@ -30,7 +29,7 @@ def reject_rows(analysis: RejectAnalysis) -> Iterator[list[object]]:
         words = f"{reason.code} {reason.words}".strip()
         yield ["reason", words, share.total, share.count, *_share(share), "", "", "", "", "", "", ""]
     for source in analysis.sources:
-        yield ["source", safe(source), *[""] * (len(REJECT_COLUMNS) - 2)]
+        yield ["source", source, *[""] * (len(REJECT_COLUMNS) - 2)]
 
 
 WATCH_COLUMNS = ["figure", "of", "value", "low", "high", "count", "total", "says"]
@@ -40,7 +39,7 @@ def watch_rows(model_watch: ModelWatch) -> Iterator[list[object]]:
     """Heads, and each figure of the watch over the model; a value is a share, a kappa, a PSI or a calibration error."""
     yield list(WATCH_COLUMNS)
     yield _rate("precision", "", model_watch.precision)
-    yield from (_rate("precision", safe(one.room), one.confirmed) for one in model_watch.rooms)
+    yield from (_rate("precision", one.room, one.confirmed) for one in model_watch.rooms)
     yield _rate("missed", "", model_watch.missed)
     if model_watch.agreement:
         yield from _agreement("model_and_people", "", model_watch.agreement)
@@ -65,11 +64,11 @@ def watch_rows(model_watch: ModelWatch) -> Iterator[list[object]]:
             of.word,
         ]
     for shadow in model_watch.shadows:
-        yield from _agreement("shadow", safe(shadow.package), shadow.agreement)
+        yield from _agreement("shadow", shadow.package, shadow.agreement)
     for place in model_watch.recurrences:
         at = f"x {place.x:.2f}, y {place.y:.2f}"
         share = _number(place.patients / place.seen)
-        yield ["recurring_place", safe(place.detector), share, "", "", place.patients, place.seen, at]
+        yield ["recurring_place", place.detector, share, "", "", place.patients, place.seen, at]
 
 
 def _rate(figure: str, of: str, rate: Rate) -> list[object]:
@@ -84,7 +83,7 @@ def _agreement(figure: str, of: str, both: Agreement) -> Iterator[list[object]]:
 
 def _group(group: Group) -> list[object]:
     return [
-        safe(group.value),
+        group.value,
         group.images,
         group.rejected.count,
         *_share(group.rejected),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from miqa_node import __version__
+from miqa_node.core.domain.spreadsheet import csv_lines
 from miqa_node.core.drawing import Drawing, to_svg
 from miqa_node.core.language.catalogue import reworded, say, spoken
 from miqa_node.core.settings import Settings
@@ -20,7 +19,6 @@ from miqa_node.features.analysis import rejects, watch
 from miqa_node.features.analysis.csv_files import reject_rows
 from miqa_node.features.analysis.months import month_of
 from miqa_node.features.analysis.pictures import MONTHS, reject_pictures, watch_pictures
-from miqa_node.features.analysis.rejects import RejectAnalysis
 from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.analysis.sheets import sheets_of
 from miqa_node.runtime.store.database import Transaction
@@ -64,7 +62,7 @@ def make_report(transaction: Transaction, month: str, settings: Settings, now: d
         title = say("Reject analysis {month} {year}", month=month_name, year=period.since.year)
     note = f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}"
     html = _html(title, note, sheets, pictures, settings.node.language)
-    return Report(month, html, write_pdf(title, note, sheets, pictures), _csv(analysis))
+    return Report(month, html, write_pdf(title, note, sheets, pictures), "".join(csv_lines(reject_rows(analysis))))
 
 
 def _html(title: str, note: str, sheets: Sequence[Sheet], pictures: Mapping[str, Drawing], language: str) -> str:
@@ -77,12 +75,6 @@ def _html(title: str, note: str, sheets: Sequence[Sheet], pictures: Mapping[str,
         sheets=sheets,
         drawn=drawn,
     )
-
-
-def _csv(analysis: RejectAnalysis) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(reject_rows(analysis))
-    return text.getvalue()
 
 
 _environment = Environment(

@@ -15,20 +15,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.keys.canonical import canonical
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.wrong_values import where_and_what
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.certificate import Amount, Share
 from miqa_node.stages.assess.classify.reading import READING
-from miqa_node.stages.assess.plain_yaml import read_yaml
 from miqa_node.stages.assess.section import Section
-from miqa_node.stages.assess.site_calibration import MAX_FILE_BYTES
+from miqa_node.stages.assess.site_file import read_site_file, write_site_file
 
 LEAST_LEVEL = 0.80
 LEAST_RIGHT = 0.95
@@ -211,9 +207,7 @@ def certificate_names(data_dir: Path) -> list[str]:
 def write_certificate(path: Path, certificate: PredictionCertificate, end: EarlyEnd | None = None) -> str:
     """Write the file atomically; return the certificate's digest."""
     file = CertificateFile(certificate=certificate, sha256=digest_of(certificate), end=end)
-    data = yaml.safe_dump(file.model_dump(mode="json"), sort_keys=False, allow_unicode=True).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, data)
+    write_site_file(path, file)
     return file.sha256
 
 
@@ -225,24 +219,7 @@ def read_certificate(path: Path) -> CertificateFile:
     ModelPackageError
         It cannot be read, does not follow the schema, or was changed after it was written.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ModelPackageError(
-                "{path}: a certificate is never larger than {max_file_bytes} bytes.",
-                path=path.name,
-                max_file_bytes=MAX_FILE_BYTES,
-            )
-        file = CertificateFile.model_validate(read_yaml(path.read_bytes()))
-    except OSError as error:
-        raise ModelPackageError(
-            "{path} cannot be read: {strerror}.", path=path.name, strerror=error.strerror
-        ) from error
-    except yaml.YAMLError as error:
-        raise ModelPackageError("{path} is not plain YAML: {error}", path=path.name, error=error) from error
-    except ValidationError as error:
-        raise ModelPackageError(
-            "{path} does not follow the schema: {error}", path=path.name, error=where_and_what(error.errors())
-        ) from error
+    file, _ = read_site_file(path, CertificateFile)
     if not file.is_unchanged:
         raise ModelPackageError("{path} was changed after it was written: its digest differs.", path=path.name)
     return file

@@ -13,20 +13,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.wrong_values import where_and_what
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.card import Card
 from miqa_node.stages.assess.certificate import Certificate, Share
-from miqa_node.stages.assess.plain_yaml import read_yaml
 from miqa_node.stages.assess.section import Section
-
-MAX_FILE_BYTES = 1_000_000
+from miqa_node.stages.assess.site_file import read_site_file, write_site_file
 
 
 class Labels(Section):
@@ -96,33 +91,13 @@ def read_calibration(path: Path) -> tuple[SiteCalibration, str]:
     ModelPackageError
         The file cannot be read or does not follow the schema.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ModelPackageError(
-                "{path}: a calibration is never larger than {max_file_bytes} bytes.",
-                path=path.name,
-                max_file_bytes=MAX_FILE_BYTES,
-            )
-        data = path.read_bytes()
-        return SiteCalibration.model_validate(read_yaml(data)), hashlib.sha256(data).hexdigest()
-    except OSError as error:
-        raise ModelPackageError(
-            "{path} cannot be read: {strerror}.", path=path.name, strerror=error.strerror
-        ) from error
-    except yaml.YAMLError as error:
-        raise ModelPackageError("{path} is not plain YAML: {error}", path=path.name, error=error) from error
-    except ValidationError as error:
-        raise ModelPackageError(
-            "{path} does not follow the schema: {error}", path=path.name, error=where_and_what(error.errors())
-        ) from error
+    calibration, data = read_site_file(path, SiteCalibration)
+    return calibration, hashlib.sha256(data).hexdigest()
 
 
 def write_calibration(path: Path, calibration: SiteCalibration) -> str:
     """Write the file atomically; return its identity."""
-    data = yaml.safe_dump(calibration.model_dump(mode="json"), sort_keys=False, allow_unicode=True).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, data)
-    return hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(write_site_file(path, calibration)).hexdigest()
 
 
 def in_force(path: Path, card: Card, model_sha256: str, site: str) -> ActiveCalibration:

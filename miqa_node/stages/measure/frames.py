@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset
 
-from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.head import read_head
@@ -22,13 +21,8 @@ MAX_FRAMES = 400
 PART = 8
 
 
-def measure_frames(header: Header, file: tuple[InstanceDigest, Path], tools: SliceTools) -> tuple[Measurement, ...]:
-    """All measurements of the frames that cover the object; those that cannot be taken are left out."""
-    return frames_numbers(header, file, tools).measurements
-
-
 def frames_numbers(header: Header, file: tuple[InstanceDigest, Path], tools: SliceTools) -> MeasuredSeries:
-    """The same, with what has no number."""
+    """All measurements of the frames that cover the object, with what has no number."""
     frames = sorted(read_slices([file], tools.spread), key=lambda one: one.frame)
     chosen = [frames[index] for index in picked(len(frames))]
     return measure_series(SeriesView(header, chosen, tools, of_frames=True))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
 
 from miqa_node.core.domain.reject_log import MAX_LOG_BYTES
-from miqa_node.core.domain.spreadsheet import safe
+from miqa_node.core.domain.spreadsheet import csv_lines
 from miqa_node.core.files.whole_file import whole_file, write_whole
 from miqa_node.core.settings.log_mapping import load_mapping, mappings
 from miqa_node.core.statistics.rates import Rate
@@ -167,11 +167,9 @@ def export(
 
 
 def _write_rows(stream: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-    writer = csv.writer(stream)
-    writer.writerow(columns)
-    written = 0
-    for row in rows:
-        writer.writerow([safe(cell) if isinstance(cell, str) else cell for cell in row])
+    written = -1  # the heads are no row
+    for line in csv_lines(chain([columns], rows)):
+        stream.write(line)
         written += 1
     return written
 

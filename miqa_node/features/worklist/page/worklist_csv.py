@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from datetime import date
 
 from fastapi.responses import StreamingResponse
 
-from miqa_node.core.domain.spreadsheet import safe
+from miqa_node.core.domain.spreadsheet import csv_lines
 from miqa_node.core.domain.worklist import WorklistItem
 from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.features.worklist.rows import worklist
@@ -33,13 +31,12 @@ def worklist_csv(services: WebServices, criteria: WorklistFilter, order: Worklis
 
 def _lines(services: WebServices, criteria: WorklistFilter, order: WorklistOrder) -> Iterator[str]:
     """Read in batches, so that a slow client does not keep a transaction open."""
-    yield _line(COLUMNS)
+    yield from csv_lines([COLUMNS])
     place = None
     while True:
         with services.database.begin() as transaction:
             items = worklist.page(transaction, criteria, limit=ROWS_AT_ONCE, order=order, after=place)
-        for item in items:
-            yield _line(_row(item))
+        yield from csv_lines(map(_row, items))
         if len(items) < ROWS_AT_ONCE:
             return
         place = worklist.place_of(items[-1])
@@ -67,9 +64,3 @@ def _row(item: WorklistItem) -> tuple[str, ...]:
         item.study_instance_uid,
         "; ".join(one.authority or "" for one in item.patients) if any(one.authority for one in item.patients) else "",
     )
-
-
-def _line(values: tuple[str, ...]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow([safe(value) for value in values])
-    return line.getvalue()

@@ -53,11 +53,6 @@ class CardComparison(Section):
     about: str
     rows: tuple[ComparedFigure, ...]
 
-    @property
-    def not_better(self) -> tuple[ComparedFigure, ...]:
-        """The rows because of which the other way stays."""
-        return tuple(row for row in self.rows if row.change != "better")
-
 
 def both_sides(metrics: Mapping[str, Any]) -> list[ObjectSides]:
     """Both sides by kind of images and source; empty if the card does not say."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from miqa_node.core.statistics.scales import POSITIVE
@@ -99,7 +100,7 @@ def strongest_edges(view: ImageView) -> Edges:
     half = cv2.resize(view.levels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     gx = cv2.Sobel(half, cv2.CV_32F, 1, 0, ksize=3)
     gy = cv2.Sobel(half, cv2.CV_32F, 0, 1, ksize=3)
-    strength = cv2.magnitude(gx, gy)
+    strength = lengths(gx, gy)
     tile = TILE // 2
     margin = int(HALF_LENGTH_PX / 2) + 2
     height = (strength.shape[0] - 2 * margin) // tile
@@ -117,6 +118,15 @@ def strongest_edges(view: ImageView) -> Edges:
     norm = strength[rows, columns]
     places = (rows.astype(np.float32) * 2 + 0.5, columns.astype(np.float32) * 2 + 0.5)
     return (*places, gx[rows, columns] / norm, gy[rows, columns] / norm)
+
+
+def lengths(gx: MatLike, gy: MatLike) -> NDArray[np.float32]:
+    """Lengths of gradients, rounded alike wherever they lie in memory.
+
+    OpenCV's ``magnitude`` rounds by alignment, so that now the one and now the other of two equally steep points was
+    taken, and an image that was judged again had other widths.
+    """
+    return np.asarray(np.sqrt(gx * gx + gy * gy), np.float32)
 
 
 def profiles_across(view: ImageView, edges: Edges) -> NDArray[np.float32]:

@@ -40,7 +40,7 @@ def test_a_card_tells_every_row_in_which_the_way_before_is_better(card: ObjectCa
         ComparedFigure(figure="called", source="b", before=0.1, now=0.1, less_is_better=True),
     )
     comparison = CardComparison(package="quality-1.0.0", about="Sources that taught neither.", rows=rows)
-    assert comparison.not_better == (rows[0], rows[2])
+    assert [row.change for row in comparison.rows] == ["worse", "better", "as good"]
     page = model_card(card.model_copy(update={"comparison": comparison}))
     for row in rows:
         assert f"| {row.figure} | {row.source} | {row.before:g} | {row.now:g} | {row.change} |" in page

@@ -16,7 +16,7 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.runtime.workers.child import decode_here
-from miqa_node.stages.measure.frames import measure_frames
+from miqa_node.stages.measure.frames import frames_numbers
 from miqa_node.stages.measure.series_view import SliceTools
 
 Image = NDArray[np.float64]
@@ -64,7 +64,8 @@ def decode(path: Path, frame: int) -> Any:
 def measured(path: Path) -> dict[str, Measurement]:
     """What is measured of the frames of the file, by name."""
     header, _ = read_header(path, nameless=True)
-    return {one.name: one for one in measure_frames(header, (InstanceDigest("d" * 64), path), SliceTools(decode))}
+    numbers = frames_numbers(header, (InstanceDigest("d" * 64), path), SliceTools(decode))
+    return {one.name: one for one in numbers.measurements}
 
 
 def values(path: Path) -> dict[str, float]:

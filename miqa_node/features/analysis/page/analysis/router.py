@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
@@ -17,6 +15,7 @@ from pydantic import Field
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.calendar import MONTH
+from miqa_node.core.domain.spreadsheet import csv_lines
 from miqa_node.core.language.local_time import midnight
 from miqa_node.features.analysis import csv_files, feedback, monthly_reports, rejects, watch
 from miqa_node.features.analysis.page.analysis import logs
@@ -231,14 +230,6 @@ def _shortcuts(page: str, query: DaysForm, span: tuple[date, date]) -> list[tupl
 def _address(query: DaysForm, **other: date) -> str:
     parameters = {**query.model_dump(), **other}
     return urlencode({key: str(value) for key, value in parameters.items() if value})
-
-
-def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """The lines of a CSV file."""
-    for row in rows:
-        line = io.StringIO()
-        csv.writer(line).writerow(row)
-        yield line.getvalue()
 
 
 router.routes.extend(logs.router.routes)
