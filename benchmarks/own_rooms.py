@@ -214,7 +214,8 @@ def own_dose(image: Image, other: Image, _: FindingName, level: float, seed: tup
     rng = np.random.default_rng(seed)
     dose = float(np.exp(np.interp(level, (0.25, 0.5, 0.75, 1.0), np.log(DOSES))))
     rows, columns = image.shape
-    _, grain = split(cv2.resize(other, (columns, rows), interpolation=cv2.INTER_AREA))
+    same_size = np.asarray(cv2.resize(other, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
+    grain = split(same_size)[1]
     places = np.fft.rfft2(rng.normal(size=image.shape))
     noise = np.fft.irfft2(np.abs(np.fft.rfft2(grain)) * places / np.abs(places), s=image.shape)
     noise *= noise_deviation(other) / noise.std() * np.sqrt(1.0 / dose - 1.0)
