@@ -106,8 +106,8 @@ GRAIN_OVER_STRUCTURE = ImageMeasure(
     "left out.",
     validity="Radiographs; compare images of one machine, part and view. The finer the pixels of a picture below 640, "
     "the more it has of other things than noise.",
-    tolerance="Repeated with other noise within 4 %. A quarter of the dose raises it by a tenth to four fifths, "
-    "depending on how much of the finest detail is noise.",
+    tolerance="Repeated with other noise within 4 %. A quarter of a room's own dose raised it by a tenth to the double "
+    "on 56 chests of four sources, the more of the finest detail is noise.",
     agreement_share=0.02,
     proof="Its formula in code of its own, block by block.",
     left_out="Too little of the picture lies between black and white.",
