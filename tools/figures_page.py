@@ -15,10 +15,12 @@ from tools.figures_others import (
     pneumonia_section,
     targets_section,
 )
+from tools.figures_rooms import rooms_section
 from tools.figures_table import Figures, percent, table, with_interval
 
 _INTRODUCTION = """\
-Made from the cards of the packages in `models/`, so no figure here is older than the package that ships. What the
+Made from the cards of the packages in `models/`, so no figure here is older than the package that ships; those of
+[rooms](#out-of-the-box-and-after-fifty-images-of-a-room) are those of the newest run in `benchmarks/results`. What the
 figures mean and what they do not show is explained with each method: [the model](../explanation/quality.md),
 [saliency](../explanation/saliency.md), [unusual images](../explanation/anomaly.md),
 [classical models](../explanation/classical.md), [positioning](../explanation/positioning.md),
@@ -41,6 +43,7 @@ def figures_page(note: str, models: Path) -> str:
         *_both_sides(network.get("two_sides")), *_simulated(metrics["simulated"], classical),
         *_objects(metrics["objects"]), *_pointing(metrics["saliency"]),
         *_readers(metrics["readers"]), *_unusual(anomaly), *_limits(anomaly["other_hospitals"]),
+        *rooms_section(),
         *_any_part(_newest(models, "any-radiograph-*")),
         *objects_section(_newest(models, "objects-*")), *targets_section(_newest(models, "objects-*")),
         *targets_section(_newest(models, "landmarks-*")),

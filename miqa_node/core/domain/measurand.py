@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE, Code
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.statistics.robust import LIMIT
 from miqa_node.core.statistics.scales import LEVEL, Scale
 from miqa_node.plugins import Seam
 
@@ -65,6 +66,10 @@ class Measurand:
     """The same as a share of the median; the larger of the two counts."""
     is_learned_soon: bool = False
     """Whether its usual range needs five days, not fourteen: noise, sharpness, contrast, exposure of radiographs."""
+    spreads: float = LIMIT
+    """Spreads from the median that are usual on a machine; fewer where a hint too many costs little."""
+    most_elsewhere: float = 0.0
+    """What 95 % of the ordinary images of the sources do not exceed, in its unit; 0 if nobody counted."""
     scale: Scale = LEVEL
     """What numbers it can have, and where equal steps mean alike: of a factor, of a share, of a count."""
     agreement: float = 0.0

@@ -36,7 +36,7 @@ def measured_text(measured: Measurement, comparison: str, least_or_most: float) 
     )
 
 
-NOISES = ("noise_sigma", "noise_share")
+NOISES = ("noise_sigma", "noise_share", "grain_over_structure")
 NOISIER = Phrase("Noisier than this machine's usual images")
 UNUSUAL = {
     "above": Phrase("Above what is usual on this machine"),

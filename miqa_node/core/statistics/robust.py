@@ -37,19 +37,23 @@ class RobustRange:
     count: int
 
 
-def limit_of(count: int) -> float:
-    """Spreads from the median of ``count`` numbers that are usual for the next one.
+def limit_of(count: int, spreads: float = LIMIT) -> float:
+    """Spreads from the median of ``count`` numbers that are usual for the next one; ``spreads`` of very many.
 
     Of normal numbers one in a thousand to two thousand is outside, whatever their count (simulated, from 20 on).
 
     >>> round(limit_of(20), 2), round(limit_of(100), 2)
     (5.6, 3.92)
     """
-    return LIMIT * (1.0 + FEW / count)
+    return spreads * (1.0 + FEW / count)
 
 
 def robust_range(
-    numbers: Sequence[float], least_spread: float = 0.0, relative_spread: float = 0.0, scale: Scale = LEVEL
+    numbers: Sequence[float],
+    least_spread: float = 0.0,
+    relative_spread: float = 0.0,
+    scale: Scale = LEVEL,
+    spreads: float = LIMIT,
 ) -> RobustRange:
     """The range median ± limit · 1.4826 · MAD on the scale of the quantity, and at least that of its tolerance.
 
@@ -70,7 +74,7 @@ def robust_range(
     values = np.asarray([turned(one, around) for one in numbers] if is_angle else numbers, float)
     median = float(np.median(values))
     spread = max(_deviation(values, median), least_spread, relative_spread * abs(median))
-    limit = limit_of(len(values))
+    limit = limit_of(len(values), spreads)
     centre = scale.even(median, least_spread)
     reach = limit * _deviation(np.asarray([scale.even(float(one), least_spread) for one in values]), centre)
     low, high = scale.number(centre - reach, least_spread), scale.number(centre + reach, least_spread)

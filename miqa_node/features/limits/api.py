@@ -133,7 +133,11 @@ def show_limits(services: Services, _who: Reader, number: SetNumber) -> LimitSet
     responses=responses(401, 403, 409, 415, 422, 503),
 )
 def propose_limits(services: Services, _who: Reviewer, body: BudgetRequest) -> LimitSet:
-    """Limits with which at most that share of the newest images would be flagged. Nothing changes."""
+    """Limits with which at most that share of the newest images would be flagged. Nothing changes.
+
+    What they find of simulated defects is not tried here, because the process that answers loads no packages:
+    ``simulated`` and ``found`` of each limit are null until ``miqa-node tune --simulate NUMBER`` tried the set.
+    """
     policy = read_policy(services.settings.policy_file)
     with services.database.begin() as transaction:
         return budgets.propose_limits(transaction, policy, body.budget, datetime.now(UTC))
@@ -141,7 +145,10 @@ def propose_limits(services: Services, _who: Reviewer, body: BudgetRequest) -> L
 
 @router.post("/appraisals", summary="Try limits", responses=responses(401, 403, 409, 415, 422, 503))
 def appraise_limits(services: Services, _who: Reviewer, body: AppraisalRequest) -> AppraisedLimits:
-    """What limits of one's own would do to the newest images; with ``keep`` they become a proposal. Nothing changes."""
+    """What limits of one's own would do to the newest images; with ``keep`` they become a proposal. Nothing changes.
+
+    As with proposals, nothing is simulated here; ``miqa-node tune --simulate NUMBER`` tries a set that was kept.
+    """
     policy = read_policy(services.settings.policy_file)
     limits = [one.limit for one in body.limits]
     with services.database.begin() as transaction:

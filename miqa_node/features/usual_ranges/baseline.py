@@ -111,7 +111,8 @@ def _range_of(measurand: Measurand, unit: str, column: Sequence[tuple[datetime, 
     from miqa_node.core.statistics.level_shifts import level_shifts  # noqa: PLC0415 - loads numpy; lists need none
 
     numbers = [number for _, number in column]
-    usual = robust_range(numbers, measurand.least_spread, measurand.least_spread_share, measurand.scale)
+    tolerance = measurand.least_spread, measurand.least_spread_share
+    usual = robust_range(numbers, *tolerance, measurand.scale, measurand.spreads)
     shifts = tuple(
         RangeShift(column[one.index][0], one.before, one.after)
         for one in level_shifts(numbers, measurand.spread_around(usual.median))

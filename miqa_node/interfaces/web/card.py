@@ -96,6 +96,8 @@ ACCOUNT: Place[None] = Place("account")
 """Below the settings of one's own account."""
 PEOPLE_CHANGES: Place[None] = Place("people_changes")
 """Above the changes of accounts."""
+MODEL_WATCH: Place[None] = Place("model_watch")
+"""Before the drift of the findings."""
 LABEL_COUNTS: Place[int] = Place("label_counts")
 """Beside the shares of images that are read again; about the second readings that wait."""
 LABEL_USES: Place[None] = Place("label_uses")

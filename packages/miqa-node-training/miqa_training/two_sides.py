@@ -16,11 +16,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.policy import Disposition, Policy
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
@@ -97,26 +98,36 @@ class NodeJudge:
         self._assessor = SidecarModels(settings, models.assessor, lambda: self._policy).assessor
 
     @property
-    def policy_version(self) -> str:
-        """The version of the policy."""
-        return self._policy.version
+    def policy(self) -> Policy:
+        """The policy, by which findings count whatever figures it has."""
+        return self._policy
 
     @property
     def obstacle(self) -> str:
         """Why no picture was judged, so that nothing could be found; empty if one was."""
         return "" if self._judges else self._why_not
 
-    def __call__(self, image: Image) -> PictureVerdict:
-        """What is said of display values in [0, 1], rounded to 8 bits, without any more of a header."""
-        display = eight_bits(image)
-        radiograph = Radiograph((display >> 8).astype(np.uint8), display, (0, 255), None)
+    def assess(self, image: Image) -> Assessment:
+        """What is found in display values in [0, 1], rounded to 8 bits, without any more of a header."""
+        radiograph = radiograph_of(image)
         rows, columns = radiograph.shape
         header = replace(self._header, rows=rows, columns=columns)
         assessment = self._assessor().assess(header, radiograph, DIGEST, image_traits(header)).assessment
         self._judges = self._judges or bool(assessment.findings)
         self._why_not = assessment.not_assessed
+        return assessment
+
+    def __call__(self, image: Image) -> PictureVerdict:
+        """The verdict on the same."""
+        assessment = self.assess(image)
         present = frozenset(str(one.name) for one in assessment.findings if one.present)
         return PictureVerdict(decide(assessment, self._policy), present)
+
+
+def radiograph_of(image: Image) -> Radiograph:
+    """Display values in [0, 1] as a picture file of 8 bits has them."""
+    display = eight_bits(image)
+    return Radiograph((display >> 8).astype(np.uint8), display, (0, 255), None)
 
 
 def usable_images(data_dir: Path) -> list[DatasetRecord]:

@@ -131,3 +131,13 @@ def test_a_knee_that_moved_goes_to_review_by_the_shipped_policy(findings: dict[s
     decided = decide(image, read_policy(share_dir("config") / "policy.toml"))
     assert decided.verdict is verdict
     assert decided.flagged == (verdict is Verdict.REVIEW)
+
+
+@pytest.mark.parametrize(("part", "flags"), [("KNEE", True), ("HAND", True), ("SPINE", False), ("LSPINE", False)])
+def test_motion_of_limbs_has_an_earlier_point_than_that_of_the_spine(part: str, flags: bool) -> None:
+    shipped = read_policy(share_dir("config") / "policy.toml")
+    for probability, is_flagged in ((0.11, False), (0.15, flags), (0.25, True)):
+        image = replace(
+            knee(part, motion_blur=(probability, 0.5)), model=ModelIdentity("any-radiograph", "0.3.0", "ab" * 32)
+        )
+        assert decide(image, shipped).flags(FindingName("motion_blur")) is is_flagged, (part, probability)

@@ -143,3 +143,10 @@ def test_the_shipped_policy_is_german_on_german_pages() -> None:
                 assert before.key == after.key
                 assert before.title != after.title or before.title == "SUV", before
                 assert not before.condition or before.condition != after.condition, before
+
+
+def test_a_finding_with_two_points_says_both_and_of_what_parts() -> None:
+    other = next(scope for scope in read_policy(SHIPPED).scopes if scope.name == "other radiograph")
+    [motion] = [rule for rule in rules_of(other) if rule.key[0] == "motion_blur"]
+    assert "from probability 0.12 on (ANKLE, " in motion.condition
+    assert "from probability 0.2 on (CSPINE, " in motion.condition

@@ -19,6 +19,7 @@ from miqa_node.features.usual_ranges.baseline import (
     UnusualNumber,
     flagging,
     is_enough,
+    ranged,
 )
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange, changes_at, of_station, scanner_of
 from miqa_node.features.usual_ranges.rows.documents import load_ranges, load_unusual
@@ -102,6 +103,29 @@ class SeriesStanding:
     at: datetime
     unusual: tuple[UnusualNumber, ...]
     baseline: ScannerBaseline
+
+
+@dataclass(frozen=True, slots=True)
+class BeyondOthers:
+    """A history with a measurement whose median is above ``most``, what 95 % of ordinary images elsewhere reach."""
+
+    history: ScannerBaseline
+    range: MeasurementRange
+    most: float
+
+
+def beyond_others(transaction: Transaction, now: datetime) -> list[BeyondOthers]:
+    """Histories of the last days whose usual level is beyond that of others, by station."""
+    of = usual_baselines.c
+    recent = of.last_at >= sa.bindparam("recent"), of.ranged_series >= LEAST_SERIES
+    query = sa.select(usual_baselines, _UNUSUAL).where(*recent).order_by(of.station, of.baseline)
+    histories = (_baseline(row) for row in transaction.execute(query, _recent(now)))
+    return [
+        BeyondOthers(history, one, measurand.most_elsewhere)
+        for history in histories
+        for one in history.ranges
+        if (measurand := ranged(one.measurement)) and 0.0 < measurand.most_elsewhere < one.median
+    ]
 
 
 def page(

@@ -114,9 +114,10 @@ def _of_finding(rule: FindingRule, scope: Scope) -> RuleWords:
         parts.append(say("a confirmed limit of the room takes its place"))
     if rule.over:
         parts.append(say("over {regions}", regions=", ".join(reworded(_REGIONS[one.value]) for one in rule.over)))
-    if alone:
-        point = _from(alone[0].min_probability, alone[0].min_severity)
-        parts.append(say("where nothing else counts, Review {point}", point=point))
+    for one in alone:
+        point = _from(one.min_probability, one.min_severity)
+        of = f" ({', '.join(one.figure.body_part)})" if len(alone) > 1 else ""
+        parts.append(say("where nothing else counts, Review {point}", point=point) + of)
     return RuleWords((rule.finding, rule.verdict.value, ""), finding(rule.finding), "; ".join(parts), rule.verdict)
 
 

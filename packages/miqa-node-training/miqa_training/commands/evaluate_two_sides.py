@@ -57,7 +57,7 @@ def two_sides(
     cases = sides.collect(judge, usable, families, names=names, most=most, seed=seed)
     if judge.obstacle:
         raise MiqaError(f"No package judged any of these images, so nothing is found: {judge.obstacle}")
-    figures = sides.figures_of(cases, sides.about(cases, judge.policy_version))
+    figures = sides.figures_of(cases, sides.about(cases, judge.policy.version))
     if card is not None:
         sides.write_card(card, figures)
     mean = sides.mean_found(figures)

@@ -44,6 +44,9 @@ def test_limits_of_ones_own_are_tried_over_rest(judged: Stage, client: TestClien
     assert tried.status_code == 200, tried.text
     assert tried.json()["number"] is None
     assert tried.json()["proposal"]["images"] == IMAGES
+    assert all(one["simulated"] is None for one in tried.json()["proposal"]["limits"])
+    described = client.get("/api/v1/openapi.json").json()["paths"]["/api/v1/limits/proposals"]["post"]["description"]
+    assert "is not tried here, because the process that answers loads no packages" in described
     assert client.get("/api/v1/limits").json()["sets"] == []
     number = client.post("/api/v1/limits/appraisals", json=body | {"keep": True}).json()["number"]
     assert client.get(f"/api/v1/limits/{number}").json()["proposal"]["limits"][0]["limit"]["least_strength"] == 0.5

@@ -25,7 +25,7 @@ from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.rows.reason_changes import codes_changed
 from miqa_node.features.analysis.sheets import value_words
 from miqa_node.interfaces.web.access import Reader, Reviewer
-from miqa_node.interfaces.web.card import LABEL_COUNTS, LABEL_USES
+from miqa_node.interfaces.web.card import LABEL_COUNTS, LABEL_USES, MODEL_WATCH
 from miqa_node.interfaces.web.html.cards import PageCards
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
@@ -123,6 +123,7 @@ def model_page(services: Services, who: Reader, query: Days) -> str:
     with services.database.begin() as transaction:
         shown = frame(transaction, query, "/analysis/model", of_labels=True)
         figures = watch.watch(transaction, shown.period)
+    cards = PageCards(services, who)
     return render(
         "analysis/model.html",
         who=who,
@@ -132,6 +133,8 @@ def model_page(services: Services, who: Reader, query: Days) -> str:
         pictures=watch_pictures(figures),
         query=query,
         csv="/analysis/model.csv?" + _address(query),
+        cards=cards,
+        of_others=cards.of(MODEL_WATCH, None),
     )
 
 

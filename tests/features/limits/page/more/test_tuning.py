@@ -90,13 +90,15 @@ def test_limits_are_proposed_moved_and_confirmed_on_the_page(judged: Stage, clie
     )
     with judged.services.database.begin() as transaction:
         site_limits.amend(transaction, first.number, replace(first.proposal, limits=tried))
-    assert f"miqa-node tune --simulate {second.number}" in client.get(f"/tuning?set={second.number}").text
+    untried = client.get(f"/tuning?set={second.number}").text
+    assert f"miqa-node tune --simulate {second.number}" in untried
+    assert "the process that serves pages loads no packages" in untried, "why the page does not"
     both = client.get(f"/tuning?set={first.number}").text
     assert "What these limits find" in both
     assert "<td>9 of 10</td>" in both
-    assert "What these limits find" not in post(client, "/tuning/preview", nothing).text, (
-        "of moved limits it is not known"
-    )
+    moved = post(client, "/tuning/preview", nothing | {"number": second.number}).text
+    assert "What these limits find" not in moved, "of moved limits it is not known"
+    assert "Limits that are moved are not tried on simulated defects" in moved
 
     named = token | {"number": second.number, "actor": "mara", "comment": "quiet start"}
     page = post(client, "/tuning/confirm", named).text
