@@ -38,9 +38,9 @@ SHOWN = {
 """The faults that these limits show, and no others."""
 
 
-def policy_file(folder: Path, found: float) -> Path:
+def policy_file(folder: Path, share: float) -> Path:
     """A site's policy; in the series of its two scanners so many of one fault were found, and all of the others."""
-    shares = ", ".join(f'"{one.name}" = {found if one.name == MISSED else 1.0}' for one in faults_of("CT"))
+    shares = ", ".join(f'"{one.name}" = {share if one.name == MISSED else 1.0}' for one in faults_of("CT"))
     rules = "\n".join(
         f'    {{ name = "{name}", above = {above}, verdict = "REVIEW", reason = "111220" }},'
         for name, above in LIMITED.items()
@@ -90,19 +90,19 @@ def test_page_and_report_say_it(rig: Rig, tmp_path: Path) -> None:
     page = web.get(f"/studies/{making.STUDY}").text
     check(page[page.index("accepted by what is measured") :])
     comments = [str(one.value) for one in rig.report(digest).iterall() if one.keyword == "TextValue"]
-    [said] = [text for text in comments if "Looked for: " in text]
-    check(said)
+    [comment] = [text for text in comments if "Looked for: " in text]
+    check(comment)
 
 
-@pytest.mark.parametrize(("found", "verdict"), [(0.9, "ACCEPT"), (0.7, "NOT_ASSESSED")])
+@pytest.mark.parametrize(("share", "verdict"), [(0.9, "ACCEPT"), (0.7, "NOT_ASSESSED")])
 def test_json_has_both_as_lists_only_beside_accept(
-    cli: Callable[..., Ran], tmp_path: Path, found: float, verdict: str
+    cli: Callable[..., Ran], tmp_path: Path, share: float, verdict: str
 ) -> None:
     write_package(tmp_path / "models" / "tiny-1.0.0")
     config = tmp_path / "site.toml"
     config.write_text(
         f'[assess]\nshipped_packages = false\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.0.0"\n'
-        f'[work]\nprocesses = 1\n[policy]\nfile = "{policy_file(tmp_path, found)}"\n',
+        f'[work]\nprocesses = 1\n[policy]\nfile = "{policy_file(tmp_path, share)}"\n',
         encoding="utf-8",
     )
     [line] = cli("assess", chest(tmp_path / "s")[0].parent, "--json", "--config", config).lines
