@@ -209,7 +209,7 @@ MR_DOUBLED_CONTOURS = SeriesMeasure(
     "part of the patient or in a part of the slices, and moves of less than 2.7 pixels are not seen; nor are copies "
     "far off, which `mr_ghost` sees.",
     tolerance="Within a fifth of the strength of a copy of drawn texture. If the raw data after a moment are of a head "
-    "that moved by 3 pixels, structural volumes of 6 scanners give 9 to 70 %, unaltered ones 3 to 6 %, and parts of 12 "
+    "that moved by 3 pixels, structural volumes of 6 scanners give 9 to 70 %, unaltered ones 3 to 7 %, and parts of 12 "
     "slices up to 8 %.",
     agreement_share=0.2,
     proof="White texture and a moved copy of it: the series of ln(1 + a·e^iφ).",
