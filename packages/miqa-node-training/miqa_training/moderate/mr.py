@@ -134,7 +134,7 @@ def _noise_of_air(values: Values) -> float:
     air = np.concatenate([image[cv2.dilate(one, margin) == 0] for image, one in zip(values, near, strict=True)])
     if np.count_nonzero(air) < LEAST_AIR * max(air.size, 1):
         return 0.0
-    return float(np.median(air[air > 0.0])) / np.sqrt(2.0 * np.log(2.0))
+    return float(np.median(air[air > 0.0]) / np.sqrt(2.0 * np.log(2.0)))
 
 
 def _noise_of_tissue(values: Values) -> float:

@@ -32,7 +32,7 @@ def moved(image: making.Image, axis: int, right: float, down: float, turn_deg: f
     """The lines after the middle of the raw data are of a head that was turned and shifted."""
     rows, columns = image.shape
     matrix = cv2.getRotationMatrix2D((columns / 2, rows / 2), turn_deg, 1.0)
-    matrix[:, 2] += right, down
+    matrix[:, 2] = matrix[:, 2] + np.array([right, down])
     later = np.fft.fft2(cv2.warpAffine(image, matrix, (columns, rows), flags=cv2.INTER_LANCZOS4))
     before = np.fft.fft2(image)
     lines = np.fft.fftfreq(image.shape[axis]) > 0.08

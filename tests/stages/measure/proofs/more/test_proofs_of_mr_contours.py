@@ -19,7 +19,7 @@ def test_a_moved_copy_has_its_strength(strength: float, shift: tuple[int, int]) 
     tops = corners((SIDE, SIDE))
     textures = [random.normal(size=(SIDE, SIDE)).astype(np.float32) for _ in range(4)]
     sums = [one + np.float32(strength) * np.roll(one, shift, (0, 1)) for one in textures]
-    cepstra = np.mean([patch_cepstra(one, tops, (0.5, 0.5)) for one in sums], axis=0)
-    middles = tops + (PATCH_PX - SIDE) / 2.0
+    cepstra = np.stack([patch_cepstra(one, tops, (0.5, 0.5)) for one in sums]).mean(axis=0)
+    middles = np.asarray(tops + (PATCH_PX - SIDE) / 2.0, np.float64)
     result = copy_strength(cepstra, middles, np.full(len(tops), 4.0))
     agree("mr_doubled_contours", 100.0 * result, 100.0 * strength)
