@@ -82,14 +82,14 @@ class Acceptance:
 
     def _missed(self, modality: str, series: int) -> str:
         shares = {
-            one: sum(trial.series * trial.found.get(one.name, 0.0) for trial in self.trials) / series
+            one: round(sum(trial.series * trial.found.get(one.name, 0.0) for trial in self.trials) / series, 6)
             for one in faults_of(modality)
         }
         missed = {one: share for one, share in shares.items() if share < LEAST_FOUND}
         if not missed:
             return ""
         texts = [
-            Phrase("{fault} ({share})", fault=one.title, share=f"{floor(100 * share) / 100:.2f}")
+            Phrase("{fault} ({share})", fault=one.title, share=f"{floor(round(100 * share, 4)) / 100:.2f}")
             for one, share in missed.items()
         ]
         return Phrase(

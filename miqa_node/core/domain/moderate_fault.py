@@ -59,7 +59,7 @@ MODERATE_FAULTS: Sequence[ModerateFault] = (
     ModerateFault("wrap", Phrase("fold-over of the body by 20 %"), ("mr_wrap",), MR),
     ModerateFault("spike", Phrase("a spike in the raw data of 5 %"), ("mr_spikes",), MR),
     ModerateFault("zipper", Phrase("a line of interference of 30 %"), ("mr_zipper",), MR),
-    ModerateFault("motion", Phrase("motion by 3 pixels within a volume"), (), MR),
+    ModerateFault("motion", Phrase("motion by 3 pixels within a volume"), ("mr_doubled_contours",), MR),
     ModerateFault("lost raw lines", Phrase("eight lines of raw data lost"), ("mr_raw_lines",), MR),
 )
 """In the order of lists; their names are keys of the policy."""

@@ -38,7 +38,7 @@ OF_SERIES = {
         ("slice_gaps", "slice_disorder", "slices_repeated", "slice_overlaps", "slices_unreadable"), SEND_AGAIN
     ),
     **dict.fromkeys(("slices_blank", "lines_lost", "series_incomplete", "instance_numbers_missing"), SEND_AGAIN),
-    **dict.fromkeys(("doubled_contours", "mr_motion", "slice_jump"), HOLD_STILL),
+    **dict.fromkeys(("doubled_contours", "mr_doubled_contours", "mr_motion", "slice_jump"), HOLD_STILL),
     **dict.fromkeys(("ct_noise", "normalised_noise", "noise_for_dose", "noise_whiteness", "mr_noise"), LESS_NOISE),
     **dict.fromkeys(("hu_air", "hu_fat", "hu_offset", "ring_index", "slice_offset"), CALIBRATE),
     **dict.fromkeys(("mr_ghost", "mr_spikes", "mr_raw_lines", "mr_zipper"), COIL),

@@ -56,6 +56,7 @@ def series(part: str = "CHEST") -> Assessment:
         ([trial(), trial("two")], ""),
         ([trial(), trial("two", ring=0.6)], ""),  # .80 of all ten
         ([trial(), trial("two", ring=0.59)], "a ring of 20 HU (0.79)"),
+        ([trial(ring=0.7, series=6), trial("two", ring=0.7, series=6)], "a ring of 20 HU (0.70)"),  # binary: .6999…
         ([trial(streaks=0.5), trial("two", streaks=0.5, ring=0.0)], "a ring of 20 HU (0.50), streaks of 20 HU (0.50)"),
         ([trial(), trial("two", series=0)], "no complete series of two scanners"),
         ([trial(), trial("two", false_alarms=2)], "of 10 unaltered series 2 were flagged"),

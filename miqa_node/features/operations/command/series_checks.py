@@ -55,8 +55,8 @@ def series_accepted(settings: Settings) -> str:
     if by_word:
         lines.append(
             f"the policy accepts series by measurements in {', '.join(by_word)} without figures of what is found: "
-            "what nothing finds, such as motion within a volume or streaks, is ACCEPT. The shipped policy accepts no "
-            f"such series; {HOW_TO_TRY}"
+            "what nothing finds, such as streaks or noise that was low and doubled, is ACCEPT. The shipped policy "
+            f"accepts no such series; {HOW_TO_TRY}"
         )
     return " ".join(filter(None, lines)) or "the policy accepts none by measurements"
 

@@ -13,13 +13,14 @@ from miqa_training.degrade.series.stack import RealStack, SeriesFault, Values
 GHOST_SHARE, WRAP_SHARE, SPIKE_SHARE, ZIPPER_SHARE = 0.05, 0.2, 0.05, 0.3
 MOTION_PX, TURN_DEG = 3.0, 2.0
 LINES_LOST = 8
+BLOCK_PX = 8
+AIR_PX, LEAST_AIR = 25, 0.3
+"""Air begins half as many pixels beyond the patient; with fewer values that are not 0 it is blanked."""
 
 
 def noise_doubled(stack: RealStack, rng: np.random.Generator) -> RealStack:
-    """Complex white noise that doubles what the difference of neighbouring pixels of the patient shows."""
-    bright = stack.values > stack.values.mean()
-    steps = np.abs(np.diff(np.diff(stack.values, axis=1), axis=2))[bright[:, 1:, 1:]]
-    deviation = float(np.median(steps)) / 0.6745 / 2.0 if steps.size else 0.0
+    """Complex white noise that doubles what air or even tissue show, whichever is more: scanners filter either."""
+    deviation = max(_noise_of_air(stack.values), _noise_of_tissue(stack.values))
     real, imaginary = rng.normal(0.0, np.sqrt(3.0) * deviation, (2, *stack.values.shape))
     return stack.showing(np.hypot(stack.values + real, imaginary).astype(np.float32))
 
@@ -124,6 +125,26 @@ def _level(values: Values) -> float:
 def _tissue(values: Values) -> float:
     inside = values[values > _level(values)]
     return float(np.median(inside)) if inside.size else 0.0
+
+
+def _noise_of_air(values: Values) -> float:
+    """That of a Rayleigh distribution with the median of air; 0 where air is blanked."""
+    near = (values > _level(values)).astype(np.uint8)
+    margin = np.ones((AIR_PX, AIR_PX), np.uint8)
+    air = np.concatenate([image[cv2.dilate(one, margin) == 0] for image, one in zip(values, near, strict=True)])
+    if np.count_nonzero(air) < LEAST_AIR * max(air.size, 1):
+        return 0.0
+    return float(np.median(air[air > 0.0]) / np.sqrt(2.0 * np.log(2.0)))
+
+
+def _noise_of_tissue(values: Values) -> float:
+    """Of the most even tenth of the blocks of the patient, by differences along both axes."""
+    steps = np.diff(np.diff(values, axis=1), axis=2) / 2.0
+    rows, columns = (side // BLOCK_PX * BLOCK_PX for side in steps.shape[1:])
+    parts = (len(values), rows // BLOCK_PX, BLOCK_PX, columns // BLOCK_PX, BLOCK_PX)
+    squares = (steps[:, :rows, :columns] ** 2).reshape(parts).mean((2, 4))
+    whole = (values[:, :rows, :columns] > _level(values)).reshape(parts).all((2, 4))
+    return float(np.sqrt(np.percentile(squares[whole], 10.0))) if whole.any() else 0.0
 
 
 def _lines_later(length: int) -> NDArray[np.bool_]:

@@ -45,7 +45,7 @@ def of_series(folder: Path) -> list[Measurement]:
     """What a CT series with everything, an MR series of two volumes and a PET series give."""
     places = [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 45.0]
     ct = making.write_series(folder / "ct", [making.layered_ct(seed=n) for n in range(7)], "CT", places, making.fine)
-    mr = making.write_series(folder / "mr", [making.head_mr(seed=n) for n in range(10)], "MR", [0, 5, 10, 15, 20] * 2)
+    mr = making.write_series(folder / "mr", [making.head_mr(seed=n) for n in range(12)], "MR", [*places[:6]] * 2)
     pt = making.write_series(folder / "pt", [making.head_mr(seed=n) for n in range(4)], "MR", None, pet)
     return [m for paths in (ct, mr, pt) for m in judged(paths).assessment.measurements]
 
