@@ -6,14 +6,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from miqa_node.core.drawing import Box, Dot, Drawing, Ink, Line, Words
+from miqa_node.core.drawing import Box, Dot, Drawing, Ink, Line, Link, Words
 from miqa_node.core.language.catalogue import numerals, say
 from miqa_node.core.statistics.charts import Chart
 from miqa_node.core.statistics.rates import Rate
 
 WIDTH = 640.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 14.0, 30.0
-BAR_HEIGHT = 24.0
+BAR_HEIGHT = 31.0
+"""A bar that leads to its exposures is a target of at least 24 px on the narrowest page."""
 LABEL_CHARACTERS = 40
 CHARACTER = 7.3
 """Approximate width of a character at the size of labels."""
@@ -27,11 +28,12 @@ LEAST_TO_JOIN = 5
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A share in percent with its interval."""
+    """A share in percent with its interval; ``address`` has what it counts, if a page does."""
 
     label: str
     rate: Rate
     ink: Ink = "data"
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +64,24 @@ def bars(title: str, rows: Sequence[Bar], lines: Sequence[tuple[float, Ink]] = (
         drawing.line([(x(mark), TOP), (x(mark), bottom)], "grid")
         drawing.add(Words(x(mark), bottom + 16, numerals(f"{mark:g} %"), "middle", "note"))
     for number, row in enumerate(rows):
-        y = TOP + BAR_HEIGHT * number
-        drawing.add(Words(left - 8, y + 16, _short(row.label), "end"))
+        middle = TOP + BAR_HEIGHT * (number + 0.5)
+        drawing.add(Words(left - 8, middle + 4, _short(row.label), "end"))
         if row.rate.share is None or row.rate.low is None or row.rate.high is None:
             continue
         share, low, high = (100.0 * value for value in (row.rate.share, row.rate.low, row.rate.high))
         words = say(
             "{share} ({count} of {total})", share=numerals(f"{share:.1f} %"), count=row.rate.count, total=row.rate.total
         )
-        drawing.add(Box(left, y + 5, x(share) - left, BAR_HEIGHT - 10, row.ink, f"{row.label}: {words}"))
-        middle = y + BAR_HEIGHT / 2
+        drawing.add(Box(left, middle - 7, x(share) - left, 14.0, row.ink, f"{row.label}: {words}"))
         drawing.line([(x(low), middle), (x(high), middle)], "axis")
-        drawing.add(Words(WIDTH - right + 8, y + 16, words, "start", "note"))
+        drawing.add(Words(WIDTH - right + 8, middle + 4, words, "start", "note"))
     for value, ink in lines:
         drawing.line([(x(value), TOP - 4), (x(value), bottom)], ink)
     drawing.line([(left, TOP), (left, bottom)], "axis")
+    for number, row in enumerate(rows):
+        if row.address:
+            words = say("{label}: show the exposures", label=row.label or say("not given"))
+            drawing.add(Link(0.0, TOP + BAR_HEIGHT * number, WIDTH, BAR_HEIGHT, row.address, words))
     return drawing
 
 
