@@ -40,6 +40,9 @@ else:
 pytestmark = [*MARKS]
 
 SIZES = ((1280, 1024), (390, 844))
+BETWEEN = (820, 1180)
+MOST_USED = ("/", "/studies/1.2.3.101", "/images", "/rooms", "/analysis", "/operations")
+"""These are looked at in a third width, too, that of a tablet."""
 LONG_UID = "1.2.826.0.1.3680043.10.511.3.12345678901234567890123456789012345"
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 BEHIND = (
@@ -105,7 +108,7 @@ def test_every_page_is_accessible_and_fits(browser: sync_api.Browser, address: s
     with watched(browser, address, "light") as page:
         page.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": language, "url": address}])
         for path in paths():
-            for width, height in SIZES:
+            for width, height in (*SIZES, BETWEEN) if path in MOST_USED else SIZES:
                 page.set_viewport_size({"width": width, "height": height})
                 page.goto(path)
                 assert page.locator("html").get_attribute("lang") == language
