@@ -165,7 +165,7 @@ def standing(transaction: Transaction, digest: InstanceDigest, now: datetime) ->
     )
 
 
-def own_rows(transaction: Transaction, digests: Collection[str]) -> dict[str, sa.Row[Any]]:
+def own_rows(transaction: Transaction, digests: Collection[InstanceDigest]) -> dict[InstanceDigest, sa.Row[Any]]:
     """The row of the history for each image, or for the series that it belongs to; without those that have none."""
     own, other = instances.alias(), instances.alias()
     same = (
@@ -179,7 +179,7 @@ def own_rows(transaction: Transaction, digests: Collection[str]) -> dict[str, sa
         .where(own.c.digest.in_(digests))
         .order_by(usual_series.c.subject == own.c.digest)  # its own row last, so that it counts
     )
-    return {row.asked: row for row in transaction.execute(query)}
+    return {InstanceDigest(row.asked): row for row in transaction.execute(query)}
 
 
 def ranges(transaction: Transaction, names: Collection[str]) -> dict[str, list[MeasurementRange]]:

@@ -52,18 +52,22 @@ def found(name: str, peak: tuple[float, float] | None) -> Finding:
 
 def cases() -> Iterator[tuple[str, Assessment, Reason]]:
     """(what it is, an image, the reason of its verdict)."""
-    for name in all_finding_names():
+    for finding in all_finding_names():
         for across in (0.1, 0.5, 0.9):
             for down in (0.1, 0.5, 0.9):
-                text = finding_text(finding_title(name), 0.9, 0.6)
-                yield f"{name} at {across}, {down}", assessment(found(name, (across, down))), reason(name, text)
-    for name, entry in gate_entries().items():
-        yield name, assessment(), reason("gate", finding_text(entry.words["en"].title, 0.9, 0.6))
+                said = finding_text(finding_title(finding), 0.9, 0.6)
+                yield (
+                    f"{finding} at {across}, {down}",
+                    assessment(found(finding, (across, down))),
+                    reason(finding, said),
+                )
+    for gate, entry in gate_entries().items():
+        yield gate, assessment(), reason("gate", finding_text(entry.words["en"].title, 0.9, 0.6))
     for name, measurand in MEASUREMENTS.all().items():
         for side in ("above", "below"):
             measured = Measurement(name, 7.4, measurand.unit, Phrase("slice {number} of {count}", number=3, count=9))
-            for text in (measured_text(measured, side, 5.0), unusual_text(measured, USUAL, side)):
-                yield f"{name} {side}", assessment(), reason(name, text)
+            for said in (measured_text(measured, side, 5.0), unusual_text(measured, USUAL, side)):
+                yield f"{name} {side}", assessment(), reason(name, said)
         yield f"{name} counted", assessment(), reason(name, counted_text(measured))
     for place in PLACES:
         measured = Measurement("ct_noise", 7.4, "[hnsf'U]", _phrase(place))

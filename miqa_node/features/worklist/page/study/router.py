@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -149,7 +149,7 @@ def on_page_of(image: StudyImage, number: int, awaiting: Collection[str]) -> Ima
 
 def beside_numbers(
     cards: PageCards, images: Sequence[StudyImage], panels: Sequence[Panel | None]
-) -> list[Mapping[str, str]]:
+) -> list[dict[str, str]]:
     """What cards show beside the measurements of each image's panel, by measurement; without what is empty."""
     asked = [
         (place, NumberOfImage(image.history.instance, one.measured.name, one.measured.unit))
