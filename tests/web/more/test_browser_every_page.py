@@ -13,6 +13,7 @@ from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.operations import DestinationCheck
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.features.limits.budget import propose_limits
 from miqa_node.features.phantoms import rows as phantoms
@@ -70,7 +71,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def fill(stage: Stage) -> None:
-    """Half a year of a hospital, a morning of several rooms, and a PACS that does not answer."""
+    """Half a year of a hospital, a morning of several rooms, predictions, and a PACS that does not answer."""
     hospital.fill(stage)
     now = datetime.now(UTC)
     of = [(verdict, finding) for verdict in (Verdict.REJECT, Verdict.REVIEW, Verdict.ACCEPT, Verdict.NOT_ASSESSED)
@@ -81,6 +82,9 @@ def fill(stage: Stage) -> None:
         _, digest = stage.add(number, verdict, finding, station=room, at=now - timedelta(minutes=2 * (number - 100)))
         if number < 104:  # the newest of each room were not decoded
             stage.services.objects.delete([preview_key(digest)])
+    waits = (PendingCause(PendingReason.LOW_CONFIDENCE, "Low confidence: Pneumonia 0.74, below 0.80."),)
+    predicted = Prediction("lungs-1.0.0", "ab" * 32, "Pneumonia", 0.74, {"Pneumonia": 0.74}, pending=waits)
+    stage.add(150, Verdict.REVIEW, at=now, predictions=(predicted,))
     study, digest = stage.add(149, Verdict.NOT_ASSESSED, at=now)
     detail = "PACS@10.0.0.5:104 refuses the connection."
     since = now - timedelta(minutes=7)
