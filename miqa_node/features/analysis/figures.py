@@ -16,8 +16,8 @@ LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 14.0, 30.0
 BAR_HEIGHT = 31.0
 """A bar that leads to its exposures is a target of at least 24 px on the narrowest page."""
 LABEL_CHARACTERS = 40
-CHARACTER = 7.3
-"""Approximate width of a character at the size of labels."""
+CHARACTER = 8.0
+"""Width of a character at the size of labels, capitals among them."""
 LEAST_TO_SCALE = 20
 """With fewer images, the interval may extend beyond the axis; shares never do."""
 LEAST_REACH = 1.0

@@ -18,9 +18,10 @@ from miqa_node.core.domain.enhanced import DIFFERENCE_GAIN, EnhancedImage
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.image import SaliencyMap
 from miqa_node.core.domain.policy import Reason
-from miqa_node.core.language.catalogue import LANGUAGE
+from miqa_node.core.language.catalogue import LANGUAGE, spoken
 from miqa_node.core.words.finding_codes import finding_code
 from miqa_node.core.words.narrative import Part, advice, sentences
+from miqa_node.core.words.next_step import next_step
 from miqa_node.core.words.object_words import title_of
 from miqa_node.core.words.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
 from miqa_node.interfaces.web.html.environment import environment
@@ -78,6 +79,9 @@ def of_image(result: LocalResult, *, threshold: float, language: str) -> str:
 def _values(result: LocalResult, enhanced: EnhancedImage | None, threshold: float, language: str) -> dict[str, object]:
     assessment, disposition = result.assessment, result.disposition
     texts = sentences(assessment, disposition, language)
+    first, *others = [one.text for one in texts if one.part not in (Part.FINDING, Part.ADVICE)]
+    with spoken(language):
+        to_do = next_step(assessment, disposition)  # hints of several findings contradict each other
     places = tuple(_places(result, threshold, language))
     placed = {place.finding.name for place in places if place.finding is not None}
     return {
@@ -87,7 +91,7 @@ def _values(result: LocalResult, enhanced: EnhancedImage | None, threshold: floa
         "header": assessment.header,
         "radiograph": result.radiograph,
         "is_dicom": result.is_dicom,
-        "texts": [sentence.text for sentence in texts if sentence.part is not Part.FINDING],
+        "texts": [first, to_do, *others],
         "finding_sentences": [sentence.text for sentence in texts if sentence.part is Part.FINDING],
         "original": picture_uri(result.radiograph.display, LARGE_PX),
         "enhanced": enhanced,
