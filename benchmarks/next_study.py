@@ -68,8 +68,8 @@ def main() -> None:
                 _decide(page)
         while len(times["now"]) < arguments.decisions:
             for name, page in pages.items():
-                wanted = min(BATCH, arguments.decisions - len(times[name]))
-                times[name] += [_decide(page) for _ in range(wanted)]
+                number = min(BATCH, arguments.decisions - len(times[name]))
+                times[name] += [_decide(page) for _ in range(number)]
     result = {"against": arguments.against, **{name: quantiles(seconds) for name, seconds in times.items()}}
     if arguments.dry_run:
         print(result)

@@ -51,8 +51,8 @@ def _named(assessment: Assessment | None, disposition: Disposition, speaker: Voi
     for reason in worst_first:
         if reason.name in findings or reason.name in entries:
             yield _finding(reason, findings.get(FindingName(reason.name)), assessment, speaker)
-    known = {*findings, *entries, *SHOWS_ANOTHER}
-    others = [reason for reason in worst_first if reason.name not in known]
+    before = {*findings, *entries, *SHOWS_ANOTHER}
+    others = [reason for reason in worst_first if reason.name not in before]
     for reason in others:
         if reason.name != _UNUSUAL or len(worst_first) == 1:  # unusual is not wrong: only without any other reason
             yield _other(reason, speaker)

@@ -52,8 +52,8 @@ class Walk:
 
     def rows(self, selector: str) -> tuple[float, int]:
         """Where the first row of a list begins, in pixels from the top, and how many are whole on the first screen."""
-        found = self.page.evaluate(ROWS, selector)
-        return found["first"], found["whole"]
+        rows = self.page.evaluate(ROWS, selector)
+        return rows["first"], rows["whole"]
 
     def count(self, _page: Any) -> None:
         """A page has loaded."""

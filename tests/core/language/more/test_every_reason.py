@@ -55,19 +55,19 @@ def cases() -> Iterator[tuple[str, Assessment, Reason]]:
     for finding in all_finding_names():
         for across in (0.1, 0.5, 0.9):
             for down in (0.1, 0.5, 0.9):
-                said = finding_text(finding_title(finding), 0.9, 0.6)
+                words = finding_text(finding_title(finding), 0.9, 0.6)
                 yield (
                     f"{finding} at {across}, {down}",
                     assessment(found(finding, (across, down))),
-                    reason(finding, said),
+                    reason(finding, words),
                 )
     for gate, entry in gate_entries().items():
         yield gate, assessment(), reason("gate", finding_text(entry.words["en"].title, 0.9, 0.6))
     for name, measurand in MEASUREMENTS.all().items():
         for side in ("above", "below"):
             measured = Measurement(name, 7.4, measurand.unit, Phrase("slice {number} of {count}", number=3, count=9))
-            for said in (measured_text(measured, side, 5.0), unusual_text(measured, USUAL, side)):
-                yield f"{name} {side}", assessment(), reason(name, said)
+            for words in (measured_text(measured, side, 5.0), unusual_text(measured, USUAL, side)):
+                yield f"{name} {side}", assessment(), reason(name, words)
         yield f"{name} counted", assessment(), reason(name, counted_text(measured))
     for place in PLACES:
         measured = Measurement("ct_noise", 7.4, "[hnsf'U]", _phrase(place))
@@ -89,12 +89,12 @@ def test_each_reason_place_and_headline_is_said_in_each_language(language: str) 
     for what, image, because in cases():
         disposition = Disposition(Verdict.REVIEW, (because,), "1", "")
         with spoken(language):
-            said = {
+            texts = {
                 "headline": headline(image, disposition, language), "reason": plain(because.text).whole,
                 "whole": reworded(because.text), "to do": next_step(image, disposition),
             }  # fmt: skip
         counted += 1
-        for part, text in said.items():
+        for part, text in texts.items():
             english = FOREIGN.search(ATTRIBUTES.sub("", text))
             if not text or "{" in text or (language != SOURCE and english):
                 wrong.append(f"{what}: {part}: {text}")

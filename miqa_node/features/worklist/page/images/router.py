@@ -69,8 +69,8 @@ class ImagesForm(Strict):
     @property
     def narrowed(self) -> dict[str, str]:
         """The columns of exposures that must have a value, empty if they must have none."""
-        given = {name: value for name in COLUMNS if (value := getattr(self, name))}
-        return {**given, self.without: ""} if self.without else given
+        values = {name: value for name in COLUMNS if (value := getattr(self, name))}
+        return {**values, self.without: ""} if self.without else values
 
     @property
     def exposure_fields(self) -> dict[str, str]:

@@ -151,14 +151,14 @@ def beside_numbers(
     cards: PageCards, images: Sequence[StudyImage], panels: Sequence[Panel | None]
 ) -> list[dict[str, str]]:
     """What cards show beside the measurements of each image's panel, by measurement; without what is empty."""
-    asked = [
+    numbers = [
         (place, NumberOfImage(image.history.instance, one.measured.name, one.measured.unit))
         for place, (image, panel) in enumerate(zip(images, panels, strict=True))
         for one in (panel.numbers if panel is not None else ())
         if one.measured is not None
     ]
     shown: list[dict[str, str]] = [{} for _ in images]
-    for (place, one), html in zip(asked, cards.each(STUDY_NUMBER, [one for _, one in asked]), strict=True):
+    for (place, one), html in zip(numbers, cards.each(STUDY_NUMBER, [one for _, one in numbers]), strict=True):
         if html:
             shown[place][one.measurement] = html
     return shown

@@ -171,9 +171,9 @@ def lines_of_page(page: str) -> tuple[str, str, str]:
     """What the page of a study with several patients says first."""
 
     def words(pattern: str) -> str:
-        found = re.search(pattern, page, re.DOTALL)
-        assert found is not None, pattern
-        return html.unescape(" ".join(re.sub("<[^>]+>", " ", found[1]).split()))
+        match = re.search(pattern, page, re.DOTALL)
+        assert match is not None, pattern
+        return html.unescape(" ".join(re.sub("<[^>]+>", " ", match[1]).split()))
 
     what = words("<h1>(.*?)</h1>")
     to_do = words('aria-labelledby="several-patients">.*?</ul>(.*?)<form')
@@ -197,12 +197,12 @@ def texts(folder: Path) -> str:
             client = TestClient(create_app(services), "http://localhost:8080", client=("127.0.0.1", 50000))
             for language in LANGUAGES:
                 with spoken(language):
-                    said = {name: [judge.lines(one) for one in of] for name, of in judged.items()}
+                    panels = {name: [judge.lines(one) for one in of] for name, of in judged.items()}
                 page = client.get(address, headers={"cookie": f"miqa_language={language}"}).text
-                said[SEVERAL] = [lines_of_page(page)]
+                panels[SEVERAL] = [lines_of_page(page)]
                 parts += [
                     "\n".join((f"[{language}] {name}", *(f"  {line}" for lines in of for line in lines)))
-                    for name, of in said.items()
+                    for name, of in panels.items()
                 ]
         for name, of in judged.items():
             parts.append(f"[verdict] {name}\n" + "\n".join(f"  {one.verdict.value}" for _, one in of))
@@ -210,21 +210,23 @@ def texts(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def goldens(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return texts(tmp_path_factory.mktemp("judged")).rstrip().split("\n\n")
 
 
 @pytest.mark.parametrize("part", [*LANGUAGES, "verdict"])
-def test_the_first_lines_of_judged_objects_are_what_what_to_do_and_the_worst_number(part: str, said: list[str]) -> None:
+def test_the_first_lines_of_judged_objects_are_what_what_to_do_and_the_worst_number(
+    part: str, goldens: list[str]
+) -> None:
     expected = GOLDEN.read_text("utf-8").rstrip().split("\n\n")
-    assert [one for one in said if one.startswith(f"[{part}]")] == [
+    assert [one for one in goldens if one.startswith(f"[{part}]")] == [
         one for one in expected if one.startswith(f"[{part}]")
     ]
 
 
-def test_no_kind_of_series_can_be_accept_now(said: list[str]) -> None:
+def test_no_kind_of_series_can_be_accept_now(goldens: list[str]) -> None:
     """By the shipped policy of 2026-11-28.3. As soon as one can, its series without a fault is ACCEPT here."""
-    verdicts = {one.partition("\n")[0]: one for one in said if one.startswith("[verdict]")}
+    verdicts = {one.partition("\n")[0]: one for one in goldens if one.startswith("[verdict]")}
     for name in ("CT, nothing found", "MR, nothing found"):
         assert Verdict.ACCEPT.value not in verdicts[f"[verdict] {name}"]
 
