@@ -30,7 +30,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults matrix soak campaign container models constraints lock dist sbom audit clean distclean
+.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs pictures docs-serve bench fuzz crash faults matrix soak campaign container models constraints lock dist sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -150,6 +150,9 @@ translations: setup ## Bring the catalogue of a language up to date (LANGUAGE=de
 
 docs: setup ## Build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+pictures: setup ## Take the pictures of pages in the documentation anew (Chromium; a minute or two)
+	$(BIN)/python -m tests.web.page_pictures
 
 docs-serve: setup ## Serve the documentation while you write it
 	$(BIN)/mkdocs serve

@@ -169,8 +169,8 @@ class RoomJudge:
 def measured(image: Image, assessment: Assessment) -> tuple[Measurement, ...]:
     """What the node measures of a picture."""
     view = ImageView(radiograph_of(image), assessment.header)
-    taken = (one.measure(view) for one in image_measures(assessment.header))
-    return tuple(one for one in taken if isinstance(one, Measurement))
+    answers = (one.measure(view) for one in image_measures(assessment.header))
+    return tuple(one for one in answers if isinstance(one, Measurement))
 
 
 # The halves of a room
@@ -257,8 +257,8 @@ def cases_of(
 def figures_of_room(room: RoomSource, data: Path, judge: RoomJudge) -> dict[str, Any]:
     """Both columns for each soft finding, with what is said of images as they are."""
     learned, judged = halves(room.records(data))
-    said = [judge(read_image(one), room.name, one.path.name) for one in learned]
-    ranges = ranges_of(history_of(said))
+    assessments = [judge(read_image(one), room.name, one.path.name) for one in learned]
+    ranges = ranges_of(history_of(assessments))
     names = soft_findings(judge.policy)
     cases = list(cases_of(room.name, judged, judge, names))
     ways = {
@@ -267,7 +267,7 @@ def figures_of_room(room: RoomSource, data: Path, judge: RoomJudge) -> dict[str,
     }
     return {
         "about": room.about,
-        "learned": len(said),
+        "learned": len(assessments),
         "judged": len(judged),
         "patients": len({one.patient for one in (*learned, *judged)}),
         "ways": {way: _of_way(cases, heard, names) for way, heard in ways.items()},

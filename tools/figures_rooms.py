@@ -77,11 +77,11 @@ def _findings(rooms: Mapping[str, Figures], ways: Sequence[str]) -> Iterable[Seq
         for way in ways:
             sides = [room["ways"][way]["findings"][name] for room in rooms.values() if way in room["ways"]]
             simulated = [one for one in sides if one["found"]["images"]]
-            found, clean = (_mean([one[key] for one in simulated]) for key in ("found", "clean_told"))
-            cells.append(f"{number(found)} ({number(clean)})")
+            recall, clean = (_mean([one[key] for one in simulated]) for key in ("found", "clean_told"))
+            cells.append(f"{number(recall)} ({number(clean)})")
         yield f"`{name}`", *cells
 
 
 def _mean(shares: Iterable[Mapping[str, Any]]) -> float | None:
-    told = [one["told"] for one in shares if one.get("told") is not None]
-    return fmean(told) if told else None
+    values = [one["told"] for one in shares if one.get("told") is not None]
+    return fmean(values) if values else None

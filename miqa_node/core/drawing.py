@@ -54,7 +54,19 @@ class Words:
     ink: Ink = "words"
 
 
-Shape = Line | Box | Dot | Words
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An invisible rectangle that opens an address; ``words`` say what stands there. Only pages have it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    address: str
+    words: str
+
+
+Shape = Line | Box | Dot | Words | Link
 
 
 @dataclass(slots=True)
@@ -80,7 +92,8 @@ def to_svg(drawing: Drawing) -> str:
     """The drawing as an SVG element for a page; styled by classes only, as the content security policy requires."""
     size = f'viewBox="0 0 {drawing.width:g} {drawing.height:g}"'
     shapes = "".join(_element(shape) for shape in drawing.shapes)
-    return f'<svg class="figure" {size} role="img" aria-label="{escape(drawing.title)}">{shapes}</svg>'
+    role = "group" if any(isinstance(one, Link) for one in drawing.shapes) else "img"  # a picture has no links in it
+    return f'<svg class="figure" {size} role="{role}" aria-label="{escape(drawing.title)}">{shapes}</svg>'
 
 
 def _element(shape: Shape) -> str:
@@ -96,6 +109,10 @@ def _element(shape: Shape) -> str:
         case Words(x, y, text, anchor, ink):
             place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
             return f'<text class="ink-words {ink}" {place}>{escape(text)}</text>'
+        case Link(x, y, width, height, address, words):
+            size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+            to = f'href="{escape(address)}" aria-label="{escape(words)}"'
+            return f'<a class="ink-link" {to}><rect {size}>{_hint(words)}</rect></a>'
 
 
 def _hint(hint: str) -> str:

@@ -73,7 +73,8 @@ NOT_ALLOWED = "{value} is not allowed here."
 THE_VALUE = "The value"
 
 
-def _in_english(message: str, **values: object) -> str:
+def in_english(message: str, **values: object) -> str:
+    """A sentence with its values, as programs get it."""
     return message.format(**values) if values else message
 
 
@@ -82,7 +83,7 @@ def what_is_wrong(
     *,
     shown: bool = True,
     forms: Mapping[str, str] = MappingProxyType({}),
-    say: Callable[..., str] = _in_english,
+    say: Callable[..., str] = in_english,
 ) -> str:
     r"""A sentence about one error of pydantic's; without the value if it may not be ``shown``, since it may be secret.
 

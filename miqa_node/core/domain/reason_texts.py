@@ -22,18 +22,23 @@ def finding_text(title: str, probability: float, severity: float, limit: str = "
 
 def measured_text(measured: Measurement, comparison: str, least_or_most: float) -> Phrase:
     """Value and limit, with place and significance if the measurement's definition has a ``concern``."""
-    unit = _UNITS.get(measured.unit, f" {measured.unit}")
+    unit = _unit(measured)
     value, limit = f"{shown_number(measured.name, measured.value, least_or_most)}{unit}", f"{least_or_most:g}{unit}"
     measurand = MEASUREMENTS.all().get(measured.name)
-    if measurand is None or not measurand.concern:
+    if measurand is None:
         return Phrase(f"{humanised(measured.name)} {{value}} is {comparison} {{limit}}", value=value, limit=limit)
+    values = {"measurement": Phrase(measurand.label), "value": _placed(value, measured), "limit": limit}
+    if not measurand.concern:
+        return Phrase(f"{{measurement}}: {{value}}, {comparison} the limit of {{limit}}", **values)
+    concern = Phrase(measurand.concern)
     return Phrase(
-        f"{{measurement}}: {{value}}, {comparison} the limit of {{limit}}. {{concern}}",
-        measurement=Phrase(measurand.label),
-        value=_placed(value, measured),
-        limit=limit,
-        concern=Phrase(measurand.concern),
+        f"{{measurement}}: {{value}}, {comparison} the limit of {{limit}}. {{concern}}", **values, concern=concern
     )
+
+
+def _unit(measured: Measurement) -> str:
+    """Its unit after a number, as people write it."""
+    return _UNITS.get(measured.unit, f" {measured.unit}").replace("{", "").replace("}", "")
 
 
 NOISES = ("noise_sigma", "noise_share", "grain_over_structure")
@@ -51,7 +56,7 @@ def unusual_words(measurement: str, comparison: str) -> Phrase:
 
 def unusual_text(measured: Measurement, usual: UsualRange, comparison: str) -> Phrase:
     """What is unusual, with value and range."""
-    unit, measurand = _UNITS.get(measured.unit, f" {measured.unit}"), MEASUREMENTS.all().get(measured.name)
+    unit, measurand = _unit(measured), MEASUREMENTS.all().get(measured.name)
     low, high = (shown_number(measured.name, one) for one in (usual.low, usual.high))
     return Phrase(
         "{what}: {measurement} {value}, usual {low} to {high} in {count} images since {day}",

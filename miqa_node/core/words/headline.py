@@ -16,6 +16,8 @@ from miqa_node.core.words.reason import plain
 from miqa_node.core.words.voice import Voice, voice
 
 MAX_WORDS = 12
+SHOWS_ANOTHER = frozenset({"pixels_contradict_body_part", "another_kind"})
+"""Reasons that come before all others, which suppose that the image shows what its header says."""
 _UNUSUAL = "anomaly"
 
 
@@ -45,10 +47,12 @@ def _named(assessment: Assessment | None, disposition: Disposition, speaker: Voi
     findings = {one.name: one for one in assessment.findings} if assessment is not None else {}
     entries = finding_entries()
     worst_first = sorted(disposition.reasons, key=lambda reason: -reason.verdict.rank)
+    yield from (_other(reason, speaker) for reason in worst_first if reason.name in SHOWS_ANOTHER)
     for reason in worst_first:
         if reason.name in findings or reason.name in entries:
             yield _finding(reason, findings.get(FindingName(reason.name)), assessment, speaker)
-    others = [reason for reason in worst_first if reason.name not in findings and reason.name not in entries]
+    before = {*findings, *entries, *SHOWS_ANOTHER}
+    others = [reason for reason in worst_first if reason.name not in before]
     for reason in others:
         if reason.name != _UNUSUAL or len(worst_first) == 1:  # unusual is not wrong: only without any other reason
             yield _other(reason, speaker)
@@ -58,7 +62,7 @@ def _other(reason: Reason, speaker: Voice) -> str:
     """A reason that is no finding: what was measured and where, or its sentence; numbers stand below a headline."""
     values = reason.text.values if isinstance(reason.text, Phrase) else {}
     with spoken(speaker.language):
-        if "measurement" not in values:
+        if "measurement" not in values or "value" not in values:
             return plain(reason.text).words.rstrip(".")
         value = values["value"]
         place = value.values.get("place", "") if isinstance(value, Phrase) else ""

@@ -20,6 +20,7 @@ from miqa_node.core.domain.measurand import every_measurand
 from miqa_node.core.domain.policy import EXPERIMENTAL, Disposition, Reason, Verdict
 from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, spoken
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.core.words.object_words import hint_of, title_of
@@ -174,6 +175,12 @@ def _place(peak: tuple[float, float]) -> str:
 def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
     for reason in disposition.reasons:
         measured = assessment.measurement(reason.name)
+        values = reason.text.values if isinstance(reason.text, Phrase) else {}
+        if measured is not None and "limit" in values and "concern" not in values:
+            rule = next((rule for how, rule in RULES.items() if f" {how} " in reason.text), "")
+            shown = {name: _reworded(values[name], speaker) for name in ("value", "limit")}
+            yield speaker.say(rule, measurement=_name(measured, speaker), **shown)
+            continue
         if measured is not None and f"{humanised(reason.name)} " not in reason.text:
             yield _reworded(reason.text, speaker)  # already a whole sentence
             continue

@@ -1,5 +1,7 @@
 """What to do about an image, in one sentence: a new exposure first, then another processing, then anything else.
 
+Before them all comes an image that shows something else than it is said to show: none of the hints is about it then.
+
 Each reason has a hint of its own (:func:`miqa_node.core.words.narrative.advice`); of several only one is right. That no
 new exposure is needed is true of one reason, and wrong as soon as another one asks for it.
 """
@@ -10,6 +12,7 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.prediction import PendingReason
 from miqa_node.core.language.catalogue import LANGUAGE, say
+from miqa_node.core.words.headline import SHOWS_ANOTHER
 from miqa_node.core.words.narrative import advice
 
 RETAKE = (
@@ -79,6 +82,8 @@ def _is_about_another(reason: Reason, disposition: Disposition) -> bool:
 
 def _rank(reason: Reason, assessment: Assessment | None) -> tuple[int, int]:
     name = _name(reason, assessment)
+    if name in SHOWS_ANOTHER:
+        return -1, 0
     if name in RETAKE:
         return 0, RETAKE.index(name)
     if name in AGAIN:

@@ -6,17 +6,18 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from miqa_node.core.drawing import Box, Dot, Drawing, Ink, Line, Words
+from miqa_node.core.drawing import Box, Dot, Drawing, Ink, Line, Link, Words
 from miqa_node.core.language.catalogue import numerals, say
 from miqa_node.core.statistics.charts import Chart
 from miqa_node.core.statistics.rates import Rate
 
 WIDTH = 640.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 14.0, 30.0
-BAR_HEIGHT = 24.0
+BAR_HEIGHT = 31.0
+"""A bar that leads to its exposures is a target of at least 24 px on the narrowest page."""
 LABEL_CHARACTERS = 40
-CHARACTER = 7.3
-"""Approximate width of a character at the size of labels."""
+CHARACTER = 8.0
+"""Width of a character at the size of labels, capitals among them."""
 LEAST_TO_SCALE = 20
 """With fewer images, the interval may extend beyond the axis; shares never do."""
 LEAST_REACH = 1.0
@@ -27,11 +28,12 @@ LEAST_TO_JOIN = 5
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A share in percent with its interval."""
+    """A share in percent with its interval; ``address`` has what it counts, if a page does."""
 
     label: str
     rate: Rate
     ink: Ink = "data"
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,10 @@ class CoursePoint:
 
 def bars(title: str, rows: Sequence[Bar], lines: Sequence[tuple[float, Ink]] = ()) -> Drawing:
     """Horizontal bars in percent, each with the interval of its share; ``lines`` are target and action line."""
-    left, right = 18.0 + CHARACTER * max([len(_short(row.label)) for row in rows] or [0]), 126.0
+    words = [_share_words(row.rate) for row in rows]
+    left, right = (
+        18.0 + CHARACTER * max([0, *map(len, texts)]) for texts in ([_short(row.label) for row in rows], words)
+    )
     height = TOP + BAR_HEIGHT * len(rows) + BOTTOM
     drawing = Drawing(WIDTH, height, title)
     furthest = max([LEAST_REACH, *(_reach(row.rate) for row in rows), *(value for value, _ in lines)])
@@ -62,21 +67,21 @@ def bars(title: str, rows: Sequence[Bar], lines: Sequence[tuple[float, Ink]] = (
         drawing.line([(x(mark), TOP), (x(mark), bottom)], "grid")
         drawing.add(Words(x(mark), bottom + 16, numerals(f"{mark:g} %"), "middle", "note"))
     for number, row in enumerate(rows):
-        y = TOP + BAR_HEIGHT * number
-        drawing.add(Words(left - 8, y + 16, _short(row.label), "end"))
+        middle = TOP + BAR_HEIGHT * (number + 0.5)
+        drawing.add(Words(left - 8, middle + 4, _short(row.label), "end"))
         if row.rate.share is None or row.rate.low is None or row.rate.high is None:
             continue
         share, low, high = (100.0 * value for value in (row.rate.share, row.rate.low, row.rate.high))
-        words = say(
-            "{share} ({count} of {total})", share=numerals(f"{share:.1f} %"), count=row.rate.count, total=row.rate.total
-        )
-        drawing.add(Box(left, y + 5, x(share) - left, BAR_HEIGHT - 10, row.ink, f"{row.label}: {words}"))
-        middle = y + BAR_HEIGHT / 2
+        drawing.add(Box(left, middle - 7, x(share) - left, 14.0, row.ink, f"{row.label}: {words[number]}"))
         drawing.line([(x(low), middle), (x(high), middle)], "axis")
-        drawing.add(Words(WIDTH - right + 8, y + 16, words, "start", "note"))
+        drawing.add(Words(WIDTH - right + 8, middle + 4, words[number], "start", "note"))
     for value, ink in lines:
         drawing.line([(x(value), TOP - 4), (x(value), bottom)], ink)
     drawing.line([(left, TOP), (left, bottom)], "axis")
+    for number, row in enumerate(rows):
+        if row.address:
+            what = say("{label}: show the exposures", label=row.label or say("not given"))
+            drawing.add(Link(0.0, TOP + BAR_HEIGHT * number, WIDTH, BAR_HEIGHT, row.address, what))
     return drawing
 
 
@@ -233,6 +238,14 @@ def _nice(value: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= value * (1 - 1e-9))
+
+
+def _share_words(rate: Rate) -> str:
+    """A share with its numbers; empty if it is not known."""
+    if rate.share is None:
+        return ""
+    share = numerals(f"{100.0 * rate.share:.1f} %")
+    return say("{share} ({count} of {total})", share=share, count=rate.count, total=rate.total)
 
 
 def _reach(rate: Rate) -> float:

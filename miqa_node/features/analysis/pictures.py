@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from miqa_node.core.drawing import Drawing, Ink
@@ -19,9 +19,15 @@ MONTHS = (
 )  # fmt: skip
 INKS: dict[Level, Ink] = {Level.INVESTIGATE: "bad", Level.ABOVE_TARGET: "change", Level.FEW: "faint"}
 
+Exposures = Callable[[str, str, int], str]
+"""The address of the exposures that have a value of a dimension, of which so many were rejected."""
 
-def reject_pictures(analysis: RejectAnalysis) -> dict[str, Drawing]:
-    """Figures of the reject analysis: "trend", "exposure", "reasons", and one for each dimension with values."""
+
+def reject_pictures(analysis: RejectAnalysis, exposures: Exposures | None = None) -> dict[str, Drawing]:
+    """Figures of the reject analysis: "trend", "exposure", "reasons", and one for each dimension with values.
+
+    With ``exposures`` each bar leads to what it counts.
+    """
     labels = [_label(point.start, analysis.step) for point in analysis.trend]
     pictures: dict[str, Drawing] = {}
     if analysis.trend:
@@ -42,11 +48,18 @@ def reject_pictures(analysis: RejectAnalysis) -> dict[str, Drawing]:
             zero=False,
         )
     if analysis.reasons:
-        rows = [Bar(reworded(reason.words), reason.of_images) for reason in analysis.reasons[:MOST_BARS]]
+        rows = [
+            Bar(
+                reworded(reason.words),
+                reason.of_images,
+                address=exposures("reason", reason.code, reason.of_images.count) if exposures is not None else "",
+            )
+            for reason in analysis.reasons[:MOST_BARS]
+        ]
         pictures["reasons"] = bars(say("Rejected images by reason, as shares of all images."), rows)
     for name, groups in analysis.groups.items():
         if groups:
-            pictures[name] = _groups(name, groups, analysis)
+            pictures[name] = _groups(name, groups, analysis, exposures)
     return pictures
 
 
@@ -88,9 +101,14 @@ def watch_pictures(model_watch: ModelWatch) -> dict[str, Drawing]:
     return pictures
 
 
-def _groups(name: str, groups: Sequence[Group], analysis: RejectAnalysis) -> Drawing:
+def _groups(name: str, groups: Sequence[Group], analysis: RejectAnalysis, exposures: Exposures | None) -> Drawing:
     rows = [
-        Bar(value_words(name, group.value), group.rejected, INKS.get(group.level, "data"))
+        Bar(
+            value_words(name, group.value),
+            group.rejected,
+            INKS.get(group.level, "data"),
+            exposures(name, group.value, group.rejected.count) if exposures is not None else "",
+        )
         for group in groups[:MOST_BARS]
     ]
     lines: list[tuple[float, Ink]] = [(analysis.target_percent, "target"), (analysis.action_percent, "action")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from miqa_node.core.language.catalogue import numerals, reworded, say
+from miqa_node.core.language.catalogue import numerals, reworded, say, say_number
 from miqa_node.core.statistics.rates import Rate
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.features.analysis.rejects import Group, RejectAnalysis
@@ -40,10 +40,11 @@ def _summary(analysis: RejectAnalysis) -> Sheet:
             "Counted are {sources}. Images deleted at the modality are known from imported logs only.",
             sources="; ".join(map(reworded, analysis.sources)),
         ),
-        say(
-            "{images} exposures, {count} rejected: {share}.",
-            images=analysis.total.images,
-            count=analysis.rejected.count,
+        say_number(
+            "{count} exposure, {rejected} rejected: {share}.",
+            "{count} exposures, {rejected} rejected: {share}.",
+            analysis.total.images,
+            rejected=analysis.rejected.count,
             share=share(analysis.rejected),
         ),
         say(
@@ -142,15 +143,21 @@ def _exposure(analysis: RejectAnalysis) -> Sheet:
 def _archive(analysis: RejectAnalysis) -> Sheet:
     rejected_elsewhere = sum(note.images for note in analysis.notes)
     sentences = (
-        say(
+        say_number(
+            "{count} image was judged bad by people and never rejected; the archive has it.",
             "{count} images were judged bad by people and never rejected; the archive has them.",
-            count=analysis.escaped.count,
+            analysis.escaped.count,
         ),
-        say(
+        say_number(
+            "{count} more has the model's verdict REJECT, and nobody has looked at it.",
             "{count} more have the model's verdict REJECT, and nobody has looked at them.",
-            count=analysis.suspected.count,
+            analysis.suspected.count,
         ),
-        say("{count} images were rejected by notes of other systems.", count=rejected_elsewhere),
+        say_number(
+            "{count} image was rejected by notes of other systems.",
+            "{count} images were rejected by notes of other systems.",
+            rejected_elsewhere,
+        ),
     )
     return Sheet(say("What reached the archive"), sentences)
 

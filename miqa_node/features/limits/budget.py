@@ -32,6 +32,7 @@ from miqa_node.core.domain.site_limit import (
     SiteLimits,
     kind_of,
 )
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError
 from miqa_node.features.limits.budget_image import BudgetImage
@@ -175,10 +176,14 @@ def _check_number(images: Sequence[BudgetImage]) -> None:
     most = _most_of_one_package(images)
     if most < FEWEST:
         raise ConflictError(
-            "Only {count} images that the models in force judged count for limits; a proposal needs {fewest}. Images "
-            "whose findings are experimental do not count.",
-            count=most,
-            fewest=FEWEST,
+            Phrase.of_number(
+                "Only {count} image that the models in force judged counts for limits; a proposal needs {fewest}. "
+                "Images whose findings are experimental do not count.",
+                "Only {count} images that the models in force judged count for limits; a proposal needs {fewest}. "
+                "Images whose findings are experimental do not count.",
+                most,
+                fewest=FEWEST,
+            )
         )
 
 

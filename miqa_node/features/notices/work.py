@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from miqa_node.core.domain.notice import NoticeKind, NoticePreference, NoticeState, last_shifts
-from miqa_node.core.language.catalogue import languages, reworded, say, spoken
+from miqa_node.core.language.catalogue import languages, reworded, say, say_number, spoken
 from miqa_node.core.observe import metrics
 from miqa_node.core.settings import Settings
 from miqa_node.core.taxonomy.reasons import reason_words
@@ -125,7 +125,11 @@ class NoticeSender(RegularWork):
             if notice.kind is NoticeKind.ESCALATION:
                 minutes = int((datetime.now(UTC) - studies[0].flagged_at).total_seconds() // 60)
                 subject = say("Undecided reject: {room}", room=rooms)
-                head = say("Nobody has decided this study for {minutes} minutes.", minutes=minutes)
+                head = say_number(
+                    "Nobody has decided this study for {count} minute.",
+                    "Nobody has decided this study for {count} minutes.",
+                    minutes,
+                )
             else:
                 day, _, shift = notice.subject.partition("/")
                 count = len(studies)

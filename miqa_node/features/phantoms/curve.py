@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 
 from miqa_node.core.domain.assessment import number_text
 from miqa_node.core.drawing import Anchor, Box, Dot, Drawing, Ink, Words
-from miqa_node.core.language.catalogue import numerals, reworded, say
+from miqa_node.core.language.catalogue import numerals, reworded, say, say_number
 from miqa_node.features.phantoms.history import PhantomHistory, QualityLevel, ValueLimits
 from miqa_node.features.phantoms.titles import title_of
 from miqa_node.interfaces.web.html.formats import unit
@@ -36,7 +36,8 @@ def small_curve(history: PhantomHistory, name: str) -> Drawing:
     """The newest values, the last one marked, with a line where the baseline begins anew."""
     points = _points(history, name)[-MOST_POINTS:]
     width, height = SMALL
-    title = say("Trend of {title}: {count} scans", title=reworded(title_of(name)), count=len(points))
+    named = reworded(title_of(name))
+    title = say_number("Trend of {title}: {count} scan", "Trend of {title}: {count} scans", len(points), title=named)
     drawing = Drawing(width, height, title)
     if not points:
         return drawing

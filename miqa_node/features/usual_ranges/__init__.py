@@ -3,7 +3,11 @@
 It reads results from the store in the background; nothing here delays or changes a series.
 """
 
-CARDS = {"noisier_machines": "page.noisier:CARD", "usual_ranges": "page.router:CARD"}
+CARDS = {
+    "noisier_machines": "page.noisier:CARD",
+    "usual_curve": "page.router:CURVE",
+    "usual_ranges": "page.router:CARD",
+}
 COMMANDS = {"ranges": "command:RANGES"}
 PAGES = {"usual_ranges": "page.router:PAGE", "usual_ranges_api": "api:PAGE"}
 PARTS = {"usual_ranges": "work:PART"}

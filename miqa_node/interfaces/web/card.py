@@ -44,6 +44,15 @@ class ImageOnPage:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberOfImage:
+    """A measurement with a limit in the panel of an image; ``unit`` in UCUM."""
+
+    instance: StoredInstance
+    measurement: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class NumberOnPage:
     """A figure above the worklist, such as ``in_work``."""
 
@@ -84,6 +93,8 @@ STUDY_PICTURE: Place[ImageOnPage] = Place("study_picture")
 """Below the picture of an image."""
 STUDY_IMAGE: Place[ImageOnPage] = Place("study_image")
 """Among what was found in an image."""
+STUDY_NUMBER: Place[NumberOfImage] = Place("study_number")
+"""Beside a number of the panel of an image."""
 WORKLIST: Place[None] = Place("worklist")
 """Above the list."""
 WORKLIST_NUMBER: Place[NumberOnPage] = Place("worklist_number")

@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from miqa_node.core.domain.access import Principal
-from miqa_node.core.language.catalogue import say
+from miqa_node.core.language.catalogue import reworded, say
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.wrong_values import what_is_wrong
+from miqa_node.core.wrong_values import in_english, what_is_wrong
 from miqa_node.errors import (
     AccessError,
     ConflictError,
@@ -33,6 +33,7 @@ from miqa_node.errors import (
 )
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Trait, addresses_of
+from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
 from miqa_node.interfaces.web.values import FORMS
 
 MEDIA_TYPE = "application/problem+json"
@@ -143,7 +144,12 @@ def _answer(request: Request, status: int, detail: str) -> Response:
         title = _TITLES.get(status, HTTPStatus(status).phrase)
         page = render("error.html", title=title, status=status, detail=detail, who=who)
         return Response(page, status, media_type="text/html")
-    return problem(status, detail)
+    return problem(status, reworded(detail) if _is_of_person(request) else detail)
+
+
+def _is_of_person(request: Request) -> bool:
+    """Whether a browser asks, which says so or has the language that its person chose; programs get English."""
+    return "sec-fetch-site" in request.headers or LANGUAGE_COOKIE in request.cookies
 
 
 def _returning(address: str, request: Request) -> str:
@@ -174,8 +180,9 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     # The rejected values themselves are not echoed.
+    speak = say if _is_of_person(request) else in_english
     errors = [
-        {"where": ".".join(str(part) for part in e["loc"]), "why": what_is_wrong(e, shown=False, forms=FORMS)}
+        {"where": ".".join(map(str, e["loc"])), "why": what_is_wrong(e, shown=False, forms=FORMS, say=speak)}
         for e in error.errors()
     ]
     detail = "; ".join(f"{e['where']}: {e['why']}" for e in errors)

@@ -13,7 +13,7 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table
 
-from miqa_node.core.drawing import Box, Dot, Drawing, Line, Words
+from miqa_node.core.drawing import Box, Dot, Drawing, Line, Link, Words
 from miqa_node.stages.report.fonts import font_for, marked_up
 from miqa_node.stages.report.sheets import Sheet
 
@@ -87,7 +87,8 @@ def _vectors(drawing: Drawing) -> Any:
     made = shapes.Drawing(drawing.width * scale, drawing.height * scale)
     group = shapes.Group(transform=(scale, 0, 0, scale, 0, 0))
     for shape in drawing.shapes:
-        group.add(_vector(shape, drawing.height))
+        if not isinstance(shape, Link):  # paper opens nothing
+            group.add(_vector(shape, drawing.height))
     made.add(group)
     return made
 

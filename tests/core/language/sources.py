@@ -204,6 +204,8 @@ REASONS = (
     "Grid peak {value} is above {limit}",
     "{measurement}: {value}, above the limit of {limit}. {concern}",
     "{measurement}: {value}, below the limit of {limit}. {concern}",
+    "{measurement}: {value}, above the limit of {limit}",
+    "{measurement}: {value}, below the limit of {limit}",
     "Put a new one in its place: the node takes it without a restart.",
     "Several keys of pseudonyms are in use",
     "Retention waits",
@@ -339,7 +341,7 @@ def errors_of(place: str, tree: ast.AST) -> Iterator[str]:
 
 def _numbers(tree: ast.AST) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _called(node) == "of_number":
+        if isinstance(node, ast.Call) and _called(node) in {"of_number", "say_number"}:
             yield _text(node.args[0]), _text(node.args[1])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from miqa_node.core.drawing import Box, Dot, Drawing, Line, Words
 from miqa_node.core.statistics.charts import p_chart
 from miqa_node.core.statistics.rates import rate
@@ -19,7 +21,7 @@ def test_the_axis_reaches_as_far_as_the_longest_bar_however_few_images_it_stands
     long, short = [shape for shape in drawing.shapes if isinstance(shape, Box)]
     marks = [text for text in words(drawing) if text.endswith(" %")]
     assert marks[-1] in ("80 %", "100 %")
-    assert long.width / short.width == 75.0 / (100.0 / 30)
+    assert long.width / short.width == pytest.approx(75.0 / (100.0 / 30))
     only = bars("By room", [Bar("Thorax", rate(1, 1))])
     assert [text for text in words(only) if text.endswith(" %")][-1] == "100 %"
 

@@ -42,7 +42,7 @@ def test_the_shipped_policy_sends_a_chest_beyond_it_to_review() -> None:
     for value, is_flagged in ((0.39, False), (0.41, True)):
         measured = (Measurement(GRAIN, value, "1"),)
         now = datetime(2026, 11, 20, tzinfo=UTC)
-        said = Assessment(InstanceDigest(digest("one")), of, now, measurements=measured, usual_ranges=(usual,))
-        flags = [one for one in decide(said, policy).reasons if one.verdict.flagged]
+        assessment = Assessment(InstanceDigest(digest("one")), of, now, measurements=measured, usual_ranges=(usual,))
+        flags = [one for one in decide(assessment, policy).reasons if one.verdict.flagged]
         assert [(one.name, one.finding) for one in flags] == ([(GRAIN, "noise")] if is_flagged else [])
         assert all(one.text.startswith("Noisier than this machine's usual images: Grain over") for one in flags)

@@ -39,6 +39,27 @@ def test_an_unknown_key_of_an_address_is_named_with_the_known_ones(
     assert "order" in page
 
 
+def test_a_browser_gets_the_errors_of_rest_in_its_language_and_programs_in_english(client: TestClient) -> None:
+    """A site that speaks German does not change what its programs read."""
+    for address, german, english in (
+        ("/api/v1/worklist/1.2.9", "Die Untersuchung 1.2.9 steht nicht in der Arbeitsliste.", "No study 1.2.9"),
+        ("/api/v1/worklist?limit=0", "Der Wert ist zu klein, mindestens 1.", "The value is too small; the least is 1."),
+        ("/api/v1/nothing", "Unter dieser Adresse ist nichts.", "There is nothing at this address."),
+    ):
+        program = client.get(address).json()
+        browser = client.get(address, headers={"cookie": "miqa_language=de", "sec-fetch-site": "same-origin"}).json()
+        assert english in program["detail"]
+        assert german in browser["detail"]
+        assert browser["title"] == program["title"]
+    assert german_errors(client)[0]["why"] == "Der Wert ist zu klein, mindestens 1."
+
+
+def german_errors(client: TestClient) -> list[dict[str, str]]:
+    answer = client.get("/api/v1/worklist?limit=0", headers={"cookie": "miqa_language=de"})
+    errors: list[dict[str, str]] = answer.json()["errors"]
+    return errors
+
+
 def test_a_page_says_it_in_german(client: TestClient) -> None:
     client.cookies.set("miqa_language", "de")
     page = client.get("/?show=bogus", headers={"accept": "text/html"}).text

@@ -249,7 +249,7 @@ def test_a_limit_with_its_significance_is_told_in_the_language_of_the_reader() -
     [
         ("snr_lung", 12.3, "1", "Signal to noise in lung is 12.3, below the limit of 20."),
         ("edge_slope_10_90", 0.5, "mm", "Edge width 10-90 % is 0.5 mm, below the limit of 20 mm."),
-        ("grid_frequency", 0.2, "1/{pixel}", "Grid line frequency is 0.2 1/{pixel}, below the limit of 20 1/{pixel}."),
+        ("grid_frequency", 0.2, "1/{pixel}", "Grid line frequency is 0.2 1/pixel, below the limit of 20 1/pixel."),
     ],
 )
 def test_a_broken_limit_is_told_with_value_and_limit(name: str, value: float, unit: str, message: str) -> None:

@@ -90,9 +90,21 @@ CUT_OFF = """() => {
                      inside: (one.closest(".card") ?? document.body).getBoundingClientRect() }));
   const beside = (one) => one.at.right > one.inside.right + 1;
   const over = (one, n) => one.heading && shown[n + 1]?.heading && one.at.right > shown[n + 1].at.left + 1;
-  return shown.filter((one, n) => one.short || beside(one) || over(one, n)).map((one) => one.name);
+  const choices = [...document.querySelectorAll("main select")]
+    .filter((one) => one.checkVisibility() && one.offsetWidth > 1 && !one.closest(".away, [role=region][tabindex]"));
+  const cut = choices.filter((one) => {
+      const alone = one.cloneNode(false);
+      alone.append(new Option(one.selectedOptions[0]?.text ?? ""));
+      alone.removeAttribute("name");
+      Object.assign(alone.style, { position: "absolute", width: "auto", minWidth: "0", maxWidth: "none" });
+      one.after(alone);
+      const wanted = alone.offsetWidth;
+      alone.remove();
+      return wanted > one.offsetWidth + 1;
+    }).map((one) => `cut off: ${one.selectedOptions[0].text} in ${one.outerHTML.slice(0, 60)}`);
+  return [...shown.filter((one, n) => one.short || beside(one) || over(one, n)).map((one) => one.name), ...cut];
 }"""
-"""Verdicts without their end, what stands out of its card, and headings of a table that lie over each other.
+"""Verdicts and choices without their end, what stands out of its card, and headings of a table over each other.
 
 What a region has that scrolls by keyboard can be reached."""
 

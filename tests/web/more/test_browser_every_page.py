@@ -13,6 +13,7 @@ from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.operations import DestinationCheck
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.features.limits.budget import propose_limits
 from miqa_node.features.phantoms import rows as phantoms
@@ -40,6 +41,9 @@ else:
 pytestmark = [*MARKS]
 
 SIZES = ((1280, 1024), (390, 844))
+BETWEEN = (820, 1180)
+MOST_USED = ("/", "/studies/1.2.3.101", "/images", "/rooms", "/analysis", "/operations")
+"""These are looked at in a third width, too, that of a tablet."""
 LONG_UID = "1.2.826.0.1.3680043.10.511.3.12345678901234567890123456789012345"
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 BEHIND = (
@@ -67,7 +71,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def fill(stage: Stage) -> None:
-    """Half a year of a hospital, a morning of several rooms, and a PACS that does not answer."""
+    """Half a year of a hospital, a morning of several rooms, predictions, and a PACS that does not answer."""
     hospital.fill(stage)
     now = datetime.now(UTC)
     of = [(verdict, finding) for verdict in (Verdict.REJECT, Verdict.REVIEW, Verdict.ACCEPT, Verdict.NOT_ASSESSED)
@@ -78,6 +82,9 @@ def fill(stage: Stage) -> None:
         _, digest = stage.add(number, verdict, finding, station=room, at=now - timedelta(minutes=2 * (number - 100)))
         if number < 104:  # the newest of each room were not decoded
             stage.services.objects.delete([preview_key(digest)])
+    waits = (PendingCause(PendingReason.LOW_CONFIDENCE, "Low confidence: Pneumonia 0.74, below 0.80."),)
+    predicted = Prediction("lungs-1.0.0", "ab" * 32, "Pneumonia", 0.74, {"Pneumonia": 0.74}, pending=waits)
+    stage.add(150, Verdict.REVIEW, at=now, predictions=(predicted,))
     study, digest = stage.add(149, Verdict.NOT_ASSESSED, at=now)
     detail = "PACS@10.0.0.5:104 refuses the connection."
     since = now - timedelta(minutes=7)
@@ -105,7 +112,7 @@ def test_every_page_is_accessible_and_fits(browser: sync_api.Browser, address: s
     with watched(browser, address, "light") as page:
         page.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": language, "url": address}])
         for path in paths():
-            for width, height in SIZES:
+            for width, height in (*SIZES, BETWEEN) if path in MOST_USED else SIZES:
                 page.set_viewport_size({"width": width, "height": height})
                 page.goto(path)
                 assert page.locator("html").get_attribute("lang") == language

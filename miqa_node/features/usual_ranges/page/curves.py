@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from miqa_node.core.domain.measurand import measurand_of
 from miqa_node.core.domain.shown_number import shown_number
-from miqa_node.core.drawing import Box, Dot, Drawing, Ink, Words
+from miqa_node.core.drawing import Dot, Drawing, Ink, Words
 from miqa_node.core.language.catalogue import numerals, say
-from miqa_node.core.statistics.scales import LEVEL, Scale
 from miqa_node.features.usual_ranges.baseline import MeasurementRange
+from miqa_node.features.usual_ranges.page.frame import Frame, frame_of
 from miqa_node.features.usual_ranges.rows.baselines import RECENT
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange
 from miqa_node.features.usual_ranges.rows.points import SeriesPoint
@@ -20,7 +19,6 @@ from miqa_node.interfaces.web.html.formats import measurement, unit
 WIDTH, HEIGHT = 640.0, 150.0
 LEFT, RIGHT, TOP, BOTTOM = 70.0, 14.0, 14.0, 24.0
 DOT, BAD_DOT = 2.4, 4.0
-LEAST_SPAN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +47,6 @@ def curves(
 def _unusual(usual: MeasurementRange, points: Sequence[SeriesPoint]) -> int:
     key, since = (usual.measurement, usual.unit), points[-1].at - RECENT if points else usual.since
     return sum(key in one.unusual and one.at >= since for one in points)
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """Where a time and a number lie; numbers go by the scale of their quantity."""
-
-    scale: Scale
-    offset: float
-    first: datetime
-    span: timedelta
-    low: float
-    high: float
-
-    def x(self, at: datetime) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * ((at - self.first) / self.span)
-
-    def y(self, number: float) -> float:
-        share = (self.scale.even(number, self.offset) - self.low) / (self.high - self.low or 1.0)
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share
 
 
 def _drawing(
@@ -99,28 +78,24 @@ def _drawing(
         drawing.add(Dot(frame.x(one.at), frame.y(number), BAD_DOT if is_unusual else DOT, ink, hint))
     drawing.add(
         Words(LEFT, HEIGHT - 6.0, str(frame.first.date()), "start", "note"),
-        Words(WIDTH - RIGHT, HEIGHT - 6.0, str((frame.first + frame.span).date()), "end", "note"),
+        Words(WIDTH - RIGHT, HEIGHT - 6.0, str(frame.last.date()), "end", "note"),
     )
     return drawing
 
 
-def _frame(usual: MeasurementRange, every: Sequence[SeriesPoint], numbers: Sequence[float]) -> _Frame:
-    of = measurand_of(usual.measurement)
-    scale, offset = (of.scale, of.least_spread) if of is not None else (LEVEL, 0.0)
-    even = [scale.even(one, offset) for one in (*numbers, usual.low, usual.high)]
-    first = min((one.at for one in every), default=usual.since)
-    last = max((one.at for one in every), default=usual.since)
-    return _Frame(scale, offset, first, max(last - first, LEAST_SPAN), min(even), max(even))
+def _frame(usual: MeasurementRange, every: Sequence[SeriesPoint], numbers: Sequence[float]) -> Frame:
+    times = [one.at for one in every] or [usual.since]
+    edges = LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM
+    return frame_of(usual.measurement, times, (*numbers, usual.low, usual.high), edges)
 
 
-def _band(drawing: Drawing, usual: MeasurementRange, frame: _Frame) -> None:
-    top, bottom = sorted((frame.y(usual.high), frame.y(usual.low)))
-    drawing.add(Box(LEFT, top, WIDTH - LEFT - RIGHT, max(bottom - top, 1.0), "band"))
+def _band(drawing: Drawing, usual: MeasurementRange, frame: Frame) -> None:
+    drawing.add(frame.band(usual.low, usual.high))
     for number in (usual.low, usual.high):
         drawing.add(Words(LEFT - 6.0, frame.y(number) + 4.0, _number(usual, number), "end", "note"))
 
 
-def _change(drawing: Drawing, frame: _Frame, at: datetime, hint: str) -> None:
+def _change(drawing: Drawing, frame: Frame, at: datetime, hint: str) -> None:
     x = frame.x(at)
     drawing.line([(x, TOP), (x, HEIGHT - BOTTOM)], "change")
     drawing.add(Dot(x, TOP, DOT, "change", f"{at.date()}: {hint}"))

@@ -15,11 +15,12 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.features.usual_ranges.api import BASELINE, RangeDecision, Station
 from miqa_node.features.usual_ranges.baseline import LEAST_SERIES, LEAST_SPAN, SOON_SPAN
 from miqa_node.features.usual_ranges.page.curves import curves
+from miqa_node.features.usual_ranges.page.small_curve import small_curves
 from miqa_node.features.usual_ranges.rows import baselines, confirmations
 from miqa_node.features.usual_ranges.rows.changes import scanner_changes
 from miqa_node.features.usual_ranges.rows.points import newest_points
 from miqa_node.interfaces.web.access import Admin, Reader, acting
-from miqa_node.interfaces.web.card import STUDY_IMAGE, CardContext, ImageOnPage, PageCard
+from miqa_node.interfaces.web.card import STUDY_IMAGE, STUDY_NUMBER, CardContext, ImageOnPage, PageCard
 from miqa_node.interfaces.web.fields import MAX_OFFSET, Actor
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
@@ -115,3 +116,4 @@ def _of_measured(_: CardContext, images: Sequence[ImageOnPage]) -> list[dict[str
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Ranges", "/ranges", 4))
 CARD = PageCard(STUDY_IMAGE, "card.html", __file__, _of_measured)
 """Its page loads the note."""
+CURVE = PageCard(STUDY_NUMBER, "small_curve.html", __file__, small_curves, style="small_curve.css")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -180,20 +181,36 @@ def unusual_series(transaction: Transaction, baseline: str) -> list[UnusualSerie
 
 def standing(transaction: Transaction, digest: InstanceDigest, now: datetime) -> SeriesStanding | None:
     """Where an image, or the series that it belongs to, stands; None if it is in no baseline."""
-    own, other = instances.alias(), instances.alias()
-    same = (
-        other.c.series_instance_uid == own.c.series_instance_uid,
-        other.c.study_instance_uid == own.c.study_instance_uid,
-    )
-    of_series = sa.select(other.c.digest).where(own.c.digest == digest, *same)
-    is_own = usual_series.c.subject == digest
-    query = sa.select(usual_series).where(sa.or_(is_own, usual_series.c.digest.in_(of_series)))
-    row = transaction.execute(query.order_by(is_own.desc()).limit(1)).one_or_none()
+    row = own_rows(transaction, [digest]).get(digest)
     if row is None:
         return None
     return SeriesStanding(
         InstanceDigest(row.digest), row.at, tuple(load_unusual(row.unusual)), load(transaction, row.baseline, now)
     )
+
+
+def own_rows(transaction: Transaction, digests: Collection[InstanceDigest]) -> dict[InstanceDigest, sa.Row[Any]]:
+    """The row of the history for each image, or for the series that it belongs to; without those that have none."""
+    own, other = instances.alias(), instances.alias()
+    same = (
+        other.c.series_instance_uid == own.c.series_instance_uid,
+        other.c.study_instance_uid == own.c.study_instance_uid,
+    )
+    query = (
+        sa.select(own.c.digest.label("asked"), *usual_series.c)
+        .join(other, sa.and_(*same))
+        .join(usual_series, usual_series.c.digest == other.c.digest)
+        .where(own.c.digest.in_(digests))
+        .order_by(usual_series.c.subject == own.c.digest)  # its own row last, so that it counts
+    )
+    return {InstanceDigest(row.asked): row for row in transaction.execute(query)}
+
+
+def ranges(transaction: Transaction, names: Collection[str]) -> dict[str, list[MeasurementRange]]:
+    """The usual ranges of some histories."""
+    of = usual_baselines.c
+    rows = transaction.execute(sa.select(of.baseline, of.ranges).where(of.baseline.in_(names)))
+    return {row.baseline: load_ranges(row.ranges) for row in rows}
 
 
 def _recent(now: datetime) -> dict[str, datetime]:

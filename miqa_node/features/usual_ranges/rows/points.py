@@ -27,10 +27,13 @@ class SeriesPoint:
     unusual: frozenset[Key]
 
 
-def newest_points(transaction: Transaction, baseline: str, most: int = MOST_POINTS) -> list[SeriesPoint]:
-    """The newest series of a history, in order of time."""
+def newest_points(
+    transaction: Transaction, baseline: str, most: int = MOST_POINTS, until: datetime | None = None
+) -> list[SeriesPoint]:
+    """The newest series of a history, or the newest of those until then, in order of time."""
     of = usual_series.c
     query = sa.select(of.at, of.numbers, of.unusual).where(of.baseline == baseline)
+    query = query if until is None else query.where(of.at <= until)
     rows = transaction.execute(query.order_by(of.at.desc(), of.subject).limit(most)).all()
     return [
         SeriesPoint(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,9 +14,22 @@ from miqa_node.core.domain.policy import EXPERIMENTAL, Verdict
 from miqa_node.features.worklist.rows import free_text
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import dispositions, instances, patients, series, studies
+from miqa_node.runtime.store.tables import acquisitions, dispositions, instances, patients, series, studies
 from miqa_node.stages.units.rows.instances import CLOCK_SLACK
 from miqa_node.stages.units.rows.standing import NONE_LATE, LateMembers, UnitStanding, standings
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureFilter:
+    """Exposures as the reject analysis counts them, of the days from ``since`` to before ``until``.
+
+    ``values`` are what columns of the exposure have; days are those of the acquisition, not of the reception.
+    """
+
+    since: date
+    until: date
+    values: Mapping[str, str]
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,8 @@ class ImageFilter:
     search: str = ""
     series: str = ""
     """A Series Instance UID: each of its slices is a row of its own."""
+    exposures: ExposureFilter | None = None
+    """Only these, whenever they arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +152,7 @@ def _row(row: sa.Row[Any], unit: UnitStanding | None) -> ImageRow:
 def counts(transaction: Transaction, match: ImageFilter) -> dict[str, int]:
     """Number of images by verdict, "" for those that wait for one; for the facets of the list."""
     # A verdict follows its image. Said here, it saves one look into a large index for each image of recent days.
-    later = dispositions.c.decided_at >= match.since - CLOCK_SLACK
+    later = sa.true() if match.exposures else dispositions.c.decided_at >= match.since - CLOCK_SLACK
     query = (
         sa.select(dispositions.c.verdict, sa.func.count())
         .select_from(instances.outerjoin(dispositions, (dispositions.c.digest == instances.c.digest) & later))
@@ -172,10 +187,11 @@ def _query() -> sa.Select[Any]:
 
 
 def _conditions(match: ImageFilter, *, but_verdict: bool = False) -> Sequence[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = [
-        instances.c.received_at >= match.since,
-        instances.c.received_at < match.until,
-    ]
+    conditions: list[sa.ColumnElement[bool]] = (
+        [instances.c.received_at >= match.since, instances.c.received_at < match.until]
+        if match.exposures is None
+        else [instances.c.digest.in_(_exposed(match.exposures))]
+    )
     if match.verdict and not but_verdict:
         conditions.append(dispositions.c.verdict == match.verdict.value)
     if match.modality:
@@ -185,3 +201,11 @@ def _conditions(match: ImageFilter, *, but_verdict: bool = False) -> Sequence[sa
     if match.search:
         conditions.append(free_text.image_begins(match.search))
     return conditions
+
+
+def _exposed(match: ExposureFilter) -> sa.Select[str]:
+    """The digests of exposures."""
+    of = acquisitions.c
+    query = sa.select(of.digest).where(of.day >= match.since, of.day < match.until)
+    query = query.where(*(of[name] == value for name, value in match.values.items()))
+    return query.where(of.rejected) if match.rejected else query

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from miqa_node import __version__
-from miqa_node.core.domain.assessment import contributions_text
 from miqa_node.core.domain.instance import day
 from miqa_node.core.language.catalogue import (
     LANGUAGE,
@@ -48,7 +47,7 @@ def environment(templates: BaseLoader, language: str) -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        contributions=contributions_text,
+        contributions=formats.contributions,
         words=formats.words,
         finding=formats.finding,
         moment=moment,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from miqa_node.core.domain.assessment import number_text
+from miqa_node.core.domain.assessment import Contribution, number_text
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.language.catalogue import LANGUAGE, grouped, numerals, reworded, say
@@ -70,6 +71,20 @@ def measurement(name: str) -> str:
     ('Signal to noise in lung', 'Some new measurement')
     """
     return say(measurement_code(name).meaning)
+
+
+def contributions(parts: Sequence[Contribution], most: int = 3) -> str:
+    """The measurements that a model decided by most, with values and parts.
+
+    >>> contributions([Contribution("snr_lung", 3.1, "1", 2.4), Contribution("brightness", None, "%", -0.61)])
+    'Signal to noise in lung 3.1 (+2.40), Brightness not measured (−0.61)'
+    """
+
+    def said(one: Contribution) -> str:
+        value = say("not measured") if one.value is None else f"{one.value:.3g} {unit(one.unit)}".rstrip()
+        return f"{measurement(one.measurement)} {value} ({one.part:+.2f})".replace("(-", "(−")
+
+    return ", ".join(said(one) for one in parts[:most])
 
 
 def unit(ucum: str) -> str:

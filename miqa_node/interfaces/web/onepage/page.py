@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,12 +18,14 @@ from miqa_node.core.domain.enhanced import DIFFERENCE_GAIN, EnhancedImage
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.image import SaliencyMap
 from miqa_node.core.domain.policy import Reason
-from miqa_node.core.language.catalogue import LANGUAGE
+from miqa_node.core.language.catalogue import LANGUAGE, spoken
 from miqa_node.core.words.finding_codes import finding_code
 from miqa_node.core.words.narrative import Part, advice, sentences
+from miqa_node.core.words.next_step import next_step
 from miqa_node.core.words.object_words import title_of
 from miqa_node.core.words.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
 from miqa_node.interfaces.web.html.environment import environment
+from miqa_node.interfaces.web.html.formats import measurement
 from miqa_node.interfaces.web.html.landmark_layer import landmark_layer
 from miqa_node.local import LocalResult
 from miqa_node.stages.report.mask import MarkedRegion, outlines_of, regions_of, spread_map
@@ -61,44 +64,58 @@ def one_page(
     threshold: float,
     language: str = "en",
     no_copy: str = "",
-    served: bool = False,
 ) -> str:
-    """The page as HTML; ``no_copy`` is the reason why there is no enhanced copy, ``threshold`` turns maps into masks.
+    """The page as HTML; ``no_copy`` says why there is no enhanced copy, ``threshold`` turns maps into masks."""
+    values = _values(result, enhanced, threshold, language)
+    return _template("onepage.html", LANGUAGE.get()).render(**values, no_copy=no_copy, served=False, style=_style())
 
-    With ``served`` the page comes from a node: it links back to the node, and omits the copy that only the command
-    makes.
-    """
+
+def of_image(result: LocalResult, *, threshold: float, language: str) -> str:
+    """The same for a page of the node, without the copy that only the command makes."""
+    values = _values(result, None, threshold, language)
+    return _template("image.html", LANGUAGE.get()).render(**values, no_copy="", served=True)
+
+
+def _values(result: LocalResult, enhanced: EnhancedImage | None, threshold: float, language: str) -> dict[str, object]:
     assessment, disposition = result.assessment, result.disposition
-    display = result.radiograph.display
     texts = sentences(assessment, disposition, language)
+    first, *others = [one.text for one in texts if one.part not in (Part.FINDING, Part.ADVICE)]
+    with spoken(language):
+        to_do = next_step(assessment, disposition)  # hints of several findings contradict each other
     places = tuple(_places(result, threshold, language))
     placed = {place.finding.name for place in places if place.finding is not None}
-    return _template(LANGUAGE.get()).render(
-        language=language,
-        assessment=assessment,
-        disposition=disposition,
-        header=assessment.header,
-        radiograph=result.radiograph,
-        is_dicom=result.is_dicom,
-        texts=[sentence.text for sentence in texts if sentence.part is not Part.FINDING],
-        finding_sentences=[sentence.text for sentence in texts if sentence.part is Part.FINDING],
-        original=picture_uri(display, LARGE_PX),
-        enhanced=enhanced,
-        no_copy=no_copy,
-        served=served,
-        compared=_compared(enhanced) if enhanced else (),
-        gain=f"{DIFFERENCE_GAIN:g}",
-        places=places,
-        unplaced=[f for f in assessment.findings if f.present and f.name not in placed],
-        finding_words={f.name: title_of(f) for f in assessment.findings},
-        measurements=assessment.measurements,
-        landmarks=_landmarks(result),
-    )
+    return {
+        "language": language,
+        "assessment": assessment,
+        "disposition": disposition,
+        "header": assessment.header,
+        "radiograph": result.radiograph,
+        "is_dicom": result.is_dicom,
+        "texts": [first, to_do, *others],
+        "finding_sentences": [sentence.text for sentence in texts if sentence.part is Part.FINDING],
+        "original": picture_uri(result.radiograph.display, LARGE_PX),
+        "enhanced": enhanced,
+        "compared": _compared(enhanced) if enhanced else (),
+        "gain": f"{DIFFERENCE_GAIN:g}",
+        "places": places,
+        "unplaced": [f for f in assessment.findings if f.present and f.name not in placed],
+        "finding_words": {f.name: title_of(f) for f in assessment.findings},
+        "measurements": assessment.measurements,
+        "landmarks": _landmarks(result),
+    }
 
 
 @cache
-def _template(language: str) -> Template:
-    return environment(PackageLoader("miqa_node.interfaces.web.onepage"), language).get_template("onepage.html")
+def _template(name: str, language: str) -> Template:
+    return environment(PackageLoader("miqa_node.interfaces.web.onepage"), language).get_template(name)
+
+
+@cache
+def _style() -> str:
+    """The colours of the node's pages, with which their style sheet begins, and the rules for one image."""
+    static = Path(__file__).parents[1] / "static"
+    colours, _, _ = (static / "style.css").read_text("utf-8").partition("\n* {")
+    return colours + (static / "one_page.css").read_text("utf-8")
 
 
 def _landmarks(result: LocalResult) -> str:
@@ -186,7 +203,7 @@ def _place(
         code=finding_code(finding) if finding is not None else subject.kind,
         finding=finding,
         advice=_advice(result, finding, language) if finding is not None else "",
-        because=", ".join(one.measurement for one in parts[:3]),
+        because=", ".join(measurement(one.measurement) for one in parts[:3]),
     )
 
 

@@ -19,7 +19,7 @@ from miqa_node.core.domain.spreadsheet import csv_lines
 from miqa_node.core.language.local_time import midnight
 from miqa_node.features.analysis import csv_files, feedback, monthly_reports, rejects, watch
 from miqa_node.features.analysis.page.analysis import logs
-from miqa_node.features.analysis.pictures import MOST_BARS, reject_pictures, watch_pictures
+from miqa_node.features.analysis.pictures import MOST_BARS, Exposures, reject_pictures, watch_pictures
 from miqa_node.features.analysis.rows import census, fidelities, reports, rollup
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.rows.reason_changes import codes_changed
@@ -101,7 +101,8 @@ def rejects_page(services: Services, who: Reader, query: Form) -> str:
         months = reports.months(transaction, limit=MOST_REPORTS)
         recoded = codes_changed(transaction, midnight(shown.period.since), midnight(shown.period.until))
     return render(
-        "analysis/rejects.html", who=who, shown=shown, found=figures, pictures=reject_pictures(figures), query=query,
+        "analysis/rejects.html", who=who, shown=shown, found=figures,
+        pictures=reject_pictures(figures, exposures_of(shown)), query=query,
         most_bars=MOST_BARS, reason_words=rejects.REASON_WORDS, months=months,
         csv="/analysis/rejects.csv?" + _address(query), value_words=value_words, forms=list(monthly_reports.Form),
         recoded=recoded,
@@ -215,6 +216,20 @@ def frame(transaction: Transaction, query: DaysForm, page: str, *, of_labels: bo
         body_parts=census.choices(transaction, "body_part", lately, limit=MOST_CHOICES),
         waiting=waiting,
     )
+
+
+def exposures_of(shown: AnalysisFrame) -> Exposures:
+    """Where the images of a bar are listed: those that were rejected, if any were."""
+    period = shown.period
+    common = {"since": str(period.since), "until": str(shown.last), "modality": period.modality, "room": period.room,
+              "body_part": period.body_part}  # fmt: skip
+
+    def address(dimension: str, value: str, rejected: int) -> str:
+        own = {dimension: value} if value else {"without": dimension}
+        counted = {"exposures": "rejected" if rejected else "all"}
+        return "/images?" + urlencode({key: one for key, one in {**common, **own, **counted}.items() if one})
+
+    return address
 
 
 def _shortcuts(page: str, query: DaysForm, span: tuple[date, date]) -> list[tuple[str, str]]:

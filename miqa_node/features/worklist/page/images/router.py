@@ -11,11 +11,12 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.instance import ANY_UID
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.language.local_time import instant, local, midnight
 from miqa_node.features.worklist.rows import browse
-from miqa_node.features.worklist.rows.browse import ImageFilter, ImageRow
+from miqa_node.features.worklist.rows.browse import ExposureFilter, ImageFilter, ImageRow
 from miqa_node.interfaces.web.access import Reader
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
@@ -24,6 +25,11 @@ from miqa_node.interfaces.web.values import NO_CONTROLS, Day, Strict
 
 DAYS = 7
 """Without days the list shows the last week."""
+COLUMNS = {"room": "Room", "station": "Station", "operator": "Operator", "body_part": "Body part", "view": "View",
+           "shift": "Shift", "reason": "Reason"}  # fmt: skip
+"""What exposures of the reject analysis can be narrowed by, in words."""
+Column = Literal["room", "station", "operator", "body_part", "view", "shift", "reason"]
+Text = Annotated[str, Field(max_length=64, pattern=NO_CONTROLS)]
 
 _PLACE = re.compile(r"([0-9T:.\-+]{19,32})~([0-9a-f]{64})")
 
@@ -38,6 +44,17 @@ class ImagesForm(Strict):
     modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
     series: str = Field("", pattern=f"^({ANY_UID})?$")
     """A series, whose slices are rows of their own."""
+    exposures: Literal["", "all", "rejected"] = ""
+    """The exposures that the reject analysis counts: days are those of the acquisition, and the columns narrow them."""
+    room: Text = ""
+    station: Text = ""
+    operator: Text = ""
+    body_part: Text = ""
+    view: Text = ""
+    shift: Text = ""
+    reason: Text = ""
+    without: Literal[""] | Column = ""
+    """A column that says nothing."""
     since: Literal[""] | Day = ""
     until: Literal[""] | Day = ""
     before: str = Field("", max_length=120, pattern=NO_CONTROLS)
@@ -48,6 +65,24 @@ class ImagesForm(Strict):
         last = self.until if isinstance(self.until, date) else max(today, since or today)
         first = since or last - timedelta(days=DAYS - 1)
         return min(first, last), max(first, last)
+
+    @property
+    def narrowed(self) -> dict[str, str]:
+        """The columns of exposures that must have a value, empty if they must have none."""
+        values = {name: value for name in COLUMNS if (value := getattr(self, name))}
+        return {**values, self.without: ""} if self.without else values
+
+    @property
+    def exposure_fields(self) -> dict[str, str]:
+        """The fields about exposures that are filled in."""
+        return {name: value for name in ("exposures", "without", *COLUMNS) if (value := getattr(self, name))}
+
+    def exposed(self, first: date, last: date) -> ExposureFilter | None:
+        """The exposures to list; None if the list is of images by their arrival."""
+        if not self.exposures:
+            return None
+        values = {"reject_reason" if name == "reason" else name: value for name, value in self.narrowed.items()}
+        return ExposureFilter(first, last + timedelta(days=1), values, self.exposures == "rejected")
 
     def address(self, **other: str) -> str:
         """The address of the same list with some fields changed."""
@@ -67,6 +102,7 @@ def images_page(services: Services, who: Reader, query: Annotated[ImagesForm, Qu
         query.modality.strip(),
         query.search.strip(),
         query.series,
+        query.exposed(first, last),
     )
     size = services.settings.web.page_size
     with services.database.begin() as transaction:
@@ -81,6 +117,8 @@ def images_page(services: Services, who: Reader, query: Annotated[ImagesForm, Qu
         rows=rows[:size],
         counted=counted,
         verdicts=list(Verdict),
+        columns=COLUMNS,
+        reasons={code.value: code.meaning for code in REASON_CODES.values()},
         next=query.address(before=_text(rows[size - 1])) if len(rows) > size else "",
     )
 

@@ -33,6 +33,8 @@ class PanelNumber:
     place: str = ""
     tolerated: bool = False
     """It is there, and the policy lets it pass."""
+    measured: Measurement | None = None
+    """What was measured; None of a finding."""
 
     @property
     def is_beyond(self) -> bool:
@@ -128,4 +130,5 @@ def _of_measurement(measured: Measurement, rule: MeasurementRule, usual: UsualRa
         past / (abs(rule.limit) or 1.0),
         "" if usual is None else f"{shown(usual.low, measured.name)} – {shown(usual.high, measured.name)}",
         numerals(reworded(measured.place)) if measured.place else "",
+        measured=measured,
     )

@@ -20,9 +20,19 @@ from miqa_node.core.words.phrases import MARKS
 from miqa_node.errors import NotFoundError
 from miqa_node.features.worklist.form import Show, read_form
 from miqa_node.features.worklist.page.study.images import StudyImage, images_of
+from miqa_node.features.worklist.page.study.panel import Panel
 from miqa_node.features.worklist.rows import conflicts, decisions, history, worklist
 from miqa_node.interfaces.web.access import Reader
-from miqa_node.interfaces.web.card import STUDY, STUDY_ACTIONS, STUDY_IMAGE, STUDY_PICTURE, ImageOnPage, StudyOnPage
+from miqa_node.interfaces.web.card import (
+    STUDY,
+    STUDY_ACTIONS,
+    STUDY_IMAGE,
+    STUDY_NUMBER,
+    STUDY_PICTURE,
+    ImageOnPage,
+    NumberOfImage,
+    StudyOnPage,
+)
 from miqa_node.interfaces.web.fields import Uid
 from miqa_node.interfaces.web.html.cards import PageCards
 from miqa_node.interfaces.web.html.pages import render
@@ -91,6 +101,7 @@ def study_page(
     cards = PageCards(services, who, listed)
     awaiting = {one.digest for one in item.images} if item is not None and not resolved else frozenset()
     on_page = [on_page_of(image, number, awaiting) for number, image in enumerate(shown, 1)]
+    panels = [image.panel for image in shown]
     whole = StudyOnPage(study.study_instance_uid, frozenset(one.instance.header.modality for one in on_page))
     return render(
         "study/study.html",
@@ -99,6 +110,8 @@ def study_page(
         on_page=on_page,
         below_pictures=cards.each(STUDY_PICTURE, on_page),
         among_results=cards.each(STUDY_IMAGE, on_page),
+        panels=panels,
+        beside_numbers=beside_numbers(cards, shown, panels),
         below_images=cards.of(STUDY, whole),
         actions=cards.of(STUDY_ACTIONS, whole),
         keys=KEYS,
@@ -132,6 +145,23 @@ def on_page_of(image: StudyImage, number: int, awaiting: Collection[str]) -> Ima
     one = image.history
     measured = one.assessment is not None and bool(one.assessment.measurements)
     return ImageOnPage(number, one.instance, measured, len(image.slices) > 1, one.instance.digest in awaiting)
+
+
+def beside_numbers(
+    cards: PageCards, images: Sequence[StudyImage], panels: Sequence[Panel | None]
+) -> list[dict[str, str]]:
+    """What cards show beside the measurements of each image's panel, by measurement; without what is empty."""
+    numbers = [
+        (place, NumberOfImage(image.history.instance, one.measured.name, one.measured.unit))
+        for place, (image, panel) in enumerate(zip(images, panels, strict=True))
+        for one in (panel.numbers if panel is not None else ())
+        if one.measured is not None
+    ]
+    shown: list[dict[str, str]] = [{} for _ in images]
+    for (place, one), html in zip(numbers, cards.each(STUDY_NUMBER, [one for _, one in numbers]), strict=True):
+        if html:
+            shown[place][one.measurement] = html
+    return shown
 
 
 def following_study(transaction: Transaction, listed: str, item: WorklistItem, name: str) -> str:

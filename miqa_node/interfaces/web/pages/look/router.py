@@ -25,9 +25,9 @@ from miqa_node.dicom.pixels.picture import is_picture
 from miqa_node.errors import ArchiveError, InferenceError, ModelPackageError, UnreadableError
 from miqa_node.interfaces.web.access import Uploader
 from miqa_node.interfaces.web.html.pages import render
-from miqa_node.interfaces.web.onepage.page import one_page
+from miqa_node.interfaces.web.onepage.page import of_image
 from miqa_node.interfaces.web.page import Navigation, Page
-from miqa_node.interfaces.web.security import PAGE_OF_ITS_OWN
+from miqa_node.interfaces.web.security import INLINE_PICTURES
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.upload_space import PREFIX, UploadRoute
 from miqa_node.interfaces.web.values import NO_CONTROLS
@@ -81,14 +81,14 @@ async def look(
         try:
             if keep:
                 return await run_in_threadpool(_keep, services, uploads, paths, described, client)
-            page = await run_in_threadpool(_looked, services, paths[0], described)
+            page = await run_in_threadpool(_looked, services, who, paths[0], described)
         except (UnreadableError, ModelPackageError, InferenceError) as error:
             text = _form(services, who, fault=str(error))
             return HTMLResponse(text, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return HTMLResponse(page, headers={"content-security-policy": PAGE_OF_ITS_OWN})
+    return HTMLResponse(page, headers={"content-security-policy": INLINE_PICTURES})
 
 
-def _looked(services: WebServices, path: Path, described: PictureDescription) -> str:
+def _looked(services: WebServices, who: Uploader, path: Path, described: PictureDescription) -> str:
     if services.look is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "This process does not assess images.")
     unpacked = members(path, path.parent / "members", services.settings.web)
@@ -100,10 +100,8 @@ def _looked(services: WebServices, path: Path, described: PictureDescription) ->
         raise ArchiveError("Only one image can be checked at a time. Tick “Keep” to receive the files of the ZIP file.")
     with services.look_turn:
         result = services.look(content[0], (described.modality, described.body_part, described.view))
-        settings = services.settings
-        return one_page(
-            result, None, threshold=settings.assess.saliency_threshold, language=LANGUAGE.get(), served=True
-        )
+        image = of_image(result, threshold=services.settings.assess.saliency_threshold, language=LANGUAGE.get())
+    return render("look/checked.html", who=who, image=image, verdict=result.disposition.verdict)
 
 
 def _keep(

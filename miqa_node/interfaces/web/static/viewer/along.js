@@ -6,7 +6,6 @@ export class Charts {
   constructor(slices, figures) {
     this.view = slices.view;
     this.lines = [...figures].map((figure) => this.listen(figure, slices));
-    this.view.onslice = () => this.draw();
     const [, number] = location.hash.match(/-slice-(\d+)$/) ?? [];
     const isHere = [...figures].some((one) => one.querySelector(`[href="${CSS.escape(location.hash)}"]`));
     if (number && isHere) slices.begin(number - 1);

@@ -20,6 +20,10 @@ export class Slices {
     element.append(this.row);
     const number = element.closest("[data-image]")?.dataset.image ?? "";
     this.charts = new Charts(this, document.querySelectorAll(`[data-along="${number}"]`));
+    view.onslice = () => {
+      this.charts.draw();
+      this.mark();
+    };
   }
 
   step(by) {
@@ -51,7 +55,7 @@ export class Slices {
     const { slices } = this.view;
     const shown = Math.min(OVERVIEW, slices.length);
     const places = Array.from({ length: shown }, (_, n) => Math.round((n * (slices.length - 1)) / Math.max(1, shown - 1)));
-    const buttons = places.map((at) => {
+    this.buttons = places.map((at) => {
       const button = Object.assign(document.createElement("button"), { type: "button" });
       button.setAttribute("aria-label", say("Slice {number}", { number: at + 1 }));
       button.append(Object.assign(document.createElement("span"), { textContent: at + 1 }));
@@ -62,11 +66,19 @@ export class Slices {
       this.grid.append(button);
       return [button, at];
     });
-    const nearest = buttons.reduce((best, one) => (Math.abs(one[1] - this.view.at) < Math.abs(best[1] - this.view.at) ? one : best));
-    nearest[0].setAttribute("aria-current", "true");
-    nearest[0].focus();
-    for (const [button, at] of buttons) button.prepend(small(await this.view.fetched(...slices[at])));
+    this.mark().focus();
+    for (const [button, at] of this.buttons) button.prepend(small(await this.view.fetched(...slices[at])));
     return true;
+  }
+
+  /** Mark the slice of the overview that is shown, or the nearest to it; returns its button. */
+  mark() {
+    if (!this.grid) return null;
+    const far = ([, at]) => Math.abs(at - this.view.at);
+    const [nearest] = this.buttons.reduce((best, one) => (far(one) < far(best) ? one : best));
+    for (const [button] of this.buttons) button.toggleAttribute("aria-current", false);
+    nearest.setAttribute("aria-current", "true");
+    return nearest;
   }
 }
 

@@ -100,6 +100,21 @@ def test_the_slice_that_stands_out_is_one_click_away(page: sync_api.Page) -> Non
         shown(page, NOISY)
 
 
+def test_the_overview_marks_the_slice_that_is_shown(page: sync_api.Page) -> None:
+    """It has at most twelve: of others the nearest is marked."""
+    opened(page, f"{PAGE}#image-1-slice-{NOISY}")
+    page.keyboard.press("y")
+    marked = page.locator(".overview [aria-current]")
+    sync_api.expect(marked).to_have_count(1)
+    sync_api.expect(marked).to_contain_text(str(NOISY))
+    sync_api.expect(marked).to_be_focused()
+    for _ in range(COUNT):
+        page.keyboard.press("PageUp")
+    sync_api.expect(marked).to_have_text("1")
+    page.keyboard.press("y")
+    sync_api.expect(page.locator(".overview")).to_have_count(0)
+
+
 def test_values_with_limits_and_the_series_lie_on_the_first_screen(page: sync_api.Page) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
     opened(page)

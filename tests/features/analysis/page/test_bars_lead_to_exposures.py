@@ -1,0 +1,65 @@
+"""Each bar of the reject analysis opens the list of the exposures that it counts."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from miqa_node.core.drawing import Box, Drawing, Link, to_svg
+from tests.features.analysis.page.test_analysis_pages import hospital  # noqa: F401 - a fixture
+
+LINK = re.compile(r'<a class="ink-link" href="([^"]+)" aria-label="([^"]+): show the exposures">')
+
+
+def studies(page: str) -> list[str]:
+    return re.findall(r"<td>ACC(\d+)</td>", page)
+
+
+def every_page(client: TestClient, address: str) -> list[str]:
+    """The rows of a list, page after page."""
+    rows: list[str] = []
+    while address:
+        page = client.get(address).text
+        rows += studies(page)
+        onward = re.search('rel="next" href="([^"]+)"', page)
+        address = html.unescape(onward[1]) if onward else ""
+    return rows
+
+
+def test_bars_of_rooms_and_reasons_list_what_they_count(hospital: list[Any], client: TestClient) -> None:  # noqa: F811
+    page = client.get("/analysis?since=2026-11-01&until=2026-11-30").text
+    links = {html.unescape(words): html.unescape(address) for address, words in LINK.findall(page)}
+    assert sorted(every_page(client, links["Thorax 1"])) == ["0", "16", "20", "8"]
+    assert len(every_page(client, links["<b>Casualty</b>"])) == 12, "none was rejected: all that it counts"
+    assert sorted(every_page(client, links["Motion blur"])) == ["20"]
+    assert sorted(every_page(client, links["Artifact(s) other than grid or detector artifact"])) == ["0", "16", "8"]
+    shown = client.get(links["Motion blur"]).text
+    assert "Rejected exposures of the reject analysis" in shown
+    assert "Reason: Motion blur" in shown
+    everything = re.search('<a href="([^"]+)">with those that were not rejected', client.get(links["Thorax 1"]).text)
+    assert everything is not None
+    assert len(every_page(client, html.unescape(everything[1]))) == 12
+
+
+def test_a_bar_of_what_is_not_given_lists_exactly_that(hospital: list[Any], client: TestClient) -> None:  # noqa: F811
+    page = client.get("/analysis?since=2026-11-01&until=2026-11-30").text
+    address = next(html.unescape(one) for one, words in LINK.findall(page) if "without=operator" in one)
+    assert sorted(every_page(client, address)) == ["0", "16", "20", "8"]
+    assert "Operator: not given" in client.get(address).text
+
+
+@pytest.mark.parametrize("query", ["exposures=some", "exposures=all&without=patient", "exposures=all&ward=3"])
+def test_what_cannot_be_asked_is_refused(client: TestClient, query: str) -> None:
+    assert client.get(f"/images?{query}").status_code == 422
+
+
+def test_a_drawing_with_links_is_no_picture_for_those_who_cannot_see_it() -> None:
+    plain = Drawing(10, 10, "Plain", [Box(0, 0, 5, 5, "data")])
+    linked = Drawing(10, 10, "Linked", [Link(0, 0, 5, 5, "/images?a=1&b=<2>", "“A” & B")])
+    assert 'role="img"' in to_svg(plain)
+    assert 'role="group"' in to_svg(linked)
+    assert 'href="/images?a=1&amp;b=&lt;2&gt;" aria-label="“A” &amp; B"' in to_svg(linked)
