@@ -19,8 +19,6 @@ from tests.waiting import wait_until
 
 DESCRIPTORS = Path("/proc/self/fd")
 TESTS = Path(__file__).resolve().parent
-NOT_YET = {"more", "peers", "crash", "examples", "web"}
-"""Folders whose tests have not been tried with this."""
 LIMIT_S = 20.0
 """For threads that are told to end, and close their files as they do."""
 
@@ -48,9 +46,6 @@ def open_databases() -> Iterator[dict[str, str]]:
 @pytest.fixture(autouse=True)
 def nothing_is_left_open(request: pytest.FixtureRequest, open_databases: dict[str, str]) -> Iterator[None]:
     """Is torn down after all other fixtures of the test."""
-    if NOT_YET & {*request.path.relative_to(TESTS).parts}:
-        yield
-        return
     folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
     with leaving_nothing(folder, open_databases):
         yield

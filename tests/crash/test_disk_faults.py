@@ -6,6 +6,7 @@ import errno
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -77,7 +78,7 @@ def test_a_flood_on_a_small_disk(tmp_path: Path, samples: Path, webhook: Receive
     with mounted(tmp_path / "data", FLOOD_MIB) as folder:
         station = Station(tmp_path, samples, webhook, SMALL | {"MIQA_WORK__PROCESSES": "1"})
         station.next_report_s()
-        with Database(f"sqlite:///{folder / 'miqa.sqlite'}").begin() as transaction:
+        with database_in(folder) as database, database.begin() as transaction:
             users.add(transaction, "ada", Role.ADMIN, datetime.now(UTC), password_hash=HASHED)
         most = Most(station)
         wait_until(most.is_over, LIMIT_S, "all that was accepted is reported, and the sender is still refused")
@@ -87,9 +88,14 @@ def test_a_flood_on_a_small_disk(tmp_path: Path, samples: Path, webhook: Receive
         origin = f"http://localhost:{station.node.web_port}"
         form = {"name": "ada", "password": PASSWORD}
         assert httpx2.post(f"{origin}/sign-in", data=form, headers={"origin": origin}).status_code == 303
-        with Database(f"sqlite:///{folder / 'miqa.sqlite'}").begin() as transaction:
+        with database_in(folder) as database, database.begin() as transaction:
             assert records.select(transaction, AuditFilter(event=AuditEvent.SIGNED_IN.value, actor="ada"))
         count(station, record_property)
+
+
+def database_in(folder: Path) -> closing[Database]:
+    """The node's own."""
+    return closing(Database(f"sqlite:///{folder / 'miqa.sqlite'}"))
 
 
 class Most:

@@ -65,6 +65,7 @@ def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_
         [item] = worklist.select(transaction, worklist.WorklistFilter(verdict=(Verdict.ACCEPT,)), limit=9)
         request = label_requests.find(transaction, digest, RequestKind.SPOT_CHECK)
         [counted] = transaction.execute(tables.acquisitions.select()).all()
+    queued = rig.queued(digest)
     rig.database.close()
     assert disposition is not None
     assert (disposition.verdict, disposition.flagged) == (Verdict.ACCEPT, True)
@@ -72,7 +73,7 @@ def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_
     assert item.images[0].digest == digest
     assert request is not None
     assert request.share == 1.0
-    assert [kind for kind, _ in rig.queued(digest)] == ["SR", "SR"]  # no key object names it
+    assert [kind for kind, _ in queued] == ["SR", "SR"]  # no key object names it
     assert (counted.room, counted.verdict) == ("Room 5", "ACCEPT")
     assert counted.operator == rules.operator("Meier^Anna") != ""
 
