@@ -316,10 +316,10 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
 def shown_errors() -> frozenset[str]:
     """The names of the errors of the node, of packages included, that a page or an answer may show."""
     kinds, names = [MiqaError], {"HTTPException", "RequestRefusal", "RowError"}
-    for kind in kinds:
-        kinds += kind.__subclasses__()
+    for kind in kinds:  # what derives from one that is not shown is not shown either
+        kinds += [one for one in kind.__subclasses__() if one.__name__ not in NOT_SHOWN]
         names.add(kind.__name__)
-    return frozenset(names - NOT_SHOWN)
+    return frozenset(names)
 
 
 def sentences_of(place: str, tree: ast.AST) -> Iterator[ast.expr]:

@@ -92,7 +92,8 @@ def copy_with(copy: Path, *additions: str) -> Path:
     unneeded = shutil.ignore_patterns("__pycache__", "additions", "*.pyc")
     for name in COPIED:
         shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=unneeded)
-    (copy / "models").symlink_to(ROOT / "models")
+    for name in ("benchmarks", "models"):
+        (copy / name).symlink_to(ROOT / name)
     for document in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "Makefile"):
         shutil.copy(ROOT / document, copy)
     for name in additions:

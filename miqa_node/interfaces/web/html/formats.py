@@ -77,7 +77,7 @@ def contributions(parts: Sequence[Contribution], most: int = 3) -> str:
     """The measurements that a model decided by most, with values and parts.
 
     >>> contributions([Contribution("snr_lung", 3.1, "1", 2.4), Contribution("brightness", None, "%", -0.61)])
-    'Signal to noise in lung 3.1 (+2.40), Brightness not measured (−0.61)'
+    'Signal to noise in lung 3.1 (+2.40), Mean brightness not measured (−0.61)'
     """
 
     def said(one: Contribution) -> str:

@@ -101,8 +101,8 @@ KINDS: dict[str, Callable[[Path], list[Path]]] = {
     "CT, nothing found": lambda folder: making.write_series(
         folder, [making.chest_ct(seed=one) for one in range(12)], "CT"
     ),
-    "MR, nothing found": lambda folder: making.write_series(
-        folder, [making.head_mr(seed=one) for one in range(12)], "MR"
+    "MR, nothing found": lambda folder: making.write_series(  # of twelve drawn heads, all are one copy of another
+        folder, [making.head_mr(seed=one) for one in range(10)], "MR"
     ),
     "mammograms of both sides": lambda folder: [
         mammogram_file(folder, number, view) for number, view in enumerate(("R CC", "L CC"))
