@@ -12,7 +12,7 @@ measurements can be changed without judging again; measurements are taken anew e
 from __future__ import annotations
 
 import argparse
-import pickle
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -38,6 +38,7 @@ from miqa_node.features.usual_ranges.baseline import (
     ranges_of,
     unusual_among,
 )
+from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.measure.base import image_measures
 from miqa_node.stages.measure.view import ImageView
 from miqa_training.datasets import DatasetRecord, read_records
@@ -145,7 +146,8 @@ class RoomJudge:
         self._judge, self._cache = judge, cache
         self._before: dict[tuple[str, ...], Assessment] = {}
         if cache is not None and cache.exists():
-            self._before = pickle.loads(cache.read_bytes())
+            stored = json.loads(cache.read_text("utf-8"))
+            self._before = {tuple(case): load_assessment(document) for case, document in stored}
 
     @property
     def policy(self) -> Policy:
@@ -163,7 +165,8 @@ class RoomJudge:
     def keep(self) -> None:
         """Write the cache."""
         if self._cache is not None:
-            self._cache.write_bytes(pickle.dumps(self._before))
+            stored = [(case, dump_assessment(one)) for case, one in self._before.items()]
+            self._cache.write_text(json.dumps(stored), "utf-8")
 
 
 def measured(image: Image, assessment: Assessment) -> tuple[Measurement, ...]:
