@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -96,8 +97,10 @@ class BucketObjects:
                 data = source.read_bytes() if isinstance(source, Path) else source
                 await obstore.put_async(self._bucket, key, data, mode="create" if is_conditional else "overwrite")
             else:
-                parts = _parts(source, limit)
-                await obstore.put_async(self._bucket, key, parts, chunk_size=PART_BYTES, max_concurrency=1)
+                # Opened here: an upload that is given up keeps the parts, and with them the file.
+                with source.open("rb") if isinstance(source, Path) else BytesIO(source) as file:
+                    parts = _parts(file, limit)
+                    await obstore.put_async(self._bucket, key, parts, chunk_size=PART_BYTES, max_concurrency=1)
         return is_new
 
     def get(self, key: str) -> bytes:
@@ -227,12 +230,11 @@ def _existing() -> Iterator[None]:
         raise ResourcesError("The bucket of store.objects_url does not exist.") from error
 
 
-async def _parts(source: bytes | Path, limit: asyncio.Timeout) -> AsyncIterator[bytes]:
+async def _parts(file: BinaryIO, limit: asyncio.Timeout) -> AsyncIterator[bytes]:
     """The parts of a large object; each time when one is asked for, the bucket has taken another."""
-    with source.open("rb") if isinstance(source, Path) else BytesIO(source) as file:
-        while part := file.read(PART_BYTES):
-            limit.reschedule(asyncio.get_running_loop().time() + SILENCE_SHARE * BUCKET_TIMEOUT_S)
-            yield part
+    while part := file.read(PART_BYTES):
+        limit.reschedule(asyncio.get_running_loop().time() + SILENCE_SHARE * BUCKET_TIMEOUT_S)
+        yield part
 
 
 def _within(share: float, ask: Callable[[], Awaitable[object]]) -> None:
