@@ -79,6 +79,15 @@ def acr_of(stack: PhantomStack) -> AcrView | None:
     return stack.once(_find)
 
 
+def slice_of(stack: PhantomStack, number: int) -> tuple[AcrView, AcrSlice] | Phrase:
+    """The slice of this number with its view, or why there is none."""
+    view = acr_of(stack)
+    if view is None:
+        return not_found(stack)
+    one = view.number(number)
+    return NO_DISC if one is None else (view, one)
+
+
 def not_found(stack: PhantomStack) -> Phrase:
     """Why a stack has no view."""
     return LOCALIZER if len(stack.images) <= MOST_LOCALIZER_SLICES else NOT_FOUND

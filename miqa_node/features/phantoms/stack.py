@@ -9,6 +9,7 @@ import numpy as np
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.memory import Memory
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.scans import scans_of
 from miqa_node.features.phantoms.values import SliceRead
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools, Values
@@ -16,6 +17,7 @@ from miqa_node.stages.measure.slices import Slice, read_slices
 from miqa_node.stages.measure.stack import same_plane
 from miqa_node.stages.measure.volumes import show_the_same
 
+NO_PHASE = Phrase("The header does not name the direction of phase encoding.")
 MOST_SLICES = 512
 """Of a stack that is decoded as a whole; no phantom here has so many."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,11 @@ class Region:
     graphic_type: Literal["CIRCLE", "POLYLINE", "POINT"]
     points: tuple[Point, ...]
     label: str = ""
+
+
+def polyline(points: Iterable[Iterable[float]], label: str = "") -> Region:
+    """Points, each a column and a row, as a line on a slice."""
+    return Region("POLYLINE", tuple((float(column), float(row)) for column, row in points), label)
 
 
 @dataclass(frozen=True, slots=True)

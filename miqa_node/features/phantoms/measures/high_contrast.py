@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
+from miqa_node.core.statistics.robust import TO_SIGMA
+from miqa_node.features.phantoms.acr import AcrSlice, slice_of
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
@@ -72,12 +73,10 @@ class HoleArray(NamedTuple):
 
 def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
-    view = acr_of(stack)
-    if view is None:
-        return measure.none(not_found(stack))
-    first = view.number(1)
-    if first is None:
-        return measure.none(NO_DISC)
+    answer = slice_of(stack, 1)
+    if isinstance(answer, Phrase):
+        return measure.none(answer)
+    view, first = answer
     places = PAIRS[nominal_diameter_mm(view.protocol)]
     pairs = {size: find_pair(first, size, place) for size, place in places.items()}
     arrays = {size: pair for size, pair in pairs.items() if pair is not None}
@@ -159,7 +158,7 @@ def _noise(crop: Values) -> float:
     # Second differences at about the distance of pixels leave out the slope of ringing.
     apart = crop[::10, ::10].astype(np.float64)
     bends = np.abs(apart[:, :-2] - 2.0 * apart[:, 1:-1] + apart[:, 2:]) / np.sqrt(6.0)
-    return 1.4826 * float(np.median(bends)) / RAYLEIGH
+    return TO_SIGMA * float(np.median(bends)) / RAYLEIGH
 
 
 def _signals(crop: Values, places: Array) -> Array:

@@ -8,7 +8,7 @@ from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.mr_object import NO_OBJECT, MrObject, box, mr_object_of
-from miqa_node.features.phantoms.stack import PhantomStack
+from miqa_node.features.phantoms.stack import NO_PHASE, PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.stages.measure.series_view import Values
 
@@ -18,7 +18,6 @@ BORDER_MM = 5.0
 """At the edge of the field of view."""
 LEAST_MM = 15.0
 SIGNAL_MM = 10.0
-NO_PHASE = Phrase("The header does not name the direction of phase encoding.")
 NO_ROOM = Phrase("The field of view leaves no room for a region of air beside the phantom.")
 Window = tuple[slice, slice]
 

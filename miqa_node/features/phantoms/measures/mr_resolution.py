@@ -11,8 +11,8 @@ import numpy as np
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measures.base import Measure, Value
-from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.features.phantoms.values import PhantomValue, Region
+from miqa_node.features.phantoms.stack import NO_PHASE, PhantomStack
+from miqa_node.features.phantoms.values import PhantomValue, Region, polyline
 from miqa_node.stages.assess.phantoms.disc import Array, Disc, find_disc
 from miqa_node.stages.assess.phantoms.sampling import between_pixels
 from miqa_node.stages.measure.series_view import Values
@@ -32,7 +32,6 @@ LEAST_SLANT_DEG = 2.0
 GROUP = "pixel_size_of_resolution_mm"
 NO_SQUARE = Phrase("The dark square in the middle of the phantom was not found.")
 STRAIGHT = Phrase("The square lies along the rows: its edges show nothing between pixels. Turn it by some degrees.")
-NO_PHASE = Phrase("The header does not name the direction of phase encoding.")
 
 
 class SquareEdge(NamedTuple):
@@ -152,8 +151,7 @@ def half_frequency(profile: Array, step_mm: float) -> float:
 
 
 def _line(edge: SquareEdge, spacing: tuple[float, float]) -> Region:
-    points = [(edge.middle + sign * edge.half_mm * edge.along) / (spacing[1], spacing[0]) for sign in (-1.0, 1.0)]
-    return Region("POLYLINE", tuple((float(one[0]), float(one[1])) for one in points))
+    return polyline((edge.middle + sign * edge.half_mm * edge.along) / (spacing[1], spacing[0]) for sign in (-1.0, 1.0))
 
 
 MEASURE = Measure(

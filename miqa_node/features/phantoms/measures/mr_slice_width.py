@@ -13,7 +13,7 @@ from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.features.phantoms.values import PhantomValue, Region
+from miqa_node.features.phantoms.values import PhantomValue, Region, polyline
 from miqa_node.stages.assess.phantoms.disc import Array, find_disc
 from miqa_node.stages.assess.phantoms.sampling import between_pixels, smooth
 from miqa_node.stages.measure.series_view import Values
@@ -122,8 +122,7 @@ def ramp_ends(
 
 
 def _line(middle: Array, across: Array, ends: tuple[float, float], spacing_mm: tuple[float, float]) -> Region:
-    points = [(middle + across * end) / (spacing_mm[1], spacing_mm[0]) for end in ends]
-    return Region("POLYLINE", tuple((float(one[0]), float(one[1])) for one in points))
+    return polyline((middle + across * end) / (spacing_mm[1], spacing_mm[0]) for end in ends)
 
 
 MEASURE = Measure(

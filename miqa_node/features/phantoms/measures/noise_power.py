@@ -14,7 +14,7 @@ from miqa_node.features.phantoms.ct_disc import NO_DISC, discs_of
 from miqa_node.features.phantoms.measures.base import Measure, Value
 from miqa_node.features.phantoms.measures.catphan_uniformity import OFFSET_MM
 from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead
+from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead, polyline
 from miqa_node.stages.assess.phantoms.disc import Array, Disc
 from miqa_node.stages.measure.series_view import Values
 
@@ -112,11 +112,10 @@ def _centres(disc: Disc, share: float) -> list[tuple[float, float]]:
 def _outline(disc: Disc, right_mm: float, down_mm: float, side_mm: float) -> Region:
     half = side_mm / 2.0
     corners = ((-half, -half), (half, -half), (half, half), (-half, half), (-half, -half))
-    points = (
+    return polyline(
         (disc.column + (right_mm + x) / disc.spacing.columns, disc.row + (down_mm + y) / disc.spacing.rows)
         for x, y in corners
     )
-    return Region("POLYLINE", tuple((float(x), float(y)) for x, y in points))
 
 
 def _without_surface(part: Array) -> Array:

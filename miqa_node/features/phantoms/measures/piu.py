@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import NO_DISC, acr_of, not_found
+from miqa_node.features.phantoms.acr import slice_of
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
@@ -25,12 +25,10 @@ NOTCH_PIXELS = 5
 
 def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
-    view = acr_of(stack)
-    if view is None:
-        return measure.none(not_found(stack))
-    seventh = view.number(7)
-    if seventh is None:
-        return measure.none(NO_DISC)
+    answer = slice_of(stack, 7)
+    if isinstance(answer, Phrase):
+        return measure.none(answer)
+    view, seventh = answer
     disc, image = seventh.disc, seventh.image
     area = LARGE_CM2[nominal_diameter_mm(view.protocol)]
     large, small = np.sqrt(100.0 * area / np.pi), np.sqrt(100.0 * SMALL_CM2 / np.pi)

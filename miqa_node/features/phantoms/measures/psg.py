@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
+from miqa_node.features.phantoms.acr import AcrSlice, slice_of
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
@@ -25,12 +25,10 @@ SIDES = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
 
 def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
-    view = acr_of(stack)
-    if view is None:
-        return measure.none(not_found(stack))
-    seventh = view.number(7)
-    if seventh is None:
-        return measure.none(NO_DISC)
+    answer = slice_of(stack, 7)
+    if isinstance(answer, Phrase):
+        return measure.none(answer)
+    _, seventh = answer
     image, regions, means = seventh.image, [], {}
     for side, (right, down) in SIDES.items():
         ellipse = _ellipse(seventh, right, down)

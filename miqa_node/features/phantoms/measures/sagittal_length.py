@@ -9,7 +9,7 @@ import numpy as np
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.features.phantoms.values import PhantomValue, Region
+from miqa_node.features.phantoms.values import PhantomValue, Region, polyline
 from miqa_node.stages.assess.phantoms.disc import Array
 from miqa_node.stages.assess.phantoms.localizer import Localizer, find_localizer
 from miqa_node.stages.assess.phantoms.sampling import between_pixels
@@ -66,7 +66,7 @@ def length_mm(image: Values, localizer: Localizer, spacing: tuple[float, float])
     lines.sort(key=lambda one: -one[0])
     best = lines[: max(3, round(BEST_SHARE * len(lines)))]
     length, points = best[len(best) // 2]
-    return float(length), Region("POLYLINE", tuple((float(x), float(y)) for x, y in np.array(points) / scale))
+    return float(length), polyline(np.array(points) / scale)
 
 
 def _reach(image: Values, start: Array, direction: Array, expected: float, scale: Array) -> float | None:

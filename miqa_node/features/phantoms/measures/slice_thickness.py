@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
+from miqa_node.features.phantoms.acr import AcrSlice, slice_of
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
@@ -61,12 +61,10 @@ class Ramp(NamedTuple):
 
 def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
-    view = acr_of(stack)
-    if view is None:
-        return measure.none(not_found(stack))
-    first = view.number(1)
-    if first is None:
-        return measure.none(NO_DISC)
+    answer = slice_of(stack, 1)
+    if isinstance(answer, Phrase):
+        return measure.none(answer)
+    _, first = answer
     bar = find_bar(first)
     if bar is None:
         return measure.none(NO_BAR)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import NO_DISC, acr_of, not_found
+from miqa_node.features.phantoms.acr import slice_of
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Point
@@ -44,12 +44,10 @@ class SnrSquare(NamedTuple):
 
 def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
-    view = acr_of(stack)
-    if view is None:
-        return measure.none(not_found(stack))
-    seventh = view.number(7)
-    if seventh is None:
-        return measure.none(NO_DISC)
+    answer = slice_of(stack, 7)
+    if isinstance(answer, Phrase):
+        return measure.none(answer)
+    view, seventh = answer
     image = seventh.image.astype(np.float64)
     squares = five_squares(image.shape, seventh.disc.column, seventh.disc.row)
     noise = image - smoothed(image, FILTERS[nominal_diameter_mm(view.protocol)])
