@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.statistics.robust import TO_SIGMA
+
 NEIGHBOURS = 4
 """On each side: anatomy changes a measurement over a series, but not within a few slices."""
 LEAST_COUNT = 7
@@ -35,7 +37,7 @@ def outliers(values: NDArray[np.float32]) -> list[int]:
         return []
     row = values[places].astype(np.float64)
     distances = np.abs(row - _around(row))
-    spread = 1.4826 * float(np.median(distances)) * DEVIATIONS
+    spread = TO_SIGMA * float(np.median(distances)) * DEVIATIONS
     usual = max(spread, LEAST_SHARE * abs(float(np.median(row))), _step(row), 1e-6)
     strongest = [place for place in np.argsort(-distances, kind="stable") if distances[place] > usual]
     return [int(places[place]) for place in strongest[:MOST]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from miqa_node.stages.measure.image.edge_width import lengths
+from miqa_node.stages.measure.image.neighbours import lengths
 
 
 def test_lengths_of_gradients_do_not_depend_on_where_they_lie() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from miqa_node.core.statistics.robust import TO_SIGMA
 from miqa_node.stages.assess.phantoms.acr import dark_parts
 from miqa_node.stages.assess.phantoms.disc import Disc
 from miqa_node.stages.assess.phantoms.localizer import bright_hull
@@ -44,7 +45,7 @@ def _is_even(image: Values, disc: Disc) -> bool:
     expected = np.interp(away[core], (np.arange(RINGS) + 0.5) / RINGS * CORE_SHARE, levels)
     off = np.abs(smooth[core] - expected)
     # Noise of a sharp kernel at a low dose: its own spread tells what an insert must exceed.
-    noise = 1.4826 * float(np.median(off))
+    noise = TO_SIGMA * float(np.median(off))
     return float(np.quantile(off, 0.999)) <= max(MOST_INSERT_HU, 5.0 * noise)
 
 

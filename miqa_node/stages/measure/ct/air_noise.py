@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from miqa_node.core.statistics.robust import TO_SIGMA
 from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT, ct_slice, far_air
 from miqa_node.stages.measure.series.whole import middle
 from miqa_node.stages.measure.series_view import SliceView, Values
-
-NORMAL = 1.4826
-"""Standard deviation over the median absolute deviation of a normal distribution."""
 
 
 def _deviation(view: SliceView) -> float | None:
@@ -25,7 +23,7 @@ def robust_deviation(values: Values) -> float:
     >>> round(robust_deviation(np.array([-1.0, 0.0, 1.0, 500.0], np.float32)), 3)
     1.483
     """
-    return NORMAL * float(np.median(np.abs(values - np.median(values))))
+    return TO_SIGMA * float(np.median(np.abs(values - np.median(values))))
 
 
 AIR_NOISE = SeriesMeasure(

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.statistics.robust import TO_SIGMA
 from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.air_noise import NORMAL
 from miqa_node.stages.measure.ct.body import CT, ct_slice
 from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
@@ -116,7 +116,7 @@ def strongest_ring(slices: Sequence[RingSectors]) -> float:
     low, median, high = _quantiles(mean[:, enough], (AGREEMENT, 50.0, 100.0 - AGREEMENT))
     deviations = np.abs(mean[:, enough] - median)
     count = np.isfinite(deviations).sum(axis=0)
-    error = MEDIAN_ERROR * NORMAL * _quantiles(deviations, (50.0,))[0] / np.sqrt(count)
+    error = MEDIAN_ERROR * TO_SIGMA * _quantiles(deviations, (50.0,))[0] / np.sqrt(count)
     sure = np.minimum(np.maximum(low, -high), np.abs(median) - ERRORS * error)
     return max(0.0, float(sure.max()))
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
+from miqa_node.stages.measure.image.neighbours import lengths
 from miqa_node.stages.measure.view import ImageView
 
 SMALLEST_SIDE = 32
@@ -118,15 +118,6 @@ def strongest_edges(view: ImageView) -> Edges:
     norm = strength[rows, columns]
     places = (rows.astype(np.float32) * 2 + 0.5, columns.astype(np.float32) * 2 + 0.5)
     return (*places, gx[rows, columns] / norm, gy[rows, columns] / norm)
-
-
-def lengths(gx: MatLike, gy: MatLike) -> NDArray[np.float32]:
-    """Lengths of gradients, rounded alike wherever they lie in memory.
-
-    OpenCV's ``magnitude`` rounds by alignment, so that now the one and now the other of two equally steep points was
-    taken, and an image that was judged again had other widths.
-    """
-    return np.asarray(np.sqrt(gx * gx + gy * gy), np.float32)
 
 
 def profiles_across(view: ImageView, edges: Edges) -> NDArray[np.float32]:

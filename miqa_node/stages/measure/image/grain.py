@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.dicom.pixels.reduction import within
 from miqa_node.stages.measure.base import ImageMeasure
+from miqa_node.stages.measure.image.neighbours import lengths
 from miqa_node.stages.measure.view import LEVELS, ImageView
 
 SIDE = 640
@@ -74,7 +75,7 @@ def _gradient(levels: Plane) -> Plane:
     """Magnitude, in grey levels per pixel, of the smoothed picture."""
     smooth = cv2.GaussianBlur(levels, (0, 0), SMOOTH_PX)
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order, scale=0.125) for order in ((1, 0), (0, 1)))
-    return np.asarray(cv2.magnitude(across, down), np.float32)
+    return lengths(across, down)
 
 
 def _means(plane: Plane, rows: int, columns: int) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.view import ImageView
@@ -69,3 +70,12 @@ def neighbour_differences(view: ImageView) -> NeighbourDifferences:
         column_steps=column_steps / rows,
         row_steps=np.concatenate(row_steps).astype(np.float64),
     )
+
+
+def lengths(gx: MatLike, gy: MatLike) -> NDArray[np.float32]:
+    """Lengths of gradients, rounded alike wherever they lie in memory.
+
+    OpenCV's ``magnitude`` rounds by alignment, so that now the one and now the other of two equally steep points was
+    taken, and an image that was judged again had other widths.
+    """
+    return np.asarray(np.sqrt(gx * gx + gy * gy), np.float32)
