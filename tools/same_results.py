@@ -19,7 +19,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib.resources import files
 from itertools import chain
@@ -97,15 +97,19 @@ def main() -> int:
     images = options.paths or [Path(str(files("pydicom.data") / "test_files")), Path(str(files("data_store") / "data"))]
     with TemporaryDirectory() as scratch:
         folders = [Path(scratch, name) for name in ("before", "after")]
-        moments = [datetime.now(UTC)]
+        began = datetime.now(UTC)
         for checkout, folder in zip((options.before, options.after), folders, strict=True):
             write_results(checkout.resolve(), [path.resolve() for path in images], folder)
-        moments.append(datetime.now(UTC))
-        days = {f"{moment.astimezone(zone):%Y%m%d}" for moment in moments for zone in (UTC, None)}
-        comparisons = comparisons_of(folders[0], folders[1], days)
+        comparisons = comparisons_of(folders[0], folders[1], days_of(began, datetime.now(UTC)))
     for one in comparisons:
         sys.stdout.writelines(f"{line}\n" for line in one.lines())
     return int(any(one.differences for one in comparisons))
+
+
+def days_of(began: datetime, ended: datetime) -> set[str]:
+    """The days of a run, as DICOM writes them, wherever on earth: an object has the time zone of its image."""
+    days = (ended.date() - began.date()).days
+    return {f"{began + timedelta(days=day):%Y%m%d}" for day in range(-1, days + 2)}
 
 
 def write_results(checkout: Path, images: Iterable[Path], folder: Path) -> None:
@@ -127,7 +131,7 @@ def write_results(checkout: Path, images: Iterable[Path], folder: Path) -> None:
 
 
 def comparisons_of(before: Path, after: Path, days: set[str]) -> list[Comparison]:
-    """What two folders of :func:`write_results` hold; ``days`` are those of the runs, as DICOM writes them."""
+    """What two folders of :func:`write_results` hold; ``days``: :func:`days_of`."""
     lines = Comparison("assess --json")
     old, new = (_lines(folder / "lines.jsonl") for folder in (before, after))
     for files_named in _union(old, new):

@@ -151,6 +151,7 @@ def scanner(node: Node) -> Iterator[Any]:
     """An association with the node, as soon as it listens."""
     ae = AE("SCANNER")
     ae.add_requested_context(ComputedRadiographyImageStorage, ExplicitVRLittleEndian)
+    ae.dimse_timeout = ae.network_timeout = LIMIT_S  # a busy machine may take longer than pynetdicom's 30 s
 
     def established() -> Any:
         association = ae.associate("127.0.0.1", node.dicom_port)

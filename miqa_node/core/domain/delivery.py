@@ -138,6 +138,10 @@ class CommitmentReport:
     failed: tuple[tuple[str, int], ...] = ()
 
 
+LONGEST_REPORT_PAUSE_S = 1800.0
+"""Longest time between two attempts to report storage commitment to a peer."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommitmentRequest:
     """A peer asks the node whether it keeps objects, as (SOP class UID, SOP instance UID) (PS3.4 J.3.2)."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from dbos import DBOS
 
+from miqa_node.core.domain.delivery import LONGEST_REPORT_PAUSE_S
 from miqa_node.core.observe import metrics
 from miqa_node.core.observe.steady_thread import SteadyThread
 from miqa_node.core.settings import Settings, WorkSettings
@@ -35,7 +36,13 @@ def longest_pause_s(settings: Settings) -> float:
     """The longest normal wait: between two attempts, for a lease, or until a study has passed."""
     deliver = settings.deliver
     sending_s = deliver.connection_timeout_s + 2 * deliver.dimse_timeout_s
-    return max(deliver.backoff_max_s, deliver.commitment_timeout_s, sending_s, settings.work.study_quiet_s)
+    return max(
+        deliver.backoff_max_s,
+        deliver.commitment_timeout_s,
+        sending_s,
+        settings.work.study_quiet_s,
+        LONGEST_REPORT_PAUSE_S,
+    )
 
 
 class WallClock:
@@ -43,18 +50,24 @@ class WallClock:
 
     def __init__(self) -> None:
         self._ahead_s: float | None = None
+        self._again_at: list[float] = []
 
     def may_have_been_set_back(self) -> bool:
-        """Whether the wall clock was set back since :meth:`noted`, or nothing is known yet."""
+        """Whether the wall clock was set back since :meth:`noted`, or lately, or nothing is known yet."""
         if self._ahead_s is None:
             return True
-        ahead_s = time.time() - time.monotonic()
+        ahead_s, now_s = time.time() - time.monotonic(), time.monotonic()
         self._ahead_s = max(self._ahead_s, ahead_s)
-        return ahead_s < self._ahead_s - clock.SLACK.total_seconds()
+        if ahead_s < self._ahead_s - clock.SLACK.total_seconds():
+            self._again_at = [now_s + after_s for after_s in clock.AGAIN_AFTER_S]
+            return True
+        return any(at <= now_s for at in self._again_at)
 
     def noted(self) -> None:
         """Record that work was adjusted to the current clock."""
-        self._ahead_s = time.time() - time.monotonic()
+        now_s = time.monotonic()
+        self._ahead_s = time.time() - now_s
+        self._again_at = [at for at in self._again_at if at > now_s]
 
 
 class RollCall:

@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom.association import Association
 
-from miqa_node.core.domain.delivery import CommitmentRequest
+from miqa_node.core.domain.delivery import LONGEST_REPORT_PAUSE_S, CommitmentRequest
 from miqa_node.core.domain.object_store import Soundness
 from miqa_node.core.domain.ports import CommitmentLedger
 from miqa_node.core.observe.steady_thread import SteadyThread
@@ -37,7 +37,7 @@ from miqa_node.stages.deliver.statuses import SUCCESS
 log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 60
-FIRST_PAUSE_S, MAX_PAUSE_S = 10.0, 1800.0
+FIRST_PAUSE_S = 10.0
 MAX_OPEN = 1000
 """Maximum number of associations remembered for reports; the oldest are forgotten first."""
 
@@ -166,7 +166,7 @@ class CommitmentReporter:
         except Exception as error:  # noqa: BLE001 - one peer must not end the reports of the others
             text = str(error) if isinstance(error, MiqaError) else type(error).__name__
             inquiry.looks, inquiry.waits = None, isinstance(error, ResourcesError)
-            longest_s = READ_AGAIN_S if inquiry.waits else MAX_PAUSE_S
+            longest_s = READ_AGAIN_S if inquiry.waits else LONGEST_REPORT_PAUSE_S
             pause_s = min(longest_s, FIRST_PAUSE_S * 2.0 ** min(request.attempts, 20))
             retry_at = datetime.now(UTC) + timedelta(seconds=pause_s) if request.attempts < MAX_ATTEMPTS else None
             log.warning("storage commitment not reported", peer=request.calling_ae_title, reason=text)
