@@ -113,14 +113,14 @@ TEST_PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(2 * len(os.sched_ge
 
 # Tests sync thousands of small files: in memory, where there is room, that costs nothing.
 TEST_FOLDER = $(shell $(PYTHON) -c 'import shutil; print("/dev/shm" * (shutil.disk_usage("/dev/shm").free > 8 << 30))' 2>/dev/null)
-test test-all peers faults matrix: export PYTEST_DEBUG_TEMPROOT = $(TEST_FOLDER)
+test test-all long peers faults matrix: export PYTEST_DEBUG_TEMPROOT = $(TEST_FOLDER)
 
 # As in a node: helper threads of the BLAS spin, which on busy cores takes several times as long as the work.
-test test-all peers faults matrix: export OPENBLAS_NUM_THREADS = 1
+test test-all long peers faults matrix: export OPENBLAS_NUM_THREADS = 1
 
 # Else what a test needed for a moment stays with its process: a worker would grow to twice the size.
-test test-all peers: export MALLOC_ARENA_MAX = 2
-test test-all peers: export MALLOC_MMAP_THRESHOLD_ = 1048576
+test test-all long peers: export MALLOC_ARENA_MAX = 2
+test test-all long peers: export MALLOC_MMAP_THRESHOLD_ = 1048576
 
 test: setup ## Run the quick suite, on all cores (under 5 minutes on two), or all tests of one feature (FEATURE=labels)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(FEATURE),--feature $(FEATURE),--quick) $(PYTEST_ARGS)
@@ -169,10 +169,13 @@ faults: setup ## Break disk, database, bucket, archive, clock and memory: recove
 matrix: setup ## Damage what a node keeps, ask each of its parts, and write the answers into docs/explanation/reliability.md
 	MATRIX=write $(BIN)/python -m pytest tests/crash -k test_matrix $(PYTEST_ARGS)
 
+long: setup-train ## Run the tests that take a minute and more and that the gate leaves out
+	$(BIN)/python -m pytest --long -m long -n 4 --dist load $(PYTEST_ARGS)
+
 soak: setup ## An hour of load on each database: memory, threads, files and disk stay flat
 	$(BIN)/python -m tests.crash --soak-minutes 60
 
-campaign: setup-train setup-fuzz ## Crash, faults, matrix, soak, fuzz, and all tests with the other Pythons: the gate's rest (a night; PARTS=fuzz)
+campaign: setup-train setup-fuzz ## Crash, faults, matrix, long tests, soak, fuzz, and all tests with the other Pythons: the gate's rest (a night; PARTS=fuzz)
 	$(BIN)/python -m benchmarks.campaign $(PARTS)
 
 container: setup ## Build the container on a base of its own and run it for real (root; Debian's buildah and debootstrap)

@@ -3,6 +3,9 @@
 It leaves out the folders of ``ELSEWHERE`` and keeps the first row of each table: one says what is broken, the others
 say where else. A row that tells more than the first carries the mark ``quick``.
 ``--feature labels`` runs all tests of one feature instead, its folders ``more`` too.
+
+Tests with the mark ``long`` run with ``--long`` only (``make long``, a part of the campaign): they take a minute and
+more, and others tell of the same modules.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of this plugin."""
     parser.addoption("--quick", action="store_true", help="the quick suite: no folder `more`, one row of each table")
     parser.addoption("--feature", default="", help="all tests of this feature, and no other")
+    parser.addoption("--long", action="store_true", help="also the tests that the gate leaves to the campaign")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -34,7 +38,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of each table the first row, and the rows that are marked."""
+    """Of each table the first row, and the rows that are marked; long tests only if they are asked for."""
+    for item in items:
+        if item.get_closest_marker("long") and not config.option.long:
+            item.add_marker(pytest.mark.skip(reason="runs with make long"))
     if not config.option.quick:
         return
     rows: dict[str, list[pytest.Item]] = {}

@@ -32,7 +32,7 @@ ALL = os.environ.get("FAULTS") == "all"
 Record = Callable[[str, object], None]
 only_with_all = pytest.mark.skipif(not ALL, reason="runs with make faults")
 only_with_matrix = pytest.mark.skipif("MATRIX" not in os.environ, reason="runs with make matrix")
-"""The gate asks of damage on a folder and SQLite; bucket, PostgreSQL and errors of writing take it minutes more."""
+"""The gate asks of damage to objects in a folder; tables, bucket and errors of the disk take minutes more."""
 marks = [
     pytest.mark.timeout(900),
     pytest.mark.filterwarnings(

@@ -9,13 +9,13 @@ import errno
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.crash.faults import marks
+from tests.crash.faults import marks, only_with_matrix
 from tests.crash.matrix import PATIENCE_S, MatrixNode, Row, compare_with_page, plain, table
 from tests.crash.station import LIMIT_S, Pacs
 from tests.crash.test_matrix_disk import is_reported_once, on_disk
 from tests.waiting import wait_until
 
-pytestmark = marks
+pytestmark = [*marks, only_with_matrix]
 
 ERRORS = ("EPERM", "EIO", "ESTALE")
 LONG = {"MIQA_DICOM__NETWORK_TIMEOUT_S": "3600"}

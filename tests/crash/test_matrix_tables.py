@@ -76,7 +76,8 @@ def _database(kind: str, folder: Path, stack: ExitStack) -> Damaged:
     return SqliteDatabase(folder) if kind == "sqlite" else PostgresqlDatabase(stack.enter_context(PostgresServer()))
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=only_with_matrix)])
+@only_with_matrix
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_damage_to_tables(kind: str, tmp_path: Path, samples: Path) -> None:
     rows: dict[str, Row] = {}
     for name in TABLES:

@@ -1,6 +1,6 @@
 """Kills and pauses of each role on PostgreSQL and a bucket: a worker paused while another took over harms nothing.
 
-``CRASH_INSTANTS=40`` is the campaign.
+``CRASH_INSTANTS`` is their number.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from tests.crash.station import LIMIT_S, SOUND, Station
 from tests.stages.deliver.receiver import Receiver
 from tests.waiting import wait_until
 
-INSTANTS = int(os.environ.get("CRASH_INSTANTS", "16"))
+INSTANTS = int(os.environ.get("CRASH_INSTANTS", "40"))
 DEAD_AFTER_S, PAUSED_S = 8, 22.0
 ROLES = ("receive", "work", "work-2", "web")
 SEED = 57
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.timeout(3000),
     # pynetdicom leaves the socket of a refused connection to the garbage collector.
     pytest.mark.filterwarnings(

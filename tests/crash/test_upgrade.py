@@ -224,7 +224,7 @@ def test_up_and_back(site: Site, earlier: Installation, present: Installation) -
     assert not site.pacs.changed
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def test_the_jobs_of_a_killed_node_are_finished_once(
     tmp_path: Path, samples: Path, earlier: Installation, present: Installation, database: str
 ) -> None:

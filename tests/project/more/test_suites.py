@@ -53,6 +53,17 @@ def test_without_it_all_rows_of_all_folders_run(tmp_path: Path) -> None:
     assert len(names_run(tmp_path)) == 3 * (4 + 3 + 1)
 
 
+def test_long_tests_run_if_they_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST, "utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n long\n", "utf-8")
+    (tmp_path / "test_it.py").write_text("import pytest\n@pytest.mark.long\ndef test_a(): pass\n", "utf-8")
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    for options, said in (([], "[1] test_it.py:2: runs with make long"), (["--long", "-m", "long"], "1 passed")):
+        command = [sys.executable, "-m", "pytest", "-q", "-rs", "-c", "pytest.ini", *options]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        assert said in done.stdout
+
+
 def test_every_folder_of_features_is_one(tmp_path: Path) -> None:
     assert set(quick.names()) <= set(built_in.FEATURES)
 

@@ -56,6 +56,7 @@ def grey(path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.shared
 def test_no_image_of_training_shows_an_image_of_the_evaluation(shared_data: Path) -> None:

@@ -42,6 +42,7 @@ def test_a_public_chest_gets_points_and_measurements(samples: Path, tmp_path: Pa
     assert hand.landmarks is None, "its header says that it is no chest"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.shared
 def test_the_figures_of_the_card_are_measured_again(
