@@ -30,7 +30,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs pictures docs-serve bench fuzz crash faults matrix soak campaign container models constraints lock dist sbom audit clean distclean
+.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs pictures docs-serve bench fuzz crash faults matrix long soak campaign container models constraints lock dist sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,7 +1,8 @@
 """``--quick``: the part of the tests that tells within minutes that a checkout is sound; ``make test`` runs it.
 
 It leaves out the folders of ``ELSEWHERE`` and keeps the first row of each table: one says what is broken, the others
-say where else. A row that tells more than the first carries the mark ``quick``.
+say where else. A row that tells more than the first carries the mark ``quick``; of a small table whose test needs no
+fixture all rows run, which costs nothing.
 ``--feature labels`` runs all tests of one feature instead, its folders ``more`` too.
 
 Tests with the mark ``long`` run with ``--long`` only (``make long``, a part of the campaign): they take a minute and
@@ -10,6 +11,7 @@ more, and others tell of the same modules.
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ import pytest
 ELSEWHERE = {"more", "peers", "crash", "examples"}
 """Folders that only ``make test-all`` enters: PostgreSQL, every page in every language, restarts, peers, kills."""
 LEFT_OUT = ("peers", "browser")
+SMALL_TABLE = 12
+"""Rows of a table that runs whole, if its test needs no fixture."""
 FEATURES = Path(__file__).parent / "features"
 
 
@@ -38,7 +42,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of each table the first row, and the rows that are marked; long tests only if they are asked for."""
+    """Of each table the first row, or the rows that are marked; long tests only if they are asked for."""
     for item in items:
         if item.get_closest_marker("long") and not config.option.long:
             item.add_marker(pytest.mark.skip(reason="runs with make long"))
@@ -48,10 +52,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if not any(item.get_closest_marker(name) for name in LEFT_OUT):
             rows.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    marked = {name: [row for row in table if row.get_closest_marker("quick")] for name, table in rows.items()}
-    chosen = {row for name, table in rows.items() for row in marked[name] or table[:1]}
+    chosen = {row for table in rows.values() for row in _rows_of(table)}
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = [item for item in items if item in chosen]
+
+
+def _rows_of(table: list[pytest.Item]) -> list[pytest.Item]:
+    if marked := [row for row in table if row.get_closest_marker("quick")]:
+        return marked
+    return table if len(table) <= SMALL_TABLE and not _needs_fixture(table[0]) else table[:1]
+
+
+def _needs_fixture(item: pytest.Item) -> bool:
+    """Whether a test takes anything but the values of its row."""
+    values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return not isinstance(item, pytest.Function) or not set(signature(item.function).parameters) <= set(values)
 
 
 def names() -> list[str]:

@@ -19,6 +19,7 @@ MODULES = {
 OF_THE_EXTRA_TRAIN = {"torch", "sklearn", "onnxscript"}
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_examples_of_a_module_are_right(name: str) -> None:
     try:

@@ -22,7 +22,13 @@ import pytest
 
 @pytest.mark.parametrize("row", ["a", "b"])
 @pytest.mark.parametrize("side", [1, 2])
-def test_plain(row, side): pass
+def test_plain(row, side, tmp_path): pass
+
+@pytest.mark.parametrize("row", range(12))
+def test_small(row): pass
+
+@pytest.mark.parametrize("row", range(13))
+def test_large(row): pass
 
 @pytest.mark.parametrize("row", ["a", pytest.param("b", marks=pytest.mark.quick), "c"])
 def test_marked(row): pass
@@ -46,11 +52,12 @@ def names_run(folder: Path, *options: str) -> set[str]:
 
 
 def test_the_quick_suite_has_one_row_of_each_table_and_no_folder_of_the_rest(tmp_path: Path) -> None:
-    assert names_run(tmp_path, "--quick") == {"test_it.py::test_plain[1-a]", "test_it.py::test_marked[b]"}
+    one_row = {"test_it.py::test_plain[1-a]", "test_it.py::test_marked[b]", "test_it.py::test_large[0]"}
+    assert names_run(tmp_path, "--quick") == one_row | {f"test_it.py::test_small[{row}]" for row in range(12)}
 
 
 def test_without_it_all_rows_of_all_folders_run(tmp_path: Path) -> None:
-    assert len(names_run(tmp_path)) == 3 * (4 + 3 + 1)
+    assert len(names_run(tmp_path)) == 3 * (4 + 12 + 13 + 3 + 1)
 
 
 def test_long_tests_run_if_they_are_asked_for(tmp_path: Path) -> None:
