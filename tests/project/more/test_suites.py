@@ -65,10 +65,10 @@ def test_long_tests_run_if_they_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n long\n", "utf-8")
     (tmp_path / "test_it.py").write_text("import pytest\n@pytest.mark.long\ndef test_a(): pass\n", "utf-8")
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
-    for options, said in (([], "[1] test_it.py:2: runs with make long"), (["--long", "-m", "long"], "1 passed")):
+    for options, words in (([], "[1] test_it.py:2: runs with make long"), (["--long", "-m", "long"], "1 passed")):
         command = [sys.executable, "-m", "pytest", "-q", "-rs", "-c", "pytest.ini", *options]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-        assert said in done.stdout
+        assert words in done.stdout
 
 
 def test_every_folder_of_features_is_one(tmp_path: Path) -> None:
