@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -190,6 +192,20 @@ def test_the_page_of_a_row_shows_where_values_were_read_and_why_others_were_not(
     assert "Scan of 2026-03-02" in earlier
     assert str(WHY) not in earlier
     assert client.get("/phantoms/log/0123456789abcdef").status_code == 404
+
+
+def test_each_of_two_studies_with_one_uid_of_a_series_has_its_own_page(stage: Stage, client: TestClient) -> None:
+    database = stage.services.database
+    for number in range(2):
+        scan(database, number, {PIU: 95.0 - number}, series_instance_uid="1.2.9")
+    links = re.findall(
+        r'href="(/phantoms/log/[^"]*stack=0)"', client.get(f"/phantoms/log/{only_history(database)}").text
+    )
+    pages = [client.get(html.unescape(link)).text for link in links]
+    days = [re.findall("<h2>Scan of ([^:]*)", page) for page in pages]
+    assert days == [["2026-03-09"], ["2026-03-02"]]
+    for page, number in zip(pages, (1, 0), strict=True):
+        assert f'name="study_uid" value="{key(number).study_instance_uid}"' in page
 
 
 def test_csv_has_a_line_for_each_value(client: TestClient, filled: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -54,12 +55,14 @@ def history_page(
     history: HistoryPath,
     series: Annotated[str, Query(pattern=f"^({ANY_UID})?$")] = "",
     stack: Annotated[int, Query(ge=0, le=MAX_STACK)] = 0,
+    study: Annotated[str, Query(pattern=f"^({ANY_UID})?$")] = "",
 ) -> str:
     """With the values of one scan, by default of the last, drawn where they were read."""
     with services.database.begin() as transaction:
         one = log.load(transaction, history)
-        keys = [(scan.key.series_instance_uid, scan.key.stack) for scan in one.scans]
-        index = keys.index((series, stack)) if (series, stack) in keys else len(keys) - 1
+        asked = ScanKey(study, series, stack)
+        keys = [scan.key if study else replace(scan.key, study_instance_uid="") for scan in one.scans]
+        index = keys.index(asked) if asked in keys else len(keys) - 1
         values = log.values_of(transaction, one.scans[index].key)
         withdrawn = log.withdrawn_scans(transaction, history)
         shown = instances.load(transaction, InstanceDigest(one.scans[index].digest))
