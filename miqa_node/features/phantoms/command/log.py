@@ -13,7 +13,9 @@ from miqa_node.interfaces.cli.output import Column, print_json, print_line, prin
 from miqa_node.interfaces.cli.store import open_transaction, opened
 
 SeriesUid = Annotated[str, typer.Argument(metavar="SERIES_UID", help="Series Instance UID.")]
-StudyUid = Annotated[str, typer.Option("--study", metavar="UID", help="Study Instance UID.")]
+KindStudyUid = Annotated[
+    str, typer.Option("--study", metavar="UID", help="In this study only; else in each with the UID.")
+]
 History = Annotated[str, typer.Argument(metavar="HISTORY", help="Name of a row, as 'phantoms log' prints it.")]
 OneOrAll = Annotated[str, typer.Argument(metavar="[HISTORY]", help="Name of a row; all without it.")]
 Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Kept with the signature.")]
@@ -72,7 +74,7 @@ def values(
 def kind(
     series_uid: SeriesUid,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as acr_mr_large or catphan_504.")],
-    study: StudyUid = "",
+    study: KindStudyUid = "",
     actor: Actor = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
