@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -155,6 +156,37 @@ def test_erasing_the_patient_leaves_values_and_who_signed_and_takes_free_text(da
     assert (dict(last.numbers), last.origin.words) == ({PIU: 95.0}, "MR1")
     assert [(one.actor, one.at, one.comment) for one in last.signatures] == [("mara", NOW, "")]
     assert (last.origin.protocol, last.origin.description) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("edges", "name"),
+    [
+        ({"low": 90.0, "high": 80.0}, PIU),
+        ({"low": math.nan}, PIU),
+        ({"high": math.inf}, PIU),
+        ({"warn_reach": -1.0}, PIU),
+        ({"low": 80.0}, "piu_prcent"),
+        ({"low": 80.0}, "piu"),
+    ],
+)
+def test_limits_that_judge_every_value_alike_or_none_are_refused(
+    database: Database, edges: dict[str, Any], name: str
+) -> None:
+    scan(database, 1, {PIU: 85.0})
+    with pytest.raises((ConflictError, NotFoundError)):
+        limit(database, name, **edges)
+    assert history(database).limits == []
+    limit(database, name)
+
+
+def test_a_change_of_a_machine_has_words(database: Database) -> None:
+    scan(database, 1, {PIU: 85.0})
+    machine = history(database).machine
+    with database.begin() as transaction:
+        with pytest.raises(ConflictError):
+            records.note_change(transaction, machine, NOW.date(), "  ", "mara", NOW)
+        records.note_change(transaction, machine, NOW.date(), " new tube ", "mara", NOW)
+    assert [one.what for one in history(database).noted] == ["new tube"]
 
 
 # ── pages and programs ──

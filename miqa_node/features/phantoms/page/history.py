@@ -178,7 +178,7 @@ def note_change(
     """What was changed at the machine and no header tells: its baselines begin anew."""
     with services.database.begin() as transaction:
         machine = log.load(transaction, history).machine
-        records.note_change(transaction, machine, on_day, what.strip(), acting(who, actor), datetime.now(UTC))
+        records.note_change(transaction, machine, on_day, what, acting(who, actor), datetime.now(UTC))
     return _back(history)
 
 

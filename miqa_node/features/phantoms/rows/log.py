@@ -86,6 +86,14 @@ def row_of(transaction: Transaction, key: ScanKey) -> sa.Row[Any]:
     return row
 
 
+def has_value(transaction: Transaction, kind: str, name: str) -> bool:
+    """Whether scans of a kind of phantom have a value of this name, or one on several slices."""
+    same = (_VALUE[one] == _SCAN[one] for one in _KEY)
+    named = sa.or_(_VALUE.name == name, _VALUE.name.startswith(f"{name}.slice_", autoescape=True))
+    query = sa.select(_VALUE.name).join(phantom_scans, sa.and_(*same)).where(_SCAN.kind == kind, named).limit(1)
+    return transaction.execute(query).first() is not None
+
+
 def _history(transaction: Transaction, history: str) -> PhantomHistory:
     query = sa.select(phantom_scans).where(_SCAN.history == history, _IN_FORCE)
     newest = query.order_by(_SCAN.acquired_at.desc(), _SCAN.measured_at.desc(), _SCAN.series_instance_uid)
