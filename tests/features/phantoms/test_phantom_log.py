@@ -240,6 +240,23 @@ def test_each_of_two_studies_with_one_uid_of_a_series_has_its_own_page(stage: St
         assert f'name="study_uid" value="{key(number).study_instance_uid}"' in page
 
 
+def test_a_scan_without_values_takes_no_unit_and_no_curve_from_the_others(stage: Stage, client: TestClient) -> None:
+    database = stage.services.database
+    scan(database, 0, {PIU: 95.0, "of_an_earlier_version": 1.0})
+    scan(database, 1, {PIU: 94.0})
+    scan(database, 2, {})
+    name = only_history(database)
+    rows = csv.DictReader(io.StringIO(client.get("/phantoms/log.csv").text))
+    assert [(row["name"], row["unit"]) for row in rows] == [(PIU, "%"), ("of_an_earlier_version", "%"), (PIU, "%")]
+    scans = client.get(f"/api/v1/phantoms/log/{name}").json()["scans"]
+    assert {value["unit"] for one in scans for value in one["values"]} == {"%"}
+    page = client.get(f"/phantoms/log/{name}").text
+    assert "Uniformity (PIU) over time" in page
+    assert f'<option value="{PIU}">' in page
+    assert "of_an_earlier_version" not in page
+    assert "not measured" in client.get("/phantoms").text
+
+
 def test_csv_has_a_line_for_each_value(client: TestClient, filled: str) -> None:
     for path in ("/phantoms/log.csv", f"/phantoms/log.csv?history={filled}", "/api/v1/phantoms/log.csv"):
         rows = list(csv.DictReader(io.StringIO(client.get(path).text)))

@@ -100,15 +100,14 @@ def _history(transaction: Transaction, history: str) -> PhantomHistory:
     rows = transaction.execute(newest.limit(MOST_SCANS)).all()[::-1]
     last = rows[-1]
     numbers, signatures = _numbers(transaction, history), _signatures(transaction, rows)
-    named = transaction.execute(
-        sa.select(_VALUE.name, _VALUE.unit).where(*_is(phantom_values, _key(last))).order_by(_VALUE.place)
-    ).all()
+    named = _named(transaction, history)
     return PhantomHistory(
         history,
         last.machine,
         last.kind,
         [_scan(row, numbers, signatures) for row in rows],
-        {row.name: row.unit for row in named},
+        {row.name: row.unit for row in reversed(named)},
+        [row.name for row in named if row.newest == named[0].newest],
         limits_of(transaction, last.kind, history),
         changes_of(transaction, last.machine),
     )
@@ -141,6 +140,15 @@ def _numbers(transaction: Transaction, history: str) -> Mapping[ScanKey, Mapping
     for *key, name, value in transaction.execute(query):
         numbers[ScanKey(*key)][name] = value
     return numbers
+
+
+def _named(transaction: Transaction, history: str) -> Sequence[Any]:
+    """Name, unit and newest scan of all values of a history, those of the newest scan first."""
+    same = (_VALUE[name] == _SCAN[name] for name in _KEY)
+    newest, place = sa.func.max(_SCAN.acquired_at).label("newest"), sa.func.min(_VALUE.place)
+    query = sa.select(_VALUE.name, _VALUE.unit, newest).join(phantom_scans, sa.and_(*same))
+    query = query.where(_SCAN.history == history, _IN_FORCE).group_by(_VALUE.name, _VALUE.unit)
+    return transaction.execute(query.order_by(newest.desc(), place)).all()
 
 
 def _signatures(transaction: Transaction, rows: Iterable[sa.Row[Any]]) -> Mapping[ScanKey, Sequence[ScanSignature]]:
