@@ -130,6 +130,16 @@ def test_judged_again_replaces_values_and_says_that_it_was_signed_before(databas
     assert (dict(last.numbers), [one.is_of_before for one in last.signatures]) == ({PIU: 96.0}, [True])
 
 
+def test_judged_again_a_scan_without_a_time_keeps_its_place(database: Database) -> None:
+    scan(database, 1, {PIU: 95.0}, acquired_at=None)
+    first_at = history(database).last.acquired_at
+    scan(database, 2, {PIU: 94.0}, acquired_at=None)
+    scan(database, 1, {PIU: 96.0}, acquired_at=None)
+    one = history(database)
+    assert [(scan.key, dict(scan.numbers)) for scan in one.scans] == [(key(1), {PIU: 96.0}), (key(2), {PIU: 94.0})]
+    assert one.scans[0].acquired_at == first_at
+
+
 def test_values_of_a_patient_are_withdrawn_and_not_deleted(database: Database) -> None:
     digest = scan(database, 1, {PIU: 95.0})
     name = only_history(database)
