@@ -8,10 +8,11 @@ import io
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Role
@@ -19,6 +20,7 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.phantoms.form import number_of
 from miqa_node.features.phantoms.history import PhantomHistory, QualityLevel, ValueLimits
 from miqa_node.features.phantoms.rows import log, records, scans
+from miqa_node.features.phantoms.tables import phantom_scans, phantom_values
 from miqa_node.features.retention.rows import erasure
 from miqa_node.runtime.people import accounts
 from miqa_node.runtime.store.database import Database
@@ -265,6 +267,35 @@ def test_a_scan_without_values_takes_no_unit_and_no_curve_from_the_others(stage:
     assert f'<option value="{PIU}">' in page
     assert "of_an_earlier_version" not in page
     assert "not measured" in client.get("/phantoms").text
+
+
+def test_the_baseline_of_a_long_history_stays_that_of_its_first_scans(stage: Stage, client: TestClient) -> None:
+    database = stage.services.database
+    scan(database, 0, {PIU: 95.0})
+    copy_scan(database, 1200, 60.0)
+    [first, *_, last] = list(csv.DictReader(io.StringIO(client.get("/phantoms/log.csv").text)))
+    assert (first["baseline"], last["baseline"], last["baseline_since"]) == ("95", "95", "2026-03-02")
+    copied = history(database)
+    assert len(copied.scans) == 1201
+    page = client.get(f"/phantoms/log/{copied.history}").text
+    assert page.count('aria-label="Study of ') == 1000
+    assert "The newest 1,000 of 1,201 scans; the CSV file has all." in page
+    assert (
+        "<h2>Scan of 2026-03-02"
+        in client.get(f"/phantoms/log/{copied.history}", params={"series": key(0).series_instance_uid}).text
+    )
+
+
+def copy_scan(database: Database, count: int, piu: float) -> None:
+    """Further scans, an hour after another, that share a slice; from the fifth on with this value."""
+    with database.begin() as transaction:
+        made = dict(transaction.execute(sa.select(phantom_scans)).mappings().one())
+        value = dict(transaction.execute(sa.select(phantom_values)).mappings().one())
+        for number in range(1, count + 1):
+            of = {"study_instance_uid": f"1.9.{number}", "series_instance_uid": f"1.9.{number}"}
+            at = made["acquired_at"] + timedelta(hours=number)
+            transaction.execute(sa.insert(phantom_scans).values({**made, **of, "acquired_at": at}))
+            transaction.execute(sa.insert(phantom_values).values({**value, **of, "value": 95.0 if number < 5 else piu}))
 
 
 def test_csv_has_a_line_for_each_value(client: TestClient, filled: str) -> None:

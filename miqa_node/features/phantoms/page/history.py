@@ -31,6 +31,8 @@ from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.services import Services
 from miqa_node.stages.units.rows import instances
 
+MOST_SHOWN = 1000
+"""Scans in the table, the newest ones."""
 MAX_FRAME = 1_000_000
 MAX_AGE_S = 3600
 HistoryPath = Annotated[str, Path(pattern=HISTORY)]
@@ -77,6 +79,7 @@ def history_page(
         removal=shown.removal,
         withdrawn=withdrawn,
         curve=large_curve,
+        most=MOST_SHOWN,
         known_kinds=WORDS,
         may=who.may(Permission.REVIEW),
         may_limit=who.may(Permission.ADMIN),

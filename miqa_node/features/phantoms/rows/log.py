@@ -30,8 +30,8 @@ from miqa_node.features.phantoms.tables import (
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.runtime.store.database import Transaction
 
-MOST_SCANS = 1000
-"""The newest of a history that are shown: ten years of a scan in half a week."""
+MOST_SCANS = 20_000
+"""The newest of a history that are read: a baseline is made of its first ones, which may lie years back."""
 _SCAN, _VALUE = phantom_scans.c, phantom_values.c
 _ORIGIN = tuple(field.name for field in fields(ScanOrigin))
 _IN_FORCE = _SCAN.withdrawn_at.is_(None)
