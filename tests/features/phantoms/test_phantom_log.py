@@ -357,6 +357,22 @@ def test_a_signature_is_of_who_has_signed_in_and_stays_when_the_account_goes(
     assert signature.actor == "mara"
 
 
+def test_nobody_signs_values_that_were_measured_after_the_page_was_shown(
+    stage: Stage, client: TestClient, filled: str
+) -> None:
+    page = client.get(f"/phantoms/log/{filled}").text
+    form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page[page.index('id="sign"') :]))
+    form["actor"] = "mara"
+    scan(stage.services.database, 2, {PIU: 60.0})
+    refused = client.post("/phantoms/signatures", data=form, headers=ORIGIN)
+    assert refused.status_code == 409
+    assert "measured again since you looked at it" in refused.text
+    assert history(stage.services.database).last.signatures == ()
+    form["measured_at"] = history(stage.services.database).last.measured_at.isoformat()
+    assert client.post("/phantoms/signatures", data=form, headers=ORIGIN).status_code == 303
+    assert [one.actor for one in history(stage.services.database).last.signatures] == ["mara"]
+
+
 def test_numbers_of_people_have_a_comma_or_a_point() -> None:
     assert (number_of("0,5"), number_of("−2.5"), number_of("")) == (0.5, -2.5, None)
     for text in ("1e999", "x", "nan"):

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
+from pydantic import AwareDatetime
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import ANY_UID, InstanceDigest
@@ -118,13 +119,15 @@ def sign(
     series_uid: Annotated[SeriesUid, Form()],
     stack: Annotated[int, Form(ge=0, le=MAX_STACK)] = 0,
     history: Annotated[str, Form(pattern=f"^$|{HISTORY}")] = "",
+    measured_at: Annotated[AwareDatetime | None, Form()] = None,
     actor: Annotated[Actor, Form()] = "",
     comment: Annotated[Comment, Form()] = "",
 ) -> Response:
     """The button "Seen": name and date of who looked."""
     key = ScanKey(study_uid, series_uid.strip(), stack)
     with services.database.begin() as transaction:
-        records.sign(transaction, key, acting(who, actor), comment.strip(), datetime.now(UTC))
+        by, now = acting(who, actor), datetime.now(UTC)
+        records.sign(transaction, key, by, comment.strip(), now, looked_at=measured_at)
     return _back(history)
 
 

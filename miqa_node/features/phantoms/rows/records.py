@@ -14,15 +14,29 @@ from miqa_node.features.phantoms.tables import phantom_changes, phantom_limits, 
 from miqa_node.runtime.store.database import Transaction
 
 
-def sign(transaction: Transaction, key: ScanKey, actor: str, comment: str, now: datetime) -> None:
-    """Record that a person looked at the values of a scan, as they are now; NotFoundError if it has none in force."""
+def sign(
+    transaction: Transaction,
+    key: ScanKey,
+    actor: str,
+    comment: str,
+    now: datetime,
+    *,
+    looked_at: datetime | None = None,
+) -> None:
+    """Record that a person looked at the values of a scan, as they are now; NotFoundError if it has none in force.
+
+    ``looked_at`` says when those were measured that the person saw: ConflictError if they were measured again since.
+    """
+    measured_at = log.row_of(transaction, key).measured_at
+    if looked_at is not None and looked_at != measured_at:
+        raise ConflictError("The scan was measured again since you looked at it. Look at its values again.")
     row = {
         "study_instance_uid": key.study_instance_uid,
         "series_instance_uid": key.series_instance_uid,
         "stack": key.stack,
         "actor": actor,
         "at": now,
-        "measured_at": log.row_of(transaction, key).measured_at,
+        "measured_at": measured_at,
         "comment": comment,
     }
     transaction.execute(sa.insert(phantom_signatures).values(row))
