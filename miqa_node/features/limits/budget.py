@@ -119,7 +119,7 @@ def propose(images: Sequence[BudgetImage], findings: Iterable[FindingName], budg
     ConflictError
         There are too few images, or other rules alone flag more than the budget.
     """
-    _check_number(images)
+    check_number(images)
     if (refusal := refusal_of(images, budget)) is not None:
         refusal.refuse()
     names = tuple(findings)
@@ -143,7 +143,7 @@ def appraise(images: Sequence[BudgetImage], limits: Sequence[RoomLimit]) -> Limi
     ConflictError
         There are too few images.
     """
-    _check_number(images)
+    check_number(images)
     own = grouped(images)
     groups = {one.where: own.get(one.where) or _covered(images, one) for one in limits}
     share = _flagged(images, limits) / len(images)
@@ -172,7 +172,8 @@ def difference(
     )
 
 
-def _check_number(images: Sequence[BudgetImage]) -> None:
+def check_number(images: Sequence[BudgetImage]) -> None:
+    """ConflictError if no package judged enough of these images for limits."""
     most = _most_of_one_package(images)
     if most < FEWEST:
         raise ConflictError(

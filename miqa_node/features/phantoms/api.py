@@ -186,7 +186,7 @@ def one_history(services: Services, _who: Reader, history: HistoryPath) -> LogDe
 
 
 @router.post(
-    "/log/{history}/limits", summary="Set limits of a value", responses=responses(401, 403, 404, 415, 422, 503)
+    "/log/{history}/limits", summary="Set limits of a value", responses=responses(401, 403, 404, 409, 415, 422, 503)
 )
 def set_limits(services: Services, who: Admin, history: HistoryPath, body: LimitsBody) -> LogDetail:
     """Of this machine and protocol, or of all with this kind of phantom. No limit is shipped."""
@@ -202,14 +202,16 @@ def set_limits(services: Services, who: Admin, history: HistoryPath, body: Limit
 
 
 @router.post(
-    "/log/{history}/changes", summary="Record a change of a machine", responses=responses(401, 403, 404, 415, 422, 503)
+    "/log/{history}/changes",
+    summary="Record a change of a machine",
+    responses=responses(401, 403, 404, 409, 415, 422, 503),
 )
 def note_change(services: Services, who: Reviewer, history: HistoryPath, body: MachineChangeBody) -> LogDetail:
     """All baselines of the machine begin anew with the first scan from that day on."""
     actor, now = acting(who, body.actor), datetime.now(UTC)
     with services.database.begin() as transaction:
         machine = log.load(transaction, history).machine
-        records.note_change(transaction, machine, body.on_day, body.what.strip(), actor, now)
+        records.note_change(transaction, machine, body.on_day, body.what, actor, now)
         return log_detail(log.load(transaction, history))
 
 

@@ -13,8 +13,8 @@ from miqa_node.features.phantoms.history import PhantomHistory, QualityLevel, Va
 from miqa_node.features.phantoms.titles import title_of
 from miqa_node.interfaces.web.html.formats import unit
 
-MOST_POINTS = 40
-"""Of a small curve: the newest scans."""
+MOST_POINTS, MOST_DOTS = 40, 1000
+"""Of a small curve, and scans of a large one: the newest."""
 SMALL, LARGE = (132.0, 30.0), (640.0, 210.0)
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 12.0, 30.0
 MARKS = 4
@@ -61,7 +61,8 @@ def small_curve(history: PhantomHistory, name: str) -> Drawing:
 
 def large_curve(history: PhantomHistory, name: str) -> Drawing:
     """All values over time with the band that the limits leave around the baseline, and what was changed when."""
-    points, limits = _points(history, name), history.limits_of(name)
+    first = max(0, len(history.scans) - MOST_DOTS)
+    points, limits = [one for one in _points(history, name) if one.index >= first], history.limits_of(name)
     width, height = LARGE
     words = _unit(history.units.get(name, ""))
     title = say("{title} over time, with its baseline", title=reworded(title_of(name)))
@@ -72,7 +73,7 @@ def large_curve(history: PhantomHistory, name: str) -> Drawing:
     levels = [one.value for one in points] + [edge for band in bands if band for edge in band]
     marks = _marks(*_span([*levels, *(one.baseline for one in points if one.baseline is not None)]))
     low, high = marks[0], marks[-1]
-    x, y = _scales(history, low, high)
+    x, y = _scales(history, first, low, high)
     bottom = height - BOTTOM
     for value in marks:
         drawing.line([(LEFT, y(value)), (width - RIGHT, y(value))], "grid")
@@ -88,6 +89,8 @@ def large_curve(history: PhantomHistory, name: str) -> Drawing:
         if edge is not None and low <= edge <= high:
             drawing.line([(LEFT, y(edge)), (width - RIGHT, y(edge))], "action")
     for start in history.starts[1:]:
+        if start <= first:
+            continue
         middle = (x(start) + x(start - 1)) / 2
         drawing.line([(middle, TOP), (middle, bottom)], "change")
     for piece in _pieces(points, history):
@@ -142,15 +145,15 @@ def _marks(low: float, high: float) -> list[float]:
 
 
 def _scales(
-    history: PhantomHistory, low: float, high: float
+    history: PhantomHistory, first: int, low: float, high: float
 ) -> tuple[Callable[[int], float], Callable[[float], float]]:
-    """Places of scans, by time, and of values."""
+    """Places of scans, by time from one on, and of values."""
     times = [scan.acquired_at.timestamp() for scan in history.scans]
-    whole = max(times[-1] - times[0], 1.0)
+    whole = max(times[-1] - times[first], 1.0)
     width, height = LARGE[0] - LEFT - RIGHT - 12, LARGE[1] - TOP - BOTTOM
 
     def x(index: int) -> float:
-        return LEFT + 6 + (times[index] - times[0]) / whole * width
+        return LEFT + 6 + (times[index] - times[first]) / whole * width
 
     def y(value: float) -> float:
         return TOP + (high - value) / (high - low) * height

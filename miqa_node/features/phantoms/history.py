@@ -148,7 +148,9 @@ class PhantomHistory:
     kind: str
     scans: Sequence[LogScan]
     units: Mapping[str, str]
-    """Of all values of the last scan in their order, also of those that could not be measured."""
+    """Of all values by name, also of those that could not be measured."""
+    names: Sequence[str]
+    """The values of the newest scan that has any, in their order."""
     limits: Sequence[ValueLimits]
     noted: Sequence[MachineChange]
 
@@ -160,7 +162,7 @@ class PhantomHistory:
     @property
     def heads_of_slices(self) -> Sequence[str]:
         """Values that are measured on several slices, for limits of all of them."""
-        return [head for head in dict.fromkeys(map(head_of_slices, self.units)) if head]
+        return [head for head in dict.fromkeys(map(head_of_slices, self.names)) if head]
 
     @cached_property
     def changes(self) -> Sequence[ChangePoint]:
@@ -221,13 +223,13 @@ class PhantomHistory:
     @property
     def main_names(self) -> Sequence[str]:
         """The values that its row in the log shows, also if the last scan alone could not be measured."""
-        return main_names(name for name in self.units if any(name in scan.numbers for scan in self.scans))
+        return main_names(name for name in self.names if any(name in scan.numbers for scan in self.scans))
 
     @property
     def other_names(self) -> Sequence[str]:
         """The other values of the last scan."""
         main = set(self.main_names)
-        return [name for name in self.units if name in self.last.numbers and name not in main]
+        return [name for name in self.names if name in self.last.numbers and name not in main]
 
 
 def _filled(now: ScanOrigin, before: ScanOrigin) -> ScanOrigin:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.phantom import PhantomSeries
 from miqa_node.core.domain.ports import JobQueue
 from miqa_node.core.language.phrase import Phrase
@@ -55,6 +54,8 @@ def name_kind(
 ) -> PhantomSeries:
     """A person says which phantom a series of a study shows, so that it is one: it is judged and measured again.
 
+    Without a study it is said of the series in each study that has its UID.
+
     Raises
     ------
     NotFoundError
@@ -67,11 +68,11 @@ def name_kind(
         transaction, series_instance_uid, actor, "", now,
         is_phantom=True, modalities=PHANTOM_MODALITIES, study_instance_uid=study_instance_uid,
     )  # fmt: skip
-    listed = record.listed
-    scans.name_kind(transaction, listed.study_instance_uid, series_instance_uid, kind, actor, now)
-    study_notes.note(transaction, listed.study_instance_uid, "said", actor, words, now)
-    reassessments.request(transaction, queue, InstanceDigest(listed.digest), actor, words, now)
-    return listed
+    for study, digest in record.slices.items():
+        scans.name_kind(transaction, study, series_instance_uid, kind, actor, now)
+        study_notes.note(transaction, study, "said", actor, words, now)
+        reassessments.request(transaction, queue, digest, actor, words, now)
+    return record.listed
 
 
 def queue_of(services: WebServices) -> JobQueue:

@@ -55,6 +55,18 @@ def follow(transaction: Transaction, history: str, ranges: Sequence[UsualRange])
     transaction.execute(sa.update(confirmed_ranges).where(mine).values(ranges=_dump(ranges)))
 
 
+def rename(transaction: Transaction, history: str, now_named: str) -> None:
+    """All series of a history are of another name now: who confirmed it is kept, its ranges are made anew."""
+    forget(transaction, now_named)  # of a history of that name that ended before
+    mine = confirmed_ranges.c.history == history
+    transaction.execute(sa.update(confirmed_ranges).where(mine).values(history=now_named, ranges=[]))
+
+
+def forget(transaction: Transaction, history: str) -> None:
+    """The history is gone: its series went to others."""
+    transaction.execute(sa.delete(confirmed_ranges).where(confirmed_ranges.c.history == history))
+
+
 def confirmation(transaction: Transaction, history: str) -> RangeConfirmation | None:
     """Who confirmed the ranges of a history; None if nobody did."""
     of = confirmed_ranges.c

@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from miqa_node.core.files.whole_file import write_whole
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.anomaly.files import AnomalyFiles
 from miqa_node.stages.assess.card import METADATA_KEY, Card, explain_card_error, gradient_file
@@ -105,13 +106,13 @@ def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[
 
 def embedded_anomaly(name: str, metadata: Mapping[str, str]) -> AnomalyFiles | None:
     """The anomaly files inside a bare graph; None if there are none. ModelPackageError if one cannot be read."""
-    arrays = _embedded(name, metadata, ANOMALY_KEY, "anomaly file")
-    return AnomalyFiles(arrays, _embedded(name, metadata, FOREST_KEY, "anomaly forest")) if arrays else None
+    arrays = _embedded(name, metadata, ANOMALY_KEY, Phrase("anomaly file"))
+    return AnomalyFiles(arrays, _embedded(name, metadata, FOREST_KEY, Phrase("anomaly forest"))) if arrays else None
 
 
 def embedded_gradients(name: str, metadata: Mapping[str, str]) -> ModelProto | None:
     """The gradient graph inside a bare graph; None if there is none. ModelPackageError if it cannot be read."""
-    gradients = _embedded(name, metadata, GRADIENTS_KEY, "gradient graph")
+    gradients = _embedded(name, metadata, GRADIENTS_KEY, Phrase("gradient graph"))
     return parse_graph(gradients, f"{name}: the gradient graph in the metadata") if gradients else None
 
 

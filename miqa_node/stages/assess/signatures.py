@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from miqa_node.core.keys.signing import Signer, read_signed, verify
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import AssessSettings, share_dir
 from miqa_node.errors import ModelPackageError, SignatureError
 from miqa_node.stages.assess.card import CARD_NAME, SIGNATURE_NAME, BaseCard, read_sections
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 PURPOSE = "model package"
 """Part of the signed document, so no other document signed with the same key can pass as a signature."""
+UNSIGNED = Phrase("is not signed")
+UNKNOWN_SIGNER = Phrase("is signed with a key that is not in trusted_keys")
 
 
 class PackageOrigin(StrEnum):
@@ -95,7 +98,7 @@ def check_origin(path: Path, settings: AssessSettings) -> None:
     origin = origin_of(path, settings.trusted_keys)
     if origin in (PackageOrigin.SHIPPED, PackageOrigin.TRUSTED):
         return
-    state = "is not signed" if origin is PackageOrigin.UNSIGNED else "is signed with a key that is not in trusted_keys"
+    state = UNSIGNED if origin is PackageOrigin.UNSIGNED else UNKNOWN_SIGNER
     if settings.require_signatures:
         raise ModelPackageError(
             "{path} {state}, and assess.require_signatures is true: add the signer's public key to "

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import math
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Role
@@ -16,6 +20,7 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.phantoms.form import number_of
 from miqa_node.features.phantoms.history import PhantomHistory, QualityLevel, ValueLimits
 from miqa_node.features.phantoms.rows import log, records, scans
+from miqa_node.features.phantoms.tables import phantom_scans, phantom_values
 from miqa_node.features.retention.rows import erasure
 from miqa_node.runtime.people import accounts
 from miqa_node.runtime.store.database import Database
@@ -127,6 +132,16 @@ def test_judged_again_replaces_values_and_says_that_it_was_signed_before(databas
     assert (dict(last.numbers), [one.is_of_before for one in last.signatures]) == ({PIU: 96.0}, [True])
 
 
+def test_judged_again_a_scan_without_a_time_keeps_its_place(database: Database) -> None:
+    scan(database, 1, {PIU: 95.0}, acquired_at=None)
+    first_at = history(database).last.acquired_at
+    scan(database, 2, {PIU: 94.0}, acquired_at=None)
+    scan(database, 1, {PIU: 96.0}, acquired_at=None)
+    one = history(database)
+    assert [(scan.key, dict(scan.numbers)) for scan in one.scans] == [(key(1), {PIU: 96.0}), (key(2), {PIU: 94.0})]
+    assert one.scans[0].acquired_at == first_at
+
+
 def test_values_of_a_patient_are_withdrawn_and_not_deleted(database: Database) -> None:
     digest = scan(database, 1, {PIU: 95.0})
     name = only_history(database)
@@ -153,6 +168,37 @@ def test_erasing_the_patient_leaves_values_and_who_signed_and_takes_free_text(da
     assert (dict(last.numbers), last.origin.words) == ({PIU: 95.0}, "MR1")
     assert [(one.actor, one.at, one.comment) for one in last.signatures] == [("mara", NOW, "")]
     assert (last.origin.protocol, last.origin.description) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("edges", "name"),
+    [
+        ({"low": 90.0, "high": 80.0}, PIU),
+        ({"low": math.nan}, PIU),
+        ({"high": math.inf}, PIU),
+        ({"warn_reach": -1.0}, PIU),
+        ({"low": 80.0}, "piu_prcent"),
+        ({"low": 80.0}, "piu"),
+    ],
+)
+def test_limits_that_judge_every_value_alike_or_none_are_refused(
+    database: Database, edges: dict[str, Any], name: str
+) -> None:
+    scan(database, 1, {PIU: 85.0})
+    with pytest.raises((ConflictError, NotFoundError)):
+        limit(database, name, **edges)
+    assert history(database).limits == []
+    limit(database, name)
+
+
+def test_a_change_of_a_machine_has_words(database: Database) -> None:
+    scan(database, 1, {PIU: 85.0})
+    machine = history(database).machine
+    with database.begin() as transaction:
+        with pytest.raises(ConflictError):
+            records.note_change(transaction, machine, NOW.date(), "  ", "mara", NOW)
+        records.note_change(transaction, machine, NOW.date(), " new tube ", "mara", NOW)
+    assert [one.what for one in history(database).noted] == ["new tube"]
 
 
 # ── pages and programs ──
@@ -190,6 +236,66 @@ def test_the_page_of_a_row_shows_where_values_were_read_and_why_others_were_not(
     assert "Scan of 2026-03-02" in earlier
     assert str(WHY) not in earlier
     assert client.get("/phantoms/log/0123456789abcdef").status_code == 404
+
+
+def test_each_of_two_studies_with_one_uid_of_a_series_has_its_own_page(stage: Stage, client: TestClient) -> None:
+    database = stage.services.database
+    for number in range(2):
+        scan(database, number, {PIU: 95.0 - number}, series_instance_uid="1.2.9")
+    links = re.findall(
+        r'href="(/phantoms/log/[^"]*stack=0)"', client.get(f"/phantoms/log/{only_history(database)}").text
+    )
+    pages = [client.get(html.unescape(link)).text for link in links]
+    days = [re.findall("<h2>Scan of ([^:]*)", page) for page in pages]
+    assert days == [["2026-03-09"], ["2026-03-02"]]
+    for page, number in zip(pages, (1, 0), strict=True):
+        assert f'name="study_uid" value="{key(number).study_instance_uid}"' in page
+
+
+def test_a_scan_without_values_takes_no_unit_and_no_curve_from_the_others(stage: Stage, client: TestClient) -> None:
+    database = stage.services.database
+    scan(database, 0, {PIU: 95.0, "of_an_earlier_version": 1.0})
+    scan(database, 1, {PIU: 94.0})
+    scan(database, 2, {})
+    name = only_history(database)
+    rows = csv.DictReader(io.StringIO(client.get("/phantoms/log.csv").text))
+    assert [(row["name"], row["unit"]) for row in rows] == [(PIU, "%"), ("of_an_earlier_version", "%"), (PIU, "%")]
+    scans = client.get(f"/api/v1/phantoms/log/{name}").json()["scans"]
+    assert {value["unit"] for one in scans for value in one["values"]} == {"%"}
+    page = client.get(f"/phantoms/log/{name}").text
+    assert "Uniformity (PIU) over time" in page
+    assert f'<option value="{PIU}">' in page
+    assert "of_an_earlier_version" not in page
+    assert "not measured" in client.get("/phantoms").text
+
+
+def test_the_baseline_of_a_long_history_stays_that_of_its_first_scans(stage: Stage, client: TestClient) -> None:
+    database = stage.services.database
+    scan(database, 0, {PIU: 95.0})
+    copy_scan(database, 1200, 60.0)
+    [first, *_, last] = list(csv.DictReader(io.StringIO(client.get("/phantoms/log.csv").text)))
+    assert (first["baseline"], last["baseline"], last["baseline_since"]) == ("95", "95", "2026-03-02")
+    copied = history(database)
+    assert len(copied.scans) == 1201
+    page = client.get(f"/phantoms/log/{copied.history}").text
+    assert page.count('aria-label="Study of ') == 1000
+    assert "The newest 1,000 of 1,201 scans; the CSV file has all." in page
+    assert (
+        "<h2>Scan of 2026-03-02"
+        in client.get(f"/phantoms/log/{copied.history}", params={"series": key(0).series_instance_uid}).text
+    )
+
+
+def copy_scan(database: Database, count: int, piu: float) -> None:
+    """Further scans, an hour after another, that share a slice; from the fifth on with this value."""
+    with database.begin() as transaction:
+        made = dict(transaction.execute(sa.select(phantom_scans)).mappings().one())
+        value = dict(transaction.execute(sa.select(phantom_values)).mappings().one())
+        for number in range(1, count + 1):
+            of = {"study_instance_uid": f"1.9.{number}", "series_instance_uid": f"1.9.{number}"}
+            at = made["acquired_at"] + timedelta(hours=number)
+            transaction.execute(sa.insert(phantom_scans).values({**made, **of, "acquired_at": at}))
+            transaction.execute(sa.insert(phantom_values).values({**value, **of, "value": 95.0 if number < 5 else piu}))
 
 
 def test_csv_has_a_line_for_each_value(client: TestClient, filled: str) -> None:
@@ -249,6 +355,22 @@ def test_a_signature_is_of_who_has_signed_in_and_stays_when_the_account_goes(
         accounts.set_disabled(transaction, "mara", "ada", datetime.now(UTC), disabled=True)
         [signature] = log.load(transaction, filled).last.signatures
     assert signature.actor == "mara"
+
+
+def test_nobody_signs_values_that_were_measured_after_the_page_was_shown(
+    stage: Stage, client: TestClient, filled: str
+) -> None:
+    page = client.get(f"/phantoms/log/{filled}").text
+    form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page[page.index('id="sign"') :]))
+    form["actor"] = "mara"
+    scan(stage.services.database, 2, {PIU: 60.0})
+    refused = client.post("/phantoms/signatures", data=form, headers=ORIGIN)
+    assert refused.status_code == 409
+    assert "measured again since you looked at it" in refused.text
+    assert history(stage.services.database).last.signatures == ()
+    form["measured_at"] = history(stage.services.database).last.measured_at.isoformat()
+    assert client.post("/phantoms/signatures", data=form, headers=ORIGIN).status_code == 303
+    assert [one.actor for one in history(stage.services.database).last.signatures] == ["mara"]
 
 
 def test_numbers_of_people_have_a_comma_or_a_point() -> None:

@@ -11,6 +11,7 @@ from pydicom import Dataset
 
 from miqa_node.core.domain.moderate_fault import faults_of
 from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.errors import SettingsError
 from miqa_training.degrade.series.stack import RealStack, SeriesFault
 from miqa_training.moderate import ct, mr
 from miqa_training.moderate.trial import MAKERS, FaultLine, KindRow, Notebook, SeriesLine, rows_of
@@ -126,6 +127,32 @@ def test_a_run_that_ended_goes_on_where_it_was(notebook: Notebook, tmp_path: Pat
     again = Notebook(tmp_path / "lines.jsonl")
     assert again.series == notebook.series
     assert again.faults == notebook.faults
+
+
+def test_a_run_that_was_killed_goes_on_after_its_last_whole_line(notebook: Notebook, tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(file.read_bytes()[:-20])
+    again = Notebook(file)
+    assert len(again.faults) == len(notebook.faults) - 1
+    [(key, lost)] = [(key, one) for key, one in notebook.faults.items() if key not in again.faults]
+    again.add(lost)
+    assert Notebook(file).faults[key] == lost
+
+
+def test_lines_of_another_policy_or_seed_make_no_figures(tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    Notebook(file, "1").add(line(1))
+    assert list(Notebook(file, "1").series) == list(Notebook(file).series)
+    for policy, seed in (("2", 1), ("1", 2)):
+        with pytest.raises(SettingsError, match="judged by policy 1 with seed 1"):
+            Notebook(file, policy, seed)
+
+
+def test_the_name_of_a_scanner_may_have_quotes(tmp_path: Path) -> None:
+    notebook = Notebook(None)
+    notebook.add(line(1, 'Maker "X" \\ Ä'))
+    [row] = rows_of(notebook)
+    assert tomllib.loads(f"row = {row.toml}")["row"]["scanner"] == 'Maker "X" \\ Ä'
 
 
 def test_the_printed_lines_are_lines_of_a_policy(notebook: Notebook) -> None:

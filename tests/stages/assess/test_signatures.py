@@ -14,6 +14,7 @@ import yaml
 from structlog.testing import capture_logs
 
 from miqa_node.core.keys.signing import Signer
+from miqa_node.core.language.catalogue import reworded, spoken
 from miqa_node.core.settings import Accelerator, AssessSettings, load_settings
 from miqa_node.errors import MiqaError, ModelPackageError, SettingsError
 from miqa_node.stages.assess import signatures
@@ -47,6 +48,18 @@ def test_by_default_an_unsigned_package_judges_and_the_log_says_so_once(folder: 
     assert [(one["log_level"], one["package"]) for one in logs if "no trusted key" in one["event"]] == [
         ("warning", "tiny-1.0.0")
     ]
+
+
+def test_why_a_package_is_refused_is_german_on_german_pages(folder: Path, signer: Signer, tmp_path: Path) -> None:
+    sentences = []
+    for _ in range(2):
+        with pytest.raises(ModelPackageError) as refusal:
+            signatures.check_origin(folder, settings(signer.public_key))
+        with spoken("de"):
+            sentences.append(reworded(str(refusal.value)))
+        sign_package(folder, Signer.open(tmp_path / "other.key"))
+    assert "ist nicht signiert, und" in sentences[0]
+    assert "ist mit einem Schlüssel signiert, der nicht in trusted_keys steht, und" in sentences[1]
 
 
 def test_where_signatures_are_required_only_a_trusted_one_opens_the_package(

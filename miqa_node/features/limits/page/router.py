@@ -92,7 +92,8 @@ def propose(services: Services, who: Reviewer, percent: Annotated[float, Form(ge
     policy, budget = read_policy(services.settings.policy_file), percent / 100.0
     with services.database.begin() as transaction:
         images = budgets.newest_images(transaction, policy)
-        refusal = refusal_of(images, budget) if images else None
+        budgets.check_number(images)
+        refusal = refusal_of(images, budget)
         if refusal is None:
             proposal = budgets.proposed(images, policy, budget)
             return _show(site_limits.propose(transaction, proposal, datetime.now(UTC)).number)

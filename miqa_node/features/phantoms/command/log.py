@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +13,13 @@ from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_d
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction, opened
 
+if TYPE_CHECKING:
+    from miqa_node.features.phantoms.history import ScanSignature
+
 SeriesUid = Annotated[str, typer.Argument(metavar="SERIES_UID", help="Series Instance UID.")]
-StudyUid = Annotated[str, typer.Option("--study", metavar="UID", help="Study Instance UID.")]
+KindStudyUid = Annotated[
+    str, typer.Option("--study", metavar="UID", help="In this study only; else in each with the UID.")
+]
 History = Annotated[str, typer.Argument(metavar="HISTORY", help="Name of a row, as 'phantoms log' prints it.")]
 OneOrAll = Annotated[str, typer.Argument(metavar="[HISTORY]", help="Name of a row; all without it.")]
 Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Kept with the signature.")]
@@ -42,11 +48,19 @@ def log(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = F
                 str(one.scans),
                 str(one.last.acquired_at.date()),
                 one.last.level.value,
-                one.last.signatures[-1].actor if one.last.signatures else "",
+                _seen_by(one.last.signatures),
             )
             for one in listed
         ),
     )
+
+
+def _seen_by(signatures: Sequence[ScanSignature]) -> str:
+    """Who signed last, and whether that was of other values."""
+    if not signatures:
+        return ""
+    last = signatures[-1]
+    return f"{last.actor} (measured again since)" if last.is_of_before else last.actor
 
 
 def values(
@@ -72,7 +86,7 @@ def values(
 def kind(
     series_uid: SeriesUid,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as acr_mr_large or catphan_504.")],
-    study: StudyUid = "",
+    study: KindStudyUid = "",
     actor: Actor = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,

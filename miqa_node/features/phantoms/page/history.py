@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
+from pydantic import AwareDatetime
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import ANY_UID, InstanceDigest
@@ -30,6 +32,8 @@ from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.services import Services
 from miqa_node.stages.units.rows import instances
 
+MOST_SHOWN = 1000
+"""Scans in the table, the newest ones."""
 MAX_FRAME = 1_000_000
 MAX_AGE_S = 3600
 HistoryPath = Annotated[str, Path(pattern=HISTORY)]
@@ -54,12 +58,14 @@ def history_page(
     history: HistoryPath,
     series: Annotated[str, Query(pattern=f"^({ANY_UID})?$")] = "",
     stack: Annotated[int, Query(ge=0, le=MAX_STACK)] = 0,
+    study: Annotated[str, Query(pattern=f"^({ANY_UID})?$")] = "",
 ) -> str:
     """With the values of one scan, by default of the last, drawn where they were read."""
     with services.database.begin() as transaction:
         one = log.load(transaction, history)
-        keys = [(scan.key.series_instance_uid, scan.key.stack) for scan in one.scans]
-        index = keys.index((series, stack)) if (series, stack) in keys else len(keys) - 1
+        asked = ScanKey(study, series, stack)
+        keys = [scan.key if study else replace(scan.key, study_instance_uid="") for scan in one.scans]
+        index = keys.index(asked) if asked in keys else len(keys) - 1
         values = log.values_of(transaction, one.scans[index].key)
         withdrawn = log.withdrawn_scans(transaction, history)
         shown = instances.load(transaction, InstanceDigest(one.scans[index].digest))
@@ -74,6 +80,7 @@ def history_page(
         removal=shown.removal,
         withdrawn=withdrawn,
         curve=large_curve,
+        most=MOST_SHOWN,
         known_kinds=WORDS,
         may=who.may(Permission.REVIEW),
         may_limit=who.may(Permission.ADMIN),
@@ -112,13 +119,15 @@ def sign(
     series_uid: Annotated[SeriesUid, Form()],
     stack: Annotated[int, Form(ge=0, le=MAX_STACK)] = 0,
     history: Annotated[str, Form(pattern=f"^$|{HISTORY}")] = "",
+    measured_at: Annotated[AwareDatetime | None, Form()] = None,
     actor: Annotated[Actor, Form()] = "",
     comment: Annotated[Comment, Form()] = "",
 ) -> Response:
     """The button "Seen": name and date of who looked."""
     key = ScanKey(study_uid, series_uid.strip(), stack)
     with services.database.begin() as transaction:
-        records.sign(transaction, key, acting(who, actor), comment.strip(), datetime.now(UTC))
+        by, now = acting(who, actor), datetime.now(UTC)
+        records.sign(transaction, key, by, comment.strip(), now, looked_at=measured_at)
     return _back(history)
 
 
@@ -175,7 +184,7 @@ def note_change(
     """What was changed at the machine and no header tells: its baselines begin anew."""
     with services.database.begin() as transaction:
         machine = log.load(transaction, history).machine
-        records.note_change(transaction, machine, on_day, what.strip(), acting(who, actor), datetime.now(UTC))
+        records.note_change(transaction, machine, on_day, what, acting(who, actor), datetime.now(UTC))
     return _back(history)
 
 

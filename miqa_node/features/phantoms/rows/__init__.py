@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -69,6 +69,8 @@ class Statement:
 
     listed: PhantomSeries
     contradicted: tuple[InstanceDigest, ...]
+    slices: Mapping[StudyInstanceUid, InstanceDigest]
+    """The slice that stands for the series in each study that it was said of."""
 
 
 def say(
@@ -104,7 +106,8 @@ def say(
         study_notes.note(transaction, study, "said", actor, text, now)
     row = transaction.execute(_LISTED.where(*mine)).mappings().one()
     contradicted = (one for one, _, assessment in assessed if bool(assessment.phantom) != is_phantom)
-    return Statement(PhantomSeries(**with_phrases(row, "reason")), tuple(contradicted))
+    slices = {study: digest for digest, study, _ in assessed}
+    return Statement(PhantomSeries(**with_phrases(row, "reason")), tuple(contradicted), slices)
 
 
 def _assessed(

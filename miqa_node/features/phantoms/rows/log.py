@@ -30,8 +30,8 @@ from miqa_node.features.phantoms.tables import (
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.runtime.store.database import Transaction
 
-MOST_SCANS = 1000
-"""The newest of a history that are shown: ten years of a scan in half a week."""
+MOST_SCANS = 20_000
+"""The newest of a history that are read: a baseline is made of its first ones, which may lie years back."""
 _SCAN, _VALUE = phantom_scans.c, phantom_values.c
 _ORIGIN = tuple(field.name for field in fields(ScanOrigin))
 _IN_FORCE = _SCAN.withdrawn_at.is_(None)
@@ -86,21 +86,28 @@ def row_of(transaction: Transaction, key: ScanKey) -> sa.Row[Any]:
     return row
 
 
+def has_value(transaction: Transaction, kind: str, name: str) -> bool:
+    """Whether scans of a kind of phantom have a value of this name, or one on several slices."""
+    same = (_VALUE[one] == _SCAN[one] for one in _KEY)
+    named = sa.or_(_VALUE.name == name, _VALUE.name.startswith(f"{name}.slice_", autoescape=True))
+    query = sa.select(_VALUE.name).join(phantom_scans, sa.and_(*same)).where(_SCAN.kind == kind, named).limit(1)
+    return transaction.execute(query).first() is not None
+
+
 def _history(transaction: Transaction, history: str) -> PhantomHistory:
     query = sa.select(phantom_scans).where(_SCAN.history == history, _IN_FORCE)
     newest = query.order_by(_SCAN.acquired_at.desc(), _SCAN.measured_at.desc(), _SCAN.series_instance_uid)
     rows = transaction.execute(newest.limit(MOST_SCANS)).all()[::-1]
     last = rows[-1]
     numbers, signatures = _numbers(transaction, history), _signatures(transaction, rows)
-    named = transaction.execute(
-        sa.select(_VALUE.name, _VALUE.unit).where(*_is(phantom_values, _key(last))).order_by(_VALUE.place)
-    ).all()
+    named = _named(transaction, history)
     return PhantomHistory(
         history,
         last.machine,
         last.kind,
         [_scan(row, numbers, signatures) for row in rows],
-        {row.name: row.unit for row in named},
+        {row.name: row.unit for row in reversed(named)},
+        [row.name for row in named if row.newest == named[0].newest],
         limits_of(transaction, last.kind, history),
         changes_of(transaction, last.machine),
     )
@@ -133,6 +140,15 @@ def _numbers(transaction: Transaction, history: str) -> Mapping[ScanKey, Mapping
     for *key, name, value in transaction.execute(query):
         numbers[ScanKey(*key)][name] = value
     return numbers
+
+
+def _named(transaction: Transaction, history: str) -> Sequence[Any]:
+    """Name, unit and newest scan of all values of a history, those of the newest scan first."""
+    same = (_VALUE[name] == _SCAN[name] for name in _KEY)
+    newest, place = sa.func.max(_SCAN.acquired_at).label("newest"), sa.func.min(_VALUE.place)
+    query = sa.select(_VALUE.name, _VALUE.unit, newest).join(phantom_scans, sa.and_(*same))
+    query = query.where(_SCAN.history == history, _IN_FORCE).group_by(_VALUE.name, _VALUE.unit)
+    return transaction.execute(query.order_by(newest.desc(), place)).all()
 
 
 def _signatures(transaction: Transaction, rows: Iterable[sa.Row[Any]]) -> Mapping[ScanKey, Sequence[ScanSignature]]:

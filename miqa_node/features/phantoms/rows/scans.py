@@ -35,12 +35,16 @@ def replace_scans(
 ) -> None:
     """Record the scans of a series in place of those of an earlier judgement, also of withdrawn ones.
 
-    Slices of one stack may come under several UIDs of a series: it keeps the one that it was recorded with.
+    Slices of one stack may come under several UIDs of a series: it keeps the one that it was recorded with, and its
+    place in time if no header has one.
     """
     uids, study = series.uids_of(transaction, header), header.study_instance_uid
     of_series = _SCAN.study_instance_uid == study, _SCAN.series_instance_uid.in_(uids)
-    earlier = transaction.execute(sa.select(_SCAN.series_instance_uid).where(*of_series)).scalars().first()
-    uid = earlier or header.series_instance_uid
+    earlier = transaction.execute(
+        sa.select(_SCAN.series_instance_uid, _SCAN.acquired_at).where(*of_series).order_by(_SCAN.acquired_at)
+    ).first()
+    uid = header.series_instance_uid if earlier is None else earlier.series_instance_uid
+    first_at = now.replace(tzinfo=None) if earlier is None else earlier.acquired_at
     of_values = _VALUE.study_instance_uid == study, _VALUE.series_instance_uid.in_(uids)
     transaction.execute(sa.delete(phantom_values).where(*of_values))
     transaction.execute(sa.delete(phantom_scans).where(*of_series))
@@ -52,7 +56,7 @@ def replace_scans(
             "kind": scan.readings.kind,
             "machine": scan.origin.machine,
             "history": scan.origin.history(scan.readings.kind),
-            "acquired_at": header.acquired_at or now.replace(tzinfo=None),
+            "acquired_at": header.acquired_at or first_at,
             "measured_at": now,
         }  # fmt: skip
         transaction.execute(sa.insert(phantom_scans).values(row))

@@ -5,6 +5,7 @@ Only of scanners without serial number; no other part of a history depends on wh
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from miqa_node.core.domain.scanner_protocol import ScannerProtocol, hospital
 from miqa_node.features.usual_ranges.rows import history
 from miqa_node.features.usual_ranges.rows.changes import scanner_of
 from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series
+from miqa_node.runtime.site_records import confirmed_ranges
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import instances, patients
 
@@ -22,10 +24,11 @@ _AUTHORITY = sa.func.coalesce(patients.c.authority, "")
 
 @dataclass(frozen=True, slots=True)
 class SeriesMove:
-    """Series of one history whose patients are those of another authority."""
+    """Series of one history whose patients are those of another authority; ``is_only``: none go elsewhere."""
 
     baseline: str
     authority: str
+    is_only: bool = True
 
 
 def moves(transaction: Transaction) -> list[SeriesMove]:
@@ -41,23 +44,33 @@ def moves(transaction: Transaction) -> list[SeriesMove]:
         .distinct()
     )
     rows = transaction.execute(query).all()
-    return [SeriesMove(row.baseline, row.authority) for row in rows if hospital(row.authority) != row.own]
+    pairs = [(row.baseline, row.authority) for row in rows if hospital(row.authority) != row.own]
+    numbers = Counter(baseline for baseline, _ in pairs)
+    return [SeriesMove(baseline, authority, numbers[baseline] == 1) for baseline, authority in pairs]
 
 
 def move(transaction: Transaction, one: SeriesMove) -> list[str]:
     """Move the series; returns the histories whose ranges must be made anew.
 
-    What was unusual among the series before it, as they were then, stays so.
+    What was unusual among the series before it, as they were then, stays so. A history that goes as a whole stays
+    confirmed; of others no range flags until it is made anew.
     """
     row = transaction.execute(sa.select(usual_baselines).where(usual_baselines.c.baseline == one.baseline)).first()
     if row is None:  # erased in the meantime
         return []
     target: ScannerProtocol = replace(scanner_of(row), authority=hospital(one.authority))
-    history.begin(transaction, target, row.first_at)
+    is_new = history.begin(transaction, target, row.first_at)
     own = sa.select(_AUTHORITY).select_from(_IMAGES).where(instances.c.digest == usual_series.c.digest)
     theirs = usual_series.c.baseline == one.baseline, own.scalar_subquery() == one.authority
     transaction.execute(sa.update(usual_series).where(*theirs).values(baseline=target.baseline))
-    return [baseline for baseline in (one.baseline, target.baseline) if _count(transaction, baseline)]
+    left = [baseline for baseline in (one.baseline, target.baseline) if _count(transaction, baseline)]
+    if is_new and one.is_only and one.baseline not in left:
+        confirmed_ranges.rename(transaction, one.baseline, target.baseline)
+    for baseline in {one.baseline, target.baseline} - set(left):
+        confirmed_ranges.forget(transaction, baseline)
+    for baseline in left:
+        confirmed_ranges.follow(transaction, baseline, ())
+    return left
 
 
 def _count(transaction: Transaction, baseline: str) -> bool:

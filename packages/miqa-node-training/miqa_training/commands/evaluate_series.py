@@ -56,7 +56,8 @@ def series(
     from miqa_node.core.settings.policy import read_policy
     from miqa_training.moderate.trial import Notebook, rows_of, series_of, try_series
 
-    policy, notebook = read_policy(settings.policy_file), Notebook(lines)
+    policy = read_policy(settings.policy_file)
+    notebook = Notebook(lines, policy.version, seed)
     for group in series_of(folders, settings):
         for done in try_series(group, policy, notebook, seed, with_faults=faults):
             typer.echo(done, err=True)

@@ -20,7 +20,9 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.moderate_fault import MODERATE_FAULTS, faults_of
 from miqa_node.core.domain.policy import Policy
+from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
+from miqa_node.errors import SettingsError
 from miqa_node.local_series import FileGroup, group_files
 from miqa_node.stages.assess.series import judge_series
 from miqa_node.stages.measure.series_view import SliceTools
@@ -70,29 +72,55 @@ class FaultLine:
 
 
 class Notebook:
-    """The lines of a run, in a file if it has one; each is written before the next is made."""
+    """The lines of a run, in a file if it has one; each is written before the next is made.
 
-    def __init__(self, file: Path | None) -> None:
+    ``policy`` is the version that judges, ``seed`` that of the faults: SettingsError if the file has lines of others.
+    """
+
+    def __init__(self, file: Path | None, policy: str = "", seed: int = 1) -> None:
         self._file = file
         self.series: dict[str, SeriesLine] = {}
         self.faults: dict[tuple[str, str, str], FaultLine] = {}
-        for line in file.read_text("utf-8").splitlines() if file is not None and file.exists() else ():
+        own = {"policy": policy, "seed": seed}
+        lines = _whole_lines(file) if file is not None and file.exists() else []
+        for line in lines:
             document = json.loads(line)
+            if "policy" in document:
+                if policy and document != own:
+                    raise SettingsError(
+                        "The lines of {file} were judged by policy {policy} with seed {seed}: use another file.",
+                        file=file, **document,
+                    )  # fmt: skip
+                continue
             document["flags"] = tuple(document["flags"])
             self._keep(FaultLine(**document) if "fault" in document else SeriesLine(**document))
+        if policy and not lines:
+            self._write(own)
 
     def add(self, line: SeriesLine | FaultLine) -> None:
         """Keep it, and write it."""
         self._keep(line)
+        self._write(asdict(line))
+
+    def _write(self, document: Mapping[str, Any]) -> None:
         if self._file is not None:
             with self._file.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(asdict(line)) + "\n")
+                lines.write(json.dumps(document) + "\n")
 
     def _keep(self, line: SeriesLine | FaultLine) -> None:
         if isinstance(line, SeriesLine):
             self.series[line.series] = line
         else:
             self.faults[line.series, line.fault, line.way] = line
+
+
+def _whole_lines(file: Path) -> list[str]:
+    """The lines of a file; what a run that was killed left of one is taken out of it."""
+    data = file.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        write_whole(file, whole)
+    return whole.decode().splitlines()
 
 
 def series_of(folders: Sequence[Path], settings: Settings) -> list[FileGroup]:
@@ -189,8 +217,9 @@ class KindRow:
     def toml(self) -> str:
         """A line of ``tried_on`` of a policy."""
         shares = ", ".join(f'"{name}" = {share:.4g}' for name, share in self.found.items())
+        scanner = json.dumps(self.scanner)  # a header may have quotes; TOML writes them as JSON does
         return (
-            f'{{ scanner = "{self.scanner}", series = {self.series}, false_alarms = {self.false_alarms}, '
+            f"{{ scanner = {scanner}, series = {self.series}, false_alarms = {self.false_alarms}, "
             f"found = {{ {shares} }} }}"
         )
 

@@ -91,3 +91,15 @@ def test_a_budget_that_cannot_be_kept_is_answered_with_the_rules_that_eat_it(
     answer = client.post("/api/v1/limits/proposals", json={"budget": 0.08})
     assert answer.status_code == 409
     assert "deviation_index 9, of which 9 by it alone" in answer.text
+
+
+def test_of_too_few_images_the_page_says_what_programs_get(
+    stage: Stage, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [BudgetImage(digest(f"{n}"), f"1.2.{n}", "R", "PA", frozenset(), {}, True, True) for n in range(5)]
+    monkeypatch.setattr("miqa_node.features.limits.budget.newest_images", lambda *_, **__: few)
+    refused = post(client, "/tuning/budget", {"csrf": csrf(client), "percent": 8})
+    answer = client.post("/api/v1/limits/proposals", json={"budget": 0.08})
+    assert (refused.status_code, answer.status_code) == (409, 409)
+    for text in (refused.text, answer.text):
+        assert "Only 5 images that the models in force judged count for limits" in text

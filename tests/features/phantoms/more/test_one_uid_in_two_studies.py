@@ -14,6 +14,8 @@ from fastapi.testclient import TestClient
 from pydicom.uid import UID
 
 from miqa_node.core.settings import load_settings
+from miqa_node.features.phantoms import statement
+from miqa_node.features.phantoms.rows import log
 from miqa_node.features.worklist.rows import overview
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.services import WebServices
@@ -97,3 +99,15 @@ def test_what_is_said_of_one_study_hides_no_patient_of_another(rig: Rig, client:
     assert flagged(client) == {TWIN}
     with rig.database.begin() as transaction:
         assert overview._phantom_slices(transaction, rig.now - timedelta(days=1)) == SLICES
+
+
+def test_a_kind_that_is_named_without_a_study_is_that_of_each(rig: Rig, tmp_path: Path) -> None:
+    for name, study in (("a", making.STUDY), ("b", TWIN)):
+        judge(rig, tmp_path / name, study, is_phantom=False)
+    with rig.database.begin() as transaction:
+        statement.name_kind(transaction, rig.jobs, making.SERIES, "", "ct_water", "mara", rig.now)
+    judge_queued(rig)
+    with rig.database.begin() as transaction:
+        [history] = log.all_of(transaction)
+    kinds = {scan.key.study_instance_uid: history.kind for scan in history.scans}
+    assert kinds == {making.STUDY: "ct_water", TWIN: "ct_water"}

@@ -221,6 +221,10 @@ def test_commands_print_sign_limit_and_change(pool: WorkerPool, tmp_path: Path, 
     assert [one["low"] for one in detail["limits"]] == [80.0]
     assert [one["what"] for one in detail["machine_changes"]] == ["new coil"]
     assert cli("phantoms", "values", *where).out.startswith("acquired_at,station,")
+    assert "measured again since" not in cli("phantoms", "log", *where).out
+    name_kind(rig)
+    judge_again(rig)
+    assert "mara (measured again since)" in cli("phantoms", "log", *where).out
     rig.database.close()
 
 
