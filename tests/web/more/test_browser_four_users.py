@@ -88,16 +88,21 @@ def walking(browser: sync_api.Browser, address: str, name: str, start: str) -> I
     """Somebody who has signed in and opens a page; what came before does not count."""
     with watched(browser, address, "light") as page:
         page.set_viewport_size({"width": 1440, "height": 900})
-        page.goto("/sign-in")
-        page.get_by_label("Name").fill(name)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("/")
-        page.wait_for_load_state()
+        sign_in(page, name)
         walk = Walk(page)
         page.on("load", walk.count)
         page.goto(start)
         yield walk
+
+
+def sign_in(page: sync_api.Page, name: str) -> None:
+    """Until the worklist is there."""
+    page.goto("/sign-in")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("/")
+    page.wait_for_load_state()
 
 
 def test_a_technologist_decides_three_studies(browser: sync_api.Browser, address: str) -> None:
@@ -121,6 +126,23 @@ def test_a_technologist_decides_three_studies(browser: sync_api.Browser, address
         walk.press("b")
         page.wait_for_url("/")
         assert walk.loads == 3
+
+
+def test_a_decision_that_is_refused_says_why(browser: sync_api.Browser, address: str) -> None:
+    context = browser.new_context(base_url=address)  # a refusal stands in the console, where `watched` finds it
+    page, expect = context.new_page(), sync_api.expect
+    sign_in(page, "tom")
+    study = page.locator("a.open").first.get_attribute("href")
+    page.goto(f"{study}")
+    page.wait_for_selector("[data-viewer][data-ready]")
+    with context.new_page() as other:
+        other.goto(f"{study}")
+        other.get_by_role("button", name="Accept").click()
+        expect(other.get_by_role("button", name="Undo")).to_be_visible()
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_role("heading", name="Conflict")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("it was decided")
+    context.close()
 
 
 def test_a_physicist_goes_from_a_bar_to_its_exposures(browser: sync_api.Browser, address: str) -> None:
