@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.finding import Finding
@@ -33,13 +33,15 @@ class PanelNumber:
     place: str = ""
     tolerated: bool = False
     """It is there, and the policy lets it pass."""
+    applies: bool = True
+    """Whether its limit is about the image; of a phantom, or of what is no chest, some are not."""
     measured: Measurement | None = None
     """What was measured; None of a finding."""
 
     @property
     def is_beyond(self) -> bool:
         """Whether it is a reason for the verdict."""
-        return self.nearness > 0 and not self.tolerated
+        return self.nearness > 0 and self.applies and not self.tolerated
 
     @property
     def line(self) -> str:
@@ -98,13 +100,15 @@ def _numbers(
     usual: Mapping[str, UsualRange],
 ) -> Iterator[PanelNumber]:
     names = {one for reason in disposition.reasons if reason.verdict.flagged for one in (reason.name, reason.finding)}
+    reasons = {reason.name for reason in disposition.reasons}
     for finding in assessment.findings:
         if finding.present or disposition.verdict is Verdict.ACCEPT:
             yield _of_finding(finding, tolerated=finding.present and finding.name not in names)
     for rule in rules:
         measured = assessment.measurement(rule.measurement)
         if measured is not None:
-            yield _of_measurement(measured, rule, usual.get(measured.name))
+            number = _of_measurement(measured, rule, usual.get(measured.name))
+            yield replace(number, applies=number.nearness <= 0 or rule.measurement in reasons)
 
 
 def _of_finding(finding: Finding, *, tolerated: bool) -> PanelNumber:
