@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -201,3 +202,23 @@ def test_a_researcher_finds_labels_and_takes_them_away(browser: sync_api.Browser
             page.get_by_role("link", name="Download as CSV").click()
         assert got.value.suggested_filename.endswith(".csv")
         assert walk.loads == 4, "a download loads no page"
+
+
+def test_without_scripts_a_phone_shows_what_was_found_and_takes_a_comment(
+    tmp_path: Path, browser: sync_api.Browser
+) -> None:
+    with staging(tmp_path, page_size=3) as stage:
+        stage.add(1)
+        with serving_phantoms(stage, 400, 500) as address:
+            context = browser.new_context(
+                base_url=address, java_script_enabled=False, viewport={"width": 390, "height": 844}
+            )
+            page, expect = context.new_page(), sync_api.expect
+            page.goto("/studies/1.2.3.1")
+            expect(page.locator(".said .advice")).to_be_visible()
+            talk = page.locator("form.talk").first
+            talk.get_by_label("Said by").fill("Mara")
+            talk.get_by_label("For colleagues, without a decision").fill("Asked the ward.")
+            talk.get_by_role("button", name="Add comment").click()
+            expect(page.locator("#comments")).to_contain_text("Asked the ward.")
+            context.close()

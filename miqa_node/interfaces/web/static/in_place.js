@@ -36,6 +36,7 @@ export function show({ page, address }) {
     for (const { name: key, value } of part.attributes) copy.setAttribute(key, value);
     document.head.append(copy);
   }
+  for (const one of page.querySelectorAll("noscript")) one.remove(); // a parsed page has its fields, which nobody sees
   document.title = page.title;
   document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
   const { pathname, search } = new URL(address);
