@@ -146,6 +146,18 @@ def test_what_is_experimental_has_no_number_and_no_all_clear() -> None:
     assert knee.what == "Not judged: DX · KNEE · AP is not switched on here."
 
 
+def test_the_worst_number_is_that_of_the_headline() -> None:
+    unlike = {"noise": (1.0, 1.0), "underexposure": (0.35, 0.6), "unsharp": (0.6, 0.6)}
+    dark = radiograph("CHEST", "PA", unlike)
+    limits = {"noise": 0.95, "underexposure": 0.23}
+    findings = tuple(replace(one, threshold=limits.get(one.name, one.threshold)) for one in dark.findings)
+    judged = replace(dark, findings=findings)
+    disposition = decide(judged, POLICY)
+    shown = panel_of(judged, disposition, (), {})
+    assert shown.what.startswith("Noisy")
+    assert [one.name for one in shown.numbers] == ["noise", "unsharp", "underexposure"]
+
+
 def test_a_limit_that_did_not_apply_is_no_reason() -> None:
     slices = measured(CT, slice_gaps=(2.0, "1"), truncation=(1.0, "%"))
     apart = replace(slices, phantom=Phrase(OBJECT)), replace(slices, unfit=Phrase("A single slice is no series."))

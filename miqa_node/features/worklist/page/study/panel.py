@@ -22,7 +22,10 @@ NEAREST = 3
 
 @dataclass(frozen=True, slots=True)
 class PanelNumber:
-    """A number with its limit, in words; ``nearness`` is 0 at the limit and positive beyond it."""
+    """A number with its limit, in words; ``nearness`` is 0 at the limit and positive beyond it.
+
+    A probability is 1 beyond it where it is certain, however low its limit.
+    """
 
     name: str
     title: str
@@ -72,9 +75,12 @@ def panel_of(
 ) -> Panel:
     """The panel of an image in the language that is spoken now; ``rules`` are those by which it was judged."""
     numbers = () if assessment is None else tuple(_numbers(assessment, disposition, rules, usual))
-    beyond = [one for one in numbers if one.is_beyond]
+    beyond = _worst_first([one for one in numbers if one.is_beyond])
     within = [one for one in numbers if not one.is_beyond and not one.tolerated]
-    ordered = (*_worst_first(beyond), *(one for one in numbers if one.tolerated), *_worst_first(within)[:NEAREST])
+    named = [(one, reason) for reason in reversed(disposition.reasons) for one in (reason.finding, reason.name)]
+    rank = {name: reason.verdict.rank for name, reason in named}
+    beyond.sort(key=lambda one: -rank.get(one.name, 0))  # as the headline: what rejects before what is to be reviewed
+    ordered = (*beyond, *(one for one in numbers if one.tolerated), *_worst_first(within)[:NEAREST])
     if disposition.experimental:
         ordered = ()  # no number of an image that the site has not switched on counts
     return Panel(what_of(assessment, disposition), next_step(assessment, disposition), ordered)
@@ -113,7 +119,8 @@ def _numbers(
 
 def _of_finding(finding: Finding, *, tolerated: bool) -> PanelNumber:
     value, limit = numerals(f"{finding.probability:.2f}"), numerals(f"{finding.threshold:.2f}")
-    nearness = finding.probability / max(finding.threshold, 1e-6) - 1 + 1e-9
+    past = finding.probability - finding.threshold
+    nearness = past / max(finding.threshold if past < 0 else 1 - finding.threshold, 1e-6) + 1e-9
     title = title_of(finding, LANGUAGE.get())
     return PanelNumber(
         finding.name, title, say("probability {probability}", probability=value), say("from {limit}", limit=limit),
