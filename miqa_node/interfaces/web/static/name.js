@@ -10,7 +10,7 @@ function begin() {
     if (new URLSearchParams(location.search).get("assignee") === known) link.setAttribute("aria-current", "true");
   }
   for (const field of document.querySelectorAll("input[data-remember]")) {
-    field.value ||= sessionStorage.getItem(REMEMBERED) ?? "";
+    field.value ||= known ?? "";
     field.form?.addEventListener("submit", () => sessionStorage.setItem(REMEMBERED, field.value));
   }
   /* Forms without a name field of their own take it from the one on the page. */
