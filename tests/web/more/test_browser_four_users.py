@@ -160,6 +160,7 @@ def test_a_physicist_goes_from_a_bar_to_its_exposures(browser: sync_api.Browser,
         assert walk.loads == 2
         assert faults(page) == []
         page.get_by_role("link", name="Analysis").click()
+        page.wait_for_url("**/analysis")  # a click before it has loaded would end its loading
         page.get_by_role("link", name="Model watch").click()
         page.wait_for_url("**/analysis/model")
         page.wait_for_load_state()
@@ -191,6 +192,7 @@ def test_a_researcher_finds_labels_and_takes_them_away(browser: sync_api.Browser
         page = walk.page
         assert page.get_by_role("button", name="Claim").count() == 0, "a viewer changes nothing"
         page.get_by_role("link", name="Analysis").click()
+        page.wait_for_url("**/analysis")  # a click before it has loaded would end its loading
         page.get_by_role("link", name="Labels").click()
         page.wait_for_url("**/analysis/labels")
         page.wait_for_load_state()
