@@ -224,3 +224,24 @@ def test_without_scripts_a_phone_shows_what_was_found_and_takes_a_comment(
             talk.get_by_role("button", name="Add comment").click()
             expect(page.locator("#comments")).to_contain_text("Asked the ward.")
             context.close()
+
+
+def test_an_undo_has_the_name_of_whoever_undoes(tmp_path: Path, browser: sync_api.Browser) -> None:
+    with staging(tmp_path, page_size=3) as stage:
+        stage.add(1)
+        with serving_phantoms(stage, 400, 500) as address:
+            anna, bert = (browser.new_context(base_url=address) for _ in range(2))
+            page, other = anna.new_page(), bert.new_page()
+            page.goto("/studies/1.2.3.1")
+            page.get_by_label("Your name").fill("Anna")
+            page.get_by_role("button", name="Accept").click()
+            sync_api.expect(page.get_by_role("button", name="Undo")).to_be_visible()
+            other.goto("/studies/1.2.3.1")
+            other.get_by_label("Said by").fill("Bert")
+            other.get_by_label("For colleagues, without a decision").fill("No, look again.")
+            other.get_by_role("button", name="Add comment").click()
+            sync_api.expect(other.locator("#comments li")).to_have_count(1)
+            other.get_by_role("button", name="Undo").click()
+            sync_api.expect(other.locator("ol.events").last).to_contain_text("by Bert: “Undone”")
+            anna.close()
+            bert.close()

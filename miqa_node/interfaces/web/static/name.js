@@ -17,7 +17,7 @@ function begin() {
   for (const field of document.querySelectorAll("input[data-remembered]")) {
     field.form.addEventListener("submit", (event) => {
       const shown = document.querySelector("input[data-remember]");
-      field.value = shown?.value.trim() || sessionStorage.getItem(REMEMBERED) || "";
+      field.value = shown?.value.trim() || sessionStorage.getItem(REMEMBERED) || field.defaultValue;
       if (field.value) sessionStorage.setItem(REMEMBERED, field.value);
       else {
         event.preventDefault();
