@@ -7,11 +7,13 @@ import re
 from miqa_node.core.domain.finding import humanised
 from miqa_node.core.domain.policy import LimitSide, Reason, Verdict
 from miqa_node.core.domain.prediction import PENDING_NAMES
+from miqa_node.core.domain.reason_texts import NOISIER, UNUSUAL
 from miqa_node.core.language.phrase import Phrase
 
 RuleKey = tuple[str, str, str]
-"""Name of the reason, verdict, and side of the limit, which only a measurement has."""
+"""Name of the reason, verdict, and side of the limit or of the usual range, which only a measurement has."""
 _VERSION = re.compile(r"-\d[\w.]*$")
+_OF_RANGES = ((NOISIER, LimitSide.ABOVE), *((UNUSUAL[side.value], side) for side in LimitSide))
 
 
 def key_of(reason: Reason) -> RuleKey:
@@ -20,10 +22,18 @@ def key_of(reason: Reason) -> RuleKey:
     if reason.name in PENDING_NAMES:
         package = text.values.get("package", "") if isinstance(text, Phrase) else text.partition(":")[0]
         return package_key(package)
+    for words, of_range in _OF_RANGES:
+        if text.startswith(f"{words}: "):
+            return usual_key(reason.name, of_range)
     message = text.message if isinstance(text, Phrase) else text
     is_measured = "{measurement}" in message or message.startswith(f"{humanised(reason.name)} ")
     sides = [side.value for side in LimitSide if f" {side.value} " in message] if is_measured else []
     return reason.name, reason.verdict.value, sides[0] if len(sides) == 1 else ""
+
+
+def usual_key(measurement: str, side: LimitSide) -> RuleKey:
+    """The key of a rule about the usual range of a machine, which is no limit of the measurement."""
+    return measurement, Verdict.REVIEW.value, f"usual {side.value}"
 
 
 def package_key(label: str) -> RuleKey:

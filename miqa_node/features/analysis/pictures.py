@@ -20,7 +20,7 @@ MONTHS = (
 INKS: dict[Level, Ink] = {Level.INVESTIGATE: "bad", Level.ABOVE_TARGET: "change", Level.FEW: "faint"}
 
 Exposures = Callable[[str, str, int], str]
-"""The address of the exposures that have a value of a dimension, of which so many were rejected."""
+"""The address of the exposures that have a value of a dimension, of which so many were rejected here; "" for none."""
 
 
 def reject_pictures(analysis: RejectAnalysis, exposures: Exposures | None = None) -> dict[str, Drawing]:
@@ -52,7 +52,7 @@ def reject_pictures(analysis: RejectAnalysis, exposures: Exposures | None = None
             Bar(
                 reworded(reason.words),
                 reason.of_images,
-                address=exposures("reason", reason.code, reason.of_images.count) if exposures is not None else "",
+                address="" if exposures is None else exposures("reason", reason.code, reason.here),
             )
             for reason in analysis.reasons[:MOST_BARS]
         ]
@@ -107,7 +107,7 @@ def _groups(name: str, groups: Sequence[Group], analysis: RejectAnalysis, exposu
             value_words(name, group.value),
             group.rejected,
             INKS.get(group.level, "data"),
-            exposures(name, group.value, group.rejected.count) if exposures is not None else "",
+            exposures(name, group.value, group.rejected.count - group.logged) if exposures is not None else "",
         )
         for group in groups[:MOST_BARS]
     ]

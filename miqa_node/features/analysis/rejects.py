@@ -7,7 +7,7 @@ computes the rates.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
@@ -69,6 +69,13 @@ class ReasonShare:
     words: str
     of_images: Rate
     of_rejections: Rate
+    logged: int = 0
+    """Number of those that are only in an imported reject log."""
+
+    @property
+    def here(self) -> int:
+        """Number of those that are images of this node."""
+        return self.of_images.count - self.logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +165,7 @@ def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -
         groups={
             name: [_group(counts, lines, logged[name, counts.value]) for counts in counted[name]] for name in DIMENSIONS
         },
-        reasons=_reasons(counted[rollup.REASON], total),
+        reasons=_reasons(counted[rollup.REASON], total, logged),
         step=step,
         trend=trend,
         chart=p_chart([(point.counts.rejected, point.counts.images) for point in trend]),
@@ -208,13 +215,16 @@ def _level(counts: AcquisitionCounts, lines: AnalysisSettings) -> Level:
     return Level.FINE if is_read else Level.UNREAD
 
 
-def _reasons(counted: Sequence[AcquisitionCounts], total: AcquisitionCounts) -> list[ReasonShare]:
+def _reasons(
+    counted: Sequence[AcquisitionCounts], total: AcquisitionCounts, logged: Mapping[tuple[str, str], int]
+) -> list[ReasonShare]:
     reasons = [
         ReasonShare(
             counts.value,
             REASON_WORDS.get(counts.value, counts.value) or NO_REASON,
             rate(counts.rejected, total.images),
             rate(counts.rejected, total.rejected),
+            logged[rollup.REASON, counts.value],
         )
         for counts in counted
         if counts.rejected

@@ -195,8 +195,10 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         fields, keys = ", ".join(map(_field, unknown)), ", ".join(_keys(request))
         detail = say("This page does not know {fields} in its address. It knows {keys}.", fields=fields, keys=keys)
         return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-    fields = ", ".join(dict.fromkeys(_field(e["loc"]) for e in error.errors()))
-    whys = " ".join(dict.fromkeys(what_is_wrong(e, shown=False, forms=FORMS, say=say) for e in error.errors()))
+    # That a value is not empty either says nothing to people.
+    wrong = [e for e in error.errors() if e.get("ctx", {}).get("expected") != "''"] or error.errors()
+    fields = ", ".join(dict.fromkeys(_field(e["loc"]) for e in wrong))
+    whys = " ".join(dict.fromkeys(what_is_wrong(e, shown=False, forms=FORMS, say=say) for e in wrong))
     detail = say(
         "The value of {fields} is not valid. {whys} Go back, correct it and try again.", fields=fields, whys=whys
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from miqa_node.core.domain.calendar import FIRST_DAY, FIRST_MOMENT, LAST_DAY, LAST_MOMENT
+from miqa_node.core.domain.calendar import FIRST_DAY, FIRST_MOMENT, LAST_DAY, LAST_MOMENT, MONTH
 from miqa_node.core.domain.instance import ANY_UID
 
 Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
@@ -22,6 +22,7 @@ FORMS = {
     r"^[0-9.]{0,64}$": "It is not a UID.",
     DIGEST: "It is not a digest: 64 characters of 0 to 9 and a to f.",
     r"^(\d{4}-\d\d-\d\d)?$": "It is not a day; write it as 2026-12-01.",
+    rf"^{MONTH}$": "It is not a month; write it as 2026-10.",
     r"^$|^([01][0-9]|2[0-3]):[0-5][0-9]$": "It is not a time; write it as 22:00.",
     r"^$|^[^\s@<>,;]+@[^\s@<>,;]+$": "It is not an address of mail, such as anna@hospital.example.",
 }

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Role
+from miqa_node.core.language.catalogue import spoken
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.phantoms.form import number_of
 from miqa_node.features.phantoms.history import PhantomHistory, QualityLevel, ValueLimits
@@ -380,3 +381,12 @@ def test_numbers_of_people_have_a_comma_or_a_point() -> None:
             number_of(text)
     with pytest.raises(ConflictError):
         number_of("-1", least=0.0)
+
+
+@pytest.mark.parametrize(("language", "mark", "other"), [("en", ".", ","), ("de", ",", ".")])
+def test_a_typed_number_is_never_a_thousand_times_another(language: str, mark: str, other: str) -> None:
+    with spoken(language):
+        assert (number_of(f"1{mark}500"), number_of(f"-0{other}500"), number_of(f"94{other}5")) == (1.5, -0.5, 94.5)
+        assert number_of(f"1\u202f374{mark}5") == 1374.5, "as pages write it"
+        with pytest.raises(ConflictError, match="two ways"):
+            number_of(f"1{other}500")

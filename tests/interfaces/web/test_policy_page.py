@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -19,13 +20,16 @@ from miqa_node.core.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import LimitSide, Policy, Reason, Verdict
 from miqa_node.core.domain.prediction import PendingReason
-from miqa_node.core.domain.reason_texts import finding_text, measured_text, pending_text
+from miqa_node.core.domain.reason_texts import finding_text, measured_text, pending_text, unusual_text
 from miqa_node.core.domain.rule_key import key_of
+from miqa_node.core.domain.usual_range import UsualRange
 from miqa_node.core.language.catalogue import catalogue, spoken
 from miqa_node.core.settings.files import read_toml
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.interfaces.web.html.rule_words import SCOPE_NAMES, rule_of, rules_of
+from miqa_node.runtime.store import documents
+from miqa_node.runtime.store.tables import dispositions
 from tests.web.staging import Stage
 
 SHIPPED = Path(__file__).parents[3] / "config" / "policy.toml"
@@ -46,6 +50,7 @@ RULES: dict[str, Any] = {
                 {"name": "noise", "above": 20, "verdict": "REVIEW", "reason": "noise"},
                 {"name": "noise", "below": 1, "verdict": "REVIEW", "reason": "noise"},
             ],
+            "usual": [{"name": "noise", "side": "above", "verdict": "REVIEW", "reason": "noise"}],
         },
     ],
 }
@@ -126,6 +131,24 @@ def test_reasons_are_told_apart_by_rule() -> None:
     waits = pending_text("pneumonia-ensemble-0.3", "The confidence is low.")
     reason = Reason(PendingReason.LOW_CONFIDENCE.value, waits, OTHER_FAILURE, Verdict.ACCEPT)
     assert key_of(reason)[0] == "package:pneumonia-ensemble"
+
+
+def test_what_a_machine_usually_sends_is_a_rule_like_others(stage: Stage, app: FastAPI, client: TestClient) -> None:
+    [low, usual] = [UsualRange("noise", "1", at, at + 1, 60, datetime(2026, 11, 2, tzinfo=UTC)) for at in (1.0, 4.0)]
+    _, digest = stage.add(1, Verdict.REVIEW, at=datetime.now(UTC))
+    text = unusual_text(Measurement("noise", 12.5, "1"), usual, "above")
+    reason = Reason("noise", text, OTHER_FAILURE, Verdict.REVIEW, "noise")
+    document = documents.dump_reasons((reason,))
+    with stage.services.database.begin() as transaction:
+        transaction.execute(sa.update(dispositions).values(reasons=document).where(dispositions.c.digest == digest))
+    policy = use(app, stage, RULES)
+
+    assert row(client.get("/policy").text, "above the confirmed usual range of its machine") == "1"
+    assert row(client.get("/policy").text, "above 20") == "0"
+    shown = words(client.get("/studies/1.2.3.1").text)
+    assert "above the confirmed usual range of its machine → Review" in shown
+    of_side = unusual_text(Measurement("noise", 0.5, "1"), low, "below")
+    assert rule_of(policy.scopes[1], replace(reason, text=of_side)) is None, "no rule is about what is too low"
 
 
 @pytest.mark.quick

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -12,13 +14,17 @@ from fastapi.testclient import TestClient
         ("/?show=bogus", "The value is not one of"),
         ("/audit?since=gestern", "It is not a day; write it as 2026-12-01."),
         ("/images?modality=%01", "It may not have control characters"),
+        ("/images?since=2026-13-01", "“since” is not valid. The value is not a day; write it as 2026-12-01. Go back"),
+        ("/images?verdict=GOOD", "“verdict” is not valid. The value is not one of"),
+        ("/analysis/reports/2026-13.pdf", "“month” is not valid. It is not a month; write it as 2026-10. Go back"),
     ],
 )
 def test_a_page_says_what_is_allowed(client: TestClient, address: str, says: str) -> None:
     page = client.get(address, headers={"accept": "text/html"}).text
 
     assert "is not valid." in page
-    assert says in page
+    assert says in html.unescape(page)
+    assert "not one of ''" not in html.unescape(page), "nobody wanted to leave it out"
     assert "Go back, correct it and try again." in page
 
 

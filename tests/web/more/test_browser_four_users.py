@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,16 +89,21 @@ def walking(browser: sync_api.Browser, address: str, name: str, start: str) -> I
     """Somebody who has signed in and opens a page; what came before does not count."""
     with watched(browser, address, "light") as page:
         page.set_viewport_size({"width": 1440, "height": 900})
-        page.goto("/sign-in")
-        page.get_by_label("Name").fill(name)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("/")
-        page.wait_for_load_state()
+        sign_in(page, name)
         walk = Walk(page)
         page.on("load", walk.count)
         page.goto(start)
         yield walk
+
+
+def sign_in(page: sync_api.Page, name: str) -> None:
+    """Until the worklist is there."""
+    page.goto("/sign-in")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("/")
+    page.wait_for_load_state()
 
 
 def test_a_technologist_decides_three_studies(browser: sync_api.Browser, address: str) -> None:
@@ -123,6 +129,23 @@ def test_a_technologist_decides_three_studies(browser: sync_api.Browser, address
         assert walk.loads == 3
 
 
+def test_a_decision_that_is_refused_says_why(browser: sync_api.Browser, address: str) -> None:
+    context = browser.new_context(base_url=address)  # a refusal stands in the console, where `watched` finds it
+    page, expect = context.new_page(), sync_api.expect
+    sign_in(page, "tom")
+    study = page.locator("a.open").first.get_attribute("href")
+    page.goto(f"{study}")
+    page.wait_for_selector("[data-viewer][data-ready]")
+    with context.new_page() as other:
+        other.goto(f"{study}")
+        other.get_by_role("button", name="Accept").click()
+        expect(other.get_by_role("button", name="Undo")).to_be_visible()
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_role("heading", name="Conflict")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("it was decided")
+    context.close()
+
+
 def test_a_physicist_goes_from_a_bar_to_its_exposures(browser: sync_api.Browser, address: str) -> None:
     with walking(browser, address, "phyllis", "/analysis") as walk:
         page = walk.page
@@ -137,6 +160,7 @@ def test_a_physicist_goes_from_a_bar_to_its_exposures(browser: sync_api.Browser,
         assert walk.loads == 2
         assert faults(page) == []
         page.get_by_role("link", name="Analysis").click()
+        page.wait_for_url("**/analysis")  # a click before it has loaded would end its loading
         page.get_by_role("link", name="Model watch").click()
         page.wait_for_url("**/analysis/model")
         page.wait_for_load_state()
@@ -168,6 +192,7 @@ def test_a_researcher_finds_labels_and_takes_them_away(browser: sync_api.Browser
         page = walk.page
         assert page.get_by_role("button", name="Claim").count() == 0, "a viewer changes nothing"
         page.get_by_role("link", name="Analysis").click()
+        page.wait_for_url("**/analysis")  # a click before it has loaded would end its loading
         page.get_by_role("link", name="Labels").click()
         page.wait_for_url("**/analysis/labels")
         page.wait_for_load_state()
@@ -179,3 +204,44 @@ def test_a_researcher_finds_labels_and_takes_them_away(browser: sync_api.Browser
             page.get_by_role("link", name="Download as CSV").click()
         assert got.value.suggested_filename.endswith(".csv")
         assert walk.loads == 4, "a download loads no page"
+
+
+def test_without_scripts_a_phone_shows_what_was_found_and_takes_a_comment(
+    tmp_path: Path, browser: sync_api.Browser
+) -> None:
+    with staging(tmp_path, page_size=3) as stage:
+        stage.add(1)
+        with serving_phantoms(stage, 400, 500) as address:
+            context = browser.new_context(
+                base_url=address, java_script_enabled=False, viewport={"width": 390, "height": 844}
+            )
+            page, expect = context.new_page(), sync_api.expect
+            page.goto("/studies/1.2.3.1")
+            expect(page.locator(".said .advice")).to_be_visible()
+            talk = page.locator("form.talk").first
+            talk.get_by_label("Said by").fill("Mara")
+            talk.get_by_label("For colleagues, without a decision").fill("Asked the ward.")
+            talk.get_by_role("button", name="Add comment").click()
+            expect(page.locator("#comments")).to_contain_text("Asked the ward.")
+            context.close()
+
+
+def test_an_undo_has_the_name_of_whoever_undoes(tmp_path: Path, browser: sync_api.Browser) -> None:
+    with staging(tmp_path, page_size=3) as stage:
+        stage.add(1)
+        with serving_phantoms(stage, 400, 500) as address:
+            anna, bert = (browser.new_context(base_url=address) for _ in range(2))
+            page, other = anna.new_page(), bert.new_page()
+            page.goto("/studies/1.2.3.1")
+            page.get_by_label("Your name").fill("Anna")
+            page.get_by_role("button", name="Accept").click()
+            sync_api.expect(page.get_by_role("button", name="Undo")).to_be_visible()
+            other.goto("/studies/1.2.3.1")
+            other.get_by_label("Said by").fill("Bert")
+            other.get_by_label("For colleagues, without a decision").fill("No, look again.")
+            other.get_by_role("button", name="Add comment").click()
+            sync_api.expect(other.locator("#comments li")).to_have_count(1)
+            other.get_by_role("button", name="Undo").click()
+            sync_api.expect(other.locator("ol.events").last).to_contain_text("by Bert: “Undone”")
+            anna.close()
+            bert.close()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.measurand import MEASUREMENTS
-from miqa_node.core.domain.policy import FindingRule, LimitSide, MeasurementRule, Reason, Scope, Verdict
+from miqa_node.core.domain.policy import FindingRule, LimitSide, MeasurementRule, Reason, Scope, UsualRule, Verdict
 from miqa_node.core.domain.prediction import PackageRule
-from miqa_node.core.domain.rule_key import RuleKey, key_of, package_key
+from miqa_node.core.domain.rule_key import RuleKey, key_of, package_key, usual_key
 from miqa_node.core.domain.slice_kind import kind_named
 from miqa_node.core.language.catalogue import numerals, reworded, say
 from miqa_node.core.language.phrase import Phrase
@@ -33,6 +33,11 @@ _TERMS = (
     Phrase("modality {names}"), Phrase("body part {names}"), Phrase("projection {names}"), Phrase("kind {names}"),
 )  # fmt: skip
 _REGIONS = {"lung": Phrase("a lung"), "mediastinum": Phrase("the mediastinum"), "outside": Phrase("neither of them")}
+
+_BEYOND = {
+    LimitSide.ABOVE: Phrase("above the confirmed usual range of its machine"),
+    LimitSide.BELOW: Phrase("below the confirmed usual range of its machine"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,8 @@ def _rules(scope: Scope) -> Iterator[RuleWords]:
         yield _of_finding(of_finding, scope)
     for of_measured in scope.measurements:
         yield _of_measurement(of_measured)
+    for of_usual in scope.usual:
+        yield _of_usual(of_usual)
     for issue in scope.plausibility:
         title = say(PLAUSIBILITY[issue.issue]) if issue.issue in PLAUSIBILITY else reason_words(issue.issue)
         yield RuleWords((issue.issue, issue.verdict.value, ""), title, "", issue.verdict)
@@ -138,6 +145,11 @@ def _of_measurement(rule: MeasurementRule) -> RuleWords:
     condition = say("above {limit}", limit=limit) if above else say("below {limit}", limit=limit)
     key = (rule.measurement, rule.verdict.value, rule.comparison.value)
     return RuleWords(key, measurement(rule.measurement), condition, rule.verdict)
+
+
+def _of_usual(rule: UsualRule) -> RuleWords:
+    key, title = usual_key(rule.measurement, rule.comparison), measurement(rule.measurement)
+    return RuleWords(key, title, reworded(_BEYOND[rule.comparison]), rule.verdict)
 
 
 def _unit(name: str) -> str:

@@ -18,7 +18,7 @@ from miqa_node.core.domain.enhanced import DIFFERENCE_GAIN, EnhancedImage
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.image import SaliencyMap
 from miqa_node.core.domain.policy import Reason
-from miqa_node.core.language.catalogue import LANGUAGE, spoken
+from miqa_node.core.language.catalogue import LANGUAGE, reworded, say, spoken
 from miqa_node.core.words.finding_codes import finding_code
 from miqa_node.core.words.narrative import Part, advice, sentences
 from miqa_node.core.words.next_step import next_step
@@ -99,7 +99,7 @@ def _values(result: LocalResult, enhanced: EnhancedImage | None, threshold: floa
         "gain": f"{DIFFERENCE_GAIN:g}",
         "places": places,
         "unplaced": [f for f in assessment.findings if f.present and f.name not in placed],
-        "finding_words": {f.name: title_of(f) for f in assessment.findings},
+        "finding_words": {f.name: title_of(f, LANGUAGE.get()) for f in assessment.findings},
         "measurements": assessment.measurements,
         "landmarks": _landmarks(result),
     }
@@ -173,7 +173,8 @@ def _places(result: LocalResult, threshold: float, language: str) -> Iterator[Fi
     if assessment.anomaly is not None and result.maps.anomaly is not None:
         region = _region(of_anomaly(assessment.anomaly), result.maps.anomaly, shape, threshold)
         if region is not None:
-            yield _place(result, region, sentence=f"{assessment.anomaly.sentence}. Unusual is not wrong.")
+            unusual = say("{sentence}. Unusual is not wrong.", sentence=reworded(assessment.anomaly.sentence))
+            yield _place(result, region, title=say("Unusual region"), sentence=unusual)
 
 
 def _region(
@@ -187,6 +188,7 @@ def _place(
     region: MarkedRegion,
     *,
     finding: Finding | None = None,
+    title: str = "",
     sentence: str = "",
     language: str = "en",
 ) -> FindingLocation:
@@ -194,7 +196,7 @@ def _place(
     heat, mask = _pictures(result.radiograph.display, region)
     parts = result.assessment.contributions.get(finding.name, ()) if finding is not None else ()
     return FindingLocation(
-        title=subject.words if finding is None else title_of(finding),
+        title=title or (subject.words if finding is None else title_of(finding, LANGUAGE.get())),
         sentence=sentence,
         heat=heat,
         mask=mask,

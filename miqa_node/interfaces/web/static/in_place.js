@@ -8,16 +8,23 @@ export async function send(form, submitter) {
   sending.add(form);
   const address = submitter?.getAttribute("formaction") ?? form.getAttribute("action");
   try {
-    const answer = await fetch(address, { method: "POST", body: new URLSearchParams(new FormData(form, submitter)) });
+    const body = new URLSearchParams(new FormData(form, submitter));
+    const answer = await fetch(address, { method: "POST", body, headers: { accept: "text/html" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!page.querySelector("main")) throw new TypeError("That is no page of the node.");
     return { page, address: answer.url, redirected: answer.redirected, ok: answer.ok };
   } catch {
-    form.dataset.whole = "yes";
-    form.requestSubmit(submitter);
+    sendWhole(form, submitter);
     return null;
   } finally {
     sending.delete(form);
   }
+}
+
+/* Let the browser send the form: a refusal has a page of its own. */
+export function sendWhole(form, submitter) {
+  form.dataset.whole = "yes";
+  form.requestSubmit(submitter);
 }
 
 /* Show the main part of a page that was fetched. Scripts hear `page:shown` and begin with what is there now. */
@@ -29,6 +36,7 @@ export function show({ page, address }) {
     for (const { name: key, value } of part.attributes) copy.setAttribute(key, value);
     document.head.append(copy);
   }
+  for (const one of page.querySelectorAll("noscript")) one.remove(); // a parsed page has its fields, which nobody sees
   document.title = page.title;
   document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
   const { pathname, search } = new URL(address);

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.core.drawing import Box, Drawing, Link, to_svg
+from miqa_node.core.settings.log_mapping import load_mapping
+from miqa_node.features.analysis.log_import import keep
+from miqa_node.features.analysis.log_reader import read_log
 from tests.features.analysis.page.test_analysis_pages import hospital  # noqa: F401 - a fixture
+from tests.features.analysis.rows.test_analysis import RULES
+from tests.web.staging import NOW, Stage
 
+WEEK = timedelta(days=7)
 LINK = re.compile(r'<a class="ink-link" href="([^"]+)" aria-label="([^"]+): show the exposures">')
 
 
@@ -50,6 +57,27 @@ def test_a_bar_of_what_is_not_given_lists_exactly_that(hospital: list[Any], clie
     address = next(html.unescape(one) for one, words in LINK.findall(page) if "without=operator" in one)
     assert sorted(every_page(client, address)) == ["0", "16", "20", "8"]
     assert "Operator: not given" in client.get(address).text
+
+
+def test_rejects_that_only_a_log_names_lead_to_no_empty_list(
+    stage: Stage,
+    hospital: list[Any],  # noqa: F811
+    client: TestClient,
+) -> None:
+    log = "Date and time,Room,Reject reason\n" + "".join(
+        f"2026-11-20 22:0{number}:00,<b>Casualty</b>,{reason}\n"
+        for number, reason in enumerate(("Patient motion", "Positioning"))
+    )
+    read = read_log(log.encode(), "generic", load_mapping("generic", None), RULES, NOW.replace(tzinfo=None) + WEEK)
+    with stage.services.database.begin() as transaction:
+        keep(transaction, read, "mara")
+    page = client.get("/analysis?since=2026-11-01&until=2026-11-30").text
+    links = {html.unescape(words): html.unescape(address) for address, words in LINK.findall(page)}
+    assert "(2 of 14)" in page, "of Casualty"
+    assert len(every_page(client, links["<b>Casualty</b>"])) == 12, "none was rejected here"
+    assert every_page(client, links["Motion blur"]) == ["20"]
+    assert "Positioning" not in links
+    assert "the lists behind the bars cannot show these" in page
 
 
 @pytest.mark.parametrize("query", ["exposures=some", "exposures=all&without=patient", "exposures=all&ward=3"])

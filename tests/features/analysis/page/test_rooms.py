@@ -87,6 +87,15 @@ def test_nobody_is_sent_to_a_region_that_the_display_does_not_show() -> None:
     assert "region" not in hints[0]
 
 
+def test_a_new_exposure_is_never_asked_for_beside_the_hint_that_none_is_needed() -> None:
+    reasons = tuple(
+        Reason(name, name, OTHER_FAILURE, Verdict.REJECT) for name in ("contrast_processing", "clipped_anatomy")
+    )
+    decided = Disposition(Verdict.REJECT, reasons, "p1", "chest")
+    [hint] = rooms._hints(StationExposure(ago(1), ago(1), "DX", "CHEST", "PA", decided, None), "en")
+    assert "repeat with" in hint
+
+
 def test_nothing_on_it_is_about_the_patient(stage: Stage, client: TestClient) -> None:
     study, digest = stage.add(1, Verdict.REJECT, at=ago(1))
 

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.site_limit import SiteLimits
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.interfaces.web.app import create_app
@@ -29,9 +30,11 @@ def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[Rig]:
     rig.database.close()
 
 
-def page(rig: Rig, rules: Mapping[str, Any]) -> str:
+def page(rig: Rig, rules: Mapping[str, Any], limits: SiteLimits | None = None) -> str:
     settings = load_settings(node={"data_dir": rig.folder})
-    services = WebServices(rig.database, rig.objects, settings, list, policy=lambda: parse_policy(rules))
+    policy = parse_policy(rules)
+    policy = policy if limits is None else policy.with_limits(limits)
+    services = WebServices(rig.database, rig.objects, settings, list, policy=lambda: policy)
     client = TestClient(create_app(services), base_url="http://localhost", client=("127.0.0.1", 1))
     return client.get(f"/studies/{making.STUDY}").text
 
@@ -60,6 +63,9 @@ def test_a_number_stands_beside_its_limit_and_keeps_its_side(rig: Rig, tmp_path:
     assert cells(page(rig, RULES), "Gaps between slices")[0::2] == ["0", "> 0"]
     assert cells(page(rig, RULES), "Noise in soft tissue")[2] == "–", "nothing limits it"
     assert cells(page(rig, {**RULES, "version": "s2"}), "Metal")[2] == "–"
+    confirmed = page(rig, RULES, SiteLimits(1))
+    assert cells(confirmed, "Metal")[2] == "> 0.01", "confirmed limits of findings change no limit of a measurement"
+    assert "Measured, and enough for the policy" in confirmed
 
 
 def cells(text: str, measurement: str) -> list[str]:

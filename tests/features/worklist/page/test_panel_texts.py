@@ -144,3 +144,34 @@ def test_what_is_experimental_has_no_number_and_no_all_clear() -> None:
     knee = panel("knee, experimental")
     assert knee.numbers == ()
     assert knee.what == "Not judged: DX · KNEE · AP is not switched on here."
+
+
+def test_the_worst_number_is_that_of_the_headline() -> None:
+    unlike = {"noise": (1.0, 1.0), "underexposure": (0.35, 0.6), "unsharp": (0.6, 0.6)}
+    dark = radiograph("CHEST", "PA", unlike)
+    limits = {"noise": 0.95, "underexposure": 0.23}
+    findings = tuple(replace(one, threshold=limits.get(one.name, one.threshold)) for one in dark.findings)
+    judged = replace(dark, findings=findings)
+    disposition = decide(judged, POLICY)
+    shown = panel_of(judged, disposition, (), {})
+    assert shown.what.startswith("Noisy")
+    assert [one.name for one in shown.numbers] == ["noise", "unsharp", "underexposure"]
+
+
+def test_a_limit_that_did_not_apply_is_no_reason() -> None:
+    slices = measured(CT, slice_gaps=(2.0, "1"), truncation=(1.0, "%"))
+    apart = replace(slices, phantom=Phrase(OBJECT)), replace(slices, unfit=Phrase("A single slice is no series."))
+    for one in apart:
+        assert _numbers(one)[0] == ("slice_gaps", False), "no limit is about it"
+    assert _numbers(slices)[0] == ("slice_gaps", True)
+
+    dark = replace(radiograph("CHEST", "PA", {}), measurements=(Measurement("crushed_dark_share", 40.0, "%"),))
+    assert _numbers(dark)[0] == ("crushed_dark_share", True)
+    limb = replace(dark, not_assessed=Phrase(NO_CHEST), findings=())
+    assert _numbers(limb) == [("crushed_dark_share", False)], "beside limbs there is air"
+
+
+def _numbers(assessment: Assessment) -> list[tuple[str, bool]]:
+    scope = POLICY.scope_of(assessment.known_header, assessment.kind)
+    numbers = panel_of(assessment, decide(assessment, POLICY), scope.measurements if scope else (), {}).numbers
+    return [(one.name, one.is_beyond) for one in numbers]

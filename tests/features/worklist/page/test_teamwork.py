@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -135,3 +136,11 @@ def test_a_resolved_study_is_not_assigned(stage: Stage) -> None:
         worklist.resolve(transaction, "1.2.3.1", Resolution.DISMISSED, "kim", "", NOW)
         with pytest.raises(ConflictError):
             worklist.assign(transaction, "1.2.3.1", "jan", "kim", NOW)
+
+
+def test_who_decides_is_not_said_to_be_whoever_has_the_study(stage: Stage, client: TestClient) -> None:
+    stage.add(1)
+    with stage.services.database.begin() as transaction:
+        worklist.assign(transaction, "1.2.3.1", "bert", "anna", NOW)
+    [own] = re.findall('<input name="actor" data-remember[^>]*placeholder[^>]*>', client.get("/studies/1.2.3.1").text)
+    assert "value" not in own, "without accounts each types a name of his own"

@@ -225,6 +225,8 @@ def exposures_of(shown: AnalysisFrame) -> Exposures:
               "body_part": period.body_part}  # fmt: skip
 
     def address(dimension: str, value: str, rejected: int) -> str:
+        if dimension == rollup.REASON and not rejected:
+            return ""  # only imported logs name the reason
         own = {dimension: value} if value else {"without": dimension}
         counted = {"exposures": "rejected" if rejected else "all"}
         return "/images?" + urlencode({key: one for key, one in {**common, **own, **counted}.items() if one})

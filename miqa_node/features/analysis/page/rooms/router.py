@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -13,10 +13,10 @@ from fastapi import APIRouter, Form, HTTPException, Path, Query, Request, Respon
 from miqa_node.core.domain.access import Means, Permission, Principal
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.policy import Verdict
-from miqa_node.core.language.catalogue import LANGUAGE
+from miqa_node.core.language.catalogue import LANGUAGE, spoken
 from miqa_node.core.language.local_time import clock, local
 from miqa_node.core.words.headline import headline
-from miqa_node.core.words.narrative import advice
+from miqa_node.core.words.next_step import next_step
 from miqa_node.core.words.reason import plain
 from miqa_node.errors import NotFoundError
 from miqa_node.features.analysis.rows import stations
@@ -252,15 +252,14 @@ def _why(exposure: StationExposure) -> tuple[str, ...]:
 
 
 def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
-    if exposure.disposition is None:
+    """What to do, as the study's page says it: hints of several findings contradict each other."""
+    disposition = exposure.disposition
+    if disposition is None or not (disposition.verdict.flagged or disposition.attention):
         return ()
     # The advice on unusual images refers to a marked region, but there is no image here.
-    hints = (
-        advice(reason, exposure.assessment, language)
-        for reason in exposure.disposition.reasons
-        if reason.name != "anomaly"
-    )
-    return tuple(dict.fromkeys(hint for hint in hints if hint))
+    told = replace(disposition, reasons=tuple(one for one in disposition.reasons if one.name != "anomaly"))
+    with spoken(language):
+        return (next_step(exposure.assessment, told),) if told.reasons else ()
 
 
 PAGE = Page(

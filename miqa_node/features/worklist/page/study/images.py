@@ -11,7 +11,7 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.instance import StudyRecord
-from miqa_node.core.domain.policy import MeasurementRule, Scope, Verdict
+from miqa_node.core.domain.policy import MeasurementRule, Scope, Verdict, rules_version
 from miqa_node.core.domain.series import SeriesSnapshot
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.phrase import Phrase
@@ -235,7 +235,7 @@ def _scope(services: WebServices, image: InstanceHistory) -> Scope | None:
     if services.policy is None or assessment is None or disposition is None:
         return None
     policy = services.policy()
-    is_same = disposition.policy_version == policy.version
+    is_same = rules_version(disposition.policy_version) == rules_version(policy.version)
     return policy.scope_of(assessment.known_header, assessment.kind) if is_same else None
 
 

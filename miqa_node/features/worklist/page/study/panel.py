@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.finding import Finding
@@ -22,7 +22,10 @@ NEAREST = 3
 
 @dataclass(frozen=True, slots=True)
 class PanelNumber:
-    """A number with its limit, in words; ``nearness`` is 0 at the limit and positive beyond it."""
+    """A number with its limit, in words; ``nearness`` is 0 at the limit and positive beyond it.
+
+    A probability is 1 beyond it where it is certain, however low its limit.
+    """
 
     name: str
     title: str
@@ -33,13 +36,15 @@ class PanelNumber:
     place: str = ""
     tolerated: bool = False
     """It is there, and the policy lets it pass."""
+    applies: bool = True
+    """Whether its limit is about the image; of a phantom, or of what is no chest, some are not."""
     measured: Measurement | None = None
     """What was measured; None of a finding."""
 
     @property
     def is_beyond(self) -> bool:
         """Whether it is a reason for the verdict."""
-        return self.nearness > 0 and not self.tolerated
+        return self.nearness > 0 and self.applies and not self.tolerated
 
     @property
     def line(self) -> str:
@@ -70,9 +75,12 @@ def panel_of(
 ) -> Panel:
     """The panel of an image in the language that is spoken now; ``rules`` are those by which it was judged."""
     numbers = () if assessment is None else tuple(_numbers(assessment, disposition, rules, usual))
-    beyond = [one for one in numbers if one.is_beyond]
+    beyond = _worst_first([one for one in numbers if one.is_beyond])
     within = [one for one in numbers if not one.is_beyond and not one.tolerated]
-    ordered = (*_worst_first(beyond), *(one for one in numbers if one.tolerated), *_worst_first(within)[:NEAREST])
+    named = [(one, reason) for reason in reversed(disposition.reasons) for one in (reason.finding, reason.name)]
+    rank = {name: reason.verdict.rank for name, reason in named}
+    beyond.sort(key=lambda one: -rank.get(one.name, 0))  # as the headline: what rejects before what is to be reviewed
+    ordered = (*beyond, *(one for one in numbers if one.tolerated), *_worst_first(within)[:NEAREST])
     if disposition.experimental:
         ordered = ()  # no number of an image that the site has not switched on counts
     return Panel(what_of(assessment, disposition), next_step(assessment, disposition), ordered)
@@ -98,18 +106,21 @@ def _numbers(
     usual: Mapping[str, UsualRange],
 ) -> Iterator[PanelNumber]:
     names = {one for reason in disposition.reasons if reason.verdict.flagged for one in (reason.name, reason.finding)}
+    reasons = {reason.name for reason in disposition.reasons}
     for finding in assessment.findings:
         if finding.present or disposition.verdict is Verdict.ACCEPT:
             yield _of_finding(finding, tolerated=finding.present and finding.name not in names)
     for rule in rules:
         measured = assessment.measurement(rule.measurement)
         if measured is not None:
-            yield _of_measurement(measured, rule, usual.get(measured.name))
+            number = _of_measurement(measured, rule, usual.get(measured.name))
+            yield replace(number, applies=number.nearness <= 0 or rule.measurement in reasons)
 
 
 def _of_finding(finding: Finding, *, tolerated: bool) -> PanelNumber:
     value, limit = numerals(f"{finding.probability:.2f}"), numerals(f"{finding.threshold:.2f}")
-    nearness = finding.probability / max(finding.threshold, 1e-6) - 1 + 1e-9
+    past = finding.probability - finding.threshold
+    nearness = past / max(finding.threshold if past < 0 else 1 - finding.threshold, 1e-6) + 1e-9
     title = title_of(finding, LANGUAGE.get())
     return PanelNumber(
         finding.name, title, say("probability {probability}", probability=value), say("from {limit}", limit=limit),

@@ -1,6 +1,6 @@
 /* The page of a study: one image at a time, chosen in the film strip; keys of the image that is shown; what comes next. */
 
-import { send, show as showPage } from "../in_place.js";
+import { send, sendWhole, show as showPage } from "../in_place.js";
 
 let images = [];
 const ONWARD = "miqa-onward";
@@ -79,7 +79,8 @@ document.addEventListener("submit", async (event) => {
   if (event.submitter?.value === "confirmed") return;
   event.preventDefault();
   const answer = await send(form, event.submitter);
-  if (answer) showPage(answer);
+  if (answer?.ok) showPage(answer);
+  else if (answer) sendWhole(form, event.submitter);
 });
 
 begin();
