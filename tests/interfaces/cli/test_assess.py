@@ -98,9 +98,7 @@ def test_folders_give_images_only_but_named_files_are_always_taken(folder: Path)
     assert left_out == 2
 
 
-def test_folders_that_may_not_be_read_are_faults_and_end_nothing(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folders_that_may_not_be_read_are_faults_and_end_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests may run as root, who may read everything: the system's refusals are put in."""
     scandir, stat = os.scandir, Path.stat
     (folder / "listed").mkdir()
