@@ -100,6 +100,11 @@ class Slice:
     """One unit of the last digit of the position."""
 
     @property
+    def instance_number(self) -> int:
+        """That of its object; ``number`` counts the frames of one on. 0 where the header lacks it."""
+        return self.number - self.frame
+
+    @property
     def kind(self) -> SliceKind:
         """What it is, before any limit."""
         return kind_named(self.kind_name)
