@@ -168,7 +168,7 @@ class LocalSeriesAssessor:
         DecodeError
             Not one of the slices can be decoded.
         """
-        units, digests = installed(), _Digests()
+        units, digests = [unit for unit in installed() if not unit.is_guard], _Digests()
         artifacts, tools = MemoryArtifacts(), self._local.tools
         with closing(Database.in_memory()) as database:
             context = self._context(database, artifacts)

@@ -319,6 +319,9 @@ def test_severities_in_the_reference_are_those_of_the_simulators() -> None:
         assert form.format(*values) in page
 
 
+LIMIT = '[[scope.measurement]]\nname = "slice_gaps"\nverdict = "REVIEW"\nreason = "111220"\n'
+
+
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
@@ -326,12 +329,22 @@ def test_severities_in_the_reference_are_those_of_the_simulators() -> None:
         ('[[scope.finding]]\nname = "motion_blur"\nverdict = "ACCEPT"', "ACCEPT"),
         ('[[scope.finding]]\nname = "motion_blur"', "verdict"),
         ('colour = "red"', "colour"),
+        ('[[scope.finding]]\nname = "motion_blur"\nverdict = "REVIEW"\nmin_probability = 75', "from 0 to 1"),
+        ('[[scope.finding]]\nname = "motion_blur"\nverdict = "REVIEW"\nmin_severity = -1', "from 0 to 1"),
+        (f"{LIMIT}above = 60\nbelow = 40", "two limits"),
+        (f"{LIMIT}above = true", "above is True"),
     ],
 )
 def test_a_mistake_is_named_with_its_scope(rule: str, message: str) -> None:
     document = tomllib.loads(f'version = "1"\n[[scope]]\nname = "chest"\n{rule}\n')
     with pytest.raises(SettingsError, match=rf"'chest'.*{message}"):
         parse_policy(document)
+
+
+def test_modality_and_body_part_may_be_in_lower_case() -> None:
+    scope = {"name": "chest", "modality": ["dx"], "body_part": ["chest"], "view": ["pa"]}
+    [read] = parse_policy({"version": "1", "scope": [scope]}).scopes
+    assert read.covers(header())
 
 
 @pytest.mark.parametrize("wrong", ['version = "2"\nscope = ["CT"]', 'version = "2"\nscope = "CT"', "", "version ="])

@@ -96,7 +96,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
         check_keys(table, KEYS)
         return Scope(
             name=name,
-            modality=name_list(table, "modality"),
+            modality=tuple(name.strip().upper() for name in name_list(table, "modality")),
             body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(table, "body_part")))),
             view=tuple(sorted(STANDARD.expanded_views(name_list(table, "view")))),
             kind=_parse_kinds(table),
@@ -136,7 +136,7 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
 def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
     """The rules of one entry; a rule about a retired finding also applies to its successors."""
     check_keys(rule, ("name", "verdict", "min_probability", "min_severity", "soft", "over"))
-    probability, severity = number(rule, "min_probability", 0.0), number(rule, "min_severity", 0.0)
+    probability, severity = number(rule, "min_probability", 0.0, 1.0), number(rule, "min_severity", 0.0, 1.0)
     verdict, over = _verdict(rule), tuple(map(_parse_region, name_list(rule, "over")))
     return [
         FindingRule(
@@ -168,12 +168,14 @@ def _is_soft(name: FindingName) -> bool:
 
 def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
     check_keys(rule, ("name", "verdict", "reason", *LimitSide))
-    comparison = next((c for c in LimitSide if c.value in rule), None)
-    if comparison is None:
+    sides = [side for side in LimitSide if side.value in rule]
+    if not sides:
         raise ValueError("a limit is missing; write above = or below = with a number.")
+    if len(sides) > 1:
+        raise ValueError("above and below are two limits; write a rule for each.")
     reason, finding = _parse_reason(rule)
-    limit = number(rule, comparison.value, 0.0)
-    return MeasurementRule(required(rule, "name"), comparison, limit, _verdict(rule), reason, finding)
+    limit = number(rule, sides[0].value, 0.0)
+    return MeasurementRule(required(rule, "name"), sides[0], limit, _verdict(rule), reason, finding)
 
 
 def _parse_usual(rule: Mapping[str, Any]) -> UsualRule:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zipfile import is_zipfile
 
@@ -20,7 +21,8 @@ def images(paths: Iterable[Path], suffixes: frozenset[str] = IMAGE_SUFFIXES) -> 
     """The files to work on, in order, and how many files of folders were left out because they are not images.
 
     A file that is named is always read; files of a folder are read if their name or content is that of an image, with
-    or without the preamble of PS3.10. A DICOMDIR means the medium that it is on.
+    or without the preamble of PS3.10. A DICOMDIR means the medium that it is on. A folder that may not be read stands
+    among the files: who opens it reports the fault.
     """
     chosen_paths: list[Path] = []
     left_out = 0
@@ -32,12 +34,27 @@ def images(paths: Iterable[Path], suffixes: frozenset[str] = IMAGE_SUFFIXES) -> 
         if not path.is_dir():
             chosen_paths.append(path)
             continue
-        for file in sorted(f for f in path.rglob("*") if f.is_file() and not _hidden(f.relative_to(path))):
+        for file in sorted(f for f in _below(path) if not _hidden(f.relative_to(path))):
             if _looks_like_image(file, suffixes):
                 chosen_paths.append(file)
             else:
                 left_out += 1
     return list(dict.fromkeys(chosen_paths)), left_out
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All files below a folder, links to folders aside, and the folders that may not be read."""
+    refusals: list[OSError] = []
+    for parent, _, names in os.walk(folder, onerror=refusals.append):
+        yield from (file for name in names if _is_file(file := Path(parent, name)))
+    yield from (Path(error.filename) for error in refusals)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may be listed and not entered
+        return True
 
 
 def _hidden(path: Path) -> bool:

@@ -131,9 +131,14 @@ class MemoryArtifacts(Artifacts):
         self._values: dict[str, Any] = {}
 
     def keep_original(self, digest: InstanceDigest, path: Path) -> bool:
-        """Remember the path of the file."""
+        """Remember the path of the file; False if it has come before."""
+        is_new = not self.has_original(digest)
         self._values[original_key(digest)] = path
-        return True
+        return is_new
+
+    def has_original(self, digest: InstanceDigest) -> bool:
+        """Whether the file has come."""
+        return original_key(digest) in self._values
 
     def verify_original(self, database: Database, digest: InstanceDigest) -> Soundness:  # noqa: ARG002
         """The file is where it lies, and nobody has read it before."""

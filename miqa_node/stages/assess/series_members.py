@@ -146,7 +146,7 @@ def _places(every: Sequence[Slice]) -> int:
 
 def _begun_late(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
     """A hint only: scanners number phases, stations and reconstructions on, and begin elsewhere."""
-    lowest = min((one.number for one in every), default=0)
+    lowest = min((one.instance_number for one in every), default=0)
     if lowest <= 1 or len({one.digest for one in every}) < 2:
         return ()
     text = Phrase(
@@ -172,7 +172,7 @@ def _unmeasured(every: Sequence[Slice], stack: Sequence[Slice]) -> tuple[Plausib
 
 def _numbers_missing(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
     """Instance Numbers that the series skips, if it is numbered one by one."""
-    numbers = {one.number for one in every if one.number > 0}
+    numbers = {one.instance_number for one in every if one.instance_number > 0}
     if not numbers:
         return ()
     count = max(numbers) - min(numbers) + 1
@@ -200,7 +200,7 @@ def _odd(every: Sequence[Slice], stack: Sequence[Slice], captures: int) -> tuple
 def _part(kind: str, members: Sequence[Slice]) -> list[str]:
     if not members:
         return []
-    numbers = _listed(sorted({one.number for one in members}))
+    numbers = _listed(sorted({one.instance_number for one in members}))
     return [Phrase("{kind}: {count} (Instance Number {numbers})", kind=kind, count=f"{len(members)}", numbers=numbers)]
 
 

@@ -100,6 +100,11 @@ class Slice:
     """One unit of the last digit of the position."""
 
     @property
+    def instance_number(self) -> int:
+        """That of its object; ``number`` counts the frames of one on. 0 where the header lacks it."""
+        return self.number - self.frame
+
+    @property
     def kind(self) -> SliceKind:
         """What it is, before any limit."""
         return kind_named(self.kind_name)
@@ -189,7 +194,7 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         position_mm=numbers(plane, "ImagePositionPatient", 3),
         orientation=numbers(turned, "ImageOrientationPatient", 6),
         spacing_mm=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
-        thickness_mm=first_number(measures, "SliceThickness"),
+        thickness_mm=_length_mm(measures, "SliceThickness"),
         slope=_rescaling(transform, "RescaleSlope", 1.0),
         intercept=_rescaling(transform, "RescaleIntercept", 0.0),
         ctdi_vol_mgy=first_number(exposure, "CTDIvol"),
@@ -209,6 +214,12 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         location_mm=first_number(ds, "SliceLocation"),
         position_unit_mm=_position_unit_mm(plane),
     )
+
+
+def _length_mm(measures: Dataset, keyword: str) -> float | None:
+    """None where the header has none, or one below 0, which no length has."""
+    length = first_number(measures, keyword)
+    return length if length is not None and length >= 0.0 else None
 
 
 def _rescaling(transform: Dataset, keyword: str, usual: float) -> float:

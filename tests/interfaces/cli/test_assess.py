@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -93,6 +96,30 @@ def test_folders_give_images_only_but_named_files_are_always_taken(folder: Path)
 
     assert [path.name for path in paths] == ["IM000001", "chest.dcm", "phantom.png", "page.dcm", "note.txt"]
     assert left_out == 2
+
+
+def test_folders_that_may_not_be_read_are_faults_and_end_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run as root, who may read everything: the system's refusals are put in."""
+    scandir, stat = os.scandir, Path.stat
+    (folder / "listed").mkdir()
+    (folder / "listed" / "IM1.dcm").touch()
+
+    def refused_scan(path: str) -> Any:
+        if Path(path).name == "deeper":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    def refused_stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.parent.name == "listed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(os, "scandir", refused_scan)
+    monkeypatch.setattr(Path, "stat", refused_stat)
+    paths, left_out = images([folder])
+
+    assert [path.name for path in paths] == ["chest.dcm", "deeper", "IM1.dcm", "page.dcm"]
+    assert left_out == 1
 
 
 def test_a_zip_file_without_images_is_one_quiet_line(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:

@@ -94,7 +94,9 @@ def test_a_file_twice_and_damaged_slices(cli: Callable[..., Ran], config: Path, 
     shutil.copy(first, head / "again.dcm")
     cut(last)
 
-    [line] = cli("assess", head, "--json", "--config", config).lines
+    ran = cli("assess", head, "--json", "--config", config)
+    [line] = ran.lines
+    assert ran.err == ""
     assert len(line["files"]) == 5
     assert line["measurements"]["slice_count"]["value"] == 4.0
     assert line["measurements"]["slices_unreadable"]["value"] == 1.0

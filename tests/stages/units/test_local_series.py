@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.local import LocalAssessor
 from miqa_node.local_series import LocalSeriesAssessor, group_files
@@ -54,3 +55,16 @@ def test_it_says_what_a_node_says(rig: Rig, tmp_path: Path) -> None:
         assert [one.kind for one in result.objects or ()] == ["SR"]
     left_out = ["slices_left_out" in {issue.name for issue in one.assessment.plausibility} for one in local]
     assert left_out == [True, False]
+
+
+def test_slices_without_a_study_are_judged_one_by_one_and_nothing_refers_to_them(tmp_path: Path) -> None:
+    files = stack(tmp_path / "a", 2, lambda ds: ds.__delattr__("StudyInstanceUID"))
+    settings = load_settings(work={"processes": 1})
+    with LocalAssessor(settings, reports=ReportSettings()) as images:
+        groups = group_files(files, settings)
+        local = [LocalSeriesAssessor(images, settings).assess(group) for group in groups]
+
+    assert [len(group.slices) for group in groups] == [1, 1]
+    for result in local:
+        assert result.disposition.verdict is Verdict.NOT_ASSESSED
+        assert (result.header.study_instance_uid, result.objects) == ("", None)

@@ -48,7 +48,7 @@ def _where(series: SeriesView, places: SlicePlaces) -> str:
         place = Phrase("of {volume}, the first at {place} mm", volume=volume, place=f"{first:.4g}")
     else:
         place = Phrase("of one of several volumes, the first at {place} mm", place=f"{first:.4g}")
-    other = series.slices[slice_near(series, first)].number
+    other = series.slices[slice_near(series, first)].instance_number
     if series.of_frames or not other:
         return place
     return Phrase("{place}, where another has Instance Number {instance}", place=place, instance=str(other))

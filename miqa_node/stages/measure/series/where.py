@@ -12,7 +12,7 @@ def place_of_slice(series: SeriesView, position: int) -> str:
     """One slice.
 
     >>> from types import SimpleNamespace as Some
-    >>> place_of_slice(Some(of_frames=False, slices=[Some(number=7, location_mm=-12.5)]), 0)
+    >>> place_of_slice(Some(of_frames=False, slices=[Some(instance_number=7, location_mm=-12.5)]), 0)
     'slice 1 of 1, Instance Number 7, Slice Location -12.5 mm'
     """
     rank = Phrase("slice {number} of {count}", number=str(position + 1), count=str(len(series.slices)))
@@ -22,14 +22,14 @@ def place_of_slice(series: SeriesView, position: int) -> str:
 def as_called(series: SeriesView, place: str, position: int) -> str:
     """The place with Instance Number and Slice Location of this slice; frames of one object have neither."""
     one = series.slices[position]
-    if series.of_frames or not one.number:
+    if series.of_frames or not one.instance_number:
         return place
     if one.location_mm is None:
-        return Phrase("{place}, Instance Number {instance}", place=place, instance=str(one.number))
+        return Phrase("{place}, Instance Number {instance}", place=place, instance=str(one.instance_number))
     return Phrase(
         "{place}, Instance Number {instance}, Slice Location {location} mm",
         place=place,
-        instance=str(one.number),
+        instance=str(one.instance_number),
         location=f"{one.location_mm:.1f}",
     )
 
@@ -68,12 +68,14 @@ def slice_near(series: SeriesView, place_mm: float) -> int:
 
 
 def _both_called(series: SeriesView, place: str, first: int, last: int) -> str:
-    numbers = [series.slices[one].number for one in (first, last)]
+    numbers = [series.slices[one].instance_number for one in (first, last)]
     if series.of_frames or not all(numbers):
         return place
     called = Phrase(
         "{place}, Instance Numbers {first} to {last}", place=place, first=str(numbers[0]), last=str(numbers[1])
     )
+    if numbers[0] == numbers[1]:  # frames of one object
+        called = Phrase("{place}, Instance Number {instance}", place=place, instance=str(numbers[0]))
     low, high = (series.slices[one].location_mm for one in (first, last))
     if low is None or high is None:
         return called

@@ -90,3 +90,10 @@ def test_body_and_thickness_are_those_of_the_drawing(tmp_path: Path) -> None:
     values = {one.name: one.value for one in measured}
     assert values["body_size"] == pytest.approx(140 * making.SPACING_MM, abs=2 * making.SPACING_MM)
     assert values["thickness_share"] == pytest.approx(100 * 1.25 / 5.0)
+
+
+def test_a_thickness_below_zero_is_none(tmp_path: Path) -> None:
+    def turned(dataset: FileDataset) -> None:
+        dataset.SliceThickness = -5
+
+    assert "thickness_share" not in told(tmp_path, chests(), turned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,11 @@ from pydicom.data import get_testdata_file
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.dicom.bytes import head
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.measure import slices
+from miqa_node.stages.measure.series.where import place_of_slice, place_of_slices
+from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from tests.stages.measure.series import making
 
 DIGEST = InstanceDigest("a")
@@ -42,6 +47,15 @@ def test_groups_of_frames_that_are_too_long_to_be_picked_out_are_read(monkeypatc
 
     monkeypatch.setattr(slices, "read_some", without)
     assert sorted(slices.read_slices([(DIGEST, path)]), key=lambda one: one.frame) == fully(path, 10)
+
+
+def test_frames_are_named_by_the_number_of_their_object() -> None:
+    path = Path(str(get_testdata_file("emri_small.dcm")))
+    frames = slices.read_slices([(DIGEST, path)])
+    [number] = {one.instance_number for one in frames}
+    view = SeriesView(read_header(path)[0], frames, SliceTools(partial(decode_here, max_pixels=0)))
+    assert place_of_slices(view, [0, 4]) == f"2 of 10 slices, from 1 to 5, Instance Number {number}"
+    assert place_of_slice(view, 4) == f"slice 5 of 10, Instance Number {number}"
 
 
 def test_a_header_that_breaks_off_behind_its_geometry_has_it(tmp_path: Path) -> None:
