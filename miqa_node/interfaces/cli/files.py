@@ -88,9 +88,10 @@ def unpacked(files: Iterable[Path], folder: Path, limits: WebSettings) -> tuple[
         if not is_zipfile(file):
             names[file] = str(file)
             continue
-        content = members(file, folder / str(number), limits)
-        of_file = {one: f"{file}#{one.name}" for one in content if is_dicom(one) or is_picture(one)}
-        names |= of_file
-        if not of_file:
+        content = list(members(file, folder / str(number), limits))
+        if not any(is_dicom(one) or is_picture(one) for one in content):
             empty.append(file)
+            continue
+        # A ZIP file among images is not opened, and not passed over: who reads it says that it is no image.
+        names |= {one: f"{file}#{one.name}" for one in content if is_dicom(one) or is_picture(one) or is_zipfile(one)}
     return names, empty

@@ -192,3 +192,18 @@ def test_a_file_without_uids_is_judged_but_nothing_can_refer_to_it(
     assert line["measurements"]["brightness"]["unit"] == "%"
     assert "lacks UIDs" in ran.err
     assert list((tmp_path / "objects").iterdir()) == []
+
+
+def test_a_zip_file_among_images_of_a_zip_file_is_told(
+    cli: Callable[..., Ran], config: Path, samples: Path, tmp_path: Path
+) -> None:
+    inner, outer = tmp_path / "inner.zip", tmp_path / "outer.zip"
+    image = samples / "RG1_UNCR.dcm"
+    for path, content in ((inner, image), (outer, inner)):
+        with ZipFile(path, "w") as packed:
+            packed.write(content, content.name)
+    with ZipFile(outer, "a") as packed:
+        packed.write(image, "image.dcm")
+    ran = cli("assess", outer, "--json", "--config", config)
+    assert ran.code == Exit.FAILED
+    assert ["error" in line for line in ran.lines] == [True, False]
