@@ -222,9 +222,22 @@ class Check:
             if row.damage and deep:  # without a look at the bytes it may still be damaged
                 self._note(row, state)
             return
+        if not self._is_kept(row, check is check_original):
+            return
         self._note(row, state)
         is_marked = state is Soundness.LOST and mark_lost is not None and mark_lost()
         yield Inconsistency(faults[state], name, is_marked)
+
+    def _is_kept(self, row: Any, is_original: bool) -> bool:
+        """Whether the row still has the object; while it was read, retention or an erasure may have removed it."""
+        of, made = t.instances.c, t.results.c
+        if is_original:
+            query = sa.select(of.digest).where(of.object_key == row.object_key, of.removed_at.is_(None))
+        else:
+            query = sa.select(made.digest).join_from(t.results, t.instances)
+            query = query.where(made.object_key == row.object_key, of.artifacts_removed_at.is_(None))
+        with self.database.begin() as transaction:
+            return transaction.execute(query.where(of.digest == row.digest)).first() is not None
 
     def _note(self, row: Any, state: Soundness) -> None:
         with self.database.begin() as transaction:
@@ -283,7 +296,8 @@ class Check:
         values = {"removed_at": self.now, "deleted_at": self.now, "removal_cause": RemovalCause.LOST.value}
         with self.database.begin() as transaction:
             if not copies.stand_in(transaction, InstanceDigest(digest), self._is_sound):
-                transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))
+                is_kept = (t.instances.c.digest == digest, t.instances.c.removed_at.is_(None))
+                transaction.execute(sa.update(t.instances).where(*is_kept).values(values))
             damages.clear(transaction, [object_key])
         return True
 

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
-from pydicom import Dataset
+from pydicom import Dataset, FileDataset
 
 from miqa_node.core.domain.search_keys import SEARCH_KEYS, SearchLevel
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.dicom_json import INSTANCE, SERIES, STUDY, attributes
 from miqa_node.dicom.bytes.head import drop_unreadable, read_head
 from miqa_node.dicom.bytes.search_values import attribute_path
+from miqa_node.errors import ResourcesError
 from miqa_node.interfaces.dicomweb.accept import require
 from miqa_node.interfaces.dicomweb.dicomweb import DICOM_JSON, Uid, add_warnings, address, complete_index
 from miqa_node.interfaces.web.access import Reader
@@ -24,6 +26,8 @@ from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.runtime.store import result_index
 from miqa_node.runtime.store.result_index import ResultGroup, ResultLocation
+
+log = structlog.get_logger(__name__)
 
 MAX_RESULTS = 1000
 """Maximum number of matches in one answer; a warning says how many more there are."""
@@ -57,7 +61,7 @@ def search_studies(request: Request, services: Services, _who: Reader) -> Respon
         answer["00080061"] = {"vr": "CS", "Value": list(group.modalities)}
         answer["00201206"] = {"vr": "IS", "Value": [group.series]}
         answer["00201208"] = {"vr": "IS", "Value": [group.instances]}
-        answers.append(answer | _place(request, group.newest, SearchLevel.STUDY))
+        answers.append(answer | _place(request, group.newest, SearchLevel.STUDY, ds))
     return query.answer(answers, total)
 
 
@@ -185,7 +189,7 @@ def _search_series(request: Request, services: WebServices, **path: str) -> Resp
         ds = _header(services, group.newest)
         answer = attributes(ds, (*of_study, *SERIES, "StudyInstanceUID")) | query.included(ds)
         answer["00201209"] = {"vr": "IS", "Value": [group.instances]}
-        answers.append(answer | _place(request, group.newest, SearchLevel.SERIES))
+        answers.append(answer | _place(request, group.newest, SearchLevel.SERIES, ds))
     return query.answer(answers, total)
 
 
@@ -199,7 +203,7 @@ def _search_instances(request: Request, services: WebServices, **path: str) -> R
     for one in locations:
         ds = _header(services, one)
         answer = attributes(ds, (*STUDY, *SERIES, *INSTANCE)) | query.included(ds)
-        answers.append(answer | _place(request, one, SearchLevel.INSTANCE))
+        answers.append(answer | _place(request, one, SearchLevel.INSTANCE, ds))
     return query.answer(answers, total)
 
 
@@ -211,14 +215,37 @@ def _groups(services: WebServices, query: _Query, level: SearchLevel) -> tuple[l
 
 
 def _header(services: WebServices, location: ResultLocation) -> Dataset:
-    return read_head(services.objects.local_path(location.object_key))
+    """The header; of a file that is lost or damaged only what the index knows, and no FileDataset if nothing is read.
+
+    Raises
+    ------
+    ResourcesError
+        The store does not answer.
+    """
+    try:
+        ds: Dataset = read_head(services.objects.local_path(location.object_key))
+    except ResourcesError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one damaged file must not keep all others from a client
+        log.warning("a header is not read, the search goes on", error=type(error).__name__)
+        ds = Dataset()
+    for keyword, uid in (
+        ("StudyInstanceUID", location.study_instance_uid),
+        ("SeriesInstanceUID", location.series_instance_uid),
+        ("SOPClassUID", location.sop_class_uid),
+        ("SOPInstanceUID", location.sop_instance_uid),
+    ):
+        if keyword not in ds:
+            setattr(ds, keyword, uid)
+    return ds
 
 
-def _place(request: Request, location: ResultLocation, level: SearchLevel) -> dict[str, Any]:
+def _place(request: Request, location: ResultLocation, level: SearchLevel, ds: Dataset) -> dict[str, Any]:
+    availability = "ONLINE" if isinstance(ds, FileDataset) else "UNAVAILABLE"
     issuer = {"00100021": {"vr": "LO", "Value": [location.authority]}} if location.authority else {}
     return {
         **issuer,
-        "00080056": {"vr": "CS", "Value": ["ONLINE"]},
+        "00080056": {"vr": "CS", "Value": [availability]},
         "00081190": {"vr": "UR", "Value": [address(request, location, level)]},
     }
 

@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.core.domain.search_keys import COLUMNS, SEARCH_KEYS, SearchKey, SearchLevel
 from miqa_node.dicom.bytes.head import drop_unreadable, read_head, read_some
 from miqa_node.dicom.bytes.search_values import HEADER_TAGS, column_values
@@ -73,7 +74,8 @@ def complete(database: Database, objects: ObjectStore, budget_s: float) -> bool:
         headers = [(uid, _read(objects, key, own=True)) for uid, key in new]
         with database.begin() as transaction:
             for uid, values in headers:
-                transaction.execute(sa.update(results).where(results.c.sop_instance_uid == uid).values(values))
+                unread = results.c.series_instance_uid.is_(None)  # an erasure may have emptied it meanwhile
+                transaction.execute(sa.update(results).where(results.c.sop_instance_uid == uid, unread).values(values))
 
 
 def complete_sources(database: Database, objects: ObjectStore, budget_s: float, since: datetime | None = None) -> bool:
@@ -97,10 +99,20 @@ def complete_sources(database: Database, objects: ObjectStore, budget_s: float, 
                 break
             headers.append({"digest": digest, **_read(objects, key, own=False)})
         with database.begin() as transaction:
+            kept = _unless_erased(transaction, [row["digest"] for row in headers])
             for row in headers:
-                insert_or_ignore(transaction, source_headers, row)
+                if row["digest"] in kept:
+                    insert_or_ignore(transaction, source_headers, row)
         if time.monotonic() > deadline:
             return False
+
+
+def _unless_erased(transaction: Transaction, digests: Sequence[str]) -> set[str]:
+    """Those of the images that were not erased while their headers were read; an erasure waits for this transaction."""
+    of = instances.c
+    kept = sa.or_(of.removed_at.is_(None), of.removal_cause != RemovalCause.ERASURE.value)
+    query = sa.select(of.digest).where(of.digest.in_(digests), kept).order_by(of.digest).with_for_update()
+    return set(transaction.execute(query).scalars())
 
 
 def _read(objects: ObjectStore, key: str, *, own: bool) -> dict[str, str]:

@@ -19,9 +19,11 @@ from miqa_node.runtime.store.tables import (
     audit_marks,
     commitment_requests,
     deliveries,
+    disk_samples,
     executors,
     notices,
     series,
+    sign_ins,
 )
 
 SLACK = timedelta(seconds=60)
@@ -36,7 +38,8 @@ def mend(transaction: Transaction, now: datetime, longest_pause: timedelta) -> i
     """Reset impossible waiting times to the present; returns the number of changes.
 
     ``longest_pause`` is the longest time that the settings allow between two attempts, as a lease, or until a study has
-    passed. A requested delay, such as that of a rejection note, starts again.
+    passed. A requested delay, such as that of a rejection note, starts again. Sign-ins of the future would refuse
+    people or hide wrong passwords, and samples of a disk would keep newer ones away.
     """
     return (
         _queued_in_the_future(transaction, now)
@@ -44,6 +47,8 @@ def mend(transaction: Transaction, now: datetime, longest_pause: timedelta) -> i
         + sum(_set(transaction, column, now, now + longest_pause + SLACK) for column in WAITING_TIMES)
         + _set(transaction, series.c.arrived_at, now, now + SLACK, series.c.pending)
         + _set(transaction, executors.c.heartbeat_at, now, now + SLACK)
+        + _set(transaction, sign_ins.c.at, now, now + SLACK)
+        + transaction.execute(sa.delete(disk_samples).where(disk_samples.c.at > now + SLACK)).rowcount
         + _notices(transaction, now, longest_pause)
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,6 +66,21 @@ def test_a_backup_restored_elsewhere_is_the_same_node(shelf: Shelf, tmp_path: Pa
     with pytest.raises(BackupError, match="empty data directory"):
         backup.restore(folder, elsewhere, objects, with_database=True)
     database.close()
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-journal"])
+def test_the_log_of_a_former_database_does_not_enter_the_restored_one(
+    shelf: Shelf, tmp_path: Path, ending: str
+) -> None:
+    shelf.decide(1)
+    folder, elsewhere = tmp_path / "backup", tmp_path / "elsewhere"
+    backup.back_up(shelf.database, shelf.objects, shelf.folder, folder)
+    shelf.decide(2)
+    elsewhere.mkdir()
+    shutil.copy(shelf.folder / "miqa.sqlite-wal", elsewhere / f"miqa.sqlite{ending}")
+    objects = open_objects("", elsewhere / "objects", 0, 1 << 20)
+    with pytest.raises(BackupError, match=f"miqa.sqlite{ending} exists; restore into an empty data directory"):
+        backup.restore(folder, elsewhere, objects, with_database=True)
 
 
 def test_what_was_removed_or_erased_leaves_the_next_backup(shelf: Shelf, tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.domain.object_store import ObjectStore, Soundness
+from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.features.backup import rows as consistency
 from miqa_node.features.backup.rows import Check, Fault
 from miqa_node.runtime.store import damages, upkeep
@@ -18,6 +20,7 @@ from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.site_store import open_objects
+from miqa_node.stages.units.rows.removal import delete_marked
 from tests.features.retention.rows.test_retention import Shelf
 from tests.runtime.store.making import digest
 from tests.stages.receive.test_promises import cut, delete, empty, flip
@@ -138,3 +141,23 @@ def test_an_original_that_was_marked_as_lost_and_is_there_is_not_swept_away(shel
     assert faults(shelf) == [Fault.ORIGINAL_FOUND]
     assert faults(shelf, repair=True) == [Fault.ORIGINAL_FOUND]
     assert (faults(shelf, deep=True), shelf.row(of).removed_at) == ([], None)
+
+
+@pytest.mark.parametrize("kind", ["original", "result"])
+def test_what_is_erased_during_the_check_is_not_lost(shelf: Shelf, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.report(shelf.decide(71), sent=True)
+    name = f"check_{kind}"
+    check = getattr(consistency, name)
+
+    def erase_first(objects: ObjectStore, row: Any, *, deep: bool = True) -> Soundness:
+        now = datetime.now(UTC)
+        marks = {"removed_at": now, "artifacts_removed_at": now, "removal_cause": RemovalCause.ERASURE.value}
+        with shelf.database.begin() as transaction:
+            transaction.execute(sa.update(t.instances).values(marks))
+        delete_marked(shelf.database, shelf.objects, now, 10)
+        return cast("Soundness", check(objects, row, deep=deep))
+
+    monkeypatch.setattr(consistency, name, erase_first)
+    assert (faults(shelf, deep=True, repair=True), alarms(shelf)) == ([], 0)
+    with shelf.database.begin() as transaction:
+        assert transaction.execute(sa.select(t.instances.c.removal_cause)).scalar_one() == RemovalCause.ERASURE.value

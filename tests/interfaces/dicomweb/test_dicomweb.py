@@ -68,6 +68,24 @@ def web(stage: Stage, tmp_path: Path) -> Iterator[str]:
         yield f"{address}/api/dicom-web"
 
 
+@pytest.mark.parametrize("kept_bytes", [None, 0, 200])
+def test_a_lost_or_damaged_object_does_not_keep_the_others_from_a_search(
+    stage: Stage, web: str, kept_bytes: int | None
+) -> None:
+    assert httpx2.get(f"{web}/studies").status_code == 200
+    objects, key = stage.services.objects, "results/aa/1.dcm"
+    if kept_bytes is None:
+        objects.delete([key])
+    else:
+        objects.replace(key, objects.get(key)[:kept_bytes])
+    for level, tag in (("studies", "0020000D"), ("series", "0020000E"), ("instances", "00080018")):
+        both = httpx2.get(f"{web}/{level}").json()
+        uids = {"0020000D": "1.2.3.", "0020000E": "1.2.9.", "00080018": "2.25."}[tag]
+        assert {one[tag]["Value"][0] for one in both} == {f"{uids}{number}" for number in (1, 2)}
+        states = {one[tag]["Value"][0][-1]: one["00080056"]["Value"][0] for one in both}
+        assert states == {"1": "ONLINE" if kept_bytes else "UNAVAILABLE", "2": "ONLINE"}
+
+
 @pytest.mark.usefixtures("picture")
 @pytest.mark.parametrize("path", ["", "/metadata", "/frames/1"])
 def test_what_a_client_has_already_is_not_sent_again(web: str, path: str) -> None:

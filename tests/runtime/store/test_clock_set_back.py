@@ -12,7 +12,10 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
-from miqa_node.runtime.people import accounts
+from miqa_node.core.domain.object_store import DiskSpace
+from miqa_node.runtime.people import accounts, sessions
+from miqa_node.runtime.people.sessions import SignInOutcome
+from miqa_node.runtime.store import upkeep
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import audit_marks, commitment_requests, executors, metadata, notices
 from miqa_node.runtime.store.tables import deliveries as deliveries_table
@@ -114,6 +117,25 @@ def test_each_table_that_waits_goes_on(database: Database, table: sa.Table, name
     with database.begin() as transaction:
         assert transaction.execute(sa.select(table.c[name])).scalar_one() == LATER
     assert mend(database) == 0
+
+
+def test_wrong_passwords_of_a_former_time_count_no_longer_than_others(database: Database) -> None:
+    with database.begin() as transaction:
+        sessions.note(transaction, "", "192.0.2.1", "password", SignInOutcome.REFUSED, NOW)
+    assert mend(database) == 1
+    with database.begin() as transaction:
+        assert sessions.failures(transaction, "", "192.0.2.1", LATER - timedelta(minutes=15)) == (1, 1)
+        assert sessions.failures(transaction, "", "192.0.2.1", LATER) == (0, 0)
+    assert mend(database) == 0
+
+
+def test_the_disk_is_measured_again(database: Database) -> None:
+    with database.begin() as transaction:
+        upkeep.sample_disk(transaction, "a", DiskSpace(100, 90), NOW)
+    assert mend(database) == 1
+    with database.begin() as transaction:
+        upkeep.sample_disk(transaction, "a", DiskSpace(100, 10), LATER)
+        assert upkeep.disks(transaction, LATER - timedelta(hours=1)) == [("a", LATER, DiskSpace(100, 10))]
 
 
 def test_no_column_that_waits_is_forgotten(database: Database) -> None:

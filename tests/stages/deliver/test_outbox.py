@@ -21,6 +21,7 @@ from miqa_node.core.domain.delivery import (
     ResultObject,
 )
 from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.stages.deliver.rows import commitments, deliveries, delivery_jobs
@@ -282,6 +283,16 @@ def test_a_delivery_can_go_on_with_another_result_and_keeps_its_row(database: Da
         assert other.item == original
         # What was replaced is not replaced a second time by a lane that comes late.
         assert not deliveries.replace_result(transaction, claimed.delivery_id, original.sop_instance_uid, lower, NOW)
+
+
+def test_nothing_is_made_in_the_place_of_what_an_erasure_cancelled(database: Database) -> None:
+    original = queue(database, 1, "PACS")
+    lower = ResultObject("2.25.11", "1.2.840.10008.5.1.4.1.1.88.33", ResultKind("SR"), "results/aa/11.dcm")
+    with database.begin() as transaction:
+        [claimed] = deliveries.claim(transaction, "PACS", 10, NOW, lease_s=60)
+        transaction.execute(sa.update(t.deliveries).values(state=DeliveryState.CANCELLED.value))
+        assert not deliveries.replace_result(transaction, claimed.delivery_id, original.sop_instance_uid, lower, NOW)
+        assert transaction.execute(sa.select(t.results.c.sop_instance_uid)).scalars().all() == ["2.25.1"]
 
 
 def test_of_two_processes_one_takes_a_request_for_commitment(database: Database, tmp_path: Path) -> None:

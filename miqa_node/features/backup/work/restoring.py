@@ -12,6 +12,8 @@ from miqa_node.features.backup.work.copying import copy_file, describe_file, int
 from miqa_node.features.backup.work.folder import DATABASE, FILES, OBJECTS, ManifestEntry, read_manifest, reading
 
 PRIVATE = 0o600
+LOGS = ("-wal", "-journal")
+"""Of a former database: SQLite would write what is in them into the restored one."""
 
 
 def check_backup(folder: Path) -> Iterator[str]:
@@ -38,11 +40,12 @@ def restore(folder: Path, data_dir: Path, objects: ObjectStore, *, with_database
     Raises
     ------
     BackupError
-        There is already a database, or a file of the backup is missing or changed.
+        There is already a database or the log of one, or a file of the backup is missing or changed.
     """
     target = data_dir / DATABASE
-    if with_database and target.exists():
-        raise BackupError(f"{target} exists; restore into an empty data directory.")
+    for path in (target, *(data_dir / f"{DATABASE}{ending}" for ending in LOGS)):
+        if with_database and path.exists():
+            raise BackupError(f"{path} exists; restore into an empty data directory.")
     incoming, count = data_dir / "incoming", 0
     incoming.mkdir(parents=True, exist_ok=True)
     with reading(folder) as entries:

@@ -57,6 +57,12 @@ def removed(transaction: Transaction, uid: str, limit: int) -> list[ArchivedObje
     return _load(transaction, sa.and_(gone, sa.or_(*(name == uid for name in names))), limit, (_of.received_at,))
 
 
+def may_return(transaction: Transaction, digest: InstanceDigest) -> bool:
+    """False if the image was erased, perhaps while an archive was asked for it."""
+    is_erased = sa.and_(_of.removed_at.is_not(None), _of.removal_cause == RemovalCause.ERASURE.value)
+    return transaction.execute(sa.select(_of.digest).where(_of.digest == digest, ~is_erased)).first() is not None
+
+
 def note(transaction: Transaction, objects: Sequence[ArchivedObject], held: Collection[str], now: datetime) -> int:
     """Record which of them an archive has, by SOP instance UID; returns their number."""
     digests = [one.digest for one in objects]

@@ -36,6 +36,7 @@ STUCK_AFTER_S = 1800.0
 MAX_FETCHED = 500
 """Maximum number of originals per request."""
 CHANGED = "The archive's copy is another image than the one that came to the node. It was not taken."
+ERASED = "The patient was erased meanwhile. It was not taken."
 
 Configured = Callable[[], Mapping[str, DestinationConfig]]
 
@@ -169,6 +170,9 @@ class ArchiveRetrieval:
             copied = data_set_digest(path)
             if copied != one.digest and not archived.is_same(header, one.header):
                 raise DeliveryError(CHANGED)
+            with self._database.begin() as transaction:
+                if not archived.may_return(transaction, one.digest):
+                    raise DeliveryError(ERASED)
             came = ReceivedObject(
                 str(path), one.digest, len(file), archive[:16], self._ae_title, "", datetime.now(UTC),
                 file_bytes=len(file), copy_digest=None if copied == one.digest else InstanceDigest(copied),

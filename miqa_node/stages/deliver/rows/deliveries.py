@@ -245,14 +245,20 @@ def replace_result(
 ) -> bool:
     """Deliver ``result``, made from the result ``original_uid``, in its place, at once.
 
-    False, without any change, if the destination already has a delivery of it.
+    False, without any change, if the destination already has a delivery of it, or this one was cancelled, perhaps by an
+    erasure: nothing may be made for it any more.
     """
     row = transaction.execute(
         sa.select(
             results.c.digest, results.c.generation, results.c.decision_id, results.c.made_with, deliveries.c.destination
         )
         .join(deliveries, deliveries.c.sop_instance_uid == results.c.sop_instance_uid)
-        .where(deliveries.c.delivery_id == delivery_id, results.c.sop_instance_uid == original_uid)
+        .where(
+            deliveries.c.delivery_id == delivery_id,
+            deliveries.c.state != DeliveryState.CANCELLED.value,
+            results.c.sop_instance_uid == original_uid,
+        )
+        .with_for_update()
     ).one_or_none()
     if row is None:
         return False

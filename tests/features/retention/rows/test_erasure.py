@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.domain.search_keys import COLUMNS
 from miqa_node.core.keys.signing import Signer, verify
 from miqa_node.errors import ConflictError, NotFoundError, SettingsError, SignatureError
 from miqa_node.features.retention.rows import erasure, holds, patient_choice
+from miqa_node.runtime.store import result_index
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import preview_key
@@ -136,3 +140,19 @@ def test_the_command_erases_and_proves(
     assert run(["erase", "verify", str(proof), *where]) == 1
     assert run(["erase", "proof", "1", *where]) == 0
     database.close()
+
+
+@pytest.mark.parametrize("complete", [result_index.complete, result_index.complete_sources])
+def test_a_header_that_is_read_during_the_erasure_names_the_patient_nowhere(
+    shelf: Shelf, complete: Callable[[Database, ObjectStore, float], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.report(shelf.decide(1), sent=True)
+
+    def read_while_erased(_objects: ObjectStore, _key: str, *, own: bool) -> dict[str, str]:
+        with shelf.database.begin() as transaction:
+            erasure.erase(transaction, "ID1", "request", "ada", NOW)
+        return dict.fromkeys(COLUMNS, "ID1")
+
+    monkeypatch.setattr(result_index, "_read", read_while_erased)
+    assert complete(shelf.database, shelf.objects, 60.0)
+    assert "'ID1'" not in everything(shelf.database)
