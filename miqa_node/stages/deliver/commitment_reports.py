@@ -82,7 +82,7 @@ class CommitmentReporter:
         self._ae_title = ae_title
         self._peers = dict(parse_commitment_peer(peer) for peer in peers)
         self._lock = threading.Lock()
-        self._open: dict[str, _Inquiry] = {}
+        self._open: dict[tuple[str, str], _Inquiry] = {}
         self._away: dict[str, float] = {}
         self._lease_s = settings.connection_timeout_s + 3 * settings.dimse_timeout_s
         self._wake = threading.Event()
@@ -104,7 +104,7 @@ class CommitmentReporter:
         self._ledger.ask(request, self._lease_s)
         with self._lock:
             here = association if callable(association) else partial(report_on, association)
-            self._open[request.transaction_uid] = _Inquiry(request, here)
+            self._open[_key(request)] = _Inquiry(request, here)
             while len(self._open) > MAX_OPEN:
                 del self._open[next(iter(self._open))]
 
@@ -143,7 +143,7 @@ class CommitmentReporter:
         request = self._ledger.claim(self._lease_s)
         with self._lock:
             if request is not None:
-                inquiry = self._open.setdefault(request.transaction_uid, _Inquiry(request))
+                inquiry = self._open.setdefault(_key(request), _Inquiry(request))
                 inquiry.request, inquiry.waits = request, False
                 return inquiry
             return next((one for one in self._open.values() if not one.waits), None)
@@ -154,7 +154,7 @@ class CommitmentReporter:
         try:
             if not self._look_up(inquiry):
                 with self._lock:  # the others first
-                    self._open[request.transaction_uid] = self._open.pop(request.transaction_uid, inquiry)
+                    self._open[_key(request)] = self._open.pop(_key(request), inquiry)
                 return
             try:
                 self._on_new(inquiry)
@@ -178,7 +178,7 @@ class CommitmentReporter:
                 self._thread.stopping.wait(POLL_S)  # the claim expires, and the report is tried again
         if not inquiry.waits:
             with self._lock:
-                self._open.pop(request.transaction_uid, None)
+                self._open.pop(_key(request), None)
 
     def _look_up(self, inquiry: _Inquiry) -> bool:
         """Look at more of the objects; True if all are known."""
@@ -233,6 +233,11 @@ class _Inquiry:
     standing: Mapping[tuple[str, str], Soundness] = field(default_factory=dict)
     waits: bool = False
     """Its objects could not be read; it is kept with its association until the ledger says that it is due again."""
+
+
+def _key(request: CommitmentRequest) -> tuple[str, str]:
+    """Of a request in the ledger, too: two peers may use one transaction UID."""
+    return request.transaction_uid, request.calling_ae_title[:16]
 
 
 def report_on(association: Association, event_type: int, report: Dataset) -> bool:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -326,6 +327,25 @@ def test_where_nobody_listens_the_same_association_is_the_way_out(keeping: Datab
     with node(keeping, tmp_path, peers=("CT1@127.0.0.1:1",)) as scp, modality.association(scp.port) as ask:
         assert ask("1.2.3.1") == 0x0000
         assert wait_until(lambda: len(modality.reports) == 1)
+
+
+def test_two_peers_with_one_transaction_uid_are_told_each_of_its_own(keeping: Database, objects: DiskObjects) -> None:
+    reporter = CommitmentReporter(DatabaseLedger(keeping, objects), load_settings().deliver, "MIQA", ())
+    told: list[tuple[str, str]] = []
+
+    def tell(peer: str, _event_type: int, report: Dataset) -> bool:
+        told.append((peer, report.ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
+        return True
+
+    for peer, uid in (("CT1", "1.2.3.1"), ("CT2", "1.2.3.2")):
+        request = CommitmentRequest("1.2.9", peer, "MIQA", "127.0.0.1", ((CLASS, uid),))
+        reporter.ask(request, partial(tell, peer))
+    reporter.start()
+    try:
+        assert wait_until(lambda: len(told) == 2)
+    finally:
+        reporter.stop()
+    assert sorted(told) == [("CT1", "1.2.3.1"), ("CT2", "1.2.3.2")]
 
 
 def test_what_cannot_be_told_is_tried_again_and_says_why(keeping: Database, objects: DiskObjects) -> None:
