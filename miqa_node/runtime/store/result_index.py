@@ -99,9 +99,9 @@ def complete_sources(database: Database, objects: ObjectStore, budget_s: float, 
                 break
             headers.append({"digest": digest, **_read(objects, key, own=False)})
         with database.begin() as transaction:
-            kept = _unless_erased(transaction, [row["digest"] for row in headers])
+            present = _unless_erased(transaction, [row["digest"] for row in headers])
             for row in headers:
-                if row["digest"] in kept:
+                if row["digest"] in present:
                     insert_or_ignore(transaction, source_headers, row)
         if time.monotonic() > deadline:
             return False
@@ -110,8 +110,8 @@ def complete_sources(database: Database, objects: ObjectStore, budget_s: float, 
 def _unless_erased(transaction: Transaction, digests: Sequence[str]) -> set[str]:
     """Those of the images that were not erased while their headers were read; an erasure waits for this transaction."""
     of = instances.c
-    kept = sa.or_(of.removed_at.is_(None), of.removal_cause != RemovalCause.ERASURE.value)
-    query = sa.select(of.digest).where(of.digest.in_(digests), kept).order_by(of.digest).with_for_update()
+    is_there = sa.or_(of.removed_at.is_(None), of.removal_cause != RemovalCause.ERASURE.value)
+    query = sa.select(of.digest).where(of.digest.in_(digests), is_there).order_by(of.digest).with_for_update()
     return set(transaction.execute(query).scalars())
 
 

@@ -331,10 +331,10 @@ def test_where_nobody_listens_the_same_association_is_the_way_out(keeping: Datab
 
 def test_two_peers_with_one_transaction_uid_are_told_each_of_its_own(keeping: Database, objects: DiskObjects) -> None:
     reporter = CommitmentReporter(DatabaseLedger(keeping, objects), load_settings().deliver, "MIQA", ())
-    told: list[tuple[str, str]] = []
+    reports: list[tuple[str, str]] = []
 
     def tell(peer: str, _event_type: int, report: Dataset) -> bool:
-        told.append((peer, report.ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
+        reports.append((peer, report.ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
         return True
 
     for peer, uid in (("CT1", "1.2.3.1"), ("CT2", "1.2.3.2")):
@@ -342,10 +342,10 @@ def test_two_peers_with_one_transaction_uid_are_told_each_of_its_own(keeping: Da
         reporter.ask(request, partial(tell, peer))
     reporter.start()
     try:
-        assert wait_until(lambda: len(told) == 2)
+        assert wait_until(lambda: len(reports) == 2)
     finally:
         reporter.stop()
-    assert sorted(told) == [("CT1", "1.2.3.1"), ("CT2", "1.2.3.2")]
+    assert sorted(reports) == [("CT1", "1.2.3.1"), ("CT2", "1.2.3.2")]
 
 
 def test_what_cannot_be_told_is_tried_again_and_says_why(keeping: Database, objects: DiskObjects) -> None:

@@ -63,9 +63,9 @@ def history_page(
     """With the values of one scan, by default of the last, drawn where they were read."""
     with services.database.begin() as transaction:
         one = log.load(transaction, history)
-        asked = ScanKey(study, series, stack)
+        wish = ScanKey(study, series, stack)
         keys = [scan.key if study else replace(scan.key, study_instance_uid="") for scan in one.scans]
-        index = keys.index(asked) if asked in keys else len(keys) - 1
+        index = keys.index(wish) if wish in keys else len(keys) - 1
         values = log.values_of(transaction, one.scans[index].key)
         withdrawn = log.withdrawn_scans(transaction, history)
         shown = instances.load(transaction, InstanceDigest(one.scans[index].digest))

@@ -63,14 +63,14 @@ def move(transaction: Transaction, one: SeriesMove) -> list[str]:
     own = sa.select(_AUTHORITY).select_from(_IMAGES).where(instances.c.digest == usual_series.c.digest)
     theirs = usual_series.c.baseline == one.baseline, own.scalar_subquery() == one.authority
     transaction.execute(sa.update(usual_series).where(*theirs).values(baseline=target.baseline))
-    left = [baseline for baseline in (one.baseline, target.baseline) if _count(transaction, baseline)]
-    if is_new and one.is_only and one.baseline not in left:
+    histories = [baseline for baseline in (one.baseline, target.baseline) if _count(transaction, baseline)]
+    if is_new and one.is_only and one.baseline not in histories:
         confirmed_ranges.rename(transaction, one.baseline, target.baseline)
-    for baseline in {one.baseline, target.baseline} - set(left):
+    for baseline in {one.baseline, target.baseline} - set(histories):
         confirmed_ranges.forget(transaction, baseline)
-    for baseline in left:
+    for baseline in histories:
         confirmed_ranges.follow(transaction, baseline, ())
-    return left
+    return histories
 
 
 def _count(transaction: Transaction, baseline: str) -> bool:

@@ -257,9 +257,9 @@ def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
     if disposition is None or not (disposition.verdict.flagged or disposition.attention):
         return ()
     # The advice on unusual images refers to a marked region, but there is no image here.
-    told = replace(disposition, reasons=tuple(one for one in disposition.reasons if one.name != "anomaly"))
+    here = replace(disposition, reasons=tuple(one for one in disposition.reasons if one.name != "anomaly"))
     with spoken(language):
-        return (next_step(exposure.assessment, told),) if told.reasons else ()
+        return (next_step(exposure.assessment, here),) if here.reasons else ()
 
 
 PAGE = Page(
