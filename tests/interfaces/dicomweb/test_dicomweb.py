@@ -87,6 +87,22 @@ def test_a_lost_or_damaged_object_does_not_keep_the_others_from_a_search(
 
 
 @pytest.mark.usefixtures("picture")
+@pytest.mark.parametrize("damage", [b"", b"\0" * 5000, b"\0" * 128 + b"DICM"])
+def test_an_object_whose_file_is_damaged_is_not_found(stage: Stage, web: str, damage: bytes) -> None:
+    study = f"{web}/studies/1.2.3.2"
+    series = f"{study}/series/1.2.9.2"
+    instance = f"{series}/instances/2.25.3"
+    assert httpx2.get(instance).status_code == 200
+    stage.services.objects.replace("results/aa/3.dcm", damage)
+    for one in (study, series, instance, f"{instance}/frames", f"{instance}/frames/1", f"{instance}/bulkdata/7FE00010"):
+        assert httpx2.get(one).status_code == 404, one
+    for one in (study, series, instance):
+        status = httpx2.get(f"{one}/metadata").status_code
+        assert status == (200 if b"DICM" in damage else 404), one
+    assert httpx2.get(f"{web}/studies/1.2.3.1").status_code == 200
+
+
+@pytest.mark.usefixtures("picture")
 @pytest.mark.parametrize("path", ["", "/metadata", "/frames/1"])
 def test_what_a_client_has_already_is_not_sent_again(web: str, path: str) -> None:
     at = f"{web}/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3{path}"
