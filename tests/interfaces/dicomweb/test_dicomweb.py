@@ -159,6 +159,11 @@ REFUSED = [
     "SeriesNumber=1e3",
     "PatientID=a&PatientID=b",
     "PatientName=a=b=c=d",
+    "PatientName=%00",
+    "PatientName=%0A",
+    "PatientName=M%00*",
+    "PatientID=%1F",
+    "AccessionNumber=ACC1%00",
 ]
 
 
