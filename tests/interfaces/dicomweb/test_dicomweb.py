@@ -194,6 +194,21 @@ def test_an_answer_in_xml_is_not_given_as_json(web: str, place: str) -> None:
         assert httpx2.get(f"{web}/{place}", headers={"accept": accept}, trust_env=False).status_code == 200
 
 
+def test_a_media_type_of_quality_zero_is_not_given(web: str) -> None:
+    json, octets = "application/dicom+json", f"{web}/studies/1.2.3.1/series/1.2.9.1/instances/2.25.1/bulkdata/00420011"
+    for place, accept, status in (
+        (f"{web}/studies", f"{json};q=0, */*", 406),
+        (f"{web}/studies", f"{json};q=0, application/json", 406),
+        (f"{web}/studies", "application/*;q=0, */*;q=0.5", 406),
+        (f"{web}/studies", f"application/*;q=0, {json}", 200),
+        (f"{web}/studies", "*/*;q=0, application/json", 200),
+        (f"{web}/studies", "text/html;q=0, */*", 200),
+        (octets, "application/octet-stream;q=0.0, */*", 406),
+        (octets, "image/jpeg;q=0, */*", 200),
+    ):
+        assert httpx2.get(place, headers={"accept": accept}, trust_env=False).status_code == status, accept
+
+
 def test_further_fields_are_in_the_answer_when_asked_for(web: str) -> None:
     client = DICOMwebClient(web)
     [plain] = client.search_for_studies(search_filters={"StudyID": "S1"})
