@@ -30,17 +30,23 @@ IMAGE_TYPES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class MediaRange:
-    """One acceptable media type; of multipart/related, that of the parts. ``syntax`` is a UID, ``*`` or empty."""
+    """One acceptable media type; of multipart/related, that of the parts. ``syntax`` is a UID, ``*`` or empty.
+
+    ``refused`` are the media types and ranges with the quality 0 (RFC 9110 12.4.2), which take from wider ranges.
+    """
 
     media_type: str
     multipart: bool
     syntax: str
     quality: float
+    refused: frozenset[str] = frozenset()
 
     def covers(self, media_type: str) -> bool:
-        """Whether a media type is within the range."""
-        kind = self.media_type
-        return kind in ("*/*", media_type) or (kind.endswith("/*") and media_type.startswith(kind[:-1]))
+        """Whether a media type is within the range, and not refused by a more specific one (RFC 9110 12.5.1)."""
+        names = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+        if self.media_type not in names:
+            return False
+        return self.refused.isdisjoint(names[: names.index(self.media_type)])
 
 
 def accepted(request: Request) -> list[MediaRange]:
@@ -48,7 +54,8 @@ def accepted(request: Request) -> list[MediaRange]:
     # In an address a plus sign is itself; only in forms it stands for a space.
     parameter = request.query_params.get("accept", "").replace("/dicom ", "/dicom+")
     accept = parameter or request.headers.get("accept") or "*/*"
-    ranges = []
+    ranges: list[tuple[str, bool, str, float]] = []
+    refused: set[str] = set()
     for part in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", accept)[:MAX_RANGES]:
         kind, *parameters = (piece.strip() for piece in re.split(r";(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", part))
         values = {key.strip().lower(): value.strip(' "') for key, _, value in (p.partition("=") for p in parameters)}
@@ -58,15 +65,19 @@ def accepted(request: Request) -> list[MediaRange]:
             quality = float(values.get("q", "1"))
         except ValueError:
             raise HTTPException(HTTPStatus.BAD_REQUEST, "A quality value in Accept is not a number.") from None
+        syntax = values.get("transfer-syntax", "")
         if media_type and quality > 0.0:
-            ranges.append(MediaRange(media_type, multipart, values.get("transfer-syntax", ""), quality))
-    return sorted(ranges, key=lambda one: -one.quality)
+            ranges.append((media_type, multipart, syntax, quality))
+        elif not syntax:
+            refused.add(media_type)
+    return sorted((MediaRange(*one, frozenset(refused)) for one in ranges), key=lambda one: -one.quality)
 
 
 def require(request: Request, *media_types: str) -> None:
-    """406 unless the client accepts one of the media types."""
-    if not any(one.covers(kind) for one in accepted(request) for kind in media_types):
-        raise not_acceptable(media_types[0])
+    """406 unless the client accepts the first of the media types, which is sent, or names one of the others for it."""
+    sent, *others = media_types
+    if not any(one.covers(sent) or (one.media_type in others and sent not in one.refused) for one in accepted(request)):
+        raise not_acceptable(sent)
 
 
 def choose_syntax(ranges: Sequence[MediaRange], held: str, *, convertible: bool) -> str:
@@ -93,7 +104,7 @@ def stored_form(one: MediaRange, held: UID) -> str:
     if not is_encapsulated(held):
         return ""
     image = IMAGE_TYPES.get(held, "")
-    if one.syntax in ("", "*", held) and one.media_type in (image, f"{image.partition('/')[0]}/*"):
+    if one.syntax in ("", "*", held) and one.media_type != "*/*" and one.covers(image):
         return image
     return OCTETS if one.syntax in ("*", held) and one.covers(OCTETS) else ""
 

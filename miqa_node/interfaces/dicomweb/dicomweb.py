@@ -6,16 +6,23 @@ import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated
+from pathlib import Path as FilePath
+from typing import Annotated, TypeVar
 
+import structlog
 from fastapi import HTTPException, Path, Request, Response
 
 from miqa_node import __version__
 from miqa_node.core.domain.instance import ANY_UID
 from miqa_node.core.domain.search_keys import SearchLevel
+from miqa_node.errors import DecodeError, NotFoundError, lacks_resources
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.store import result_index
 from miqa_node.runtime.store.result_index import ResultLocation
+
+log = structlog.get_logger(__name__)
+
+Value = TypeVar("Value")
 
 DICOM_JSON = "application/dicom+json"
 RETRIEVAL_ERRORS = (400, 401, 403, 404, 406, 422, 503)
@@ -53,6 +60,28 @@ def one_result(services: WebServices, study_uid: str, series_uid: str, instance_
     """The object of an address; 404 if there is none."""
     uids = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid, "SOPInstanceUID": instance_uid}
     return named_results(services, **uids)[0]
+
+
+def read_object(services: WebServices, location: ResultLocation, read: Callable[[FilePath], Value]) -> Value:
+    """What ``read`` takes from an object's file; 404 if the file is lost, or is damaged so that nothing is read.
+
+    Raises
+    ------
+    DecodeError
+        The pixels are damaged.
+    ResourcesError
+        The store does not answer.
+    """
+    path = services.objects.local_path(location.object_key)
+    try:
+        return read(path)
+    except DecodeError:
+        raise
+    except Exception as error:  # pydicom raises many for a file that is empty or not DICOM
+        if lacks_resources(error):
+            raise
+        log.warning("a stored object cannot be read", key=location.object_key, error=type(error).__name__)
+        raise NotFoundError("The file of this object is damaged: {key}.", key=location.object_key) from error
 
 
 def unless_known(request: Request, locations: Sequence[ResultLocation], answer: Callable[[], Response]) -> Response:

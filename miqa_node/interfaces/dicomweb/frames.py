@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path as FilePath
 from typing import Annotated
 
 import numpy as np
@@ -23,7 +24,14 @@ from miqa_node.dicom.bytes.uncompressed import can_uncompress
 from miqa_node.dicom.pixels.pixel_data import frame_bits, frames_of
 from miqa_node.errors import DecodeError
 from miqa_node.interfaces.dicomweb.accept import OCTETS, RELATED, accepted, is_encapsulated, not_acceptable, stored_form
-from miqa_node.interfaces.dicomweb.dicomweb import RETRIEVAL_ERRORS, Uid, add_warnings, one_result, unless_known
+from miqa_node.interfaces.dicomweb.dicomweb import (
+    RETRIEVAL_ERRORS,
+    Uid,
+    add_warnings,
+    one_result,
+    read_object,
+    unless_known,
+)
 from miqa_node.interfaces.dicomweb.rendering import (
     JPEG,
     PNG,
@@ -119,10 +127,13 @@ def _plain(services: WebServices, ds: Dataset, location: ResultLocation) -> Data
 
 def _whole(services: WebServices, location: ResultLocation) -> Dataset:
     """The object; a deflated one is inflated in a worker process, within its limits. DecodeError if it is damaged."""
-    path = services.objects.local_path(location.object_key)
-    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        return _uncompressed(services, location)
-    return dcmread(path)
+
+    def read(path: FilePath) -> Dataset:
+        if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            return _uncompressed(services, location)
+        return dcmread(path)
+
+    return read_object(services, location, read)
 
 
 def _has_pixels(ds: Dataset) -> bool:

@@ -35,6 +35,7 @@ MAX_RESULTS = 1000
 MAX_OFFSET = 10**6
 MAX_FIELDS = 200
 _ALL = "all"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _UTF_8 = frozenset({"utf-8", "utf8", "iso_ir 192"})
 _UNSUPPORTED = {
     "fuzzymatching": "Only literal matching has been performed.",
@@ -109,6 +110,8 @@ class _Query:
         special: dict[str, str] = {}
         ignored: set[str] = set()
         for name, value in request.query_params.multi_items():
+            if _CONTROL.search(value):  # without them the value may be empty, which matches every patient
+                raise HTTPException(HTTPStatus.BAD_REQUEST, "A parameter has control characters in its value.")
             if name == "includefield":
                 ignored |= self._include(value)
             elif name in _STANDARD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -29,6 +30,8 @@ MAX_PARTS = 10_000
 MAX_HEADER_BYTES = 4096
 MAX_BOUNDARY_BYTES = 256
 """RFC 2046 allows 70; Orthanc 1.10's DICOMweb client sends 73."""
+MAX_PREAMBLE_BYTES = 65_536
+"""Of text before the first boundary."""
 AE_TITLE = "STOW-RS"
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"], default_response_class=Response)
@@ -96,6 +99,8 @@ class _Parts:
         self._origin = origin
         self._file: FileTransfer | None = None
         self._header = b""
+        self._preamble = b""
+        self._first_boundary = re.compile(rb"(?:\A|\n)(--" + re.escape(boundary) + rb"(?:\r\n|--))")
         self._is_first = True
         self.outcomes: list[tuple[str, str, StoreResponse]] = []
         callbacks: dict[str, Callable[..., None]] = {
@@ -108,11 +113,15 @@ class _Parts:
         self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]  # a TypedDict of the library
 
     def feed(self, chunk: bytes) -> None:
-        """Process more of the body."""
+        """Process more of the body; what is before the first boundary is skipped (RFC 2046 5.1.1)."""
         if self._is_first:
-            chunk = chunk.lstrip(b"\r\n")
-            if not chunk:
+            self._preamble += chunk
+            first = self._first_boundary.search(self._preamble)
+            if first is None:
+                if len(self._preamble) > MAX_PREAMBLE_BYTES:
+                    raise MultipartParseError("no boundary")
                 return
+            chunk, self._preamble = self._preamble[first.start(1) :], b""
             self._is_first = False
         self._parser.write(chunk)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -23,6 +24,7 @@ from miqa_node.interfaces.dicomweb.dicomweb import (
     address,
     named_results,
     one_result,
+    read_object,
     unless_known,
 )
 from miqa_node.interfaces.web.access import Reader
@@ -98,7 +100,7 @@ def _all_files(request: Request, services: WebServices, locations: Sequence[Resu
     ranges, objects = accepted(request), services.objects
     if not any(one.covers(DICOM) for one in ranges):
         raise not_acceptable(f'{RELATED}; type="{DICOM}"')
-    syntaxes = [str(read_file_meta_info(objects.local_path(one.object_key)).TransferSyntaxUID) for one in locations]
+    syntaxes = [read_object(services, one, _syntax) for one in locations]
     chosen = [choose_syntax(ranges, held, convertible=can_convert(held)) for held in syntaxes]
     boundary = uuid.uuid4().hex
 
@@ -126,6 +128,10 @@ def _all_files(request: Request, services: WebServices, locations: Sequence[Resu
     return StreamingResponse(parts(), media_type=f'{RELATED}; type="{DICOM}"; boundary={boundary}')
 
 
+def _syntax(path: Path) -> str:
+    return str(read_file_meta_info(path).TransferSyntaxUID)
+
+
 def _metadata(request: Request, services: WebServices, locations: Sequence[ResultLocation]) -> Response:
     return unless_known(request, locations, lambda: _all_metadata(request, services, locations))
 
@@ -133,7 +139,7 @@ def _metadata(request: Request, services: WebServices, locations: Sequence[Resul
 def _all_metadata(request: Request, services: WebServices, locations: Sequence[ResultLocation]) -> Response:
     require(request, DICOM_JSON, "application/json")
     documents = [
-        metadata(read_head(services.objects.local_path(one.object_key)), address(request, one, SearchLevel.INSTANCE))
+        metadata(read_object(services, one, read_head), address(request, one, SearchLevel.INSTANCE))
         for one in locations
     ]
     return JSONResponse(documents, media_type=DICOM_JSON)

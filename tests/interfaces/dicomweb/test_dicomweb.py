@@ -87,6 +87,22 @@ def test_a_lost_or_damaged_object_does_not_keep_the_others_from_a_search(
 
 
 @pytest.mark.usefixtures("picture")
+@pytest.mark.parametrize("damage", [b"", b"\0" * 5000, b"\0" * 128 + b"DICM"])
+def test_an_object_whose_file_is_damaged_is_not_found(stage: Stage, web: str, damage: bytes) -> None:
+    study = f"{web}/studies/1.2.3.2"
+    series = f"{study}/series/1.2.9.2"
+    instance = f"{series}/instances/2.25.3"
+    assert httpx2.get(instance).status_code == 200
+    stage.services.objects.replace("results/aa/3.dcm", damage)
+    for one in (study, series, instance, f"{instance}/frames", f"{instance}/frames/1", f"{instance}/bulkdata/7FE00010"):
+        assert httpx2.get(one).status_code == 404, one
+    for one in (study, series, instance):
+        status = httpx2.get(f"{one}/metadata").status_code
+        assert status == (200 if b"DICM" in damage else 404), one
+    assert httpx2.get(f"{web}/studies/1.2.3.1").status_code == 200
+
+
+@pytest.mark.usefixtures("picture")
 @pytest.mark.parametrize("path", ["", "/metadata", "/frames/1"])
 def test_what_a_client_has_already_is_not_sent_again(web: str, path: str) -> None:
     at = f"{web}/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3{path}"
@@ -143,6 +159,11 @@ REFUSED = [
     "SeriesNumber=1e3",
     "PatientID=a&PatientID=b",
     "PatientName=a=b=c=d",
+    "PatientName=%00",
+    "PatientName=%0A",
+    "PatientName=M%00*",
+    "PatientID=%1F",
+    "AccessionNumber=ACC1%00",
 ]
 
 
@@ -171,6 +192,21 @@ def test_an_answer_in_xml_is_not_given_as_json(web: str, place: str) -> None:
         assert httpx2.get(f"{web}/{place}", headers={"accept": accept}, trust_env=False).status_code == 406
     for accept in ("application/dicom+json", "application/json", "application/*", "text/html, */*;q=0.1"):
         assert httpx2.get(f"{web}/{place}", headers={"accept": accept}, trust_env=False).status_code == 200
+
+
+def test_a_media_type_of_quality_zero_is_not_given(web: str) -> None:
+    json, octets = "application/dicom+json", f"{web}/studies/1.2.3.1/series/1.2.9.1/instances/2.25.1/bulkdata/00420011"
+    for place, accept, status in (
+        (f"{web}/studies", f"{json};q=0, */*", 406),
+        (f"{web}/studies", f"{json};q=0, application/json", 406),
+        (f"{web}/studies", "application/*;q=0, */*;q=0.5", 406),
+        (f"{web}/studies", f"application/*;q=0, {json}", 200),
+        (f"{web}/studies", "*/*;q=0, application/json", 200),
+        (f"{web}/studies", "text/html;q=0, */*", 200),
+        (octets, "application/octet-stream;q=0.0, */*", 406),
+        (octets, "image/jpeg;q=0, */*", 200),
+    ):
+        assert httpx2.get(place, headers={"accept": accept}, trust_env=False).status_code == status, accept
 
 
 def test_further_fields_are_in_the_answer_when_asked_for(web: str) -> None:

@@ -146,6 +146,19 @@ def test_a_body_that_is_cut_off_keeps_whole_parts_only(door: Door) -> None:
     assert len(door.received) == 1
 
 
+@pytest.mark.parametrize(
+    "preamble", [b"\r\n", b"Parts of MIME.\r\n\r\n", f"--{BOUNDARY}-no\r\n".encode(), b"x" * 60_000 + b"\n"]
+)
+def test_text_before_the_first_boundary_is_skipped(door: Door, preamble: bytes) -> None:
+    assert door.post(preamble + body(sample())).status_code == 200
+    assert [dcmread(BytesIO(file)) for file in door.files] == [dcmread(BytesIO(sample()))]
+
+
+def test_a_body_without_its_boundary_is_refused(door: Door) -> None:
+    for sent in (b"", b"text", b"x" * 100_000, f"no line --{BOUNDARY}\r\n".encode()):
+        assert door.post(sent).status_code == 400
+
+
 def test_a_boundary_of_seventy_three_characters_is_taken_as_orthanc_sends_it(door: Door) -> None:
     boundary = f"{uuid.uuid4()}-{uuid.uuid4()}"
     sent = body(sample()).replace(BOUNDARY.encode(), boundary.encode())
