@@ -89,9 +89,10 @@ def unpacked(files: Iterable[Path], folder: Path, limits: WebSettings) -> tuple[
             names[file] = str(file)
             continue
         content = list(members(file, folder / str(number), limits))
-        if not any(is_dicom(one) or is_picture(one) for one in content):
+        image_files = {one for one in content if is_dicom(one) or is_picture(one)}
+        if not image_files:
             empty.append(file)
             continue
         # A ZIP file among images is not opened, and not passed over: who reads it says that it is no image.
-        names |= {one: f"{file}#{one.name}" for one in content if is_dicom(one) or is_picture(one) or is_zipfile(one)}
+        names |= {one: f"{file}#{one.name}" for one in content if one in image_files or is_zipfile(one)}
     return names, empty

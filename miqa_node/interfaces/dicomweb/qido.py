@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydicom import Dataset, FileDataset
@@ -17,17 +16,15 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.dicom_json import INSTANCE, SERIES, STUDY, attributes
 from miqa_node.dicom.bytes.head import drop_unreadable, read_head
 from miqa_node.dicom.bytes.search_values import attribute_path
-from miqa_node.errors import ResourcesError
+from miqa_node.errors import DecodeError, NotFoundError
 from miqa_node.interfaces.dicomweb.accept import require
-from miqa_node.interfaces.dicomweb.dicomweb import DICOM_JSON, Uid, add_warnings, address, complete_index
+from miqa_node.interfaces.dicomweb.dicomweb import DICOM_JSON, Uid, add_warnings, address, complete_index, read_object
 from miqa_node.interfaces.web.access import Reader
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.runtime.store import result_index
 from miqa_node.runtime.store.result_index import ResultGroup, ResultLocation
-
-log = structlog.get_logger(__name__)
 
 MAX_RESULTS = 1000
 """Maximum number of matches in one answer; a warning says how many more there are."""
@@ -226,11 +223,8 @@ def _header(services: WebServices, location: ResultLocation) -> Dataset:
         The store does not answer.
     """
     try:
-        ds: Dataset = read_head(services.objects.local_path(location.object_key))
-    except ResourcesError:
-        raise
-    except Exception as error:  # noqa: BLE001 - one damaged file must not keep all others from a client
-        log.warning("a header is not read, the search goes on", error=type(error).__name__)
+        ds: Dataset = read_object(services, location, read_head)
+    except (NotFoundError, DecodeError, OSError):  # one damaged file must not keep all others from a client
         ds = Dataset()
     for keyword, uid in (
         ("StudyInstanceUID", location.study_instance_uid),

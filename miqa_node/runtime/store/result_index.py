@@ -110,7 +110,7 @@ def complete_sources(database: Database, objects: ObjectStore, budget_s: float, 
 def _unless_erased(transaction: Transaction, digests: Sequence[str]) -> set[str]:
     """Those of the images that were not erased while their headers were read; an erasure waits for this transaction."""
     of = instances.c
-    is_there = sa.or_(of.removed_at.is_(None), of.removal_cause != RemovalCause.ERASURE.value)
+    is_there = of.removal_cause != RemovalCause.ERASURE.value
     query = sa.select(of.digest).where(of.digest.in_(digests), is_there).order_by(of.digest).with_for_update()
     return set(transaction.execute(query).scalars())
 

@@ -59,8 +59,8 @@ def removed(transaction: Transaction, uid: str, limit: int) -> list[ArchivedObje
 
 def may_return(transaction: Transaction, digest: InstanceDigest) -> bool:
     """False if the image was erased, perhaps while an archive was asked for it."""
-    is_erased = sa.and_(_of.removed_at.is_not(None), _of.removal_cause == RemovalCause.ERASURE.value)
-    return transaction.execute(sa.select(_of.digest).where(_of.digest == digest, ~is_erased)).first() is not None
+    is_there = _of.removal_cause != RemovalCause.ERASURE.value
+    return transaction.execute(sa.select(_of.digest).where(_of.digest == digest, is_there)).first() is not None
 
 
 def note(transaction: Transaction, objects: Sequence[ArchivedObject], held: Collection[str], now: datetime) -> int:

@@ -71,11 +71,12 @@ def _both_called(series: SeriesView, place: str, first: int, last: int) -> str:
     numbers = [series.slices[one].instance_number for one in (first, last)]
     if series.of_frames or not all(numbers):
         return place
-    called = Phrase(
-        "{place}, Instance Numbers {first} to {last}", place=place, first=str(numbers[0]), last=str(numbers[1])
-    )
     if numbers[0] == numbers[1]:  # frames of one object
         called = Phrase("{place}, Instance Number {instance}", place=place, instance=str(numbers[0]))
+    else:
+        called = Phrase(
+            "{place}, Instance Numbers {first} to {last}", place=place, first=str(numbers[0]), last=str(numbers[1])
+        )
     low, high = (series.slices[one].location_mm for one in (first, last))
     if low is None or high is None:
         return called
