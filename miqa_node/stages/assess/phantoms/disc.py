@@ -115,8 +115,8 @@ def fit_circle(points: Array) -> tuple[float, float, float] | None:
     Least squares, again and again without the most distant quarter until nothing changes.
 
     >>> angles = np.linspace(0, 6, 100)
-    >>> [round(one, 3) for one in fit_circle(np.stack([3 + 9 * np.cos(angles), 9 * np.sin(angles)], axis=1))]
-    [3.0, 0.0, 9.0]
+    >>> [round(one, 3) for one in fit_circle(np.stack([3 + 9 * np.cos(angles), 4 + 9 * np.sin(angles)], axis=1))]
+    [3.0, 4.0, 9.0]
     """
     chosen = np.ones(len(points), bool)
     circle = None
