@@ -19,7 +19,6 @@ NEVER_ONE = {
     "Only one image can be checked at a time. Tick “Keep” to receive these {count} files.": "one needs no tick",
     "{images} images": "said of several only",
     "Difference, {gain} times as strong: gray means no change.": "it is stronger",
-    "Of the {count} rejected images {logged} are known from imported logs only.": "said of the whole",
     "{kept} MiB, of these {waiting} for images that wait to be judged": "both are MiB",
     "Experimental: of marked defects on images of {part}, {found} % are found (by {images} images of {source}); "
     "{least} % are asked for. What was found is listed and flags nothing.": "figures stand on many",
