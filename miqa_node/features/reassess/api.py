@@ -34,7 +34,12 @@ class ReassessmentRequest(Strict):
     verdict: list[Verdict] = Field([], description="Their verdict now.")
     package: list[PackageName] = Field([], max_length=100, description="Name or <name>-<version> of the package.")
     because: str = Field("", max_length=200, pattern=NO_CONTROLS, description="Part of a reason.")
-    limit: int = Field(1000, ge=1, le=MAX_REASSESSMENTS, description="Maximum number, the oldest first.")
+    limit: int = Field(
+        1000,
+        ge=1,
+        le=MAX_REASSESSMENTS,
+        description="Maximum number of matching images, each slice counted, the oldest first.",
+    )
     usual_now: bool = Field(False, description="By the usual ranges of machines of now, not those of the last verdict.")
     dry_run: bool = Field(True, description="Only say what would be judged again.")
     actor: Actor = ""

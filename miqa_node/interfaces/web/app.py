@@ -55,9 +55,9 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
     pages = tuple(PAGES.all().values()) if pages_and_api else ()
     app.add_middleware(BodyGate, pages=pages, settings=services.settings.web)
     app.add_middleware(CrossOrigin, settings=services.settings.web)
-    app.add_middleware(SiteTime, zone=services.settings.node.zone, language=services.settings.node.language)
     app.add_middleware(ReadRecorder, pages=pages)
     app.add_middleware(Guard, settings=services.settings.web)
+    app.add_middleware(SiteTime, zone=services.settings.node.zone, language=services.settings.node.language)
     metrics.BUILD_INFO.info({"version": __version__})
     return app
 

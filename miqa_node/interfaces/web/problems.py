@@ -60,6 +60,8 @@ _TITLES: dict[int, str] = {
     HTTPStatus.METHOD_NOT_ALLOWED: "Not possible here",
     HTTPStatus.GONE: "No longer valid",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Too large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Not understood",
+    HTTPStatus.MISDIRECTED_REQUEST: "Not this node's name",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Not understood",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
     HTTPStatus.SERVICE_UNAVAILABLE: "Not ready",

@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import WebSettings
 from miqa_node.interfaces.web.media_types import CSV_TYPE, STOW_TYPE, UPLOAD_TYPE, content_type
 from miqa_node.interfaces.web.page import Trait, has_trait
-from miqa_node.interfaces.web.problems import problem
+from miqa_node.interfaces.web.problems import answer_error
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "content-security-policy": (
@@ -53,7 +54,7 @@ class RequestRefusal(HTTPException):
 
 
 class Guard:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application; only the language is chosen before, for its refusals."""
 
     def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
         self._app = app
@@ -87,7 +88,7 @@ class Guard:
         except RequestRefusal as refused:
             if started:
                 raise
-            await problem(refused.status_code, refused.detail)(scope, receive, guarded_send)
+            await (await answer_error(Request(scope), refused))(scope, receive, guarded_send)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

@@ -29,6 +29,8 @@ def absence(database: Database, key: str) -> NotFoundError:
     if row is not None and kind == "instances" and row.removed_at is not None:
         return RemovedError(Removal(row.removed_at, RemovalCause(row.removal_cause)).sentence)
     if row is not None and row.artifacts_removed_at is not None:
+        if row.removal_cause == RemovalCause.ERASURE.value:
+            return RemovedError("What was made from this image was erased at a person's request.")
         return RemovedError(
             "What was made from this image was removed by retention on {artifacts_removed_at}.",
             artifacts_removed_at=f"{row.artifacts_removed_at:%Y-%m-%d}",

@@ -332,11 +332,23 @@ def sentences_of(place: str, tree: ast.AST) -> Iterator[ast.expr]:
 
 
 def errors_of(place: str, tree: ast.AST) -> Iterator[str]:
-    """The messages of errors."""
+    """The messages of errors, also of those that the module names by a constant."""
+    named = _constants(tree)
     for node in sentences_of(place, tree):
-        text = _text(node)
+        text = named.get(node.id, "") if isinstance(node, ast.Name) else _text(node)
         if re.search(WORD, _VALUE.sub("", text)):
             yield text
+
+
+def _constants(tree: ast.AST) -> dict[str, str]:
+    """The texts that a module has names for."""
+    return {
+        target.id: _text(node.value)
+        for node in ast.iter_child_nodes(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 def _numbers(tree: ast.AST) -> Iterator[tuple[str, str]]:

@@ -123,3 +123,26 @@ def test_every_answer_carries_the_security_headers(stage: Stage, client: TestCli
 
 def test_refusals_carry_them_too(client: TestClient) -> None:
     assert client.get("/", headers={"host": "evil.example"}).headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_browser_is_refused_with_a_page_in_its_language(client: TestClient, method: str) -> None:
+    wrong = {"host": "evil.example"} if method == "GET" else {"origin": "http://evil.example"}
+    client.cookies.set("miqa_language", "de")
+
+    answer = client.request(method, "/account", headers={"accept": "text/html", **wrong})
+
+    assert answer.status_code == (421 if method == "GET" else 403)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert '<html lang="de">' in answer.text
+    assert ("Nicht der Name dieses Knotens" if method == "GET" else "Nicht erlaubt") in answer.text
+    assert "web.allowed_hosts" in answer.text or "web.trusted_proxies" in answer.text
+    assert "This node" not in answer.text
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+def test_a_program_is_refused_in_english_and_as_a_problem(client: TestClient) -> None:
+    answer = client.post("/api/v1/retrievals", json={}, headers={"origin": "http://evil.example"})
+
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith("The request comes from another site's page.")

@@ -47,7 +47,13 @@ def reassess(
         str, typer.Option(metavar="TEXT", help="Part of a reason, such as why an image was not assessed.")
     ] = "",
     limit: Annotated[
-        int, typer.Option(metavar="N", min=1, max=MAX_REASSESSMENTS, help="Maximum number, the oldest first.")
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=MAX_REASSESSMENTS,
+            help="Maximum number of matching images, each slice counted, the oldest first.",
+        ),
     ] = 1000,
     usual_now: Annotated[
         bool, typer.Option("--usual-now", help="By the usual ranges of machines of now, not those of the last verdict.")

@@ -14,6 +14,7 @@ import structlog
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.domain.retention import Retrieval
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import Settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import ConflictError, DeliveryError, MiqaError, NotFoundError
@@ -141,7 +142,10 @@ class ArchiveRetrieval:
         count = len(removed)
         for name in self._archives.names:
             removed = self._fetch_from(name, removed, reasons)
-        missing = tuple(f"{one.header.sop_instance_uid}: {reasons[one.digest]}" for one in removed)
+        missing = tuple(
+            Phrase("{image}: {reason}", image=one.header.sop_instance_uid, reason=reasons[one.digest])
+            for one in removed
+        )
         log.info("originals were fetched from archives", fetched=count - len(removed), missing=len(removed))
         return Retrieval(count - len(removed), missing)
 
@@ -154,7 +158,7 @@ class ArchiveRetrieval:
                     try:
                         self._keep(one, archive.fetch(one.header), name)
                     except DeliveryError as error:
-                        reasons[one.digest] = f"{name}: {error}"
+                        reasons[one.digest] = Phrase("{archive}: {reason}", archive=name, reason=error.args[0])
                         missing.append(one)
         except NotFoundError as error:
             reasons |= {one.digest: str(error) for one in removed}

@@ -34,7 +34,7 @@ UNDECIDED: dict[str, object] = {
 
 SELF = "miqa-node"
 """The actor that resolves a study that is no longer flagged."""
-NOT_FLAGGED = "Judged again: no image of the study is flagged any more."
+NOT_FLAGGED = Phrase("Judged again: no image of the study is flagged any more.")
 STAYS_CLAIMED = Phrase("It stays with the person who claimed it.")
 
 
@@ -144,7 +144,7 @@ def _close(
     transaction: Transaction, study_instance_uid: str, now: datetime, why: str = "", *, tell: bool = True
 ) -> None:
     values: dict[str, object] = {"state": WorklistState.RESOLVED.value, "resolution": Resolution.ACCEPTED.value}
-    values |= {"resolved_by": SELF, "comment": NOT_FLAGGED, "resolved_at": now}
+    values |= {"resolved_by": SELF, "comment": str(NOT_FLAGGED), "resolved_at": now}
     this = worklist.c.study_instance_uid == study_instance_uid
     transaction.execute(sa.update(worklist).where(this).values(values))
     note(transaction, study_instance_uid, "judged again", SELF, _with(NOT_FLAGGED, why), now)

@@ -80,9 +80,20 @@ def test_rejects_that_only_a_log_names_lead_to_no_empty_list(
     assert "the lists behind the bars cannot show these" in page
 
 
-@pytest.mark.parametrize("query", ["exposures=some", "exposures=all&without=patient", "exposures=all&ward=3"])
+@pytest.mark.parametrize(
+    "query", ["exposures=some", "exposures=all&without=patient", "exposures=all&ward=3", "room=a&without=room"]
+)
 def test_what_cannot_be_asked_is_refused(client: TestClient, query: str) -> None:
     assert client.get(f"/images?{query}").status_code == 422
+
+
+def test_a_column_narrows_the_list_without_more_being_said(hospital: list[Any], client: TestClient) -> None:  # noqa: F811
+    days = "since=2026-11-01&until=2026-11-30"
+    for query in ("room=Thorax+1", "without=operator", "shift=night", "reason=111210"):
+        address = f"/images?{query}&{days}"
+        assert every_page(client, address) == every_page(client, f"{address}&exposures=all"), query
+    assert every_page(client, f"/images?room=Nowhere&{days}") == []
+    assert "Room: Thorax 1" in client.get(f"/images?room=Thorax+1&{days}").text
 
 
 def test_a_drawing_with_links_is_no_picture_for_those_who_cannot_see_it() -> None:

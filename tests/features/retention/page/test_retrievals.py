@@ -11,12 +11,14 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.retention import Retrieval
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import load_settings
 from miqa_node.features.retention.page.retrieval import fetch_of
-from miqa_node.features.retention.work.archives import ArchiveRetrieval, Archives
+from miqa_node.features.retention.work.archives import CHANGED, ArchiveRetrieval, Archives
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.runtime.store import tables as t
-from tests.web.staging import Stage
+from tests.web.people import ORIGIN
+from tests.web.staging import Stage, csrf
 
 
 @pytest.fixture
@@ -47,3 +49,15 @@ def test_over_rest_it_is_fetched_or_said_why_not(stage: Stage, study: str) -> No
     refused = client(stage, real.fetch).post("/api/v1/retrievals", json={"uid": study})
     assert refused.status_code == 409
     assert "retention.archives" in refused.text
+
+
+def test_why_an_original_stays_away_is_in_the_language_of_the_page(stage: Stage, study: str) -> None:
+    missing = Phrase("{image}: {reason}", image="1.2.3", reason=Phrase("{archive}: {reason}", archive="pacs",
+                                                                       reason=Phrase(CHANGED)))  # fmt: skip
+    reviewer = client(stage, lambda _uid: Retrieval(0, (missing,)), "pacs")
+    reviewer.cookies.set("miqa_language", "de")
+
+    page = reviewer.post(f"/studies/{study}/fetch", data={"csrf": csrf(reviewer)}, headers=ORIGIN)
+
+    assert "1.2.3: pacs: Die Kopie des Archivs ist ein anderes Bild" in page.text
+    assert "another image" not in page.text

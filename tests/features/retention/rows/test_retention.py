@@ -24,7 +24,7 @@ from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.observe import metrics
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import ConflictError, NotFoundError, RemovedError, ResourcesError
-from miqa_node.features.retention.rows import holds, retention
+from miqa_node.features.retention.rows import erasure, holds, retention
 from miqa_node.features.retention.rows.retention import AgeLimits
 from miqa_node.features.retention.work import retention as work_retention
 from miqa_node.features.retention.work.retention import Retention
@@ -427,3 +427,23 @@ def test_a_sender_waits_a_limited_time_for_retention_that_is_at_work(
     with capture_logs() as lines:
         assert [work.reclaim() for _ in range(3)] == [True] * 3
     assert [line["event"] for line in lines] == ["the disk stays short: what is left must stay"]
+
+
+@pytest.mark.parametrize("retention_was_first", [False, True])
+def test_what_an_erasure_took_is_not_said_to_be_removed_by_retention(
+    database: Database, tmp_path: Path, retention_was_first: bool
+) -> None:
+    objects = open_objects("", tmp_path / "objects", 0, 1 << 20, lambda key: absence(database, key))
+    shelf = Shelf(database, objects, tmp_path)
+    of = shelf.decide(1)
+    result = shelf.report(of, sent=True)
+    if retention_was_first:
+        shelf.remove_old(LATER)
+    with database.begin() as transaction:
+        patient = transaction.execute(sa.select(t.patients.c.patient_id)).scalars().first()
+        record = erasure.erase(transaction, str(patient), "request", "ada", LATER)
+    erasure.delete_files(database, objects, record, LATER)
+    for key in (original_key(of), preview_key(of), result.object_key):
+        with pytest.raises(RemovedError, match=r"erased .*at a person's request") as gone:
+            objects.get(key)
+        assert str(patient) not in str(gone.value)

@@ -14,6 +14,7 @@ from pydicom.data import get_testdata_file
 
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.language.catalogue import reworded, spoken
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.features.retention.rows import erasure
@@ -67,3 +68,7 @@ def test_what_was_erased_while_an_archive_sent_it_does_not_come_back(tmp_path: P
         with shelf.database.begin() as transaction:
             named = transaction.execute(sa.select(t.patients.c.patient_id)).scalars().all()
         assert (study.patient_id in named) is not erases
+        with spoken("de"):
+            german = [reworded(one) for one in answer.missing]
+        why = "Der Patient wurde inzwischen gelöscht. Das Bild wurde nicht übernommen."
+        assert german == ([f"{header.sop_instance_uid}: PACS: {why}"] if erases else [])

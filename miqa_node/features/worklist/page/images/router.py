@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.codes import REASON_CODES
@@ -45,7 +45,10 @@ class ImagesForm(Strict):
     series: str = Field("", pattern=f"^({ANY_UID})?$")
     """A series, whose slices are rows of their own."""
     exposures: Literal["", "all", "rejected"] = ""
-    """The exposures that the reject analysis counts: days are those of the acquisition, and the columns narrow them."""
+    """The exposures that the reject analysis counts: days are those of the acquisition, and the columns narrow them.
+
+    A column alone narrows all of them.
+    """
     room: Text = ""
     station: Text = ""
     operator: Text = ""
@@ -58,6 +61,21 @@ class ImagesForm(Strict):
     since: Literal[""] | Day = ""
     until: Literal[""] | Day = ""
     before: str = Field("", max_length=120, pattern=NO_CONTROLS)
+
+    @field_validator("without")
+    @classmethod
+    def _is_no_value(cls, without: str, info: ValidationInfo) -> str:
+        """No exposure has a value of a column that says nothing."""
+        if without and info.data.get(without):
+            raise ValueError("another field gives this column a value")
+        return without
+
+    @model_validator(mode="after")
+    def _of_exposures(self) -> Self:
+        """Columns are those of exposures: without a choice they narrow all."""
+        if self.narrowed and not self.exposures:
+            self.exposures = "all"
+        return self
 
     def days(self, today: date) -> tuple[date, date]:
         """First and last day."""
