@@ -80,9 +80,11 @@ class LimitChange(Strict):
 
 
 class LimitConfirmation(LimitChange):
-    """The same, and whether that it finds fewer simulated defects than today was looked at."""
+    """The same, and that somebody looked at what it finds less than today, or knows that nobody tried."""
 
-    second_look: bool = Field(False, description="Somebody looked at what is found less than today.")
+    second_look: bool = Field(
+        False, description="Somebody looked at what is found less than today, or knows that nobody tried it: else 409."
+    )
 
 
 class SilenceEnd(Strict):

@@ -8,13 +8,12 @@ import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.features.phantoms.values import Point, Region, SliceRead
+from miqa_node.features.phantoms.values import LOCALIZER, Point, Region, SliceRead
 from miqa_node.stages.assess.phantoms.acr import AcrSlices, find_acr_slices
 from miqa_node.stages.assess.phantoms.disc import Disc, find_disc
 from miqa_node.stages.measure.series_view import Values
 
 NOT_FOUND = Phrase("The slices of the ACR protocol were not found: no two uniform slices between bars and rings.")
-LOCALIZER = Phrase("This is a localizer: it has not the slices of the ACR protocol.")
 MOST_LOCALIZER_SLICES = 3
 NO_DISC = Phrase("The outline of the phantom on this slice is no circle.")
 

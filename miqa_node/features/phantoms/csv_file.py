@@ -12,12 +12,15 @@ from miqa_node.features.phantoms.history import LogScan, PhantomHistory
 COLUMNS = (
     "acquired_at", "station", "manufacturer", "model", "serial_number", "modality", "protocol", "description",
     "phantom", "software", "coil", "tube", "name", "value", "unit", "baseline", "baseline_since", "level",
-    "seen_by", "seen_at", "study_instance_uid", "series_instance_uid", "stack", "history",
+    "seen_by", "seen_at", "study_instance_uid", "series_instance_uid", "stack", "history", "reason",
 )  # fmt: skip
 
 
 def lines(histories: Iterable[PhantomHistory]) -> Iterator[str]:
-    """Heads, then all values, with a decimal point; times are those of the scanner's clock, of signatures UTC."""
+    """Heads, then all values, with a decimal point; times are those of the scanner's clock, of signatures UTC.
+
+    A value with a limit that could not be measured has no number, and a reason.
+    """
     yield _line(COLUMNS)
     for history in histories:
         for index, scan in enumerate(history.scans):
@@ -28,7 +31,7 @@ def _scan_lines(history: PhantomHistory, index: int, scan: LogScan) -> Iterator[
     origin = scan.origin
     signatures = [(one.actor, one.at.isoformat()) for one in scan.signatures if not one.is_of_before]
     since = history.scans[history.start(index)].acquired_at.date().isoformat()
-    for name, value in scan.numbers.items():
+    for name, value in (*scan.numbers.items(), *dict.fromkeys(scan.missing).items()):
         baseline = history.baseline(name, index)
         yield _line((
             scan.acquired_at.isoformat(), origin.station, origin.manufacturer, origin.model, origin.serial_number,
@@ -36,6 +39,7 @@ def _scan_lines(history: PhantomHistory, index: int, scan: LogScan) -> Iterator[
             origin.tube, name, _number(value), history.units.get(name, ""), _number(baseline), since,
             history.level(name, index).value, *(signatures or [("", "")])[-1], scan.key.study_instance_uid,
             scan.key.series_instance_uid, str(scan.key.stack), history.history,
+            scan.missing.get(name, ""),
         ))  # fmt: skip
 
 

@@ -7,7 +7,7 @@ baseline, the median of the first scans since something was exchanged.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -27,6 +27,7 @@ class QualityLevel(StrEnum):
 
     UNJUDGED = "no_limit"
     PASS = "pass"  # noqa: S105 - a word, no secret
+    NOT_MEASURED = "not_measured"
     WARN = "warn"
     FAIL = "fail"
 
@@ -35,6 +36,7 @@ ORDER = tuple(QualityLevel)
 LEVEL_WORDS: Mapping[QualityLevel, Phrase] = {
     QualityLevel.UNJUDGED: Phrase("No limit set"),
     QualityLevel.PASS: Phrase("Pass"),
+    QualityLevel.NOT_MEASURED: Phrase("Not measured"),
     QualityLevel.WARN: Phrase("Warn"),
     QualityLevel.FAIL: Phrase("Fail"),
 }
@@ -113,6 +115,8 @@ class LogScan:
     numbers: Mapping[str, float]
     signatures: Sequence[ScanSignature] = ()
     withdrawn_at: datetime | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Why values that have a limit could not be measured, as phrases by name; not what a localizer is no scan for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,16 +213,19 @@ class PhantomHistory:
         return None
 
     def level(self, name: str, index: int = -1) -> QualityLevel:
-        """What limits say of a value of a scan, by default of the last; no limit if it was not measured."""
+        """What limits say of a value of a scan, by default of the last."""
         index = range(len(self.scans))[index]
+        if name in self.scans[index].missing:
+            return QualityLevel.NOT_MEASURED
         value, limits = self.scans[index].numbers.get(name), self.limits_of(name)
         if value is None or limits is None:
             return QualityLevel.UNJUDGED
         return limits.level(value, self.baseline(name, index))
 
     def level_of_scan(self, index: int = -1) -> QualityLevel:
-        """The worst of its values."""
-        return worst([self.level(name, index) for name in self.scans[index].numbers])
+        """The worst of its values, also of those that should have been measured: without them no scan passes."""
+        scan = self.scans[index]
+        return worst([self.level(name, index) for name in (*scan.numbers, *scan.missing)])
 
     @property
     def main_names(self) -> Sequence[str]:

@@ -28,6 +28,16 @@ class LogValue:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingValue:
+    """A value that has a limit and could not be measured: without it the scan does not pass."""
+
+    name: str
+    unit: str
+    reason: str
+    level: QualityLevel
+
+
+@dataclass(frozen=True, slots=True)
 class ScanSummary:
     """One scan; ``acquired_at`` is on the scanner's clock."""
 
@@ -41,6 +51,7 @@ class ScanSummary:
     baseline_since: datetime
     values: list[LogValue]
     signatures: list[ScanSignature]
+    not_measured: list[MissingValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +85,14 @@ def scan_summary(history: PhantomHistory, index: int) -> ScanSummary:
         )
         for name, value in scan.numbers.items()
     ]  # fmt: skip
+    missing = [
+        MissingValue(name, history.units.get(name, ""), reason, history.level(name, index))
+        for name, reason in scan.missing.items()
+    ]
     since = history.scans[history.start(index)].acquired_at
     return ScanSummary(
         scan.key.study_instance_uid, scan.key.series_instance_uid, scan.key.stack, scan.stacks, scan.acquired_at,
-        scan.measured_at, history.level_of_scan(index), since, values, list(scan.signatures),
+        scan.measured_at, history.level_of_scan(index), since, values, list(scan.signatures), missing,
     )  # fmt: skip
 
 

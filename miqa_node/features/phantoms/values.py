@@ -6,8 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from miqa_node.core.language.phrase import Phrase
+
 Point = tuple[float, float]
 """Column and row in pixels, the centre of the first pixel at (0, 0)."""
+
+LOCALIZER = Phrase("This is a localizer: it has not the slices of the ACR protocol.")
+"""The reason of values that a localizer is not scanned for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,14 +59,16 @@ def confirm(
 ) -> LimitSet:
     """Put a proposal in force, and end the silent days of the body parts of which it has enough images.
 
-    ``second_look``: somebody looked at the findings of which it finds fewer simulated defects than today's limits.
+    ``second_look``: somebody looked at the findings of which it finds fewer simulated defects than today's limits, or
+    knows that nobody tried what it finds.
 
     Raises
     ------
     NotFoundError
         There is no such proposal.
     ConflictError
-        It or a later one was already confirmed: its data are out of date; or less is found, and nobody looked.
+        It or a later one was already confirmed: its data are out of date; or less is found, or nobody tried, and nobody
+        looked.
     """
     limit_set = load(transaction, number)
     newest = transaction.execute(
@@ -76,14 +78,8 @@ def confirm(
         raise ConflictError(
             "Set {number} was confirmed already, or a later one was. Make a new proposal.", number=number
         )
-    less = limit_set.proposal.less_found if limit_set.proposal is not None else ()
-    if less and not second_look:
-        raise ConflictError(
-            "With set {number} fewer simulated defects are found than today: {findings}. Look at them, and confirm it "
-            "again with a second look if that is meant.",
-            number=number,
-            findings=", ".join(sorted(set(less))),
-        )
+    if limit_set.proposal is not None and not second_look:
+        _check_second_side(number, limit_set.proposal)
     transaction.execute(
         sa.update(site_limits)
         .where(site_limits.c.number == number)
@@ -96,6 +92,23 @@ def confirm(
         if starts[term].ended_at is None:
             _end(transaction, term, actor, comment, now)
     return load(transaction, number)
+
+
+def _check_second_side(number: int, proposal: LimitProposal) -> None:
+    """ConflictError if a set finds less than today, or nobody knows what it finds."""
+    if less := proposal.less_found:
+        raise ConflictError(
+            "With set {number} fewer simulated defects are found than today: {findings}. Look at them, and confirm it "
+            "again with a second look (second_look over REST, --second-look) if that is meant.",
+            number=number,
+            findings=", ".join(sorted(set(less))),
+        )
+    if not proposal.second_side:
+        raise ConflictError(
+            "Nobody tried what the limits of set {number} find. Try them (miqa-node tune --simulate {number}), or "
+            "confirm them all the same with a second look (second_look over REST, --second-look).",
+            number=number,
+        )
 
 
 def withdraw(transaction: Transaction, actor: str, comment: str, now: datetime) -> LimitSet:

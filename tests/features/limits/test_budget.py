@@ -154,7 +154,7 @@ def test_experimental_images_of_another_package_steer_nothing(database: Database
         made = propose_limits(transaction, policy, 0.08, NOW)
         assert made.proposal is not None
         assert made.proposal.images == 60
-        site_limits.confirm(transaction, made.number, "mara", "", NOW)
+        site_limits.confirm(transaction, made.number, "mara", "", NOW, second_look=True)
         with_limits = policy.with_limits(site_limits.current(transaction))
     noisy = assessed(300, 0.6)
     assert decide(noisy, policy).verdict is Verdict.REVIEW
@@ -205,7 +205,7 @@ def test_limits_end_the_silence_of_the_parts_that_they_are_about(database: Datab
         site_limits.begin_part(transaction, "CHEST", NOW - timedelta(days=2))
         site_limits.begin_part(transaction, "KNEE", NOW - timedelta(minutes=5))
         number = propose_limits(transaction, policy, 0.08, NOW).number
-        site_limits.confirm(transaction, number, "mara", "first limits", NOW)
+        site_limits.confirm(transaction, number, "mara", "first limits", NOW, second_look=True)
         silence = site_limits.silence(transaction, 7)
         site_limits.withdraw(transaction, "anna", "", NOW + timedelta(hours=1))
         later = site_limits.silence(transaction, 7)
@@ -248,7 +248,7 @@ def test_a_proposal_of_the_store_changes_nothing_until_it_is_confirmed(database:
     assert proposal.proposal.images == 60, "another model's image is no part of it"
     assert proposal.proposal.flagged <= 6
     with database.begin() as transaction:
-        site_limits.confirm(transaction, proposal.number, "mara", "after the first week", NOW)
+        site_limits.confirm(transaction, proposal.number, "mara", "after the first week", NOW, second_look=True)
         current = site_limits.current(transaction)
     assert (current.number, current.actor, current.confirmed_at) == (proposal.number, "mara", NOW)
     assert current.limits == tuple(one.limit for one in proposal.proposal.limits)
@@ -262,13 +262,13 @@ def test_sets_are_kept_and_only_a_new_one_can_be_confirmed(database: Database, p
     later = datetime(2026, 2, 1, tzinfo=UTC)
     with database.begin() as transaction:
         first, second = (propose_limits(transaction, policy, share, NOW).number for share in (0.05, 0.1))
-        site_limits.confirm(transaction, second, "mara", "", NOW)
+        site_limits.confirm(transaction, second, "mara", "", NOW, second_look=True)
         with pytest.raises(ConflictError):
-            site_limits.confirm(transaction, first, "mara", "", NOW)
+            site_limits.confirm(transaction, first, "mara", "", NOW, second_look=True)
         with pytest.raises(ConflictError):
-            site_limits.confirm(transaction, second, "mara", "", NOW)
+            site_limits.confirm(transaction, second, "mara", "", NOW, second_look=True)
         with pytest.raises(NotFoundError):
-            site_limits.confirm(transaction, 99, "mara", "", NOW)
+            site_limits.confirm(transaction, 99, "mara", "", NOW, second_look=True)
         site_limits.withdraw(transaction, "anna", "too strict", later)
         assert not site_limits.current(transaction).limits
         assert [(one.actor, one.comment) for one in site_limits.history(transaction)] == [

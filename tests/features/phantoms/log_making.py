@@ -51,12 +51,13 @@ def scan(
     coil: str = "Head 20",
     tube: str = "",
     stack: int = 0,
+    why: Phrase = WHY,
     **changed: Any,
 ) -> InstanceDigest:
-    """A series of one scan, by default one a week; ``changed`` are values of its header, None was not measured."""
+    """A series of one scan, by default one a week; ``changed`` are of its header, None was not measured (``why``)."""
     at = at or FIRST_AT + timedelta(weeks=number)
     digest = measure(database, number, at, {}, fields={"phantom": "It is round."}, **{**MR, **changed})
-    values = tuple(_value(name, one, digest) for name, one in numbers.items())
+    values = tuple(_value(name, one, digest, why) for name, one in numbers.items())
     with database.begin() as transaction:
         instance, now = instances.load(transaction, digest), datetime.now(UTC)
         assessment = instances.load_assessment(transaction, digest)
@@ -69,12 +70,12 @@ def scan(
     return digest
 
 
-def _value(name: str, value: float | None, digest: str) -> PhantomValue:
+def _value(name: str, value: float | None, digest: str, why: Phrase) -> PhantomValue:
     circle = Region("CIRCLE", ((128.0, 128.0), (200.0, 128.0)), "mean")
     read_on = SliceRead("1.2.3.7", digest, 0, 7, "slice_7")
     one = PhantomValue(name, value, "%", Phrase("Width of the phantom on slice 1."), "Guide, test 5")
     if value is None:
-        return replace(one, reason=WHY)
+        return replace(one, reason=why)
     return replace(one, read_on=read_on, regions=(circle,))
 
 

@@ -36,7 +36,7 @@ def confirm(database: Database) -> None:
     now = datetime.now(UTC)
     with database.begin() as transaction:
         number = site_limits.propose(transaction, PROPOSAL, now).number
-        site_limits.confirm(transaction, number, "mara", "", now)
+        site_limits.confirm(transaction, number, "mara", "", now, second_look=True)
 
 
 def begin(database: Database, part: str, days_ago: float) -> None:

@@ -52,7 +52,8 @@ def tune(
     quick: Annotated[bool, typer.Option("--quick", help="Propose or try limits without simulated defects.")] = False,
     confirm: Annotated[int, typer.Option(metavar="N", min=0, help="Put a proposed set in force.")] = 0,
     second_look: Annotated[
-        bool, typer.Option("--second-look", help="Confirm a set that finds fewer simulated defects than today.")
+        bool,
+        typer.Option("--second-look", help="Confirm a set that finds fewer simulated defects than today, or untried."),
     ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Go back to the limits of the policy.")] = False,
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the limits.")] = "",
@@ -315,7 +316,11 @@ def _words(limit: RoomLimit) -> str:
 
 
 def _print_next(limit_set: LimitSet) -> None:
-    print_line(f"Nothing has changed. Put it in force with: miqa-node tune --confirm {limit_set.number} --as NAME")
+    untried = limit_set.proposal is not None and not limit_set.proposal.second_side
+    look = " --second-look" if untried else ""
+    print_line(
+        f"Nothing has changed. Put it in force with: miqa-node tune --confirm {limit_set.number} --as NAME{look}"
+    )
 
 
 def _on_own_images(

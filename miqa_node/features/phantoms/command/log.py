@@ -38,7 +38,7 @@ def log(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = F
         print_json({"items": [to_json(one) for one in listed], "total": len(listed)})
         return
     print_table(
-        (Column("History"), "Machine", "Protocol", "Phantom", "Scans", "Last", "Limits", "Seen by"),
+        (Column("History"), "Machine", "Protocol", "Phantom", "Scans", "Last", "Limits", "Not measured", "Seen by"),
         (
             (
                 one.history,
@@ -48,6 +48,7 @@ def log(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = F
                 str(one.scans),
                 str(one.last.acquired_at.date()),
                 one.last.level.value,
+                "; ".join(f"{value.name}: {value.reason}" for value in one.last.not_measured),
                 _seen_by(one.last.signatures),
             )
             for one in listed

@@ -9,6 +9,7 @@ from miqa_node.features.phantoms.titles import title_of
 
 _CLASSES = {
     QualityLevel.PASS: "accept",
+    QualityLevel.NOT_MEASURED: "review",
     QualityLevel.WARN: "review",
     QualityLevel.FAIL: "reject",
     QualityLevel.UNJUDGED: "none",

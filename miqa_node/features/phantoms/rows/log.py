@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import NotFoundError
 from miqa_node.features.phantoms.history import (
     LogScan,
@@ -27,13 +28,14 @@ from miqa_node.features.phantoms.tables import (
     phantom_signatures,
     phantom_values,
 )
-from miqa_node.features.phantoms.values import PhantomValue
+from miqa_node.features.phantoms.values import LOCALIZER, PhantomValue
 from miqa_node.runtime.store.database import Transaction
 
 MOST_SCANS = 20_000
 """The newest of a history that are read: a baseline is made of its first ones, which may lie years back."""
 _SCAN, _VALUE = phantom_scans.c, phantom_values.c
 _ORIGIN = tuple(field.name for field in fields(ScanOrigin))
+NOTHING = Phrase("Nothing could be measured.")
 _IN_FORCE = _SCAN.withdrawn_at.is_(None)
 
 
@@ -101,7 +103,7 @@ def _history(transaction: Transaction, history: str) -> PhantomHistory:
     last = rows[-1]
     numbers, signatures = _numbers(transaction, history), _signatures(transaction, rows)
     named = _named(transaction, history)
-    return PhantomHistory(
+    one = PhantomHistory(
         history,
         last.machine,
         last.kind,
@@ -111,6 +113,43 @@ def _history(transaction: Transaction, history: str) -> PhantomHistory:
         limits_of(transaction, last.kind, history),
         changes_of(transaction, last.machine),
     )
+    return _with_missing(transaction, one) if one.limits else one
+
+
+def _with_missing(transaction: Transaction, one: PhantomHistory) -> PhantomHistory:
+    """The same, whose scans say which values with a limit they lack, and why."""
+    names = [name for name in one.units if one.limits_of(name) is not None]
+    reasons = _reasons(transaction, one.history, names)
+    valued = _valued(transaction, one.history)
+    # A series that no measure took has not even rows of values, which would have said why.
+    of_none = dict.fromkeys(names or [limits.name for limits in one.limits], NOTHING)
+    missing = (reasons.get(scan.key, {}) if scan.key in valued else of_none for scan in one.scans)
+    scans = [replace(scan, missing=reason) for scan, reason in zip(one.scans, missing, strict=True)]
+    return replace(one, scans=scans)
+
+
+def _reasons(transaction: Transaction, history: str, names: Iterable[str]) -> Mapping[ScanKey, Mapping[str, str]]:
+    """Why these values could not be measured, of all scans of a history."""
+    same = (_VALUE[name] == _SCAN[name] for name in _KEY)
+    query = (
+        sa.select(phantom_values)
+        .join(phantom_scans, sa.and_(*same))
+        .where(_SCAN.history == history, _VALUE.value.is_(None), _VALUE.name.in_(list(names)))
+        .order_by(_VALUE.place)
+    )
+    reasons: dict[ScanKey, dict[str, str]] = defaultdict(dict)
+    for row in transaction.execute(query):
+        value = value_of(row)
+        if value.reason != LOCALIZER:
+            reasons[_key(row)][value.name] = value.reason
+    return reasons
+
+
+def _valued(transaction: Transaction, history: str) -> set[ScanKey]:
+    """Scans of a history that have values, measured or not."""
+    same = (_VALUE[name] == _SCAN[name] for name in _KEY)
+    query = sa.select(*(_VALUE[name] for name in _KEY)).join(phantom_scans, sa.and_(*same))
+    return {_key(row) for row in transaction.execute(query.where(_SCAN.history == history).distinct())}
 
 
 def limits_of(transaction: Transaction, kind: str, history: str = "") -> list[ValueLimits]:

@@ -25,11 +25,11 @@ def judged(stage: Stage) -> Stage:
 
 def test_nothing_changes_until_somebody_confirms(cli: Callable[..., Ran], data_dir: Path, judged: Stage) -> None:
     at = ("--data-dir", data_dir)
-    made = cli("tune", "--budget", "8%", *at)
+    made = cli("tune", "--budget", "8%", "--quick", *at)
     assert made.code == Exit.OK
     assert "set 1: of 45 images 0 would be flagged (0.0%, budget 8.0%)" in made.out
     assert "Nothing has changed" in made.out
-    assert "tune --confirm 1 --as NAME" in made.out
+    assert "tune --confirm 1 --as NAME --second-look" in made.out
     assert [one["in_force"] for one in cli("tune", "--json", *at).json] == [False]
 
     shown = cli("tune", "--show", 1, "--json", *at).json
@@ -38,10 +38,14 @@ def test_nothing_changes_until_somebody_confirms(cli: Callable[..., Ran], data_d
     assert noise["nearest"][0]["digest"]
     assert shown["confirmed_at"] is None
 
-    assert "confirmed by mara" in cli("tune", "--confirm", 1, "--as", "mara", "--comment", "week 1", *at).out
+    confirm = ("tune", "--confirm", 1, "--as", "mara", "--comment", "week 1", *at)
+    untried = cli(*confirm)
+    assert untried.code == Exit.CONFLICT
+    assert "--second-look" in untried.err
+    assert "confirmed by mara" in cli(*confirm, "--second-look").out
     [limit_set] = cli("tune", "--json", *at).json
     assert (limit_set["in_force"], limit_set["actor"], limit_set["comment"]) == (True, "mara", "week 1")
-    assert cli("tune", "--confirm", 1, "--as", "mara", *at).code == Exit.CONFLICT
+    assert cli(*confirm, "--second-look").code == Exit.CONFLICT
     assert cli("tune", "--withdraw", "--as", "mara", *at).code == Exit.OK
     assert "withdrawal" in cli("tune", *at).out
 

@@ -32,10 +32,15 @@ def test_a_proposal_is_shown_confirmed_and_withdrawn(judged: Stage, client: Test
     number = made.json()["number"]
     assert client.get(f"{LIMITS}/{number}").json() == made.json()
 
-    confirmed = client.post(f"{LIMITS}/{number}/confirm", json={"actor": "mara", "comment": "week 1"})
+    untried = client.post(f"{LIMITS}/{number}/confirm", json={"actor": "mara"})
+    assert untried.status_code == 409
+    assert "Nobody tried" in untried.json()["detail"]
+    assert "second_look" in untried.json()["detail"]
+    body = {"actor": "mara", "comment": "week 1", "second_look": True}
+    confirmed = client.post(f"{LIMITS}/{number}/confirm", json=body)
     assert (confirmed.status_code, confirmed.json()["actor"]) == (200, "mara")
     assert client.get(LIMITS).json()["in_force"]["number"] == number
-    assert client.post(f"{LIMITS}/{number}/confirm", json={"actor": "mara"}).status_code == 409
+    assert client.post(f"{LIMITS}/{number}/confirm", json=body).status_code == 409
     assert client.post(f"{LIMITS}/withdraw", json={"actor": "mara"}).json()["proposal"] is None
     assert client.get(LIMITS).json()["in_force"]["limits"] == []
 
@@ -50,7 +55,7 @@ def test_only_administrators_confirm(judged: Stage, connect: Callable[..., TestC
     number = made.json()["number"]
     assert far.post(f"{LIMITS}/{number}/confirm", json={}, headers=reviewer).status_code == 403
     assert far.post(f"{LIMITS}/withdraw", json={}, headers=reviewer).status_code == 403
-    assert far.post(f"{LIMITS}/{number}/confirm", json={}, headers=chief).json()["actor"] == "chief"
+    assert far.post(f"{LIMITS}/{number}/confirm", json={"second_look": True}, headers=chief).json()["actor"] == "chief"
 
 
 @pytest.mark.parametrize(

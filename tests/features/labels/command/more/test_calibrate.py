@@ -82,7 +82,7 @@ def test_a_certificate_goes_on_top_of_confirmed_limits_and_ends_with_them(
         database.migrate()
         with database.begin() as transaction:
             number = site_limits.propose(transaction, proposal, now).number
-            site_limits.confirm(transaction, number, "mara", "", now)
+            site_limits.confirm(transaction, number, "mara", "", now, second_look=True)
     labels = write_labels(tmp_path / "labels", 24, 24)
     made = cli("calibrate", labels, "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
     assert made.json["certificate"]["policy_version"] == f"p1+limits.{number}"

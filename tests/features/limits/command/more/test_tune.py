@@ -34,7 +34,8 @@ def test_limits_of_ones_own_are_tried_and_kept(cli: Callable[..., Ran], data_dir
     changed = cli("tune", "--show", 1, "--limit", "noise:ROOM9:AP=0.9", "--keep", "--json", *at).json
     places = {(one["limit"]["room"], one["limit"]["least_strength"]) for one in changed["proposal"]["limits"]}
     assert (changed["number"], places) == (2, {("", 0.3), ("ROOM9", 0.9)})
-    assert "confirmed by mara" in cli("tune", "--confirm", 2, "--as", "mara", "--comment", "by hand", *at).out
+    confirm = ("tune", "--confirm", 2, "--as", "mara", "--comment", "by hand", *at)
+    assert "confirmed by mara" in cli(*confirm, "--second-look").out
     assert "-noise, ROOM9, AP: 0.90" in cli("tune", "--limit", "noise=0.3", *at).out
 
 

@@ -101,6 +101,9 @@ def test_limits_are_proposed_moved_and_confirmed_on_the_page(judged: Stage, clie
     assert "Limits that are moved are not tried on simulated defects" in moved
 
     named = token | {"number": second.number, "actor": "mara", "comment": "quiet start"}
+    refused = post(client, "/tuning/confirm", named)
+    assert (refused.status_code, in_force(judged)) == (409, 0), "nobody tried it"
+    named |= {"second_look": "true"}
     page = post(client, "/tuning/confirm", named).text
     assert "quiet start" in page
     assert in_force(judged) == second.number
@@ -147,5 +150,5 @@ def test_the_silent_first_days_lead_to_limits(
     with stage.services.database.begin() as transaction:
         policy_file = read_policy(settings.policy_file)
         made = propose_limits(transaction, policy_file, 0.08, datetime.now(UTC))
-        site_limits.confirm(transaction, made.number, "mara", "", datetime.now(UTC))
+        site_limits.confirm(transaction, made.number, "mara", "", datetime.now(UTC), second_look=True)
     assert 'class="notice"' not in client.get("/").text, "somebody has confirmed limits"
