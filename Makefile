@@ -122,7 +122,7 @@ test test-all long peers faults matrix: export OPENBLAS_NUM_THREADS = 1
 test test-all long peers: export MALLOC_ARENA_MAX = 2
 test test-all long peers: export MALLOC_MMAP_THRESHOLD_ = 1048576
 
-test: setup ## Run the quick suite, on all cores (under 5 minutes on two), or all tests of one feature (FEATURE=labels)
+test: setup ## Run the quick suite, on all cores (3 minutes on two; slow ones take 6), or all tests of one feature (FEATURE=labels)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(FEATURE),--feature $(FEATURE),--quick) $(PYTEST_ARGS)
 
 test-all: setup ## Run every test, also whole tables and those with real peers and browsers (see .ci/run for the packages)
