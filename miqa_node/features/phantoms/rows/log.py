@@ -34,6 +34,8 @@ from miqa_node.runtime.store.database import Transaction
 MOST_SCANS = 20_000
 """The newest of a history that are read: a baseline is made of its first ones, which may lie years back."""
 _SCAN, _VALUE = phantom_scans.c, phantom_values.c
+_KEY = ("study_instance_uid", "series_instance_uid", "stack")
+_OF_SCAN = sa.and_(*(_VALUE[name] == _SCAN[name] for name in _KEY))
 _ORIGIN = tuple(field.name for field in fields(ScanOrigin))
 NOTHING = Phrase("Nothing could be measured.")
 _IN_FORCE = _SCAN.withdrawn_at.is_(None)
@@ -90,9 +92,8 @@ def row_of(transaction: Transaction, key: ScanKey) -> sa.Row[Any]:
 
 def has_value(transaction: Transaction, kind: str, name: str) -> bool:
     """Whether scans of a kind of phantom have a value of this name, or one on several slices."""
-    same = (_VALUE[one] == _SCAN[one] for one in _KEY)
     named = sa.or_(_VALUE.name == name, _VALUE.name.startswith(f"{name}.slice_", autoescape=True))
-    query = sa.select(_VALUE.name).join(phantom_scans, sa.and_(*same)).where(_SCAN.kind == kind, named).limit(1)
+    query = sa.select(_VALUE.name).join(phantom_scans, _OF_SCAN).where(_SCAN.kind == kind, named).limit(1)
     return transaction.execute(query).first() is not None
 
 
@@ -118,38 +119,32 @@ def _history(transaction: Transaction, history: str) -> PhantomHistory:
 
 def _with_missing(transaction: Transaction, one: PhantomHistory) -> PhantomHistory:
     """The same, whose scans say which values with a limit they lack, and why."""
-    names = [name for name in one.units if one.limits_of(name) is not None]
-    reasons = _reasons(transaction, one.history, names)
-    valued = _valued(transaction, one.history)
+    limited = [name for name in one.units if one.limits_of(name) is not None]
     # A series that no measure took has not even rows of values, which would have said why.
-    of_none = dict.fromkeys(names or [limits.name for limits in one.limits], NOTHING)
-    missing = (reasons.get(scan.key, {}) if scan.key in valued else of_none for scan in one.scans)
-    scans = [replace(scan, missing=reason) for scan, reason in zip(one.scans, missing, strict=True)]
-    return replace(one, scans=scans)
+    of_none = dict.fromkeys(limited or [limits.name for limits in one.limits], NOTHING)
+    reasons = _reasons(transaction, one.history)
+
+    def missing(scan: LogScan) -> Mapping[str, str]:
+        if not scan.numbers and scan.key not in reasons:
+            return of_none
+        why = reasons.get(scan.key, {})
+        return {name: why[name] for name in why if name in limited and why[name] != LOCALIZER}
+
+    return replace(one, scans=[replace(scan, missing=missing(scan)) for scan in one.scans])
 
 
-def _reasons(transaction: Transaction, history: str, names: Iterable[str]) -> Mapping[ScanKey, Mapping[str, str]]:
-    """Why these values could not be measured, of all scans of a history."""
-    same = (_VALUE[name] == _SCAN[name] for name in _KEY)
+def _reasons(transaction: Transaction, history: str) -> Mapping[ScanKey, Mapping[str, str]]:
+    """Why values could not be measured, by name, of all scans of a history that lack any."""
     query = (
         sa.select(phantom_values)
-        .join(phantom_scans, sa.and_(*same))
-        .where(_SCAN.history == history, _VALUE.value.is_(None), _VALUE.name.in_(list(names)))
+        .join(phantom_scans, _OF_SCAN)
+        .where(_SCAN.history == history, _VALUE.value.is_(None))
         .order_by(_VALUE.place)
     )
     reasons: dict[ScanKey, dict[str, str]] = defaultdict(dict)
     for row in transaction.execute(query):
-        value = value_of(row)
-        if value.reason != LOCALIZER:
-            reasons[_key(row)][value.name] = value.reason
+        reasons[_key(row)][row.name] = value_of(row).reason
     return reasons
-
-
-def _valued(transaction: Transaction, history: str) -> set[ScanKey]:
-    """Scans of a history that have values, measured or not."""
-    same = (_VALUE[name] == _SCAN[name] for name in _KEY)
-    query = sa.select(*(_VALUE[name] for name in _KEY)).join(phantom_scans, sa.and_(*same))
-    return {_key(row) for row in transaction.execute(query.where(_SCAN.history == history).distinct())}
 
 
 def limits_of(transaction: Transaction, kind: str, history: str = "") -> list[ValueLimits]:
@@ -168,10 +163,9 @@ def changes_of(transaction: Transaction, machine: str) -> list[MachineChange]:
 
 def _numbers(transaction: Transaction, history: str) -> Mapping[ScanKey, Mapping[str, float]]:
     """The numbers of all scans of a history: thin rows, without what they were read on."""
-    same = (_VALUE[name] == _SCAN[name] for name in _KEY)
     query = (
         sa.select(*(_VALUE[name] for name in _KEY), _VALUE.name, _VALUE.value)
-        .join(phantom_scans, sa.and_(*same))
+        .join(phantom_scans, _OF_SCAN)
         .where(_SCAN.history == history, _VALUE.value.is_not(None))
         .order_by(_VALUE.place)
     )
@@ -183,9 +177,8 @@ def _numbers(transaction: Transaction, history: str) -> Mapping[ScanKey, Mapping
 
 def _named(transaction: Transaction, history: str) -> Sequence[Any]:
     """Name, unit and newest scan of all values of a history, those of the newest scan first."""
-    same = (_VALUE[name] == _SCAN[name] for name in _KEY)
     newest, place = sa.func.max(_SCAN.acquired_at).label("newest"), sa.func.min(_VALUE.place)
-    query = sa.select(_VALUE.name, _VALUE.unit, newest).join(phantom_scans, sa.and_(*same))
+    query = sa.select(_VALUE.name, _VALUE.unit, newest).join(phantom_scans, _OF_SCAN)
     query = query.where(_SCAN.history == history, _IN_FORCE).group_by(_VALUE.name, _VALUE.unit)
     return transaction.execute(query.order_by(newest.desc(), place)).all()
 
@@ -202,9 +195,6 @@ def _signatures(transaction: Transaction, rows: Iterable[sa.Row[Any]]) -> Mappin
             of_before = row.measured_at < measured[key]
             signatures[key].append(ScanSignature(row.actor, row.at, row.comment, of_before))
     return signatures
-
-
-_KEY = ("study_instance_uid", "series_instance_uid", "stack")
 
 
 def _key(row: sa.Row[Any]) -> ScanKey:

@@ -158,7 +158,7 @@ class ArchiveRetrieval:
                     try:
                         self._keep(one, archive.fetch(one.header), name)
                     except DeliveryError as error:
-                        reasons[one.digest] = Phrase("{archive}: {reason}", archive=name, reason=error.args[0])
+                        reasons[one.digest] = Phrase("{archive}: {reason}", archive=name, reason=str(error))
                         missing.append(one)
         except NotFoundError as error:
             reasons |= {one.digest: str(error) for one in removed}
