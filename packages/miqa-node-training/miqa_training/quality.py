@@ -117,7 +117,7 @@ def package_run(
         "samples_for_numbers": SAMPLES,
         "batch": settings.batch,
         "minutes": round(run.progress.elapsed_s / 60.0, 1),
-        "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), bf16 autocast, shared with other work",
+        "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), bf16 if quick, shared with other work",
         "parameters": sum(p.numel() for p in run.net.parameters()),
         "history": history or "one run without interference",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from itertools import repeat
 
 import pytest
@@ -32,3 +33,20 @@ def test_a_run_by_minutes_tells_its_steps() -> None:
     with watched_by(lambda _what, _done, _total, words: lines.append(words)):
         train(_task(), TrainingSchedule(lambda *_: 1.0, 0.9, minutes=0.0005, bfloat16=False))
     assert lines[0].startswith("step 1, loss ")
+
+
+@pytest.mark.parametrize(("processor", "imitates"), [("AVX2", True), ("AVX512", False)])
+def test_a_processor_that_imitates_bfloat16_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch, processor: str, imitates: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
+    kinds: list[object] = []
+    task = _task()
+
+    def forward(batch: Tensor) -> Tensor:
+        output = task.forward(batch)
+        kinds.append(output.dtype)
+        return output
+
+    train(dataclasses.replace(task, forward=forward), TrainingSchedule(lambda *_: 1.0, 0.9, steps=1))
+    assert kinds == [torch.float32 if imitates else torch.bfloat16]

@@ -158,7 +158,7 @@ def facts(settings: PretrainSettings, run: PretrainResult, records: Sequence[Dat
         "steps": run.steps,
         "batch": settings.batch,
         "minutes": round(run.elapsed_s / 60.0, 1),
-        "machine": f"{settings.threads} of {os.cpu_count()} CPU cores, bf16 autocast, shared with other work",
+        "machine": f"{settings.threads} of {os.cpu_count()} CPU cores, bf16 if quick, shared with other work",
         "parameters": sum(p.numel() for p in run.net.encoder.parameters()),
         "shape": asdict(settings.shape),
         "losses_every_100_steps": list(run.losses[:: max(1, len(run.losses) // 20)]),

@@ -79,7 +79,7 @@ def package_run(
         "seed": seed,
         "steps": run.steps,
         "minutes": round(run.minutes, 1),
-        "machine": f"one CPU thread ({platform.machine()}) of {os.cpu_count()}, bf16 autocast, shared with other work",
+        "machine": f"one CPU thread ({platform.machine()}) of {os.cpu_count()}, bf16 if quick, shared with other work",
         "parameters": sum(p.numel() for p in run.net.parameters()),
     }
     folder = write_denoiser(graph_file, out_dir / f"denoiser-{version}", data.fitting, training, metrics, version)
