@@ -8,10 +8,11 @@ runs without it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
@@ -143,12 +144,11 @@ def of_others() -> Sequence[Plugin]:
     shown = [one for one in SEAMS.plugins() if one.unavailable]
     for seam in SEAMS.all().values():
         shown += [one for one in seam.plugins() if one.unavailable or not one.built_in]
-    installed = entry_points()
-    for group in installed.groups:
+    for group, entries in _installed(tuple(sys.path)).items():
         name = group.removeprefix("miqa.")
         if group.startswith("miqa.") and name != "seams" and name not in SEAMS.all():
             reason = "This node has no such seam."
-            shown += [Plugin(name, entry.name, *_origin(entry), reason) for entry in installed.select(group=group)]
+            shown += [Plugin(name, entry.name, *_origin(entry), reason) for entry in entries]
     return sorted(shown, key=lambda one: (one.seam, bool(one.unavailable)))
 
 
@@ -222,8 +222,15 @@ def entries_beside(group: str) -> Sequence[EntryPoint]:
 
     An older installation may still list those of the node, which are in a table now.
     """
-    entries = (entry for entry in entry_points(group=group) if _origin(entry)[0] != NODE)
+    entries = (entry for entry in _installed(tuple(sys.path)).get(group, ()) if _origin(entry)[0] != NODE)
     return sorted(entries, key=lambda entry: (not is_own(entry), _origin(entry)[0], entry.name))[:MAX_PLUGINS]
+
+
+@lru_cache(maxsize=1)
+def _installed(_folders: tuple[str, ...]) -> Mapping[str, Sequence[EntryPoint]]:
+    """The entry points of all distributions in these folders by group: each seam asks, and reading them takes 20 ms."""
+    installed = entry_points()
+    return {group: tuple(installed.select(group=group)) for group in installed.groups}
 
 
 def is_own(entry: EntryPoint) -> bool:
