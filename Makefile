@@ -169,7 +169,7 @@ faults: setup ## Break disk, database, bucket, archive, clock and memory: recove
 matrix: setup ## Damage what a node keeps, ask each of its parts, and write the answers into docs/explanation/reliability.md
 	MATRIX=write $(BIN)/python -m pytest tests/crash -k test_matrix $(PYTEST_ARGS)
 
-long: setup-train ## Run the tests that take a minute and more and that the gate leaves out
+long: setup-train ## Run the tests that take twenty seconds and more of a core and that the gate leaves out
 	$(BIN)/python -m pytest --long -m long -n 4 --dist load $(PYTEST_ARGS)
 
 soak: setup ## An hour of load on each database: memory, threads, files and disk stay flat

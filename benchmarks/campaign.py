@@ -24,6 +24,7 @@ BEGIN, END = "<!-- campaign -->", "<!-- end of campaign -->"
 PYTHONS = "all tests with the other Pythons"
 COMMANDS = {name: f"make {name}" for name in ("crash", "faults", "matrix", "long", "soak", "fuzz")}
 """Of each part but the Pythons, in the order in which they run."""
+ALL_TESTS = "--long -n 4 --dist loadfile --no-loadscope-reorder"
 
 
 def main() -> int:
@@ -82,7 +83,7 @@ def _with_other_pythons() -> list[list[str]]:
     output = subprocess.run([sys.executable, ".ci/pythons.py"], cwd=ROOT, check=True, capture_output=True, text=True)
     pairs = [line.split(" ", 1) for line in output.stdout.splitlines()]
     return [
-        ["make", "test-all", f"PYTHON={program}", f"VENV=.venv-{version}", "PYTEST_ARGS=--long -n 4 --dist loadfile"]
+        ["make", "test-all", f"PYTHON={program}", f"VENV=.venv-{version}", f"PYTEST_ARGS={ALL_TESTS}"]
         for version, program in pairs
     ]
 

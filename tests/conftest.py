@@ -54,6 +54,9 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
+SERVERS = Path(os.environ.get("PYTEST_DEBUG_TEMPROOT") or "/tmp")
+"""Where their files lie. PostgreSQL's own user can reach it; in memory a database is copied in an eighth of the
+time."""
 os.environ["MIQA_RETENTION__ENABLED"] = "false"  # else new nodes remove originals if this machine's disk is nearly full
 PORTS = (11_000, 32_000)
 """Above those that Chromium refuses to open."""
@@ -210,7 +213,7 @@ class PostgresServer:
             pytest.skip("postgresql is not installed")
         if shutil.which("runuser") is None:
             pytest.skip("runuser is not there to start PostgreSQL as its own user")
-        self._folder, self.port = Path("/tmp") / f"miqa-pg-{free_port()}", free_port()
+        self._folder, self.port = SERVERS / f"miqa-pg-{free_port()}", free_port()
         self._parameters = [word for name, value in parameters.items() for word in ("-c", f"{name}={value}")]
         self._as_postgres = ["runuser", "-u", "postgres", "--"]
         initdb = [*self._as_postgres, str(POSTGRES_BIN / "initdb"), "-D", str(self._folder), "-A", "trust"]

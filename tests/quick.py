@@ -5,12 +5,14 @@ say where else. A row that tells more than the first carries the mark ``quick``;
 fixture all rows run, which costs nothing.
 ``--feature labels`` runs all tests of one feature instead, its folders ``more`` too.
 
-Tests with the mark ``long`` run with ``--long`` only (``make long``, a part of the campaign): they take a minute and
-more, and others tell of the same modules.
+Tests with the mark ``long`` run with ``--long`` only (``make long``, a part of the campaign): they take twenty seconds
+and more of a core, and others tell of the same modules. Of a table whose rows each take seconds the gate runs some
+(``in_gate``), and ``make long`` the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from inspect import signature
 from pathlib import Path
 
@@ -19,9 +21,25 @@ import pytest
 ELSEWHERE = {"more", "peers", "crash", "examples"}
 """Folders that only ``make test-all`` enters: PostgreSQL, every page in every language, restarts, peers, kills."""
 LEFT_OUT = ("peers", "browser")
+DEAR = {"crash", "examples", "peers", "project"}
+"""Folders with the tests that take minutes: where all tests run, these begin first, so that none of them ends last."""
 SMALL_TABLE = 12
 """Rows of a table that runs whole, if its test needs no fixture."""
 FEATURES = Path(__file__).parent / "features"
+
+
+def in_gate(rows: Iterable[object], most: int) -> list[object]:
+    """The rows of a dear table: ``most`` of them, evenly spread from the first on, run in the gate, the others with
+    ``make long``.
+    """
+    every = list(rows)
+    chosen = {place * len(every) // most for place in range(most)}
+    return [row if place in chosen else _long(row) for place, row in enumerate(every)]
+
+
+def _long(row: object) -> object:
+    values = row if isinstance(row, tuple) else (row,)
+    return pytest.param(*values, marks=pytest.mark.long)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("long") and not config.option.long:
             item.add_marker(pytest.mark.skip(reason="runs with make long"))
     if not config.option.quick:
+        items.sort(key=lambda item: DEAR.isdisjoint(item.path.parts))
         return
     rows: dict[str, list[pytest.Item]] = {}
     for item in items:

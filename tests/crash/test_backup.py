@@ -41,6 +41,7 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
         yield made
 
 
+@pytest.mark.long
 def test_twenty_kills_during_backups_into_one_folder(shelf: Shelf, tmp_path: Path) -> None:
     """Each time images have gone, others have come, and the folder is open to others, as administrators make it."""
     folder = tmp_path / "backup"

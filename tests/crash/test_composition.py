@@ -120,6 +120,7 @@ def composition(tmp_path: Path) -> Iterator[Composition]:
         yield Composition(tmp_path, stack)
 
 
+@pytest.mark.long
 def test_the_composition_is_whole(composition: Composition, samples: Path) -> None:
     for role in ROLES:
         composition.start(role)

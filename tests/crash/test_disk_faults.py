@@ -73,6 +73,7 @@ def test_a_full_disk(
     check(station, record_property)
 
 
+@pytest.mark.long
 def test_a_flood_on_a_small_disk(tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record) -> None:
     """A sender that is faster than the node is refused early enough: what was accepted is judged, people sign in."""
     with mounted(tmp_path / "data", FLOOD_MIB) as folder:

@@ -16,6 +16,7 @@ from tests.crash.faults import marks
 from tests.crash.station import LIMIT_S
 from tests.crash.test_upgrade import OUT_OF_RESOURCES, SUCCESS, Site
 from tests.installation import EARLIER, Installation, built, sources_of
+from tests.quick import in_gate
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.timeout(3600), *marks]  # the first one counts; each of many waits has a deadline of its own
@@ -58,7 +59,7 @@ def states(site: Site, uids: set[str]) -> dict[str, str]:
         database.close()
 
 
-@pytest.mark.parametrize("commit", [EARLIER, BEFORE_SETTINGS_WERE_KEPT])
+@pytest.mark.parametrize("commit", in_gate([BEFORE_SETTINGS_WERE_KEPT, EARLIER], 1))
 def test_what_was_sent_never_differs(site: Site, present: Installation, tmp_path: Path, commit: str) -> None:
     earlier = Installation(tmp_path / "miqa", *built([sources_of(commit, tmp_path / "sources")], tmp_path))
     with site.running(earlier) as node:

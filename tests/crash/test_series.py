@@ -96,7 +96,8 @@ def _file(data_set: bytes) -> bytes:
     "ignore:.*unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("modality", "reported"), [("CT", SLICES), pytest.param("US", 1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("modality", "reported"), [("CT", SLICES), ("US", 1)])
 def test_no_series_is_lost_or_told_twice(
     tmp_path: Path,
     samples: Path,

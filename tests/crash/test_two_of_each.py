@@ -185,6 +185,7 @@ def test_an_image_that_modality_and_router_send_is_one(site: Site, pacs: Pacs, s
     assert sorted(map(len, pacs.reports.values())) == [1] * IMAGES
 
 
+@pytest.mark.long
 def test_every_exposure_that_repeats_another_is_found(site: Site, samples: Path, tmp_path: Path) -> None:
     pairs: list[Any] = []
     for number in range(PAIRS):

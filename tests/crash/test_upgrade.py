@@ -182,6 +182,7 @@ def fill(site: Site, node: Node, version: Installation) -> tuple[list[str], str]
     return uids, decided
 
 
+@pytest.mark.long
 def test_up_and_back(site: Site, earlier: Installation, present: Installation) -> None:
     with site.running(earlier) as node:
         uids, decided = fill(site, node, earlier)
@@ -224,7 +225,8 @@ def test_up_and_back(site: Site, earlier: Installation, present: Installation) -
     assert not site.pacs.changed
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_the_jobs_of_a_killed_node_are_finished_once(
     tmp_path: Path, samples: Path, earlier: Installation, present: Installation, database: str
 ) -> None:

@@ -27,6 +27,7 @@ from miqa_node.stages.report.make import make_objects
 from miqa_node.stages.report.outputs.rejection import rejection_note
 from tests.peers.test_receive_peers import BIN
 from tests.peers.validators import errors_of_all, missing_tools
+from tests.quick import in_gate
 from tests.stages.report import making
 from tests.stages.report.reviewed import amended, review
 from tests.stages.report.test_text import COMMENTS, CONFIRMED, in_set
@@ -57,7 +58,7 @@ def test_dcmtk_reads_the_comment_as_it_was_typed(declared: str, tmp_path: Path) 
         assert person.get("Ideographic", "") == name.ideographic, language
 
 
-@pytest.mark.parametrize("declared", SETS)
+@pytest.mark.parametrize("declared", in_gate(SETS, 3))
 def test_dcmtk_and_pydicom_read_the_same_text_in_every_kind_of_object(declared: str, tmp_path: Path) -> None:
     """Also where a person decided, with a comment in each script; no letter becomes a question mark."""
     if not (BIN / "dcm2json").exists():
@@ -103,7 +104,7 @@ def _texts(document: Any) -> list[str]:
     return _texts(document.get("Value", [])) if is_text else []
 
 
-@pytest.mark.parametrize("declared", SETS)
+@pytest.mark.parametrize("declared", in_gate(SETS, 1))
 def test_no_validator_complains(declared: str, tmp_path: Path) -> None:
     if missing := missing_tools():
         pytest.skip(f"not installed: {', '.join(missing)}")

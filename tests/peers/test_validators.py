@@ -35,6 +35,7 @@ from miqa_node.stages.report.stack import ReportedSeries
 from tests.conftest import SHARED
 from tests.peers.sources import SOURCES
 from tests.peers.validators import ACCEPTED, CHECKS, DEFECTS, errors, errors_of_all, known_defect, missing_tools
+from tests.quick import in_gate
 from tests.stages.report import making
 from tests.stages.report.flagged import decode, flagged_series
 from tests.stages.report.reviewed import amended, assessed, review
@@ -90,7 +91,7 @@ def faults(made: Sequence[MadeObject], folder: Path) -> dict[str, list[str]]:
     return {path.stem: errors for path, errors in errors_of_all(paths).items() if errors}
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", in_gate(SOURCES, 7))
 def test_all_objects_of_many_sources(name: str, tmp_path: Path) -> None:
     """CR, DX, MG, CT, MR, US, NM, captures; with many frames, colour, each gap in the header, nine character sets."""
     source = SOURCES[name](tmp_path)
@@ -106,7 +107,7 @@ def test_all_objects_of_many_sources(name: str, tmp_path: Path) -> None:
 def test_every_accepted_complaint_is_still_made() -> None:
     """What no tool says of any object any more has no place on the list."""
     if set(SOURCES) - SEEN:
-        pytest.skip("only some of the sources were looked at")
+        pytest.skip("not all sources were looked at: runs with make test-all PYTEST_ARGS=--long")
     assert [one.words for one in DEFECTS if one.tool in CHECKS and one not in ACCEPTED] == []
 
 
@@ -177,7 +178,7 @@ UNCOVERED = {
 }
 
 
-@pytest.mark.parametrize("modality", UNCOVERED)
+@pytest.mark.parametrize("modality", in_gate(UNCOVERED, 2))
 def test_reports_of_what_nothing_covers(modality: str, tmp_path: Path) -> None:
     """The report and its copies in lower classes; where the class may have many frames, about one of three."""
     frames = 3 if modality in ("NM", "OP", "XA") else 1
@@ -235,6 +236,7 @@ def test_the_validators_find_what_is_wrong(
     assert any(complaint in error for error in errors(path))
 
 
+@pytest.mark.long
 @pytest.mark.shared
 def test_a_second_look_at_the_modules_of_all_objects_of_all_sources_agrees(tmp_path: Path) -> None:
     """By a program with its own reading of the tables, in one run over all of them."""
@@ -273,6 +275,7 @@ def test_a_second_look_at_the_modules_of_all_objects_of_all_sources_agrees(tmp_p
     assert len(source_of) > 500
 
 
+@pytest.mark.long
 @pytest.mark.shared
 def test_a_second_runner_agrees(tmp_path: Path) -> None:
     """One with its own idea of what an error is; what it reports must be a listed defect."""

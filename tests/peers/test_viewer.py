@@ -35,6 +35,7 @@ from miqa_node.errors import MiqaError
 from miqa_node.stages.report.made import MadeObject
 from tests.conftest import free_port
 from tests.peers.sources import as_bytes
+from tests.quick import in_gate
 from tests.stages.report import making
 from tests.stages.report.flagged import flagged_series
 from tests.stages.report.reviewed import amended, review
@@ -103,11 +104,11 @@ def series(modality: str) -> Make:
 
 SOURCES: dict[str, Make] = {
     "CR-chest": radiograph(lambda _: making.CHEST),
-    "CR-extremity": radiograph(lambda _: making.EXTREMITY),
     "DX": radiograph(lambda file: making.write(making.small(700, 500), file, making.as_dx)),
     # Two masks that overlap.
     "MG": radiograph(lambda file: making.write(making.small(700, 500), file, making.as_mg), blurred=(0.35, 0.75)),
     "CT": series("CT"),
+    "CR-extremity": radiograph(lambda _: making.EXTREMITY),
     "MR": series("MR"),
 }
 
@@ -154,7 +155,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=SOURCES)
+@pytest.fixture(scope="module", params=in_gate(SOURCES, 2))
 def study(
     request: pytest.FixtureRequest,
     images_archive: Archive,

@@ -105,6 +105,7 @@ def put(tree: Path, module: str, line: str) -> None:
     file.write_text(source.replace(first, f"{first}\n{line}\n", 1), encoding="utf-8")
 
 
+@pytest.mark.long
 def test_the_tree_as_it_is_keeps_every_contract(tmp_path: Path) -> None:
     status, text = lint(copied(tmp_path))
     assert status == 0, text
@@ -148,6 +149,7 @@ def test_a_module_that_is_too_long_fails(refused: str) -> None:
     assert "miqa_node/node.py: " in refused
 
 
+@pytest.mark.long
 def test_a_circle_of_imports_fails(tmp_path: Path) -> None:
     tree = copied(tmp_path)  # the gate shows one circle, and imports upward make others
     put(tree, "core.domain.codes", "from miqa_node.core.domain import finding")

@@ -35,6 +35,7 @@ from miqa_node.stages.units.rows import copies, instances
 from tests.dicom.odd_files import JUDGED, OddFile, odd_files
 from tests.dicom.reference import FOLDERS, NOT_CASES
 from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
+from tests.quick import in_gate
 
 CLASS, INSTANCE = 0x00080016, 0x00080018
 ANSWER_S, LARGEST = 60.0, 1 << 22
@@ -96,7 +97,7 @@ class Node:
         return JUDGED if reason in ("", NO_MODEL) or assessment.unfit or reason.startswith(OF_ITS_KIND) else reason
 
 
-@pytest.fixture(scope="module", params=["made", "pydicom"])
+@pytest.fixture(scope="module", params=in_gate(["made", "pydicom"], 1))
 def sayings(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[OddFile, Sayings]]:

@@ -119,6 +119,7 @@ def test_a_measurement_is_two_files(name: str) -> None:
     assert [file.parts[0] for file in files_of(name)] == ["miqa_node", "tests"]
 
 
+@pytest.mark.long
 def test_it_passes_its_own_tests_and_the_copy_its_gates(tree: Path) -> None:
     own = [str(file) for name in MEASUREMENTS for file in files_of(name) if file.parts[0] == "tests"]
     doctests = [str(file) for name in MEASUREMENTS for file in files_of(name) if file.parts[0] == "miqa_node"]
@@ -136,6 +137,7 @@ def test_it_is_listed_by_its_name_with_its_code_and_its_range(tree: Path) -> Non
     assert "**Usual ranges allow:** 2 %." in next(row for row in pages[0].splitlines() if "`us_side_diff" in row)
 
 
+@pytest.mark.long
 def test_the_copy_keeps_every_contract(tree: Path) -> None:
     status, text = lint(tree)
     assert status == 0, text
@@ -148,6 +150,7 @@ def test_a_feature_is_one_folder_its_tests_and_a_line(house: Path) -> None:
     assert [line for line in after if line not in before] == [f'    "{FEATURE}",']
 
 
+@pytest.mark.long
 def test_the_feature_passes_its_tests_the_gates_and_the_contracts(house: Path) -> None:
     own = [str(file) for file in files_of(FEATURE) if file.name.startswith("test_")]
     ran(house, "pytest", "-q", "-p", "no:cacheprovider", *own, *FEATURE_GATES)

@@ -18,6 +18,7 @@ import pytest
 
 from miqa_node import plugins
 from tests.installation import Installation, built
+from tests.quick import in_gate
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
@@ -45,7 +46,7 @@ def modules_of(example: Path) -> list[Path]:
     return [path for path in example.rglob("*.py") if "build" not in path.parts]
 
 
-@pytest.fixture(scope="module", params=["today", "before"])
+@pytest.fixture(scope="module", params=in_gate(["today", "before"], 1))
 def projects(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """What is built and installed."""
     return EXAMPLES if request.param == "today" else projects_of_before(tmp_path_factory.mktemp("before"))

@@ -31,7 +31,7 @@ class Archive:
     held: Callable[[], Sequence[pydicom.Dataset]]
 
 
-@pytest.fixture(params=["SCP", pytest.param("Orthanc", marks=pytest.mark.peers)])
+@pytest.fixture(params=["SCP", pytest.param("Orthanc", marks=[pytest.mark.peers, pytest.mark.long])])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
     if request.param == "SCP":
         pacs = Pacs()

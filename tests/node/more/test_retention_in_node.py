@@ -99,6 +99,7 @@ def _waiting(node: Node) -> int:
     return counts.received - counts.decided
 
 
+@pytest.mark.long
 def test_five_times_as_many_images_as_the_disk_holds_are_all_taken_and_open_studies_stay(
     small_disk: Path, tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def start(checkout: Path) -> Iterator[Callable[[str], Serving]]:
         serving.end(signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_every_step_of_the_tutorial_can_be_done(checkout: Path, start: Callable[[str], Serving], samples: Path) -> None:
     run, enter, listing, explain, look, decide, send, assess, copy, again, crash = map(
         commands, blocks(TUTORIAL, "console")

@@ -37,6 +37,7 @@ def test_the_wheel_holds_what_an_installed_node_needs(tmp_path: Path) -> None:
     assert not {name for name in names if name.startswith(("tests/", "docs/"))}
 
 
+@pytest.mark.long
 def test_the_list_of_parts_is_valid_and_names_what_computes(tmp_path: Path) -> None:
     pytest.importorskip("cyclonedx_py", reason="cyclonedx-bom is not installed")
     file = tmp_path / "parts.json"

@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 from tools.same_results import days_of
 
 
+@pytest.mark.long
 def test_a_checkout_says_the_same_as_itself(samples: Path) -> None:
     images = [samples / "RG1_UNCR.dcm", Path(str(files("pydicom.data") / "test_files" / "CT_small.dcm"))]
     command = [sys.executable, "-m", "tools.same_results", str(ROOT), str(ROOT), *map(str, images)]

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from miqa_node import built_in
 from tests import quick
 from tests.conftest import ROOT
@@ -69,6 +71,13 @@ def test_long_tests_run_if_they_are_asked_for(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "pytest", "-q", "-rs", "-c", "pytest.ini", *options]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         assert words in done.stdout
+
+
+def test_of_a_dear_table_some_rows_run_in_the_gate_and_all_others_are_long() -> None:
+    rows = quick.in_gate([("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)], 2)
+    assert [rows[0], rows[2]] == [("a", 1), ("c", 3)]
+    others = [rows[place] for place in (1, 3, 4)]
+    assert others == [pytest.param(*values, marks=pytest.mark.long) for values in (("b", 2), ("d", 4), ("e", 5))]
 
 
 def test_every_folder_of_features_is_one(tmp_path: Path) -> None:

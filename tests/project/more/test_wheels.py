@@ -89,6 +89,7 @@ def test_the_node_asks_for_none_of_them(wheels: dict[str, Path]) -> None:
     assert not needed & {path.name for path in (CHECKOUT / "packages").iterdir()}
 
 
+@pytest.mark.long
 def test_a_site_without_training_assesses_and_says_what_train_needs(site: Installation, tmp_path: Path) -> None:
     grey = np.random.default_rng(1).integers(0, 255, (600, 500), np.uint8)
     Image.fromarray(grey).save(tmp_path / "noise.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.policy import Verdict
@@ -23,6 +24,7 @@ def literal(text: str) -> str:
     return max(re.split(r"\{\w+\}", text), key=len).strip()
 
 
+@pytest.mark.long
 def test_no_page_shows_the_english_of_a_reason(stage: Stage, client: TestClient) -> None:
     client.cookies.set("miqa_language", "de")
     pending = tuple(PendingCause(PendingReason.NOT_JUDGED, _phrase(text)) for text in SENTENCES)

@@ -25,6 +25,7 @@ from tests.runtime.store.making import digest
 from tests.stages.receive.test_promises import cut, delete, empty, flip
 
 
+@pytest.mark.long
 def test_a_damaged_copy_of_an_object_in_a_bucket_is_dropped(
     database: Database, tmp_path: Path, bucket_url: str
 ) -> None:

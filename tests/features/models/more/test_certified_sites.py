@@ -13,6 +13,7 @@ def test_of_sites_with_six_errors_in_a_hundred_at_most_one_in_twenty_passes() ->
     assert sum(map(bool, passed(0.94, 400, 1000))) <= 50
 
 
+@pytest.mark.long
 def test_of_sites_with_one_error_in_a_hundred_four_in_five_pass() -> None:
     """Each label of each population by 200 answers, and all four together by 400 each."""
     assert sum(passed(0.99, 400, 1000)) >= 0.8 * 4 * 1000

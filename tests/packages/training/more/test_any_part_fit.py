@@ -107,6 +107,7 @@ def test_the_discriminant_does_not_count_in_what_sound_images_differ() -> None:
     assert not fit_discriminant(scaled, few, few, np.zeros(600, np.bool_))[0].any()
 
 
+@pytest.mark.long
 def test_the_graph_says_what_the_network_says(tmp_path: Path) -> None:
     net = quality()
     with torch.no_grad():

@@ -157,6 +157,7 @@ def test_comparison_has_every_model_and_finding_and_a_page(trained: tuple[Path, 
     assert "http://" not in page.replace("http://www.w3.org/", "")
 
 
+@pytest.mark.long
 def test_package_passes_its_checks_and_explains_a_finding(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     out, _ = trained
     folder = out / "quality-classical-0.1.0"

@@ -79,6 +79,7 @@ def share_right(classifier: Classifier, data: Path) -> float:
     return float(np.mean(right))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_gray_folder_becomes_a_package_with_recall_first(digits: Path, tmp_path: Path) -> None:
     made = train(digits, tmp_path, "--name", "digits", "--arch", "cnn", "--epochs", "2", "--recall-target", "0.97")
@@ -110,6 +111,7 @@ def test_a_gray_folder_becomes_a_package_with_recall_first(digits: Path, tmp_pat
     assert str(tmp_path) not in (package / "card.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.shared
 def test_colour_photographs_from_pretrained_weights(photographs: Path, tmp_path: Path, shared_data: Path) -> None:

@@ -206,6 +206,7 @@ def test_the_close_up_replaces_the_clavicles_and_shares_in_the_rest() -> None:
     assert estimate.grade == pytest.approx([0.6, 0.3, 0.7, 0.3]), "the close-up grades rotation"
 
 
+@pytest.mark.long
 def test_both_networks_become_a_package_with_goldens_and_figures(data: LandmarkData, tmp_path: Path) -> None:
     torch.manual_seed(1)
     whole, closer = tmp_path / "whole.onnx", tmp_path / "closer.onnx"

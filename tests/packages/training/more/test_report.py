@@ -160,6 +160,7 @@ def test_pictures_of_a_gallery_are_those_that_were_judged(package: Path, data: P
         assert np.array_equal(subject(display).logits, one.logits), one.made
 
 
+@pytest.mark.long
 def test_report_of_the_protocol(package: Path, data: Path, tmp_path: Path) -> None:
     second = tmp_path / "other-1.0.0"
     write_package(second, name="other")

@@ -68,6 +68,7 @@ def test_quality_on_images_as_they_are() -> None:
     assert flagged["unremarkable_flagged"] == pytest.approx(card.metrics["clean"]["unremarkable_flagged"], abs=0.03)
 
 
+@pytest.mark.long
 @measured_again
 def test_pneumonia_on_children_and_on_adults_of_every_hospital() -> None:
     samples = [s for s in read_samples(DATA / "cxr_pneumonia") if s.part is PatientPart.TEST and s.strong]
@@ -99,6 +100,7 @@ def _same(cases: list[tuple[PneumoniaSample, float, bool]], card_figures: dict[s
     assert figures["ece"] == pytest.approx(card_figures["ece"], abs=0.02)
 
 
+@pytest.mark.long
 @measured_again
 def test_the_learned_denoiser_at_a_quarter_of_the_dose(monkeypatch: pytest.MonkeyPatch) -> None:
     # Each dose has noise of its own seed: without the other two, the figures of this one stay as they are.

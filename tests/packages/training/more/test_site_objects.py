@@ -186,6 +186,7 @@ def test_three_hours_are_enough_unless_somebody_says_otherwise(
     assert [one.minutes for one in planned] == [minutes]
 
 
+@pytest.mark.long
 def test_a_package_is_fitted_further_and_shows_both_sides(tmp_path: Path) -> None:
     start = write_start(tmp_path)
     net = net_of_package(start)

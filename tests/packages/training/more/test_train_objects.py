@@ -83,6 +83,7 @@ def test_what_cannot_choose_is_refused_before_anything_is_fitted(
         check_enough(few)
 
 
+@pytest.mark.long
 def test_a_package_is_made_of_images_and_published_weights_and_again_of_its_own(
     cli: Callable[..., Ran], data: Path, tmp_path: Path
 ) -> None:

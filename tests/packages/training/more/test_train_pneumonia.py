@@ -129,6 +129,7 @@ def test_adults_of_further_hospitals_are_grouped_by_hospital_and_label(tmp_path:
     assert [len(group) for group in both_labels(cases).values()] == [12]
 
 
+@pytest.mark.long
 @pytest.mark.shared
 @pytest.mark.skipif(not MOBILENET.is_file(), reason="../shared/data/pretrained is not here")
 @pytest.mark.timeout(900)
@@ -162,6 +163,7 @@ def test_one_command_makes_a_package_that_is_sound(tmp_path: Path) -> None:
     assert heat.method == "layercam"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_evaluation_tells_every_group_and_is_kept_in_the_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -189,6 +191,7 @@ def test_the_evaluation_tells_every_group_and_is_kept_in_the_card(
     assert figures["pointing_game"]["methods"]["random"]["no_tolerance"] == pytest.approx(0.25, abs=0.02)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_networks_of_a_package_are_calibrated_again(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data", 720)

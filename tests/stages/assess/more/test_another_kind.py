@@ -40,6 +40,7 @@ def contents(item: Dataset) -> list[str]:
     return own + [text for child in item.get("ContentSequence", ()) for text in contents(child)]
 
 
+@pytest.mark.long
 @pytest.mark.shared
 def test_real_images_of_other_parts_are_recognised_and_no_chest_is_refused(shared_data: Path, tmp_path: Path) -> None:
     """The figures of docs/explanation/quality.md, on every third image."""

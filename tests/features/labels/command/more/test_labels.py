@@ -75,6 +75,7 @@ def test_images_can_go_out_as_deidentified_dicom(
     assert [label.bad for label in read_labels(out / "labels.csv").labels] == [True, False, False, True]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_from_decisions_of_people_to_a_calibration_and_a_package(
     cli: Callable[..., Ran], stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -28,6 +28,7 @@ from tests.stages.assess.making import chest_dataset
 from tests.web.staging import NOW, Stage
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_from_marks_on_the_study_page_to_a_package_that_shows_both_sides(
     cli: Callable[..., Ran],

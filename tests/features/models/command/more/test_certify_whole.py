@@ -24,6 +24,7 @@ from tests.interfaces.cli.conftest import Ran
 from tests.stages.assess.making import sha256
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_labels_of_the_nodes_images_make_a_certificate_that_judges_and_is_restored(
     cli: Callable[..., Ran], config: Path, tmp_path: Path, data_dir: Path

@@ -12,6 +12,7 @@ from miqa_node.features.operations.selftest.encodings import ENCODINGS
 from miqa_node.interfaces.cli.app import app
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_whole_self_test_passes_here(tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["selftest", "--out", str(tmp_path / "record"), "--limit", "600", "--json"])

@@ -15,6 +15,7 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.features.worklist.rows import worklist
+from tests.quick import in_gate
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, shoot, watched
 from tests.web.serving import serving_phantoms
@@ -128,7 +129,7 @@ def test_shift_selects_all_rows_between(stage: Stage, page: sync_api.Page) -> No
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("studies", "one_by_one"), [(12, 6), (300, 41)], ids=["12", "300"])
+@pytest.mark.parametrize(("studies", "one_by_one"), in_gate([(12, 6), (300, 41)], 1), ids=["12", "300"])
 def test_studies_of_mixed_kinds_are_worked_through_by_keyboard_only(
     stage: Stage, page: sync_api.Page, studies: int, one_by_one: int, record_property: Callable[[str, object], None]
 ) -> None:

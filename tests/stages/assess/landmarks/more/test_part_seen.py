@@ -10,6 +10,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.local import LocalAssessor
 
 
+@pytest.mark.long
 @pytest.mark.shared
 def test_no_real_image_of_another_part_passes_and_most_chests_do(shared_data: Path, tmp_path: Path) -> None:
     """The figures of docs/explanation/any-radiograph.md, on every fourth image."""

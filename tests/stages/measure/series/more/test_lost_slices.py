@@ -16,6 +16,7 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.stages.measure.slices import read_slices
+from tests.quick import in_gate
 from tests.stages.measure.series import making
 from tests.stages.measure.series.test_lost_slices import MM, SHIPPED, issues, measured, stack
 from tests.stages.measure.series.test_measures import judged
@@ -44,12 +45,15 @@ def phases(folder: Path, name: str, lost: tuple[int, ...] = (), modality: str = 
 
 @pytest.mark.parametrize(
     ("name", "place"),
-    [
-        ("TemporalPositionIdentifier", "of temporal position 2, the first at 25 mm"),
-        ("EchoTime", "of echo time 20 ms, the first at 25 mm"),
-        ("TriggerTime", "of one of several volumes, the first at 25 mm"),
-        ("", "of one of several volumes, the first at 25 mm"),
-    ],
+    in_gate(
+        [
+            ("TemporalPositionIdentifier", "of temporal position 2, the first at 25 mm"),
+            ("EchoTime", "of echo time 20 ms, the first at 25 mm"),
+            ("TriggerTime", "of one of several volumes, the first at 25 mm"),
+            ("", "of one of several volumes, the first at 25 mm"),
+        ],
+        1,
+    ),
 )
 def test_a_slice_that_one_volume_lacks_is_a_gap(name: str, place: str, tmp_path: Path) -> None:
     assert measured(phases(tmp_path / "a", name))["slice_gaps"].value == 0.0
@@ -139,7 +143,7 @@ def resent(folder: Path, datasets: list[FileDataset]) -> dict[str, Measurement]:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", in_gate(REAL, 1))
 def test_what_real_series_lose_is_seen(name: str, shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / "series" / name
     whole = resent(tmp_path / "whole", real_stack(source))
