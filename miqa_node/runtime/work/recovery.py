@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 CLEANING_INTERVAL = timedelta(hours=1)
 CLEANING_BATCH = 1000
 HEART_STUCK_AFTER_S = 300.0
+LOOK_S = 1.0
+"""How often the clock is looked at, which costs no statement."""
 STOP_S = 5.0
 """Longest wait for the queue at the end of the process."""
 
@@ -51,6 +53,11 @@ class WallClock:
     def __init__(self) -> None:
         self._ahead_s: float | None = None
         self._again_at: list[float] = []
+
+    def look(self) -> None:
+        """See a clock that is ahead: one that is set back before the next repair is looked for would stay unseen."""
+        if self._ahead_s is not None:
+            self._ahead_s = max(self._ahead_s, time.time() - time.monotonic())
 
     def may_have_been_set_back(self) -> bool:
         """Whether the wall clock was set back since :meth:`noted`, or lately, or nothing is known yet."""
@@ -135,7 +142,13 @@ class RollCall:
             self._clean,
             self._count,
         )
-        while self._thread.goes_on(self._settings.heartbeat_interval_s):
+        interval_s = self._settings.heartbeat_interval_s
+        due_s = time.monotonic() + interval_s
+        while self._thread.goes_on(min(LOOK_S, interval_s)):
+            self._clock.look()
+            if time.monotonic() < due_s:
+                continue
+            due_s = time.monotonic() + interval_s
             for task in tasks:
                 try:
                     task()

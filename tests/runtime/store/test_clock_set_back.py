@@ -176,3 +176,17 @@ def test_what_is_committed_after_the_repair_is_repaired_too(monkeypatch: pytest.
             wall.noted()
         monotonic_s += 1.0
     assert repairs == [0.0, *clock.AGAIN_AFTER_S]
+
+
+def test_a_clock_that_is_set_ahead_and_back_between_two_repairs_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was queued in between waits for the former time, as after any other step."""
+    ahead_s = 1e9
+    clocks = SimpleNamespace(monotonic=lambda: 100.0, time=lambda: 100.0 + ahead_s)
+    monkeypatch.setattr("miqa_node.runtime.work.recovery.time", clocks)
+    wall = recovery.WallClock()
+    wall.noted()
+    ahead_s += STEP.total_seconds()
+    wall.look()
+    assert not wall.may_have_been_set_back()
+    ahead_s -= STEP.total_seconds()
+    assert wall.may_have_been_set_back()
