@@ -26,6 +26,8 @@ DEAR = {"crash", "examples", "peers", "project"}
 SMALL_TABLE = 12
 """Rows of a table that runs whole, if its test needs no fixture."""
 FEATURES = Path(__file__).parent / "features"
+PARAM = type(pytest.param())
+"""A row with marks or a name of its own."""
 
 
 def in_gate(rows: Iterable[object], most: int) -> list[object]:
@@ -38,6 +40,8 @@ def in_gate(rows: Iterable[object], most: int) -> list[object]:
 
 
 def _long(row: object) -> object:
+    if isinstance(row, PARAM):
+        return pytest.param(*row.values, marks=[*row.marks, pytest.mark.long], id=row.id)
     values = row if isinstance(row, tuple) else (row,)
     return pytest.param(*values, marks=pytest.mark.long)
 

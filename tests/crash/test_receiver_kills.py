@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from miqa_node.features.operations.selftest.launch import NodeProcess
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
-from tests.conftest import free_port
+from tests.conftest import KINDS_OF_DATABASE, free_port
 from tests.quick import in_gate
 from tests.stages.receive.wire import RawPeer, encoded, p_data, pdv, small_image
 from tests.waiting import wait_until
@@ -107,7 +107,7 @@ class Site:
                 chance.choice(candidates).kill()
 
 
-@pytest.mark.parametrize("kind", in_gate(["sqlite", "postgresql"], 1))
+@pytest.mark.parametrize("kind", in_gate(KINDS_OF_DATABASE, 1))
 def test_nothing_answered_is_lost_when_processes_of_a_receiver_are_killed(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -63,10 +63,9 @@ class WallClock:
         """Whether the wall clock was set back since :meth:`noted`, or lately, or nothing is known yet."""
         if self._ahead_s is None:
             return True
+        self.look()
         now_s = time.monotonic()
-        ahead_s = time.time() - now_s
-        self._ahead_s = max(self._ahead_s, ahead_s)
-        if ahead_s < self._ahead_s - clock.SLACK.total_seconds():
+        if time.time() - now_s < self._ahead_s - clock.SLACK.total_seconds():
             self._again_at = [now_s + after_s for after_s in clock.AGAIN_AFTER_S]
             return True
         return any(at <= now_s for at in self._again_at)

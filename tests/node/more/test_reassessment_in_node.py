@@ -20,6 +20,7 @@ from miqa_node.stages.deliver.destinations import parse_flag
 from tests.node.test_node import Pacs, settings_in, store
 from tests.peers.test_receive_peers import start_orthanc
 from tests.peers.validators import errors, missing_tools
+from tests.quick import in_gate
 from tests.waiting import wait_until
 
 
@@ -31,7 +32,7 @@ class Archive:
     held: Callable[[], Sequence[pydicom.Dataset]]
 
 
-@pytest.fixture(params=["SCP", pytest.param("Orthanc", marks=[pytest.mark.peers, pytest.mark.long])])
+@pytest.fixture(params=in_gate(["SCP", pytest.param("Orthanc", marks=pytest.mark.peers)], 1))
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
     if request.param == "SCP":
         pacs = Pacs()

@@ -80,6 +80,12 @@ def test_of_a_dear_table_some_rows_run_in_the_gate_and_all_others_are_long() -> 
     assert others == [pytest.param(*values, marks=pytest.mark.long) for values in (("b", 2), ("d", 4), ("e", 5))]
 
 
+def test_a_long_row_keeps_its_marks_and_its_name() -> None:
+    of_peers = pytest.param("b", 2, marks=pytest.mark.peers, id="two")
+    marks = [pytest.mark.peers, pytest.mark.long]
+    assert quick.in_gate([("a", 1), of_peers], 1) == [("a", 1), pytest.param("b", 2, marks=marks, id="two")]
+
+
 def test_every_folder_of_features_is_one(tmp_path: Path) -> None:
     assert set(quick.names()) <= set(built_in.FEATURES)
 
