@@ -30,7 +30,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs pictures docs-serve bench fuzz crash faults matrix long soak campaign container models constraints lock dist sbom audit clean distclean
+.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs pictures docs-serve bench fuzz crash faults matrix long soak night container models constraints lock dist sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -157,10 +157,10 @@ pictures: setup ## Take the pictures of pages in the documentation anew (Chromiu
 docs-serve: setup ## Serve the documentation while you write it
 	$(BIN)/mkdocs serve
 
-fuzz: setup-fuzz ## Send 100,000 damaged inputs to every entrance, and 20,000 guided by coverage (half an hour)
+fuzz: setup-fuzz ## Send 60,000 damaged inputs to every entrance, and 20,000 guided by coverage (half an hour)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-crash: setup ## Kill the node, its fork server and its children 540 times: SQLite, PostgreSQL, roles apart (hours)
+crash: setup ## Kill the node, its fork server and its children 180 times: SQLite, PostgreSQL, roles apart (half an hour)
 	$(BIN)/python -m tests.crash $(CRASH_ARGS)
 
 faults: setup ## Break disk, database, bucket, archive, clock and memory: recovery times go to benchmarks/results/
@@ -172,11 +172,11 @@ matrix: setup ## Damage what a node keeps, ask each of its parts, and write the 
 long: setup-train ## Run the tests that take twenty seconds and more of a core and that the gate leaves out
 	$(BIN)/python -m pytest --long -m long -n 4 --dist load $(PYTEST_ARGS)
 
-soak: setup ## An hour of load on each database: memory, threads, files and disk stay flat
-	$(BIN)/python -m tests.crash --soak-minutes 60
+soak: setup ## Fifty minutes of load on SQLite, PostgreSQL and three receivers at once: memory, threads, files and disk stay flat
+	$(BIN)/python -m tests.crash --soak-minutes 50
 
-campaign: setup-train setup-fuzz ## Crash, faults, matrix, long tests, soak, fuzz, and all tests with the other Pythons: the gate's rest (a night; PARTS=fuzz)
-	$(BIN)/python -m benchmarks.campaign $(PARTS)
+night: setup-train setup-fuzz ## All tests with two Pythons, long ones, fuzz, soak, crash, faults: what the gate leaves out (four hours; PARTS=fuzz)
+	$(BIN)/python -m tools.night $(PARTS)
 
 container: setup ## Build the container on a base of its own and run it for real (root; Debian's buildah and debootstrap)
 	CONTAINER=1 $(BIN)/python -m pytest tests/crash/test_container.py $(PYTEST_ARGS)

@@ -5,7 +5,7 @@ say where else. A row that tells more than the first carries the mark ``quick``;
 fixture all rows run, which costs nothing.
 ``--feature labels`` runs all tests of one feature instead, its folders ``more`` too.
 
-Tests with the mark ``long`` run with ``--long`` only (``make long``, a part of the campaign): they take twenty seconds
+Tests with the mark ``long`` run with ``--long`` only (``make long``, a part of the night): they take twenty seconds
 and more of a core, and others tell of the same modules. Of a table whose rows each take seconds the gate runs some
 (``in_gate``), and ``make long`` the others.
 """
@@ -50,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of this plugin."""
     parser.addoption("--quick", action="store_true", help="the quick suite: no folder `more`, one row of each table")
     parser.addoption("--feature", default="", help="all tests of this feature, and no other")
-    parser.addoption("--long", action="store_true", help="also the tests that the gate leaves to the campaign")
+    parser.addoption("--long", action="store_true", help="also the tests that the gate leaves to the night")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -12,7 +12,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -45,31 +47,38 @@ SOAK_SETTINGS = {
 }
 
 
-LAYOUTS = {
-    "sqlite": ("sqlite", ("all",)),
-    "postgresql": ("postgresql", ("all",)),
-    "postgresql, roles apart": ("postgresql", ("receive", "work", "web")),
+ALL_IN_ONE, APART = ("all",), ("receive", "work", "web")
+LAYOUTS: dict[str, tuple[str, tuple[str, ...], int]] = {
+    "sqlite": ("sqlite", ALL_IN_ONE, 1),
+    "postgresql": ("postgresql", ALL_IN_ONE, 1),
+    "postgresql, roles apart": ("postgresql", APART, 1),
+    "postgresql, three receivers": ("postgresql", ALL_IN_ONE, 3),
 }
+"""Database, roles, and processes that receive, each with an association of its own."""
+KILLED, SOAKED = [*LAYOUTS][:3], ["sqlite", "postgresql", "postgresql, three receivers"]
 
 
 def main() -> int:
     """``make crash`` kills processes; ``make soak`` only sends, and watches what the node holds."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=main.__doc__)
-    parser.add_argument("--kills", type=int, default=180, help="in each layout")
+    parser.add_argument("--kills", type=int, default=60, help="in each layout")
     parser.add_argument("--chunk", type=int, default=30, help="kills of one node before a new one takes its place")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=datetime.now(UTC).toordinal(), help="default is the day")
     parser.add_argument("--layout", choices=LAYOUTS, action="append", help="default is all of them")
     parser.add_argument("--state", type=Path, help="a file of finished chunks: what it holds is not done again")
     parser.add_argument("--soak-minutes", type=float, default=0.0, help="soak instead of killing")
     options = parser.parse_args()
-    layouts = options.layout or list(LAYOUTS)[: 2 if options.soak_minutes else None]
     if options.soak_minutes:
-        results = {
-            name: run(name, lambda one: soak(one, options.soak_minutes * 60.0), soaking=True) for name in layouts
-        }
+        layouts = options.layout or SOAKED
+        with ThreadPoolExecutor(len(layouts)) as pool:  # at once: each waits most of its time
+            soaks = [
+                pool.submit(run, name, partial(soak, seconds=options.soak_minutes * 60.0), soaking=True)
+                for name in layouts
+            ]
+        results = {name: one.result() for name, one in zip(layouts, soaks, strict=True)}
         keep("soak", describe(), results)
     else:
-        results = {name: kill_in_chunks(name, options) for name in layouts}
+        results = {name: kill_in_chunks(name, options) for name in options.layout or KILLED}
         keep("crash", describe(), {"seed": options.seed, **results})
     return 0 if all(_is_sound(result) for result in results.values()) else 1
 
@@ -107,19 +116,19 @@ def _sum(chunks: list[dict[str, Any]]) -> dict[str, Any]:
 
 def run(layout: str, campaign: Callable[[Station], dict[str, Any]], *, soaking: bool = False) -> dict[str, Any]:
     """One campaign against a node of its own. What it wrote stays if the campaign fails."""
-    database, roles = LAYOUTS[layout]
+    database, roles, receivers = LAYOUTS[layout]
     folder = Path(tempfile.mkdtemp(prefix="miqa-crash-"))
     print(layout, "in", folder, flush=True)
     with ExitStack() as stack:
         webhook = stack.enter_context(receiver())
-        environment: dict[str, str] = {}
+        environment = {"MIQA_DICOM__RECEIVER_PROCESSES": str(receivers)}
         if database == "postgresql":
             environment["MIQA_STORE__DATABASE_URL"] = stack.enter_context(PostgresServer()).url
         samples = Path(str(files("data_store"))) / "data"
         if soaking:
             _mount(folder / "data", stack)
             environment |= SOAK_SETTINGS
-        station = Station(folder, samples, webhook, environment, chests if soaking else noise, roles)
+        station = Station(folder, samples, webhook, environment, chests if soaking else noise, roles, receivers)
         stack.callback(station.close)
         result = campaign(station) | station.finish()
     if {name: result[name] for name in SOUND} == SOUND:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -199,11 +200,13 @@ class Node:
         self._log.close()
 
 
-class Scanner(threading.Thread):
-    """Sends small radiographs for ever, each until it is answered with 0x0000."""
+class Scanner:
+    """Sends small radiographs for ever, on one or several associations, each until it is answered with 0x0000."""
 
-    def __init__(self, port: int, template: pydicom.Dataset, pixels: Pixels) -> None:
-        super().__init__(daemon=True)
+    def __init__(self, port: int, template: pydicom.Dataset, pixels: Pixels, associations: int = 1) -> None:
+        self._threads = [threading.Thread(target=self.run, daemon=True) for _ in range(associations)]
+        self._making = threading.Lock()
+        self._made = 0
         self.port = port
         self._template = template
         self._pixels = pixels
@@ -239,11 +242,7 @@ class Scanner(threading.Thread):
                 association.release()
 
     def _send(self, association: Any) -> None:
-        ds = self._template
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        if len(self.answered) % IMAGES_PER_STUDY == 0:
-            ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
-        ds.PixelData = self._pixels(len(self.answered))
+        ds = self._next()
         while not self._stopping.is_set():  # the same object again until it is taken, as a scanner does
             try:
                 status = association.send_c_store(ds)
@@ -259,9 +258,25 @@ class Scanner(threading.Thread):
             if not association.is_established:
                 return
 
+    def _next(self) -> pydicom.Dataset:
+        """An object that no other association sends."""
+        with self._making:
+            if self._made % IMAGES_PER_STUDY == 0:
+                self._template.StudyInstanceUID, self._template.SeriesInstanceUID = generate_uid(), generate_uid()
+            ds, number = copy.deepcopy(self._template), self._made
+            self._made += 1
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        ds.PixelData = self._pixels(number)
+        return ds
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
     def stop(self) -> None:
         self._stopping.set()
-        self.join()
+        for thread in self._threads:
+            thread.join()
 
 
 class Station:
@@ -275,6 +290,7 @@ class Station:
         environment: Mapping[str, str] | None = None,
         images: Callable[[Path], tuple[pydicom.Dataset, Pixels]] = noise,
         roles: Sequence[str] = ("all",),
+        associations: int = 1,
     ) -> None:
         """``samples`` is the folder of the package pydicom-data; ``images`` makes what the scanner sends."""
         self.folder = folder
@@ -285,7 +301,7 @@ class Station:
         )
         self.told, self.pacs = webhook, Pacs()
         self.node = Node(folder, self.pacs.port, environment, roles)
-        self.scanner = Scanner(self.node.dicom_port, *images(samples))
+        self.scanner = Scanner(self.node.dicom_port, *images(samples), associations)
         self.scanner.start()
         self.readiness = ReadinessWatch(self.node.is_ready)
         STATIONS.append(self)

@@ -17,7 +17,7 @@ from tests.fuzz.targets import TARGETS
 def main() -> int:
     """Fuzz every target, first with structured inputs, then, where atheris is installed, guided by coverage."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=main.__doc__)
-    parser.add_argument("--inputs", type=int, default=100_000, help="structured inputs of all targets together")
+    parser.add_argument("--inputs", type=int, default=60_000, help="structured inputs of all targets together")
     parser.add_argument("--guided", type=int, default=20_000, help="inputs guided by coverage, of all targets together")
     parser.add_argument("--target", action="append", choices=[kind.name for kind in TARGETS], help="default is all")
     parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()))
