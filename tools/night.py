@@ -142,8 +142,8 @@ def newest_python() -> tuple[str, str]:
         [sys.executable, ".ci/pythons.py"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
     mine = (".".join(map(str, sys.version_info[:3])), sys.executable)
-    found = [mine, *(tuple(line.split(" ", 1)) for line in output.splitlines())]
-    version, python = max(found, key=lambda one: tuple(map(int, one[0].split("."))))
+    pythons = [mine, *(tuple(line.split(" ", 1)) for line in output.splitlines())]
+    version, python = max(pythons, key=lambda one: tuple(map(int, one[0].split("."))))
     return version, python
 
 

@@ -26,7 +26,7 @@ def test_every_folder_of_tests_is_in_a_run() -> None:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def small_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A night of two parts, one of two runs, with a record and a page of its own."""
     for name in ("RECORD", "PAGE"):
         copy = tmp_path / getattr(night, name).name
@@ -40,12 +40,12 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_part_goes_on_where_it_ended(kept: Path) -> None:
+def test_a_part_goes_on_where_it_ended(small_night: Path) -> None:
     assert night.run("tests") == "failed: two"
     assert night.published({"tests": night.parts()["tests"]}) in night.PAGE.read_text("utf-8")
-    (kept / "sound").touch()
+    (small_night / "sound").touch()
     assert night.run("tests") == "passed"
-    assert (kept / "ticks").read_text() == "\n", "what passed did not run again"
+    assert (small_night / "ticks").read_text() == "\n", "what passed did not run again"
     assert night.last_full_run().startswith(night.parts()["tests"]["commit"])
 
 
@@ -53,7 +53,7 @@ def test_a_part_goes_on_where_it_ended(kept: Path) -> None:
     ("age", "word", "red"),
     [(0, "", False), (199, "", False), (200, "WARNING: ", False), (299, "WARNING: ", False), (300, "TOO OLD: ", True)],
 )
-@pytest.mark.usefixtures("kept")
+@pytest.mark.usefixtures("small_night")
 def test_the_gate_tells_ages(
     age: int, word: str, red: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,7 +65,7 @@ def test_the_gate_tells_ages(
     assert ("make night PARTS=tests" in line) == bool(word)
 
 
-@pytest.mark.usefixtures("kept")
+@pytest.mark.usefixtures("small_night")
 def test_a_short_history_only_warns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(night, "commits_since", lambda _of: None)
     night.keep({"soak": {"at": "2026-01-02T00:00:00+00:00", "commit": "abc", "seconds": 60, "outcome": "passed"}})

@@ -94,8 +94,8 @@ def test_what_changes_with_a_text(
     after = BEFORE | {"a.py": BEFORE["a.py"].replace(was, now)}
     monkeypatch.setattr(changes, "_text", after.__getitem__)
     monkeypatch.setattr(changes, "git", said(BEFORE, changed="a.py"))
-    found = changes.since("abc")
-    assert (found.functions, found.new, found.files) == (functions, new, {"a.py"})
+    differences = changes.since("abc")
+    assert (differences.functions, differences.new, differences.files) == (functions, new, {"a.py"})
 
 
 def said(before: Mapping[str, str], changed: str) -> object:
@@ -142,14 +142,14 @@ FUNCTION = ("miqa_node/core/a.py", "f")
 
 @pytest.mark.usefixtures("checkout")
 def test_the_tests_of_a_changed_function_are_chosen() -> None:
-    known = table.Table(
+    reach = table.Table(
         "abc",
         {"tests/core/test_d.py::test_d": 60.0},
         {watch.number(*FUNCTION): frozenset({"tests/core/test_d.py::test_d"})},
     )
-    choice = choose.choose(Changes(functions={FUNCTION}, files={FUNCTION[0]}), known, "abc")
+    choice = choose.choose(Changes(functions={FUNCTION}, files={FUNCTION[0]}), reach, "abc")
     assert (choice.tests, choice.everything) == ({"tests/core/test_d.py::test_d"}, "")
-    assert choose.expected_s(choice, known) == 60.0
+    assert choose.expected_s(choice, reach) == 60.0
 
 
 @pytest.mark.usefixtures("checkout")
@@ -211,8 +211,8 @@ def test_a_run_records_what_its_tests_reach_in_other_processes_too(tmp_path: Pat
         [*command, "--rootdir", ROOT, test], cwd=ROOT, env=environment, check=False, capture_output=True
     )
     assert done.returncode == 0, done.stdout
-    known = table.table_of("abc", record.rows(tmp_path / "reach"))
-    names = {one.rpartition("::")[2] for one in known.tests([watch.number("tools/reach/choose.py", "covers")])}
+    reach = table.table_of("abc", record.rows(tmp_path / "reach"))
+    names = {one.rpartition("::")[2] for one in reach.tests([watch.number("tools/reach/choose.py", "covers")])}
     assert names == {"test_here", "test_there"}
     assert not record.PTH.exists()
 

@@ -41,19 +41,19 @@ def write_choice(words: argparse.Namespace) -> int:
 def chosen(since: str | None) -> tuple[Choice, list[str]]:
     """The choice, and lines that say why."""
     try:
-        known = table.read()
+        reach = table.read()
         commit = since or last_full_run()
-        found = changes.since(commit)
+        differences = changes.since(commit)
     except FileNotFoundError:
         return everything("tests/reach.xz is not there")
     except subprocess.CalledProcessError:
         return everything("the history does not have the commit of the last full run")
-    choice = choose(found, known, commit)
+    choice = choose(differences, reach, commit)
     if choice.everything:
         return everything(choice.everything)
-    minutes = expected_s(choice, known) / 60
+    minutes = expected_s(choice, reach) / 60
     return choice, [
-        f"since {commit}: {len(found.files)} files, {len(found.functions)} functions",
+        f"since {commit}: {len(differences.files)} files, {len(differences.functions)} functions",
         f"chosen: {len(choice.tests)} files, folders and tests, some {minutes:.0f} minutes of one runner",
         f"steps: {' '.join(sorted(choice.steps)) or 'none'}",
     ]

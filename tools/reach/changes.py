@@ -73,7 +73,7 @@ def users(names: set[Name], tree: Mapping[str, tuple[str, Module]]) -> set[Name]
         for source, what in module.imports.values():
             importers[source].add(name)
             importers[f"{source}.{what}"].add(name)
-    hits, open_names, known = set[Name](), list(names), set(names)
+    hits, open_names, closure = set[Name](), list(names), set(names)
     while open_names:
         name, changed = open_names.pop()
         for user in {name, *importers[name]} & tree.keys():
@@ -85,8 +85,8 @@ def users(names: set[Name], tree: Mapping[str, tuple[str, Module]]) -> set[Name]
                 if unit.is_function:
                     hits.add((path, unit.name))
                 for follows in () if unit.is_function else ((user, one) for one in unit.defines):
-                    if follows not in known:
-                        known.add(follows)
+                    if follows not in closure:
+                        closure.add(follows)
                         open_names.append(follows)
     return hits
 

@@ -58,12 +58,12 @@ def start(file: str) -> mmap.mmap:
     off = monitoring.DISABLE
 
     def called(code: CodeType, _offset: int) -> Any:
-        known = places.get(id(code))
-        if known is None:
-            known = places[id(code)] = (place(code), code)  # the code stays, so that no other gets its number
-        if known[0] < 0:
+        hit = places.get(id(code))
+        if hit is None:
+            hit = places[id(code)] = (place(code), code)  # the code stays, so that no other gets its number
+        if hit[0] < 0:
             return off
-        page[known[0]] = 1
+        page[hit[0]] = 1
         return None
 
     monitoring.use_tool_id(TOOL, "reach")
