@@ -174,7 +174,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def _folder(name: str) -> str:
     """The room of a test: two folders below ``tests`` where there are two."""
     parts = Path(name.partition("::")[0]).parts[1:-1]
-    return "/".join(part for part in parts[:2] if part != "more")
+    return "/".join(parts[:2])
 
 
 def _processor_s() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,3 +67,18 @@ def test_a_part_that_fails_ends_no_other_and_both_are_written(
         for text in (page.read_text("utf-8"), (ROOT / "docs/explanation/reliability.md").read_text("utf-8"))
     ]
     assert before == after
+
+
+@pytest.mark.more
+def test_the_other_pythons_are_none_that_runs_here() -> None:
+    output = subprocess.run(
+        [sys.executable, ROOT / ".ci/pythons.py"], check=True, capture_output=True, text=True
+    ).stdout
+    here = ".".join(map(str, sys.version_info[:3]))
+    versions = [line.split(" ", 1)[0] for line in output.splitlines()]
+    assert here not in versions
+    assert len(set(versions)) == len(versions)
+    for line in output.splitlines():
+        version, program = line.split(" ", 1)
+        answer = subprocess.run([program, "-V"], check=True, capture_output=True, text=True).stdout
+        assert answer == f"Python {version}\n"
