@@ -164,7 +164,7 @@ crash: setup ## Kill the node, its fork server and its children 180 times: SQLit
 	$(BIN)/python -m tests.crash $(CRASH_ARGS)
 
 faults: setup ## Break disk, database, bucket, archive, clock and memory: recovery times go to benchmarks/results/
-	FAULTS=all $(BIN)/python -m pytest -p tests.crash.record tests/crash tests/node/more/test_one_verdict_everywhere.py -k "faults or one_verdict" $(PYTEST_ARGS)
+	FAULTS=all $(BIN)/python -m pytest -p tests.crash.record tests/crash tests/node/test_one_verdict_everywhere.py -k "faults or one_verdict" $(PYTEST_ARGS)
 
 matrix: setup ## Damage what a node keeps, ask each of its parts, and write the answers into docs/explanation/reliability.md
 	MATRIX=write $(BIN)/python -m pytest tests/crash -k test_matrix $(PYTEST_ARGS)

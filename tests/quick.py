@@ -1,9 +1,9 @@
 """``--quick``: the part of the tests that tells within minutes that a checkout is sound; ``make test`` runs it.
 
-It leaves out the folders of ``ELSEWHERE`` and keeps the first row of each table: one says what is broken, the others
-say where else. A row that tells more than the first carries the mark ``quick``; of a small table whose test needs no
-fixture all rows run, which costs nothing.
-``--feature labels`` runs all tests of one feature instead, its folders ``more`` too.
+It leaves out the folders of ``ELSEWHERE`` and what carries the mark ``more``, and keeps the first row of each table:
+one says what is broken, the others say where else. A row that tells more than the first carries the mark ``quick``; of
+a small table whose test needs no fixture all rows run, which costs nothing.
+``--feature labels`` runs all tests of one feature instead, those with the mark ``more`` too.
 
 Tests with the mark ``long`` run with ``--long`` only (``make long``, a part of the night): they take twenty seconds
 and more of a core, and others tell of the same modules. Of a table whose rows each take seconds the gate runs some
@@ -12,15 +12,18 @@ and more of a core, and others tell of the same modules. Of a table whose rows e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from inspect import signature
 from pathlib import Path
 
 import pytest
 
-ELSEWHERE = {"more", "peers", "crash", "examples"}
-"""Folders that only ``make test-all`` enters: PostgreSQL, every page in every language, restarts, peers, kills."""
-LEFT_OUT = ("peers", "browser")
+ELSEWHERE = {"peers", "crash", "examples"}
+"""Folders that only ``make test-all`` enters."""
+LEFT_OUT = ("more", "peers", "browser")
+WHOLE_FILE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.more\b", re.MULTILINE)
+"""How a file says that all of its tests carry the mark ``more``: its libraries need not be imported to know it."""
 DEAR = {"crash", "examples", "peers", "project"}
 """Folders with the tests that take minutes: where all tests run, these begin first, so that none of them ends last."""
 SMALL_TABLE = 12
@@ -48,7 +51,7 @@ def _long(row: object) -> object:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of this plugin."""
-    parser.addoption("--quick", action="store_true", help="the quick suite: no folder `more`, one row of each table")
+    parser.addoption("--quick", action="store_true", help="the quick suite: one row of each table, no mark `more`")
     parser.addoption("--feature", default="", help="all tests of this feature, and no other")
     parser.addoption("--long", action="store_true", help="also the tests that the gate leaves to the night")
 
@@ -60,7 +63,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         if not ours.is_dir():
             raise pytest.UsageError(f"{feature} has no tests; these have: {' '.join(names())}")
         return None if collection_path in {ours, *ours.parents} or ours in collection_path.parents else True
-    return True if config.option.quick and collection_path.is_dir() and collection_path.name in ELSEWHERE else None
+    return True if config.option.quick and _is_elsewhere(collection_path) else None
+
+
+def _is_elsewhere(path: Path) -> bool:
+    if path.is_dir():
+        return path.name in ELSEWHERE
+    return path.match("test_*.py") and WHOLE_FILE.search(path.read_text("utf-8")) is not None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

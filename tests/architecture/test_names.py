@@ -19,6 +19,11 @@ PACKAGE = Path(__file__).parents[2] / "miqa_node"
 VOCABULARY = PACKAGE.parent / "docs" / "adr" / "0001-vocabulary.md"
 PARTICIPLES = {"asked", "begun", "found", "given", "kept", "known", "left", "said", "seen", "taken", "told", "wanted"}
 SIDES = {"above", "base", "bottom", "columns", "end", "right", "top", "width"}
+FOLDERS = [PACKAGE, *sorted((PACKAGE.parent / "packages").iterdir())]
+STOREYS = [
+    *sorted(file.parent for file in PACKAGE.glob("*/__init__.py") if file.parent.name != "libraries"),  # links
+    *FOLDERS[1:],
+]
 
 
 def class_names(folder: Path = PACKAGE) -> dict[str, list[str]]:
@@ -78,3 +83,25 @@ def participles(source: str) -> Iterator[tuple[int, str]]:
 )
 def test_a_participle_is_seen(source: str, names: list[str]) -> None:
     assert sorted({name for _, name in participles(source)}) == names
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("storey", STOREYS, ids=lambda storey: storey.name)
+def test_no_two_classes_of_a_storey_have_the_same_name(storey: Path) -> None:
+    shared = {name: modules for name, modules in class_names(storey).items() if len(modules) > 1}
+    assert shared == {}
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_no_class_is_named_by_a_participle(folder: Path) -> None:
+    bare = [name.lstrip("_") for name in class_names(folder)]
+    assert [name for name in bare if re.fullmatch(r"[A-Z][a-z]+ed", name) or name.lower() in PARTICIPLES] == []
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("folder", ["miqa_node", "packages", "demo", "tools", "tests", "benchmarks", "examples"])
+def test_variables_and_parameters_have_nouns_for_names(folder: str) -> None:
+    files = sorted((PACKAGE.parent / folder).rglob("*.py"))
+    names = {str(path.relative_to(PACKAGE.parent)): list(participles(path.read_text("utf-8"))) for path in files}
+    assert {path: places for path, places in names.items() if places} == {}

@@ -6,6 +6,7 @@ import ast
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ READERS = {"cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "pickle", "
 SAFE_BY = {"torch.load": ("weights_only", True)}
 MENTION = re.compile(r"pickle|\bload\b|_load\b|" + "|".join(sorted(READERS)))
 FORBIDDEN = {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "pandas.read_pickle"}
+RESTRICTED = {"miqa_node/runtime/workers/answers.py"}
+"""Answers of worker processes, of which only classes of data are found; see tests/runtime/workers/test_answers.py."""
 
 
 def faults(source: str) -> Iterator[str]:
@@ -34,6 +37,17 @@ def faults(source: str) -> Iterator[str]:
                 yield f"line {node.lineno}: {called} without {word}={value}"
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def modules() -> list[Path]:
+    return [
+        path
+        for folder in ("miqa_node", "packages", "demo", "tools", "examples", "migrations", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+
+
 @pytest.mark.parametrize(
     "source",
     ["import pickle", "from joblib import load", "np.load(f, allow_pickle=True)", "torch.load(f)", "yaml.load(f)"],
@@ -47,3 +61,11 @@ def test_arrays_of_a_package_hold_no_objects() -> None:
     np.savez(buffer, trees=np.array([{}], dtype=object))
     with pytest.raises(ModelPackageError):
         load_arrays(buffer.getvalue())
+
+
+@pytest.mark.more
+def test_no_module_reads_one() -> None:
+    faults_by_module = {str(path.relative_to(ROOT)): list(faults(path.read_text("utf-8"))) for path in modules()}
+    assert len(faults_by_module) > 300
+    assert {path for path, all_of_it in faults_by_module.items() if all_of_it} == RESTRICTED
+    assert [fault for path in RESTRICTED for fault in faults_by_module[path]] == ["imports pickle"]

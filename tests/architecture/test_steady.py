@@ -7,6 +7,7 @@ unless the limit is what the software promises.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ PROMISES = {
     "crash/faults.py": "a node that cannot work says so within ten seconds, and is ready again as soon",
     "crash/station.py": "a limit that starts anew with each step: it names what no longer goes on",
     "crash/test_process_faults.py": "another worker takes over after `work.dead_after_s`",
-    "features/audit/page/more/test_browser_audit.py": "a message is sent within a second; the quickest of several",
+    "features/audit/page/test_browser_audit.py": "a message is sent within a second; the quickest of several",
     "fuzz/campaign.py": "no input of a few kilobytes takes half a minute",
 }
 """The files whose limits are those that the documentation promises, and what they promise."""
@@ -174,3 +175,14 @@ def test_a_short_limit_is_a_promise() -> None:
             places[path.relative_to(TESTS).as_posix()] = lines
     assert {name: lines for name, lines in places.items() if name not in PROMISES} == {}
     assert PROMISES.keys() <= {path.relative_to(TESTS).as_posix() for path in files()}
+
+
+@pytest.mark.more
+def test_what_must_happen_has_a_minute_at_least() -> None:
+    hits = [
+        f"{path.relative_to(TESTS)}:{line}"
+        for path in files()
+        if re.search(r"\bwait|\.result\(", text := path.read_text("utf-8"))
+        for line in short_deadlines(ast.parse(text))
+    ]
+    assert hits == [], "LIMIT_S of tests/waiting.py is long"

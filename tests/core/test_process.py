@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,13 @@ import cv2, numpy
 values = numpy.ones(1 << 17)
 values @ values
 print(cv2.getNumThreads(), len(os.listdir("/proc/self/task")), os.environ["MALLOC_ARENA_MAX"])
+"""
+RUNTIME = """
+import os
+from miqa_node.core import process
+process.prepare()
+import miqa_node.stages.assess.session, onnxruntime
+print(len(os.listdir("/proc/self/task")))
 """
 
 
@@ -52,3 +60,17 @@ app.main()
 def test_a_command_that_crashes_leaves_no_memory_on_disk() -> None:
     printed = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, check=True)
     assert printed.stdout.split() == ["0", "0", "00000000"]
+
+
+@pytest.mark.more
+def test_the_model_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    """ONNX Runtime 1.31 kept a database of events in the home folder, and a thread that sends them."""
+    environment = {
+        key: value for key, value in os.environ.items() if key not in {"ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}
+    }
+    environment |= {"HOME": str(tmp_path)}
+    threads = subprocess.run(
+        [sys.executable, "-c", RUNTIME], capture_output=True, text=True, check=True, env=environment
+    )
+    assert threads.stdout.split() == ["1"]
+    assert not list(tmp_path.rglob("*onnxruntime*"))

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 from pydantic_core import core_schema
 
-from miqa_node.core.settings import load_settings, share_dir
+from miqa_node.core.settings import Settings, load_settings, share_dir
+from miqa_node.core.settings.base import SettingsTable
+from miqa_node.core.settings.load import _explain
 from miqa_node.core.settings.log_mapping import load_mapping
 from miqa_node.core.taxonomy.base import read_taxonomy
 from miqa_node.core.taxonomy.policy_file import parse_policy
@@ -55,6 +58,21 @@ CONTEXT = dict.fromkeys(
     ],
     "what is meant",
 )
+
+
+def _refused() -> Iterator[tuple[str, str, Any, ValidationError]]:
+    settings = load_settings()
+    for table, field in Settings.model_fields.items():
+        kind = field.annotation
+        if not isinstance(kind, type) or not issubclass(kind, SettingsTable):
+            continue
+        values = getattr(settings, table).model_dump()
+        for name in kind.model_fields:
+            for value in WRONG:
+                try:
+                    kind.model_validate({**values, name: value})
+                except ValidationError as error:
+                    yield table, name, value, error
 
 
 @pytest.mark.parametrize("kind", get_args(core_schema.ErrorType))
@@ -178,3 +196,15 @@ def test_a_mapping_of_reject_logs_says_what_is_wrong(tmp_path: Path) -> None:
         load_mapping("own", tmp_path)
     assert FOR_PROGRAMMERS.search(str(refused.value)) is None
     assert "decimal: ';' is not a point or a comma." in str(refused.value)
+
+
+@pytest.mark.more
+def test_every_setting_says_what_it_may_be() -> None:
+    cases = list(_refused())
+    assert len(cases) > 1000
+    assert len({(table, name) for table, name, _, _ in cases}) > 150
+    for table, name, value, error in cases:
+        sentences = _explain(error).splitlines()[1:-1]
+        assert sentences, (table, name, value)
+        for sentence in sentences:
+            assert FOR_PROGRAMMERS.search(sentence.partition("] ")[2]) is None, (table, name, value, sentence)

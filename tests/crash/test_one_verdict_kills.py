@@ -1,6 +1,6 @@
 """kill -9 while series come late, twice, in parts or out of order: after each start all surfaces agree on one verdict.
 
-The ways are those of tests/node/more/test_one_verdict_everywhere.py; here a node in a process of its own goes them, and
+The ways are those of tests/node/test_one_verdict_everywhere.py; here a node in a process of its own goes them, and
 is killed while slices arrive, wait and are judged.
 """
 
@@ -30,7 +30,7 @@ from tests.crash.station import LIMIT_S, Node, Pacs
 from tests.crash.test_kill import pacs  # noqa: F401 - fixture
 from tests.crash.test_series import send
 from tests.interfaces.cli.conftest import Ran, cli
-from tests.node.more.test_one_verdict_everywhere import ARRIVALS, SHAPES, SLICES, Said, check_state, verdict_of
+from tests.node.test_one_verdict_everywhere import ARRIVALS, SHAPES, SLICES, Said, check_state, verdict_of
 from tests.stages.measure.series import making
 from tests.waiting import delay, wait_until
 

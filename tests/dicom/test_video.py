@@ -20,7 +20,7 @@ from pydicom.uid import (
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.stages.units.rows import instances
-from tests.dicom.more.test_receive_reference import connect, port, rig, store
+from tests.dicom.test_receive_reference import connect, port, rig, store
 from tests.node.test_pipeline import Rig
 
 __all__ = ["port", "rig"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -104,3 +105,12 @@ def test_every_old_name_leads_to_a_module_or_to_a_name_in_one() -> None:
     for new in map("miqa_node.{}".format, old_names.names().values()):
         place, _, name = new.rpartition(".")
         assert hasattr(import_module(place), name) or find_spec(new), new
+
+
+@pytest.mark.more
+def test_the_program_runs_as_a_module_by_its_old_name() -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "miqa_node.cli", "--help"], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    assert "worklist" in process.stdout

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 import tomllib
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -64,3 +66,13 @@ def test_a_plugin_with_the_paths_of_before_is_loaded_and_is_of_the_seam_s_class(
     spec.loader.exec_module(module)
     assert module.miqa_api == 1
     assert isinstance(getattr(module, attribute), SEAMS.get(group.removeprefix("miqa.")).kind)
+
+
+@pytest.mark.more
+def test_a_measurement_loads_no_web_server_and_no_database() -> None:
+    heavy = ("fastapi", "sqlalchemy", "typer", "onnxruntime")
+    code = (
+        f"import sys; from miqa_node.api import ImageMeasure; print([name for name in {heavy} if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

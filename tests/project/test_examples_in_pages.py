@@ -31,6 +31,9 @@ from tests.conftest import ROOT
 from tests.features.analysis.rows.test_analysis import NOON, put
 from tests.runtime.store.making import digest
 from tests.stages.report import making
+from tools.conformance import conformance_page
+from tools.findings_page import findings_page
+from tools.measurements_page import measurements_page
 
 DETECTOR_EDGE = """
 from miqa_node.core.domain.finding import FindingName, FindingWords
@@ -95,3 +98,12 @@ def test_a_finding_of_the_detector_at_one_place_again_and_again_is_a_defect_of_t
         period = Period(NOON.date() - timedelta(days=1), NOON.date() + timedelta(days=1))
         [recurrence] = watch(transaction, period).recurrences
     assert (recurrence.detector, round(recurrence.x, 2), round(recurrence.y, 2)) == ("D7", 0.25, 0.75)
+
+
+@pytest.mark.more
+@pytest.mark.usefixtures("others")
+def test_the_reference_lists_what_other_distributions_add() -> None:
+    assert "| `patient_motion` | Patient motion | the patient moved between two exposures |" in findings_page("")
+    assert "| patient_motion | hard | if present | never |" in findings_page("")
+    assert "| `skipped_values` | % |" in measurements_page("")
+    assert "##### LIGHT: " in conformance_page()

@@ -23,10 +23,10 @@ from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, fre
 from miqa_node.features.operations.selftest.pacs import ReceivingPacs
 from tests.conftest import ROOT
 from tests.web.browsing import PATIENCE_MS, chromium
-from tests.web.more.test_browser_every_page import fill
 from tests.web.people import PASSWORD, add_account
 from tests.web.serving import serving, serving_phantoms
 from tests.web.staging import staging
+from tests.web.test_browser_every_page import fill
 
 if TYPE_CHECKING:
     from playwright import sync_api

@@ -12,6 +12,17 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import MiqaError, NotFoundError
 from tests.core.language import sources
 
+VAGUE = frozenset({"get", "in_words", "join", "len", "one", "px", "reason_str", "upper", "value"})
+
+
+"""Names that come from code and do not say what a placeholder holds."""
+BESIDE_ITS_LIMIT = re.compile(
+    r"\{(measurement|unit|limit|expected|min_length|max_length|pattern|[gl][te])\}|^\{value\} |index|wide$"
+)
+
+
+"""Sentences whose value is a measured or given one, as they say themselves."""
+
 
 def test_no_raised_sentence_is_put_together_before_it_is_a_phrase() -> None:
     """An f-string cannot be said in another language: values stand in the message's braces."""
@@ -51,3 +62,10 @@ def test_a_raised_number_has_its_form(count: int) -> None:
     error = NotFoundError(Phrase.of_number("{count} study", "{count} studies", count))
     with spoken("de"):
         assert reworded(str(error)) == ("1 Untersuchung" if count == 1 else "2 Untersuchungen")
+
+
+@pytest.mark.more
+def test_placeholders_say_what_they_hold() -> None:
+    texts = [text for one in sources.messages() for text in ((one,) if isinstance(one, str) else one)]
+    vague = {text for text in texts if VAGUE.intersection(re.findall(r"\{(\w+)\}", text))}
+    assert {text for text in vague if "{value}" not in text or not BESIDE_ITS_LIMIT.search(text)} == set()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -23,6 +25,19 @@ from miqa_node.errors import DataSetError
 from tests.stages.deliver.receiver import receiver
 
 NAME = "Muster^Erika"
+LATE = """
+from miqa_node.core.observe.log import set_up_logging
+from miqa_node.core.settings import load_settings
+set_up_logging(load_settings().log)
+"""
+CHILD = """
+from miqa_node.runtime.workers import child
+child.set_up()
+"""
+COMMAND = """
+from miqa_node.core import process
+process.silence_libraries()
+"""
 
 
 @pytest.fixture
@@ -203,3 +218,13 @@ def test_a_library_that_is_loaded_later_does_not_choose_its_own_level(stream: io
         Dataset().PatientBirthDate = f"{NAME} 1.1.1950"
     logging.getLogger("pydicom.filereader").error("Bad value %s", NAME)
     assert stream.getvalue() == ""
+
+
+@pytest.mark.more
+@pytest.mark.parametrize(
+    "set_up", [LATE, CHILD, COMMAND], ids=["loaded after the log is set up", "a child", "a command"]
+)
+def test_no_process_quotes_a_value(set_up: str) -> None:
+    program = f"{set_up}\nfrom pydicom.dataset import Dataset\nDataset().PatientBirthDate = '{NAME} 1.1.1950'\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert NAME not in done.stderr + done.stdout

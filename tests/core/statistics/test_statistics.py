@@ -265,3 +265,12 @@ def test_the_statistic_of_a_level_shift_is_that_of_the_rank_sum_test() -> None:
     assert shift.statistic == pytest.approx(
         abs(stats.ranksums(numbers[: shift.index], numbers[shift.index :]).statistic), rel=1e-9
     )
+
+
+@pytest.mark.more
+def test_patients_with_many_findings_meet_at_a_place_by_chance() -> None:
+    """Intensive-care patients have an image a day: three findings each named a place in most analyses."""
+    rng = np.random.default_rng(9)
+    for _ in range(20):
+        peaks = [Peak(f"D{d}", f"P{d}-{i % 60}", *rng.uniform(0, 1, 2).tolist()) for d in range(3) for i in range(180)]
+        assert recurrences(peaks) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
@@ -17,6 +18,18 @@ from miqa_node.errors import DataSetError
 
 _PLAIN = {"UI": b"1.2.3", "DA": b"20250102", "TM": b"101112", "DT": b"20250102101112", "AS": b"031Y", "US": b"\4\0"}
 _WHAT = {"SOPClassUID": CTImageStorage.encode(), "Modality": b"CT", "BodyPartExamined": b"CHEST"}
+_OTHERS = (
+    b"",
+    b"1.2.4",
+    b"20240229",
+    b"235959",
+    b"20240229235959.5+0200",
+    b"012M",
+    b"2",
+    b"\2\0",
+    b"PHANTOM",
+    b"OTHER",
+)
 
 
 def _elements(tags: Mapping[int, bytes]) -> Elements:
@@ -37,6 +50,11 @@ def _said(read: object, elements: Elements) -> tuple[Header, StudyRecord] | str:
         return read(elements)  # type: ignore[operator,no-any-return]
     except DataSetError as error:
         return str(error)
+
+
+def _least() -> dict[int, bytes]:
+    needed = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientBirthDate")
+    return {tag: value for tag, value in _whole().items() if tag in {headers._TAGS[keyword] for keyword in needed}}
 
 
 def test_encoding_and_pixels_count() -> None:
@@ -63,3 +81,16 @@ def test_slices_of_a_series_are_one_entry_and_entries_are_few() -> None:
 def test_a_header_that_breaks_off_is_refused_by_both() -> None:
     elements = replace(_elements({headers._TAGS["SOPClassUID"]: b"1.2"}), cut_off=True)
     assert _said(HeaderReader().read, elements) == _said(header_of, elements) != ""
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("base", [_whole(), _least()], ids=["whole", "least"])
+def test_each_element_counts_for_every_slice(base: dict[int, bytes]) -> None:
+    for tag in sorted(TAGS):
+        reader = HeaderReader()
+        reader.read(_elements(base))
+        for value in _OTHERS:
+            other = _elements({**base, tag: value})
+            assert _said(reader.read, other) == _said(header_of, other), f"{tag:08X} {value!r}"
+        absent = _elements({one: value for one, value in base.items() if one != tag})
+        assert _said(reader.read, absent) == _said(header_of, absent), f"{tag:08X} absent"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from miqa_node.dicom.pixels.frame import Frame, decode_frame
 from miqa_node.errors import DecodeError
 
 RNG = np.random.default_rng(7)
+FRAMES = 1000
 
 
 def _filler(frames: NDArray[np.integer]) -> Callable[[Dataset], None]:
@@ -150,3 +152,19 @@ def test_an_object_that_is_replaced_is_read_again(tmp_path: Path) -> None:
         frames = np.full((2, 8, 8), number, np.uint16)
         write(path, frames, ExplicitVRLittleEndian, _filler(frames))
         assert (decode(path, 1).stored == number).all()
+
+
+@pytest.mark.more
+def test_reading_every_frame_reads_the_file_a_few_times_at_most(tmp_path: Path) -> None:
+    frames = RNG.integers(0, 4096, (FRAMES, 32, 32), dtype=np.uint16)
+
+    def fill(ds: Dataset) -> None:
+        ds.PixelData = frames.tobytes()
+
+    path = write(tmp_path / "native.dcm", frames, ExplicitVRLittleEndian, fill)
+    decode(path, 0)
+    before, memory = read_bytes(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for index in range(FRAMES):
+        assert np.array_equal(decode(path, index).stored, frames[index])
+    assert read_bytes() - before < 4 * path.stat().st_size
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 64 << 10

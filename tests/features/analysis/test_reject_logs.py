@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -12,6 +14,8 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.log_mapping import LogMapping, load_mapping, mappings
 from miqa_node.errors import NotFoundError, QueryError, SettingsError
@@ -19,9 +23,11 @@ from miqa_node.features.analysis.csv_files import reject_rows
 from miqa_node.features.analysis.log_import import keep, preview
 from miqa_node.features.analysis.log_reader import LogReading, read_log
 from miqa_node.features.analysis.rejects import RejectAnalysis, analyse
+from miqa_node.features.analysis.report import make_report
 from miqa_node.features.analysis.rows import reject_logs, rollup
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.tables import logged_rejects
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.tables import audit_records
 from tests.features.analysis.rows.test_analysis import NOON, RULES, put
@@ -229,3 +235,44 @@ def test_rows_and_rates_agree_with_the_table(database: Database) -> None:
 def test_shifts_are_those_of_the_site() -> None:
     rules = AcquisitionRules(shifts={"day": time(8), "night": time(20)})
     assert [one.shift for one in understand(CONSOLE, "exposure-log", rules=rules).rejects] == ["day", "night"]
+
+
+@pytest.mark.more
+def test_an_exposure_in_both_counts_once_and_one_that_never_arrived_is_added(database: Database) -> None:
+    with database.begin() as transaction:
+        for number in range(1, 41):
+            put(transaction, number, NOON + timedelta(minutes=10 * number), verdict=Verdict.ACCEPT, patient=number)
+        arrived = put(transaction, 50, NOON + timedelta(seconds=42), verdict=Verdict.REJECT, patient=50)
+        before = counted(transaction)
+        assert (before.rejected.count, before.rejected.total, before.logs, before.logged) == (0, 41, (), 0)
+        keep(transaction, understand(GENERIC), "mara")
+        after = counted(transaction)
+        [source] = after.logs
+        # 12:00:40 is the image of 12:00:42, 13:00 LL never arrived, on the 3rd there are no images of the room.
+        assert (source.room, source.counted, source.images, source.outside) == ("Thorax 1", 2, 1, 1)
+        assert (after.rejected.count, after.rejected.total, after.logged) == (2, 42, 2)
+        assert (after.coverage.count, after.coverage.total) == (1, 1), "the modality decided the flagged image"
+        assert before.suspected.count - after.suspected.count == 1
+        assert {one.code: one.of_images.count for one in after.reasons} == {"111210": 1, "111209": 1}
+        rooms = {one.value: (one.images, one.rejected.count, one.logged) for one in after.groups["room"]}
+        assert rooms == {"Thorax 1": (42, 2, 2)}
+        assert {one.value for one in after.groups["station"]} == {"ROOM1"}, "no rate of what only the log names"
+        assert sum(point.counts.images for point in after.trend) == 42
+        assert any("imported reject log of Thorax 1" in text and "not counted" in text for text in after.sources)
+
+        opinion = ReaderOpinion("anna", LabelOrigin.DECISION, False, rejects=True, reason="111210")
+        labels.add(transaction, arrived, opinion, datetime.now(UTC))
+        decided = counted(transaction)
+        assert (decided.rejected.count, decided.rejected.total, decided.logged) == (2, 42, 1), "decided here and there"
+
+
+@pytest.mark.more
+def test_report_and_csv_say_what_they_count(database: Database) -> None:
+    with database.begin() as transaction:
+        put(transaction, 1, NOON)
+        keep(transaction, understand(GENERIC), "mara")
+        made = make_report(transaction, "2026-01", load_settings())
+        rows = list(csv.reader(io.StringIO(made.csv)))
+    assert "imported reject log of Thorax 1" in made.html
+    assert [row[1] for row in rows if row[0] == "source"][2].startswith("imported reject log of Thorax 1, 2026-01-02")
+    assert len({len(row) for row in rows}) == 1

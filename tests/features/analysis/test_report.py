@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,22 @@ import pypdf
 import pytest
 from sqlalchemy import Connection
 
+from miqa_node import __version__
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import SettingsError
+from miqa_node.features.analysis.monthly_reports import Form, keep_last_month, key
+from miqa_node.features.analysis.months import month_before
 from miqa_node.features.analysis.rejects import Level, analyse
 from miqa_node.features.analysis.report import make_report
-from miqa_node.features.analysis.rows import rollup
+from miqa_node.features.analysis.rows import reports, rollup
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.interfaces.cli.app import run
 from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
 from tests.features.analysis.rows.test_analysis import NOON, put
 
 NOW = datetime(2026, 2, 2, tzinfo=UTC)
@@ -117,3 +123,100 @@ def test_every_column_of_the_views_is_described(tmp_path: Path) -> None:
                 assert f"| `{column[1]}` |" in section, f"{view}.{column[1]}"
     database.close()
     assert len(views) == 7
+
+
+@pytest.mark.more
+def test_commands_print_and_write_the_analysis(
+    hospital: Database, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli(settings, "rejects", "--month", "2026-01") == 0
+    printed = capsys.readouterr().out
+    assert "40 images, 30.0 % (18.1–45.4) rejected" in printed
+    assert "Motion blur\t12\t" in printed
+    assert "Thorax 1\t20\t60.0 %" in printed
+    assert cli(settings, "rejects", "--room", "Thorax 1", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["total"]["images"] > 0
+    assert answer["rejected"]["count"] == 12
+    assert cli(settings, "model", "--month", "2026-01") == 0
+    assert "flagged images that people confirmed" in capsys.readouterr().out
+    assert cli(settings, "report", "--month", "2026-01", "--out", str(tmp_path / "r")) == 0
+    assert {file.name for file in (tmp_path / "r").iterdir()} == {
+        f"rejects-2026-01.{form}" for form in ("html", "pdf", "csv")
+    }
+    assert cli(settings, "report", "--month", "2026-01", "--out", str(tmp_path / "one.pdf")) == 0
+    assert (tmp_path / "one.pdf").read_bytes().startswith(b"%PDF")
+    assert cli(settings, "report", "--month", "soon") != 0
+
+
+@pytest.mark.more
+def test_the_report_is_in_the_language_of_the_site_and_leaves_no_english(
+    hospital: Database, settings: Settings, tmp_path: Path
+) -> None:
+    german = load_settings(node={"data_dir": tmp_path, "site": "Klinik", "language": "de"})
+    with hospital.begin() as transaction:
+        made = make_report(transaction, "2026-01", german, NOW)
+        english = make_report(transaction, "2026-01", settings, NOW)
+    text = " ".join(" ".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(made.pdf)).pages)
+    for words in ("Fehlaufnahmenanalyse Januar 2026", "40 Aufnahmen, 12 abgelehnt: 30,0 %", "Bewegungsunschärfe"):
+        assert words in made.html, words
+        assert words in text, words
+    assert '<html lang="de">' in made.html
+    assert made.csv == english.csv, "for programs"
+    alike = phrases(made.html) & phrases(english.html)
+    assert {one for one in alike if re.search("(?!Jan)[A-Za-z]{3}", one)} == ALIKE
+    assert not re.search(r"\d\.\d", " ".join(phrases(made.html) - {f"Klinik · miqa-node {__version__} · 2026-02-02"}))
+
+
+ALIKE = {"Thorax 1", "ROOM1", "=cmd|calc", "CHEST", "Station"}
+
+
+"""Names of the site, values of headers, and a word that both languages have."""
+
+
+def phrases(html: str) -> set[str]:
+    """What people read or hear of a page."""
+    body = html.split("</style>")[1]
+    return {unescape(one).strip() for pair in re.findall(r'>([^<>]+)<|aria-label="([^"]*)"', body) for one in pair} - {
+        ""
+    }
+
+
+@pytest.mark.more
+def test_the_report_of_an_empty_month_can_be_made(hospital: Database, settings: Settings) -> None:
+    with hospital.begin() as transaction:
+        made = make_report(transaction, "2020-05", settings, NOW)
+    assert "0 exposures" in made.html
+    assert made.pdf.startswith(b"%PDF")
+
+
+@pytest.mark.more
+def test_the_scheduled_report_is_of_the_month_before_and_made_once(
+    hospital: Database, settings: Settings, tmp_path: Path
+) -> None:
+    objects = DiskObjects(tmp_path / "objects")
+    for _ in range(2):
+        assert keep_last_month(hospital, objects, settings, NOW) == "2026-01"
+    assert objects.get(key("2026-01", Form.PDF)).startswith(b"%PDF")
+    assert b"Reject analysis January 2026" in objects.get(key("2026-01", Form.HTML))
+    with hospital.begin() as transaction:
+        assert reports.months(transaction, limit=9) == ["2026-01"]
+    assert month_before(date(2026, 3, 31)) == "2026-02"
+
+
+@pytest.mark.more
+@pytest.mark.parametrize(
+    ("view", "rows", "column"),
+    [("images", 40, "rejected"), ("days", None, "images"), ("labels", 12, "actor"), ("label_findings", 24, "labelled"),
+     ("findings", 40, "x"), ("measurements", 0, "bin")],
+)  # fmt: skip
+def test_every_view_can_be_exported_and_names_nobody(
+    hospital: Database, settings: Settings, capsys: pytest.CaptureFixture[str], view: str, rows: int | None, column: str
+) -> None:
+    assert cli(settings, "export", view, "--since", "2026-01-01", "--until", "2026-12-31") == 0
+    printed = capsys.readouterr().out
+    cells = list(csv.reader(io.StringIO(printed)))
+    assert column in cells[0]
+    assert rows is None or len(cells) == rows + 1
+    assert "Doe" not in printed
+    assert not re.search(r"\bID\d", printed)

@@ -58,3 +58,21 @@ def test_findings_are_charted_over_all_images_of_the_days(database: Database) ->
         day = NOON.date()
         [chart] = watch(transaction, Period(day, day + timedelta(days=1), room="ROOM2")).charts
     assert chart.chart.centre == 1.0
+
+
+@pytest.mark.more
+def test_a_room_that_is_noisy_in_most_images_is_named(database: Database) -> None:
+    """Its own limits hide it: they compare the room with itself."""
+    with database.begin() as transaction:
+        for number in range(1, 101):
+            put(transaction, number, patient=number, station_name="GRAINY" if number <= 50 else "ROOM2")
+        of = acquisition_findings
+        transaction.execute(sa.update(of).values(finding="unsharp"))
+        for number in (*range(1, 31), *range(51, 61)):
+            transaction.execute(sa.update(of).values(finding="noise").where(of.c.digest == digest(number)))
+        rollup.refresh(transaction, NOW)
+        day = NOON.date()
+        [room] = watch(transaction, Period(day, day + timedelta(days=1))).noisy_rooms
+        earlier = watch(transaction, Period(day - timedelta(days=9), day)).noisy_rooms
+    assert (room.room, room.noisy.count, room.noisy.total) == ("GRAINY", 30, 50)
+    assert earlier == []

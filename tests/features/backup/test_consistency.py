@@ -161,3 +161,20 @@ def test_what_is_erased_during_the_check_is_not_lost(shelf: Shelf, kind: str, mo
     assert (faults(shelf, deep=True, repair=True), alarms(shelf)) == ([], 0)
     with shelf.database.begin() as transaction:
         assert transaction.execute(sa.select(t.instances.c.removal_cause)).scalar_one() == RemovalCause.ERASURE.value
+
+
+@pytest.mark.more
+@pytest.mark.long
+def test_a_damaged_copy_of_an_object_in_a_bucket_is_dropped(
+    database: Database, tmp_path: Path, bucket_url: str
+) -> None:
+    shelf = Shelf(database, open_objects(bucket_url, tmp_path / "cache", 0, 1 << 20), tmp_path)
+    key = original_key(shelf.decide(71))
+    copy = shelf.objects.local_path(key)
+    whole = copy.read_bytes()
+    copy.write_bytes(b"70")
+    assert faults(shelf) == []
+    assert faults(shelf, deep=True) == [Fault.COPY_DAMAGED]
+    assert not copy.exists()
+    assert (shelf.objects.get(key), alarms(shelf)) == (whole, 0)
+    assert faults(shelf, deep=True) == []

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 
 from miqa_node.features.models.certification import (
     LEAST_CASES,
@@ -18,7 +19,7 @@ from miqa_node.features.models.certification import (
     obstacles,
     passes,
 )
-from tests.features.models.simulated_sites import LABELS, older, site
+from tests.features.models.simulated_sites import LABELS, older, passed, site
 
 RNG = np.random.default_rng(7)
 WISH = CertificateWish("lungs-1.0.0", "ab" * 32, "General", 0.8, 0.95, learned_known=True)
@@ -98,3 +99,9 @@ def test_levels_by_label_population_and_station() -> None:
     assert (every.cases, every.automated, every.right + every.wrong, every.share) == (200, 200, 200, 1.0)
     assert rows["station", "ROOM1", 0.95].automated == 0
     assert rows["label", "Normal", 0.9].cases == 100
+
+
+@pytest.mark.more
+def test_sites_with_too_many_errors_pass_seldom_and_good_ones_mostly() -> None:
+    assert sum(map(bool, passed(0.94, 400, 40))) <= 6
+    assert sum(count == 4 for count in passed(0.99, 800, 15)) >= 10

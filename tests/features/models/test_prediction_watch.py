@@ -6,11 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import pytest
 from fastapi.testclient import TestClient
 
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.prediction import Prediction
 from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.features.models.work import PredictionWatch
 from miqa_node.interfaces.web.app import create_app
-from miqa_node.stages.assess.prediction_certificate import LASTS, certificate_path, write_certificate
+from miqa_node.stages.assess.prediction_certificate import LASTS, certificate_path, read_certificate, write_certificate
 from tests.interfaces.cli.conftest import data_dir, stage
 from tests.stages.assess.certifying import certificate_for
 from tests.stages.assess.classify.making import write_classifier
@@ -18,6 +23,25 @@ from tests.web.staging import Stage
 
 __all__ = ["data_dir", "stage"]
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def digest(tmp_path: Path, data_dir: Path) -> str:
+    write_classifier(tmp_path / "models/lungs-1.0.0")
+    made = certificate_for(tmp_path / "models/lungs-1.0.0", made_at=NOW - timedelta(days=1))
+    return write_certificate(certificate_path(data_dir, "lungs"), made)
+
+
+def judge(stage: Stage, digest: str, confidences: list[float], first: int) -> None:
+    for number, confidence in enumerate(confidences, first):
+        prediction = Prediction("lungs-1.0.0", "ab", "Pneumonia", confidence, {}, certificate=digest)
+        at = NOW - timedelta(hours=2) + timedelta(seconds=number)
+        stage.add(number, Verdict.ACCEPT, predictions=(prediction,), at=at, preview=b"p")
+
+
+def cause(data_dir: Path) -> str:
+    end = read_certificate(certificate_path(data_dir, "lungs")).end
+    return "" if end is None else end.sentence
 
 
 def test_operations_says_by_which_evidence_and_when_it_ends(stage: Stage, tmp_path: Path, data_dir: Path) -> None:
@@ -40,3 +64,24 @@ def test_operations_says_by_which_evidence_and_when_it_ends(stage: Stage, tmp_pa
         [alarm] = report["alarms"]
         assert alarm["subject"].startswith("The certificate for predictions of lungs-1.0.0 ends on ")
         assert "automates by</dt><dd>certificate: certificate of" in client.get("/operations").text
+
+
+@pytest.mark.more
+def test_a_shift_ends_it_and_sound_confidence_does_not(stage: Stage, data_dir: Path, digest: str) -> None:
+    watch = PredictionWatch(stage.services.database, data_dir)
+    rng = np.random.default_rng(1)
+    judge(stage, digest, list(0.9 + 0.05 * rng.uniform(-1, 1, 201)), 0)
+    judge(stage, "another", [0.1] * 5, 300)
+    watch.look()
+    watch.look()
+    assert cause(data_dir) == ""
+    judge(stage, digest, [0.8] * 90, 400)
+    watch.look()
+    assert cause(data_dir) == "", "less than half of the last 200 images"
+    judge(stage, digest, [0.8] * 30, 500)
+    watch.look()
+    assert "the package's confidence drifted by 0.0" in cause(data_dir)
+    ended = read_certificate(certificate_path(data_dir, "lungs"))
+    assert ended.sha256 == digest, "what was automated names it still"
+    PredictionWatch(stage.services.database, data_dir).look()
+    assert read_certificate(certificate_path(data_dir, "lungs")) == ended

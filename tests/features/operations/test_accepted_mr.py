@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.features.operations.command.series_checks import series_accepted
+from tests.stages.measure.drawn_series import heads, judged, write
 
 SCOPE = 'version = "1"\n[[scope]]\nname = "MR of ours"\nmodality = ["MR"]\n'
 FIGURES = """[[scope.accept]]
@@ -35,3 +37,12 @@ def test_doctor_says_which_faults_keep_a_table_from_accept(tmp_path: Path) -> No
     assert text.startswith("MR of ours: Measured, experimental:")
     assert "motion by 3 pixels within a volume (0.10)" in text
     assert "without figures" not in text
+
+
+@pytest.mark.more
+def test_the_shipped_policy_accepts_no_mr_series(tmp_path: Path) -> None:
+    _, disposition = judged(write(tmp_path, heads(), "MR"))
+    assert disposition.verdict is Verdict.NOT_ASSESSED
+    text = series_accepted(load_settings())
+    assert "the policy accepts" not in text, "each table falls short, and is named with what is missed"
+    assert text.startswith("CT series: Measured, experimental:")

@@ -19,10 +19,11 @@ from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.worklist.effect.amendment import Amendments
 from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store import tables
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.report.outputs.airai import AIRAI
-from tests.features.reassess.test_reassessment import SMALL, AgainRig
+from tests.features.reassess.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig
 from tests.node.test_pipeline import FLAG_EVERYTHING
 
 
@@ -132,3 +133,115 @@ def test_what_cannot_be_reported_is_said_in_the_history_and_holds_nothing_up(
     with rig.database.begin() as transaction:
         study = transaction.execute(sa.select(tables.worklist.c.study_instance_uid)).scalar_one()
         assert history.of_worklist(transaction, study)[-1].action == "not reported"
+
+
+@pytest.mark.more
+def test_a_decision_is_the_last_word_also_after_the_image_was_judged_again(
+    rig: DecidedRig, pool: WorkerPool, samples: Path
+) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    rig.decide(Resolution.DISMISSED)
+    rig.report()
+    rig.database.close()
+    rig = DecidedRig(rig.folder, pool, parse_policy(FLAG_EVERYTHING | {"version": "another"}))
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    assert rig.report() == 1
+    assert rig.report() == 0
+
+    *_, again, decided = rig.made(digest, SR)
+    assert (codes(again, "READER_DECISION"), codes(decided, "READER_DECISION")) == ([], ["DEC_DISMISSED"])
+    assert predecessor(decided) == again.SOPInstanceUID
+    *_, noted, withdrawn = rig.made(digest, KOS)
+    assert titles([noted, withdrawn]) == ["113010", "QI_WITHDRAWN"]
+    assert noted.SOPInstanceUID in str(withdrawn)
+
+    with rig.database.begin() as transaction:  # another image has opened the study
+        transaction.execute(sa.update(tables.worklist).values(state="OPEN"))
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    assert rig.report() == 1
+    assert codes(rig.made(digest, SR)[-1], "READER_DECISION") == ["DEC_DISMISSED"]
+
+    rig.reopen()
+    rig.report()
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    assert rig.report() == 0, "nothing is decided any more"
+    rig.database.close()
+
+
+@pytest.mark.more
+def test_what_is_judged_again_while_its_decision_is_reported_is_amended_too(
+    rig: DecidedRig, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    rig.decide(Resolution.DISMISSED)
+    amend = Amendments._amend
+
+    def amend_slowly(*arguments: Any) -> Any:
+        made = amend(*arguments)
+        monkeypatch.undo()
+        rig.again(uids=(digest,))
+        rig.finish(digest)
+        return made
+
+    monkeypatch.setattr(Amendments, "_amend", amend_slowly)
+    rig.report()
+    rig.report()
+    *_, again, decided = rig.made(digest, SR)
+    assert (codes(again, "READER_DECISION"), codes(decided, "READER_DECISION")) == ([], ["DEC_DISMISSED"])
+    assert predecessor(decided) == again.SOPInstanceUID
+    assert rig.report() == 0
+
+
+@pytest.mark.more
+def test_taking_back_what_archives_were_told_says_so_and_notes_the_issue_anew(rig: DecidedRig, samples: Path) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    rig.decide(Resolution.DISMISSED)
+    rig.report()
+    rig.reopen("kim", "it is there")
+    rig.report()
+    rig.decide(Resolution.ACCEPTED, "kim")
+    rig.report()
+
+    _, dismissed, reopened, accepted = rig.made(digest, SR)
+    assert predecessor(reopened) == dismissed.SOPInstanceUID
+    assert predecessor(accepted) == reopened.SOPInstanceUID
+    assert [codes(one, "READER_DECISION") for one in (reopened, accepted)] == [["DEC_REOPENED"], ["DEC_ACCEPTED"]]
+    assert [codes(one, "111050") for one in (reopened, accepted)] == [["111236"], ["111236"]]
+    assert "it is there" in reopened.to_json()
+    noted, withdrawn, again = rig.made(digest, KOS)
+    assert titles([noted, withdrawn, again]) == ["113010", "QI_WITHDRAWN", "113010"]
+    assert again.SOPInstanceUID != noted.SOPInstanceUID
+    assessments = rig.made(digest, AIRAI)
+    assert [one.AssessmentSummary for one in assessments] == ["FAILED", "INCONCLUSIVE", "PASSED"]
+    assert len({one.AssessmentSetID for one in assessments}) == 1
+    about = {one.AssessedSOPInstanceSequence[0].ReferencedSOPInstanceUID for one in assessments}
+    assert about == {predecessor(dismissed)}, "never a report that a person amended"
+    assert rig.queued(digest).count(("AIRAI", "REGISTRY")) == 3
+    with rig.database.begin() as transaction:
+        [label] = labels.of_images(transaction, [digest])
+    assert (label.judgement.actor, label.judgement.bad) == ("kim", False)
+
+
+@pytest.mark.more
+def test_an_image_judged_again_after_a_decision_amends_the_newest_report_only(
+    rig: DecidedRig, pool: WorkerPool, samples: Path
+) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    rig.decide(Resolution.DISMISSED)
+    rig.report()
+    rig.database.close()
+    rig = DecidedRig(rig.folder, pool, parse_policy(PASS_EVERYTHING))
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+
+    _, amended, again = rig.made(digest, SR)
+    assert predecessor(again) == amended.SOPInstanceUID
+    assert titles(rig.made(digest, KOS)) == ["113010", "QI_WITHDRAWN"], "it was withdrawn before"
+    rig.database.close()

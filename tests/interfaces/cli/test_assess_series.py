@@ -15,6 +15,7 @@ from miqa_node.interfaces.cli.exits import Exit
 from tests.interfaces.cli.conftest import Ran
 from tests.stages.assess.making import write_package
 from tests.stages.measure.series import making
+from tests.stages.units.test_series_fragments import capture
 from tests.web.staging import phantom_png
 
 UID = "1.3.6.1.4.1.5962.1.1.0.0.0.1196527414.5534.0.11"
@@ -113,3 +114,12 @@ def test_a_file_twice_and_damaged_slices(cli: Callable[..., Ran], config: Path, 
     assert ran.code == Exit.FAILED
     assert set(line) == {"series_instance_uid", "modality", "files", "error"}
     assert "5 of 5 files could not be assessed." in ran.err
+
+
+@pytest.mark.more
+def test_lines_for_people_name_the_folder(cli: Callable[..., Ran], config: Path, head: Path, tmp_path: Path) -> None:
+    capture(tmp_path / "beside", 3)
+    ran = cli("assess", head, tmp_path / "beside", "--config", config)
+    series, beside = ran.out.splitlines()
+    assert f"{head} (CT series, 4 files)" in series
+    assert "beside" in beside

@@ -28,6 +28,18 @@ def dose() -> None:
 DOSE = Command("Sum up the dose of a day.", dose, panel="Run and maintain")
 MOON = Command("Fly to the moon.", "no_such_rocket:fly", extra="miqa-dose[moon]")
 """
+PART = """\
+import typer
+from miqa_node.interfaces.cli.command import Command
+miqa_api = 1
+
+def sums() -> None:
+    "Sum up the doses of the listed studies."
+    typer.echo("12 mGy")
+
+SUMS = Command("Sum up the doses of the listed studies.", sums)
+MOON = Command("Fly to the moon.", "no_such_rocket:fly", extra="miqa-dose[moon]")
+"""
 
 
 @pytest.fixture
@@ -124,3 +136,17 @@ def test_each_command_is_listed_with_the_first_sentence_of_its_own_help() -> Non
     for name, command in COMMANDS.all().items():
         if not command.hidden:
             assert " ".join(full[name].partition("\n\n")[0].split()) == command.help, name
+
+
+@pytest.mark.more
+def test_a_command_of_others_can_stand_in_a_group_of_the_node(cli: Callable[..., Ran], dose: Path) -> None:
+    (dose / "dose_command.py").write_text(PART)
+    (dose / "miqa_dose-1.2.dist-info" / "entry_points.txt").write_text(
+        "[miqa.commands]\nworklist.sums = dose_command:SUMS\nworklist.moon = dose_command:MOON\n"
+    )
+    assert "Sum up the doses" in cli("worklist", "--help").out
+    assert cli("worklist", "sums").out == "12 mGy\n"
+    assert "Sum up the doses" in cli("worklist", "sums", "--help").out
+    ran = cli("worklist", "moon")
+    assert (ran.code, "pip install 'miqa-dose[moon]'" in ran.err) == (Exit.UNAVAILABLE, True)
+    assert "worklist.sums" not in cli("--help").out

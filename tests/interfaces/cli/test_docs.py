@@ -14,11 +14,13 @@ from typer.main import get_command
 
 from miqa_node.core.observe import metrics
 from miqa_node.core.settings import Settings, share_dir
+from miqa_node.features.worklist.api.worklist import WorklistQuery
 from miqa_node.interfaces.cli.app import app
 from miqa_node.interfaces.cli.command import COMMANDS, commands_of
 from miqa_node.interfaces.cli.exits import EXPLANATIONS, Exit
 from tests.conftest import ROOT
 from tests.peers.validators import DEFECTS
+from tests.web.staging import Stage
 from tools.reference import ReferencePage, reference
 
 PAGES = ROOT / "docs" / "reference"
@@ -180,3 +182,14 @@ def test_no_help_text_loses_words_to_markup() -> None:
     texts += [(name, command.help) for name, command in COMMANDS.all().items()]
     assert [(path, text) for path, text in texts if render(text).plain != text] == []
     assert [(path, text) for path, text in texts if any("  " in line.strip() for line in text.splitlines())] == []
+
+
+@pytest.mark.more
+def test_every_operation_and_filter_is_in_the_reference(stage: Stage) -> None:
+    from miqa_node.interfaces.web.app import create_app
+
+    text = page("api.md")
+    for path, methods in create_app(stage.services).openapi()["paths"].items():
+        for method in methods:
+            assert f"`{method.upper()} {path}`" in text
+    assert [name for name in WorklistQuery.model_fields if f"`{name}`" not in text] == []

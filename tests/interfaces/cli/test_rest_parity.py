@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from fastapi.routing import APIRoute
 from typer.main import get_command
 
@@ -192,6 +195,13 @@ def changes_of_pages() -> set[str]:
     }
 
 
+def offered(stage: Any) -> set[str]:
+    from miqa_node.interfaces.web.app import create_app
+
+    paths = create_app(stage.services).openapi()["paths"]
+    return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+
+
 def test_every_verb_has_a_path_or_is_local_for_a_reason() -> None:
     assert verbs() == set(PATHS) | set(LOCAL)
     assert not set(PATHS) & set(LOCAL)
@@ -208,3 +218,8 @@ def test_commands_without_a_path_are_in_the_documentation() -> None:
     for verb in LOCAL:
         group, _, last = verb.rpartition(" ")
         assert any(f"`{name}`" in rows for name in (verb, f"{group} …", *([last] if group == "models" else []))), verb
+
+
+@pytest.mark.more
+def test_the_paths_exist(stage: Any) -> None:
+    assert {*PATHS.values(), *PAGES.values()} <= offered(stage)

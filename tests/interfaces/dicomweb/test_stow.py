@@ -14,6 +14,7 @@ import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from pydicom.uid import generate_uid
 
 from miqa_node.core.domain.instance import ReceivedObject
 from miqa_node.core.settings import load_settings
@@ -191,3 +192,16 @@ def test_every_syntax_passes(door: Door) -> None:
     ]
     answer = door.post(body(*(sample(name) for name in names)))
     assert len(uids(answer.json(), "00081199")) == len(names)
+
+
+@pytest.mark.more
+def test_an_object_over_the_limit_is_refused_and_the_next_is_taken(door: Door) -> None:
+    ds = dcmread(str(get_testdata_file("CT_small.dcm")))
+    ds.SOPInstanceUID = generate_uid()
+    ds.PixelData = b"\0" * 2_000_000
+    large = BytesIO()
+    ds.save_as(large)
+    answer = door.post(body(large.getvalue(), sample()))
+    assert answer.status_code == 202
+    assert uids(answer.json(), "00081198") == [ds.SOPInstanceUID]
+    assert door.post(body(large.getvalue())).status_code == 409  # not "come again": it will be as large then

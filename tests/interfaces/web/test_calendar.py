@@ -47,3 +47,17 @@ def test_no_report_is_made_of_a_month_before_the_calendar(client: TestClient) ->
     rest = client.post("/api/v1/analysis/reports/0001-01", json={"form": "csv"})
 
     assert (form.status_code, rest.status_code) == (HTTPStatus.UNPROCESSABLE_ENTITY,) * 2
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("path", OF_DAYS)
+@pytest.mark.parametrize("query", ["since=0001-01-01", "until=0001-01-01", "since=9999-12-31", "until=9999-12-31"])
+def test_a_page_refuses_a_day_that_it_cannot_compute_with(
+    stage: Stage, client: TestClient, path: str, query: str
+) -> None:
+    stage.add(1)
+
+    answer = client.get(f"{path}?{query}")
+
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY, answer.text
+    assert query.partition("=")[0] in answer.text

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx2
 import pytest
+import trustme
 import uvicorn
 
 from miqa_node.core.observe import metrics
@@ -188,3 +190,76 @@ def test_a_proxy_that_is_named_says_who_asks_and_how(serve: Serve) -> None:
         server = serve(trusted_proxies=proxies, allowed_hosts=["miqa.example"])
         answer = httpx2.get(f"http://127.0.0.1:{server.port}/healthz", headers=forwarded, trust_env=False)
         assert ("strict-transport-security" in answer.headers) is rows
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("data", [b"", HALF_HEAD, HALF_BODY], ids=["idle", "half a head", "half a body"])
+def test_who_does_not_go_on_is_disconnected(serve: Serve, sockets: ExitStack, data: bytes) -> None:
+    server = serve(header_timeout_s=1.0, stall_timeout_s=1.0)
+
+    assert rest(send(server.port, sockets, data)) == b""
+    assert get(server.port) == 200
+
+
+@pytest.mark.more
+def test_dripping_is_not_going_on(serve: Serve, sockets: ExitStack) -> None:
+    server = serve(header_timeout_s=1.0, stall_timeout_s=1.0)
+    dripping = [send(server.port, sockets, data) for data in (HALF_HEAD, HALF_BODY)]
+    before = closed("slow")
+
+    def are_closed() -> bool:
+        for one in dripping:
+            with suppress(OSError):  # closed
+                one.sendall(b"x")
+        return closed("slow") >= before + 2
+
+    wait_until(are_closed, PATIENT_S, look_s=0.1)
+
+
+@pytest.mark.more
+def test_who_reads_nothing_is_disconnected(serve: Serve, sockets: ExitStack) -> None:
+    server = serve(stall_timeout_s=1.0, header_timeout_s=1.0)
+    before = closed("slow")
+    greedy = socket.socket()
+    greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sockets.enter_context(greedy).connect(("127.0.0.1", server.port))
+    ask = b"GET /api/v1/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    greedy.settimeout(1.0)
+
+    def is_closed() -> bool:
+        with suppress(OSError):  # full, or closed
+            while closed("slow") == before:
+                greedy.sendall(ask)
+        return closed("slow") > before
+
+    wait_until(is_closed, PATIENT_S)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> trustme.CA:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.issue_cert("miqa.example", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "node.pem")
+    )
+    return authority
+
+
+@pytest.mark.more
+def test_tls_by_the_node_itself(serve: Serve, authority: trustme.CA, tmp_path: Path, sockets: ExitStack) -> None:
+    server = serve(tls_certificate=str(tmp_path / "node.pem"), allowed_hosts=["miqa.example"], header_timeout_s=2.0)
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    silent = [send(server.port, sockets, data) for data in (b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n")]
+
+    with httpx2.Client(verify=context, base_url=f"https://127.0.0.1:{server.port}", trust_env=False) as client:
+        answer = client.get("/healthz", headers={"host": "miqa.example"}, timeout=PATIENT_S)
+        page = client.get("/api/v1/openapi.json", timeout=PATIENT_S)
+
+    assert (answer.status_code, page.status_code) == (200, 200)
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+    assert b"HTTP" not in b"".join(rest(one) for one in silent)  # without TLS they are closed in time
+
+    renewed = authority.issue_cert("127.0.0.1")
+    renewed.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "node.pem"))
+    pem = ssl.get_server_certificate(("127.0.0.1", server.port), ca_certs=str(tmp_path / "ca.pem"))
+    assert pem.split() == renewed.cert_chain_pems[0].bytes().decode().split()

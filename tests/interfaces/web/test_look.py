@@ -191,3 +191,20 @@ def test_a_damaged_archive_and_a_plain_file(tmp_path: Path) -> None:
     plain.write_bytes(b"x")
     assert list(members(plain, tmp_path / "no", limits())) == [plain]
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_whatever_is_damaged_in_an_archive_is_an_error_with_words(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as made:
+        made.writestr("a", bytes(range(256)) * 40)
+    good = (tmp_path / "a.zip").read_bytes()
+    count = 0
+    for at in range(len(good)):
+        path = tmp_path / f"{at}.zip"
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0xFF]) + good[at + 1 :])
+        try:
+            list(members(path, tmp_path / f"out{at}", limits()))
+        except ArchiveError:
+            count += 1
+    assert count > 100

@@ -10,9 +10,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node import plugins
+from miqa_node.core.domain.access import Role
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.page import PAGES
-from tests.web.people import ORIGIN
+from tests.web.people import ORIGIN, add_account
 from tests.web.staging import Stage
 
 DOSE = """\
@@ -98,3 +99,11 @@ def test_it_cannot_take_an_address_of_the_node_nor_open_a_socket(client: TestCli
     assert "taken over" not in client.get("/").text
     reason = next(one.unavailable for one in PAGES.plugins() if one.name == "socket")
     assert "WebSockets and mounts would bypass authentication" in reason
+
+
+@pytest.mark.more
+def test_it_asks_for_its_permission_and_for_a_form_of_this_node(stage: Stage, client: TestClient) -> None:
+    assert client.post("/dose", headers=ORIGIN, data={"x": "1"}).status_code == 403
+    add_account(stage, "ada", Role.ADMIN)
+
+    assert client.get("/dose", headers={"accept": "application/json"}).status_code == 401

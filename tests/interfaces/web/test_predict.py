@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -12,6 +13,7 @@ import httpx2
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from miqa_node.core.domain.prediction import PendingReason
 from miqa_node.core.settings import load_settings
@@ -31,6 +33,7 @@ package = [{ name = "lungs", min_confidence = 0.8 }]
 [[scope]]
 name = "other"
 """
+NOT_DIAGNOSIS = "decision support, not diagnosis"
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +168,65 @@ def test_the_policy_decides_what_is_on(node: Node, client: httpx2.Client) -> Non
         file.write_text(before + "# again\n")
     assert post(client, picture(205, seed=9)).status_code == 200
     json.dumps(client.get("/api/v1/openapi.json").json()["paths"]["/predict"])
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("form", [".png", ".jpg"])
+def test_a_sure_prediction_is_automated(client: httpx2.Client, form: str) -> None:
+    answer = post(client, picture(200, form=form))
+    assert answer.status_code == 200, answer.text
+    prediction = answer.json()
+    assert (prediction["prediction"], prediction["status"]) == ("Pneumonia", "automated")
+    assert prediction["confidence"] > 0.9
+    assert prediction["note"] == NOT_DIAGNOSIS
+    assert prediction["package"] == "lungs-1.0.0"
+    shown = client.get(prediction["links"]["overlay"])
+    assert shown.content.startswith(b"\x89PNG")
+    explained = client.get(prediction["links"]["explanation"]).json()["instances"][0]
+    assert explained["assessment"]["predictions"][0]["label"] == "Pneumonia"
+    assert client.get(prediction["links"]["preview"]).status_code == 200
+    assert client.get(prediction["links"]["study"]).status_code == 200
+
+
+@pytest.mark.more
+def test_fifty_clients_at_once_all_get_their_answer(node: Node) -> None:
+    """Fifty people press the button together: everybody is answered, nobody with an error, and nothing gets lost."""
+
+    def ask(number: int) -> tuple[int, str, str]:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{node.web_port}", timeout=180) as one:
+            answer = post(one, picture(60 + 3 * number, seed=100 + number))
+        return answer.status_code, answer.json().get("status", ""), answer.json().get("id", "")
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(ask, range(50)))
+    assert {status for status, _, _ in answers} == {200}
+    assert {state for _, state, _ in answers} <= {"automated", "pending_review"}
+    assert len({digest for _, _, digest in answers}) == 50
+
+
+@pytest.mark.more
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")  # schemathesis' own strategies
+@pytest.mark.parametrize("mode", ["positive", "negative"])
+def test_whatever_is_sent_the_answer_is_as_documented(node: Node, mode: str) -> None:
+    import schemathesis  # its import takes as long as all other tests of this file
+    from schemathesis import GenerationMode
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{node.web_port}/api/v1/openapi.json")
+
+    @given(case=schema["/predict"]["POST"].as_strategy(generation_mode=GenerationMode(mode)))
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    def send(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])  # no schema says which bytes are a picture
+
+    send()
+
+
+@pytest.mark.more
+def test_normal_has_no_overlay(client: httpx2.Client) -> None:
+    prediction = post(client, picture(60)).json()
+    assert (prediction["prediction"], prediction["status"]) == ("Normal", "automated")
+    assert "overlay" not in prediction["links"]
+    answer = client.get(f"/overlays/{prediction['id']}/lungs-1.0.0.png")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -146,3 +146,17 @@ def test_a_program_is_refused_in_english_and_as_a_problem(client: TestClient) ->
 
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"].startswith("The request comes from another site's page.")
+
+
+@pytest.mark.more
+def test_without_accounts_other_hosts_see_nothing(stage: Stage, connect: Callable[..., TestClient]) -> None:
+    stage.add(1)
+    other = connect(client="10.0.0.7")
+
+    for path in ("/", "/studies/1.2.3.1", "/api/v1/worklist", "/account"):
+        refused = other.get(path)
+        assert refused.status_code == 403, path
+        assert "set-up link" in refused.json()["detail"]
+    assert other.post(CLAIM, json=MARA).status_code == 403
+    assert [other.get(path).status_code for path in ("/healthz", "/readyz", "/metrics")] == [200] * 3
+    assert connect().get("/api/v1/worklist/1.2.3.1").json()["state"] == "OPEN"

@@ -21,7 +21,7 @@ from miqa_node.interfaces.web.services import WebServices
 from miqa_node.local import LocalResult
 from miqa_node.stages.receive.intake import Intake
 from tests.interfaces.dicomweb.test_stow import TYPE, body, sample
-from tests.interfaces.web.test_connections import send, sockets
+from tests.interfaces.web.test_connections import rest, send, sockets
 from tests.waiting import wait_until
 from tests.web.people import add_account, add_token
 from tests.web.staging import Stage
@@ -194,3 +194,20 @@ def test_strangers_that_sign_in_do_not_use_up_the_threads(stage: Stage, connect:
 
     assert sum(rows) == 8
     assert services.signing_in.enter("10.0.0.7")
+
+
+@pytest.mark.more
+def test_after_a_refusal_a_sender_cannot_go_on_for_ever(stage: Stage, open_node: Open, sockets: ExitStack) -> None:
+    add_account(stage, "mara", Role.ADMIN)
+    port, _ = open_node(header_timeout_s=1.0)
+    connection = send(port, sockets, head("/predict", FORM, 500_000_000))
+
+    assert status(rest(connection)) == 401  # and then the end
+
+
+@pytest.mark.more
+def test_a_stalled_upload_ends(open_node: Open, sockets: ExitStack) -> None:
+    port, services = open_node(stall_timeout_s=1.0)
+
+    assert rest(send(port, sockets, STALLED)) == b""
+    assert wait_until(lambda: services.storing.taken == 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -221,3 +223,27 @@ def test_nonsense_is_refused(chest: np.ndarray, severity: float, pitch_mm: float
 def test_gate_is_no_simulator(chest: np.ndarray) -> None:
     with pytest.raises(ValueError, match="gate"):
         degrade(chest, FindingName.GATE, 0.5, np.random.default_rng(0), 1.0)
+
+
+@pytest.mark.more
+def test_every_seed_of_every_finding_changes_something(chest: np.ndarray) -> None:
+    for finding in defect_names():
+        changed = [_difference(chest, finding, 1.0, seed) for seed in SEEDS]
+        assert min(changed) > 0, finding
+
+
+@pytest.mark.more
+def test_importing_the_simulators_needs_no_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; import miqa_training.degrade"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("finding", defect_names())
+def test_difference_grows_with_severity(chest: np.ndarray, finding: FindingName) -> None:
+    """For every seed, and strictly on average; a mirror image differs as much at 1 as at 0.5."""
+    levels = (0.1, 0.25, 0.5, 0.75, 1.0)
+    table = np.array([[_difference(chest, finding, severity, seed) for severity in levels] for seed in SEEDS])
+    slack = 0.05 if finding in {FindingName.CLIPPED_ANATOMY, FindingName.ROTATION_ORIENTATION} else 0.003
+    assert np.all(np.diff(table, axis=1) > -slack)
+    assert np.all(np.diff(table.mean(0)) > 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -68,3 +69,26 @@ def test_tables_need_nothing_else_of_their_feature(feature: str) -> None:
     modules = {node.module or "" for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)}
     below = ("__future__", "miqa_node.core.", "miqa_node.runtime.store.tables")
     assert [name for name in modules if not name.startswith(below)] == []
+
+
+@pytest.mark.more
+def test_whoever_loops_over_tables_asks_for_all_of_them() -> None:
+    """``metadata`` itself has only what was imported by then."""
+    looping = [str(path) for path in PACKAGE.rglob("*.py") if "tables" not in _names(path) and _uses_metadata(path)]
+    assert looping == []
+
+
+def _names(path: Path) -> set[str]:
+    """Of the file and its folders, as far as the package."""
+    return {*path.relative_to(PACKAGE).parent.parts, path.stem}
+
+
+def _uses_metadata(path: Path) -> bool:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("miqa_node.runtime.store.tables"):
+            takes_it = any(one.name == "metadata" for one in node.names)
+        else:
+            takes_it = isinstance(node, ast.Attribute) and ast.unparse(node) in ("t.metadata", "tables.metadata")
+        if takes_it:
+            return True
+    return False

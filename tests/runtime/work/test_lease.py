@@ -17,6 +17,10 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import executors
 from miqa_node.runtime.work.lease import NameLease
 from miqa_node.runtime.work.process import ProcessIdentity
+from miqa_node.runtime.work.recovery import RollCall
+from miqa_node.runtime.workers import supervisor
+from miqa_node.runtime.workers.supervisor import Supervisor
+from tests.waiting import wait_until
 
 SETTINGS: WorkSettings = load_settings().work
 TAKE = """
@@ -33,6 +37,7 @@ except SettingsError as error:
     print(error, flush=True)
 """
 Start = Callable[..., subprocess.Popen[str]]
+ON_ANOTHER_MACHINE = ("unshare", "--uts", "sh", "-c", 'hostname other-machine && exec "$@"', "sh")
 
 
 @pytest.fixture
@@ -96,3 +101,68 @@ def test_a_number_that_another_process_has_by_now_is_not_the_holder(database: Da
     mine = ProcessIdentity.of_this()
     hold(database, replace(mine, began=mine.began - 1), 0.0)
     lease(database).take()
+
+
+@pytest.mark.more
+def test_the_same_name_on_two_machines_is_refused(database: Database, start: Start) -> None:
+    if subprocess.run([*ON_ANOTHER_MACHINE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this user may not give a process another host name")
+    other = start(*ON_ANOTHER_MACHINE)
+    assert says(other) == "taken"
+    refusal = says(start())
+    assert "already works as 'w1' on other-machine" in refusal
+    assert "give this one a node.name of its own" in refusal
+    # A crash there leaves the name to that machine at once, and to others when it has been silent for long enough.
+    other.kill()
+    other.wait()
+    assert "the name is free in" in says(start())
+    assert says(start(*ON_ANOTHER_MACHINE)) == "taken"
+
+
+@pytest.mark.more
+def test_of_two_processes_that_start_together_one_has_the_name(database: Database, start: Start) -> None:
+    both = [start(), start()]
+    answers = sorted(says(process)[:7] for process in both)
+    assert answers == ["Another", "taken"]
+
+
+@pytest.mark.more
+def test_an_orderly_end_gives_the_name_back_at_once(database: Database, start: Start) -> None:
+    first = lease(database)
+    first.take()
+    assert says(start()).startswith("Another process already works as 'w1' here")
+    first.release()
+    assert says(start()) == "taken"
+
+
+@pytest.mark.more
+def test_a_name_is_refused_while_its_process_lives_and_free_at_once_when_it_was_killed(
+    database: Database, start: Start
+) -> None:
+    other = start()
+    assert says(other) == "taken"
+    with pytest.raises(SettingsError, match=rf"already works as 'w1' here, as process {other.pid}:"):
+        lease(database).take()
+    other.kill()
+    other.wait()
+    lease(database).take()
+
+
+@pytest.mark.more
+def test_a_process_that_lost_its_name_ends(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that was suspended for minutes comes back while another has its name and its jobs."""
+    monkeypatch.setattr(supervisor, "LOOK_S", 0.02)
+    settings = SETTINGS.model_copy(update={"heartbeat_interval_s": 0.05})
+    roll_call = RollCall(database, "w1", settings)
+    reasons: list[str] = []
+    watching = Supervisor(reasons.append)
+    watching.watch(roll_call.threads)
+    roll_call.start()
+    watching.start()
+    try:
+        hold(database, replace(ProcessIdentity.of_this(), machine="other@other"), 0.0)
+        assert wait_until(lambda: bool(reasons), 60)
+    finally:
+        watching.stop()
+        roll_call.stop()
+    assert "Another process works as 'w1' now" in reasons[0]

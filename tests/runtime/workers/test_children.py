@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from miqa_node.errors import ResourcesError
 from miqa_node.runtime.workers import turns
-from miqa_node.runtime.workers.children import ChildDeathError, ChildProcesses, ChildTimeoutError
+from miqa_node.runtime.workers.children import ChildDeathError, ChildMemoryError, ChildProcesses, ChildTimeoutError
 from miqa_node.runtime.workers.turns import Turns
 from tests.waiting import delay, wait_until
 
@@ -37,6 +40,11 @@ def wait_for(path: str) -> None:
 def end_with(number: int) -> None:
     os.kill(os.getpid(), number)
     delay(LIMIT_S)
+
+
+def hoard(count: int) -> int:
+    """Take memory, 64 MiB at a time, and write to it."""
+    return sum(int(part.sum()) for part in [np.ones(64 << 20, np.uint8) for _ in range(count)])
 
 
 def test_what_never_ends_is_ended(children: ChildProcesses) -> None:
@@ -152,3 +160,45 @@ def test_memory_that_is_too_little_for_any_image_is_said() -> None:
     with pytest.raises(ResourcesError, match=r"work\.memory_bytes"):
         children.run(pow, 2, 10, timeout_s=LIMIT_S)
     children.close()
+
+
+@pytest.mark.more
+def test_what_takes_too_much_memory_ends_alone(children: ChildProcesses) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        greedy = threads.submit(children.run, hoard, 10_000, timeout_s=LIMIT_S)
+        assert children.run(pow, 2, 10, timeout_s=LIMIT_S) == 1024
+        with pytest.raises(ChildMemoryError):
+            greedy.result(LIMIT_S)
+    assert children.run(pow, 2, 3, timeout_s=LIMIT_S) == 8
+
+
+@pytest.mark.more
+def test_a_child_that_keeps_too_much_memory_is_not_used_again() -> None:
+    children = ChildProcesses(1, memory_bytes=MEMORY_BYTES)
+    try:
+        first = children.run(os.getpid, timeout_s=LIMIT_S)
+        assert children.run(os.getpid, timeout_s=LIMIT_S) == first
+        with pytest.raises(ChildMemoryError):
+            children.run(hoard, 10_000, timeout_s=LIMIT_S)
+        assert children.run(os.getpid, timeout_s=LIMIT_S) != first
+    finally:
+        children.close()
+
+
+PLANTED = 'from pathlib import Path; Path(__file__).with_name("was run").touch(); raise ImportError("planted")'
+
+
+PROGRAM = """
+import os
+from miqa_node.runtime.workers.children import ChildProcesses
+children = ChildProcesses(1)
+assert children.run(os.getpid, timeout_s=60.0) != os.getpid()
+children.close()
+"""
+
+
+@pytest.mark.more
+def test_files_of_the_working_directory_are_not_run(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text(PLANTED)
+    subprocess.run([sys.executable, "-P", "-c", PROGRAM], cwd=tmp_path, check=True, timeout=120)
+    assert [path.name for path in tmp_path.iterdir()] == ["numpy.py"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom import Dataset, dcmread
 
 from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Assessment, Contribution, ModelIdentity, PlausibilityIssue
@@ -16,14 +19,18 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
-from miqa_node.core.taxonomy.lookup import defect_names, reason_code
+from miqa_node.core.taxonomy.lookup import defect_names, finding_names, is_of_any_part, reason_code
 from miqa_node.core.words.headline import headline
 from miqa_node.core.words.narrative import sentences
+from miqa_node.interfaces.cli.assess_json import document
+from miqa_node.local import LocalAssessor
 from miqa_node.stages.assess.another_kind import of_another_kind, of_gate
 from miqa_node.stages.assess.landmarks.lungs_seen import LITTLE_LUNG, shows_no_lungs
+from miqa_node.stages.report.made import ReportSettings
 from tests.stages.assess.making import chest_header
 
 MODEL = ModelIdentity("quality", "1.0.0", "0" * 64)
@@ -124,3 +131,46 @@ def test_it_has_no_headline_but_its_reason_and_no_advice() -> None:
     ):
         texts = sentences(plain, disposition, language)
         assert [one.text for one in texts][1:] == [reason]
+
+
+@pytest.mark.more
+def test_a_hand_that_its_header_calls_a_chest(samples: Path, tmp_path: Path) -> None:
+    hand = dcmread(samples / "RG3_UNCR.dcm")
+    hand.BodyPartExamined, hand.ViewPosition = "CHEST", "PA"
+    for keyword in ("AnatomicRegionSequence", "ViewCodeSequence"):
+        hand.pop(keyword, None)
+    hand.save_as(tmp_path / "hand.dcm")
+    settings = load_settings(None, node={"data_dir": tmp_path / "node", "accelerator": "cpu"})
+    with LocalAssessor(settings, reports=ReportSettings.of(settings)) as assessor:
+        result = assessor.assess_file(tmp_path / "hand.dcm")
+    assert result.disposition.verdict is Verdict.REVIEW
+    assert "pixels_contradict_body_part" in [reason.name for reason in result.disposition.reasons]
+    line = document("hand.dcm", result, 1.0)
+    assert (line["score"], line["predictions"], line["anomaly"]) == (None, [], None)
+    assert not {one["name"] for one in line["findings"]} - {name for name in finding_names() if is_of_any_part(name)}
+    [report] = [dcmread(io.BytesIO(made.data)) for made in result.objects or () if made.kind == "SR"]
+    assert not [text for text in contents(report) if "repeat" in text.lower() or "lung field" in text.lower()]
+
+
+def contents(item: Dataset) -> list[str]:
+    """Every text of a report."""
+    own = [str(item.TextValue)] if "TextValue" in item else []
+    return own + [text for child in item.get("ContentSequence", ()) for text in contents(child)]
+
+
+@pytest.mark.more
+@pytest.mark.long
+@pytest.mark.shared
+def test_real_images_of_other_parts_are_recognised_and_no_chest_is_refused(shared_data: Path, tmp_path: Path) -> None:
+    """The figures of docs/explanation/quality.md, on every third image."""
+    settings = load_settings(None, node={"data_dir": tmp_path, "accelerator": "cpu"})
+    with LocalAssessor(settings) as assessor:
+
+        def kinds(folder: str) -> list[bool]:
+            files = sorted(one for one in (shared_data / folder).iterdir() if one.suffix in {".jpg", ".png"})[::3]
+            judged = [assessor.assess_file(file, body_part="", view="").assessment for file in files]
+            return [one.is_of_another_kind or bool(one.experimental) for one in judged]
+
+        others, chests = kinds("other_parts"), kinds("cxr_eval")
+    assert sum(others) >= 0.9 * len(others)
+    assert not any(chests)

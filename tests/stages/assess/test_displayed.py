@@ -43,6 +43,17 @@ def defect(image: np.ndarray) -> tuple[float, float]:
     return displayed_defect({one.name: one.value for one in values_by_name})
 
 
+def displayed(image: np.ndarray, window: str, share: float) -> np.ndarray:
+    """As an 8-bit viewer shows it: WIDE leaves ``share`` of the grey scale, the others cut ``share`` of the pixels."""
+    if window == "wide":
+        shown = 0.4 + share * image
+    else:
+        ends = {"narrow": (share / 2, 1 - share / 2), "bright": (0.0, 1 - share), "dark": (share, 1.0)}[window]
+        low, high = np.quantile(image, ends)
+        shown = (image - low) / (high - low)
+    return np.asarray(np.rint(np.clip(shown, 0, 1) * 255) / 255, np.float32)
+
+
 def test_an_ordinary_chest_is_well_displayed(chest: np.ndarray) -> None:
     probability, severity = defect(chest)
     assert probability < 0.05
@@ -109,3 +120,18 @@ def test_unusual_contrast_raises_the_finding_and_ordinary_contrast_changes_nothi
     assert raised.present
     assert raised.severity == pytest.approx(0.75)
     assert with_displayed_contrast((head,), (), header(), Appearance(0.4, grey_levels=120.0, detail=0.3)) == (head,)
+
+
+@pytest.mark.more
+@pytest.mark.parametrize(
+    ("window", "shares"),
+    [("wide", (0.3, 0.2, 0.1, 0.04)), *((w, (0.1, 0.2, 0.35, 0.5)) for w in ("narrow", "bright", "dark"))],
+)
+def test_wrong_windows_are_found_and_the_worse_the_surer(
+    chest: np.ndarray, window: str, shares: tuple[float, ...]
+) -> None:
+    series = [defect(displayed(chest, window, share)) for share in shares]
+    assert [p for p, _ in series] == sorted(p for p, _ in series)
+    assert [s for _, s in series] == sorted(s for _, s in series)
+    assert series[2][0] > 0.8
+    assert series[3][1] > 0.5

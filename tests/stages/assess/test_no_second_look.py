@@ -12,13 +12,20 @@ import pytest
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import ModelIdentity
-from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.object_place import ChestRegion
 from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.core.settings.policy import read_policy
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.assess.findings import PackageFindings, read_findings
+from miqa_node.stages.assess.packages import open_package
 from miqa_node.stages.assess.session import GraphSession
 from miqa_node.stages.assess.sidecars import SidecarModels
+from miqa_node.stages.explain.explainer import Explainer
+from tests.conftest import ROOT
 from tests.stages.assess.classify.test_sidecars import DIGEST, Quality
 from tests.stages.assess.landmarks.making import estimate_of, letters_of, lungs_of, write_landmarks
 from tests.stages.assess.making import RADIOGRAPH, chest_header
@@ -66,6 +73,13 @@ def assess(folder: Path, runs: list[str], lungs: NDArray[np.float64]) -> Assesso
     return sidecars.assess(chest_header(), Radiograph(PIXELS, PIXELS, (0, 65535), (2.0, 2.0)), DIGEST, RADIOGRAPH)
 
 
+def of_no_chest(*arguments: Any) -> PackageFindings:
+    """What the package says of any image, but its gate is sure that it is no chest, and all else is present."""
+    judged = read_findings(*arguments)
+    findings = tuple(replace(one, probability=0.99) for one in judged.findings)
+    return replace(judged, findings=findings, gate={GateClass.NOT_FRONTAL_CHEST: 0.99})
+
+
 def test_without_lungs_nobody_looks_closer_or_for_objects(tmp_path: Path, runs: list[str]) -> None:
     result = assess(tmp_path, runs, lungs_of({}))
     assert result.assessment.is_of_another_kind
@@ -85,3 +99,19 @@ def test_in_a_chest_all_look_and_an_object_has_its_place(tmp_path: Path, runs: l
     assert worn is not None
     assert worn.place is not None, "the object package judges after the lungs are known"
     assert worn.place.over[0] is ChestRegion.LUNG
+
+
+@pytest.mark.more
+def test_what_the_gate_calls_another_kind_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients were run, and their maps thrown away."""
+    settings = load_settings()
+    package = open_package(max((ROOT / "models").glob("quality-[0-9]*")), Accelerator.CPU, settings.assess)
+    explained: list[object] = []
+    monkeypatch.setattr(Explainer, "explain", lambda *arguments: explained.append(arguments) or {})
+    monkeypatch.setattr("miqa_node.stages.assess.assessor.read_findings", of_no_chest)
+    assessor = ImageAssessor(package, Explainer(package, Accelerator.CPU, settings.assess))
+    image = Radiograph(PIXELS, PIXELS, (0, 65535), (0.5, 0.5))
+    judged = assessor.assess(chest_header(), image, InstanceDigest("ab"), RADIOGRAPH)
+    assert judged.assessment.is_of_another_kind
+    assert explained == []
+    assert "explain" not in judged.assessment.timings_ms

@@ -86,3 +86,27 @@ def test_a_card_that_names_numbers_passes_the_header_on_and_needs_a_graph_with_t
     assert TWO_BRANCH.prepare(card, material).arrays["numbers"].tolist() == [[pytest.approx(-0.6), 1.0]]
     with pytest.raises(ModelPackageError, match="no input called numbers"):
         open_package(tmp_path / "tiny-1.0.0", Accelerator.CPU, load_settings().assess)
+
+
+@pytest.mark.more
+def test_the_shipped_package_weighs_what_the_header_says_of_dose() -> None:
+    """A low dose makes a noisy picture more credibly noisy; findings that no number bears on stay as they are."""
+    settings = load_settings()
+    [folder] = settings.models_dir.glob("quality-0.*")
+    package = open_package(folder, Accelerator.CPU, settings.assess)
+    picture = TWO_BRANCH.golden(package.card, (folder / "golden" / "noise.png").read_bytes())
+
+    def judged(deviation: float | None) -> dict[str, float]:
+        material = replace(picture, header=replace(PICTURE_HEADER, deviation_index=deviation))
+        logits = package.run(package.contract.prepare(package.card, material).arrays)["logits"]
+        rows = zip(package.card.outputs.classes, package.probabilities(logits), strict=True)
+        return {row.name: float(value) for row, value in rows}
+
+    low, unknown, high = judged(-6.0), judged(None), judged(3.0)
+    assert low["noise"] > unknown["noise"] > high["noise"]
+    assert low["motion_blur"] == unknown["motion_blur"]
+    assert {name for name in low if low[name] != unknown[name]} == {
+        "noise",
+        "underexposure",
+        "overexposure_saturation",
+    }

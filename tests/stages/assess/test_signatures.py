@@ -15,14 +15,17 @@ from structlog.testing import capture_logs
 
 from miqa_node.core.keys.signing import Signer
 from miqa_node.core.language.catalogue import reworded, spoken
-from miqa_node.core.settings import Accelerator, AssessSettings, load_settings
+from miqa_node.core.settings import Accelerator, AssessSettings, load_settings, share_dir
 from miqa_node.errors import MiqaError, ModelPackageError, SettingsError
 from miqa_node.stages.assess import signatures
 from miqa_node.stages.assess.bare import pack
 from miqa_node.stages.assess.package_files import read_package_card
 from miqa_node.stages.assess.packages import open_package
-from miqa_node.stages.assess.signatures import origin_of, sign_package, signature_path
+from miqa_node.stages.assess.sidecars import open_sidecar
+from miqa_node.stages.assess.signatures import PackageOrigin, origin_of, sign_package, signature_path
 from tests.stages.assess.making import sha256, write_package
+
+DENOISER = next(share_dir("models").glob("denoiser-*"))
 
 
 @pytest.fixture
@@ -142,3 +145,12 @@ def test_a_package_that_does_not_fit_on_the_disk_leaves_no_half(folder: Path) ->
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in folder.parent.iterdir()] == ["tiny-1.0.0"]
+
+
+@pytest.mark.more
+def test_packages_of_other_tasks_need_a_signature_too_but_not_where_they_were_shipped(tmp_path: Path) -> None:
+    assert origin_of(DENOISER, ()) is PackageOrigin.SHIPPED
+    open_sidecar(DENOISER, Accelerator.CPU, settings())
+    copy = shutil.copytree(DENOISER, tmp_path / DENOISER.name)
+    with pytest.raises(ModelPackageError, match="not signed"):
+        open_sidecar(copy, Accelerator.CPU, settings())

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+from typer.testing import CliRunner
 
 from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.cli.app import app
 from miqa_node.stages.assess.card import BaseCard
+from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.package_files import newest_package
 from miqa_node.stages.assess.sidecars import read_any_card
 from miqa_node.stages.assess.targets import Target, Targets
+from tests.conftest import ROOT
+from tools.figures_page import figures_page
 
 
 def shipped(name: str) -> BaseCard:
@@ -67,3 +75,20 @@ def test_the_figures_of_positioning_are_those_of_its_card() -> None:
     assert [one.value for one in cut.reached] == [
         rules[name]["all"]["auroc"] for name in ("cut_by_grade", "cut_by_grade_marked", "cut")
     ]
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("name", ["objects", "landmarks"])
+def test_what_is_missed_stands_in_the_card_on_the_page_and_in_the_check(name: str) -> None:
+    card = shipped(name)
+    missed = [row for row in targets_of(card).rows if row.is_missed]
+    assert missed
+    assert targets_of(card).tried
+    pages = (model_card(card), figures_page("", Path(ROOT / "models")))
+    answer = CliRunner().invoke(app, ["models", "check", card.label, "--json"])
+    checked = {one["figure"]: one["verdict"] for one in json.loads(answer.output)["targets"]}
+    for row in missed:
+        assert checked[row.figure] == "missed"
+        for page in pages:
+            [line] = [line for line in page.splitlines() if line.startswith(f"| {row.figure} |")]
+            assert "**missed**" in line

@@ -168,3 +168,42 @@ def test_reports_are_read_strictly() -> None:
     for event_type, broken in ((3, report), (1, Dataset())):
         with pytest.raises(ValueError, match="no report"):
             read_report(event_type, broken)
+
+
+@pytest.mark.more
+def test_what_was_sent_is_committed(tmp_path: Path, deliver_settings: Make) -> None:
+    outbox = MemoryOutbox()
+    with archive() as peer, running(tmp_path, outbox, deliver_settings(), peer.port):
+        numbers = [outbox.put("pacs") for _ in range(3)]
+        assert wait_until(lambda: outbox.states() == [DeliveryState.COMMITTED] * 3)
+        assert wait_until(lambda: set(peer.answers) == {0x0000})
+    uids = {outbox.result(number).sop_instance_uid for number in numbers}
+    assert {item.ReferencedSOPInstanceUID for one in peer.asked for item in one.ReferencedSOPSequence} == uids
+    assert all(item.ReferencedSOPClassUID == BasicTextSRStorage for item in peer.asked[0].ReferencedSOPSequence)
+
+
+@pytest.mark.more
+def test_a_lying_archive_is_found_out(tmp_path: Path, deliver_settings: Make) -> None:
+    """It answered 0x0000 to the C-STORE and does not have the object."""
+    outbox = MemoryOutbox()
+    with archive() as peer:
+        number = outbox.put("pacs")
+        uid = outbox.result(number).sop_instance_uid
+        peer.lacks = {uid}
+        with running(tmp_path, outbox, deliver_settings(), peer.port):
+            assert wait_until(lambda: bool(outbox.reports))
+    assert outbox.reports[0].failed == ((uid, 0x0112),)
+    assert not outbox.reports[0].complete
+    assert outbox.states() == [DeliveryState.SENT]
+
+
+@pytest.mark.more
+def test_a_passing_failure_is_asked_again(tmp_path: Path, deliver_settings: Make) -> None:
+    outbox = MemoryOutbox()
+    with archive() as peer:
+        peer.status = 0x0110
+        outbox.put("pacs")
+        with running(tmp_path, outbox, deliver_settings(), peer.port):
+            assert wait_until(lambda: len(peer.asked) >= 2)
+            peer.status = 0x0000
+            assert wait_until(lambda: outbox.states() == [DeliveryState.COMMITTED])

@@ -383,3 +383,15 @@ def test_what_is_no_dicom_file_fails_alone(connect: Connect) -> None:
         bad, good = outcomes(connect(peer.port), (BasicTextSRStorage, "1.2.3", b""), as_file(report()))
         assert isinstance(bad, DeliveryRefusedError)
         assert good is None
+
+
+@pytest.mark.more
+def test_a_slow_answer_times_out(connect: Connect) -> None:
+    with pacs() as peer:
+        may_answer = threading.Event()
+        peer.answer = lambda event: 0x0000 if may_answer.wait(60.0) else 0xC000
+        destination = connect(peer.port, dimse_timeout_s=1.2)  # it also limits the association's own beginning
+        (outcome,) = outcomes(destination, as_file(report()))
+        may_answer.set()
+        assert type(outcome) is DeliveryError
+        assert "1.2 s" in str(outcome)

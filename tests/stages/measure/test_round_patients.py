@@ -51,6 +51,15 @@ def water(seed: int) -> Image:
     return noisy(np.where(circle(60) < 1, 0.0, -1000.0), seed)
 
 
+def disc_with_inserts(seed: int) -> Image:
+    """Magnitude of an ACR phantom: a disc with dark blocks and rods, on a coarse image."""
+    image = np.where(circle(60) < 1, 500.0, 0.0)
+    for row in range(-44, 45, 22):
+        for column in range(-44, 45, 22):
+            image[circle(7, column, row) < 1] *= 0.8
+    return np.abs(noisy(image, seed))
+
+
 @pytest.mark.parametrize("draw", [childs_head, bandaged, implant], ids=lambda one: one.__name__)
 def test_a_patient_stays_one(draw: object, tmp_path: Path) -> None:
     images = [draw(seed) for seed in range(8)]  # type: ignore[operator]
@@ -62,3 +71,11 @@ def test_a_bottle_is_a_phantom(tmp_path: Path) -> None:
     assessment, disposition = judged(write(tmp_path, [water(seed) for seed in range(8)], "CT"))
     assert "test object" in assessment.phantom
     assert not disposition.flagged
+
+
+@pytest.mark.more
+def test_a_round_object_with_inserts_is_one_if_the_header_names_it(tmp_path: Path) -> None:
+    images = [disc_with_inserts(seed) for seed in range(8)]
+    named = given(ScanningSequence="EP", PatientName="Phantom^GE")
+    assert judged(write(tmp_path / "named", images, "MR", named))[0].phantom != ""
+    assert judged(write(tmp_path / "plain", images, "MR", given(ScanningSequence="EP")))[0].phantom == ""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom.dataset import FileDataset
 
-from tests.stages.measure.drawn_series import flags, heads, judged, value, write
-from tests.stages.measure.test_slice_kinds import private
+from tests.stages.measure.drawn_series import flags, heads, issues, judged, value, write
+from tests.stages.measure.test_slice_kinds import given, private
 
 SLICES = 8
 Tell = Callable[[FileDataset, int, int], None]
@@ -74,3 +76,71 @@ def test_any_sign_tells_volumes_apart(tell: Tell, tmp_path: Path) -> None:
     assert disorder < 1.0
     assert (value(assessment, "slice_overlaps"), value(assessment, "slices_repeated")) == (0.0, 0.0)
     assert not flags(disposition)
+
+
+@pytest.mark.more
+def test_where_nothing_tells_volumes_apart_nothing_is_compared_and_that_is_said(tmp_path: Path) -> None:
+    assessment, disposition = judged(three_volumes(tmp_path, lambda *_: None))
+    assert value(assessment, "slice_jump") is None
+    assert "8 places" in issues(assessment)["volumes_untold"]
+    assert not flags(disposition)
+
+
+@pytest.mark.more
+def test_a_sign_that_counts_slices_does_not_tear_a_volume(tmp_path: Path) -> None:
+    count = iter(range(100))
+    change = given(TemporalPositionIdentifier=1)
+
+    def each(ds: FileDataset) -> None:
+        change(ds)
+        ds.TemporalPositionIdentifier = next(count)
+        ds.EchoTime = "10" if ds.TemporalPositionIdentifier % 3 else "10.0000009"
+
+    assessment, _ = judged(write(tmp_path, heads(), "MR", each))
+    assert value(assessment, "slice_disorder") is not None
+    assert value(assessment, "slice_overlaps") == 0.0
+
+
+@pytest.mark.more
+def test_numbers_do_not_depend_on_the_order_of_files(tmp_path: Path) -> None:
+    paths = three_volumes(tmp_path, acquired)
+    first, _ = judged(paths)
+    mixed = paths[:-1]
+    random.Random(0).shuffle(mixed)
+    again, _ = judged([*mixed, paths[-1]])
+    assert [(one.name, one.value) for one in again.measurements] == [
+        (one.name, one.value) for one in first.measurements
+    ]
+
+
+def turned(ds: FileDataset, volume: int, slice_number: int) -> None:
+    """Image Orientation that jitters by less than any scanner means."""
+    jitter = 4e-7 * (-1) ** slice_number
+    ds.ImageOrientationPatient = [1.0, jitter, 0.0, -jitter, 1.0, 0.0]
+
+
+@pytest.mark.more
+def test_planes_that_jitter_are_one_stack(tmp_path: Path) -> None:
+    count = iter(range(100))
+    assessment, _ = judged(write(tmp_path, heads(), "MR", lambda ds: turned(ds, 0, next(count))))
+    assert value(assessment, "slice_count") == 12.0
+    assert "slices_unmeasured" not in issues(assessment)
+
+
+@pytest.mark.more
+@pytest.mark.parametrize(("step_mm", "digits"), [(0.625, 1), (0.6, 2), (1.25, 1), (2.5, 0), (0.3, 1)])
+def test_rounded_positions_are_no_gaps_and_a_lost_slice_is_one(step_mm: float, digits: int, tmp_path: Path) -> None:
+    count = iter(range(1000))
+
+    def rounded(ds: FileDataset) -> None:
+        place = next(count) % 20 * step_mm - 12.3
+        ds.ImagePositionPatient = ["-120", "-120", f"{place:.{digits}f}"]
+        ds.SliceThickness = str(step_mm)
+
+    images = [np.roll(one, k, axis=1) for k, one in enumerate(heads(20, side=64))]
+    paths = write(tmp_path, images, "MR", rounded)
+    whole, _ = judged(paths)
+    assert (value(whole, "slice_gaps"), value(whole, "slice_overlaps")) == (0.0, 0.0)
+    lost, disposition = judged([*paths[:9], *paths[10:]])
+    assert value(lost, "slice_gaps") == 1.0
+    assert "slice_gaps" in flags(disposition)

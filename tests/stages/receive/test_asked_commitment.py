@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -392,3 +393,47 @@ def test_requests_and_reports_that_are_none_are_refused(keeping: Database, tmp_p
 def test_wrong_peers_are_named(entry: str) -> None:
     with pytest.raises(SettingsError, match="commitment_peers"):
         parse_commitment_peer(entry)
+
+
+@pytest.mark.more
+def test_a_report_that_a_crash_left_over_is_sent_after_the_next_start(
+    keeping: Database, objects: DiskObjects, tmp_path: Path
+) -> None:
+    modality = Modality()
+    request = CommitmentRequest("1.2.9", "CT1", "MIQA", "127.0.0.1", ((CLASS, "1.2.3.1"),))
+    DatabaseLedger(keeping, objects).ask(request, -1.0)  # the process that took it is gone, and its claim has run out
+    with modality.listening() as port, node(keeping, tmp_path, peers=(f"CT1@127.0.0.1:{port}",)):
+        assert wait_until(lambda: [report.TransactionUID for _, report in modality.reports] == ["1.2.9"])
+    assert wait_until(lambda: DatabaseLedger(keeping, objects).claim(1.0) is None)
+
+
+def calls(listener: socket.socket) -> list[socket.socket]:
+    """The connections that nobody has answered."""
+    answers: list[socket.socket] = []
+    listener.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            answers.append(listener.accept()[0])
+    for one in answers:
+        one.close()
+    return answers
+
+
+@pytest.mark.more
+def test_a_peer_that_is_silent_delays_the_reports_to_others_once(
+    keeping: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commitment_reports, "AWAY_S", 3600.0)
+    silent, modality = Modality(), Modality()
+    silent.title, modality.title = "SILENT", "CT1"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as hole,
+        modality.listening() as port,
+        node(keeping, tmp_path, peers=(f"SILENT@127.0.0.1:{hole.getsockname()[1]}", f"CT1@127.0.0.1:{port}")) as scp,
+    ):
+        with silent.association(scp.port) as ask:
+            assert {ask("1.2.3.1") for _ in range(8)} == {0x0000}
+        with modality.association(scp.port) as ask:
+            assert ask("1.2.3.1") == 0x0000
+        wait_until(lambda: len(modality.reports) == 1)
+        assert len(calls(hole)) == 1  # eight reports wait

@@ -103,3 +103,13 @@ def test_the_log_tells_how_many_were_refused_since(dicom_settings: Callable[...,
             now[0] = at
             assert not pending.admit(connection, "192.0.2.9")
     assert [line.get("more_before") for line in lines] == [None, 2]
+
+
+@pytest.mark.more
+@pytest.mark.usefixtures("only_127_0_0_1_is_this_host")
+def test_silent_sockets_of_listed_peers_keep_no_modality_out(start_node: StartNode, sockets: ExitStack) -> None:
+    node = start_node(acse_timeout_s=60.0, allowed_peers=["*@127.0.0.0/8"])
+    silent = [connect(node.port, sockets, STRANGERS[number // 20]) for number in range(60)]
+
+    assert all(echo(node.port) for _ in range(16))
+    assert is_closed(silent[0])

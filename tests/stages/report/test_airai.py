@@ -8,8 +8,10 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.stages.report.image import ReportedImage
@@ -119,3 +121,15 @@ def test_the_next_decision_supersedes_it_in_the_same_set(tmp_path: Path) -> None
     assert (after.InstanceCreationDate, after.InstanceCreationTime) > (
         before.InstanceCreationDate, before.InstanceCreationTime,
     )  # fmt: skip
+
+
+@pytest.mark.more
+def test_only_destinations_that_ask_get_one_and_only_after_a_decision(tmp_path: Path) -> None:
+    assert AIRAI not in default_kinds()
+    assert AIRAI not in {one.kind for one in making.everything(making.CHEST)}
+    image = ReportedImage(making.CHEST, SaliencyMaps())
+    made = amend_objects(
+        image, making.assessment(), making.disposition(Verdict.REVIEW), review(Resolution.DISMISSED), ReportSettings(),
+        default_kinds(), [SR],
+    )  # fmt: skip
+    assert [one.kind for one in made] == [SR]

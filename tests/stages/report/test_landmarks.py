@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -144,3 +145,22 @@ def test_measurements_of_the_points_have_codes_and_units(source: Path) -> None:
     assert measurements["RIBS_ABOVE_DOME"] == (9.2, "{ribs}")
     assert measurements["SPINE_TILT"] == (1.25, "deg")
     assert measurements["LUNG_MARGIN"] == (12.0, "mm")
+
+
+@pytest.mark.more
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", ["SR", "SEG_LUNGS"])
+def test_objects_with_lungs_are_valid(source: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "object.dcm"
+    path.write_bytes((report(source, STRAIGHT, LUNGS) if kind == "SR" else lung_seg(source, LUNGS)).data)
+    run = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    assert "Error" not in run.stderr + run.stdout
+
+
+@pytest.mark.more
+@pytest.mark.peers
+def test_the_report_with_points_is_valid(source: Path, tmp_path: Path) -> None:
+    path = tmp_path / "report.dcm"
+    path.write_bytes(report(source, STRAIGHT).data)
+    run = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    assert "Error" not in run.stderr + run.stdout

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from miqa_node.core.domain import output as output_domain
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.output import default_kinds, output_kinds
 from miqa_node.core.settings import share_dir
+from miqa_node.errors import SettingsError
 from miqa_node.stages.conclusion.deliver import kinds_to_make
+from miqa_node.stages.deliver.destinations import parse_destinations
+from miqa_node.stages.deliver.kinds.base import DESTINATIONS
 from miqa_node.stages.report.outputs.base import OUTPUTS
 from miqa_node.stages.report.withdrawal import WITHDRAWAL
 from tests.node.third_party import installed
@@ -40,6 +44,13 @@ def make(context):
     raise ZeroDivisionError("the patient's name")
 
 OUTPUT = Output(kind="BROKEN", modality="OT", series_number=9950, description="x", sop_class_uid="1.2", make=make)
+"""
+THUMBNAIL = """
+miqa_api = 1
+from pydicom.uid import RLELossless
+from miqa_node.stages.report.capture import capture_output
+
+OUTPUT = capture_output("THUMBNAIL", RLELossless, 65)
 """
 
 
@@ -73,3 +84,29 @@ def test_an_output_of_another_distribution_that_fails_is_named_and_stops_nothing
     assert (line["output"], line["reason"]) == ("BROKEN", "ZeroDivisionError")
     assert line["where"].endswith(" > other_broken.py:6")
     assert "patient" not in str(line)
+
+
+@pytest.mark.more
+def test_every_object_keeps_its_class_identity_and_order() -> None:
+    made = making.everything(making.CHEST)
+    assert {one.kind: (str(one.sop_class_uid), one.sop_instance_uid) for one in made} == UIDS
+    assert [one.kind for one in made] == list(UIDS)
+
+
+@pytest.mark.more
+def test_an_output_of_another_distribution_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "destinations.toml"
+    file.write_text('[[destination]]\nname = "d"\nkind = "folder"\nfolder = "/d"\nobjects = ["THUMBNAIL"]\n', "utf-8")
+    with pytest.raises(SettingsError, match="objects must be a list out of"):
+        parse_destinations(file)
+    monkeypatch.setattr(output_domain._OUTPUTS, "_loaded", {})
+    with installed(tmp_path / "site", monkeypatch, OUTPUTS, "THUMBNAIL", THUMBNAIL, "OUTPUT"):
+        (config,) = parse_destinations(file)
+        kinds = kinds_to_make(lambda kind: ["d"] if config.takes(kind) else [])
+        made = making.flagged(making.CHEST, kinds, making.radiograph(making.CHEST))
+        assert [one.kind for one in made] == ["SEG", "SR", "KOS", "THUMBNAIL"]
+        assert making.read(made[-1]).Modality == "OT"
+        assert "THUMBNAIL" not in [one.kind for one in making.flagged(making.CHEST)], "nobody asks for it"
+    monkeypatch.setattr(output_domain._OUTPUTS, "_loaded", {})
+    assert "THUMBNAIL" not in output_kinds()
+    assert DESTINATIONS.all()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import pytest
 from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.assessment import Measurement
@@ -19,6 +20,7 @@ from miqa_node.core.domain.series import MeasurementMask
 from miqa_node.stages.report.make import make_objects
 from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.stages.report.stack import ReportedSeries
+from tests.stages.measure.series import making as volumes
 from tests.stages.report import making
 from tests.stages.report.flagged import decode
 
@@ -53,3 +55,26 @@ def test_a_rejection_rejects_instances_and_not_a_frame_of_them() -> None:
     confirmation = Confirmation("reader1", datetime(2026, 11, 20, 12, 0, tzinfo=UTC), POSITIONING.value)
     note = making.read(rejection_note([ENHANCED_CT], making.not_assessed(), confirmation))
     assert "ReferencedFrameNumber" not in note.ContentSequence[-1].ReferencedSOPSequence[0]
+
+
+@pytest.mark.more
+def test_masks_of_a_series_that_is_not_placed_as_a_whole_get_no_place_of_another_slice(tmp_path: Path) -> None:
+    def lost(dataset: FileDataset) -> None:
+        if dataset.InstanceNumber == 2:
+            del dataset.ImagePositionPatient
+
+    paths = volumes.write_series(tmp_path, [volumes.body_ct(seed=n) for n in range(3)], "CT", change=lost)
+    slices = [(path, 0) for path in paths]
+    seg = objects(slices, (0, 1), (volumes.SIDE, volumes.SIDE))[ResultKind("SEG")]
+    for frame, number in zip(seg.PerFrameFunctionalGroupsSequence, (1, 2), strict=True):
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        assert source.ReferencedSOPInstanceUID == f"{volumes.SERIES}.{number}"
+        assert "PlanePositionSequence" not in frame
+    placed = objects(slices, (0, 2), (volumes.SIDE, volumes.SIDE))[ResultKind("SEG")]
+    positions = {
+        frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID:
+        frame.PlanePositionSequence[0].ImagePositionPatient
+        for frame in placed.PerFrameFunctionalGroupsSequence
+    }  # fmt: skip
+    marked = [pydicom.dcmread(paths[n]) for n in (0, 2)]
+    assert positions == {one.SOPInstanceUID: one.ImagePositionPatient for one in marked}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -178,3 +179,14 @@ def test_irregular_slices_have_no_volume(series: Series, libraries: None) -> Non
     )
     odd = [*masks[:-1], replace(masks[-1], place=moved)]
     assert (extent_of(odd) is None) == (len(masks) > 2)
+
+
+@pytest.mark.more
+def test_nothing_loads_them_before_a_series_is_marked() -> None:
+    code = (
+        "import sys, miqa_node.built_in, miqa_node.stages.report.make\n"
+        "from miqa_node.stages.report.outputs.base import OUTPUTS\n"
+        f"OUTPUTS.all(); print([name for name in {LIBRARIES} if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

@@ -121,3 +121,19 @@ def test_a_lower_report_keeps_the_text(tmp_path: Path) -> None:
     made = pydicom.dcmread(pydicom.filebase.DicomBytesIO(report))
     assert made.SOPClassUID.name == "Basic Text SR Storage"
     assert str(made.PatientName) == "Müller^Jörg"
+
+
+@pytest.mark.more
+def test_a_comment_comes_back_as_it_was_typed_whatever_the_image_declares(tmp_path: Path) -> None:
+    small = making.small()
+    for number, name in enumerate(NAMES):
+        source = making.write(small, tmp_path / f"{number}.dcm", in_set(name))
+        image = pydicom.dcmread(source, stop_before_pixels=True)
+        for comment in COMMENTS.values():
+            made = rejection_note([source], making.assessment(), replace(CONFIRMED, comment=comment))
+            note = making.read(made)
+            assert comment_of(note) == comment, (name, comment)
+            (person,) = [item.PersonName for item in note.ContentSequence if item.ValueType == "PNAME"]
+            assert str(person) == "Jörg Größe^"
+            assert (note.PatientName, note.StudyDescription) == (image.PatientName, image.StudyDescription), name
+            assert b"?" not in made.data, (name, comment)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
+from importlib.resources import files
 from pathlib import Path
 
 import pydicom
@@ -11,8 +13,11 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 
 from miqa_node.errors import ReportError
+from miqa_node.stages.report import seg
 from miqa_node.stages.report.inherit import inherited_elements
 from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.report.outputs import kos, sr
+from miqa_node.stages.report.required import required
 from miqa_node.stages.report.source import read_source
 from miqa_node.stages.report.validate import check_file
 from tests.stages.report import making
@@ -154,3 +159,33 @@ def test_pydicom_reads_every_value_back_strictly(made: dict[str, MadeObject], mo
         dataset = making.read(item)
         assert len([element.value for element in dataset.iterall()]) > 50
         assert dataset.to_json_dict()
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("sop_class", [sr.SOP_CLASS_UID, kos.SOP_CLASS_UID, seg.SOP_CLASS_UID])
+def test_the_checks_know_every_required_element_of_the_modules_that_are_always_there(sop_class: str) -> None:
+    """Against the tables of the standard that come with highdicom."""
+    assert set(required(sop_class, 1)) >= set(mandatory(sop_class, "1")) - CHOICES
+    assert set(required(sop_class, 1)) | set(required(sop_class, 2)) >= set(mandatory(sop_class, "2")) - CHOICES
+
+
+# The content module lists what content items need, each for its own value type.
+CHOICES = {
+    *("ReferencedSOPSequence", "TemporalRangeType", "ConceptCodeSequence", "TabulatedValuesSequence", "GraphicData"),
+    *("GraphicType", "ReferencedFrameOfReferenceUID", "MeasuredValueSequence"),
+}
+
+
+def mandatory(sop_class: str, kind: str) -> Iterable[str]:
+    pytest.importorskip("highdicom")
+    tables = files("highdicom") / "_standard"
+
+    def table(name: str) -> dict[str, list[dict[str, str]]]:
+        content: dict[str, list[dict[str, str]]] = json.loads((tables / name).read_text())
+        return content
+
+    iod = str(json.loads((tables / "sop_class_iod_map.json").read_text())[sop_class])
+    attributes = table("module_attribute_map.json")
+    for module in table("iod_module_map.json")[iod]:
+        if module["usage"] == "M":
+            yield from (a["keyword"] for a in attributes.get(module["key"], []) if not a["path"] and a["type"] == kind)

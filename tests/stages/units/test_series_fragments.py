@@ -15,6 +15,8 @@ from pydicom.uid import UID
 from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.words.narrative import narrative
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import instances
@@ -121,3 +123,102 @@ def test_what_belongs_together_follows_from_the_headers() -> None:
     assert groups([slice_of(1, **unknown), slice_of(2, **unknown)]) == {}
     unknown["frame_of_reference_uid"] = "1.5"  # type: ignore[assignment]
     assert len(groups([slice_of(1, **unknown), slice_of(2, **unknown)])) == 2
+
+
+@pytest.mark.more
+def test_each_series_number_has_its_own(rig: Rig, tmp_path: Path) -> None:
+    for number in (3, 4, 5):
+        rig.receive(*stack(tmp_path / str(number), 5, torn(number)))
+    assert len(finish_due(rig)) == 3
+    assert sorted(map(listed, reports(rig))) == [(5, 5)] * 3
+
+
+@pytest.mark.more
+def test_a_late_slice_amends_the_report(rig: Rig, tmp_path: Path) -> None:
+    paths = stack(tmp_path / "s", 6, torn(3))
+    rig.receive(*paths[:5])
+    finish_due(rig)
+    rig.receive(paths[5])
+    finish_due(rig)
+    first, second = sorted(reports(rig), key=listed)
+    assert (listed(first), listed(second)) == ((5, 5), (6, 6))
+    [amended] = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
+    assert amended.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == first.SOPInstanceUID
+
+
+@pytest.mark.more
+def test_thirty_slices_with_thirty_series_are_one_report(rig: Rig, tmp_path: Path) -> None:
+    digests = rig.receive(*stack(tmp_path / "s", 30, torn(3)))
+    assert finish_due(rig) == [digests[-1]]
+    [report] = reports(rig)
+    assert listed(report) == (30, 30)
+    assert issue(rig, digests[-1]) == []
+    with rig.database.begin() as transaction:
+        verdicts = {instances.load_disposition(transaction, digest).verdict for digest in digests}  # type: ignore[union-attr]
+    assert verdicts == {Verdict.ACCEPT}
+    assert rig.look(21.0) == []
+
+
+@pytest.mark.more
+def test_the_stack_waits_until_all_of_it_is_quiet(rig: Rig, tmp_path: Path) -> None:
+    paths = stack(tmp_path / "s", 6, torn(3, NumberOfSeriesRelatedInstances=1))
+    rig.receive(*paths[:3])
+    assert rig.look(19.0) == []
+    rig.now = rig.now.replace(second=rig.now.second + 15)
+    rig.receive(*paths[3:])
+    assert rig.look(10.0) == []  # the first three have been quiet for 25 s
+    assert len(finish_due(rig)) == 1
+    assert [listed(report) for report in reports(rig)] == [(6, 6)]
+
+
+@pytest.mark.more
+def test_other_orientations_frames_of_reference_and_captures_are_left_out_and_counted(rig: Rig, tmp_path: Path) -> None:
+    main = rig.receive(*stack(tmp_path / "a", 8, torn(3)))
+    others = [
+        *stack(tmp_path / "b", 2, lambda ds: (torn(3, ImageOrientationPatient=SAGITTAL)(ds), renamed(ds, 50))[0]),
+        *stack(tmp_path / "c", 1, lambda ds: (torn(3, FrameOfReferenceUID="1.2.3.9")(ds), renamed(ds, 60))[0]),
+    ]
+    rig.receive(*others)
+    [picture] = rig.receive(capture(tmp_path / "d", 3))
+    rig.finish(picture)
+    [digest] = finish_due(rig)
+    assert digest not in main
+    assert issue(rig, digest) == [
+        "Left out of the stack: slices of another orientation: 3 (Instance Number 1, 2), captures: 1."
+    ]
+    assert len(reports(rig)) == 1
+    with rig.database.begin() as transaction:
+        assessment = instances.load_assessment(transaction, digest)
+        disposition = instances.load_disposition(transaction, digest)
+    assert assessment is not None
+    assert disposition is not None
+    german = "Nicht Teil des Stapels: Schichten anderer Ausrichtung: 3 (Instance Number 1, 2), Bildschirmkopien: 1."
+    assert german in narrative(assessment, disposition, "de")
+
+
+@pytest.mark.more
+def test_a_capture_that_comes_before_its_slices_is_counted_in_their_report(rig: Rig, tmp_path: Path) -> None:
+    """It had a report of its own: two of one Series Number."""
+    [picture] = rig.receive(capture(tmp_path / "d", 3))
+    assert rig.look(19.0) == rig.jobs.digests == []
+    slices = rig.receive(*stack(tmp_path / "a", 8, torn(3)))
+    assert sorted(finish_due(rig)) == sorted([picture, slices[-1]])
+    assert issue(rig, slices[-1]) == ["Left out of the stack: captures: 1."]
+    assert [listed(report) for report in reports(rig)] == [(8, 8)]
+
+
+@pytest.mark.more
+def test_ordinary_series_with_one_series_number_stay_apart(rig: Rig, tmp_path: Path) -> None:
+    """Some scanners count no series."""
+
+    def series(number: int) -> Change:
+        def change(dataset: pydicom.Dataset) -> None:
+            torn(number)(dataset)
+            dataset.SeriesInstanceUID, dataset.SeriesNumber = f"{making.SERIES}.5.{number}", 1
+
+        return change
+
+    for number in (1, 2):
+        rig.receive(*stack(tmp_path / str(number), 4, series(number)))
+    assert len(finish_due(rig)) == 2
+    assert [listed(report) for report in reports(rig)] == [(1, 4), (1, 4)]

@@ -16,7 +16,7 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.statistics.bins import bin_of
 from miqa_node.features.analysis import tables
 from miqa_node.features.analysis.rows import census, measurement_weeks, readings, rollup
-from miqa_node.features.analysis.rows.census import Period
+from miqa_node.features.analysis.rows.census import AcquisitionCounts, Period
 from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Database, Transaction
@@ -201,3 +201,30 @@ def test_notes_of_other_systems_and_escapes_are_listed(database: Database) -> No
         [escape] = census.escapes(transaction, PERIOD, limit=9)
     assert [(n.sender, n.reason, n.images) for n in notes] == [("PACS", "111209", 1)]
     assert escape.digest == made[2]
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("modality", ["", "DX"])
+def test_single_exposures_and_the_roll_up_say_the_same(database: Database, modality: str) -> None:
+    dimensions = (rollup.ALL, rollup.REASON, *rollup.DIMENSIONS)
+    room = replace(PERIOD, modality=modality, room="Thorax 1")
+    chest = replace(PERIOD, modality=modality, body_part="CHEST")  # which all of them are
+    with database.begin() as transaction:
+        made = fill(transaction)
+        reject(transaction, made[4])
+        rollup.refresh(transaction, LATER)
+
+        def counted(period: Period) -> tuple[object, object]:
+            by = census.by_dimensions(transaction, period, dimensions)
+            days = census.by_day(transaction, period)
+            return {name: [near(one) for one in by[name]] for name in dimensions}, [(d, near(c)) for d, c in days]
+
+        single = replace(room, body_part="CHEST")  # the roll-up does not know both together
+        assert single.combined
+        assert not room.combined
+        assert counted(room) == counted(single) != counted(chest)
+        assert counted(chest) == counted(replace(PERIOD, modality=modality))
+
+
+def near(counts: AcquisitionCounts) -> AcquisitionCounts:
+    return replace(counts, ei_log_sum=round(counts.ei_log_sum, 6), di_sum=round(counts.di_sum, 6))

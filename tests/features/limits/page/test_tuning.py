@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.site_limit import RoomLimit
-from miqa_node.features.limits.budget import difference
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.features.limits.budget import difference, propose_limits
 from miqa_node.features.limits.budget_image import BudgetImage
 from miqa_node.features.limits.page.router import line_of
+from miqa_node.runtime.site_records import site_limits
 from tests.runtime.store.making import digest
 from tests.web.staging import Stage
 
 OWN = {"origin": "http://localhost:8080"}
 IMAGES = 45
+PART = re.compile(r'<option value="(.*?)">')
 
 
 @pytest.fixture
@@ -103,3 +109,135 @@ def test_of_too_few_images_the_page_says_what_programs_get(
     assert (refused.status_code, answer.status_code) == (409, 409)
     for text in (refused.text, answer.text):
         assert "Only 5 images that the models in force judged count for limits" in text
+
+
+@pytest.mark.more
+def test_the_silent_days_of_one_body_part_end_on_the_page(stage: Stage, app: FastAPI, client: TestClient) -> None:
+    settings = stage.services.settings
+    policy = settings.policy.model_copy(update={"silent_days": 7})
+    app.state.services = replace(stage.services, settings=settings.model_copy(update={"policy": policy}))
+    with stage.services.database.begin() as transaction:
+        for part, days in (("CHEST", 90), ("KNEE", 1), ("", 2)):
+            site_limits.begin_part(transaction, part, datetime.now(UTC) - timedelta(days=days))
+    page = client.get("/tuning").text
+    assert re.findall(PART, page) == ["", "KNEE"], "the earliest end comes first"
+    assert "Unknown body parts" in page
+    post(client, "/tuning/silence", {"csrf": csrf(client), "body_part": "KNEE", "actor": "mara"})
+    assert re.findall(PART, client.get("/tuning").text) == [""]
+    assert client.post("/api/v1/limits/silence/end", json={"body_part": "HANDD", "actor": "mara"}).status_code == 404
+    assert client.post("/api/v1/limits/silence/end", json={"body_part": "", "actor": "mara"}).json()["actor"] == "mara"
+    again = {"csrf": csrf(client), "body_part": "", "actor": "mara"}
+    for language, text in (
+        ("en", "The silent days of images without a known body part were ended already."),
+        ("de", "Die stillen Tage von Bildern ohne bekannte Körperregion wurden schon beendet."),
+    ):
+        client.cookies.set("miqa_language", language)
+        assert text in client.post("/tuning/silence", data=again, headers=OWN | {"accept": "text/html"}).text
+    client.cookies.delete("miqa_language")
+    of_parts = {one["start"]["body_part"]: one["silent_until"] for one in client.get("/api/v1/limits/silence").json()}
+    assert of_parts == {"": None, "CHEST": None, "KNEE": None}
+    assert 'name="body_part"' not in client.get("/tuning").text
+
+
+def in_force(stage: Stage) -> int:
+    with stage.services.database.begin() as transaction:
+        return site_limits.current(transaction).number
+
+
+@pytest.mark.more
+def test_limits_are_proposed_moved_and_confirmed_on_the_page(judged: Stage, client: TestClient) -> None:
+    token: dict[str, object] = {"csrf": csrf(client)}
+    assert "Propose limits" in client.get("/tuning").text
+
+    page = post(client, "/tuning/budget", token | {"percent": 8}).text
+    strengths = re.findall(r'name="strength"[^>]*value="([0-9.]+)"', page)
+    places = re.findall(r'name="place" value="([0-9]+)"', page)
+    assert sorted(map(int, places)) == list(range(len(strengths)))
+    assert strengths
+    assert "flagged a day with these limits" in page
+    assert re.search(r"<pre class=\"diff\"[^>]*>\+", page), "what would be added"
+    with judged.services.database.begin() as transaction:
+        first = site_limits.history(transaction)[0]
+    assert first.proposal is not None
+    assert first.proposal.days >= 1
+
+    everything = token | {"number": first.number, "place": places, "strength": ["0"] * len(strengths)}
+    nothing = token | {"number": first.number, "place": places, "strength": ["1"] * len(strengths)}
+    answers = [post(client, "/tuning/preview", of).text for of in (everything, nothing)]
+    flagged = [int(re.findall(rf"(\d+) of {IMAGES} images", text)[0]) for text in answers]
+    assert flagged[0] > flagged[1]
+    assert "of 45 images" in post(client, "/tuning/keep", nothing).text
+    with judged.services.database.begin() as transaction:
+        second = site_limits.history(transaction)[0]
+    assert second.number == first.number + 1
+    assert in_force(judged) == 0, "nothing changes before a person confirms"
+
+    tried = tuple(
+        replace(one, simulated=10, found=9) if one.limit.finding == "noise" else one
+        for one in first.proposal.limits[:9]
+    )
+    with judged.services.database.begin() as transaction:
+        site_limits.amend(transaction, first.number, replace(first.proposal, limits=tried))
+    untried = client.get(f"/tuning?set={second.number}").text
+    assert f"miqa-node tune --simulate {second.number}" in untried
+    assert "the process that serves pages loads no packages" in untried, "why the page does not"
+    both = client.get(f"/tuning?set={first.number}").text
+    assert "What these limits find" in both
+    assert "<td>9 of 10</td>" in both
+    moved = post(client, "/tuning/preview", nothing | {"number": second.number}).text
+    assert "What these limits find" not in moved, "of moved limits it is not known"
+    assert "Limits that are moved are not tried on simulated defects" in moved
+
+    named = token | {"number": second.number, "actor": "mara", "comment": "quiet start"}
+    refused = post(client, "/tuning/confirm", named)
+    assert (refused.status_code, in_force(judged)) == (409, 0), "nobody tried it"
+    named |= {"second_look": "true"}
+    page = post(client, "/tuning/confirm", named).text
+    assert "quiet start" in page
+    assert in_force(judged) == second.number
+    assert post(client, "/tuning/confirm", named).status_code == 409
+
+    image = second.proposal.limits[0].nearest if second.proposal else ()
+    if image:
+        assert (
+            client.get(f"/tuning/images/{image[0].digest}", follow_redirects=False)
+            .headers["location"]
+            .startswith("/studies/")
+        )
+    post(client, "/tuning/withdraw", token | {"actor": "mara"})
+    with judged.services.database.begin() as transaction:
+        assert site_limits.current(transaction).limits == ()
+
+
+@pytest.mark.more
+@pytest.mark.parametrize(
+    ("days", "says", "leads"),
+    [
+        (0, "", ""),
+        (-3, "Silent first days of CHEST: verdicts are only recorded until", "See what would be flagged"),
+        (-8, "The silent first days ended", "Propose limits from these days"),
+        (-22, "", ""),
+    ],
+)
+def test_the_silent_first_days_lead_to_limits(
+    stage: Stage, app: FastAPI, client: TestClient, days: int, says: str, leads: str
+) -> None:
+    """A silence of seven days, seen so many days after the first verdict; without one for 0."""
+    for number in range(IMAGES):
+        stage.add(number, Verdict.ACCEPT, at=datetime.now(UTC) + timedelta(days=days))
+    with stage.services.database.begin() as transaction:
+        site_limits.begin_part(transaction, "CHEST", datetime.now(UTC) + timedelta(days=days))
+    settings = stage.services.settings
+    policy = settings.policy.model_copy(update={"silent_days": 7 if days else 0})
+    app.state.services = replace(stage.services, settings=settings.model_copy(update={"policy": policy}))
+
+    for path in ("/", "/tuning"):
+        notices = re.findall(r'<p class="notice"[^>]*>(.*?)</p>', client.get(path).text)
+        assert len(notices) == bool(says)
+        assert all(notice.startswith(says) for notice in notices)
+    assert client.get("/").text.count(f'<a href="/tuning">{leads}</a>') == bool(leads)
+    with stage.services.database.begin() as transaction:
+        policy_file = read_policy(settings.policy_file)
+        made = propose_limits(transaction, policy_file, 0.08, datetime.now(UTC))
+        site_limits.confirm(transaction, made.number, "mara", "", datetime.now(UTC), second_look=True)
+    assert 'class="notice"' not in client.get("/").text, "somebody has confirmed limits"

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
-from tests.features.mammogram_pairs.pairs_making import STUDY, VIEWS, mammogram_file, store
+from tests.features.mammogram_pairs.pairs_making import STUDY, VIEWS, mammogram_file, modifier, store
 from tests.web.staging import Stage
 
 NOTE, REST = f"/mammograms/{STUDY}", f"/api/v1/mammograms/{STUDY}"
@@ -78,3 +78,26 @@ def test_other_studies_have_no_pairs(stage: Stage, client: TestClient) -> None:
     assert client.get(f"/mammograms/{study}").text == ""
     assert client.get(f"/api/v1/mammograms/{study}").status_code == 404
     assert client.get("/api/v1/mammograms/x%20y").status_code == 422
+
+
+@pytest.mark.more
+@pytest.mark.usefixtures("four")
+def test_two_of_one_view_and_a_spot_view(stage: Stage, client: TestClient, four: Path) -> None:
+    store(stage.services.database, mammogram_file(four, 10, "R CC", 240, BodyPartThickness="50"))
+    spot = modifier("399055006", "Spot Compression")
+    store(stage.services.database, mammogram_file(four, 11, "R CC", 240, ViewCodeSequence=spot))
+    answer = client.get(REST).json()
+    assert {one["view"]: len(one["digests"]) for one in answer["views"]}["R CC"] == 2
+    assert differences(answer, "R CC", "L CC")["mg_compressed_thickness"]["difference"] == 5.0
+    assert [one["reason"] for one in answer["others"]] == ["R CC with Spot compression"]
+    note = words(client.get(NOTE).text)
+    assert "2 images" in note
+    assert "Not counted as standard views: R CC with Spot compression" in note
+
+
+@pytest.mark.more
+@pytest.mark.usefixtures("four")
+def test_images_of_several_patients_are_not_compared(stage: Stage, client: TestClient, four: Path) -> None:
+    store(stage.services.database, mammogram_file(four, 12, "L MLO", PatientID="K2", PatientName="Other^Test"))
+    assert client.get(REST).json()["pairs"] == []
+    assert "images of several patients" in client.get(NOTE).text

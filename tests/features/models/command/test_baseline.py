@@ -24,6 +24,12 @@ from tests.interfaces.cli.conftest import Ran
 from tests.web.staging import Stage
 
 pytest.importorskip("sklearn")
+from datetime import UTC, datetime, timedelta
+
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.runtime.store.database import Database
+from miqa_node.stages.assess.anomaly.baseline import read_baseline
+from tests.runtime.store.making import digest, header, received, study
 from tests.stages.assess.anomaly.making import odd_pixels, pixels, taught_package
 
 PACKAGE = "tiny-1.0.0"
@@ -44,6 +50,34 @@ def config(tmp_path: Path, data_dir: Path, models: Path) -> Path:
         f'models_dir = "{models}"\nquality_package = "{PACKAGE}"\n'
     )
     return file
+
+
+def put_assessments(data_dir: Path, sha256: str, scores: list[float | None]) -> None:
+    """What the node keeps of images that it assessed, the last score the newest."""
+    database = Database(f"sqlite:///{(data_dir / 'miqa.sqlite').absolute()}", pool_size=1)
+    database.migrate()
+    begin = datetime(2026, 11, 1, tzinfo=UTC)
+    with database.begin() as transaction:
+        for number, score in enumerate(scores):
+            name = digest(number)
+            instances.record(transaction, header(number), study(), received(name), "key")
+            made = Assessment(
+                name,
+                header(number),
+                begin + timedelta(minutes=number),
+                anomaly=None if score is None else AnomalyScore(score, 50.0),
+                model=ModelIdentity("tiny", "1.0.0", sha256),
+            )
+            instances.save_assessment(transaction, made)
+            other = digest(f"other {number}")
+            instances.record(transaction, header(10_000 + number), study(), received(other), "key")
+            instances.save_assessment(
+                transaction,
+                replace(
+                    made, digest=other, anomaly=AnomalyScore(0.99, 99.0), model=ModelIdentity("old", "1.0.0", "ef" * 32)
+                ),
+            )
+    database.close()
 
 
 def test_too_few_images_write_nothing(cli: Callable[..., Ran], config: Path, data_dir: Path, tmp_path: Path) -> None:
@@ -90,3 +124,21 @@ def test_explain_and_the_page_tell_how_unusual_an_image_is(
 
     assert "score 0.512, percentile 99.6 among this site's images" in output
     assert "More unusual than 99.6 % of the images of this site." in page
+
+
+@pytest.mark.more
+def test_the_newest_assessed_images_of_this_model_are_the_baseline(
+    cli: Callable[..., Ran], config: Path, data_dir: Path, models: Path
+) -> None:
+    from miqa_node.stages.assess.package_checks import sha256_of
+
+    sha256 = sha256_of(models / PACKAGE / "model.onnx")
+    put_assessments(data_dir, sha256, [0.9] * 5 + [None] * 5 + [0.30 + 0.001 * n for n in range(210)])
+
+    ran = cli("models", "baseline", "--limit", 210, "--json", "--config", config)
+
+    assert ran.code == Exit.OK
+    assert ran.json["images"] == 210
+    baseline = read_baseline(baseline_path(data_dir, PACKAGE))
+    assert baseline.scores == pytest.approx([0.30 + 0.001 * n for n in range(210)])
+    assert "200 are needed" in cli("models", "baseline", "--limit", 190, "--config", config).err

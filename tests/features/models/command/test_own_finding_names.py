@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.node.more.test_own_findings import own_package
+from tests.node.test_own_findings import own_package
 from tests.stages.assess.plain import write_plain
 
 

@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.object_store import DiskSpace
 from miqa_node.core.domain.operations import DestinationCheck
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DeliveryError
@@ -29,6 +30,8 @@ from tests.web.staging import Stage, csrf
 
 DO = {"actor": "mara"}
 HERE = {"origin": "http://localhost:8080"}
+WHY = Phrase("the connection was refused, or cannot be made (address, firewall, TLS).")
+REFUSED = Phrase("{where}: {why_not}", where="PACS@10.0.0.5:104", why_not=WHY)
 
 
 def check(stage: Stage, *, answers: bool, node: str = "a", age_s: float = 1.0, detail: str = "answers C-ECHO") -> None:
@@ -261,3 +264,26 @@ def test_a_withdrawn_measurement_in_the_policy_is_named_with_its_successor(
     assert "Withdrawn measurement" in page
     assert "now nps_frequency" in page
     assert client.get("/api/v1/operations").json()["withdrawn"] == {"nps_peak": "nps_frequency"}
+
+
+@pytest.mark.more
+def test_a_destination_that_fails_for_one_process_is_an_alarm_with_the_error(stage: Stage, client: TestClient) -> None:
+    stage.add(1, at=datetime.now(UTC))
+    check(stage, answers=True, node="a")
+    check(stage, answers=False, node="b", detail=REFUSED)
+
+    assert destination(client)["health"] == "failing"
+    banner = client.get("/operations/alarms").text
+    assert "PACS fails" in banner
+    assert f"1 delivery waits. {REFUSED}" in banner
+    client.cookies.set("miqa_language", "de")
+    banner = client.get("/operations/alarms").text
+    assert "PACS ist gestört" in banner
+    assert "1 Zustellung wartet. PACS@10.0.0.5:104: die Verbindung wurde verweigert" in banner
+    assert "PACS@10.0.0.5:104: die Verbindung wurde verweigert oder kommt nicht zustande (Adresse, Firewall, TLS)." in (
+        client.get("/operations").text
+    )
+    client.cookies.clear()
+    page = client.get("/operations").text
+    assert "Fails since" in page
+    assert 'value="echo PACS"' in page

@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.uid import JPEGBaseline8Bit
+from typer.testing import CliRunner
 
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.dicom.pixels.frame import decode_frame
@@ -20,6 +21,7 @@ from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.features.operations.selftest.record import document, write_record
 from miqa_node.features.operations.selftest.run import ANY, CommissioningCheck, CommissioningRecord, _faults, _together
 from miqa_node.features.operations.selftest.send import StoreReceipt
+from miqa_node.interfaces.cli.app import app
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.syntax.keyword)
@@ -91,3 +93,16 @@ def test_the_record_says_what_failed(tmp_path: Path) -> None:
     assert "did not arrive &lt;b&gt;." in text
     bad.faults.clear()
     assert "Not passed" not in write_record(record, tmp_path)[0].read_text(encoding="utf-8")
+
+
+@pytest.mark.more
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_whole_self_test_passes_here(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["selftest", "--out", str(tmp_path / "record"), "--limit", "600", "--json"])
+    record = json.loads(ran.stdout)
+    assert ran.exit_code == 0, [c for c in record["checks"] if c["faults"]]
+    assert record["modalities"] == ["CR", "DX", "MG", "CT", "MR"]
+    assert len(record["transfer_syntaxes"]) == len(ENCODINGS)
+    assert any("SEG" in c["delivered"] for c in record["checks"])
+    assert all("SR" in c["delivered"] for c in record["checks"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from miqa_node.core.settings import Settings, load_settings
+from miqa_node.features.operations.command.doctor import examine
 from miqa_node.features.operations.work.pseudonym_watch import PseudonymWatch
 from miqa_node.runtime.people import pseudonym_keys
 from miqa_node.runtime.store.database import Database
@@ -69,3 +71,27 @@ def test_it_is_said_at_the_start(database: Database, tmp_path: Path) -> None:
         assert wait_until(noted)
     finally:
         watch.stop()
+
+
+@pytest.mark.more
+def test_doctor_compares_the_key_of_its_machine_and_makes_none(database_url: str, tmp_path: Path) -> None:
+    database = Database(database_url)
+    database.migrate()
+    look(database, machine(tmp_path, "work-1"))
+    here = tmp_path / "here"
+    here.mkdir()
+    config = tmp_path / "miqa.toml"
+    config.write_text(f'[node]\nname = "here"\ndata_dir = "{here}"\n[store]\ndatabase_url = "{database_url}"\n')
+
+    def check() -> tuple[bool, str]:
+        keys = {one.check: one for one in examine(config, None, [])}["pseudonyms"]
+        return keys.ok, f"{keys.detail} {keys.mend}"
+
+    assert check() == (True, "no key yet: the first start makes one ")
+    assert not (here / "pseudonym.key").exists()
+    (here / "pseudonym.key").write_text("ab" * 32)
+    ok, says = check()
+    assert not ok
+    assert "work-1" in says
+    assert "analysis.pseudonym_key" in says
+    database.close()

@@ -22,7 +22,8 @@ from miqa_node.runtime.store import damages, tables
 from miqa_node.runtime.store.verification import Soundness, data_set_digest
 from miqa_node.stages.units.rows import reassessments
 from tests.parts import any_model
-from tests.web.staging import Stage
+from tests.web.people import ORIGIN
+from tests.web.staging import Stage, csrf
 
 ADDRESS = "/api/v1/reassessments"
 
@@ -134,3 +135,20 @@ def test_a_copy_with_other_bytes_is_not_judged_again(
     assert (done["queued"], len(jobs)) == (2, 2)
     with stage.services.database.begin() as transaction:
         assert damages.count(transaction)["original", Soundness.DAMAGED] == 1
+
+
+@pytest.mark.more
+def test_the_page_of_a_study_shows_first_what_would_be_done(
+    admin: TestClient, stage: Stage, jobs: list[InstanceDigest]
+) -> None:
+    uid, digest = stage.add(1)
+    assert "Judge again" in admin.get(f"/studies/{uid}").text
+    form = {"csrf": csrf(admin)}
+    gone = admin.post(f"/studies/{uid}/reassess", data=form, headers=ORIGIN)
+    assert "no longer kept here" in gone.text
+    keep_copy(stage, digest)
+    assert "Judge 1 of 1 again?" in admin.post(f"/studies/{uid}/reassess", data=form, headers=ORIGIN).text
+    assert jobs == []
+    form |= {"sure": "true", "actor": "anna"}
+    done = admin.post(f"/studies/{uid}/reassess", data=form, headers=ORIGIN, follow_redirects=False)
+    assert (done.status_code, jobs) == (303, [digest])

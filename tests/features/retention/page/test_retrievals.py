@@ -20,6 +20,8 @@ from miqa_node.runtime.store import tables as t
 from tests.web.people import ORIGIN
 from tests.web.staging import Stage, csrf
 
+BUTTON = "Fetch from the archive"
+
 
 @pytest.fixture
 def study(stage: Stage) -> str:
@@ -61,3 +63,25 @@ def test_why_an_original_stays_away_is_in_the_language_of_the_page(stage: Stage,
 
     assert "1.2.3: pacs: Die Kopie des Archivs ist ein anderes Bild" in page.text
     assert "another image" not in page.text
+
+
+@pytest.mark.more
+def test_the_page_offers_what_the_site_has_an_archive_for(stage: Stage, study: str) -> None:
+    request: list[str] = []
+
+    def fetch(uid: str) -> Retrieval:
+        request.append(uid)
+        return Retrieval(0, ("1.2.3: pacs: The archive does not have it.",)) if len(request) == 1 else Retrieval(1)
+
+    without = client(stage, fetch).get(f"/studies/{study}").text
+    assert "removed by retention" in without
+    assert BUTTON not in without
+    reviewer = client(stage, fetch, "pacs")
+    assert BUTTON in reviewer.get(f"/studies/{study}").text
+    form = {"csrf": csrf(reviewer)}
+    text = reviewer.post(f"/studies/{study}/fetch", data=form, headers=ORIGIN)
+    assert "0 of 1 images are here again" in text.text
+    assert "pacs: The archive does not have it." in text.text
+    done = reviewer.post(f"/studies/{study}/fetch", data=form, headers=ORIGIN, follow_redirects=False)
+    assert (done.status_code, done.headers["location"]) == (303, f"/studies/{study}")
+    assert request == [study] * 2

@@ -18,7 +18,7 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.stages.receive.rows import rereading
 from miqa_node.stages.receive.rows.identification import Identification
 from miqa_node.stages.receive.rows.rereading import Rereading
-from tests.features.retention.rows.more.test_identification import image_of
+from tests.features.retention.rows.test_identification import image_of
 from tests.features.retention.rows.test_patients import NORTH, RULES, SOUTH, Site
 from tests.runtime.store.making import NOW, digest
 

@@ -212,3 +212,18 @@ def note_states(stage: Stage, digest: InstanceDigest) -> list[DeliveryState]:
     with stage.services.database.begin() as transaction:
         results = history.of_instance(transaction, digest).results
     return [one.state for made in results if made.kind == ResultKind("REJECTION") for one in made.deliveries]
+
+
+@pytest.mark.more
+def test_reopening_needs_a_reason(stage: Stage, client: TestClient) -> None:
+    stage.add(1)
+    send(client, "dismissed")
+    form = {"actor": "kim", "csrf": csrf(client)}
+
+    assert client.post(f"{STUDY}/reopen", data=form, headers=ORIGIN).status_code == 422
+    for blank in ("", " ", "\u3000\n"):
+        assert client.post(f"{STUDY}/reopen", data=form | {"comment": blank}, headers=ORIGIN).status_code == 422
+        body = {"actor": "kim", "comment": blank}
+        assert client.post("/api/v1/worklist/1.2.3.1/reopen", json=body).status_code == 422
+    assert client.post(f"{STUDY}/reopen", data=form | {"comment": "blurred"}, headers=ORIGIN).status_code == 303
+    assert "reopened by kim: “blurred”" in client.get(STUDY).text

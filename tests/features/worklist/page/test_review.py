@@ -298,3 +298,18 @@ def test_the_sites_viewer_is_linked_by_setting(stage: Stage, app: FastAPI, clien
 def test_an_address_of_a_viewer_without_a_place_for_the_study_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"web\.viewer_url.*study_uid"):
         load_settings(web={"viewer_url": "https://ohif.example/viewer"})
+
+
+@pytest.mark.more
+def test_without_an_archive_the_decision_is_kept_and_nothing_sent(stage: Stage, client: TestClient) -> None:
+    _, digest = stage.add(1)
+
+    page = send(client, "confirmed", reason="111210")
+    answer = send(client, "confirmed", reason="111210", sure="true")
+
+    assert "No archive is notified" in page.text
+    assert answer.status_code == 303
+    with stage.services.database.begin() as transaction:
+        kinds = [result.kind for result in history.of_instance(transaction, digest).results]
+    assert kinds == [ResultKind("SR")]
+    assert len(said(stage, digest)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -18,6 +19,7 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.retention.rows import erasure
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.people.audit import records
+from tests.stages.report.test_text import COMMENTS
 from tests.web.people import ORIGIN, add_account, signed_in
 from tests.web.staging import NOW, Stage, csrf
 
@@ -144,3 +146,27 @@ def test_who_decides_is_not_said_to_be_whoever_has_the_study(stage: Stage, clien
         worklist.assign(transaction, "1.2.3.1", "bert", "anna", NOW)
     [own] = re.findall('<input name="actor" data-remember[^>]*placeholder[^>]*>', client.get("/studies/1.2.3.1").text)
     assert "value" not in own, "without accounts each types a name of his own"
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("language", sorted(COMMENTS))
+def test_comments_in_every_script_are_read_on_the_page_in_csv_and_by_programs(
+    stage: Stage, client: TestClient, language: str
+) -> None:
+    """One beside the decision and one with it, typed on the study's page."""
+    study, _ = stage.add(1)
+    text = COMMENTS[language]
+    for action, form in {
+        "comments": {"text": text},
+        "resolve": {"resolution": "dismissed", "comment": f"{text} 2"},
+    }.items():
+        form |= {"actor": "mara", "csrf": csrf(client)}
+        assert client.post(f"/studies/{study}/{action}", data=form, headers=ORIGIN).status_code == 303
+    page = html.unescape(client.get(f"/studies/{study}").text)
+    assert f"“{text}”" in page
+    assert f"{text} 2" in page
+    (row,) = csv.DictReader(io.StringIO(client.get("/worklist.csv?show=all").content.decode("utf-8")))
+    assert row["comments"].endswith(f" mara: {text}")
+    assert row["comment"] == f"{text} 2"
+    item = client.get(f"/api/v1/worklist/{study}").json()
+    assert (item["comments"][0]["text"], item["comment"]) == (text, f"{text} 2")

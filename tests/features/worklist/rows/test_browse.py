@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from miqa_node.features.worklist.rows import browse, worklist
 from miqa_node.features.worklist.rows.browse import ImageFilter
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.documents import dump_reasons
-from miqa_node.runtime.store.tables import dispositions
+from miqa_node.runtime.store.tables import acquisitions, dispositions, patient_names, studies
 from miqa_node.stages.deliver.rows import destination_checks
 from miqa_node.stages.receive.rows import senders
 from miqa_node.stages.receive.rows.senders import SenderBook
@@ -63,3 +64,30 @@ def test_holds_statuses_and_senders(database: Database) -> None:
         assert one.hold is not None
         assert destination_checks.drain(transaction, "pacs", NOW) == 0
         assert [sender.calling_ae_title for sender in senders.select(transaction)] == ["CT1"]
+
+
+@pytest.mark.more
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("MÜLLER^Jörg", "müller"),
+        ("Иванова^Анна", "ИВАНОВА^а"),
+        ("Σάββας^Γ", "ΣΆΒΒΑΣ"),
+        ("ΝΊΚΟΣΙΑ", "νίκος"),
+        ("straße", "STRASSE"),
+    ],
+)
+def test_case_does_not_count_in_any_script(name: str, text: str) -> None:
+    """SQLite's own ``lower`` would leave all but ASCII as it is."""
+    database = Database("sqlite://")
+    database.migrate()
+    with database.begin() as transaction:
+        put(transaction, 1, NOON, verdict=Verdict.ACCEPT)
+        transaction.execute(sa.update(studies).values(patient_name=name))
+        transaction.execute(sa.update(patient_names).values(patient_name=name))
+        transaction.execute(sa.update(acquisitions).values(operator="Jürgen"))
+        for search in (text, "JÜRG"):
+            match = ImageFilter(NOW - timedelta(days=36500), NOW + timedelta(days=36500), search=search)
+            assert len(browse.page(transaction, match, limit=9)) == 1, search
+            assert browse.page(transaction, replace(match, search=search[1:]), limit=9) == []
+    database.close()

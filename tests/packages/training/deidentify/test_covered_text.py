@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from functools import partial
 from io import BytesIO
@@ -28,7 +29,7 @@ from miqa_training.deidentify.files import ALLOWED, BURNED_IN, COVERED, FileOutc
 from miqa_training.deidentify.pixels import PixelTools, cover, search
 from miqa_training.deidentify.values import Secrets
 from tests.stages.assess.text.test_find import Line, Reader
-from tests.stages.assess.text.writing import LINES, NAME, picture, write
+from tests.stages.assess.text.writing import LINES, MARKINGS, NAME, picture, write
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 METHOD = DeidentificationMethod(Secrets(b"a key of the test, 16 or more"))
@@ -211,3 +212,34 @@ def test_what_cannot_be_covered_is_refused(tmp_path: Path, monkeypatch: pytest.M
     outcome = done(source, tmp_path / "out", Once(Line("SECRETPERSON", (8, 6, 28, 14))))
     assert outcome.written is None
     assert "to be covered" in outcome.reason
+
+
+@pytest.mark.more
+def test_rendered_text_is_gone_and_markings_stay(tmp_path: Path) -> None:
+    pytest.importorskip("rapidocr", reason="the extra [text] is not installed")
+    drawn = picture(*LINES, *MARKINGS)
+    source = write(tmp_path / "image.dcm", drawn)
+
+    words = ["deidentify", str(source), str(tmp_path / "out"), "--key", str(tmp_path / "key"), "--json"]
+    ran = CliRunner().invoke(app, words)
+
+    assert ran.exit_code == 0, ran.output
+    document = json.loads(ran.stdout)
+    assert sorted(line["kind"] for line in document["covered"][0]["lines"]) == ["date", "name", "number"]
+    assert "MUSTERMANN" not in ran.output
+    (file,) = (tmp_path / "out").glob("*.dcm")
+    pixels = pydicom.dcmread(file).pixel_array
+    for _, column, row in LINES:
+        assert pixels[row + 4 : row + 24, column : column + 60].max() <= drawn.min()
+    for _, column, row in MARKINGS:
+        part = slice(row, row + 24), slice(column, column + 40)
+        assert np.array_equal(pixels[part], drawn[part])
+
+
+@pytest.mark.more
+def test_an_image_without_text_keeps_its_bytes(tmp_path: Path) -> None:
+    source = PYDICOM_FILES / "examples_ybr_color.dcm"  # JPEG
+    outcome = done(source, tmp_path, Once())
+    assert outcome.written is not None
+    assert outcome.covered == ()
+    assert pydicom.dcmread(outcome.written).PixelData == pydicom.dcmread(source).PixelData

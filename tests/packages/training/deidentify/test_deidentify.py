@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
 import resource
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
@@ -25,6 +28,7 @@ from tests.damage import replace_element
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 SECRETS = Secrets(b"a key of the test, 16 or more")
 NAME, NUMBER, BORN, STUDY_UID = "Mustermann^Erika", "PID-4711-X", "19640812", "1.2.276.0.7230010.3.1.2.11.22"
+COLOURS = "examples_rgb_color examples_overlay SC_rgb_rle eCT_Supplemental"
 
 
 def person() -> FileDataset:
@@ -338,3 +342,52 @@ def test_two_hospitals_with_one_id_are_two_patients() -> None:
     assert pseudonym(UniversalEntityID="1.2.3") != pseudonym(UniversalEntityID="1.2.4")
     assert pseudonym(UniversalEntityID="1.2.3") == pseudonym(UniversalEntityID="1.2.3", IssuerOfPatientID="N")
     assert pseudonym() == "P12814929461584181740"  # as before, for exports that go on with their key
+
+
+@pytest.mark.more
+def test_the_command_on_real_files(tmp_path: Path) -> None:
+    names = f"CT_small MR_small JPEG2000 {COLOURS} rtstruct MR_small_RLE 693_UNCR".split()
+    folder = tmp_path / "in" / "label"
+    folder.mkdir(parents=True)
+    originals = {}
+    for name in (f"{name}.dcm" for name in names):
+        if (PYDICOM_FILES / name).exists():
+            (folder / name).write_bytes((PYDICOM_FILES / name).read_bytes())
+            originals[name] = pydicom.dcmread(PYDICOM_FILES / name, force=True)
+    key = tmp_path / "key"
+    arguments = [
+        "deidentify",
+        str(tmp_path / "in"),
+        str(tmp_path / "out"),
+        "--key",
+        str(key),
+        "--keep-folders",
+        "--no-text",
+        "--json",
+    ]
+    ran = CliRunner().invoke(app, arguments)
+    answer = json.loads(ran.stdout)
+    assert key.stat().st_mode & 0o077 == 0
+    assert answer["written"] >= 6, answer["refused"]
+    assert "rtstruct.dcm" in json.dumps(answer["refused"])
+    made = list((tmp_path / "out" / "label").glob("*.dcm"))
+    assert len(made) == answer["written"]
+    everything = b"".join(path.read_bytes() for path in made)
+    for original in originals.values():
+        for value in (original.PatientName, original.PatientID, original.StudyInstanceUID, original.SOPInstanceUID,
+                      original.get("AccessionNumber"), original.get("InstitutionName")):  # fmt: skip
+            for part in re.split(r"[\^ ]", str(value or "")):
+                makers = str(original.get("Manufacturer", ""))  # may stay, whoever else has that name
+                # Digits may stand inside a new UID by chance.
+                stays = re.search(rb"(?<![\d.])" + re.escape(part.encode()) + rb"(?![\d.])", everything)
+                assert len(part) < 5 or part in makers or not stays, part
+    secrets = Secrets(read_key(key))
+    first = {original.SOPInstanceUID: original for original in reversed(originals.values())}
+    assert len(first) < len(originals)  # MR_small and its RLE twin have the same UID, and both are there
+    for original in first.values():
+        twin = tmp_path / "out" / "label" / f"{secrets.uid(original.SOPInstanceUID)}.dcm"
+        if twin.exists():
+            ds = pydicom.dcmread(twin)
+            assert ds.PixelData == original.PixelData
+            assert np.array_equal(ds.pixel_array, original.pixel_array)
+            assert ds.PatientIdentityRemoved == "YES"

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from PIL import ImageFont
 
-from miqa_training.deidentify.pixels import lines_of
+from miqa_training.deidentify.pixels import REDUCTIONS, lines_of
 from tests.stages.assess.text.test_find import Line
+from tests.stages.assess.text.writing import picture
 
 
 class Halved:
@@ -30,3 +33,21 @@ def test_what_is_read_in_half_the_size_is_covered() -> None:
     assert (line.column, line.row, line.width, line.height) == (8, 6, 20, 8)
     assert not pixels[6:14, 8:28].any()
     assert reader.reductions == [1, 2, 2]
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("sides", [(240, 900), (900, 900)])
+def test_boxes_of_a_reduced_picture_are_those_of_the_stored_one(
+    sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rapidocr", reason="the extra [text] is not installed")
+    from miqa_node.stages.assess.text.reader import TextRecogniser
+
+    monkeypatch.setattr("tests.stages.assess.text.writing.SIDES", sides)
+    drawn = picture(("MUSTERMANN^ERIKA", 120, 100), height=40)
+    left, top, right, bottom = ImageFont.load_default(40).getbbox("MUSTERMANN^ERIKA")
+    reader, pixels = TextRecogniser(), np.dstack([drawn] * 3)
+    for reduction in REDUCTIONS:
+        [line] = reader.read(pixels, reduction)
+        assert line.corners.min(axis=0) == pytest.approx([120 + left, 100 + top], abs=14)
+        assert line.corners.max(axis=0) == pytest.approx([120 + right, 100 + bottom], abs=14)

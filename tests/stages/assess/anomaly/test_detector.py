@@ -35,7 +35,8 @@ from miqa_node.stages.assess.packages import Package, open_package
 from tests.stages.assess.making import RADIOGRAPH, chest_header
 
 pytest.importorskip("sklearn")
-from tests.stages.assess.anomaly.making import odd_pixels, pixels, radiograph
+from miqa_node.stages.assess.anomaly.arrays import dump_arrays, load_arrays
+from tests.stages.assess.anomaly.making import corpus, odd_pixels, pixels, radiograph
 
 DIGEST = InstanceDigest("0" * 64)
 
@@ -233,3 +234,51 @@ def test_a_damaged_baseline_never_keeps_images_from_being_judged(package: Packag
     assert anomaly is not None
     assert anomaly.site_percentile is None
     assert len(lines) == 1
+
+
+@pytest.mark.more
+def test_an_odd_image_is_unusual_and_the_map_shows_where(package: Package) -> None:
+    judgement = judged(package, odd_pixels(500))
+
+    anomaly, made = judgement.assessment.anomaly, judgement.maps.anomaly
+    assert anomaly is not None
+    assert anomaly.training_percentile > 99
+    assert anomaly.site_percentile is None
+    assert anomaly.baseline is Baseline.TRAINING
+    assert made is not None
+    rows, columns = made.values.shape
+    row, column = np.unravel_index(int(made.values.argmax()), made.values.shape)
+    assert (row + 0.5) / rows > 0.6
+    assert (column + 0.5) / columns < 0.45
+    assert "anomaly" in judgement.assessment.timings_ms
+
+
+@pytest.mark.more
+def test_teaching_again_gives_the_same_bytes(taught: Path, tmp_path: Path) -> None:
+    from tests.stages.assess.anomaly.making import taught_package
+
+    again = taught_package(tmp_path / taught.name)
+
+    for name in ("anomaly.npz", "anomaly.onnx"):
+        assert (again / name).read_bytes() == (taught / name).read_bytes()
+    assert (again / GRAPH_NAME).read_bytes() == (taught / GRAPH_NAME).read_bytes()
+
+
+@pytest.mark.more
+def test_a_package_whose_forest_lies_among_the_arrays_scores_as_before(copy: Path, package: Package) -> None:
+    """As packages were written before the forest became a graph."""
+    from miqa_training.ordinary import ImageLooker, learn
+    from miqa_training.seal import seal
+
+    forest = learn(ImageLooker(copy, read_card(copy)), corpus(), seed=1).forest
+    (copy / "anomaly.npz").write_bytes(dump_arrays(load_arrays((copy / "anomaly.npz").read_bytes()) | forest.arrays()))
+    (copy / "anomaly.onnx").unlink()
+    card = yaml.safe_load((copy / "card.yaml").read_text("utf-8"))
+    del card["anomaly"]["forest"]
+    seal(copy, card)
+
+    scores = [judged(one, odd_pixels(3)).assessment.anomaly for one in (package, opened(copy))]
+
+    assert scores[0] is not None
+    assert scores[1] is not None
+    assert scores[0].score == pytest.approx(scores[1].score, abs=1e-6)

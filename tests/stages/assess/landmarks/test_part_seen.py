@@ -14,11 +14,12 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.policy import EXPERIMENTAL, Policy, Verdict
+from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.interfaces.cli.assess_json import document
 from miqa_node.interfaces.web.onepage.page import one_page
-from miqa_node.local import LocalResult
+from miqa_node.local import LocalAssessor, LocalResult
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.assess.landmarks.lungs_seen import shows_frontal_chest
@@ -120,3 +121,22 @@ def test_the_silent_days_of_an_unnamed_chest_are_those_of_chests(tmp_path: Path,
     disposition = disposition_of(replace(assessment, header=image), image, tools, installed())
     assert disposition.experimental
     assert [header.body_part_examined for header in headers] == ["CHEST"]
+
+
+@pytest.mark.more
+@pytest.mark.long
+@pytest.mark.shared
+def test_no_real_image_of_another_part_passes_and_most_chests_do(shared_data: Path, tmp_path: Path) -> None:
+    """The figures of docs/explanation/any-radiograph.md, on every fourth image."""
+    assess = {"any_radiograph_package": "off", "objects_package": "off"}
+    settings = load_settings(None, node={"data_dir": tmp_path, "accelerator": "cpu"}, assess=assess)
+    with LocalAssessor(settings) as assessor:
+
+        def seen(folder: str, body_part: str) -> list[bool]:
+            files = sorted(one for one in (shared_data / folder).iterdir() if one.suffix in {".jpg", ".png"})[::4]
+            return [assessor.assess_file(one, body_part=body_part).assessment.part_seen == "CHEST" for one in files]
+
+        assert not any(seen("other_parts", "KNEE"))
+        assert not any(seen("parts_train/images", "KNEE"))
+        chests = seen("cxr_eval", "")
+    assert sum(chests) >= 0.85 * len(chests)

@@ -30,9 +30,13 @@ from miqa_node.stages.assess.text import find
 from miqa_node.stages.assess.text.assessor import TextAssessor, with_text
 from miqa_node.stages.assess.text.measurand import MOST_PLACES, places
 from miqa_node.stages.units.kinds import image_traits
-from tests.stages.assess.text.writing import CAPTURE, CR, MARKINGS, picture, write
+from tests.stages.assess.text.writing import CAPTURE, CR, DATE, LINES, MARKINGS, NAME, NUMBER, picture, write
 
 DIGEST = InstanceDigest("a" * 64)
+BLACK_ON_WHITE = slice(250, None)
+
+
+"""Rows of a picture that the test turns into a negative."""
 
 
 class Reader:
@@ -61,6 +65,10 @@ def assess(reader: Any, path: Path, sources: Sequence[TextImageKind] = tuple(Tex
     radiograph = decode_here(path, 0, 1 << 24)
     one = TextAssessor(sources, lambda: ImageAssessor(None), lambda: reader)
     return one.assess(header, radiograph, DIGEST, image_traits(header)).assessment
+
+
+def inside(line: TextLine, column: int, row: int) -> bool:
+    return line.column <= column + 12 <= line.column + line.width and line.row <= row + 12 <= line.row + line.height
 
 
 def test_an_image_with_markings_alone_has_no_text(tmp_path: Path) -> None:
@@ -200,3 +208,24 @@ def test_doctor_says_what_is_searched_or_what_adds_the_recogniser(monkeypatch: p
     assert text_in_pixels(load_settings(text={"sources": []})).endswith("not searched: text.sources is empty")
     monkeypatch.setattr(text_checks, "can_read", lambda: False)
     assert text_in_pixels(load_settings()).endswith("install 'miqa-node[text]'")
+
+
+@pytest.mark.more
+def test_lines_are_found_in_their_places_and_markings_are_not(tmp_path: Path) -> None:
+    pytest.importorskip("rapidocr", reason="the extra [text] is not installed")
+    from miqa_node.stages.assess.text.reader import TextRecogniser
+
+    drawn = picture(*LINES, *MARKINGS)
+    drawn[BLACK_ON_WHITE] = 255 - drawn[BLACK_ON_WHITE]
+
+    assessment = assess(TextRecogniser(), write(tmp_path / "image.dcm", drawn))
+
+    assert sorted(line.kind for line in assessment.text) == ["date", "name", "number"]
+    for text, column, row in LINES:
+        kind = {NAME: TextKind.NAME, DATE: TextKind.DATE, NUMBER: TextKind.NUMBER}[text]
+        assert [line.kind for line in assessment.text if inside(line, column, row)] == [kind]
+    count = assessment.measurement("identity_text")
+    assert count is not None
+    assert count.value == 3
+    assert f"columns {assessment.text[0].column}–" in count.place
+    assert "text" in assessment.timings_ms

@@ -153,3 +153,14 @@ def test_charts_with_an_outstanding_slice_come_first() -> None:
     first, second = slice_charts([SliceProfile("ct_snr", "1", even), SliceProfile("ct_noise", "[hnsf'U]", odd)], 2000)
     assert (first.name, [one.number for one in first.outstanding]) == ("ct_noise", [8])
     assert second.outstanding == ()
+
+
+@pytest.mark.more
+def test_a_jump_is_that_of_the_slice_in_its_volume(tmp_path: Path) -> None:
+    images = [making.head_mr(900.0 if number == 5 else 600.0, seed=number) for number in range(10)]
+    judgement = judged(making.write_series(tmp_path, images, "MR"))
+    along = profiles(judgement.snapshot)["slice_jump"].values
+    assert math.isnan(along[0])
+    assert math.isnan(along[-1])
+    assert np.nanargmax(along) == 5
+    assert np.nanmax(along) == pytest.approx(numbers(judgement)["slice_jump"])

@@ -45,3 +45,10 @@ def test_a_zipper_has_its_brightness(tmp_path: Path) -> None:
 @pytest.mark.parametrize("axis", [0, 1])
 def test_lost_lines_are_gaps(tmp_path: Path, axis: int) -> None:
     assert measured(tmp_path, lambda image: without_lines(image, axis))["mr_raw_lines"] > 3.0
+
+
+@pytest.mark.more
+def test_a_sound_head_has_neither(tmp_path: Path) -> None:
+    values = measured(tmp_path, lambda image: image)
+    assert values["mr_zipper"] < 5.0
+    assert values["mr_raw_lines"] < 3.0

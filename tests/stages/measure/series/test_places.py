@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from pydicom.dataset import FileDataset
 
 from miqa_node.stages.measure.series.places import places_of
+from tests.stages.measure.series import making
+from tests.stages.measure.series.test_lost_slices import measured
+from tests.stages.measure.series.test_stacks import walk
 
 ODD_NUMBERS = (2147483647, 10**30)
 
@@ -42,3 +48,14 @@ def test_one_odd_instance_number_costs_nothing(number: int) -> None:
     stack = places_of([5.0 * place for place in range(30)], numbers=[*range(1, 30), number])
     assert stack is not None
     assert not len(stack.gaps_mm)
+
+
+@pytest.mark.more
+def test_a_series_with_one_odd_instance_number_is_measured(tmp_path: Path) -> None:
+    paths = making.write_series(tmp_path, walk(), "CT")
+
+    def odd(dataset: FileDataset) -> None:
+        dataset.InstanceNumber = ODD_NUMBERS[0]
+
+    paths[-1:] = making.write_series(tmp_path, walk()[-1:], "CT", [5.0 * (len(paths) - 1)], odd, len(paths))
+    assert measured(paths)["slice_gaps"].value == 0.0

@@ -65,3 +65,19 @@ def test_a_slice_that_overlapping_ones_lack_is_a_gap(tmp_path: Path) -> None:
     del images[4], places[4]
     values = numbers(judged(making.write_series(tmp_path, images, "CT", places, thick)))
     assert values["slice_gaps"] == 1.0
+
+
+@pytest.mark.more
+def test_brightness_that_alternates_is_not_disorder(tmp_path: Path) -> None:
+    images = [(one + 1000.0) * (1.0 + 0.2 * (place % 2)) for place, one in enumerate(walk())]
+    assert measured(tmp_path, images, modality="MR")["slice_disorder"] < 0.95
+
+
+@pytest.mark.more
+def test_a_place_that_is_taken_twice_overlaps(tmp_path: Path) -> None:
+    images = walk()
+    places = [5.0 * place for place in range(SLICES)]
+    values = measured(tmp_path / "a", [*images[:6], images[5], *images[6:]], [*places[:6], places[5], *places[6:]])
+    assert (values["slice_overlaps"], values["slices_repeated"]) == (1.0, 1.0)
+    phases = measured(tmp_path / "b", [*images, *images], [*places, *places])
+    assert phases["slice_overlaps"] == 0.0
