@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pydicom
@@ -100,5 +101,6 @@ def test_they_are_valid_and_highdicom_reads_them(kind: ResultKind, tmp_path: Pat
     assert errors == []
     if kind == SEG:
         seg = highdicom.segread(path)
-        assert [one.SegmentLabel for one in seg.SegmentSequence] == ["Foreign body", "Blank slices"]
-        assert seg.get_volume(segment_numbers=[2]).array.any(axis=(1, 2, 3)).sum() == 2
+        with closing(seg._db_con):  # it has no other way to close its database
+            assert [one.SegmentLabel for one in seg.SegmentSequence] == ["Foreign body", "Blank slices"]
+            assert seg.get_volume(segment_numbers=[2]).array.any(axis=(1, 2, 3)).sum() == 2
