@@ -16,11 +16,13 @@ from tools.reach.watch import number
 TESTS = ROOT / "tests"
 FLOOR = (
     "tests/crash/test_kill.py",
+    "tests/crash/test_upgrade.py::test_up_and_back",
+    "tests/features/retention/test_erased_texts.py",
     "tests/peers/test_receive_peers.py",
     "tests/peers/test_validators.py",
-    "tests/crash/test_upgrade.py",
+    "tests/web/test_browser_new_user.py",
 )
-"""Always: kills, real senders, validators, an upgrade, one way in the browser, erasure."""
+"""Always: kills, an upgrade, erasure, DCMTK and Orthanc, validators, one way in the browser."""
 EVERYTHING = ("constraints.txt", "packages/*/pyproject.toml")
 """Files that everything depends on; of pyproject.toml only ``SECTIONS``."""
 SECTIONS = ("project", "dependency-groups", "build-system")
