@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,16 +20,14 @@ from inspect import signature
 from itertools import cycle
 from pathlib import Path
 from random import SystemRandom
-from typing import TYPE_CHECKING, Any, LiteralString, Self
+from typing import TYPE_CHECKING, LiteralString, Self
 
+import httpcore2
 import httpx2
 import psycopg
 import pytest
 import structlog
-from fastapi.routing import _IncludedRouter
-from httpx2._transports import default as transports
 from psycopg import sql
-from starlette.routing import BaseRoute
 
 from miqa_node.core.observe.alerts import ALERTS
 from miqa_node.core.settings import load_settings
@@ -41,7 +40,11 @@ from tests.migrated import migrated_file
 from tests.waiting import LIMIT_S, wait_until
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from playwright.sync_api import Browser
+    from starlette.routing import BaseRoute
+
+    from miqa_node.interfaces.web.page import Page
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -111,7 +114,7 @@ def clients_are_patient() -> None:
 def authorities_are_read_once() -> Iterator[None]:
     """A client with the system's certificates reads them in thirty milliseconds; most tests need a few clients."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transports, "create_ssl_context", cache(httpx2.create_ssl_context))
+        patch.setattr(httpcore2, "default_ssl_context", cache(httpcore2.default_ssl_context))
         yield
 
 
@@ -131,21 +134,26 @@ def stores_are_small() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def routes_are_analysed_once() -> Iterator[None]:
-    """FastAPI analyses all routes of a new application at its first request, which takes longer than most tests."""
-    analysed: dict[object, tuple[object, object, object]] = {}
-    analyse = _IncludedRouter._build_effective_context
+    """FastAPI analyses all routes of a new application at its first request, which takes longer than most tests:
+    applications share the routes of a page.
+    """
+    routes = sys.modules.get("miqa_node.interfaces.web.routes")
+    if routes is None:  # it loads for a second, and no test needs it
+        yield
+        return
+    memory: dict[int, tuple[Page, list[BaseRoute]]] = {}
+    analyse = routes.add_page
 
-    def once(included: _IncludedRouter, route: BaseRoute) -> Any:
-        context = included.include_context
-        # Each application guards a page with an object of its own, which differs by the page alone.
-        guards = [getattr(one.dependency, "page", one.dependency) for one in context.dependencies]
-        key = (id(route), context.prefix, *map(id, guards))
-        if key not in analysed:  # route and guards stay, so that no others get their numbers
-            analysed[key] = (route, guards, analyse(included, route))
-        return analysed[key][-1]
+    def add_page(app: FastAPI, page: Page) -> None:
+        if id(page) not in memory:
+            before = len(app.routes)
+            analyse(app, page)
+            memory[id(page)] = page, app.routes[before:]  # the page stays, so that no other gets its number
+        else:
+            app.routes.extend(memory[id(page)][1])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_IncludedRouter, "_build_effective_context", once)
+        patch.setattr(routes, "add_page", add_page)
         yield
 
 

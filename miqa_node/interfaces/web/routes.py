@@ -21,18 +21,23 @@ from miqa_node.interfaces.web.services import Services
 def add_pages(app: FastAPI) -> None:
     """Serve every page of the seam, the node's own first, so that others cannot take their addresses; and all files."""
     for page in PAGES.all().values():
-        guards: list[Any] = [Depends(check_csrf), Depends(PageGuard(page))]
-        if page.rest:
-            app.include_router(page.router, dependencies=guards)
-        else:
-            app.include_router(
-                page.router, dependencies=guards, include_in_schema=False, default_response_class=HTMLResponse
-            )
+        add_page(app, page)
     with_files = [name for name, card in CARDS.all().items() if card.script or card.style]
     for name in dict.fromkeys((*PAGES.all(), *with_files)):
         static = folder / "static" if (folder := folder_of(name)) is not None else None
         if static is not None and static.is_dir():
             app.mount(f"/static/{name}", StaticFiles(directory=static), name=f"static-{name}")
+
+
+def add_page(app: FastAPI, page: Page) -> None:
+    """Serve one page, behind its permission check."""
+    guards: list[Any] = [Depends(check_csrf), Depends(PageGuard(page))]
+    if page.rest:
+        app.include_router(page.router, dependencies=guards)
+    else:
+        app.include_router(
+            page.router, dependencies=guards, include_in_schema=False, default_response_class=HTMLResponse
+        )
 
 
 class PageGuard:
