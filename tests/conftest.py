@@ -141,16 +141,16 @@ def routes_are_analysed_once() -> Iterator[None]:
     if routes is None:  # it loads for a second, and no test needs it
         yield
         return
-    known: dict[int, tuple[Page, list[BaseRoute]]] = {}
+    memory: dict[int, tuple[Page, list[BaseRoute]]] = {}
     analyse = routes.add_page
 
     def add_page(app: FastAPI, page: Page) -> None:
-        if id(page) not in known:
+        if id(page) not in memory:
             before = len(app.routes)
             analyse(app, page)
-            known[id(page)] = page, app.routes[before:]  # the page stays, so that no other gets its number
+            memory[id(page)] = page, app.routes[before:]  # the page stays, so that no other gets its number
         else:
-            app.routes.extend(known[id(page)][1])
+            app.routes.extend(memory[id(page)][1])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(routes, "add_page", add_page)

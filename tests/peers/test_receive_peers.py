@@ -97,7 +97,7 @@ def start_orthanc(folder: Path, plugins: Sequence[Path] = (), **changes: Any) ->
         wait_until(peer.answers, what="Orthanc does not start")
         yield peer
     finally:
-        process.terminate()
+        process.kill()  # asked to end it waits for three seconds, and nobody needs its files any more
         process.wait(timeout=LIMIT_S)
 
 
