@@ -127,13 +127,9 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = Path(os.environ[FOLDER]).resolve()
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         folder.mkdir(parents=True, exist_ok=True)
-        PTH.write_text(LINE, "utf-8")
+        if not PTH.exists():  # else by whoever runs the test that started this run
+            PTH.write_text(LINE, "utf-8")
+            config.add_cleanup(PTH.unlink)
         return
     runner = os.environ.get("PYTEST_XDIST_WORKER", "one")
     config.pluginmanager.register(Record(folder, f"{runner}-{os.getpid()}"), "reach-record")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Put the environment back."""
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
-        PTH.unlink(missing_ok=True)

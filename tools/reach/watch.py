@@ -66,11 +66,13 @@ def start(file: str) -> mmap.mmap:
         page[hit[0]] = 1
         return None
 
+    if monitoring.get_tool(TOOL):  # a runner of tests that a test started
+        monitoring.free_tool_id(TOOL)
     monitoring.use_tool_id(TOOL, "reach")
     monitoring.register_callback(TOOL, monitoring.events.PY_START, called)
     monitoring.set_events(TOOL, monitoring.events.PY_START)
     return page
 
 
-if __name__ == AT_START and os.path.exists(os.environ[PAGE]):  # noqa: PTH110 - as above
+if __name__ == AT_START and hasattr(sys, "monitoring") and os.path.exists(os.environ[PAGE]):  # noqa: PTH110 - as above
     start(os.environ[PAGE])
