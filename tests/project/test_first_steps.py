@@ -195,7 +195,11 @@ def test_every_block_of_the_readme_can_be_done(
     shutil.copy(samples / "RG3_UNCR.dcm", checkout / "one.dcm")
     (tmp_path / "home").mkdir()
     port, web = free_port(), free_port()
-    prepare = f"export HOME={tmp_path / 'home'} MIQA_WEB__PORT={web}\n{venv}"
+    this_python = tmp_path / "programs" / "python3"
+    this_python.parent.mkdir()
+    this_python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    this_python.chmod(0o755)
+    prepare = f"export HOME={tmp_path / 'home'} PATH={this_python.parent}:$PATH MIQA_WEB__PORT={web}\n{venv}"
     subprocess.run(["bash", "-ec", prepare], cwd=checkout, check=True)
     [site] = (tmp_path / "home").glob("miqa/lib/python*/site-packages")
     (site / "node.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
