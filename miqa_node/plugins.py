@@ -218,11 +218,8 @@ def own(seam: str) -> dict[str, Any]:
 
 
 def entries_beside(group: str) -> Sequence[EntryPoint]:
-    """The entry points of a group beside those of the node: those of this project first, then by distribution and name.
-
-    An older installation may still list those of the node, which are in a table now.
-    """
-    entries = (entry for entry in _installed(tuple(sys.path)).get(group, ()) if _origin(entry)[0] != NODE)
+    """The entry points of a group beside the node's own: this project's first, then by distribution and name."""
+    entries = _installed(tuple(sys.path)).get(group, ())
     return sorted(entries, key=lambda entry: (not is_own(entry), _origin(entry)[0], entry.name))[:MAX_PLUGINS]
 
 
@@ -263,6 +260,8 @@ def _import(entry: EntryPoint, kind: type[T], *, own: bool = False) -> tuple[T |
 
 
 def _fault(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("miqa_node."):
+        return f"This node has no module {error.name}; plug-ins import what they need from miqa_node.api."
     if isinstance(error, ModuleNotFoundError):
         return f"The module {error.name} is not installed."
     return f"It failed to load: {type(error).__name__}: {error}"
