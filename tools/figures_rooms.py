@@ -21,7 +21,7 @@ def rooms_section() -> Iterable[str]:
     ways = list(dict.fromkeys(way for room in rooms.values() for way in room["ways"]))
     yield from ("## Out of the box, and after fifty images of a room", "")
     yield (
-        f"Made by `benchmarks/own_rooms.py` of commit ad6df247, with the policy {result['policy']}. Each source plays "
+        f"Made by `benchmarks.own_rooms` of commit ad6df247, with the policy {result['policy']}. Each source plays "
         f"one room, with an invented station and days: {result['learned']} images that nobody sorted teach, those of "
         "other patients are judged as they are and with simulated defects of severity .5, .75 and 1. *Own ranges*: "
         "flagged, or hinted at by a [usual range](../explanation/usual-ranges.md#noise) that somebody confirmed. Usual "
