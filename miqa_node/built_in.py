@@ -77,8 +77,7 @@ PAGES = {
 PARTS = {
     "better_copies": "miqa_node.stages.units.work.better_copies:PART",
     "destinations": "miqa_node.stages.deliver.work:PART",
-    "identification": "miqa_node.stages.receive.work:PART",
-    "one_verdict": "miqa_node.stages.conclusion.work.one_verdict:PART",
+    "patient_settings": "miqa_node.stages.receive.work:PART",
     "series": "miqa_node.stages.units.work.series:PART",
     "web": "miqa_node.interfaces.web.part:PART",
 }

@@ -52,7 +52,7 @@ class Attempts:
                 self._faults.admit()
         with self._context.database.begin() as transaction:
             attempt = judgements.begin(transaction, digest, datetime.now(UTC))
-            if attempt is None or attempt.assessment or self._copies.is_only(transaction, attempt.instance):
+            if attempt is None or self._copies.is_only(transaction, attempt.instance):
                 return attempt
         if self.is_over(attempt):
             return attempt

@@ -18,7 +18,6 @@ from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.receive.rows import rereading
-from miqa_node.stages.receive.rows.identification import Identification
 from miqa_node.stages.receive.rows.rereading import Rereading
 from tests.features.retention.rows.test_patients import NORTH, RULES, SOUTH, Site
 from tests.runtime.store.making import NOW, digest
@@ -56,8 +55,7 @@ class RereadSite(Site):
             chain.seal(transaction, self.signer, "node", NOW)
 
     def reading(self) -> Rereading:
-        identification = Identification(self.database, self.objects, OTHER, RULES)
-        return Rereading(self.database, identification, RULES, "other")
+        return Rereading(self.database, self.objects, OTHER, RULES, "other")
 
     def read(self) -> int:
         count, reading = 0, self.reading()
