@@ -460,7 +460,9 @@ def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
 def test_nothing_is_accepted_in_silent_days(
     tmp_path: Path, pool: WorkerPool, samples: Path, why: str, verdict: Verdict
 ) -> None:
-    policy = parse_policy({"version": "1", "scope": [{"name": "all", "accept_measured": ["entropy"]}]})
+    policy = parse_policy(
+        {"version": "1", "scope": [{"name": "all", "accept": [{"measured": ["entropy"], "tried_on": ["one", "two"]}]}]}
+    )
     rig = Rig(tmp_path, pool, policy, silence=lambda _header: why)
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     rig.finish(digest)

@@ -45,7 +45,7 @@ RULES: dict[str, Any] = {
         {
             "name": "CT",
             "modality": ["CT"],
-            "accept_measured": ["ct_noise", "slice_gaps"],
+            "accept": [{"measured": ["ct_noise", "slice_gaps"], "tried_on": ["one", "two"]}],
             "measurement": [
                 {"name": "slice_gaps", "above": 0, "verdict": "REVIEW", "reason": "111209"},
                 {"name": "metal_share", "above": 0.01, "verdict": "REVIEW", "reason": "foreign_object"},
