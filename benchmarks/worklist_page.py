@@ -13,13 +13,14 @@ import re
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from benchmarks.dashboards import postgres_server, without_indexes
 from benchmarks.machine import describe, keep, quantiles
 from miqa_node.core.settings import load_settings
 from miqa_node.interfaces.web.app import WebServices, create_app
@@ -27,6 +28,7 @@ from miqa_node.interfaces.web.server import WebServer
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.work.migration import migrate
+from tests.conftest import PostgresServer
 
 DAYS = 365
 LIMIT_S = 0.2
@@ -44,7 +46,9 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the result and keep nothing")
     arguments = parser.parse_args()
     machine = describe()
-    with postgres_server(arguments.url) as url, tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        url = arguments.url or stack.enter_context(PostgresServer()).url
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         rows = count_rows(url) if arguments.url else fill(url, arguments.images)
         result = {"images": arguments.images, "limit_s": LIMIT_S, "rows": rows}
         result |= _measure(url, Path(folder), arguments.requests)
@@ -54,6 +58,16 @@ def main() -> None:
     for name, page in result["lists"].items():
         print(f"{page['p95_s']:7.3f} s p95  {page['p50_s']:7.3f} s p50  {name}")
     print(result["worklist"], result["all"])
+
+
+def without_indexes(connection: psycopg.Connection[Any], tables: Sequence[str]) -> list[str]:
+    """Drop the secondary indexes of the tables to fill; the statements that make them again."""
+    query = """SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = ANY(%s)
+        AND indexname LIKE 'ix_%%'"""
+    rows = connection.execute(query, [list(tables)]).fetchall()
+    for name, _ in rows:
+        connection.execute(f"DROP INDEX {name}".encode())
+    return [str(definition) for _, definition in rows]
 
 
 def lists(newest: datetime) -> dict[str, str]:

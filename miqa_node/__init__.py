@@ -2,11 +2,7 @@
 
 import os
 
-from miqa_node import old_names
-
 __version__ = "0.1.0"
 
 # ONNX Runtime reads this at import; otherwise it sends telemetry to its makers, in a thread of its own.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-
-old_names.install()

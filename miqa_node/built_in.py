@@ -55,11 +55,23 @@ SEAMS = {
 }
 
 COMMANDS = {
-    "assess": "miqa_node.interfaces.cli.commands:ASSESS",
-    "enhance": "miqa_node.interfaces.cli.commands:ENHANCE",
-    "migrate": "miqa_node.interfaces.cli.commands:MIGRATE",
-    "run": "miqa_node.interfaces.cli.commands:RUN",
-    "send": "miqa_node.interfaces.cli.commands:SEND",
+    "assess": (
+        "miqa_node.interfaces.cli.assess:assess | images 5 | Assess images at once and print the results; slices "
+        "of CT, MR and PET as series, each with one result."
+    ),
+    "enhance": "miqa_node.interfaces.cli.enhance:enhance | images 6 | Write an enhanced copy of an image.",
+    "migrate": (
+        'miqa_node.interfaces.cli.migrate:migrate | maintain 2 | Create or update the database tables; "run" does'
+        " this too."
+    ),
+    "run": (
+        "miqa_node.interfaces.cli.run_node:run | maintain 0 | Receive, assess, report and deliver until Ctrl-C or"
+        " SIGTERM."
+    ),
+    "send": (
+        "miqa_node.interfaces.cli.send:send | images 7 | Send DICOM files over C-STORE or STOW-RS, or copy them "
+        "to a folder."
+    ),
 }
 
 PAGES = {
@@ -77,8 +89,7 @@ PAGES = {
 PARTS = {
     "better_copies": "miqa_node.stages.units.work.better_copies:PART",
     "destinations": "miqa_node.stages.deliver.work:PART",
-    "identification": "miqa_node.stages.receive.work:PART",
-    "one_verdict": "miqa_node.stages.conclusion.work.one_verdict:PART",
+    "patient_settings": "miqa_node.stages.receive.work:PART",
     "series": "miqa_node.stages.units.work.series:PART",
     "web": "miqa_node.interfaces.web.part:PART",
 }

@@ -46,7 +46,6 @@ from miqa_node.stages.units.base import (
     installed,
     unit_of,
 )
-from miqa_node.stages.units.earlier import outputs_of
 from miqa_node.stages.units.image import judge_here
 from miqa_node.stages.units.rows import instances
 
@@ -191,7 +190,7 @@ def assess_path(path: Path, described: tuple[str, str, str], tools: LocalTools) 
         objects = None
         if tools.reports is not None and image.has_identity:
             judgement = Judgement(instance, assessment, disposition)
-            objects = outputs_of(unit_of(instance.header, units), judgement, context)
+            objects = unit_of(instance.header, units).outputs(judgement, context)
     # The pipeline generates missing UIDs; the result states those of the file.
     assessment = replace(assessment, header=image.header, timings_ms={**assessment.timings_ms, **image.timings_ms})
     maps = artifacts.maps(digest)

@@ -43,7 +43,6 @@ from miqa_node.stages.units.base import (
     installed,
     unit_of,
 )
-from miqa_node.stages.units.earlier import outputs_of
 from miqa_node.stages.units.image import judge_here
 from miqa_node.stages.units.kinds import is_capture
 from miqa_node.stages.units.rows import instances, series
@@ -190,7 +189,7 @@ class LocalSeriesAssessor:
             snapshot, objects = artifacts.snapshot(instance), None
             if tools.reports is not None and not instance.header.missing_uids:
                 judgement = Judgement(instance, assessment, disposition)
-                objects = outputs_of(unit_of(instance.header, units), judgement, context)
+                objects = unit_of(instance.header, units).outputs(judgement, context)
         # The pipeline generates missing UIDs; the result states those of the file.
         assessment = replace(assessment, header=digests.header(digest))
         search = search_before_accept(assessment, disposition, tools.policy())

@@ -116,8 +116,6 @@ class Node:
 
     def _start(self) -> None:
         log_plugins()
-        if self.settings.deliver.max_attempts:
-            log.warning("deliver.max_attempts has no effect any more; deliver.give_up_after_days took its place")
         begin, judging, works = self._running.begin, self.judging, self.role.works
         begin(lambda: None, self.database.close)
         # If this role assesses images, workers start in parallel with the following; else with the first image.

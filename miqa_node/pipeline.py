@@ -93,7 +93,7 @@ class Pipeline:
             self.give_up(digest)
             return
         with self._attempts.counted(attempt):
-            result = AssessorResult(attempt.assessment) if attempt.assessment else self._assess(attempt)
+            result = self._assess(attempt)
             if result is None:
                 return
             assessment, header = result.assessment, attempt.instance.header

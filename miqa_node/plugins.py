@@ -9,7 +9,7 @@ runs without it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -53,11 +53,14 @@ class Plugin:
 
 
 class Seam(Generic[T]):
-    """All plug-ins of one place, which are instances of ``kind``; loaded on first use and then cached."""
+    """All plug-ins of one place, which are instances of ``kind``; loaded on first use and then cached.
 
-    def __init__(self, name: str, kind: type[T]) -> None:
+    ``listed`` makes an object of the node itself of its row, where that says all and nothing is to be imported.
+    """
+
+    def __init__(self, name: str, kind: type[T], listed: Callable[[str], T] | None = None) -> None:
         self.name = name
-        self._kind = kind
+        self._kind, self._listed = kind, listed
         self._loaded: dict[tuple[str, ...], _SeamContent[T]] = {}
 
     @property
@@ -96,7 +99,7 @@ class Seam(Generic[T]):
     def _load(self) -> _SeamContent[T]:
         patterns = _ALLOWED.patterns
         if patterns not in self._loaded:
-            self._loaded[patterns] = _SeamContent(self.group, self._kind, patterns)
+            self._loaded[patterns] = _SeamContent(self.group, self._kind, patterns, self._listed)
         return self._loaded[patterns]
 
 
@@ -153,8 +156,8 @@ def of_others() -> Sequence[Plugin]:
 
 
 class _SeamContent(Generic[T]):
-    def __init__(self, group: str, kind: type[T], patterns: tuple[str, ...]) -> None:
-        self._group, self._kind, self._patterns = group, kind, patterns
+    def __init__(self, group: str, kind: type[T], patterns: tuple[str, ...], listed: Callable[[str], T] | None) -> None:
+        self._group, self._kind, self._patterns, self._listed = group, kind, patterns, listed
 
     @cached_property
     def _pairs(self) -> Sequence[tuple[Plugin, T | None]]:
@@ -190,7 +193,10 @@ class _SeamContent(Generic[T]):
     def _own(self, seam: str) -> Iterator[tuple[Plugin, T | None]]:
         """Those of the node: by the places of its table, and what its modules declare, each once."""
         for name, place in places_of(seam).items():
-            value, reason = _import(EntryPoint(name, place, self._group), self._kind, own=True)
+            if self._listed is not None:
+                value, reason = self._listed(place), ""
+            else:
+                value, reason = _import(EntryPoint(name, place, self._group), self._kind, own=True)
             yield Plugin(seam, name, NODE, __version__, reason, place.partition(":")[0]), value
         values: dict[str, T | None] = {}
         for module in modules_of(seam):
@@ -218,11 +224,8 @@ def own(seam: str) -> dict[str, Any]:
 
 
 def entries_beside(group: str) -> Sequence[EntryPoint]:
-    """The entry points of a group beside those of the node: those of this project first, then by distribution and name.
-
-    An older installation may still list those of the node, which are in a table now.
-    """
-    entries = (entry for entry in _installed(tuple(sys.path)).get(group, ()) if _origin(entry)[0] != NODE)
+    """The entry points of a group beside the node's own: this project's first, then by distribution and name."""
+    entries = _installed(tuple(sys.path)).get(group, ())
     return sorted(entries, key=lambda entry: (not is_own(entry), _origin(entry)[0], entry.name))[:MAX_PLUGINS]
 
 
@@ -263,6 +266,8 @@ def _import(entry: EntryPoint, kind: type[T], *, own: bool = False) -> tuple[T |
 
 
 def _fault(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("miqa_node."):
+        return f"This node has no module {error.name}; plug-ins import what they need from miqa_node.api."
     if isinstance(error, ModuleNotFoundError):
         return f"The module {error.name} is not installed."
     return f"It failed to load: {type(error).__name__}: {error}"

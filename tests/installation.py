@@ -15,8 +15,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-EARLIER = "da5d345c"
-"""The version that sites upgrade from, until there is a release."""
+EARLIER = "b1882697"
+"""The version that sites upgrade from, until there is a release: the last one before the baseline of the database."""
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 OFFLINE = ["--no-index", "--no-deps"]
 ENVIRONMENT = {

@@ -12,6 +12,7 @@ import pytest
 import structlog
 import yaml
 
+from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
@@ -227,13 +228,13 @@ def test_a_series_is_only_flagged_or_not_assessed_until_the_site_names_what_is_e
         datetime.now(UTC),
         measurements=(Measurement("slice_gaps", 0.0, "1"),),
         not_assessed="No model judges CT or MR series; they are measured.",
+        decoder="pydicom",
     )
     gap = replace(measured, measurements=(Measurement("slice_gaps", 1.0, "1"),))
     assert decide(measured, policy).verdict is Verdict.NOT_ASSESSED
     assert decide(gap, policy).verdict is Verdict.REVIEW
-    trusting = replace(
-        policy, scopes=tuple(replace(s, accept_measured=("slice_gaps",)) for s in policy.scopes if s.modality)
-    )
+    enough = (Acceptance(("slice_gaps",), (), ("one", "two")),)
+    trusting = replace(policy, scopes=tuple(replace(s, acceptances=enough) for s in policy.scopes if s.modality))
     assert decide(measured, trusting).verdict is Verdict.ACCEPT
     assert decide(gap, trusting).verdict is Verdict.REVIEW
     assert decide(replace(measured, measurements=()), trusting).verdict is Verdict.NOT_ASSESSED

@@ -16,7 +16,8 @@ from miqa_node.errors import SettingsError
     [
         ("[dicom]\nprot = 104\n", "[dicom.prot] There is no such setting. Did you mean port?"),
         ("[dicon]\nport = 104\n", "[dicon] There is no such table. Did you mean dicom?"),
-        ("[work]\nconcurrency = 2\n", "[work.concurrency] This setting has become work.processes"),
+        ("[work]\nconcurrency = 2\n", "[work.concurrency] There is no such setting."),
+        ("[deliver]\nmax_attempts = 5\n", "[deliver.max_attempts] There is no such setting."),
         ('[web]\npublic_url = "https://miqa.example.org/miqa"\n', "[web.public_url] is http:// or https:// and a host"),
         ('[web]\npublic_url = "miqa.example.org"\n', "[web.public_url] is http:// or https:// and a host"),
         ('[node]\ntime_zone = "Nowhere"\n', "[node.time_zone] 'Nowhere' is not the name of a time zone"),

@@ -99,7 +99,7 @@ body_part = ["CHEST"]
 view = ["PA"]
 default_findings = true
 ignored_findings = ["noise"]
-accept_measured = ["sharpness"]
+accept = [{ measured = ["sharpness"], tried_on = ["one", "two"] }]
 anomaly = {min_percentile = 99, verdict = "REVIEW"}
 [[scope.finding]]
 name = "motion_blur"

@@ -16,11 +16,9 @@ from tests.crash.faults import marks
 from tests.crash.station import LIMIT_S
 from tests.crash.test_upgrade import OUT_OF_RESOURCES, SUCCESS, Site
 from tests.installation import EARLIER, Installation, built, sources_of
-from tests.quick import in_gate
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.timeout(3600), *marks]  # the first one counts; each of many waits has a deadline of its own
-BEFORE_SETTINGS_WERE_KEPT = "0cca7b9e"
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +57,8 @@ def states(site: Site, uids: set[str]) -> dict[str, str]:
         database.close()
 
 
-@pytest.mark.parametrize("commit", in_gate([BEFORE_SETTINGS_WERE_KEPT, EARLIER], 1))
-def test_what_was_sent_never_differs(site: Site, present: Installation, tmp_path: Path, commit: str) -> None:
-    earlier = Installation(tmp_path / "miqa", *built([sources_of(commit, tmp_path / "sources")], tmp_path))
+def test_what_was_sent_never_differs(site: Site, present: Installation, tmp_path: Path) -> None:
+    earlier = Installation(tmp_path / "miqa", *built([sources_of(EARLIER, tmp_path / "sources")], tmp_path))
     with site.running(earlier) as node:
         sent = site.send(node, 2)
         site.wait_for_reports(sent)

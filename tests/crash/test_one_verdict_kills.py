@@ -45,7 +45,7 @@ version = "s1"
 [[scope]]
 name = "CT"
 modality = ["CT"]
-accept_measured = ["ct_noise", "slice_gaps"]
+accept = [{ measured = ["ct_noise", "slice_gaps"], tried_on = ["one", "two"] }]
 [[scope.measurement]]
 name = "slice_gaps"
 above = 0

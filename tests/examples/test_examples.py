@@ -1,7 +1,4 @@
-"""The examples of docs/how-to/extend.md: each is one file, and all work as wheels in a real node.
-
-So do the wheels that were built of them at an earlier version, whose imports are those of then.
-"""
+"""The examples of docs/how-to/extend.md: each is one file, and all work as wheels in a real node."""
 
 from __future__ import annotations
 
@@ -18,27 +15,10 @@ import pytest
 
 from miqa_node import plugins
 from tests.installation import Installation, built
-from tests.quick import in_gate
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
-EARLIER = Path(__file__).parent / "earlier"
-"""The same plug-ins as they were written before ``miqa_node.api``, when a unit read before it judged."""
 LIMIT_S = 240
-
-
-def projects_of_before(folder: Path) -> list[Path]:
-    """Projects of the examples that existed then, with their modules of then."""
-    projects = []
-    for example in EXAMPLES:
-        [module] = modules_of(example)
-        name = module.stem if module.stem != "__init__" else module.parent.name
-        if (EARLIER / f"{name}.py").exists():
-            project = folder / example.name
-            shutil.copytree(example, project, ignore=shutil.ignore_patterns("build", "*.egg-info"))
-            shutil.copy(EARLIER / f"{name}.py", project / module.relative_to(example))
-            projects.append(project)
-    return projects
 
 
 def modules_of(example: Path) -> list[Path]:
@@ -46,18 +26,12 @@ def modules_of(example: Path) -> list[Path]:
     return [path for path in example.rglob("*.py") if "build" not in path.parts]
 
 
-@pytest.fixture(scope="module", params=in_gate(["today", "before"], 1))
-def projects(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """What is built and installed."""
-    return EXAMPLES if request.param == "today" else projects_of_before(tmp_path_factory.mktemp("before"))
-
-
 @pytest.fixture(scope="module")
-def story(projects: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a node with the examples, of today or of then, made of an image and a waveform."""
+def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a node with the examples made of an image and a waveform."""
     folder = tmp_path_factory.mktemp("story")
     (of_node,) = built([ROOT], folder / "node")
-    examples = built(projects, folder / "examples")
+    examples = built(EXAMPLES, folder / "examples")
     site, empty = Installation(folder / "site", of_node, *examples), folder / "story"
     empty.mkdir()
     (folder / "path" / "tests").mkdir(parents=True)
@@ -91,9 +65,9 @@ def test_an_example_is_one_file_and_its_project(example: Path) -> None:
     assert "miqa_api = 1" in module.read_text("utf-8")
 
 
-def test_doctor_lists_every_plugin_as_loaded(story: dict[str, Any], projects: list[Path]) -> None:
+def test_doctor_lists_every_plugin_as_loaded(story: dict[str, Any]) -> None:
     listed = {check["check"]: check["detail"] for check in story["doctor"] if check["check"].startswith("plug-in ")}
-    assert len(listed) == len(projects) >= len(list(EARLIER.glob("*.py")))
+    assert len(listed) == len(EXAMPLES)
     assert all(re.fullmatch(r"miqa-example-[a-z]+ 1\.0, loaded", detail) for detail in listed.values()), listed
 
 
@@ -120,23 +94,20 @@ def test_report_and_output_reach_the_destination(story: dict[str, Any]) -> None:
     assert all(re.fullmatch(r"[0-9a-f]{64} [0-9.]+ [0-9.]+", line) for line in story["delivered"])
 
 
-def test_the_effect_follows_each_verdict(story: dict[str, Any], projects: list[Path]) -> None:
-    is_there = any(project.name == "effect" for project in projects)
-    assert story["lamps"] == (["NOT_ASSESSED", "REVIEW"] if is_there else [])
+def test_the_effect_follows_each_verdict(story: dict[str, Any]) -> None:
+    assert story["lamps"] == ["NOT_ASSESSED", "REVIEW"]
 
 
-def test_the_part_runs_in_the_background(story: dict[str, Any], projects: list[Path]) -> None:
-    assert story["backlog"] == ("0\n" if any(project.name == "part" for project in projects) else "none")
+def test_the_part_runs_in_the_background(story: dict[str, Any]) -> None:
+    assert story["backlog"] == "0\n"
 
 
-def test_the_metric_is_counted(story: dict[str, Any], projects: list[Path]) -> None:
-    counted = [f'site_stored_objects{{modality="{one}"}} 1.0' for one in ("CR", "ECG")]
-    assert sorted(story["metrics"]) == (counted if any(project.name == "gauge" for project in projects) else [])
+def test_the_metric_is_counted(story: dict[str, Any]) -> None:
+    assert sorted(story["metrics"]) == [f'site_stored_objects{{modality="{one}"}} 1.0' for one in ("CR", "ECG")]
 
 
-def test_the_card_stands_in_the_row_of_the_flagged_study(story: dict[str, Any], projects: list[Path]) -> None:
-    is_new = any(project.name == "card" for project in projects)
-    assert story["worklist"].count('title="Flagged images of study ') == (1 if is_new else 0)
+def test_the_card_stands_in_the_row_of_the_flagged_study(story: dict[str, Any]) -> None:
+    assert story["worklist"].count('title="Flagged images of study ') == 1
 
 
 def test_the_page_stands_in_the_bar_and_the_command_in_the_help(story: dict[str, Any]) -> None:

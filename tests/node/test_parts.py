@@ -18,8 +18,8 @@ from tests.node.test_node import settings_in
 ORDER = {
     StartMoment.RECORDING: ["audit", "audit_sending"],
     StartMoment.WORKING: [
-        *("amending", "better_copies", "counting", "identification", "indexing", "mending", "monthly_report"),
-        *("notices", "one_verdict", "prediction_watch", "series", "studies", "usual_ranges"),
+        *("amending", "better_copies", "counting", "indexing", "mending", "monthly_report"),
+        *("notices", "patient_settings", "prediction_watch", "series", "studies", "usual_ranges"),
     ],
     StartMoment.DELIVERING: ["archives", "destinations", "retention"],
     StartMoment.SERVING: ["certificates", "pseudonym_watch", "web"],

@@ -16,11 +16,10 @@ import sqlalchemy as sa
 from pydicom.uid import UID
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
-from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.enhanced import EnhancedImage
-from miqa_node.core.domain.image import Radiograph, SaliencyMaps
+from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject
 from miqa_node.core.domain.label import RequestKind
@@ -209,27 +208,6 @@ def test_a_step_killed_half_way_makes_the_same_objects_again(
         assert instances.load_assessment(transaction, digest) is None, "the transaction is all or nothing"
     rig.finish(digest)
     assert {path.name: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")} == made
-
-
-def test_an_image_that_an_earlier_version_assessed_at_its_last_attempt_gets_its_verdict_of_that(
-    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    digest = rig.receive(samples / "RG3_UNCR.dcm")
-    entropy = (Measurement("entropy", 6.5, "bit"),)
-    with rig.database.begin() as transaction:
-        header = instances.load(transaction, digest).header
-        assessment = Assessment(digest, header, datetime(2026, 1, 2, tzinfo=UTC), measurements=entropy)
-        transaction.execute(sa.insert(tables.attempts).values(digest=digest, begun=3))
-        instances.save_assessment(transaction, assessment)
-    Artifacts(rig.objects).keep_maps(digest, SaliencyMaps())
-    with monkeypatch.context() as patch:
-        patch.setattr(ProjectionUnit, "judge", _killed)
-        for _ in range(2):
-            rig.finish(digest)
-    assert rig.verdict(digest) is Verdict.REVIEW
-    with rig.database.begin() as transaction:
-        assert instances.load_assessment(transaction, digest) == assessment
-    assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
 
 
 def _killed(*_: object) -> None:
@@ -482,7 +460,9 @@ def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
 def test_nothing_is_accepted_in_silent_days(
     tmp_path: Path, pool: WorkerPool, samples: Path, why: str, verdict: Verdict
 ) -> None:
-    policy = parse_policy({"version": "1", "scope": [{"name": "all", "accept_measured": ["entropy"]}]})
+    policy = parse_policy(
+        {"version": "1", "scope": [{"name": "all", "accept": [{"measured": ["entropy"], "tried_on": ["one", "two"]}]}]}
+    )
     rig = Rig(tmp_path, pool, policy, silence=lambda _header: why)
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     rig.finish(digest)

@@ -17,12 +17,8 @@ from pydicom.dataset import Dataset, FileDataset
 from miqa_node.interfaces.cli.app import run
 from miqa_node.node import Node
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.database import Database
-from tests.features.retention.rows.test_identification import OldSite
 from tests.node.test_node import settings_in
-from tests.runtime.store.test_migrations import migrate
 from tests.sending import exposure, judged
-from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.more,
@@ -181,43 +177,3 @@ def test_one_number_of_two_hospitals_is_two_patients_everywhere(start: Start) ->
     assert site.found(PatientID="1001") == sorted([*north, (d, ""), (e, UNIVERSAL)])
     assert site.repeated() == [a]
     assert PRIOR.findall(site.page(f"/studies/{c}")) == [a]
-
-
-def test_a_database_of_an_earlier_version_keeps_the_hospitals_apart_from_then_on(
-    start: Start, database_url: str, tmp_path: Path
-) -> None:
-    database = Database(database_url, pool_size=4)
-    migrate(database, "0047")
-    old = OldSite(database, tmp_path)
-    old.fill()
-    database.migrate()
-    database.close()
-    site = start()
-
-    def is_read() -> bool:
-        with site.node.database.begin() as transaction:
-            unread = sa.select(sa.func.count()).where(t.instances.c.patient_number.is_(None))
-            return transaction.execute(unread).scalar_one() == 0
-
-    wait_until(is_read, LIMIT_S, "whose the images of the earlier version are")
-    new = site.take(1, 0, IssuerOfPatientID=SOUTH, StudyDate="20260201")
-    [conflict] = site.get("conflicts")
-    assert conflict["study_instance_uid"] == "1.2.5.1"
-    ids = [(one["patient_id"], one["authority"]) for one in conflict["patients"]]
-    assert ids == [("1001", NORTH), ("1005", SOUTH)]
-    page = site.page(f"/studies/{new.StudyInstanceUID}")
-    assert "1.2.5.1" not in page
-    assert "1.2.5.3" not in page
-    assert "Authority unknown" in site.page("/studies/1.2.5.4")
-    code, shown = site.command("retention", "hold", "--patient", "1001", "--authority", SOUTH, "--dry-run")
-    assert (code, "studies 2, images 2" in shown) == (0, True)
-    code, shown = site.command("erase", "patient", "1001", "--authority", NORTH, "--yes", "--reason", "asked")
-    assert (code, "legal hold" in shown) == (4, True)
-    assert site.command("retention", "clear", "1", "--reason", "over")[0] == 0
-    code, shown = site.command("erase", "patient", "1001", "--authority", NORTH, "--yes", "--reason", "asked")
-    assert (code, '"authority": "NORTH"' in shown) == (0, True)
-    code, shown = site.command("erase", "patient", "1001", "--yes", "--reason", "asked")
-    assert (code, '"authority": "SOUTH"' in shown, '"studies": 2' in shown) == (0, True, True)
-    code, shown = site.command("erase", "patient", "1001")
-    assert (code, "unknown" in shown, "1.2.5.4" in shown) == (4, True, True)
-    assert site.command("erase", "patient", "1001", "--with-unknown")[0] == 0

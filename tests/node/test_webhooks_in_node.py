@@ -36,7 +36,7 @@ verdict = "REJECT"
 reason = "unsharp"
 [[scope]]
 name = "good"
-accept_measured = ["entropy"]
+accept = [{ measured = ["entropy"], tried_on = ["one", "two"] }]
 """
 
 
@@ -75,8 +75,9 @@ def test_a_receiver_that_was_down_is_told_everything_and_nobody_waited_for_it(
     )
     quick = {"poll_interval_s": 0.05, "backoff_initial_s": 0.05, "backoff_max_s": 0.1, "breaker_pause_s": 0.2}
     settings = settings_in(
-        tmp_path, policy={"file": str(tmp_path / "policy.toml")}, deliver=quick, work={"study_quiet_s": 0.3}
-    )
+        tmp_path, policy={"file": str(tmp_path / "policy.toml")}, deliver=quick, work={"study_quiet_s": 0.3},
+        assess={"shipped_packages": False, "models_dir": str(tmp_path)},
+    )  # fmt: skip
     bad, good = (exposure(samples, tmp_path, modality) for modality in ("CR", "DX"))
     flagged, passed = (str(pydicom.dcmread(path).StudyInstanceUID) for path in (bad, good))
     events = EventType.STUDY_FLAGGED, EventType.STUDY_PASSED

@@ -119,15 +119,12 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     """Why an image without any reason cannot be accepted; empty if it can."""
     if assessment.is_of_another_kind:
         return assessment.not_assessed
-    measured = bool(scope.accept_measured) and all(
-        assessment.measurement(name) is not None and not is_withdrawn(name) for name in scope.accept_measured
-    )
     gate = assessment.finding(FindingName.GATE)
     outside = Phrase("The image is outside the model's scope.") if gate is not None and gate.present else ""
     was_read = bool(assessment.not_assessed and assessment.decoder and assessment.measurements)
-    if not measured and scope.judges_by_measurements and was_read:
+    if scope.judges_by_measurements and was_read:
         return obstacle(scope.acceptances, assessment) or outside
-    return outside if measured else assessment.not_assessed or experimental(assessment, scope) or outside
+    return assessment.not_assessed or experimental(assessment, scope) or outside
 
 
 def experimental(assessment: Assessment, scope: Scope) -> str:

@@ -153,10 +153,8 @@ class Scope:
     packages: tuple[PackageRule, ...] = ()
     ignored_findings: tuple[FindingName, ...] = ()
     """Findings that never flag in this scope, even if their package or the default rules would flag them."""
-    accept_measured: tuple[str, ...] = ()
-    """Measurements that suffice for ACCEPT without a model if no rule flags, of any body part. Empty: never ACCEPT."""
     acceptances: tuple[Acceptance, ...] = ()
-    """The same by body part; the first that covers an image applies."""
+    """Measurements that suffice for ACCEPT without a model if no rule flags; the first that covers an image applies."""
     figures: tuple[KeptFigure, ...] = ()
     """What models are known to find, by body part, view and age; empty: only packages and ages make experimental."""
     finding_figures: tuple[FindingFigure, ...] = ()

@@ -45,14 +45,6 @@ from miqa_node.core.settings.serving import AccessSettings, OidcSettings, WebSet
 from miqa_node.core.wrong_values import what_is_wrong
 from miqa_node.errors import SettingsError
 
-SUCCESSORS = {
-    "imaging.decode_memory_bytes": "work.memory_bytes",
-    "imaging.decode_processes": "work.processes",
-    "imaging.decode_timeout_s": "work.timeout_s",
-    "work.concurrency": "work.processes",
-}
-"""Settings of earlier versions, and what took their place."""
-
 
 class Settings(BaseSettings):
     """All tables. Build it with :func:`load_settings`."""
@@ -238,8 +230,6 @@ def _in_words(item: ErrorDetails) -> str:
     if item["type"] != "extra_forbidden":
         return what_is_wrong(item, shown=not _is_secret(item["loc"]))
     *above, name = (str(part) for part in item["loc"])
-    if successor := SUCCESSORS.get(".".join((*above, name))):
-        return f"This setting has become {successor}; its unit and its default are explained there."
     names: Iterable[str] = Settings.model_fields
     if above:
         table = Settings.model_fields[above[0]].annotation

@@ -19,7 +19,6 @@ class DeliverSettings(SettingsTable):
     backoff_initial_s: Seconds
     backoff_max_s: Seconds
     give_up_after_days: Days
-    max_attempts: Annotated[int, Field(ge=0)]
     breaker_failures: Count
     breaker_pause_s: Seconds
     commitment_timeout_s: Span

@@ -67,7 +67,6 @@ def withdrawn_measurements(scopes: Sequence[Scope]) -> list[str]:
     Their rules are without effect, and where ``accept`` asks for one nothing is accepted.
     """
     named = {rule.measurement for scope in scopes for rule in scope.measurements}
-    named |= {name for scope in scopes for name in scope.accept_measured}
     named |= {name for scope in scopes for table in scope.acceptances for name in table.measured}
     return sorted(filter(is_withdrawn, named))
 
@@ -82,7 +81,7 @@ def retired_names(document: Any) -> list[str]:
 
 KEYS = (
     "name", "modality", "body_part", "view", "kind", "finding", "default_findings", "ignored_findings", "measurement",
-    "usual", "plausibility", "anomaly", "accept_measured", "accept", "package", "figure", "finding_figure",
+    "usual", "plausibility", "anomaly", "accept", "package", "figure", "finding_figure",
     "own_figures",
 )  # fmt: skip
 """Of a scope."""
@@ -107,7 +106,6 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             anomaly=next(rules(table, "anomaly", _parse_anomaly), None),
             packages=tuple(rules(table, "package", _parse_package)),
             ignored_findings=_parse_ignored(table),
-            accept_measured=name_list(table, "accept_measured"),
             acceptances=_with_combined(tuple(rules(table, "accept", _parse_acceptance))),
             figures=tuple(rules(table, "figure", _parse_figure)),
             finding_figures=tuple(one for of in rules(table, "finding_figure", _parse_finding_figure) for one in of),

@@ -19,7 +19,7 @@ class Algorithm(NamedTuple):
 
 
 NODE = Algorithm(MANUFACTURER, __version__)
-"""Of this version; plug-ins know it by its old name, too."""
+"""The node of this version."""
 
 
 def of_node() -> Algorithm:

@@ -1,6 +1,10 @@
 """People and programs who sign in, and what they may do."""
 
-COMMANDS = {"users": "command:USERS"}
+COMMANDS = {
+    "users": (
+        "command.accounts:app | maintain 4 | Accounts: list, add, role, link, reset-factor, disable, enable, token."
+    ),
+}
 CARDS = {"account_link": "page.sign_in.router:LINK"}
 PAGES = {
     "accounts_api": "api.accounts:PAGE",

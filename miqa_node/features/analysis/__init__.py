@@ -4,7 +4,16 @@ It reads the results of the stages from the store and is not part of an image's 
 changes an image.
 """
 
-COMMANDS = {"analysis": "command:ANALYSIS", "evaluate": "command:EVALUATE"}
+COMMANDS = {
+    "analysis": (
+        "command.analysis:app | images 11 | Reject analysis and model watch: rejects, model, report, export, "
+        "import, logs, remove-log, mappings."
+    ),
+    "evaluate": (
+        'command.evaluate:app | models 16 | Measure a package. "report" may be omitted: miqa-node evaluate '
+        "PACKAGE --data DIR."
+    ),
+}
 PAGES = {
     "analysis": "page.analysis.router:PAGE",
     "analysis_api": "api:PAGE",

@@ -5,7 +5,13 @@ CARDS = {
     "marking": "page.marks:CARD",
     "second_readings": "page.router:LINK",
 }
-COMMANDS = {"calibrate": "command:CALIBRATE", "labels": "command:LABELS"}
+COMMANDS = {
+    "calibrate": (
+        "command.calibrate:calibrate | models 14 | Calibrate a package with images labelled at this site and "
+        "certify its verdicts."
+    ),
+    "labels": "command.labels:app | images 12 | Labels given by people: list, export, import.",
+}
 PAGES = {
     "marks": "page.marks:PAGE",
     "marks_api": "api:PAGE",

@@ -1,5 +1,14 @@
 """Limits of soft findings for each room of a site, and the silent first days of its body parts."""
 
 CARDS = {"silence": "page.silence:CARD"}
-COMMANDS = {"silence": "command:SILENCE", "tune": "command:TUNE"}
+COMMANDS = {
+    "silence": (
+        "command.silence:silence | models 15 | Show which body parts are silent, in their first days at this "
+        "site, and end that for one."
+    ),
+    "tune": (
+        "command.tune:tune | models 14 | Propose limits of soft findings for each room and view from the site's "
+        "own images; without options list all sets."
+    ),
+}
 PAGES = {"limits_api": "api:PAGE", "tuning": "page.router:PAGE"}

@@ -2,9 +2,17 @@
 
 CARDS = {"alarms": "page.router:BANNER", "operations_numbers": "page.router:NUMBERS"}
 COMMANDS = {
-    "deliveries": "command:DELIVERIES",
-    "doctor": "command:DOCTOR",
-    "selftest": "command:SELFTEST",
+    "deliveries": (
+        "command.deliveries:app | images 9 | Deliveries of results: list, show, hold, release, resend, cancel."
+    ),
+    "doctor": (
+        "command.doctor:doctor | maintain 1 | Check settings, disk, database, policy, models, accelerator, ports,"
+        " mail server and destinations."
+    ),
+    "selftest": (
+        "command.selftest:selftest | maintain 3 | Send synthetic images of every kind and transfer syntax through"
+        " a temporary node and write a record."
+    ),
 }
 PAGES = {
     "deliveries_api": "api.deliveries:PAGE",

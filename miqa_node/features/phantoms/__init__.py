@@ -1,6 +1,15 @@
 """Series of phantoms, which are not judged as patients are, and the log of what is measured of them."""
 
-COMMANDS = {"phantom": "command:PHANTOM", "phantoms": "command:PHANTOMS"}
+COMMANDS = {
+    "phantom": (
+        "command.phantom:phantom | images 11 | Measure phantoms in files; what the node received is listed with "
+        "phantoms."
+    ),
+    "phantoms": (
+        "command.phantoms:app | images 10 | Series of phantoms, and their log: change, kind, limits, list, log, "
+        "patient, phantom, sign, values."
+    ),
+}
 PAGES = {"phantoms": "page.router:PAGE", "phantoms_api": "api:PAGE"}
 EFFECTS = {"phantom": "effect:KIND"}
 TABLES = {

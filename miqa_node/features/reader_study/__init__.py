@@ -1,6 +1,8 @@
 """Studies that compare readers with and without the node."""
 
-COMMANDS = {"study": "command:STUDY"}
+COMMANDS = {
+    "study": "command.study:app | models 17 | Reader studies: plan, collect, report, list. | miqa-node[study]",
+}
 PAGES = {"reader_study": "page.router:PAGE"}
 TABLES = {
     "reader_studies": "tables:reader_studies",

@@ -1,7 +1,13 @@
 """What the node keeps, and what it removes or erases."""
 
 CARDS = {"fetch": "page.router:BUTTON"}
-COMMANDS = {"erase": "command:ERASE", "retention": "command:RETENTION"}
+COMMANDS = {
+    "erase": "command.erase:app | maintain 4 | Erase a patient, with a signed proof: patient, list, proof, verify.",
+    "retention": (
+        "command.retention:app | maintain 4 | What the node keeps and removes: plan, confirm, fetch, hold, clear,"
+        " holds."
+    ),
+}
 PAGES = {
     "fetch_page": "page.router:PAGE",
     "holds_api": "api.holds:PAGE",

@@ -8,7 +8,9 @@ CARDS = {
     "usual_curve": "page.router:CURVE",
     "usual_ranges": "page.router:CARD",
 }
-COMMANDS = {"ranges": "command:RANGES"}
+COMMANDS = {
+    "ranges": "command.ranges:app | images 11 | What is usual on each scanner: list, show, confirm, withdraw.",
+}
 PAGES = {"usual_ranges": "page.router:PAGE", "usual_ranges_api": "api:PAGE"}
 PARTS = {"usual_ranges": "work:PART"}
 TABLES = {

@@ -1,6 +1,15 @@
 """Flagged studies, and what people decide about them."""
 
-COMMANDS = {"explain": "command:EXPLAIN", "worklist": "command:WORKLIST"}
+COMMANDS = {
+    "explain": (
+        "command.explain:explain | images 8 | Show the history of an image or a study: arrival, assessment, "
+        "verdict, results, deliveries."
+    ),
+    "worklist": (
+        "command.worklist:app | images 10 | Flagged studies: list, views, show, claim, assign, release, comment, "
+        "resolve, reopen, correct, conflicts, settle."
+    ),
+}
 PAGES = {
     "api": "api.worklist:PAGE",
     "images": "page.images.router:PAGE",

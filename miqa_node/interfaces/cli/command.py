@@ -50,7 +50,18 @@ class Command:
     """Place in the list of commands, lowest first."""
 
 
-COMMANDS = Seam("commands", Command)
+def listed(row: str) -> Command:
+    """A command of the node itself, by its row: ``place | heading and order | help | what to install``.
+
+    >>> listed("miqa_node.features.audit.command.audit:app | maintain 4 | The audit trail: show.").order
+    4
+    """
+    place, where, text, *extra = row.split(" | ")
+    heading, order = where.split()
+    return Command(text, place, Heading[heading.upper()], *extra, order=int(order))
+
+
+COMMANDS = Seam("commands", Command, listed)
 
 
 class CommandGroup(TyperGroup):

@@ -2,7 +2,8 @@
 
 See docs/how-to/upgrade.md. Migrations are the files ``<revision>_<what>.py`` of the folder ``migrations/versions`` and
 of ``migrations`` in the features' folders, with or without their line (docs/adr/0020): one chain in the order of their
-numbers. A new database goes through all of them, which takes half a second once.
+numbers. It begins at a baseline, whose last migration has the number of the last schema before it; what is older only
+an older program upgrades.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+LAST_OF_BEFORE = "f45b6d56"
+"""The last commit that upgrades databases from before the baseline."""
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
 
 
@@ -35,15 +38,17 @@ def bring_up_to_date(connection: sa.Connection) -> None:
     Raises
     ------
     SettingsError
-        A newer version removed parts that this program needs.
+        A newer version removed parts that this program needs, or the database is older than the baseline.
     """
     current = _revision(connection)
     if current == revisions()[-1]:
         return
     if current is None or current in revisions():
         run_migrations(connection)
-    elif _is_expanded(connection):
+    elif current > revisions()[-1] and _is_expanded(connection):
         log.warning("the database is of a newer version; this one works beside it", schema=current)
+    elif current < revisions()[0]:
+        raise SettingsError(_too_old(current))
     else:
         raise SettingsError(_contracted(current))
 
@@ -59,6 +64,8 @@ def check(connection: sa.Connection) -> None:
             current=current,
             newest=newest,
         )
+    if current < revisions()[0]:
+        raise ResourcesError(_too_old(current))
     if not _is_expanded(connection):
         raise ResourcesError(_contracted(current))
 
@@ -101,6 +108,14 @@ def _is_expanded(connection: sa.Connection) -> bool:
 def _contracted(schema: str) -> str:
     return Phrase(
         "The database has the schema {schema} of a newer miqa-node: start that version, or a later one.", schema=schema
+    )
+
+
+def _too_old(schema: str) -> str:
+    return Phrase(
+        "The database has the schema {schema} of an older miqa-node: start the version of commit {commit} on it once.",
+        schema=schema,
+        commit=LAST_OF_BEFORE,
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import cv2
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.errors import MiqaError, ModelPackageError
 from miqa_node.stages.assess.card import BaseCard
+from miqa_node.stages.assess.session import GraphSession
 
 GOLDEN_TOLERANCE = 2e-3
 """Largest allowed difference of a probability or severity: tolerance for another provider's arithmetic."""
@@ -66,6 +67,22 @@ def largest_difference(
             "{package}: the expected outputs of a golden cannot be read.", package=package
         ) from error
     return max(_distance(values, reference) for values, reference in pairs)
+
+
+def differences_of_values(
+    folder: Path, card: BaseCard, sessions: Iterable[GraphSession], values: Callable[[NDArray[np.uint16]], list[float]]
+) -> dict[str, float]:
+    """Of each golden's ``values`` here from the expected ones; a package must have the same, on whatever provider."""
+    with ExitStack() as stack:
+        stack.enter_context(computing_goldens(folder.name))
+        for session in sessions:
+            stack.enter_context(session.rehearsing())
+        return {
+            name: difference_of_values(
+                folder.name, name, expected, values(golden_radiograph(folder.name, image).display)
+            )
+            for name, (image, expected) in golden_files(folder, card).items()
+        }
 
 
 def difference_of_values(package: str, name: str, expected: bytes, values: Sequence[float]) -> float:

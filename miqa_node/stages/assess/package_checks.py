@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from miqa_node.core.domain.measurand import is_withdrawn, withdrawn_words
+from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, PAGE_NAME, SIGNATURE_NAME, BaseCard
 from miqa_node.stages.assess.gradient_graph import check_gradients
@@ -93,6 +94,28 @@ def check_embedded_card(folder: Path, card: BaseCard, session: GraphSession, gra
                 card_name=CARD_NAME,
                 graph=graph,
             )
+
+
+def opened_graph(
+    folder: Path, graph: str, card: BaseCard, needed: tuple[str, Sequence[str]], accelerator: Accelerator,
+    settings: AssessSettings,
+) -> GraphSession:  # fmt: skip
+    """A graph of a package, with the card's twin inside it, the input and the outputs that are ``needed``."""
+    session = GraphSession.of(folder / graph, accelerator, settings)
+    check_embedded_card(folder, card, session, graph)
+    wanted, outputs = needed
+    if missing := [name for name in outputs if name not in session.outputs]:
+        raise ModelPackageError(
+            "{folder}: {graph} has no output {missing}.",
+            folder=folder.name,
+            graph=graph,
+            missing=" or ".join(missing),
+        )
+    if wanted not in session.inputs:
+        raise ModelPackageError(
+            "{folder}: {graph} has no input {input}.", folder=folder.name, graph=graph, input=wanted
+        )
+    return session
 
 
 def package_label(path: Path) -> str:

@@ -23,7 +23,6 @@ from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.units.again import withdrawals
 from miqa_node.stages.units.attempts import stored_damage
 from miqa_node.stages.units.base import UnitContext
-from miqa_node.stages.units.earlier import outputs_of
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +76,7 @@ class DeliveryEffect(Effect):
 
     def _make(self, conclusion: Conclusion) -> list[ResultObject]:
         if conclusion.is_reported:
-            made = outputs_of(conclusion.unit, conclusion.announcement, self._context)
+            made = conclusion.unit.outputs(conclusion.announcement, self._context)
         else:
             made = withdrawals(conclusion.announcement, self._context, conclusion.members)
         return keep(made, conclusion.instance, self._context)

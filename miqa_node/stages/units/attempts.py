@@ -25,7 +25,6 @@ from miqa_node.errors import (
 )
 from miqa_node.stages.units.base import Unit, UnitContext, not_assessed, unit_of
 from miqa_node.stages.units.copies import CopyFinder
-from miqa_node.stages.units.earlier import judged_by
 from miqa_node.stages.units.mended import ORIGINAL
 from miqa_node.stages.units.rows import instances, judgements, latecomers
 from miqa_node.stages.units.rows.judgements import Attempt
@@ -53,7 +52,7 @@ class Attempts:
                 self._faults.admit()
         with self._context.database.begin() as transaction:
             attempt = judgements.begin(transaction, digest, datetime.now(UTC))
-            if attempt is None or attempt.assessment or self._copies.is_only(transaction, attempt.instance):
+            if attempt is None or self._copies.is_only(transaction, attempt.instance):
                 return attempt
         if self.is_over(attempt):
             return attempt
@@ -117,7 +116,7 @@ class Attempts:
             reason = Phrase("The assessment was begun {attempt} times and never finished.", attempt=count)
             return None if self.joins(instance) else not_assessed(instance, reason, quarantined=True)
         try:
-            result = judged_by(unit_of(instance.header, self._units), instance, self._context)
+            result = unit_of(instance.header, self._units).judge(instance, self._context)
         except (DecodeError, NotFoundError, FileNotFoundError) as error:
             return self._not_judged(instance, error)
         if self._faults is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from miqa_node.core.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
@@ -166,10 +166,6 @@ class Unit(ABC):
     """Whether the unit comes before all others."""
     is_last_resort: bool = False
     """Whether the unit applies only if no other covers the object."""
-
-    def __class_getitem__(cls, _content: Any) -> type[Self]:
-        """The class itself: ``Unit[…]`` named what ``read`` returned, in plug-ins older than ``earlier``."""
-        return cls
 
     @abstractmethod
     def covers(self, header: Header) -> bool:

@@ -141,7 +141,7 @@ def test_what_needs_no_anatomy_outranks_that_an_image_is_of_another_kind(
     )
     dark = {"name": "crushed_dark_share", "above": 5, "verdict": "REVIEW", "reason": "contrast_processing"}
     table["scope"][0]["measurement"].append(dark)
-    table["scope"][0]["accept_measured"] = ["entropy"]
+    table["scope"][0]["accept"] = [{"measured": ["entropy"], "tried_on": ["one", "two"]}]
     values = {"pixels_at_maximum": "exposure", "crushed_dark_share": "dark", "entropy": "enough"}
     hand = replace(
         assessment(not_assessed="Not a chest: the pixels show another kind of image."),

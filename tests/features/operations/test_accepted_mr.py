@@ -25,11 +25,10 @@ def settings_with(policy: str, folder: Path) -> Settings:
     return load_settings(policy={"file": str(path)})
 
 
-@pytest.mark.parametrize("copied", [SCOPE + 'accept_measured = ["mr_snr"]\n', SCOPE + TABLE])
-def test_doctor_names_the_scopes_of_a_site_that_copied_the_table(copied: str, tmp_path: Path) -> None:
-    text = series_accepted(settings_with(copied, tmp_path))
+def test_doctor_names_the_scopes_of_a_site_that_copied_the_table(tmp_path: Path) -> None:
+    text = series_accepted(settings_with(SCOPE + TABLE, tmp_path))
     assert text.startswith("the policy accepts series by measurements in MR of ours without figures")
-    assert "docs/how-to/upgrade.md" in text
+    assert "docs/explanation/series.md" in text
 
 
 def test_doctor_says_which_faults_keep_a_table_from_accept(tmp_path: Path) -> None:

@@ -32,7 +32,10 @@ from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
 from tests.parts import any_model, results_of
 
 SMALL = "RG3_UNCR.dcm"
-PASS_EVERYTHING: dict[str, Any] = {"version": "t2", "scope": [{"name": "all", "accept_measured": ["entropy"]}]}
+PASS_EVERYTHING: dict[str, Any] = {
+    "version": "t2",
+    "scope": [{"name": "all", "accept": [{"measured": ["entropy"], "tried_on": ["one", "two"]}]}],
+}
 
 
 class AgainRig(Rig):

@@ -23,7 +23,6 @@ from miqa_node.runtime.work.queue import migrate_queue
 from tests.features.retention.rows.test_erasure import everything
 from tests.features.retention.rows.test_retention import Shelf
 from tests.runtime.store.making import NOW
-from tests.runtime.store.test_migrations import migrate
 
 MARK = "Zeromarker"
 ID = f"{MARK}-1"
@@ -81,32 +80,6 @@ def erase(shelf: Shelf) -> None:
     with shelf.database.begin() as transaction:
         record = erasure.erase(transaction, ID, "request", "ada", NOW)
     erasure.delete_files(shelf.database, shelf.objects, record, NOW)
-
-
-def test_the_upgrade_empties_what_earlier_erasures_left(shelf: Shelf) -> None:
-    of = shelf.decide(1)
-    with shelf.database.begin() as transaction:
-        transaction.execute(sa.update(t.patients).values(patient_id=ID))
-        erasure.erase(transaction, ID, "request", "ada", NOW)
-    kept_row = shelf.decide(2)
-    migrate(shelf.database, "0063")
-    with shelf.database.begin() as transaction:
-        for number, digest in ((1, of), (2, kept_row)):
-            links = {
-                "digest": digest,
-                "study_instance_uid": f"1.2.5.{number}",
-                "series_instance_uid": f"1.2.4.{number}",
-            }
-            _plant(transaction, t.phantom_series, links, insert=True)
-            _plant(transaction, t.patient_conflicts, links, insert=True)
-        hold = {"study_instance_uid": "", "patient_id": ID, "cleared_at": NOW}
-        _plant(transaction, t.legal_holds, hold, insert=True)
-        _plant(transaction, t.legal_holds, hold | {"patient_id": "somebody else"}, insert=True)
-    migrate(shelf.database, "head")
-    with shelf.database.begin() as transaction:
-        for table in (t.phantom_series, t.patient_conflicts, t.legal_holds):
-            texts = [MARK in str(row) for row in transaction.execute(sa.select(table).order_by(*table.primary_key))]
-            assert texts == [False, True], table.name
 
 
 def _plant(transaction: sa.Connection, table: sa.Table, links: Mapping[str, Any], *, insert: bool = False) -> None:

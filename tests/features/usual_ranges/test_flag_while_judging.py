@@ -28,7 +28,7 @@ POLICY: dict[str, Any] = {
     "scope": [
         {
             "name": "all",
-            "accept_measured": ["entropy"],
+            "accept": [{"measured": ["entropy"], "tried_on": ["one", "two"]}],
             "usual": [{"name": "noise_sigma", "side": "above", "verdict": "REVIEW", "reason": "noise"}],
         }
     ],

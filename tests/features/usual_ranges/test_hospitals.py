@@ -13,11 +13,9 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.features.usual_ranges.rows import baselines
 from miqa_node.features.usual_ranges.rows.baselines import ScannerBaseline, SeriesStanding
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange, scanner_changes
-from miqa_node.features.usual_ranges.tables import usual_baselines
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import patient_readings, patients
 from tests.features.usual_ranges.ranges_making import FIRST_AT, look, measure, noises
-from tests.runtime.store.test_migrations import migrate
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -157,45 +155,3 @@ def test_series_follow_when_patients_are_read_by_other_settings(database: Databa
     assert {name: one.series for name, one in histories(database).items()} == {"NORTH": 26, "SOUTH": 25}
     assert medians(database) == {"NORTH": 10, "SOUTH": 20}
     assert histories(database)["NORTH"].last_at == FIRST_AT + 30 * DAY
-
-
-def test_histories_of_an_earlier_version_are_divided_and_nothing_is_lost(database: Database) -> None:
-    both(database, 25, ("N", "S"))
-    read_again(database, {"N": "", "S": ""})
-    look(database)
-    joint = histories(database)[""]
-    assert joint.series == 50
-    migrate(database, "0062")
-    migrate(database, "head")
-    by_number = sa.case((patients.c.patient_id.like("ID1___"), "SOUTH"), else_="NORTH")
-    with database.begin() as transaction:  # what was known of patients, and that version did not look at
-        transaction.execute(sa.update(patients).values(authority=by_number))
-    assert look(database) == 0
-    assert {name: one.series for name, one in histories(database).items()} == {"NORTH": 25, "SOUTH": 25}
-    assert medians(database) == {"NORTH": 10, "SOUTH": 20}
-    usual = take(database, 1060, 20.0, "SOUTH")
-    look(database)
-    assert standing(database, usual).unusual == ()
-
-
-def test_one_hospital_keeps_what_was_usual_and_the_link_of_its_history(database: Database) -> None:
-    for number, noise in enumerate(noises(25)):
-        take(database, number, noise, "")
-    look(database)
-    before = histories(database)[""]
-    migrate(database, "0062")
-    migrate(database, "head")
-    assert look(database) == 0
-    assert histories(database) == {"": before}
-
-
-def test_the_earlier_version_finds_every_series_after_a_step_back(database: Database) -> None:
-    both(database)
-    take(database, 50, 10.0, "", station_name="CT2")
-    look(database)
-    migrate(database, "0062")
-    with database.begin() as transaction:
-        remainder = transaction.execute(sa.select(usual_baselines.c.station, usual_baselines.c.series)).all()
-    assert remainder == [("CT2", 1)]
-    migrate(database, "head")
-    assert look(database) == 50

@@ -37,7 +37,10 @@ REJECT_EVERYTHING: dict[str, Any] = {
     ],
 }
 NO_RULES: dict[str, Any] = {"version": "t5", "scope": [{"name": "all"}]}
-MEASURED: dict[str, Any] = {"version": "t6", "scope": [{"name": "all", "accept_measured": ["entropy"]}]}
+MEASURED: dict[str, Any] = {
+    "version": "t6",
+    "scope": [{"name": "all", "accept": [{"measured": ["entropy"], "tried_on": ["one", "two"]}]}],
+}
 
 
 @pytest.fixture(scope="module")

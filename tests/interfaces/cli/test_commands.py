@@ -125,7 +125,7 @@ def test_help_imports_no_command() -> None:
     ran = subprocess.run([sys.executable, "-c", LIST_MODULES], capture_output=True, text=True, check=True)
 
     assert ran.stdout.splitlines()[-1] == str(
-        [f"miqa_node.interfaces.cli.{m}" for m in ("app", "command", "commands", "elsewhere", "exits", "progress_bar")]
+        [f"miqa_node.interfaces.cli.{m}" for m in ("app", "command", "elsewhere", "exits", "progress_bar")]
     )
 
 

@@ -32,9 +32,7 @@ from miqa_node.runtime.work import queue_threads
 from miqa_node.runtime.work.queue_threads import STUCK_AFTER_S, QueueThreads
 from miqa_node.runtime.workers import supervisor
 from miqa_node.runtime.workers.supervisor import Supervisor
-from miqa_node.stages.conclusion.work import one_verdict
 from miqa_node.stages.deliver.destinations import parse_flag
-from miqa_node.stages.receive import work as identification
 from miqa_node.stages.units.work import better_copies
 from tests.conftest import ROOT, free_port
 from tests.node.test_node import Pacs, get, settings_in, store
@@ -205,10 +203,8 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
     monkeypatch.setattr(certificates, "LOOK_S", 0.2)
     monkeypatch.setattr(pseudonym_watch, "LOOK_S", 0.2)
     monkeypatch.setattr(better_copies, "LOOK_INTERVAL_S", 0.2)
-    monkeypatch.setattr(identification, "INTERVAL_S", 0.2)
     monkeypatch.setattr(mending, "LOOK_INTERVAL_S", 0.2)
     monkeypatch.setattr(usual_ranges, "LOOK_INTERVAL_S", 0.2)
-    monkeypatch.setattr(one_verdict, "REST_S", 0.2)
     monkeypatch.setattr(predictions, "LOOK_S", 0.2)
     archive = Pacs()
     hopeless: list[str] = []
@@ -218,7 +214,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
         *("chosen-models", "lanes", "lane-PACS-0", "storage-scp-plain"),
         *("audit", "senders", "commitment-reports", "folder-watch", "health", "web", "children", "shadow"),
         *("destination-watch", "archive-watch", "amendment-watch", "indexing", "commit-listener", "certificate-watch"),
-        *("pseudonym-watch", "better-copies", "identification", "result-mending", "usual-ranges", "one-verdict"),
+        *("pseudonym-watch", "better-copies", "result-mending", "usual-ranges"),
         "prediction-watch",
     )
     (tmp_path / "watched").mkdir()

@@ -12,9 +12,8 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import SR, DeliveryAction, DeliveryId, DeliveryState, ResultObject
 from miqa_node.core.observe import metrics
-from miqa_node.core.settings import DeliverSettings, load_settings
+from miqa_node.core.settings import DeliverSettings
 from miqa_node.interfaces.web.gauges import DatabaseGauges
-from miqa_node.node import Node
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.tables import deliveries as table
@@ -176,19 +175,3 @@ def test_thousands_of_results_that_were_given_up_come_back_in_a_moment(tmp_path:
         counts = deliveries.count_undelivered(transaction)
     assert counts == {"pacs": {DeliveryState.QUEUED: 20_000, DeliveryState.FAILED: 0}}
     database.close()
-
-
-@pytest.mark.more
-def test_a_count_of_attempts_in_the_settings_is_understood_and_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    settings = load_settings(
-        deliver={"max_attempts": 500},
-        node={"data_dir": tmp_path},
-        dicom={"port": 0},
-        web={"port": 0, "health_port": 0},
-        assess={"shipped_packages": False, "models_dir": str(tmp_path)},
-    )
-    with Node(settings):
-        pass
-    assert "give_up_after_days" in capsys.readouterr().out + caplog.text, "wherever the log goes at the moment"

@@ -31,7 +31,6 @@ from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.series import NO_SLICE
-from miqa_node.stages.conclusion.work.one_verdict import OneVerdict
 from miqa_node.stages.units.rows import instances, reassessments, series
 from miqa_node.stages.units.rows.standing import standing
 from miqa_node.stages.units.series import SeriesUnit
@@ -46,7 +45,7 @@ RULES: dict[str, Any] = {
         {
             "name": "CT",
             "modality": ["CT"],
-            "accept_measured": ["ct_noise", "slice_gaps"],
+            "accept": [{"measured": ["ct_noise", "slice_gaps"], "tried_on": ["one", "two"]}],
             "measurement": [
                 {"name": "slice_gaps", "above": 0, "verdict": "REVIEW", "reason": "111209"},
                 {"name": "metal_share", "above": 0.01, "verdict": "REVIEW", "reason": "foreign_object"},
@@ -412,47 +411,6 @@ def test_a_judgement_that_was_asked_for_before_more_came_changes_nothing_after_i
     assert seen(rig, digests) == ACCEPTED
     with rig.database.begin() as transaction:
         assert not reassessments.count_waiting(transaction)
-
-
-@pytest.mark.more
-def test_series_that_stand_double_follow_the_rule_from_the_first_start_on(rig: Rig, tmp_path: Path) -> None:
-    """As databases of earlier versions have them: the later judgement left the earlier one as it was."""
-    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(5)], "CT")
-    digests = rig.receive(paths[0], paths[1], paths[3], paths[4])
-    [first] = rig.look(30.0)
-    rig.finish(first)
-    with rig.database.begin() as transaction:
-        before = transaction.execute(sa.select(tables.dispositions)).mappings().all()
-        assessment = instances.load_assessment(transaction, first)
-        listed = transaction.execute(sa.select(tables.worklist)).mappings().one()
-    digests += rig.receive(paths[2])
-    assert rig.finish(rig.look(30.0)[0]) is Verdict.ACCEPT
-    with rig.database.begin() as transaction:
-        assert assessment is not None
-        instances.save_assessment(transaction, assessment)
-        transaction.execute(sa.delete(tables.reassessments))
-        for row in before:
-            this = tables.dispositions.c.digest == row["digest"]
-            transaction.execute(sa.update(tables.dispositions).where(this).values(**row))
-        transaction.execute(sa.update(tables.worklist).values(**listed))
-        unsent = sa.select(tables.results.c.sop_instance_uid).where(
-            tables.results.c.digest == digests[-1], tables.results.c.kind == KOS
-        )
-        transaction.execute(sa.delete(tables.deliveries).where(tables.deliveries.c.sop_instance_uid.in_(unsent)))
-        transaction.execute(sa.delete(tables.results).where(tables.results.c.sop_instance_uid.in_(unsent)))
-        results = transaction.execute(sa.select(sa.func.count()).select_from(tables.results)).scalar_one()
-        deliveries = transaction.execute(sa.select(sa.func.count()).select_from(tables.deliveries)).scalar_one()
-    work = OneVerdict(rig.pipeline._context, lambda kind: ["PACS"] if kind == KOS else [])
-    assert (work.look(), work.look(), work.look()) == (1, 0, 0)
-    assert seen(rig, digests) == ACCEPTED
-    with rig.database.begin() as transaction:
-        study = instances.load(transaction, first).header.study_instance_uid
-        assert worklist.show(transaction, study).state is WorklistState.RESOLVED
-        assert transaction.execute(sa.select(sa.func.count()).select_from(tables.results)).scalar_one() == results + 1
-        sent = transaction.execute(sa.select(sa.func.count()).select_from(tables.deliveries)).scalar_one()
-    assert sent == deliveries + 1
-    [withdrawal] = kos_of(rig, digests[-1])
-    assert withdrawal.ConceptNameCodeSequence[0].CodeValue == "QI_WITHDRAWN"
 
 
 @pytest.mark.more

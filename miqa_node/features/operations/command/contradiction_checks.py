@@ -24,7 +24,7 @@ def rule_of_contradictions(settings: Settings) -> str:
         return f"the policy has a rule for {CONTRADICTION}"
     return (
         f"no rule for {CONTRADICTION} in {', '.join(lacking)}: an image that does not show what its header names is on "
-        "no list there; docs/how-to/upgrade.md has the lines to add, if the site did not take them out"
+        "no list there; config/policy.toml has the lines to add, if the site did not take them out"
     )
 
 

@@ -15,7 +15,7 @@ from miqa_node.stages.report.series.extra import LIBRARIES, missing_libraries
 
 HOW_TO_TRY = (
     "`miqa-node evaluate series DIR --faults` (miqa-node-training) makes the lines of tried_on from your series, or "
-    "take [[scope.accept]] and accept_measured out of these scopes (docs/how-to/upgrade.md)"
+    "take [[scope.accept]] out of these scopes (docs/explanation/series.md#what-accept-stands-for)"
 )
 FIRST_WITHOUT = (3, 14)
 """The first Python for which highdicom's own libraries have no wheels."""
@@ -38,7 +38,7 @@ def series_accepted(settings: Settings) -> str:
         policy = read_policy(settings.policy_file)
     except MiqaError:  # the check of the policy names it
         return "not looked at"
-    by_word = [one.name for one in policy.scopes if one.accept_measured or any(map(_has_no_figures, one.acceptances))]
+    by_word = [one.name for one in policy.scopes if any(map(_has_no_figures, one.acceptances))]
     short = {
         f"{scope.name}: {text}": None
         for scope in policy.scopes

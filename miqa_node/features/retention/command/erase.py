@@ -48,9 +48,6 @@ def patient(
     """
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
-        from miqa_node.stages.receive.work import identification_of
-
-        identification_of(settings, database).read_all(patient_id, datetime.now(UTC))
         if not yes:
             with database.begin() as transaction:
                 show_patients(patient_choice.named(transaction, patient_id))

@@ -137,12 +137,8 @@ def hold(
     as_json: AsJson = False,
 ) -> None:
     """Put a study or a patient on legal hold: nothing of it is removed or erased."""
-    settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
         if patient:
-            from miqa_node.stages.receive.work import identification_of
-
-            identification_of(settings, database).read_all(patient, datetime.now(UTC))
             with database.begin() as transaction:
                 everybody = patient_choice.named(transaction, patient)
             if (dry_run or len(everybody) > 1) and not as_json:

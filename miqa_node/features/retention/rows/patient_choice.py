@@ -50,17 +50,6 @@ def named(transaction: Transaction, patient_id: str) -> list[NamedPatient]:
     return [NamedPatient(row.patient_number, patients.key_of(row), row.studies, row.images, row.scope) for row in rows]
 
 
-def unread(transaction: Transaction, patient_id: str) -> int:
-    """Number of images in studies with this ID of which it is not read yet whose they are."""
-    image = t.instances.c
-    query = (
-        sa.select(sa.func.count())
-        .select_from(t.instances.join(t.studies, t.studies.c.study_instance_uid == image.study_instance_uid))
-        .where(t.studies.c.patient_id == patient_id, image.patient_number.is_(None))
-    )
-    return transaction.execute(query).scalar_one() if patient_id else 0
-
-
 def choose(
     transaction: Transaction, patient_id: str, authority: str | None = None, *, with_unknown: bool = False
 ) -> list[NamedPatient]:
@@ -73,17 +62,8 @@ def choose(
     NotFoundError
         Nothing was received of such a patient.
     ConflictError
-        Several authorities have assigned the ID and none is named; or only images of an unknown authority are left; or
-        it is not read yet whose some images are.
+        Several authorities have assigned the ID and none is named; or only images of an unknown authority are left.
     """
-    if waiting := unread(transaction, patient_id):
-        raise ConflictError(
-            Phrase.of_number(
-                "It is not read yet whose {count} image of an earlier version is; try again in a few minutes.",
-                "It is not read yet whose {count} images of an earlier version are; try again in a few minutes.",
-                waiting,
-            )
-        )
     everybody = named(transaction, patient_id)
     of_authorities = [one for one in everybody if one.key.authority is not None]
     unknown = [one for one in everybody if one.key.authority is None]

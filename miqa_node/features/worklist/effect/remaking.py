@@ -23,11 +23,10 @@ from miqa_node.runtime.store import damages
 from miqa_node.stages.deliver.rows import deliveries, results
 from miqa_node.stages.deliver.rows.results import ResultOrigin
 from miqa_node.stages.report.lower import lower_class
-from miqa_node.stages.report.made import MadeObject, ReportSettings
+from miqa_node.stages.report.made import ReportSettings
 from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.stages.units.again import amendments
 from miqa_node.stages.units.base import Unit, UnitContext, installed, unit_of
-from miqa_node.stages.units.earlier import outputs_of
 from miqa_node.stages.units.rows import instances, judgements
 
 log = structlog.get_logger(__name__)
@@ -122,11 +121,7 @@ class Remaking:
             return
         unit = unit_of(judgement.instance.header, self._units)
         announced = judgement.with_disposition(announced_of(judgement.disposition))
-        objects: Sequence[MadeObject]
-        if review is None:
-            objects = outputs_of(unit, announced, context)
-        else:
-            objects = amendments(unit, announced, review, context)
+        objects = unit.outputs(announced, context) if review is None else amendments(unit, announced, review, context)
         yield from ((one.sop_instance_uid, one.data) for one in objects)
         for one in objects:
             lower = lower_class(one.data)

@@ -184,7 +184,7 @@ attempts = sa.Table(
 # One row per request to judge an instance again; "begun" and "began_at" are those of its attempts. With the verdict
 # "earlier" holds what was replaced: assessment, verdict and reasons. "failure" says why there is no new verdict.
 # "usual_now": usual ranges of now count, not those of the judgement before.
-# "document" is an assessment without a verdict, from a version that judged in two stages (units/rows/half_done.py).
+# "document" is empty: a later migration may drop it.
 reassessments = sa.Table(
     "reassessments",
     metadata,

@@ -22,7 +22,7 @@ from miqa_node.stages.assess.classify.card import IMAGE, LOGITS, ClassifierCard,
 from miqa_node.stages.assess.classify.picture import prepare, to_source
 from miqa_node.stages.assess.goldens import check_difference, computing_goldens, golden_files, golden_pixels
 from miqa_node.stages.assess.gradient_graph import SEED
-from miqa_node.stages.assess.package_checks import check_embedded_card, checksum
+from miqa_node.stages.assess.package_checks import checksum, opened_graph
 from miqa_node.stages.assess.session import GraphSession, check_finite
 from miqa_node.stages.assess.signatures import check_folder
 from miqa_node.stages.explain.maps_graph import maps_graph
@@ -145,20 +145,9 @@ def open_classifier(
     """
     card = checked_card(ClassifierCard, read_sections(folder), folder.name)
     check_folder(folder, card, settings)
-    sessions = []
-    for name in card.graphs:
-        session = GraphSession.of(folder / name, accelerator, settings)
-        check_embedded_card(folder, card, session, name)
-        if IMAGE not in session.inputs or LOGITS not in session.outputs:
-            raise ModelPackageError(
-                "{folder}: {name} has no input called {image} or no output {logits}.",
-                folder=folder.name,
-                name=name,
-                image=IMAGE,
-                logits=LOGITS,
-            )
-        sessions.append(session)
-    classifier = Classifier(folder, card, checksum(folder, card.graphs), tuple(sessions), accelerator, settings)
+    needed = IMAGE, (LOGITS,)
+    sessions = tuple(opened_graph(folder, name, card, needed, accelerator, settings) for name in card.graphs)
+    classifier = Classifier(folder, card, checksum(folder, card.graphs), sessions, accelerator, settings)
     return _with_goldens(classifier, required=goldens_required)
 
 

@@ -17,7 +17,7 @@ from miqa_node.stages.assess.card import GRAPH_NAME, Task, checked_card, read_se
 from miqa_node.stages.assess.enhance.card import DenoiserCard, Tiles
 from miqa_node.stages.assess.enhance.plane import Levels
 from miqa_node.stages.assess.goldens import check_difference, computing_goldens, golden_files, golden_pixels
-from miqa_node.stages.assess.package_checks import check_embedded_card, sha256_of
+from miqa_node.stages.assess.package_checks import opened_graph, sha256_of
 from miqa_node.stages.assess.package_files import places, versions_of
 from miqa_node.stages.assess.session import GraphSession
 from miqa_node.stages.assess.sidecar import ImageContext, SideTask
@@ -104,16 +104,7 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
     """
     card = checked_card(DenoiserCard, read_sections(folder), folder.name)
     check_folder(folder, card, settings)
-    graph = folder / GRAPH_NAME
-    session = GraphSession.of(graph, accelerator, settings)
-    check_embedded_card(folder, card, session)
-    if INPUT not in session.inputs or OUTPUT not in session.outputs:
-        raise ModelPackageError(
-            "{folder}: the graph has no input {input} or no output {output}.",
-            folder=folder.name,
-            input=INPUT,
-            output=OUTPUT,
-        )
+    session = opened_graph(folder, GRAPH_NAME, card, (INPUT, (OUTPUT,)), accelerator, settings)
     tiled = TiledGraph(session, card.tiles, card.label)
     differences = {}
     for name, (image, expected) in golden_files(folder, card).items():
@@ -122,7 +113,7 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
         same = len(values) == len(golden)
         differences[name] = float(np.abs(np.subtract(values, golden)).max()) if same else float("inf")
         check_difference(folder.name, name, differences[name], f"on {session.provider}", GOLDEN_TOLERANCE)
-    identity = ModelIdentity(card.name, card.version, sha256_of(graph))
+    identity = ModelIdentity(card.name, card.version, sha256_of(folder / GRAPH_NAME))
     return DenoiserPackage(card, tiled, identity, differences)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,10 @@ from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.core.taxonomy.lookup import quality_score
 from miqa_node.dicom.pixels.reduction import small_copy
-from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.another_kind import NO_LUNGS, gate_probability, of_another_kind
 from miqa_node.stages.assess.card import GRAPH_NAME, Task, checked_card, read_sections
 from miqa_node.stages.assess.field import point_in_matrix
-from miqa_node.stages.assess.goldens import computing_goldens, difference_of_values, golden_files, golden_radiograph
+from miqa_node.stages.assess.goldens import differences_of_values
 from miqa_node.stages.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
 from miqa_node.stages.assess.landmarks.estimate import (
     CLOSE_UP_OUTPUTS,
@@ -43,7 +41,7 @@ from miqa_node.stages.assess.landmarks.object_places import with_places
 from miqa_node.stages.assess.landmarks.part_seen import is_another_part, with_part
 from miqa_node.stages.assess.landmarks.picture import STORED_PX
 from miqa_node.stages.assess.landmarks.points import SIDES
-from miqa_node.stages.assess.package_checks import check_embedded_card, checksum
+from miqa_node.stages.assess.package_checks import checksum, opened_graph
 from miqa_node.stages.assess.session import GraphSession, check_finite
 from miqa_node.stages.assess.sidecar import ImageContext, SideTask
 from miqa_node.stages.assess.signatures import check_folder
@@ -154,33 +152,12 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
     sessions: list[GraphSession] = []
     parts = {GRAPH_NAME: WHOLE_OUTPUTS, CLOSE_UP_GRAPH: CLOSE_UP_OUTPUTS, MARKER_GRAPH: (LETTER_CHANCES,)}
     for graph, outputs in ((graph, parts[graph]) for graph in card.graphs):
-        session = GraphSession.of(folder / graph, accelerator, settings)
-        check_embedded_card(folder, card, session, graph)
-        if missing := [name for name in outputs if name not in session.outputs]:
-            raise ModelPackageError(
-                "{folder}: {graph} has no output {missing}.",
-                folder=folder.name,
-                graph=graph,
-                missing=" or ".join(missing),
-            )
-        if INPUT not in session.inputs:
-            raise ModelPackageError(
-                "{folder}: {graph} has no input {input}.", folder=folder.name, graph=graph, input=INPUT
-            )
+        session = opened_graph(folder, graph, card, (INPUT, outputs), accelerator, settings)
         runs.append(runner(session, outputs))
         sessions.append(session)
     marker = MarkerNetwork(runs[2], card.marker.picture) if card.marker else None
     reader = LandmarkNetwork(runs[0], runs[1], card.picture, card.close_up, marker)
-    with ExitStack() as stack:
-        stack.enter_context(computing_goldens(folder.name))
-        for session in sessions:
-            stack.enter_context(session.rehearsing())
-        differences = {
-            name: difference_of_values(
-                folder.name, name, expected, golden_values(reader(golden_radiograph(folder.name, image).display))
-            )
-            for name, (image, expected) in golden_files(folder, card).items()
-        }
+    differences = differences_of_values(folder, card, sessions, lambda image: golden_values(reader(image)))
     return LandmarkSidecar(card, reader, checksum(folder, card.graphs), sessions[-1].provider, differences)
 
 

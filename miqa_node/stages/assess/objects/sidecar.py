@@ -17,15 +17,14 @@ from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.core.taxonomy.lookup import quality_score
 from miqa_node.dicom.pixels.reduction import small_copy
-from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.card import GRAPH_NAME, Task, checked_card, read_sections
-from miqa_node.stages.assess.goldens import computing_goldens, difference_of_values, golden_files, golden_radiograph
+from miqa_node.stages.assess.goldens import differences_of_values
 from miqa_node.stages.assess.landmarks.object_places import with_places
 from miqa_node.stages.assess.landmarks.picture import STORED_PX
 from miqa_node.stages.assess.maps import with_peaks
 from miqa_node.stages.assess.objects.card import INPUT, LOGITS, MAPS, ObjectCard
 from miqa_node.stages.assess.objects.network import ObjectEvidence, ObjectNetwork, Run, smoothed
-from miqa_node.stages.assess.package_checks import check_embedded_card, checksum
+from miqa_node.stages.assess.package_checks import checksum, opened_graph
 from miqa_node.stages.assess.session import GraphSession, check_finite
 from miqa_node.stages.assess.sidecar import ImageContext, SideTask
 from miqa_node.stages.assess.signatures import check_folder
@@ -96,27 +95,9 @@ def open_objects(folder: Path, accelerator: Accelerator, settings: AssessSetting
     """
     card = checked_card(ObjectCard, read_sections(folder), folder.name)
     check_folder(folder, card, settings)
-    session = GraphSession.of(folder / GRAPH_NAME, accelerator, settings)
-    check_embedded_card(folder, card, session)
-    if missing := [name for name in (MAPS, LOGITS) if name not in session.outputs]:
-        raise ModelPackageError(
-            "{folder}: {graph_name} has no output {missing}.",
-            folder=folder.name,
-            graph_name=GRAPH_NAME,
-            missing=" or ".join(missing),
-        )
-    if INPUT not in session.inputs:
-        raise ModelPackageError(
-            "{folder}: {graph_name} has no input {input}.", folder=folder.name, graph_name=GRAPH_NAME, input=INPUT
-        )
+    session = opened_graph(folder, GRAPH_NAME, card, (INPUT, (MAPS, LOGITS)), accelerator, settings)
     network = ObjectNetwork(runner(session), card)
-    with computing_goldens(folder.name), session.rehearsing():
-        differences = {
-            name: difference_of_values(
-                folder.name, name, expected, golden_values(network(golden_radiograph(folder.name, image).display))
-            )
-            for name, (image, expected) in golden_files(folder, card).items()
-        }
+    differences = differences_of_values(folder, card, [session], lambda image: golden_values(network(image)))
     return ObjectSidecar(card, network, checksum(folder, card.graphs), session.provider, differences)
 
 

@@ -92,18 +92,16 @@ def follow(
     *,
     reopen: bool,
     why: str = "",
-    tell: bool = True,
 ) -> None:
     """Update a study's item to its current verdicts, which may have improved.
 
     The item of a study without flagged images is resolved, unless a person has claimed it. With ``reopen``, a study
     that people resolved is reopened, because a verdict got worse; otherwise archives are told again what people
     decided. ``why`` is for the history.
-    Without ``tell`` neither archives nor subscribers hear of it.
     """
     this = worklist.c.study_instance_uid == study_instance_uid
     state = transaction.execute(sa.select(worklist.c.state).where(this).with_for_update()).scalar_one_or_none()
-    if tell and not reopen:
+    if not reopen:
         _report_again(transaction, study_instance_uid)
     flagged = dispositions.c.study_instance_uid == study_instance_uid, dispositions.c.flagged
     judged = sa.select(dispositions.c.verdict, assessments.c.score).join(
@@ -129,7 +127,7 @@ def follow(
         text = joined(" ", [_with(NOT_FLAGGED, why), STAYS_CLAIMED])
         note(transaction, study_instance_uid, "judged again", SELF, text, now)
     elif state == WorklistState.OPEN.value:
-        _close(transaction, study_instance_uid, now, why, tell=tell)
+        _close(transaction, study_instance_uid, now, why)
 
 
 def close_if_unflagged(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:
@@ -140,16 +138,13 @@ def close_if_unflagged(transaction: Transaction, study_instance_uid: str, now: d
         _close(transaction, study_instance_uid, now)
 
 
-def _close(
-    transaction: Transaction, study_instance_uid: str, now: datetime, why: str = "", *, tell: bool = True
-) -> None:
+def _close(transaction: Transaction, study_instance_uid: str, now: datetime, why: str = "") -> None:
     values: dict[str, object] = {"state": WorklistState.RESOLVED.value, "resolution": Resolution.ACCEPTED.value}
     values |= {"resolved_by": SELF, "comment": str(NOT_FLAGGED), "resolved_at": now}
     this = worklist.c.study_instance_uid == study_instance_uid
     transaction.execute(sa.update(worklist).where(this).values(values))
     note(transaction, study_instance_uid, "judged again", SELF, _with(NOT_FLAGGED, why), now)
-    if tell:
-        announcements.resolved(transaction, study_instance_uid, now)
+    announcements.resolved(transaction, study_instance_uid, now)
 
 
 def _with(text: str, why: str) -> str:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
-from miqa_node.core.domain.instance import StudyRecord
+from miqa_node.core.domain.authorities import AuthorityRules
+from miqa_node.core.domain.instance import StudyInstanceUid, StudyRecord
+from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.domain.patient import PatientKey
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.errors import lacks_resources
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database, Transaction, insert_into, insert_or_ignore
-from miqa_node.stages.receive.rows import identification
-from miqa_node.stages.receive.rows.identification import Identification
 from miqa_node.stages.units.rows import repeats
 
 STUDIES = 50
@@ -29,6 +31,15 @@ STUDIES = 50
 MEND = "miqa-node migrate --read-patients"
 
 _of = t.patient_readings.c
+_image = t.instances.c
+_IMAGES = (
+    sa.select(
+        _image.digest, _image.study_instance_uid, _image.object_key, _image.calling_ae_title, _image.peer_address,
+        _image.received_at, _image.removed_at, _image.patient_number, *patients.KEY,
+    )
+    .join(t.patients, t.patients.c.patient_number == _image.patient_number)
+    .order_by(_image.received_at, _image.digest)
+)  # fmt: skip
 _PLACE = 1
 
 
@@ -78,10 +89,16 @@ class _Move:
 class Rereading:
     """``rules`` names the settings in force."""
 
-    def __init__(self, database: Database, reading: Identification, exposures: AcquisitionRules, rules: str) -> None:
-        self._database = database
-        self._reading = reading
-        self._exposures = exposures
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectStore,
+        authorities: AuthorityRules,
+        exposures: AcquisitionRules,
+        rules: str,
+    ) -> None:
+        self._database, self._objects = database, objects
+        self._authorities, self._exposures = authorities, exposures
         self._rules = rules
 
     def read_some(self, now: datetime) -> int | None:
@@ -94,10 +111,7 @@ class Rereading:
             if not studies:
                 _record(transaction, self._rules, "", state.images_left, now)
                 return None
-            query = identification.images(*patients.KEY, t.instances.c.patient_number).join(
-                t.patients, t.patients.c.patient_number == t.instances.c.patient_number
-            )
-            rows = transaction.execute(query.where(t.instances.c.study_instance_uid.in_(studies))).all()
+            rows = transaction.execute(_IMAGES.where(t.instances.c.study_instance_uid.in_(studies))).all()
             held = _held(transaction)
         moves = [one for row in rows if (one := self._move(row)) is not None]
         free = [one for one in moves if patients.key_of(one.row) not in held]
@@ -114,8 +128,22 @@ class Rereading:
         return len(free)
 
     def _move(self, row: Any) -> _Move | None:
-        study = self._reading.read(row) if row.patient_id else None
+        study = self._read(row) if row.patient_id else None
         return None if study is None or study.patient == patients.key_of(row) else _Move(row, study)
+
+    def _read(self, row: Any) -> StudyRecord | None:
+        """What the file of an image says, by the rules in force; None if it is gone."""
+        if row.removed_at is not None:
+            return None
+        try:
+            _, study = read_header(self._objects.local_path(row.object_key), nameless=True, relaxed=True)
+        except Exception as error:  # a foreign file can fail in any way, and must not stop the work on others
+            if lacks_resources(error):
+                raise
+            return None
+        authority = self._authorities.authority(study.authority or "", row.calling_ae_title, row.peer_address)
+        uid = StudyInstanceUid(row.study_instance_uid)  # a surrogate, if the file has none
+        return replace(study, study_instance_uid=uid, authority=authority)
 
 
 def _studies_after(transaction: Transaction, uid: str) -> list[str]:

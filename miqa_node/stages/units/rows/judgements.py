@@ -23,9 +23,10 @@ from miqa_node.runtime.site_records import study_notes
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import loaded
+from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.runtime.store.tables import assessments, attempts, dispositions, reassessments, worklist
 from miqa_node.runtime.store.tables import instances as instance_rows
-from miqa_node.stages.units.rows import copies, half_done, instances
+from miqa_node.stages.units.rows import copies, instances
 from miqa_node.stages.units.rows.machine_ranges import ranges_for
 
 
@@ -37,10 +38,15 @@ class Attempt:
     number: int
     began_at: datetime
     """When the first attempt began. It is the time of the assessment, so that every attempt makes the same objects."""
-    assessment: Assessment | None = None
-    """What a version with two stages has found already (:mod:`~miqa_node.stages.units.rows.half_done`)."""
     usual_ranges: tuple[UsualRange, ...] = ()
     """The confirmed ranges of the machine by which it is judged."""
+
+
+_DECIDED = DriverStatement(
+    lambda _dialect: sa.select(dispositions.c.digest).where(
+        dispositions.c.digest == sa.bindparam("this", type_=dispositions.c.digest.type)
+    )
+)
 
 
 def begin(transaction: Transaction, digest: InstanceDigest, now: datetime) -> Attempt | None:
@@ -48,17 +54,13 @@ def begin(transaction: Transaction, digest: InstanceDigest, now: datetime) -> At
     instance = _load(transaction, digest)
     if instance is None:
         return None
-    is_decided, assessment = half_done.state(transaction, digest)
-    if not is_decided and assessment is None:
+    if _DECIDED.run(transaction, {"this": digest}) is None:
         start = instances.begin_attempt(transaction, digest, now)
         return Attempt(instance, *start, usual_ranges=ranges_for(transaction, instance, usual_now=False))
-    row = _pending(transaction, digest) if is_decided else None
-    if row is not None:
-        instance, assessment = replace(instance, generation=row.generation), half_done.again(row)
-    if assessment is not None:
-        return Attempt(instance, 0, assessment.assessed_at, assessment)
+    row = _pending(transaction, digest)
     if row is None:
         return None
+    instance = replace(instance, generation=row.generation)
     usual = ranges_for(transaction, instance, usual_now=row.usual_now)
     return Attempt(instance, *_begin_again(transaction, instance, now), usual_ranges=usual)
 
@@ -105,10 +107,7 @@ def save(transaction: Transaction, judgement: Judgement, decided_at: datetime) -
     """
     if not save_disposition(transaction, judgement, decided_at):
         return False
-    digest = judgement.instance.digest
-    if not instances.save_assessment(transaction, judgement.assessment):  # of a version with two stages
-        transaction.execute(sa.delete(assessments).where(assessments.c.digest == digest))
-        instances.save_assessment(transaction, judgement.assessment)
+    instances.save_assessment(transaction, judgement.assessment)
     return True
 
 
@@ -120,7 +119,7 @@ def save_disposition(transaction: Transaction, judgement: Judgement, decided_at:
         return instances.save_disposition(transaction, digest, study, disposition, decided_at)
     this = _this(digest, instance.generation)
     waits = sa.update(reassessments).where(this, reassessments.c.concluded_at.is_(None))
-    values = {"concluded_at": decided_at, "document": None, "earlier": _in_force(transaction, digest)}
+    values = {"concluded_at": decided_at, "earlier": _in_force(transaction, digest)}
     if not transaction.execute(waits.values(values)).rowcount:
         return False
     for table in (assessments, dispositions, attempts):
@@ -162,7 +161,7 @@ def abandon(transaction: Transaction, instance: StoredInstance, reason: str, now
     transaction.execute(
         sa.update(reassessments)
         .where(_this(instance.digest, instance.generation), reassessments.c.concluded_at.is_(None))
-        .values(concluded_at=now, document=None, failure=reason)
+        .values(concluded_at=now, failure=reason)
     )
     study = instance.header.study_instance_uid
     if transaction.execute(sa.select(sa.exists().where(worklist.c.study_instance_uid == study))).scalar_one():

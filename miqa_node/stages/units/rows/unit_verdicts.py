@@ -33,7 +33,7 @@ WITH_UNIT = Phrase("More of its series came, and all was judged.")
 
 
 def represents(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[InstanceDigest]:
-    """Those of some members with an assessment of their own, oldest first: one, or several of earlier versions."""
+    """Those of some members with an assessment of their own, oldest first: one, or while more of it came several."""
     moments: list[tuple[datetime, InstanceDigest]] = []
     of = assessments.c
     for some in batches(digests):
@@ -56,7 +56,7 @@ def replace_earlier(
     waits = reassessments.c.concluded_at.is_(None)
     for some in batches(others):
         done = sa.update(reassessments).where(reassessments.c.digest.in_(some), waits)
-        transaction.execute(done.values(concluded_at=now, document=None, failure=WITH_UNIT))
+        transaction.execute(done.values(concluded_at=now, failure=WITH_UNIT))
 
 
 def share(

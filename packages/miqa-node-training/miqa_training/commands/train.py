@@ -167,50 +167,6 @@ def anomaly(
 
 
 @app.command()
-def attention(
-    data: DataFolder,
-    package: Annotated[
-        Path,
-        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Quality package to compare with."),
-    ],
-    out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="Folder of the run.")] = Path(
-        "training-runs/attention"
-    ),
-    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 25.0,
-    steps: Steps = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same crops.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
-    as_json: AsJson = False,
-    config: ConfigFile = None,
-) -> None:
-    """Train a vision transformer without labels, and compare its anomaly scores with other methods.
-
-    Writes model.onnx (tokens and attention) and figures.json. No package is changed: docs/explanation/anomaly.md says
-    which features won, and these are what "train anomaly" teaches.
-    """
-    require((*_NEEDED, "sklearn"))
-    quiet_logs(settings_of(config))
-    from miqa_training.attention.compare import train_attention
-    from miqa_training.attention.pretrain import PretrainSettings
-
-    settings = PretrainSettings(minutes=minutes, steps=steps, seed=seed)
-    figures = train_attention(data, package, out, settings, resume=resume)
-    if as_json:
-        print_json(figures)
-        return
-    numbers = [Column(name, number=True) for name in ("Simulated", "No chest", "Real objects", "Above 99.5")]
-    print_table(
-        ("Features", *numbers),
-        ((name, *(f"{value:.3f}" for value in row.values())) for name, row in figures["features"].items()),
-        title="AUROC of the image's score",
-    )
-    for what, table in figures["regions"].items():
-        rows = ((name, f"{row['dice']:.3f}", f"{row['iou']:.3f}") for name, row in table["methods"].items())
-        heads = ("Map", Column("Dice", number=True), Column("IoU", number=True))
-        print_table(heads, rows, title=f"{what}, {table['images']} images")
-
-
-@app.command()
 def denoiser(
     data: DataFolder,
     out: OutFolder,

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 
 from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.codes import MOTION_BLUR
@@ -19,7 +18,6 @@ from miqa_node.features.labels.rows import reviews
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.site_records import activations
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.schema import alembic_config
 from miqa_node.stages.conclusion.rows import shadows
 from miqa_node.stages.units.rows import instances
 from tests.runtime.store.making import NOW, digest, header, received, study
@@ -122,18 +120,3 @@ def test_the_certificate_is_kept_with_the_verdict_and_on_the_worklist(database: 
         assert disposition.certificate == "certified for tests"
         [image] = worklist.show(transaction, "1.2.5.1").images
         assert image.certificate == "certified for tests"
-
-
-@pytest.mark.more
-def test_verdicts_of_before_the_migration_stay_and_have_none(database: Database) -> None:
-    with database.begin() as transaction:
-        put(transaction, 1)
-    with database.begin() as transaction:
-        config = alembic_config()
-        config.attributes["connection"] = transaction
-        command.downgrade(config, "0001")
-    database.migrate()
-    with database.begin() as transaction:
-        disposition = instances.load_disposition(transaction, digest(1))
-    assert disposition is not None
-    assert (disposition.verdict, disposition.certificate) == (Verdict.REVIEW, "")

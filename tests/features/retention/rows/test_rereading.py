@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.authorities import AuthorityRules
@@ -16,15 +18,24 @@ from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.receive.rows import rereading
-from miqa_node.stages.receive.rows.identification import Identification
 from miqa_node.stages.receive.rows.rereading import Rereading
-from tests.features.retention.rows.test_identification import image_of
 from tests.features.retention.rows.test_patients import NORTH, RULES, SOUTH, Site
 from tests.runtime.store.making import NOW, digest
 
 OTHER = AuthorityRules.of(NORTH, [], {"OLD": SOUTH})
 IMAGES = {1: (1, ""), 2: (2, ""), 3: (1, ""), 4: (4, "OLD"), 5: (5, SOUTH), 6: (6, "")}
 """Study and issuer of the header; image 6 has lost its file."""
+
+
+def image_of(number: int, patient_id: str, issuer: str) -> FileDataset:
+    """A header without pixels."""
+    ds = FileDataset("", {}, preamble=b"\0" * 128)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1")
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.3.{number}")
+    ds.PatientID, ds.IssuerOfPatientID, ds.PatientName = patient_id, issuer, f"Phantom^{number}"
+    return ds
 
 
 class RereadSite(Site):
@@ -44,8 +55,7 @@ class RereadSite(Site):
             chain.seal(transaction, self.signer, "node", NOW)
 
     def reading(self) -> Rereading:
-        identification = Identification(self.database, self.objects, OTHER, RULES)
-        return Rereading(self.database, identification, RULES, "other")
+        return Rereading(self.database, self.objects, OTHER, RULES, "other")
 
     def read(self) -> int:
         count, reading = 0, self.reading()

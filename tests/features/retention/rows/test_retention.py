@@ -26,6 +26,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.errors import ConflictError, NotFoundError, RemovedError, ResourcesError
 from miqa_node.features.retention.rows import erasure, holds, retention
 from miqa_node.features.retention.rows.retention import AgeLimits
+from miqa_node.features.retention.tables import origin
 from miqa_node.features.retention.work import retention as work_retention
 from miqa_node.features.retention.work.retention import Retention
 from miqa_node.features.worklist.rows import worklist
@@ -43,7 +44,6 @@ from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger
 from miqa_node.stages.receive.rows.promises import Promises, Standing
 from miqa_node.stages.units.rows import instances, removal
 from tests.runtime.store.making import NOW, digest, header, received, study
-from tests.runtime.store.test_migrations import migrate
 
 LIMITS = AgeLimits(accepted=30, flagged=365)
 LATER = NOW + timedelta(days=31)
@@ -460,24 +460,11 @@ def test_originals_go_unasked_only_where_the_database_began_empty(
 ) -> None:
     of = shelf.decide(1)
     if held_images:
-        migrate(shelf.database, "0041")
-        migrate(shelf.database, "head")
+        with shelf.database.begin() as transaction:
+            transaction.execute(sa.update(origin).values(began_empty=False))
     rules = {"enabled": enabled, "accepted_days": 1, "min_free_percent": 0.0}
     settings = load_settings(node={"data_dir": shelf.folder}, store={"min_free_bytes": 0}, retention=rules)
     with shelf.database.begin() as transaction:
         retention_clock.confirm(transaction, datetime.now(UTC))  # the image came long ago, and nothing since
     Retention(shelf.database, shelf.objects, settings).look()
     assert shelf.has(of) == [not goes]
-
-
-@pytest.mark.more
-def test_a_promise_of_before_the_update_is_kept(shelf: Shelf) -> None:
-
-    of, other = shelf.decide(1), shelf.decide(2)
-    ledger = DatabaseLedger(shelf.database, shelf.objects)
-    request = CommitmentRequest("2.25.1", "CT1", "MIQA", "10.0.0.1", ((header(1).sop_class_uid, "1.2.3.1"),))
-    ledger.ask(request, lease_s=9)
-    ledger.reported(request)
-    migrate(shelf.database, "0019")
-    migrate(shelf.database, "head")
-    assert (shelf.row(of).promised_at is not None, shelf.row(other).promised_at) == (True, None)

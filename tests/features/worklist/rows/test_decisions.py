@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-import sqlalchemy as sa
 
 from miqa_node.core.domain.event import EventType
 from miqa_node.core.domain.label import RequestKind
@@ -18,11 +17,9 @@ from miqa_node.features.labels.rows import reviews
 from miqa_node.features.worklist.rows import history, worklist
 from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.tables import decisions
 from tests.features.analysis.rows.test_analysis import NOON, put, row
 from tests.features.events.test_announcements import Desk
 from tests.runtime.store.making import NOW, digest
-from tests.runtime.store.test_migrations import migrate
 
 STUDY = "1.2.5.1"
 LATER = NOW + timedelta(minutes=1)
@@ -108,18 +105,3 @@ def test_subscribers_hear_that_a_resolved_study_is_open_again(database: Database
     with database.begin() as transaction:
         types = [result.kind for result in history.of_instance(transaction, digest(1)).results]
     assert types.count(EventType.STUDY_FLAGGED) == 2
-
-
-@pytest.mark.more
-def test_what_was_decided_before_can_be_taken_back_after_the_update(database: Database) -> None:
-    with database.begin() as transaction:
-        it = put(transaction, 1)
-        worklist.resolve(transaction, STUDY, Resolution.RETAKEN, "mara", "moved", NOW)
-    migrate(database, "0025")
-    migrate(database, "head")
-    with database.begin() as transaction:
-        assert len(labels.of_images(transaction, [it])) == 1
-        decision = transaction.execute(sa.select(decisions.c.actor, decisions.c.comment)).one()
-        assert (decision.actor, decision.comment) == ("mara", "moved")
-        worklist.reopen(transaction, STUDY, "kim", "no", LATER)
-        assert labels.of_images(transaction, [it]) == []

@@ -20,7 +20,6 @@ from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.rows import instances
 from tests.runtime.store.making import NOW, digest, header, received, study
-from tests.runtime.store.test_migrations import migrate
 from tests.stages.deliver.making import as_file, report
 
 
@@ -247,23 +246,3 @@ def test_a_header_that_breaks_the_library_is_found_by_nothing_and_holds_nothing_
     receive(database, objects, 1, PatientID="A\0B")
     assert result_index.complete_sources(database, objects, 9.0)
     assert find(database, objects) == {"1.2.3.1"}
-
-
-@pytest.mark.more
-def test_objects_with_several_requests_are_read_again_after_an_update(database: Database, objects: DiskObjects) -> None:
-    """An older version did not keep the place of an item without a value."""
-    keep(database, objects, 1, RequestAttributesSequence=items(("STEP1", ""), ("STEP2", "RP2")))
-    receive(database, objects, 11, RequestAttributesSequence=items(("STEP1", ""), ("STEP2", "RP2")))
-    query = {STEP: "STEP1", PROCEDURE: "RP2"}
-    assert find(database, objects, **query) == set()
-    assert result_index.complete_sources(database, objects, 9.0)
-    old = {"requested_procedure_id": "RP2"}
-    with database.begin() as transaction:
-        transaction.execute(sa.update(tables.results).values(old))
-        transaction.execute(sa.update(tables.source_headers).values(old))
-    assert find(database, objects, **query) == {"2.25.1", "1.2.3.11"}
-    migrate(database, "0040")
-    migrate(database, "head")
-    assert result_index.complete_sources(database, objects, 9.0)
-    assert find(database, objects, **query) == set()
-    assert find(database, objects, **{STEP: "STEP2", PROCEDURE: "RP2"}) == {"2.25.1", "1.2.3.11"}

@@ -245,8 +245,6 @@ def _acceptance(services: WebServices, image: InstanceHistory) -> Acceptance | N
         return None
     if disposition.verdict is not Verdict.ACCEPT or not assessment.not_assessed or assessment.findings:
         return None
-    if scope.accept_measured:
-        return Acceptance(scope.accept_measured, (), ())
     return acceptance_of(scope.acceptances, assessment.known_header)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Depends, Form, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from miqa_node.core.domain.access import Permission
@@ -21,6 +22,7 @@ from miqa_node.interfaces.web.fields import Actor, Assignee, Comment, Remark, Ui
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services
+from miqa_node.runtime.store.database import Transaction
 
 router = APIRouter()
 
@@ -31,77 +33,64 @@ Listed = Annotated[str, Form(alias="list", max_length=1000)]
 Names = Annotated[list[str], Form(max_length=100)]
 
 
+class StudyForm:
+    """What each form of a study sends beside its own fields."""
+
+    def __init__(
+        self,
+        services: Services,
+        who: Reviewer,
+        study_uid: Uid,
+        actor: Annotated[Actor, Form()] = "",
+        listed: Listed = "",
+    ) -> None:
+        self.services, self.who, self.study_uid, self.listed = services, who, study_uid, listed
+        self.actor = acting(who, actor)
+
+    def made(self, change: Callable[[Transaction, str, str, datetime], object]) -> Response:
+        """The study after a change to it, by the one who sent the form."""
+        with self.services.database.begin() as transaction:
+            change(transaction, self.study_uid, self.actor, datetime.now(UTC))
+        return _to(self.study_uid, self.listed)
+
+
+Sent = Annotated[StudyForm, Depends()]
+
+
 @router.post("/studies/{study_uid}/claim")
-def claim(
-    services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "", listed: Listed = ""
-) -> Response:
+def claim(form: Sent) -> Response:
     """The button "Claim"."""
-    with services.database.begin() as transaction:
-        worklist.claim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
-    return _to(study_uid, listed)
+    return form.made(worklist.claim)
 
 
 @router.post("/studies/{study_uid}/patients")
-def resolve_patients(
-    services: Services,
-    who: Reviewer,
-    study_uid: Uid,
-    comment: Annotated[Comment, Form()],
-    actor: Annotated[Actor, Form()] = "",
-) -> Response:
+def resolve_patients(form: Sent, comment: Annotated[Comment, Form()]) -> Response:
     """The button "Resolve" of a study with images of several patients."""
-    with services.database.begin() as transaction:
-        conflicts.resolve(transaction, study_uid, acting(who, actor), comment, datetime.now(UTC))
-    return _to(study_uid, "")
+    return form.made(lambda transaction, uid, actor, now: conflicts.resolve(transaction, uid, actor, comment, now))
 
 
 @router.post("/studies/{study_uid}/release")
-def release(
-    services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "", listed: Listed = ""
-) -> Response:
+def release(form: Sent) -> Response:
     """The button "Put back"."""
-    with services.database.begin() as transaction:
-        worklist.unclaim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
-    return _to(study_uid, listed)
+    return form.made(worklist.unclaim)
 
 
 @router.post("/studies/{study_uid}/assign")
-def assign(
-    services: Services,
-    who: Reviewer,
-    study_uid: Uid,
-    to: Annotated[Assignee, Form()],
-    actor: Annotated[Actor, Form()] = "",
-    listed: Listed = "",
-) -> Response:
+def assign(form: Sent, to: Annotated[Assignee, Form()]) -> Response:
     """The button "Assign"."""
-    with services.database.begin() as transaction:
-        worklist.assign(transaction, study_uid, to.strip(), acting(who, actor), datetime.now(UTC))
-    return _to(study_uid, listed)
+    return form.made(lambda transaction, uid, actor, now: worklist.assign(transaction, uid, to.strip(), actor, now))
 
 
 @router.post("/studies/{study_uid}/comments")
-def comment_on(
-    services: Services,
-    who: Reviewer,
-    study_uid: Uid,
-    text: Annotated[Remark, Form()],
-    actor: Annotated[Actor, Form()] = "",
-    listed: Listed = "",
-) -> Response:
+def comment_on(form: Sent, text: Annotated[Remark, Form()]) -> Response:
     """The button "Add comment"."""
-    with services.database.begin() as transaction:
-        worklist.comment(transaction, study_uid, text, acting(who, actor), datetime.now(UTC))
-    return _to(study_uid, listed)
+    return form.made(lambda transaction, uid, actor, now: worklist.comment(transaction, uid, text, actor, now))
 
 
 @router.post("/studies/{study_uid}/resolve")
 def resolve(
-    services: Services,
-    who: Reviewer,
-    study_uid: Uid,
+    form: Sent,
     resolution: Annotated[Resolution, Form()],
-    actor: Annotated[Actor, Form()] = "",
     comment: Annotated[Comment, Form()] = "",
     reason: ReasonCode = "",
     digest: Digests = [],  # noqa: B006 - FastAPI copies it
@@ -109,16 +98,16 @@ def resolve(
     archive: Names = [],  # noqa: B006
     sure: Annotated[bool, Form()] = False,
     onward: Annotated[bool, Form()] = False,
-    listed: Listed = "",
     image_count: Annotated[int | None, Form()] = None,
 ) -> Response:
     """The four buttons; ``onward`` then shows the next study of the list.
 
     Confirming a rejection first shows a page with what will happen, and acts once that page is confirmed.
     """
+    services, study_uid, listed = form.services, form.study_uid, form.listed
     decision = Decision(
         resolution,
-        acting(who, actor),
+        form.actor,
         comment,
         known_reason(reason),
         tuple(dict.fromkeys(digest)),
@@ -131,7 +120,7 @@ def resolve(
             item = worklist.show(transaction, study_uid)
         page = render(
             "study/reject.html",
-            who=who,
+            who=form.who,
             item=item,
             decision=decision,
             regions=regions,
@@ -147,26 +136,18 @@ def resolve(
     item = decide(services, study_uid, decision)
     if onward:
         with services.database.begin() as transaction:
-            following = following_study(transaction, listed, item, who.name)
+            following = following_study(transaction, listed, item, form.who.name)
         if following:
             return _to(following, listed, decided=study_uid)
     return _to(study_uid, listed)
 
 
 @router.post("/studies/{study_uid}/reopen")
-def reopen(
-    services: Services,
-    who: Reviewer,
-    study_uid: Uid,
-    comment: Annotated[Remark, Form()],
-    actor: Annotated[Actor, Form()] = "",
-    decision: Annotated[int | None, Form()] = None,
-    listed: Listed = "",
-) -> Response:
+def reopen(form: Sent, comment: Annotated[Remark, Form()], decision: Annotated[int | None, Form()] = None) -> Response:
     """The buttons "Undo", which names its decision, and "Reopen"."""
-    with services.database.begin() as transaction:
-        worklist.reopen(transaction, study_uid, acting(who, actor), comment, datetime.now(UTC), decision)
-    return _to(study_uid, listed)
+    return form.made(
+        lambda transaction, uid, actor, now: worklist.reopen(transaction, uid, actor, comment, now, decision)
+    )
 
 
 def _to(study_uid: str, listed: str, **more: str) -> Response:
