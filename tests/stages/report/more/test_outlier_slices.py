@@ -42,5 +42,5 @@ def test_they_are_valid_and_highdicom_reads_them(kind: ResultKind, tmp_path: Pat
     assert errors == []
     if kind == SEG:
         seg = highdicom.segread(path)
-        assert [one.SegmentLabel for one in seg.SegmentSequence] == ["Foreign body", "Blank slices"]
+        assert [one.SegmentLabel for one in seg.SegmentSequence] == ["Metal", "Blank slices"]
         assert seg.get_volume(segment_numbers=[2]).array.any(axis=(1, 2, 3)).sum() == 2
