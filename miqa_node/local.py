@@ -109,10 +109,10 @@ class LocalAssessor:
             settings.imaging.anatomy,
         )
 
-    def assess_file(
-        self, path: Path, *, modality: str = "DX", body_part: str = "CHEST", view: str = "PA"
-    ) -> LocalResult:
+    def assess_file(self, path: Path, *, modality: str = "DX", body_part: str = "", view: str = "") -> LocalResult:
         """Assess a DICOM, PNG or JPEG file; modality, body part and view describe pictures, which have no header.
+
+        Without a body part the pixels say whether it is a frontal chest, and what judges it.
 
         Raises
         ------

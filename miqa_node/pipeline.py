@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.assessment import REPORT_FORM, Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.identity import with_surrogates
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
@@ -107,9 +107,10 @@ class Pipeline:
     def _assess(self, attempt: Attempt) -> AssessorResult | None:
         """Decode, measure, infer, explain."""
         result, instance = self._attempts.judge(attempt), attempt.instance
-        if result is not None:
-            self._context.artifacts.keep_maps(instance.digest, result.maps, instance.generation)
-        return result
+        if result is None:
+            return None
+        self._context.artifacts.keep_maps(instance.digest, result.maps, instance.generation)
+        return replace(result, assessment=replace(result.assessment, form=REPORT_FORM))
 
     def give_up(self, digest: InstanceDigest) -> None:
         """Give up after repeated failures: the verdict is NOT_ASSESSED, without a report; people see it.
@@ -132,7 +133,7 @@ class Pipeline:
         self._write(conclusion, self._giving_up, judgements.save_disposition)
 
     def _conclusion(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> Conclusion:
-        judgement = Judgement(instance, assessment, disposition)
+        judgement = Judgement(instance, assessment, disposition).with_disposition(disposition)
         return Conclusion(judgement, unit_of(instance.header, self._units), disposition)
 
     def _write(self, conclusion: Conclusion, effects: Effects, save: Callable[..., bool]) -> None:

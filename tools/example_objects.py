@@ -13,13 +13,14 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.filereader import dcmread
 
-from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.codes import POSITIONING, Code
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.output import output_kinds
 from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.review import Review

@@ -59,8 +59,10 @@ or patient may be wrong, or the chest too blurred, moved or cut to be one. Else 
 
 ## The score
 
-One number in 0–100, where 100 is best: 100 · Π (1 − probability · severity) over the defects that are present.
-An unremarkable image scores 100. The score sorts lists; it decides nothing.
+One number in 0–100, where 100 is best. It follows the verdict: REJECT has 0 to 29, REVIEW 30 to 69, ACCEPT 70 to 100.
+Within its band it falls with the third root of Π (1 − probability · severity) over all defects that were judged
+([ADR 22](../adr/0023-a-score-that-follows-the-verdict.md)).
+NOT_ASSESSED has none. The score sorts lists; it decides nothing.
 
 ## Older names
 

@@ -181,7 +181,7 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `verdict` | `ACCEPT`, `REVIEW`, `REJECT` or `NOT_ASSESSED`. |
 | `experimental` | Whether it was judged or measured, and [that does not count yet][experimental]: `NOT_ASSESSED`. |
 | `certificate` | How far the verdict may be trusted: `certified …` or `no certificate`, with the reason. |
-| `score` | 0 to 100, 100 is best; null when no model judged the image. |
+| `score` | 0 to 100: REJECT to 29, REVIEW 30 to 69, ACCEPT from 70 on; null for NOT_ASSESSED and without a model. |
 | `reasons` | Sentences: why the verdict is what it is. |
 | `findings` | One object per row of the taxonomy that was judged, also below its threshold. |
 | `findings[].name`, `.code` | Name of the finding, and its code value in DICOM CID 7011. |
@@ -190,8 +190,10 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `findings[].flagged` | Whether it is a reason of the verdict, directly or through a measurement that supports it. |
 | `findings[].place` | Of what can be taken off, if points were found: `over`, `side`, `apex`, `worn`; else null. |
 | `findings[].place.over` | `lung`, `mediastinum`, `outside`: what it lies over, first what matters most. |
-| `findings[].place.side`, `.apex` | Of a lung: the PATIENT's `left` or `right`, and whether it is the apex. |
+| `findings[].place.side`, `.apex` | Of a lung: the PATIENT's `left` or `right`, or empty; whether it is the apex. |
+| `findings[].place.regions` | Each region that is drawn: `peak` [x, y] as fractions, `over`, `side`, `apex`, `worn`. |
 | `findings[].place.worn` | `neck` or `clothes`, by its place alone; null where the clavicles are hidden. |
+| `findings[].made_by` | `name`, `version`, `sha256` of the package that found it; then of others that a rule added. |
 | `narrative` | What was found and what to do next, in sentences of the language `node.language`. |
 | `contributions` | Only models of measurements: what each did to a present finding's logit (`part`), strongest first. |
 | `gate` | Probability of each reason why an image is outside what the model can judge. |
@@ -203,7 +205,7 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `lung_field.side` | `image`: left and right are the image's. Without an outline all is null. |
 | `side_markers` | Of a frontal chest, letters that name a `side`: `letter`, `x` and `y` as fractions, `probability`. |
 | `text` | [Lines in the pixels](text-in-pixels.md) that may identify: `kind`, `column`, `row`, `width`, `height`. |
-| `measurements` | Name → `value`, `unit` (UCUM), `place` if any; `cut_sides` has `sides` of the image and `chances`. |
+| `measurements` | Name → `value`, `unit` (UCUM), `made_by`, `place` if any; `cut_sides` has `sides` and `chances`. |
 | `left_out` | Name → why a measurement that covers the image or series has no number, as a sentence. |
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |

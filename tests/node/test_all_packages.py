@@ -82,7 +82,7 @@ def test_a_radiograph_gets_one_report_one_segmentation_and_one_entry_with_everyt
     [narrative] = texts(made[ResultKind("SR")], "111412")
     shown = [segment.SegmentLabel for segment in made[ResultKind("SEG")].SegmentSequence]
     assert len(shown) == len(set(shown))
-    assert {"Motion blur", "Foreign body", "Unusual region", "Region of prediction"} <= set(shown)
+    assert {"Motion blur", "Object outside of the patient", "Unusual region", "Region of prediction"} <= set(shown)
     [entry] = entries
     [flagged] = entry.images
     assert verdict.assessment.predictions[0].package == "lungs-1.0.0"

@@ -13,6 +13,7 @@ from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.model_identity import ModelIdentity as ModelIdentity  # noqa: PLC0414 - known here, too
 from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.core.domain.prediction import Prediction
 from miqa_node.core.domain.usual_range import UsualRange
@@ -38,6 +39,8 @@ class Measurement:
     """UCUM code: "1", "mm", "%", "dB", "{lp}/mm" …"""
     place: str = ""
     """Where it was found, in words: "slice 5 of 11"."""
+    made_by: ModelIdentity | None = None
+    """The package whose network took it; None if the node did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +95,9 @@ class PlausibilityIssue:
     code: Code
 
 
-@dataclass(frozen=True, slots=True)
-class ModelIdentity:
-    """The model package that judged; ``sha256`` is the checksum of its model.onnx."""
-
-    name: str
-    version: str
-    sha256: str
-
-    @property
-    def label(self) -> str:
-        """``<name>-<version>``."""
-        return f"{self.name}-{self.version}"
-
-
+REPORT_FORM = 1
+"""The form of reports and other objects. Raise it when the same judgement gives other bytes than before: it belongs to
+their UIDs, so that no UID has two bodies (docs/adr/0004)."""
 NO_MODEL = Phrase("No quality model is installed.")
 """Why an image was only measured on a node without a model."""
 
@@ -144,6 +136,9 @@ class Assessment:
     """For each present finding of a model of measurements, strongest first; empty for models of pixels."""
     predictions: tuple[Prediction, ...] = ()
     """Predictions of further packages enabled by the site; decision support, not diagnosis."""
+
+    form: int = 0
+    """The form of the objects about it, :data:`REPORT_FORM` of the version that judged; 0 before there was one."""
 
     generation: int = 0
     """How often the image was judged again, including this assessment."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.domain.assessment import ModelIdentity
 from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.model_identity import ModelIdentity
 
 DIFFERENCE_GAIN = 8.0
 """Amplification of the displayed difference: a sixteenth of the display range fills the whole range."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from miqa_node.core.domain.codes import Code
+from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.object_place import ObjectPlace
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
@@ -120,7 +122,8 @@ class Finding:
     ``threshold`` is the operating point of the model's card: at or above it the finding is present.
     ``peak`` is the maximum of its map, (x, y) as fractions of the image's width and height; None without a map.
     ``description`` is set for a finding of a package or of another distribution. ``place`` is where something lies that
-    can be taken off, if anatomical points were found.
+    can be taken off, if anatomical points were found. ``made_by`` has the package whose network found it, then those
+    whose results a rule added; empty of judgements of earlier versions.
     """
 
     name: FindingName
@@ -131,6 +134,7 @@ class Finding:
     peak: tuple[float, float] | None = None
     description: FindingDescription | None = None
     place: ObjectPlace | None = None
+    made_by: tuple[ModelIdentity, ...] = ()
 
     @property
     def present(self) -> bool:
@@ -141,3 +145,10 @@ class Finding:
     def strength(self) -> float:
         """Probability times severity: the share of quality that it takes, and the value for limits of a room."""
         return self.probability * self.severity
+
+
+def by_node(before: Finding, after: Finding) -> Finding:
+    """A finding after a rule of the node's own measurements; the node is named as a maker if the rule changed it."""
+    if after == before:
+        return before
+    return replace(after, made_by=(*after.made_by, ModelIdentity(MANUFACTURER, STATED_VERSION.get(), "")))

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.language.phrase import Phrase
 
 LEAST_FOUND = 0.5

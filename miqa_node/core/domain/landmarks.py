@@ -64,16 +64,19 @@ class Landmarks:
 def patient_side(image_side: str, orientation: tuple[str, ...]) -> str:
     """The patient's ``left`` or ``right`` for the image's left or right; other sides are unchanged.
 
-    ``orientation`` is Patient Orientation (0020,0020). If it is absent or has neither L nor R along the rows, the
-    patient's right side is assumed at the image's left, as frontal radiographs are displayed (PS3.3 C.7.6.1.1.1).
+    ``orientation`` is Patient Orientation (0020,0020). If it is absent, the patient's right side is assumed at the
+    image's left, as frontal radiographs are displayed (PS3.3 C.7.6.1.1.1). If it has neither L nor R along the rows,
+    the header says that there are no such sides, and nothing is said.
 
     >>> patient_side("left", ("L", "F")), patient_side("left", ("R", "F")), patient_side("left", ())
     ('right', 'left', 'right')
+    >>> patient_side("left", ("A", "F")), patient_side("top", ("A", "F"))
+    ('', 'top')
     """
     if image_side not in _OPPOSITE:
         return image_side
-    to_the_right = orientation[0][:1] if orientation else ""
-    return image_side if to_the_right == "R" else _OPPOSITE[image_side]
+    to_the_right = orientation[0][:1] if orientation and orientation[0] else "L"
+    return {"R": image_side, "L": _OPPOSITE[image_side]}.get(to_the_right, "")
 
 
 def landmark_kind(name: str) -> tuple[str, str]:
@@ -87,11 +90,17 @@ def landmark_kind(name: str) -> tuple[str, str]:
 
 
 def landmark_words(name: str, orientation: tuple[str, ...] = ()) -> str:
-    """The display name of a point, with the side of the patient.
+    """The display name of a point, with the side of the patient; where nobody knows that, with the image's.
 
-    >>> landmark_words("apex_l")
-    "Apex of the lung, patient's right"
+    >>> landmark_words("apex_l"), landmark_words("apex_l", ("A", "F"))
+    ("Apex of the lung, patient's right", "Apex of the lung, image's left")
     """
     kind, side = landmark_kind(name)
     words = LANDMARK_WORDS.get(kind, name)
-    return f"{words}, patient's {patient_side(side, orientation)}" if side else words
+    return f"{words}, {side_words(side, orientation)}" if side else words
+
+
+def side_words(image_side: str, orientation: tuple[str, ...]) -> str:
+    """A side of the patient in words; where nobody knows that, of the image."""
+    side = patient_side(image_side, orientation)
+    return f"patient's {side}" if side else f"image's {image_side}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+SPOT = 0.5
+"""Share of a map's highest value from which a cell belongs to a region of an object: what counts is what is drawn."""
+
 
 class ChestRegion(StrEnum):
     """What an object covers on the picture."""
@@ -22,15 +25,36 @@ class WornAt(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectRegion:
+    """One region of the evidence, drawn by itself; what is said of it is said of its highest point.
+
+    ``peak`` is that point, (x, y) as fractions of the image. ``side`` is the patient's "left" or "right"; it is empty
+    across the spine, over the mediastinum, and where the header does not tell the sides.
+    """
+
+    peak: tuple[float, float]
+    over: ChestRegion
+    side: str = ""
+    apex: bool = False
+    worn: WornAt | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectPlace:
     """The place of what was seen.
 
     ``over`` has the anatomy under every spot, what matters most first: lung, mediastinum, outside. The rest is of the
     spot that matters most: ``side`` is the patient's "left" or "right", empty for the mediastinum and where it is
     unknown; ``apex`` is True over the upper part of a lung; ``worn`` is None where the clavicles are hidden.
+    ``regions`` has each spot, what matters most first; empty of judgements of earlier versions.
     """
 
     over: tuple[ChestRegion, ...]
     side: str = ""
     apex: bool = False
     worn: WornAt | None = None
+    regions: tuple[ObjectRegion, ...] = ()
+
+    def of(self, region: ObjectRegion) -> ObjectPlace:
+        """The place of one of the regions alone."""
+        return ObjectPlace((region.over,), region.side, region.apex, region.worn, (region,))

@@ -58,3 +58,12 @@ def _apart(text: str, value: float, limit: float | None) -> bool:
         return True
     rounded = float(text.replace(",", ""))
     return rounded != limit and (rounded > limit) == (value > limit)
+
+
+def stated(value: float) -> float:
+    """A number as objects and lines for programs state it: six significant digits, of which the last are noise already.
+
+    >>> stated(15.229263733), stated(1234567.0)
+    (15.2293, 1234570.0)
+    """
+    return float(f"{value:.6g}")

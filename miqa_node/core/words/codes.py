@@ -50,6 +50,7 @@ KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
 DOCUMENT_TITLE_MODIFIER = Code("113011", "DCM", "Document Title Modifier")
 ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
 LUNG = Code("39607008", "SCT", "Lung")
+LUNG_APEX = Code("86598002", "SCT", "Apex of Lung")
 MEDIASTINUM = Code("72410000", "SCT", "Mediastinum")
 LATERALITY = {"left": Code("7771000", "SCT", "Left"), "right": Code("24028007", "SCT", "Right")}
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
@@ -61,7 +62,7 @@ PROCESSING_ALGORITHM = Code("Newcode1", "99IHE", "Processing Algorithm")
 """As IHE AIR 1.1, section 6.5.3.1, has it for trial implementation; CID 7005 has no code for it."""
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 ANATOMY_INCOMPLETE = Code("130576", "DCM", "Anatomy coverage incomplete")
-FOREIGN_BODY = Code("19227008", "SCT", "Foreign body")
+METAL = Code("METAL_SHARE", SCHEME, "Metal")
 PHYSICAL_OBJECT = Code("260787004", "SCT", "Physical object")
 ASSESSMENT_BY_COMPARISON = Code("121375", "DCM", "Assessment By Comparison")  # CID 703
 SEVERITY_ATTRIBUTE = Code("246112005", "SCT", "Severity")
@@ -101,6 +102,12 @@ SEVERITY = Concept(
     "How strong a quality defect is, 0 to 100 %: 25, 50, 75 and 100 % are the four grades that "
     "docs/reference/findings.md defines for each defect in physical units.",
     SEVERITY_ATTRIBUTE,
+)
+
+PROJECTS_OVER = Concept(
+    "PROJECTS_OVER",
+    "Projects over",
+    "Anatomy that something outside of the patient hides on the image; it is not in that organ.",
 )
 
 ANOMALY_SCORE = Concept(
@@ -230,6 +237,7 @@ SCHEME_99MIQA: tuple[Concept, ...] = (
     PENDING_REVIEW,
     PREDICTION_REGION,
     SEVERITY,
+    PROJECTS_OVER,
     ANOMALY_SCORE,
     ANOMALY_TRAINING,
     ANOMALY_SITE,

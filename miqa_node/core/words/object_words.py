@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace
-from miqa_node.core.language.catalogue import SOURCE
+from miqa_node.core.language.catalogue import SOURCE, reworded, spoken
+from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.core.taxonomy.lookup import finding_words
 from miqa_node.core.words.phrases import OVER, TAKE_OFF, WORN
-from miqa_node.core.words.voice import Voice, voice
+from miqa_node.core.words.voice import voice
 
 
 def title_of(finding: Finding, language: str = SOURCE) -> str:
@@ -17,8 +18,13 @@ def title_of(finding: Finding, language: str = SOURCE) -> str:
     """
     if finding.place is None:
         return finding_words(finding, language).title
-    speaker = voice(language)
-    return f"{speaker.say(WORN[finding.place.worn])} {over(finding.place, speaker)}"
+    with spoken(language):
+        return reworded(object_title(finding.place))
+
+
+def object_title(place: ObjectPlace) -> str:
+    """The same in every language, of one place."""
+    return joined(" ", [Phrase(WORN[place.worn]), Phrase(over(place))])
 
 
 def hint_of(finding: Finding, language: str = SOURCE) -> str:
@@ -28,8 +34,9 @@ def hint_of(finding: Finding, language: str = SOURCE) -> str:
     return voice(language).say(TAKE_OFF[finding.place.over[0]])
 
 
-def over(place: ObjectPlace, speaker: Voice) -> str:
-    """What the object lies over, with the patient's side: "over the left apex"."""
+def over(place: ObjectPlace) -> str:
+    """What the object lies over, with the patient's side if that is known: "over the left apex"."""
     anatomy = place.over[0]
-    part = "apex" if place.apex else anatomy.value
-    return speaker.say(OVER[part, place.side if anatomy is ChestRegion.LUNG else ""])
+    if anatomy is not ChestRegion.LUNG:
+        return OVER[anatomy.value, ""]
+    return OVER["apex" if place.apex else anatomy.value, place.side]

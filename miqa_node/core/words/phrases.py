@@ -77,8 +77,10 @@ MARKS: Mapping[str, Mapping[ObjectKind, str]] = {
 OVER: Mapping[tuple[str, str], str] = {
     ("apex", "right"): "over the right apex",
     ("apex", "left"): "over the left apex",
+    ("apex", ""): "over an apex",
     ("lung", "right"): "over the right lung",
     ("lung", "left"): "over the left lung",
+    ("lung", ""): "over a lung",
     ("mediastinum", ""): "over the mediastinum",
     ("outside", ""): "outside of the lungs",
 }

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.landmarks import Landmarks, patient_side
+from miqa_node.core.domain.landmarks import Landmarks, patient_side, side_words
 from miqa_node.core.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_words
 from miqa_node.core.words import codes
-from miqa_node.core.words.algorithms import name_and_version
+from miqa_node.core.words.algorithms import NODE, Algorithm, anomaly_maker, maker_of, makers_of, of_label
 from miqa_node.core.words.finding_codes import segment_codes
 from miqa_node.core.words.measurement_codes import measurement_code
+from miqa_node.core.words.object_words import object_title
 
 PREDICTION = "prediction"
 """Prefix of the subject of a prediction, followed by the package."""
@@ -53,23 +54,48 @@ class SegmentSubject:
     certainty: float | None = None
     where: str = "where the model looked"
     """The meaning of its colour on a picture."""
-    algorithm: tuple[str, str] | None = None
-    """Name and version of its package, if other than the quality package."""
+    algorithm: Algorithm = NODE
+    """Whose network, or whose measurement, drew it."""
     side: Code | None = None
     """The side of the patient of a structure that there are two of."""
+    finding: Finding | None = field(default=None, compare=False)
+    """The finding; of one of several regions of an object with the place of that region alone."""
 
 
-def of_finding(finding: Finding) -> SegmentSubject:
+def of_finding(finding: Finding, assessment: Assessment) -> SegmentSubject:
     """A present finding."""
     category, kind = segment_codes(finding)
     entry = finding_entries().get(finding.name)
     text = f"Certainty {finding.probability:.0%}, severity {finding.severity:.0%}"
     words = finding_words(finding).title
     colour = FOREIGN_FINDING if entry is None else entry.colour
-    return SegmentSubject(finding.name, category, kind, colour, text, words, finding.probability)
+    drawn_by = makers_of(finding, assessment)[0]
+    return SegmentSubject(
+        finding.name, category, kind, colour, text, words, finding.probability, algorithm=drawn_by, finding=finding
+    )
 
 
-def of_anomaly(anomaly: AnomalyScore) -> SegmentSubject:
+def of_object(finding: Finding, assessment: Assessment) -> tuple[SegmentSubject, ...]:
+    """One subject for each region of an object with a place, the one that matters most first, under its plain name."""
+    place, whole = finding.place, of_finding(finding, assessment)
+    if place is None or not place.regions:  # without a place, or judged by an earlier version
+        return (whole,)
+    subjects = []
+    for number, region in enumerate(place.regions, 1):
+        here = place.of(region)
+        subjects.append(
+            replace(
+                whole,
+                name=finding.name if number == 1 else f"{finding.name}:{number}",
+                words=object_title(here),
+                description=f"{object_title(here)}. {whole.description}",
+                finding=replace(finding, place=here),
+            )
+        )
+    return tuple(subjects)
+
+
+def of_anomaly(anomaly: AnomalyScore, assessment: Assessment) -> SegmentSubject:
     """An unusual place, which by itself is never a defect."""
     text = f"{anomaly.sentence}. Unusual is not wrong"
     kind = codes.UNUSUAL_REGION.code
@@ -81,6 +107,7 @@ def of_anomaly(anomaly: AnomalyScore) -> SegmentSubject:
         text,
         kind.meaning,
         where="unlike other images",
+        algorithm=anomaly_maker(assessment),
     )
 
 
@@ -90,7 +117,8 @@ def of_measurement(measurement: Measurement) -> SegmentSubject:
     category, kind, words = MARKS.get(measurement.name, (codes.SPATIAL_CONCEPT, code, code.meaning))
     text = f"{words}: {measurement.value:.4g} {measurement.unit} of the series"
     colour = COLOURS.get(measurement.name, OTHER_MARK)
-    return SegmentSubject(measurement.name, category, kind, colour, text, words, where="marked")
+    made_by = maker_of(measurement)
+    return SegmentSubject(measurement.name, category, kind, colour, text, words, where="marked", algorithm=made_by)
 
 
 def subject_of_measurement(name: str, assessment: Assessment) -> SegmentSubject:
@@ -104,14 +132,21 @@ def of_lung(image_side: str, landmarks: Landmarks, orientation: tuple[str, ...])
     """The lung at a side of the image, named by the side of the patient."""
     side = patient_side(image_side, orientation)
     return SegmentSubject(
-        f"lung_field:{side}", codes.ANATOMICAL_STRUCTURE, codes.LUNG, COLOURS[f"lung_{side}"],
-        "Visible lung, without the parts behind heart and diaphragm", f"Lung, patient's {side}",
-        algorithm=name_and_version(landmarks.package), side=codes.LATERALITY[side],
+        lung_name(image_side, orientation), codes.ANATOMICAL_STRUCTURE, codes.LUNG,
+        COLOURS[f"lung_{side or image_side}"],
+        "Visible lung, without the parts behind heart and diaphragm", f"Lung, {side_words(image_side, orientation)}",
+        algorithm=of_label(landmarks.package, landmarks.sha256), side=codes.LATERALITY.get(side),
     )  # fmt: skip
 
 
+def lung_name(image_side: str, orientation: tuple[str, ...]) -> str:
+    """Name of the subject of a lung; where the sides of the patient are unknown, by the image's."""
+    side = patient_side(image_side, orientation)
+    return f"lung_field:{side}" if side else f"lung_field:image_{image_side}"
+
+
 MARKS: dict[str, tuple[Code, Code, str]] = {
-    "metal_share": (codes.PHYSICAL_OBJECT, codes.FOREIGN_BODY, "Metal, above 3000 HU"),
+    "metal_share": (codes.PHYSICAL_OBJECT, codes.METAL, "Metal, above 3000 HU"),
     "truncation": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body cut off by the field of view"),
     "mr_wrap": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body at the end of the phase direction"),
 }
@@ -120,7 +155,6 @@ MARKS: dict[str, tuple[Code, Code, str]] = {
 
 def of_prediction(prediction: Prediction) -> SegmentSubject:
     """The place behind a prediction; decision support, not diagnosis."""
-    package, _, version = prediction.package.rpartition("-")
     return SegmentSubject(
         prediction_name(prediction.package),
         codes.SPATIAL_CONCEPT,
@@ -129,10 +163,15 @@ def of_prediction(prediction: Prediction) -> SegmentSubject:
         prediction.sentence,
         f"{prediction.label} ({DECISION_SUPPORT})",
         prediction.confidence,
-        algorithm=(package, version),
+        algorithm=of_label(prediction.package, prediction.sha256),
     )
 
 
 def prediction_name(package: str) -> str:
     """Name of the subject of a package's prediction."""
     return f"{PREDICTION}:{package}"
+
+
+def is_prediction(name: str) -> bool:
+    """Whether a subject of this name is the place behind a prediction."""
+    return name.startswith(f"{PREDICTION}:")

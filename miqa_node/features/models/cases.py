@@ -21,6 +21,7 @@ from miqa_node.dicom.bytes.secondary import write_secondary_capture
 from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError, SettingsError
 from miqa_node.features.models.certification import CertificationCase
+from miqa_node.interfaces.cli.taken import TakenParts
 from miqa_node.local import LocalAssessor, LocalResult
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.stages.assess.classify.card import ClassifierCard
@@ -117,7 +118,7 @@ def judge_cases(
     ``described`` is modality, body part and view of pictures, which have no header.
     """
     sample, marks, learned = fair_sample(labelled_images, SEED), read_learned(package.folder) or frozenset(), set[str]()
-    cases, labels, left_out = [], [], Counter[str]()
+    cases, labels, left_out, parts = [], [], Counter[str](), TakenParts()
     beside = _name_in_force(settings, package)
     with LocalAssessor(settings, choice, packages=[beside], limits=limits) as assessor:
         for label in counted(sample, "Judging"):
@@ -130,6 +131,7 @@ def judge_cases(
             except (MiqaError, OSError):
                 left_out["unreadable"] += 1
                 continue
+            parts.add(result.assessment)
             case = _case(settings, package, label, result, assessor.policy)
             if case is None:
                 left_out["outside of what the package was made for"] += 1
@@ -143,6 +145,7 @@ def judge_cases(
             is_case = other.patient in patients - learned and other.path not in drawn
             if is_case and _mark(assessor, other.path) in marks:
                 learned.add(other.patient)
+    parts.say()
     return JudgedCases(cases, labels, len(learned), left_out)
 
 
@@ -163,12 +166,12 @@ def _case(
     if prediction is None or not prediction.label:
         return None
     routing = replace(
-        card_routing(package.card, settings.assess).of(_rule(settings, package, assessment.header, policy)),
+        card_routing(package.card, settings.assess).of(_rule(settings, package, assessment.known_header, policy)),
         min_confidence=0.0, accepted_only=True, unproven="", proven_from=0.0,
     )  # fmt: skip
     routed = route(prediction, assessment, decide_despite_age(assessment, policy), routing)
     return CertificationCase(
-        label.label, prediction.label, prediction.confidence, assessment.header, label.population, label.reader,
+        label.label, prediction.label, prediction.confidence, assessment.known_header, label.population, label.reader,
         waits=bool(routed.pending),
     )  # fmt: skip
 

@@ -54,8 +54,8 @@ def assess(
         ),
     ] = "",
     modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "DX",
-    body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "CHEST",
-    view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "PA",
+    body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files; default: the pixels say.")] = "",
+    view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "",
     per_file: Annotated[
         bool, typer.Option("--per-file", help="Also assess slices of CT, MR and PET one by one, not as series.")
     ] = False,

@@ -10,10 +10,12 @@ from typing import Any
 
 from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Assessment, Measurement
-from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.landmarks import Landmarks, patient_side
 from miqa_node.core.domain.object_place import ObjectPlace
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.prediction import DECISION_SUPPORT, Prediction
+from miqa_node.core.domain.shown_number import stated
+from miqa_node.core.words.algorithms import maker_of, makers_of
 from miqa_node.core.words.narrative import narrative
 from miqa_node.local import LocalResult
 from miqa_node.local_series import LocalSeriesResult
@@ -88,6 +90,7 @@ def _judged(assessment: Assessment, disposition: Disposition, total_s: float, la
                 "threshold": round(finding.threshold, 4),
                 "flagged": disposition.flags(finding.name),
                 "place": _place(finding.place),
+                "made_by": [one._asdict() for one in makers_of(finding, assessment)],
             }
             for finding in assessment.findings
         ],
@@ -106,7 +109,12 @@ def _judged(assessment: Assessment, disposition: Disposition, total_s: float, la
         "side_markers": _side_markers(assessment.landmarks),
         "text": [{**asdict(line), "kind": line.kind.value} for line in assessment.text],
         "measurements": {
-            m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit} | _more(m, assessment)
+            m.name: {
+                "value": stated(m.value) if math.isfinite(m.value) else None,
+                "unit": m.unit,
+                "made_by": maker_of(m).label,
+            }
+            | _more(m, assessment)
             for m in assessment.measurements
         },
         "left_out": {name: one.reason for one in assessment.left_out for name in one.measurements},
@@ -162,7 +170,11 @@ def _more(measurement: Measurement, assessment: Assessment) -> dict[str, Any]:
     orientation = assessment.header.patient_orientation
     present = {finding.name for finding in assessment.findings if finding.present}
     return {
-        "sides": [side for side in landmarks.cut if cut_finding(side, orientation) in present],
+        "sides": [
+            side
+            for side in landmarks.cut
+            if patient_side(side, orientation) and cut_finding(side, orientation) in present
+        ],
         "chances": dict(landmarks.cut),
     }
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.object_place import SPOT
 from miqa_node.core.language.catalogue import LANGUAGE
 from miqa_node.core.words.headline import is_whole
 from miqa_node.core.words.object_words import title_of
@@ -53,13 +54,14 @@ def outlines(assessment: Assessment, maps: SaliencyMaps, threshold: float) -> tu
 
 def _outline(finding: Finding, assessment: Assessment, maps: SaliencyMaps, threshold: float) -> FindingOutline:
     saliency = maps.findings.get(finding.name)
-    subject = of_finding(finding)
+    subject = of_finding(finding, assessment)
     header = assessment.header
     polygons: tuple[tuple[tuple[float, float], ...], ...] = ()
     if saliency is not None and not is_whole(finding) and header.rows and header.columns:
         scale = min(1.0, LONG_SIDE_PX / max(header.rows, header.columns))
         shape = max(1, round(header.rows * scale)), max(1, round(header.columns * scale))
-        polygons = tuple(_polygons(threshold_map(saliency.values, shape, threshold)))
+        share = threshold if finding.place is None or not finding.place.regions else SPOT
+        polygons = tuple(_polygons(threshold_map(saliency.values, shape, share)))
     title, colour = title_of(finding, LANGUAGE.get()), "#{:02x}{:02x}{:02x}".format(*rgb(subject.colour))
     return FindingOutline(finding.name, title, colour, polygons)
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.kept_figure import no_figures
 from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.assessor import ImageAssessor
@@ -23,10 +25,30 @@ from miqa_node.stages.assess.packages import Package, open_package
 from miqa_node.stages.assess.sidecar import ImageContext, SideTask
 from miqa_node.stages.explain.explainer import Explainer
 
+UNKNOWN_PART = Phrase("The header names no body part, and the pixels show no frontal chest beyond doubt.")
+
 
 def is_left(assessment: Assessment) -> bool:
     """Whether no package judged the image, because of its header or because its pixels show another kind."""
     return bool(assessment.not_assessed) and not assessment.quarantined
+
+
+def left_unsure(judgement: AssessorResult) -> AssessorResult:
+    """The judgement of an image whose body part nobody knows, as one that is left: all is gone that is about a chest.
+
+    Nobody names the part, and the pixels do not show a frontal chest beyond doubt. What its gate says stays: exchanged
+    grey levels, and images with nothing on them.
+    """
+    assessment, gate = judgement.assessment, judgement.assessment.finding(FindingName.GATE)
+    is_known = bool(assessment.header.body_part_examined or assessment.part_seen)
+    if is_known or assessment.not_assessed or assessment.model is None or (gate is not None and gate.present):
+        return judgement
+    assessment = replace(
+        assessment, findings=(), gate={}, contributions={}, anomaly=None, score=None, model=None, calibration="",
+        landmarks=None, objects=None, predictions=(), not_assessed=UNKNOWN_PART,
+        measurements=tuple(one for one in assessment.measurements if one.made_by is None),
+    )  # fmt: skip
+    return AssessorResult(assessment)
 
 
 @dataclass(frozen=True, slots=True)

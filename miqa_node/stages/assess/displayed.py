@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.finding import Finding, FindingName, by_node
 from miqa_node.core.domain.instance import Header
 from miqa_node.dicom.pixels.regions import is_frontal_chest
 from miqa_node.stages.assess.appearance import Appearance
@@ -69,7 +69,7 @@ def with_displayed_contrast(
         probability = max(probability, 1.0 / (1.0 + math.exp(USUAL_STEEPNESS * (0.5 - unusual))))
         severity = max(severity, unusual)
     return tuple(
-        replace(f, probability=max(f.probability, probability), severity=max(f.severity, severity))
+        by_node(f, replace(f, probability=max(f.probability, probability), severity=max(f.severity, severity)))
         if f.name == FindingName.CONTRAST_PROCESSING
         else f
         for f in findings

@@ -58,6 +58,7 @@ def read_findings(package: Package, outputs: Arrays, measurements: Sequence[Meas
     gate = {GateClass(row.name): float(probability[index]) for index, row in rows if row.gate}
     if gate:
         findings.append(gate_finding(gate, {GateClass(row.name): row.threshold for _, row in rows if row.gate}))
+    findings = [replace(one, made_by=(package.identity,)) for one in findings]
     return PackageFindings(tuple(findings), gate, _contributions(package, outputs, measurements, findings))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from miqa_node.core.domain.exposure import deviation_index
-from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.finding import Finding, FindingName, by_node
 from miqa_node.core.domain.instance import Header
 from miqa_node.dicom.pixels.regions import CHEST_PARTS
 from miqa_node.stages.assess.appearance import Appearance
@@ -63,7 +63,8 @@ def with_measured_noise(
 
 
 def _with_noise(findings: tuple[Finding, ...], changed: Callable[[Finding], Finding]) -> tuple[Finding, ...]:
-    return tuple(changed(one) if one.name == FindingName.NOISE else one for one in findings)
+    """``changed`` decides on noise by what the node measured, so the node is named where it made a difference."""
+    return tuple(by_node(one, changed(one)) if one.name == FindingName.NOISE else one for one in findings)
 
 
 def _slight(finding: Finding) -> Finding:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.domain.assessment import ModelIdentity
 from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.anomaly.detector import AnomalyModel, read_model

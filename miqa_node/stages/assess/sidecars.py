@@ -126,7 +126,11 @@ class SidecarModels:
     ) -> AssessorResult:
         """With what the package for any radiograph adds, if the quality package left the image."""
         package = self._everywhere.get(ANY_RADIOGRAPH)
-        if package is None or not traits.is_single_exposure or not any_radiograph.is_left(judgement.assessment):
+        if package is None or not traits.is_single_exposure:
+            return judgement
+        if LANDMARKS in self._everywhere:  # the package that tells a chest by its pixels
+            judgement = any_radiograph.left_unsure(judgement)
+        if not any_radiograph.is_left(judgement.assessment):
             return judgement
         try:
             task, model = self._open(package)
@@ -150,8 +154,27 @@ class SidecarModels:
     def _judged(
         self, header: Header, radiograph: Radiograph, judgement: AssessorResult, policy: Policy
     ) -> AssessorResult:
-        """With what the packages for frontal chests add, those that the policy or the settings switch on."""
+        """With what the packages for frontal chests add, those that the policy or the settings switch on.
+
+        Where the header names no body part, the policy's are those for the part that the pixels show.
+        """
         rules = self._rules(header, policy)
+        judgement = self._with_packages(header, radiograph, judgement, policy, rules)
+        part = judgement.assessment.part_seen
+        if header.body_part_examined or not part:
+            return judgement
+        header = replace(header, body_part_examined=part)
+        more = tuple(rule for rule in self._rules(header, policy) if rule not in rules)
+        return self._with_packages(header, radiograph, judgement, policy, more)
+
+    def _with_packages(
+        self,
+        header: Header,
+        radiograph: Radiograph,
+        judgement: AssessorResult,
+        policy: Policy,
+        rules: Sequence[PackageRule],
+    ) -> AssessorResult:
         if not rules or judgement.assessment.is_of_another_kind:
             return judgement
         results: list[tuple[Task, SidecarModel, PackageRule]] = []

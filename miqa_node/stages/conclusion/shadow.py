@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.assessment import REPORT_FORM, Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import ShadowModel
+from miqa_node.core.taxonomy.verdict_score import with_score
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.conclusion.base import Conclusion, LaterEffect
 from miqa_node.stages.conclusion.effects import EffectContext, EffectKind
@@ -28,6 +30,7 @@ class ShadowEffect(LaterEffect):
 def save_shadow(database: Database, policy: Callable[[], Policy], package: str, assessment: Assessment) -> None:
     """Keep what the shadow model says, with the verdict that it would have had."""
     disposition = decide(assessment, policy())
+    assessment = with_score(replace(assessment, form=REPORT_FORM), disposition.verdict)
     with database.begin() as transaction:
         shadows.save(transaction, package, assessment, disposition)
 

@@ -20,11 +20,11 @@ AE_TITLE = "UPLOAD"
 
 @dataclass(frozen=True, slots=True)
 class PictureDescription:
-    """Attributes that a picture lacks."""
+    """Attributes that a picture lacks; where nobody says the body part, its pixels do."""
 
     modality: str = "DX"
-    body_part: str = "CHEST"
-    view: str = "PA"
+    body_part: str = ""
+    view: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.policy import Disposition
-from miqa_node.core.words.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
+from miqa_node.core.words.subject import SegmentSubject, of_anomaly, of_object, of_prediction
 from miqa_node.stages.report.made import ReportRequest, ReportSettings
 from miqa_node.stages.report.mask import regions_of
 from miqa_node.stages.report.outputs.base import OutputContext
@@ -73,15 +73,15 @@ def series_report_uid(header: Header, settings: ReportSettings) -> str:
 
 def _subjects(
     assessment: Assessment, disposition: Disposition, maps: SaliencyMaps
-) -> Iterator[tuple[SegmentSubject, SaliencyMap]]:
+) -> Iterator[tuple[Sequence[SegmentSubject], SaliencyMap]]:
     """Findings of a flagged image; an anomaly if it is among the reasons; predictions for any verdict."""
     if disposition.verdict.flagged:
         for finding in assessment.findings:
             if finding.present and finding.name in maps.findings:
-                yield of_finding(finding), maps.findings[finding.name]
+                yield of_object(finding, assessment), maps.findings[finding.name]
         is_reason = any(reason.name == "anomaly" for reason in disposition.reasons)
         if is_reason and maps.anomaly is not None and assessment.anomaly is not None:
-            yield of_anomaly(assessment.anomaly), maps.anomaly
+            yield [of_anomaly(assessment.anomaly, assessment)], maps.anomaly
     for prediction in assessment.predictions:
         if prediction.package in maps.predictions:
-            yield of_prediction(prediction), maps.predictions[prediction.package]
+            yield [of_prediction(prediction)], maps.predictions[prediction.package]

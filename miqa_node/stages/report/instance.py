@@ -8,8 +8,9 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.output import OutputKind
 from miqa_node.core.taxonomy.base import SCHEME
 from miqa_node.core.words.algorithms import algorithms_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,9 +12,10 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.image import SaliencyMap
+from miqa_node.core.domain.object_place import SPOT
 from miqa_node.core.words.subject import SegmentSubject
 
-MAX_OUTLINE_POINTS = 400
+MAX_OUTLINE_POINTS = 100
 """Maximum number of points of an outline; it is simplified for drawing, not for measuring."""
 MAX_OUTLINES = 20
 """Maximum number of outlined parts of a mask, the largest first."""
@@ -24,32 +25,69 @@ MAX_OUTLINES = 20
 class MarkedRegion:
     """The place of a finding, or an unusual place.
 
-    ``mask``: bool, shape (rows, columns) of the source image.
-    ``outline``: float, shape (n, 2), the closed polygon (first point repeated) around the largest connected part
-    as (column, row) in the image-relative coordinates of PS3.3 C.18.6.1.2, where a pixel's centre is at .5, .5.
+    ``mask``: bool, shape (rows, columns) of the source image; it is what ``outlines`` enclose.
+    ``outlines``: float, shape (n, 2), closed polygons (first point repeated) around its connected parts, the largest
+    first, as (column, row) in the image-relative coordinates of PS3.3 C.18.6.1.2, where a pixel's centre is at .5, .5.
     ``values``: float32, the saliency map behind the mask, in its own rows and columns.
     """
 
     subject: SegmentSubject
     segment_number: int
     mask: NDArray[np.bool_]
-    outline: NDArray[np.float64]
+    outlines: Sequence[NDArray[np.float64]]
     method: str
     values: NDArray[np.float32]
 
 
 def regions_of(
-    maps: Iterable[tuple[SegmentSubject, SaliencyMap]], shape: tuple[int, int], threshold: float
+    maps: Iterable[tuple[Sequence[SegmentSubject], SaliencyMap]], shape: tuple[int, int], threshold: float
 ) -> tuple[MarkedRegion, ...]:
-    """Regions of subjects with a non-empty map, numbered from 1."""
+    """Regions of subjects with a non-empty map, numbered from 1.
+
+    A map has one subject, or one for each region of an object. These are drawn from the share of the peak at which
+    they were told apart, whatever ``threshold`` is: what counts for the verdict is drawn.
+    """
     regions: list[MarkedRegion] = []
-    for subject, saliency in maps:
-        mask = threshold_map(saliency.values, shape, threshold)
-        if mask.any():
-            regions.append(
-                MarkedRegion(subject, len(regions) + 1, mask, outline_of(mask), saliency.method, saliency.values)
-            )
+    for subjects, saliency in maps:
+        for subject, mask, values in _parts(subjects, saliency.values, shape, threshold):
+            outlines = outlines_of(mask)
+            if outlines:
+                drawn = filled(outlines, mask.shape)
+                regions.append(MarkedRegion(subject, len(regions) + 1, drawn, outlines, saliency.method, values))
     return tuple(regions)
+
+
+def _parts(
+    subjects: Sequence[SegmentSubject], values: NDArray[np.float32], shape: tuple[int, int], threshold: float
+) -> Iterator[tuple[SegmentSubject, NDArray[np.bool_], NDArray[np.float32]]]:
+    """Each subject with its mask and its part of the map."""
+    placed = [one.finding.place for one in subjects if one.finding is not None and one.finding.place is not None]
+    peaks = [region.peak for place in placed for region in place.regions]
+    if len(peaks) != len(subjects):
+        yield subjects[0], threshold_map(values, shape, threshold), values
+        return
+    whole, owners = threshold_map(values, shape, SPOT), owners_of(values, peaks)
+    fine = cv2.resize(owners, shape[::-1], interpolation=cv2.INTER_NEAREST)
+    for number, subject in enumerate(subjects, 1):
+        part = np.where(owners == number, values, np.float32(0.0))
+        yield subject, whole & (fine == number), np.asarray(part, np.float32)
+
+
+def owners_of(values: NDArray[np.float32], peaks: Sequence[tuple[float, float]]) -> NDArray[np.uint8]:
+    """The region, counted from 1, to which each cell of a map belongs; 0 where none is drawn.
+
+    A region is the connected part at its peak (x, y). It is drawn up to one cell wider, as the map is interpolated.
+    """
+    high = (values >= SPOT * float(values.max(initial=0.0))) & (values > 0.0)
+    _, parts = cv2.connectedComponents(high.astype(np.uint8), connectivity=8)
+    cells = np.argwhere(high)
+    owners = np.zeros(values.shape, np.uint8)
+    for number, (x, y) in reversed(list(enumerate(peaks, 1))):
+        place = np.array((y * values.shape[0] - 0.5, x * values.shape[1] - 0.5))
+        row, column = cells[((cells - place) ** 2).sum(axis=1).argmin()]
+        owners[parts == parts[row, column]] = number
+    wider = cv2.dilate(owners, np.ones((3, 3), np.uint8))
+    return np.where(owners > 0, owners, wider).astype(np.uint8)
 
 
 def threshold_map(values: NDArray[np.float32], shape: tuple[int, int], threshold: float) -> NDArray[np.bool_]:
@@ -102,6 +140,13 @@ def _enlarged(values: NDArray[np.float32], shape: tuple[int, int]) -> tuple[NDAr
 def outline_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The closed polygon around the largest connected part of a non-empty mask."""
     return outlines_of(mask)[0]
+
+
+def filled(outlines: Sequence[NDArray[np.float64]], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The pixels that outlines enclose, their own included: a segment is what is outlined, no more and no less."""
+    mask = np.zeros(shape, np.uint8)
+    cv2.fillPoly(mask, [np.rint(one - 0.5).astype(np.int32) for one in outlines], 1)
+    return mask.astype(np.bool_)
 
 
 def outlines_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.stages.report.fonts import draw_on_picture
-from miqa_node.stages.report.mask import MarkedRegion, outlines_of, spread_map
+from miqa_node.stages.report.mask import MarkedRegion, spread_map
 from miqa_node.stages.report.text import typed_text
 
 MAX_SIDE = 2048
@@ -55,7 +55,7 @@ def draw_findings(display: NDArray[np.uint16], regions: Sequence[MarkedRegion]) 
         picture = np.rint(picture * (1.0 - heat) + np.array(colour, np.float32) * heat).astype(np.uint8)
     thickness = max(1, round(max(rows, columns) / 500))
     for region in regions:
-        for outline in outlines_of(region.mask):
+        for outline in region.outlines:
             points = np.rint(outline * scale).astype(np.int32).reshape(-1, 1, 2)
             cv2.polylines(picture, [points], True, rgb(region.subject.colour), thickness, cv2.LINE_AA)
     return picture

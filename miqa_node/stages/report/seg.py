@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.delivery import SR
-from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
+from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.words import codes
 from miqa_node.core.words.subject import SegmentSubject
 from miqa_node.stages.report.code_items import code_item, code_sequence
@@ -47,11 +46,10 @@ class SegmentPlane:
     """The frame of a multi-frame source, counted from 1."""
 
 
-def describe_regions(regions: Many[MarkedRegion], assessment: Assessment, lineage: Lineage) -> list[Dataset]:
+def describe_regions(regions: Many[MarkedRegion], lineage: Lineage) -> list[Dataset]:
     """One segment for each region of an image."""
     return [
-        describe_segment(region.segment_number, region.subject, f"map: {region.method}", assessment, lineage)
-        for region in regions
+        describe_segment(region.segment_number, region.subject, f"map: {region.method}", lineage) for region in regions
     ]
 
 
@@ -93,13 +91,10 @@ def _overlap(planes: Many[SegmentPlane]) -> bool:
     return False
 
 
-def describe_segment(
-    number: int, subject: SegmentSubject, origin: str, assessment: Assessment, lineage: Lineage
-) -> Dataset:
+def describe_segment(number: int, subject: SegmentSubject, origin: str, lineage: Lineage) -> Dataset:
     """One item of the Segment Sequence (PS3.3 C.8.20.4); ``origin`` describes how the mask was made."""
-    name, version = subject.algorithm or _algorithm(assessment)
-    learnt = assessment.model is not None or subject.algorithm is not None
-    family = codes.ARTIFICIAL_INTELLIGENCE if learnt else codes.HISTOGRAM_ANALYSIS
+    name, version, _ = subject.algorithm
+    family = codes.HISTOGRAM_ANALYSIS if name == MANUFACTURER else codes.ARTIFICIAL_INTELLIGENCE
     kind = code_item(subject.kind)
     if subject.side is not None:
         kind.SegmentedPropertyTypeModifierCodeSequence = code_sequence(subject.side)
@@ -125,11 +120,6 @@ def _identification(name: str, version: str, family: Code) -> Dataset:
         AlgorithmName=phrase(name, 64),
         AlgorithmVersion=phrase(version, 64),
     )
-
-
-def _algorithm(assessment: Assessment) -> tuple[str, str]:
-    model = assessment.model
-    return (model.name, model.version) if model else (MANUFACTURER, STATED_VERSION.get())
 
 
 def cielab(colour: tuple[float, float, float]) -> list[int]:

@@ -13,12 +13,13 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.delivery import SEG, SR
 from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.implementation import STATED_VERSION
 from miqa_node.core.domain.object_place import ChestRegion
 from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.prediction import PendingReason
 from miqa_node.core.domain.review import Review
+from miqa_node.core.domain.shown_number import stated
 from miqa_node.core.words import codes
+from miqa_node.core.words.algorithms import Algorithm, anomaly_maker, maker_of, makers_of, of_node
 from miqa_node.core.words.finding_codes import certainty_code, finding_code
 from miqa_node.core.words.measurement_codes import is_standard, measurement_code, unit_of
 from miqa_node.core.words.narrative import narrative
@@ -38,11 +39,11 @@ from miqa_node.stages.report.sr_review import opinions, review_evaluations
 from miqa_node.stages.report.sr_templates import (
     IMAGE_GROUP,
     REGION_GROUP,
-    algorithm,
-    finding_site,
     image_item,
+    made_by,
     measurement_group,
     place,
+    projects_over,
     tracked,
 )
 from miqa_node.stages.report.text import phrase, typed_text
@@ -73,17 +74,16 @@ def image_group(
     For a ``series``, the same for all its images; its place is on ``frame`` of ``source``, by default the judged one.
     With ``for_series`` it states that the other images of the series were not assessed either.
     """
-    numbers = number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")
-    # Viewers show only the first few numbers of a group: flagging measurements come first, then well-known indices.
-    flagged = {reason.name for reason in disposition.reasons}
-    for m in sorted(assessment.measurements, key=lambda m: (m.name not in flagged, not is_standard(m.name))):
-        numbers += number(measurement_code(m.name), m.value, unit_of(m.name, m.unit))
+    rules = f"policy {disposition.policy_version} scope {disposition.scope}"
     group = measurement_group(
         IMAGE_GROUP,
         tracking("image", "Image quality", lineage),
         codes.IMAGE_QUALITY,
-        _algorithm(assessment, disposition),
-        numbers=[*numbers, *_anomaly(assessment.anomaly)],
+        made_by(of_node(), parameters=[rules]),
+        numbers=[
+            *number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}"),
+            *_measured(assessment, disposition, of_node()),
+        ],
         evaluations=_evaluations(disposition) if review is None else review_evaluations(review, disposition),
         places=[source_image(one, whole=True) for one in series] or [source_image(source)],
     )
@@ -94,6 +94,39 @@ def image_group(
     group.children.append(_narrative(assessment, disposition, language))
     place_group(group, source, 0, frame)
     return group
+
+
+def package_groups(
+    source: Source, assessment: Assessment, disposition: Disposition, row: int, lineage: Lineage, *, unusual: bool
+) -> list[ContentItem]:
+    """TID 1501 for the numbers of each package but the node's: measurements, and with ``unusual`` the anomaly score."""
+    numbers: dict[Algorithm, list[ContentItem]] = {}
+    for maker in dict.fromkeys(maker_of(one) for one in assessment.measurements):
+        if maker != of_node():
+            numbers[maker] = _measured(assessment, disposition, maker)
+    if unusual and assessment.anomaly is not None:
+        numbers.setdefault(anomaly_maker(assessment), []).extend(_anomaly(assessment.anomaly))
+    groups = []
+    for line, (maker, ones) in enumerate(numbers.items(), row):
+        name = f"Measured by {maker.name}"
+        group = measurement_group(
+            IMAGE_GROUP, tracking(f"measured:{maker.name}", name, lineage), codes.IMAGE_QUALITY, made_by(maker),
+            numbers=ones, places=[source_image(source)],
+        )  # fmt: skip
+        place_group(group, source, line)
+        groups.append(group)
+    return groups
+
+
+def _measured(assessment: Assessment, disposition: Disposition, maker: Algorithm) -> list[ContentItem]:
+    """The measurements that one package, or the node, took.
+
+    Viewers show only the first few numbers of a group: flagging measurements come first, then well-known indices.
+    """
+    flagged = {reason.name for reason in disposition.reasons}
+    own = [one for one in assessment.measurements if maker_of(one) == maker]
+    ordered = sorted(own, key=lambda m: (m.name not in flagged, not is_standard(m.name)))
+    return [one for m in ordered for one in number(measurement_code(m.name), m.value, unit_of(m.name, m.unit))]
 
 
 def finding_group(
@@ -107,55 +140,55 @@ def finding_group(
 ) -> ContentItem:
     """TID 1410, referring to the finding's segment, or TID 1501 if it has none: certainty and severity.
 
-    ``row`` counts the groups placed on the whole image, so that their labels do not overlap.
+    ``finding`` has the place of the region alone. ``row`` counts the groups placed on the whole image, so that their
+    labels do not overlap.
     """
     percents = (
         (certainty_code(finding), finding.probability),
         (codes.SEVERITY.code, finding.severity),
     )
-    numbers = [one for name, value in percents for one in number(name, round(100.0 * value, 1), "%")]
+    numbers = [one for name, value in percents for one in number(name, round(100.0 * value, 2), "%")]
+    name = finding.name if region is None else region.subject.name
     group = measurement_group(
         IMAGE_GROUP if region is None else REGION_GROUP,
-        tracking(finding.name, finding.name, lineage),
+        tracking(name, name, lineage),
         finding_code(finding),
-        _algorithm(assessment, None),
+        made_by(*makers_of(finding, assessment)),
         category=codes.IMAGE_QUALITY,
-        sites=_sites(finding),
         numbers=numbers,
-        evaluations=[code_item(codes.QUALITY_FINDING, finding.code), *opinions(review, finding)],
+        evaluations=[code_item(codes.QUALITY_FINDING, finding.code), *_hidden(finding), *opinions(review, finding)],
         places=[source_image(source)] if region is None else segment_reference(source, region, lineage),
     )
     if region is None:
         place_group(group, source, row)
     else:
-        place_numbers(group, source, region.outline)
+        place_numbers(group, source, region.outlines)
     return group
 
 
-def _sites(finding: Finding) -> list[ContentItem]:
+def _hidden(finding: Finding) -> list[ContentItem]:
     """What an object lies over; nothing where that is unknown, or beside the chest."""
-    if finding.place is None or finding.place.over[0] is ChestRegion.OUTSIDE:
+    place = finding.place
+    if place is None or place.over[0] is ChestRegion.OUTSIDE:
         return []
-    if finding.place.over[0] is ChestRegion.MEDIASTINUM:
-        return [finding_site(codes.MEDIASTINUM, None)]
-    return [finding_site(codes.LUNG, codes.LATERALITY[finding.place.side])]
+    if place.over[0] is ChestRegion.MEDIASTINUM:
+        return [projects_over(codes.MEDIASTINUM, None)]
+    return [projects_over(codes.LUNG_APEX if place.apex else codes.LUNG, codes.LATERALITY.get(place.side))]
 
 
-def unusual_group(
-    source: Source, assessment: Assessment, anomaly: AnomalyScore, region: MarkedRegion, lineage: Lineage
-) -> ContentItem:
+def unusual_group(source: Source, anomaly: AnomalyScore, region: MarkedRegion, lineage: Lineage) -> ContentItem:
     """TID 1410 for the unusual region, with the anomaly score of the whole image; it is not a quality finding."""
     name = region.subject.name
     group = measurement_group(
         REGION_GROUP,
         tracking(name, name, lineage),
         region.subject.kind,
-        _algorithm(assessment, None),
+        made_by(region.subject.algorithm),
         category=codes.IMAGE_QUALITY,
         numbers=_anomaly(anomaly),
         places=segment_reference(source, region, lineage),
     )
-    place_numbers(group, source, region.outline)
+    place_numbers(group, source, region.outlines)
     return group
 
 
@@ -206,8 +239,7 @@ def number(name: Code, value: float | None, unit: str) -> list[ContentItem]:
     """TID 300; nothing without a finite number."""
     if value is None or not math.isfinite(value):
         return []
-    # Six significant digits: more would be noise, and viewers show the number unformatted.
-    return [number_item(name, float(f"{value:.6g}"), codes.unit_code(unit))]
+    return [number_item(name, stated(value), codes.unit_code(unit))]  # viewers show it unformatted
 
 
 def place_group(group: ContentItem, source: Source, row: int, frame: int = 0) -> None:
@@ -217,15 +249,18 @@ def place_group(group: ContentItem, source: Source, row: int, frame: int = 0) ->
         group.children.append(_outline(codes.IMAGE_REGION, outline, source, Relationship.CONTAINS, frame))
 
 
-def place_numbers(group: ContentItem, source: Source, outline: NDArray[np.float64]) -> None:
-    """Add the part of the image from which each number was inferred (TID 320), for the same reason.
+def place_numbers(group: ContentItem, source: Source, outlines: Sequence[NDArray[np.float64]]) -> None:
+    """Add the parts of the image from which the numbers were inferred (TID 320), for the same reason.
 
     A group of TID 1410 that refers to a segment must not have its own region; the template is extensible and allows
-    places of its numbers.
+    places of its numbers. The last number has all parts, and the others the largest: viewers draw one for a number.
     """
-    for item in group.children:
-        if item.value_type == "NUM":
-            item.children = [_outline(codes.SOURCE_OF_MEASUREMENT, outline, source, Relationship.INFERRED_FROM)]
+    numbers = [item for item in group.children if item.value_type == "NUM"]
+    for item in numbers:
+        drawn = outlines if item is numbers[-1] else outlines[:1]
+        item.children = [
+            _outline(codes.SOURCE_OF_MEASUREMENT, one, source, Relationship.INFERRED_FROM) for one in drawn
+        ]
 
 
 def _outline(
@@ -256,16 +291,6 @@ def _whole_image(source: Source, row: int) -> NDArray[np.float64]:
 def tracking(role: str, identifier: str, lineage: Lineage) -> list[ContentItem]:
     """The identifier shared by a group and its segment; the same for the same lineage and role."""
     return tracked(lineage.uid(SR, "tracking", role), identifier)
-
-
-def _algorithm(assessment: Assessment, disposition: Disposition | None) -> list[ContentItem]:
-    """The model package, or the node's own measurements if no model judged."""
-    model = assessment.model
-    parameters = [f"model sha256 {model.sha256}"] if model else []
-    if disposition is not None:
-        parameters.append(phrase(f"policy {disposition.policy_version} scope {disposition.scope}"))
-    name = phrase(model.name) if model else "miqa-node measurements"
-    return algorithm(name, phrase(model.version) if model else STATED_VERSION.get(), parameters)
 
 
 def source_image(source: Source, *, whole: bool = False) -> ContentItem:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.domain.landmarks import Landmarks, landmark_kind, landmark_words, patient_side
+from miqa_node.core.domain.landmarks import Landmarks, landmark_kind, landmark_words, patient_side, side_words
 from miqa_node.core.words import codes
-from miqa_node.core.words.algorithms import name_and_version
+from miqa_node.core.words.algorithms import of_label
+from miqa_node.core.words.subject import lung_name
 from miqa_node.stages.report.content_items import ContentItem, Relationship
 from miqa_node.stages.report.source import Source
 from miqa_node.stages.report.sr_groups import tracking
-from miqa_node.stages.report.sr_templates import REGION_GROUP, algorithm, finding_site, measurement_group, place
-from miqa_node.stages.report.text import phrase
+from miqa_node.stages.report.sr_templates import REGION_GROUP, finding_site, made_by, measurement_group, place
 from miqa_node.stages.report.uids import Lineage
 
 SITES = {
-    "apex": Code("86598002", "SCT", "Apex of Lung"),
+    "apex": codes.LUNG_APEX,
     "cpa": codes.LUNG,
     "dome": Code("5798000", "SCT", "Diaphragm"),
     "clav": Code("51299004", "SCT", "Clavicle"),
@@ -30,7 +30,7 @@ def landmark_groups(source: Source, landmarks: Landmarks, lineage: Lineage) -> l
     """One group per visible point and per lung; sides are the patient's, coordinates are in the stored image."""
     if not source.has_pixels:
         return []
-    found_by = _algorithm(landmarks)
+    found_by = made_by(of_label(landmarks.package, landmarks.sha256))
     return [
         *(_point(source, landmarks, name, lineage, found_by) for name in landmarks.points),
         *(_lung(source, landmarks, side, lineage, found_by) for side in landmarks.lungs),
@@ -45,10 +45,14 @@ def _lung(
     corners = np.array(landmarks.lungs[image_side]) * (source.columns, source.rows)
     return measurement_group(
         REGION_GROUP,
-        tracking(f"lung_field:{side}", f"Lung, patient's {side}", lineage),
+        tracking(
+            lung_name(image_side, source.patient_orientation),
+            f"Lung, {side_words(image_side, source.patient_orientation)}",
+            lineage,
+        ),
         codes.LUNG,
         found_by,
-        sites=[finding_site(codes.LUNG, codes.LATERALITY[side])],
+        sites=[finding_site(codes.LUNG, codes.LATERALITY.get(side))],
         places=[
             place(
                 codes.IMAGE_REGION, "POLYLINE", np.vstack([corners, corners[:1]]), source, source.frame_numbers,
@@ -56,12 +60,6 @@ def _lung(
             )
         ],
     )  # fmt: skip
-
-
-def _algorithm(landmarks: Landmarks) -> list[ContentItem]:
-    package, version = name_and_version(landmarks.package)
-    sha256 = [f"model sha256 {landmarks.sha256}"] if landmarks.sha256 else []
-    return algorithm(phrase(package), phrase(version), sha256)
 
 
 def _point(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from miqa_node.core.domain.prediction import DECISION_SUPPORT, Prediction, PredictionStatus
 from miqa_node.core.words import codes
+from miqa_node.core.words.algorithms import of_label
 from miqa_node.core.words.subject import prediction_name
 from miqa_node.stages.report.content_items import ContentItem, code_item, text_item
 from miqa_node.stages.report.mask import MarkedRegion
@@ -17,7 +18,7 @@ from miqa_node.stages.report.sr_groups import (
     source_image,
     tracking,
 )
-from miqa_node.stages.report.sr_templates import IMAGE_GROUP, REGION_GROUP, algorithm, measurement_group
+from miqa_node.stages.report.sr_templates import IMAGE_GROUP, REGION_GROUP, made_by, measurement_group
 from miqa_node.stages.report.text import phrase
 from miqa_node.stages.report.uids import Lineage
 
@@ -37,7 +38,7 @@ def prediction_group(
         IMAGE_GROUP if region is None else REGION_GROUP,
         tracking(name, name, lineage),
         prediction.code or codes.PREDICTED_LABEL.code,
-        _algorithm(prediction),
+        made_by(of_label(prediction.package, prediction.sha256)),
         category=codes.PREDICTION.code,
         numbers=number(codes.PREDICTION_CERTAINTY.code, certainty, "%"),
         evaluations=[code_item(codes.PREDICTION_STATUS.code, STATUSES[prediction.status].code)],
@@ -48,7 +49,7 @@ def prediction_group(
     if region is None:
         place_group(group, source, row)
     else:
-        place_numbers(group, source, region.outline)
+        place_numbers(group, source, region.outlines)
     return group
 
 
@@ -57,9 +58,3 @@ def _sentences(prediction: Prediction) -> list[str]:
     why = [one.text for one in prediction.pending] or [prediction.automated_by]
     sentences = [prediction.sentence, *filter(None, why)]
     return [*sentences, f"Scores: {scores} ({DECISION_SUPPORT})"] if scores else sentences
-
-
-def _algorithm(prediction: Prediction) -> list[ContentItem]:
-    package, _, version = prediction.package.rpartition("-")
-    sha256 = [f"model sha256 {prediction.sha256}"] if prediction.sha256 else []
-    return algorithm(phrase(package or prediction.package), phrase(version or "unknown"), sha256)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.words import codes
+from miqa_node.core.words.algorithms import Algorithm
 from miqa_node.stages.report.content_items import (
     ContentItem,
     Relationship,
@@ -20,6 +21,7 @@ from miqa_node.stages.report.content_items import (
     uid_item,
 )
 from miqa_node.stages.report.source import Source
+from miqa_node.stages.report.text import phrase
 
 _FINDING_CATEGORY = Code("276214006", "SCT", "Finding category")  # as TID 1501 spells it
 IMAGE_GROUP, REGION_GROUP, MEASUREMENT_REPORT = "1501", "1410", "1500"
@@ -64,16 +66,29 @@ def tracked(uid: str, identifier: str) -> list[ContentItem]:
     ]
 
 
-def algorithm(name: str, version: str, parameters: Sequence[str] = ()) -> list[ContentItem]:
-    """TID 4019."""
-    rows = [(codes.ALGORITHM_NAME, name), (codes.ALGORITHM_VERSION, version)]
-    rows += [(codes.ALGORITHM_PARAMETERS, one) for one in parameters]
-    return [text_item(key, text, Relationship.HAS_CONCEPT_MOD) for key, text in rows]
+def made_by(first: Algorithm, *others: Algorithm, parameters: Sequence[str] = ()) -> list[ContentItem]:
+    """TID 4019, which has room for one algorithm; others whose results a rule added follow as parameters."""
+    added = [f"with {one.name} {one.version}{_checksum(one, ', ')}" for one in others]
+    rows = [(codes.ALGORITHM_NAME, first.name), (codes.ALGORITHM_VERSION, first.version)]
+    rows += [(codes.ALGORITHM_PARAMETERS, one) for one in (_checksum(first), *added, *parameters) if one]
+    return [text_item(key, phrase(text), Relationship.HAS_CONCEPT_MOD) for key, text in rows]
+
+
+def _checksum(algorithm: Algorithm, before: str = "") -> str:
+    return f"{before}model sha256 {algorithm.sha256}" if algorithm.sha256 else ""
 
 
 def finding_site(site: Code, side: Code | None) -> ContentItem:
     """The body site, with the side of a paired part."""
     item = code_item(codes.FINDING_SITE, site, Relationship.HAS_CONCEPT_MOD)
+    if side is not None:
+        item.children.append(code_item(codes.SIDE, side, Relationship.HAS_CONCEPT_MOD))
+    return item
+
+
+def projects_over(anatomy: Code, side: Code | None) -> ContentItem:
+    """What something outside of the patient hides on the image: it is no finding in that organ."""
+    item = code_item(codes.PROJECTS_OVER.code, anatomy)
     if side is not None:
         item.children.append(code_item(codes.SIDE, side, Relationship.HAS_CONCEPT_MOD))
     return item

@@ -17,7 +17,7 @@ from miqa_node.core.words.subject import subject_of_measurement
 from miqa_node.errors import ReportError
 from miqa_node.stages.measure.slices import Slice, read_slices
 from miqa_node.stages.report.made import ReportRequest
-from miqa_node.stages.report.mask import MarkedRegion, outline_of
+from miqa_node.stages.report.mask import MarkedRegion, outlines_of
 from miqa_node.stages.report.outputs.base import OutputContext, SliceMask, SourceSlice
 from miqa_node.stages.report.source import read_source
 from miqa_node.stages.report.uids import Lineage
@@ -104,7 +104,7 @@ def _drawn(masks: Sequence[MeasurementMask], index: int, assessment: Assessment)
             subject_of_measurement(measurement, assessment),
             number,
             mask,
-            outline_of(mask),
+            outlines_of(mask),
             "",
             mask.astype(np.float32),
         )

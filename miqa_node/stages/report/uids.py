@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.words.algorithms import algorithms_of
 
 _NAMESPACE = UUID("cbc068c2-e572-4ae2-863a-1c3f3b4cb0a7")
 
@@ -26,7 +27,10 @@ def derive_uid(*parts: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """The origin of a result: the image's bytes, the model that judged it and the policy that decided."""
+    """The origin of a result: the image's bytes, the packages that judged it, the policy, and the form of the report.
+
+    A judgement of an earlier version, without a form, keeps the UIDs that archives know: decisions refer to them.
+    """
 
     parts: tuple[str, ...]
 
@@ -37,7 +41,8 @@ class Lineage:
         judged_by = (model.name, model.version, model.sha256) if model else ("", "", "")
         beside = (f"{one.package} {one.sha256} {one.status}" for one in assessment.predictions)
         again = (f"generation {assessment.generation}",) if assessment.generation else ()
-        return cls((source_uid, assessment.digest, *judged_by, disposition.policy_version, *beside, *again))
+        made = _makers(assessment) if assessment.form else ()
+        return cls((source_uid, assessment.digest, *judged_by, disposition.policy_version, *beside, *again, *made))
 
     @classmethod
     def of_series(cls, study_instance_uid: str, series_instance_uid: str, node_name: str) -> Lineage:
@@ -54,3 +59,9 @@ class Lineage:
     def uid(self, kind: ResultKind, *role: str) -> str:
         """The UID of an object of this kind in a role ("instance", "series", "tracking" …)."""
         return derive_uid(*self.parts, kind, *role)
+
+
+def _makers(assessment: Assessment) -> tuple[str, ...]:
+    """The form, and every package that judged, found or measured something, in the order of its name."""
+    packages = {one for one in algorithms_of(assessment) if one.sha256}
+    return (f"form {assessment.form}", *(f"{one.label} {one.sha256}" for one in sorted(packages)))

@@ -56,10 +56,14 @@ def folder(tmp_path: Path, samples: Path) -> Path:
 def test_pictures_are_what_the_flags_say(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     (tmp_path / "hand.png").write_bytes(phantom_png())
 
-    chest = cli("assess", tmp_path / "hand.png", "--json", "--config", config, "--modality", "CR").json
+    flags = ("--modality", "CR", "--body-part", "CHEST", "--view", "PA")
+    chest = cli("assess", tmp_path / "hand.png", "--json", "--config", config, *flags).json
+    unsaid = cli("assess", tmp_path / "hand.png", "--json", "--config", config).json
     hand = cli("assess", tmp_path / "hand.png", "--json", "--config", config, "--body-part", "HAND").json
 
     assert chest["findings"]
+    assert unsaid["verdict"] == "NOT_ASSESSED"
+    assert unsaid["body_part"] == {"header": None, "pixels": None}
     assert hand["verdict"] != "ACCEPT"
     assert (hand["findings"], hand["score"], hand["model"]) == ([], None, None)
 

@@ -11,6 +11,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
+from miqa_node import __version__
 from miqa_node.interfaces.cli.exits import Exit
 from tests.interfaces.cli.conftest import Ran
 from tests.stages.assess.making import write_package
@@ -53,7 +54,7 @@ def test_a_series_is_one_line_beside_those_of_images(cli: Callable[..., Ran], co
     assert series["modality"] == "CT"
     assert [Path(file).stem for file in series["files"]] == list(SLICES)
     assert "file" not in series
-    assert series["measurements"]["slice_count"] == {"value": 4.0, "unit": "1"}
+    assert series["measurements"]["slice_count"] == {"value": 4.0, "unit": "1", "made_by": f"miqa-node-{__version__}"}
     assert (picture["modality"], Path(picture["file"]).name) == ("DX", "a picture.png")
     report = dcmread(head / "out" / f"CT-{series['series_instance_uid']}.sr.dcm")
     [study] = report.CurrentRequestedProcedureEvidenceSequence

@@ -86,7 +86,8 @@ def dicom(number: int, brightness: float) -> bytes:
 
 
 def post(client: httpx2.Client, data: bytes, name: str = "image.png", **fields: str) -> httpx2.Response:
-    return client.post("/predict", files={"file": (name, data)}, data=fields)
+    described = {"body_part": "CHEST", "view": "PA", **fields}
+    return client.post("/predict", files={"file": (name, data)}, data=described)
 
 
 def test_an_unsure_prediction_waits_on_the_worklist(client: httpx2.Client) -> None:
@@ -116,6 +117,12 @@ def test_what_is_uploaded_is_kept_as_dicom_without_a_patient(node: Node, client:
     assert not dataset.PatientID
     assert dataset.pixel_array.shape == (80, 70)
     assert not list(node.settings.incoming_dir.iterdir())
+
+
+def test_a_picture_is_no_chest_because_nobody_says_what_it_is(client: httpx2.Client) -> None:
+    answer = client.post("/predict", files={"file": ("image.png", picture(212, seed=12))})
+    assert answer.status_code == 409
+    assert "its pixels show none for sure" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,19 @@ from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.core.taxonomy.base import SCHEME
-from miqa_node.core.taxonomy.lookup import all_finding_names, finding_entries, finding_names, gate_names, reason_code
+from miqa_node.core.taxonomy.lookup import (
+    all_finding_names,
+    finding_entries,
+    finding_names,
+    gate_names,
+    is_object,
+    reason_code,
+)
 from miqa_node.core.words import codes
 from miqa_node.core.words.finding_codes import finding_code, segment_codes
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.stages.report.picture import rgb
+from miqa_node.stages.report.sr_landmarks import SITES
 from tests.conftest import ROOT
 from tools.results_page import cell, private_concepts
 
@@ -80,9 +88,24 @@ def test_procedures_are_of_context_group_100(modality: str) -> None:
 def test_reasons_and_segment_types_are_of_their_context_groups() -> None:
     reasons = {getattr(standard.cid7011, name).value for name in standard.cid7011.dir()}
     assert {reason_code(name).value for name in (*finding_names(), *gate_names())} <= reasons
-    assert codes.FOREIGN_BODY.value in {getattr(standard.cid7158, name).value for name in standard.cid7158.dir()}
     categories = {getattr(standard.cid7150, name).value for name in standard.cid7150.dir()}
     assert {segment_codes(row(name))[0].value for name in finding_names()} <= categories
+
+
+def test_a_table_says_what_each_standard_code_means_and_what_we_say_by_it() -> None:
+    table = PAGE.split("### What standard codes mean")[1].split("\n## ")[0]
+    of_findings = {finding_code(row(name)) for name in (*finding_names(), *all_finding_names())}
+    reasons = {reason_code(name) for name in (*all_finding_names(), *gate_names())}
+    sites = {*SITES.values(), codes.LUNG, codes.LUNG_APEX, codes.MEDIASTINUM, *codes.LATERALITY.values()}
+    assessed = {*codes.QUALITY_ASSESSMENTS.values(), codes.QUALITY_ISSUE, codes.REJECTED_FOR_QUALITY}
+    used = {one for one in of_findings | reasons | sites | assessed if one.scheme != "99MIQA"}
+    assert [one for one in used if cell(one) not in table] == []
+
+
+def test_nothing_outside_of_the_patient_is_coded_as_a_finding_in_an_organ() -> None:
+    objects = [finding_code(row(name)) for name in all_finding_names() if is_object(name)]
+    assert [code.scheme for code in objects] == ["99MIQA"] * len(objects)
+    assert "19227008" not in {code.value for code in objects}  # a foreign body is in the patient
 
 
 def test_private_codes_are_short_and_each_has_one_meaning() -> None:

@@ -8,7 +8,7 @@ import pytest
 from miqa_node.core.domain.image import SaliencyMap
 from miqa_node.core.words.subject import of_finding
 from miqa_node.stages.report.mask import MAX_OUTLINE_POINTS, outline_of, regions_of, threshold_map
-from tests.stages.report.making import findings
+from tests.stages.report.making import assessment, findings
 
 
 def test_each_cell_covers_its_share_of_the_image() -> None:
@@ -40,7 +40,9 @@ def test_only_maps_that_show_something_get_a_region_and_they_are_numbered() -> N
         SaliencyMap(values, "test") for values in (np.eye(8, dtype=np.float32), np.zeros((8, 8), np.float32))
     )
     rows = findings()[:3]
-    shown_rows = [(of_finding(row), shown) for row, shown in zip(rows, (full, blank, full), strict=True)]
+    shown_rows = [
+        ([of_finding(row, assessment())], shown) for row, shown in zip(rows, (full, blank, full), strict=True)
+    ]
     regions = regions_of(shown_rows, (64, 64), 0.5)
     assert [(r.subject.name, r.segment_number) for r in regions] == [(rows[0].name, 1), (rows[2].name, 2)]
 

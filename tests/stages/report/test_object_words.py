@@ -18,6 +18,7 @@ from miqa_node.core.words.narrative import narrative
 from miqa_node.core.words.object_words import hint_of, title_of
 from miqa_node.stages.report.image import ReportedImage
 from miqa_node.stages.report.make import make_objects
+from tests.meaning.reader import SIDES, read_report
 from tests.stages.report import making
 
 NAME = FindingName.FOREIGN_OBJECT
@@ -28,6 +29,8 @@ OVER = (
     ObjectPlace((ChestRegion.LUNG, ChestRegion.OUTSIDE), "right"),
     ObjectPlace((ChestRegion.MEDIASTINUM,)),
     ObjectPlace((ChestRegion.OUTSIDE,)),
+    ObjectPlace((ChestRegion.LUNG,)),
+    ObjectPlace((ChestRegion.LUNG,), apex=True),
 )
 
 
@@ -75,7 +78,13 @@ def test_every_place_has_short_words(language: str) -> None:
 
 @pytest.mark.parametrize(
     ("place", "code", "side"),
-    [(AT_NECK, "39607008", "7771000"), (OVER[2], "72410000", None), (OVER[3], None, None), (None, None, None)],
+    [
+        (AT_NECK, "86598002", "7771000"),
+        (OVER[1], "39607008", "24028007"),
+        (OVER[2], "72410000", None),
+        (OVER[3], None, None),
+        (None, None, None),
+    ],
 )
 def test_the_report_has_the_coded_site(
     tmp_path: Path, place: ObjectPlace | None, code: str | None, side: str | None
@@ -93,7 +102,6 @@ def test_the_report_has_the_coded_site(
     (tmp_path / "report.dcm").write_bytes(report.data)
     groups = hd.srread(tmp_path / "report.dcm").content.get_planar_roi_measurement_groups()
     [group] = [one for one in groups if one.tracking_identifier == NAME]
-    sites = group.finding_sites
-    assert [site.value.value for site in sites] == ([code] if code else [])
-    if side:
-        assert sites[0].ContentSequence[0].ConceptCodeSequence[0].CodeValue == side
+    assert not group.finding_sites
+    [spoken] = [one for one in read_report(report.data).groups if one.tracking == NAME]
+    assert (spoken.projected, spoken.side, spoken.site) == (code or "", SIDES.get(side or "", ""), "")

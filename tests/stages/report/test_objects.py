@@ -139,7 +139,7 @@ def test_the_report_says_verdict_rating_reasons_and_measurements_in_codes(source
     assert values(image, "113845") == ["412.0"]
     assert values(image, "113847") == ["-1.3"]
     assert len([n for n in image.ContentSequence if n.ValueType == "NUM"]) == len(making.MEASUREMENTS) + 1
-    assert [values(group, "121071") for group in findings] == [["111210"], ["130576"], ["19227008"]]
+    assert [values(group, "121071") for group in findings] == [["111210"], ["130576"], ["OBJECT_OUTSIDE"]]
     assert [values(group, "111052") for group in findings] == [["111210"], ["111209"], ["111215"]]
     assert [values(group, "SEVERITY") for group in findings] == [["62.0"]] * 3
     assert values(findings[2], "P_FOREIGN") == ["93.0"]
@@ -210,7 +210,7 @@ def test_the_segmentation_holds_the_thresholded_maps_at_the_size_of_the_source(s
         assert (y.mean() + 0.5) / header.Rows == pytest.approx(row, abs=0.01)
         assert (x.mean() + 0.5) / header.Columns == pytest.approx(column, abs=0.01)
     labels = [(s.SegmentLabel, s.SegmentedPropertyTypeCodeSequence[0].CodeValue) for s in seg.SegmentSequence]
-    assert labels == [("Motion blur", "111210"), ("Foreign body", "19227008")]
+    assert labels == [("Motion blur", "111210"), ("Object outside of the patient", "OBJECT_OUTSIDE")]
 
 
 @pytest.mark.parametrize(("place", "overlap"), [((0.65, 0.25), "NO"), ((0.3, 0.7), "YES")])
@@ -364,7 +364,7 @@ def test_an_unusual_region_is_a_segment_of_its_own_when_the_policy_asked_and_no_
     made = make_objects(ReportedImage(source, maps), assessment, disposition)
     seg, report = of_kind(made, ResultKind("SEG")), of_kind(made, ResultKind("SR"))
     kinds_shown = [s.SegmentedPropertyTypeCodeSequence[0].CodeValue for s in seg.SegmentSequence]
-    assert kinds_shown == ["19227008", "UNUSUAL_REGION"][: 1 + is_unusual]
+    assert kinds_shown == ["OBJECT_OUTSIDE", "UNUSUAL_REGION"][: 1 + is_unusual]
     regions = [g for g in groups(report) if values(g, "121071") == ["UNUSUAL_REGION"]]
     assert len(regions) == is_unusual
     if is_unusual:

@@ -102,5 +102,5 @@ def test_they_are_valid_and_highdicom_reads_them(kind: ResultKind, tmp_path: Pat
     if kind == SEG:
         seg = highdicom.segread(path)
         with closing(seg._db_con):  # it has no other way to close its database
-            assert [one.SegmentLabel for one in seg.SegmentSequence] == ["Foreign body", "Blank slices"]
+            assert [one.SegmentLabel for one in seg.SegmentSequence] == ["Metal", "Blank slices"]
             assert seg.get_volume(segment_numbers=[2]).array.any(axis=(1, 2, 3)).sum() == 2

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.observe.progress import counted
 from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError, SettingsError
@@ -20,6 +21,7 @@ from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_
 from miqa_node.interfaces.cli.output import print_json, print_line, print_table, three_digits
 from miqa_node.interfaces.cli.site_choice import choice_of, site_limits_of
 from miqa_node.interfaces.cli.store import check_exists
+from miqa_node.interfaces.cli.taken import TakenParts
 from miqa_node.local import LocalAssessor
 from miqa_node.runtime.store.site_store import open_store
 from miqa_node.stages.assess.labels import (
@@ -76,8 +78,10 @@ def calibrate(
     ] = False,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Decides which patients fit, and which test.")] = 0,
     modality: Annotated[str, typer.Option(metavar="CS", help="For pictures, if the table lacks it.")] = "DX",
-    body_part: Annotated[str, typer.Option(metavar="CS", help="For pictures, if the table lacks it.")] = "CHEST",
-    view: Annotated[str, typer.Option(metavar="CS", help="For pictures, if the table lacks it.")] = "PA",
+    body_part: Annotated[
+        str, typer.Option(metavar="CS", help="For pictures, if the table lacks it; default: the pixels say.")
+    ] = "",
+    view: Annotated[str, typer.Option(metavar="CS", help="For pictures, if the table lacks it.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the result without writing anything.")] = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
@@ -113,7 +117,7 @@ def calibrate(
         if "--labels" in str(active.card.training.get("command", "")):
             typer.echo(LEARNT, err=True)
         pictures = {"modality": modality, "body_part": body_part, "view": view}
-        judged, left_out = _judge(assessor, sample, pictures)
+        judged, left_out = _judge(assessor, sample, pictures, active.identity)
         label_set = replace(label_set, left_out=(*label_set.left_out, *left_out.items()))
         made = make_calibration(
             judged, label_set, active.card, active.identity.sha256, assessor.policy, settings.node.site, wishes,
@@ -132,9 +136,9 @@ def calibrate(
 
 
 def _judge(
-    assessor: LocalAssessor, sample: list[SiteLabel], pictures: dict[str, str]
+    assessor: LocalAssessor, sample: list[SiteLabel], pictures: dict[str, str], judge: ModelIdentity
 ) -> tuple[list[CalibrationCase], Counter[str]]:
-    judged, left_out = [], Counter[str]()
+    judged, left_out, parts = [], Counter[str](), TakenParts()
     for label in counted(sample, "Judging"):
         try:
             assessment = assessor.assess_file(label.path, **{**pictures, **label.pictured}).assessment
@@ -143,10 +147,12 @@ def _judge(
         except (MiqaError, OSError):
             left_out["unreadable"] += 1
             continue
-        if assessment.not_assessed:
+        parts.add(assessment)
+        if assessment.not_assessed or assessment.model != judge:  # what it leaves, another package may judge
             left_out["outside of what the model was made for"] += 1
             continue
         judged.append(CalibrationCase(label, assessment))
+    parts.say()
     return judged, left_out
 
 

@@ -16,6 +16,7 @@ from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_
 from miqa_node.interfaces.cli.output import print_json, print_line
 from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.interfaces.cli.store import open_transaction
+from miqa_node.interfaces.cli.taken import TakenParts
 from miqa_node.local import LocalAssessor
 from miqa_node.stages.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline
 from miqa_node.stages.assess.packages import Package
@@ -30,8 +31,8 @@ def baseline(
     ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=MOST, help="The newest N images at most.")] = 5_000,
     modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "DX",
-    body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "CHEST",
-    view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "PA",
+    body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files; default: the pixels say.")] = "",
+    view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "",
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -74,13 +75,15 @@ def _assessed(package: Package, config: Path | None, data_dir: Path | None, limi
 
 
 def _of_files(assessor: LocalAssessor, paths: list[Path], pictures: dict[str, str], limit: int) -> list[float]:
-    scores = []
+    scores, parts = [], TakenParts()
     for file in counted(images(paths)[0][:limit], "Assessing"):
         try:
-            anomaly = assessor.assess_file(file, **pictures).assessment.anomaly
+            assessment = assessor.assess_file(file, **pictures).assessment
         except UnreadableError:
             typer.echo(f"{file.name} cannot be read and is left out.", err=True)
             continue
-        if anomaly is not None:
-            scores.append(anomaly.score)
+        parts.add(assessment)
+        if assessment.anomaly is not None:
+            scores.append(assessment.anomaly.score)
+    parts.say()
     return scores

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from miqa_node.core.domain.assessment import ModelIdentity
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.policy import Policy, Scope
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy

@@ -20,6 +20,7 @@ from miqa_node.core.language.catalogue import (
 )
 from miqa_node.core.language.local_time import clock, moment, zone_name
 from miqa_node.core.language.template import TemplateTexts
+from miqa_node.core.words.algorithms import algorithms_of, makers_of
 from miqa_node.core.words.image_title import image_title
 from miqa_node.core.words.reason import plain
 from miqa_node.interfaces.web.html import formats
@@ -70,5 +71,6 @@ def environment(templates: BaseLoader, language: str) -> Environment:
         numerals=numerals,
     )
     made.globals.update(version=__version__, zone_name=zone_name, image_title=image_title)
+    made.globals.update(algorithms_of=algorithms_of, makers_of=makers_of)
     made.globals.update(_=say, ngettext=say_number, spoken=LANGUAGE.get, languages=languages)
     return made

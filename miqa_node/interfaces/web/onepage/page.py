@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,12 +23,12 @@ from miqa_node.core.words.finding_codes import finding_code
 from miqa_node.core.words.narrative import Part, advice, sentences
 from miqa_node.core.words.next_step import next_step
 from miqa_node.core.words.object_words import title_of
-from miqa_node.core.words.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
+from miqa_node.core.words.subject import SegmentSubject, of_anomaly, of_object, of_prediction
 from miqa_node.interfaces.web.html.environment import environment
 from miqa_node.interfaces.web.html.formats import measurement
 from miqa_node.interfaces.web.html.landmark_layer import landmark_layer
 from miqa_node.local import LocalResult
-from miqa_node.stages.report.mask import MarkedRegion, outlines_of, regions_of, spread_map
+from miqa_node.stages.report.mask import MarkedRegion, regions_of, spread_map
 from miqa_node.stages.report.picture import rgb
 
 LARGE_PX, SMALL_PX = 1100, 640
@@ -161,26 +161,29 @@ def _places(result: LocalResult, threshold: float, language: str) -> Iterator[Fi
     )  # both worst first; a gate has only one sentence
     for finding in present:
         if finding.name in result.maps.findings:
-            region = _region(of_finding(finding), result.maps.findings[finding.name], shape, threshold)
-            if region is not None:
-                sentence = text_of.get(finding.name, "") if assessment.gate_class is None else ""
-                yield _place(result, region, finding=finding, sentence=sentence, language=language)
+            sentence = text_of.get(finding.name, "") if assessment.gate_class is None else ""
+            for region in _regions(
+                of_object(finding, assessment), result.maps.findings[finding.name], shape, threshold
+            ):
+                here = region.subject.finding or finding
+                yield _place(result, region, finding=here, sentence=sentence, language=language)
+                sentence = ""
     for prediction in assessment.predictions:
         if prediction.package in result.maps.predictions:
-            region = _region(of_prediction(prediction), result.maps.predictions[prediction.package], shape, threshold)
-            if region is not None:
+            saliency = result.maps.predictions[prediction.package]
+            for region in _regions([of_prediction(prediction)], saliency, shape, threshold):
                 yield _place(result, region, sentence=prediction.sentence)
     if assessment.anomaly is not None and result.maps.anomaly is not None:
-        region = _region(of_anomaly(assessment.anomaly), result.maps.anomaly, shape, threshold)
-        if region is not None:
+        unusual_place = [of_anomaly(assessment.anomaly, assessment)]
+        for region in _regions(unusual_place, result.maps.anomaly, shape, threshold):
             unusual = say("{sentence}. Unusual is not wrong.", sentence=reworded(assessment.anomaly.sentence))
             yield _place(result, region, title=say("Unusual region"), sentence=unusual)
 
 
-def _region(
-    subject: SegmentSubject, saliency: SaliencyMap, shape: tuple[int, int], threshold: float
-) -> MarkedRegion | None:
-    return next(iter(regions_of([(subject, saliency)], shape, threshold)), None)
+def _regions(
+    subjects: Sequence[SegmentSubject], saliency: SaliencyMap, shape: tuple[int, int], threshold: float
+) -> tuple[MarkedRegion, ...]:
+    return regions_of([(subjects, saliency)], shape, threshold)
 
 
 def _place(
@@ -224,7 +227,7 @@ def _pictures(display: NDArray[np.uint16], region: MarkedRegion) -> tuple[str, s
     warm = cv2.applyColorMap(np.rint(shares * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     share = (np.float32(HEAT_OPACITY) * shares)[..., None]
     heat = np.rint(base * (1.0 - share) + warm * share).astype(np.uint8)
-    for outline in outlines_of(region.mask):
+    for outline in region.outlines:
         points = np.rint(outline * scale).astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(heat, [points], True, colour, 2, cv2.LINE_AA)
     inside = cv2.resize(region.mask.astype(np.uint8), gray.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path as FilePath
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from pydantic import BaseModel, Field
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.prediction import DECISION_SUPPORT, Prediction, PredictionStatus
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.taxonomy.anatomy.reading import CHEST
 from miqa_node.errors import ConflictError, NotFoundError, UnreadableError
 from miqa_node.interfaces.web.access import Reader, Uploader
 from miqa_node.interfaces.web.newest import newest_maps
@@ -78,8 +80,8 @@ async def predict(
     file: Annotated[UploadFile, Field(description="A DICOM, PNG or JPEG file.")],
     package: Annotated[PackageName, Form(description="Package to answer for; the first that is switched on.")] = "",
     modality: Annotated[Word, Form(description="Of PNG and JPEG files.")] = "DX",
-    body_part: Annotated[Word, Form(description="Of PNG and JPEG files.")] = "CHEST",
-    view: Annotated[Word, Form(description="Of PNG and JPEG files.")] = "PA",
+    body_part: Annotated[Word, Form(description="Of PNG and JPEG files; default: the pixels say.")] = "",
+    view: Annotated[Word, Form(description="Of PNG and JPEG files.")] = "",
 ) -> Any:
     """The packages that the site's policy switches on for this kind of image judge it, quality first."""
     uploads = services.uploads
@@ -158,7 +160,8 @@ async def _take_in(
 
 
 def _refuse_unless_on(services: WebServices, header: Header, package: str) -> None:
-    """Refuse an image that no active package covers."""
+    """Refuse an image that no active package covers; one that names no body part might show a chest."""
+    header = header if header.body_part_examined else replace(header, body_part_examined=CHEST)
     scope = services.policy().scope_of(header) if services.policy is not None else None
     named = [rule.package for rule in scope.packages] if scope is not None else []
     if not any(_means(package, name) for name in named):
@@ -197,6 +200,11 @@ def _answer(services: WebServices, digest: InstanceDigest, package: str) -> Pred
         judges = " and ".join(one.package for one in predictions)
         raise ConflictError(
             "The image was judged by {judges}, not by {package}; its verdict stands.", judges=judges, package=package
+        )
+    if prediction is None and assessment is not None and not assessment.known_header.body_part_examined:
+        raise ConflictError(
+            "No package judged the image: nobody says which body part it is, and its pixels show none for sure. Send "
+            "body_part."
         )
     if prediction is None:
         raise ConflictError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from miqa_node.core.domain.assessment import ModelIdentity
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import Accelerator, AssessSettings, Settings
 from miqa_node.errors import ModelPackageError

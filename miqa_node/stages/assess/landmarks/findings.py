@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -94,11 +95,23 @@ def findings_of(
     margins = margins_mm(estimate, shape, spacing_mm) or tuple(FIELD_MM * m for m in estimate.margin)
     rows = {point.name: point for point in points}
     return tuple(
-        Finding(judged.name, reason_code(judged.name), _probability(rows[judged.name].rule, judged),
-                float(judged.severity), rows[judged.name].threshold)
+        Finding(judged.name, reason_code(judged.name), _probability(row.rule, judged), float(judged.severity),
+                row.threshold)
         for judged in _judged(estimate, margins, orientation)
-        if judged.name in rows
+        if (row := rows.get(judged.row or judged.name)) is not None
     )  # fmt: skip
+
+
+def joined(findings: tuple[Finding, ...], added: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The findings with those of this package; of two of one name the one that is present and takes more counts."""
+    rows = {one.name: one for one in findings}
+    for one in added:
+        before = rows.get(one.name)
+        if before is None:
+            rows[one.name] = one
+        elif one.present and (not before.present or one.strength > before.strength):
+            rows[one.name] = replace(one, made_by=(*before.made_by, *one.made_by), peak=before.peak)
+    return tuple(rows.values())
 
 
 class _PositioningVerdict(NamedTuple):
@@ -108,6 +121,8 @@ class _PositioningVerdict(NamedTuple):
     chance: float
     severity: float
     measures: Mapping[str, float] = MappingProxyType({})
+    row: str = ""
+    """The name on the card, if the finding has another here."""
 
 
 def _probability(rule: ReaderRule | None, judged: _PositioningVerdict) -> float:
@@ -119,7 +134,8 @@ def _judged(
 ) -> Iterator[_PositioningVerdict]:
     for side, chance, margin in zip(SIDES, estimate.cut, margins, strict=True):
         missing = np.interp(-margin, CUT_SIZES_MM, GRADES)
-        yield _PositioningVerdict(cut_finding(side, orientation), chance, missing, cut_measures(estimate, side))
+        cut = cut_finding(side, orientation), chance, missing, cut_measures(estimate, side)
+        yield _PositioningVerdict(*cut, row=cut_finding(side, ()))
     size = np.interp(100.0 * abs(estimate.rotation), ROTATION_SIZES, GRADES)
     yield _PositioningVerdict(PATIENT_ROTATED, estimate.grade[0], size, rotation_measures(estimate))
     mirrored = against_header(estimate.mirrored, orientation)
@@ -131,10 +147,13 @@ def _judged(
 def cut_finding(image_side: str, orientation: tuple[str, ...]) -> FindingName:
     """The finding of a lung that is cut off at a side of the image, named by the side of the patient.
 
-    >>> cut_finding("left", ("L", "F")), cut_finding("bottom", ())
-    ('lung_cut_right', 'lung_cut_bottom')
+    Where the header does not tell the sides, anatomy is cut off, and nobody says at which.
+
+    >>> cut_finding("left", ("L", "F")), cut_finding("bottom", ()), cut_finding("left", ("A", "F"))
+    ('lung_cut_right', 'lung_cut_bottom', 'clipped_anatomy')
     """
-    return FindingName(f"lung_cut_{patient_side(image_side, orientation)}")
+    side = patient_side(image_side, orientation)
+    return FindingName(f"lung_cut_{side}") if side else FindingName.CLIPPED_ANATOMY
 
 
 def visible_points(estimate: LandmarkEstimate, visible_from: float) -> dict[str, tuple[float, float]]:

@@ -77,10 +77,11 @@ def peaks_of(chances: NDArray[np.float64]) -> list[tuple[str, float, float, floa
 def contradiction(markers: Sequence[SideMarker], orientation: tuple[str, ...], mirrored: float = 0.0) -> float:
     """Probability that a marker names the other side than the one that it stands on, 0 to 1.
 
-    ``orientation`` is Patient Orientation (0020,0020); without it the patient's right is at the image's left. A marker
-    that agrees speaks against one that does not; one in the middle says nothing. Anatomy that is on the other side, too
-    (``mirrored``, the chance of that), makes the letter more credible (Bayes' theorem, both independent); anatomy on
-    its usual side does not make it less so, for a misplaced marker stands beside a normal chest.
+    ``orientation`` is Patient Orientation (0020,0020); without it the patient's right is at the image's left, and with
+    neither L nor R along the rows it names no sides that a letter could contradict. A marker that agrees speaks against
+    one that does not; one in the middle says nothing. Anatomy that is on the other side, too (``mirrored``, the chance
+    of that), makes the letter more credible (Bayes' theorem, both independent); anatomy on its usual side does not make
+    it less so, for a misplaced marker stands beside a normal chest.
 
     >>> contradiction([SideMarker("L", 0.1, 0.1, 0.9)], ("L", "F")), contradiction([SideMarker("L", 0.9, 0.1, 0.9)], ())
     (0.9, 0.0)
@@ -91,9 +92,10 @@ def contradiction(markers: Sequence[SideMarker], orientation: tuple[str, ...], m
     for marker in markers:
         if abs(marker.x - 0.5) < MIDDLE_SHARE:
             continue
-        if marker.side == patient_side("left" if marker.x < 0.5 else "right", orientation):
+        stands_on = patient_side("left" if marker.x < 0.5 else "right", orientation)
+        if marker.side == stands_on:
             agreeing = max(agreeing, marker.probability)
-        else:
+        elif stands_on:
             disagreeing = max(disagreeing, marker.probability)
     letter, anatomy = disagreeing * (1.0 - agreeing), max(mirrored, 0.5)
     both = letter * anatomy
@@ -108,4 +110,4 @@ def against_header(mirrored: float, orientation: tuple[str, ...]) -> float:
     >>> against_header(0.9, ("L", "F")), against_header(0.75, ("R", "F"))
     (0.9, 0.25)
     """
-    return mirrored if patient_side("left", orientation) == "right" else 1.0 - mirrored
+    return {"right": mirrored, "left": 1.0 - mirrored}.get(patient_side("left", orientation), 0.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import SaliencyMap
 from miqa_node.core.domain.landmarks import Landmarks, Outline, patient_side
-from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace, WornAt
+from miqa_node.core.domain.model_identity import ModelIdentity
+from miqa_node.core.domain.object_place import SPOT, ChestRegion, ObjectPlace, ObjectRegion, WornAt
+from miqa_node.core.words.algorithms import name_and_version
 
-SPOT = 0.5
-"""Share of a map's highest value from which a cell belongs to a spot."""
 ORDER = tuple(ChestRegion)
 """What matters most first."""
 BORDER = 0.01
@@ -34,7 +34,18 @@ named on training images, and 15 of 171 snaps, none of 15 buttons and 31 hooks a
 MOST_SEVERE = {ChestRegion.LUNG: 1.0, ChestRegion.MEDIASTINUM: 0.75, ChestRegion.OUTSIDE: 0.25}
 """Severity that an object can have, by what it lies over: outside of both it hides nothing."""
 
+MOST_REGIONS = 20
+"""Largest number of regions of an object, as many as are drawn."""
+
 Point = tuple[float, float]
+
+
+class Spot(NamedTuple):
+    """One connected part of a map: its highest point, and its cells (row, column) of a map of ``shape``."""
+
+    peak: Point
+    cells: tuple[tuple[int, int], ...]
+    shape: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,26 @@ class ChestMap:
         neck = (beside <= BESIDE_SPINE and high) or (beside <= BESIDE_NECK and point[1] <= min(heights))
         return WornAt.NECK if neck else WornAt.CLOTHES
 
+    def beside_spine(self, spot: Spot) -> str:
+        """The image's side of the spine on which the whole spot is drawn; empty for one that reaches across it.
+
+        Between the centres of cells the map is interpolated, so that a spot is drawn up to one cell wider.
+        """
+        rows, columns = np.array(spot.cells, float).T
+        spine = self._spine((rows + 0.5) / spot.shape[0])
+        if ((columns + 1.5) / spot.shape[1] < spine).all():
+            return "left"
+        return "right" if ((columns - 0.5) / spot.shape[1] > spine).all() else ""
+
+    def _spine(self, heights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The middle of the spine at these heights: a line through its points, else midway between the lungs."""
+        middle = [self.points[name] for name in ("spine_clav", "spine_low") if name in self.points]
+        if len(middle) == 2 and middle[0][1] != middle[1][1]:
+            (x0, y0), (x1, y1) = middle
+            return x0 + (heights - y0) * (x1 - x0) / (y1 - y0)
+        inner = max(x for x, _ in self.lungs["left"]) + min(x for x, _ in self.lungs["right"])
+        return np.full_like(heights, middle[0][0] if middle else inner / 2.0)
+
     def _lowest_dome(self) -> float:
         domes = [self.points[name][1] for name in ("dome_l", "dome_r") if name in self.points]
         return max(domes) if domes else max(y for lung in self.lungs.values() for _, y in lung)
@@ -98,40 +129,53 @@ def with_places(
     name = FindingName.FOREIGN_OBJECT
     if chest is None or name not in maps:
         return tuple(findings)
+    placed_by = ModelIdentity(*name_and_version(landmarks.package), landmarks.sha256)
     return tuple(
-        _placed(one, chest, maps[name], orientation) if one.present and one.name == name else one for one in findings
+        _placed(one, chest, maps[name], orientation, placed_by) if one.present and one.name == name else one
+        for one in findings
     )
 
 
-def _placed(finding: Finding, chest: ChestMap, saliency: SaliencyMap, orientation: tuple[str, ...]) -> Finding:
+def _placed(
+    finding: Finding, chest: ChestMap, saliency: SaliencyMap, orientation: tuple[str, ...], placed_by: ModelIdentity
+) -> Finding:
     spots = spots_of(saliency.values)
     if not spots:
         return finding
     place = place_of(spots, chest, orientation)
-    return replace(finding, place=place, severity=min(finding.severity, MOST_SEVERE[place.over[0]]))
+    severity = min(finding.severity, MOST_SEVERE[place.over[0]])
+    return replace(finding, place=place, severity=severity, made_by=(*finding.made_by, placed_by))
 
 
-def place_of(spots: Sequence[Point], chest: ChestMap, orientation: tuple[str, ...]) -> ObjectPlace:
+def place_of(spots: Sequence[Spot], chest: ChestMap, orientation: tuple[str, ...]) -> ObjectPlace:
     """The place of an object whose evidence has ``spots``, the strongest first."""
-    anatomies = [chest.anatomy(spot) for spot in spots]
-    over = tuple(sorted(set(anatomies), key=ORDER.index))
-    main = spots[anatomies.index(over[0])]
-    lung = chest.lung_at(main)
-    return ObjectPlace(
+    every = [_region(spot, chest, orientation) for spot in spots]
+    regions = sorted(every, key=lambda one: ORDER.index(one.over))[:MOST_REGIONS]
+    main, over = regions[0], {one.over for one in every}
+    return ObjectPlace(tuple(sorted(over, key=ORDER.index)), main.side, main.apex, main.worn, tuple(regions))
+
+
+def _region(spot: Spot, chest: ChestMap, orientation: tuple[str, ...]) -> ObjectRegion:
+    over, lung = chest.anatomy(spot.peak), chest.lung_at(spot.peak)
+    is_beside = bool(lung) and chest.beside_spine(spot) == lung
+    return ObjectRegion(
+        spot.peak,
         over,
-        side=patient_side(lung, orientation) if lung else "",
-        apex=bool(lung) and chest.in_apex(lung, main),
-        worn=chest.worn(main),
+        side=patient_side(lung, orientation) if is_beside else "",
+        apex=bool(lung) and chest.in_apex(lung, spot.peak),
+        worn=chest.worn(spot.peak),
     )
 
 
-def spots_of(values: NDArray[np.float32]) -> list[Point]:
-    """The highest cell (x, y) of each connected part of a map's high values, the highest first."""
+def spots_of(values: NDArray[np.float32]) -> list[Spot]:
+    """Each connected part of a map's high values, the one with the highest cell first."""
     high = (values >= SPOT * float(values.max(initial=0.0))) & (values > 0.0)
     count, parts = cv2.connectedComponents(high.astype(np.uint8), connectivity=8)
     rows, columns = values.shape
-    peaks = []
+    spots = []
     for number in range(1, count):
         row, column = np.unravel_index(int(np.where(parts == number, values, -1.0).argmax()), values.shape)
-        peaks.append((float(values[row, column]), ((float(column) + 0.5) / columns, (float(row) + 0.5) / rows)))
-    return [point for _, point in sorted(peaks, key=lambda peak: -peak[0])]
+        cells = tuple(zip(*np.nonzero(parts == number), strict=True))
+        spot = Spot(((float(column) + 0.5) / columns, (float(row) + 0.5) / rows), cells, (rows, columns))
+        spots.append((float(values[row, column]), spot))
+    return [spot for _, spot in sorted(spots, key=lambda one: -one[0])]

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.dicom.pixels.regions import CHEST_PARTS
 from miqa_node.stages.assess.contradiction import shows_chest
-from miqa_node.stages.assess.landmarks.lungs_seen import LungField, shows_frontal_chest
+from miqa_node.stages.assess.landmarks.lungs_seen import LungField, shows_chest_by_both, shows_frontal_chest
 from miqa_node.stages.assess.landmarks.measurands import PART_AGREES
 
 CHEST = "CHEST"
@@ -33,15 +34,22 @@ def is_another_part(header: Header) -> bool:
     return bool(header.body_part_examined) and header.body_part_examined not in WITH_LUNGS
 
 
-def with_part(assessment: Assessment, lungs: LungField, header: Header) -> Assessment:
-    """With the part, if it is a frontal chest; and with what the header says against it, if it names any."""
-    if not shows_frontal_chest(lungs):
+def with_part(
+    assessment: Assessment, lungs: LungField, header: Header, seen_by: ModelIdentity, gate: float = 1.0
+) -> Assessment:
+    """With the part, if it is a frontal chest; and with what the header says against it, if it names any.
+
+    Where the header names none, and nothing is contradicted, two lungs that the gate takes for a chest's suffice.
+    ``gate``: probability of another kind by the quality package.
+    """
+    unnamed = not header.body_part_examined
+    if not shows_frontal_chest(lungs) and not (unnamed and shows_chest_by_both(lungs, gate)):
         return assessment
     chest = replace(assessment, part_seen=CHEST)
-    if not header.body_part_examined:
+    if unnamed:
         return chest
     another = is_another_part(header)
-    agrees = Measurement(PART_AGREES.name, float(not another), PART_AGREES.unit)
+    agrees = Measurement(PART_AGREES.name, float(not another), PART_AGREES.unit, made_by=seen_by)
     issues = shows_chest(header) if another else ()
     return replace(
         chest,

@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.core.taxonomy.lookup import quality_score
@@ -32,7 +34,7 @@ from miqa_node.stages.assess.landmarks.estimate import (
     Outputs,
     Run,
 )
-from miqa_node.stages.assess.landmarks.findings import field_of, findings_of, measurements_of, visible_points
+from miqa_node.stages.assess.landmarks.findings import field_of, findings_of, joined, measurements_of, visible_points
 from miqa_node.stages.assess.landmarks.lung_field import lung_outlines
 from miqa_node.stages.assess.landmarks.lungs_seen import shows_no_lungs
 from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerNetwork
@@ -65,6 +67,14 @@ class LandmarkSidecar:
         """``<name>-<version>``."""
         return self.card.label
 
+    @property
+    def identity(self) -> ModelIdentity:
+        """The package as the maker of its points, findings and measurements."""
+        return ModelIdentity(self.card.name, self.card.version, self.sha256)
+
+    def _own(self, *measurements: Measurement) -> tuple[Measurement, ...]:
+        return tuple(replace(one, made_by=self.identity) for one in measurements)
+
     def contribute(self, context: ImageContext) -> AssessorResult:
         """The judgement with points, measurements and findings.
 
@@ -82,7 +92,8 @@ class LandmarkSidecar:
             turned = partial(self.reader.turned_lungs, small, radiograph.valid)
             if shows_no_lungs(lungs, gate_probability(context.judgement), turned):
                 return of_another_kind(context.judgement, GateClass.NOT_FRONTAL_CHEST, NO_LUNGS)
-            assessment = with_part(assessment, lungs, header)
+            gate_says = assessment.gate.get(GateClass.NOT_FRONTAL_CHEST, 1.0)
+            assessment = with_part(assessment, lungs, header, self.identity, gate_says)
         judgement = replace(context.judgement, assessment=assessment)
         estimate = self.reader.closer(glance)
         points = visible_points(estimate, self.card.visible_from)
@@ -90,15 +101,17 @@ class LandmarkSidecar:
             return judgement
         image = estimate, radiograph.shape, radiograph.spacing_mm
         added = findings_of(*image, header.patient_orientation, self.card.findings)
+        added = tuple(replace(one, made_by=(self.identity,)) for one in added)
         outlines = {} if estimate.lungs is None else lung_outlines(estimate.lungs)
+        measured = self._own(*measurements_of(*image), *field_of(outlines))
         cut = {side: round(float(chance), 4) for side, chance in zip(SIDES, estimate.cut, strict=True)}
         landmarks = Landmarks(points, cut, self.name, self.sha256, outlines, estimate.markers)
         maps = context.judgement.maps.findings
-        findings = (*with_places(assessment.findings, maps, landmarks, header.patient_orientation), *added)
+        findings = joined(with_places(assessment.findings, maps, landmarks, header.patient_orientation), added)
         assessment = replace(
             assessment,
             findings=findings,
-            measurements=(*assessment.measurements, *measurements_of(*image), *field_of(outlines)),
+            measurements=(*assessment.measurements, *measured),
             score=None if assessment.score is None else quality_score(findings),
             landmarks=landmarks,
         )
@@ -122,7 +135,7 @@ class LandmarkSidecar:
         lungs = self.reader.glance(radiograph.once(small_copy, STORED_PX), radiograph.valid).lungs
         if lungs is None:
             return judgement
-        return replace(judgement, assessment=with_part(judgement.assessment, lungs, context.header))
+        return replace(judgement, assessment=with_part(judgement.assessment, lungs, context.header, self.identity))
 
     def with_markers(self, context: ImageContext) -> AssessorResult:
         """The judgement with side markers as measurements; those of a frontal chest were read with its points."""
@@ -132,7 +145,7 @@ class LandmarkSidecar:
         else:
             markers = self.reader.markers(radiograph.once(small_copy, STORED_PX), radiograph.valid)
         places = [replace(one, x=x, y=y) for one in markers for x, y in [point_in_matrix(radiograph, (one.x, one.y))]]
-        measurements = (*assessment.measurements, *marker_measurements(places, context.header))
+        measurements = (*assessment.measurements, *self._own(*marker_measurements(places, context.header)))
         issues = (*assessment.plausibility, *marker_issues(markers, context.header))
         assessment = replace(assessment, measurements=measurements, plausibility=issues)
         return replace(context.judgement, assessment=assessment)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.assessment import ObjectJudge
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import SaliencyMap
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.core.taxonomy.lookup import quality_score
@@ -63,7 +64,8 @@ class ObjectSidecar:
             one.finding.name: SaliencyMap(normalised(smoothed(one.map)), self.card.saliency.method)
             for one in evidence if one.finding.present
         }  # fmt: skip
-        own = with_peaks([one.finding for one in evidence], maps)
+        identity = (ModelIdentity(self.card.name, self.card.version, self.sha256),)
+        own = with_peaks([replace(one.finding, made_by=identity) for one in evidence], maps)
         if assessment.landmarks is not None:
             own = with_places(own, maps, assessment.landmarks, context.header.patient_orientation)
         findings = in_place(assessment.findings, own)

@@ -15,12 +15,12 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
-from miqa_node.core.domain.assessment import ModelIdentity
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.words import codes
 from miqa_node.core.words.algorithms import of_model, of_node
 from miqa_node.dicom.bytes.numbers import numbers, single_number

@@ -15,7 +15,7 @@ from miqa_node.dicom.bytes.numbers import numbers
 from miqa_node.stages.report.gsps_gray import add_grayscale
 from miqa_node.stages.report.gsps_shutter import add_shutter
 from miqa_node.stages.report.instance import laterality, reference
-from miqa_node.stages.report.mask import MarkedRegion, outlines_of
+from miqa_node.stages.report.mask import MarkedRegion
 from miqa_node.stages.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.stages.report.seg import cielab
 from miqa_node.stages.report.source import Source
@@ -90,7 +90,7 @@ def _add_graphics(state: Dataset, source: Source, disposition: Disposition, regi
         name = f"FINDING_{region.segment_number}"
         subject = region.subject
         layers.append(_layer(name, len(layers) + 1, subject.words, subject.colour))
-        outlines = outlines_of(region.mask)
+        outlines = region.outlines
         label = subject.words if subject.certainty is None else f"{subject.words} {subject.certainty:.0%}"
         annotations.append(
             _annotation(name, source, [_finding_text(label, outlines[0], source)], [_polyline(o) for o in outlines])

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from miqa_node.core.domain.delivery import SEG
 from miqa_node.core.domain.output import OutputKind
-from miqa_node.core.words.subject import subject_of_measurement
+from miqa_node.core.words.subject import is_prediction, subject_of_measurement
 from miqa_node.errors import lacks_resources
 from miqa_node.stages.measure.slices import Slice
 from miqa_node.stages.report.instance import begin_instance
@@ -53,9 +53,9 @@ def make_seg(context: OutputContext) -> Draft | None:
 def describe_image(context: OutputContext, output: OutputKind, planes: Many[SegmentPlane]) -> Dataset:
     """A segmentation of the image's regions without its pixels and their type."""
     seg = context.begin(output)
-    segments = describe_regions(context.regions, context.assessment, context.lineage)
+    segments = describe_regions(context.regions, context.lineage)
     fill_seg(seg, segments, planes, context.lineage.uid(output.kind, "dimension"), context.settings)
-    if any(region.subject.algorithm for region in context.regions):
+    if any(is_prediction(region.subject.name) for region in context.regions):
         seg.ContentDescription = "Where quality findings and predictions were seen"
     return seg
 
@@ -92,7 +92,7 @@ def _segments(context: OutputContext) -> list[Dataset]:
     """One segment for each measurement that marks slices."""
     assessment, lineage = context.assessment, context.lineage
     return [
-        describe_segment(number, subject_of_measurement(name, assessment), ORIGIN, assessment, lineage)
+        describe_segment(number, subject_of_measurement(name, assessment), ORIGIN, lineage)
         for name, number in segment_numbers(context.slice_masks).items()
     ]
 

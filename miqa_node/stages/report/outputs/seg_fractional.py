@@ -27,7 +27,7 @@ def make_fractional_seg(context: OutputContext) -> Draft | None:
     seg.MaximumFractionalValue = FRACTIONAL_MAXIMUM
     shares = [_shares(region, source) for region in regions]
     planes = [SegmentPlane(region.segment_number, source, share) for region, share in zip(regions, shares, strict=True)]
-    segments = describe_regions(regions, context.assessment, context.lineage)
+    segments = describe_regions(regions, context.lineage)
     fill_seg(seg, segments, planes, context.lineage.uid(OUTPUT.kind, "dimension"), context.settings)
     seg.BitsAllocated = seg.BitsStored = 8
     seg.HighBit = 7

@@ -28,8 +28,7 @@ def make_lung_seg(context: OutputContext) -> Draft | None:
         for number, outline in enumerate(landmarks.lungs.values(), 1)
     ]
     segments = [
-        describe_segment(number, subject, ORIGIN, context.assessment, context.lineage)
-        for number, subject in enumerate(subjects, 1)
+        describe_segment(number, subject, ORIGIN, context.lineage) for number, subject in enumerate(subjects, 1)
     ]
     seg = context.begin(OUTPUT)
     fill_seg(seg, segments, planes, context.lineage.uid(OUTPUT.kind, "dimension"), context.settings)

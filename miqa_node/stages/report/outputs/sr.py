@@ -7,9 +7,7 @@ from collections.abc import Sequence as Many
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import SEG, SR
-from miqa_node.core.domain.review import Review
 from miqa_node.core.words import codes
 from miqa_node.core.words.subject import UNUSUAL_REGION, prediction_name
 from miqa_node.stages.report.code_items import code_sequence
@@ -21,7 +19,7 @@ from miqa_node.stages.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.stages.report.seg import SOP_CLASS_UID as SEGMENTATION
 from miqa_node.stages.report.series.marked import marked_groups
 from miqa_node.stages.report.source import Source
-from miqa_node.stages.report.sr_groups import finding_group, image_group, unusual_group
+from miqa_node.stages.report.sr_groups import finding_group, image_group, package_groups, unusual_group
 from miqa_node.stages.report.sr_landmarks import landmark_groups
 from miqa_node.stages.report.sr_library import image_library
 from miqa_node.stages.report.sr_predictions import prediction_group
@@ -63,7 +61,7 @@ def make_sr(context: OutputContext) -> Draft:
             context.review,
             for_series=context.for_series,
         ),
-        *_finding_groups(source, assessment, regions, lineage, context.review),
+        *_finding_groups(context, regions),
         *(landmark_groups(source, assessment.landmarks, lineage) if assessment.landmarks else ()),
         *marked_groups(context),
     ]
@@ -79,32 +77,32 @@ def make_sr(context: OutputContext) -> Draft:
     return Draft(report, content=measurement_report(observers, procedure, image_library(source), groups))
 
 
-def _finding_groups(
-    source: Source, assessment: Assessment, regions: Many[MarkedRegion], lineage: Lineage, review: Review | None
-) -> list[ContentItem]:
+def _finding_groups(context: OutputContext, regions: Many[MarkedRegion]) -> list[ContentItem]:
+    """The groups below the image's own: findings by region, an unusual region, predictions, numbers of packages."""
+    source, assessment, lineage = context.source, context.assessment, context.lineage
     region_of = {region.subject.name: region for region in regions}
     present = [finding for finding in assessment.findings if finding.present]
-    unplaced = [finding.name for finding in present if finding.name not in region_of]
-    groups: list[ContentItem] = [
-        finding_group(
-            source,
-            assessment,
-            finding,
-            region_of.get(finding.name),
-            unplaced.index(finding.name) + 1 if finding.name in unplaced else 0,
-            lineage,
-            review,
-        )
-        for finding in present
-    ]
+    groups: list[ContentItem] = []
+    row = 1
+    for finding in present:
+        own = [region for region in regions if region.subject.finding and region.subject.finding.name == finding.name]
+        if not own:
+            groups.append(finding_group(source, assessment, finding, None, row, lineage, context.review))
+            row += 1
+        for number, region in enumerate(own):
+            here, review = region.subject.finding or finding, None if number else context.review
+            groups.append(finding_group(source, assessment, here, region, 0, lineage, review))
     unusual = region_of.get(UNUSUAL_REGION)
     if unusual is not None and assessment.anomaly is not None:
-        groups.append(unusual_group(source, assessment, assessment.anomaly, unusual, lineage))
-    for row, prediction in enumerate(assessment.predictions, start=len(unplaced) + 1):
-        groups.append(
-            prediction_group(source, prediction, region_of.get(prediction_name(prediction.package)), row, lineage)
-        )
-    return groups
+        groups.append(unusual_group(source, assessment.anomaly, unusual, lineage))
+    for place, prediction in enumerate(assessment.predictions, row):
+        drawn = region_of.get(prediction_name(prediction.package))
+        groups.append(prediction_group(source, prediction, drawn, place, lineage))
+    row += len(assessment.predictions)
+    return [
+        *groups,
+        *package_groups(source, assessment, context.disposition, row, lineage, unusual=unusual is None),
+    ]
 
 
 def _others(source: Source, series: Many[Source]) -> list[tuple[str, str, str]]:

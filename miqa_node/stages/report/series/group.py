@@ -10,7 +10,6 @@ from pydicom.sequence import Sequence
 
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.delivery import SR
-from miqa_node.core.domain.implementation import STATED_VERSION
 from miqa_node.core.words import codes
 from miqa_node.core.words.subject import SegmentSubject
 from miqa_node.stages.report.content_items import ContentItem, Relationship, reference_item, region_item, text_item
@@ -41,7 +40,7 @@ def marked_group(subject: SegmentSubject, masks: Many[SliceMask], lineage: Linea
         referenced_regions=[_region(one) for one in _outlined(masks)],
         finding_category=_coded(codes.IMAGE_QUALITY),
         finding_type=_coded(subject.kind),
-        algorithm_id=hd.AlgorithmIdentification("miqa-node measurements", STATED_VERSION.get()),
+        algorithm_id=hd.AlgorithmIdentification(subject.algorithm.name, subject.algorithm.version),
         measurements=measurements,
     )
     [item] = map(_item, group)

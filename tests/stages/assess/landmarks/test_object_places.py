@@ -21,7 +21,7 @@ from tests.stages.report import making
 LUNGS: dict[str, Outline] = {
     side: ((x0, y0), (x1, y0), (x1, y1), (x0, y1)) for side, (x0, y0, x1, y1) in LUNG_BOXES.items()
 }
-FOUND = Landmarks(STRAIGHT, lungs=LUNGS)
+FOUND = Landmarks(STRAIGHT, package="landmarks-1.2.3", lungs=LUNGS)
 FOREIGN = Finding(FindingName.FOREIGN_OBJECT, reason_code(FindingName.FOREIGN_OBJECT), 0.9, 1.0, 0.5)
 
 
@@ -63,7 +63,13 @@ def test_below_the_domes_lies_no_mediastinum() -> None:
 
 def test_one_of_several_objects_over_a_lung_is_enough() -> None:
     finding = placed(evidence((0.05, 0.5, 1.0), (0.7, 0.6, 0.6), (0.3, 0.6, 0.2)))
-    assert finding.place == ObjectPlace((ChestRegion.LUNG, ChestRegion.OUTSIDE), "left", worn=WornAt.CLOTHES)
+    assert finding.place is not None
+    assert replace(finding.place, regions=()) == ObjectPlace(
+        (ChestRegion.LUNG, ChestRegion.OUTSIDE), "left", worn=WornAt.CLOTHES
+    )
+    assert [(one.over, one.side) for one in finding.place.regions] == [
+        (ChestRegion.LUNG, "left"), (ChestRegion.OUTSIDE, ""),
+    ]  # fmt: skip
     assert finding.severity == 1.0
 
 
@@ -111,14 +117,49 @@ def test_a_map_without_evidence_has_no_spots() -> None:
 def test_the_lung_s_border_belongs_to_it() -> None:
     chest = ChestMap.of(FOUND)
     assert chest is not None
-    assert place_of([(0.12, 0.5)], chest, ()).over == (ChestRegion.LUNG,)
-    assert place_of([(0.10, 0.5)], chest, ()).over == (ChestRegion.OUTSIDE,)
+    for x, anatomy in ((0.125, ChestRegion.LUNG), (0.09, ChestRegion.OUTSIDE)):
+        spots = spots_of(evidence((x, 0.5, 1.0), cells=200).values)
+        assert place_of(spots, chest, ()).over == (anatomy,)
+
+
+def bar(left: float, right: float, top: float = 0.5, cells: int = 100) -> SaliencyMap:
+    """A map with a bar across the image, brightest at its left end."""
+    values = np.zeros((cells, cells), np.float32)
+    row, begin, end = int(top * cells), int(left * cells), int(right * cells)
+    values[row : row + 3, begin:end] = np.linspace(1.0, 0.9, end - begin, dtype=np.float32)
+    return SaliencyMap(values, "drawn")
+
+
+@pytest.mark.parametrize(("right", "side"), [(0.4, "right"), (0.48, "right"), (0.5, ""), (0.7, "")])
+def test_what_reaches_across_the_spine_has_no_side(right: float, side: str) -> None:
+    place = placed(bar(0.3, right)).place
+    assert place is not None
+    assert (place.over, place.side) == ((ChestRegion.LUNG,), side)
+
+
+@pytest.mark.parametrize(("orientation", "side"), [(("L", "F"), "right"), (("R", "F"), "left"), (("A", "F"), "")])
+def test_a_header_without_left_and_right_gives_no_side(orientation: tuple[str, ...], side: str) -> None:
+    place = placed(bar(0.25, 0.35), orientation=orientation).place
+    assert place is not None
+    assert [place.side, place.regions[0].side] == [side, side]
+
+
+def test_each_spot_is_a_region_with_a_side_of_its_own_and_the_landmarks_are_named() -> None:
+    finding = placed(evidence((0.7, 0.6, 1.0), (0.3, 0.6, 0.8), (0.5, 0.5, 0.7)))
+    assert finding.place is not None
+    regions = [(one.over, one.side) for one in finding.place.regions]
+    assert regions == [(ChestRegion.LUNG, "left"), (ChestRegion.LUNG, "right"), (ChestRegion.MEDIASTINUM, "")]
+    assert [one.label for one in finding.made_by] == ["landmarks-1.2.3"]
 
 
 def test_a_place_is_stored_whole_and_older_rows_have_none() -> None:
     assessment = replace(making.assessment(), findings=(placed(evidence((0.3, 0.3, 1.0))),))
     document = json.loads(json.dumps(dump_assessment(assessment)))
-    assert document["findings"][0]["place"] == {"over": ["lung"], "side": "right", "apex": True, "worn": "clothes"}
+    place = document["findings"][0]["place"]
+    [region] = place.pop("regions")
+    assert place == {"over": ["lung"], "side": "right", "apex": True, "worn": "clothes"}
+    assert region == {**place, "over": "lung", "peak": [0.3125, 0.3125]}
+    document = json.loads(json.dumps(dump_assessment(assessment)))
     assert load_assessment(document) == assessment
     del document["findings"][0]["place"]
     assert load_assessment(document).findings[0].place is None

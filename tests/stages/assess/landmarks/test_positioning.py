@@ -96,7 +96,7 @@ def test_only_points_that_can_be_seen_and_lie_in_the_image_are_given() -> None:
 @pytest.mark.parametrize(
     ("image_side", "orientation", "patient"),
     [("left", ("L", "F"), "right"), ("right", ("L", "F"), "left"), ("left", (), "right"), ("left", ("R", "F"), "left"),
-     ("left", ("A", "F"), "right"), ("top", ("L", "F"), "top")],
+     ("top", ("L", "F"), "top"), ("top", ("A", "F"), "top")],
 )  # fmt: skip
 def test_sides_of_the_image_become_sides_of_the_patient(
     image_side: str, orientation: tuple[str, ...], patient: str

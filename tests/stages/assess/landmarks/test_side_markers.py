@@ -86,9 +86,10 @@ def test_json_says_where_the_letter_stands(tmp_path: Path) -> None:
     result = LocalResult(tmp_path / "a.dcm", True, assessment, disposition, SaliencyMaps(), image)
     measurements = document(result.source, result, 0.1)["measurements"]
     assert measurements["right_markers"] == {
-        "value": 1.0, "unit": "1", "place": "R at 24 % of the width, 28 % of the height",
+        "value": 1.0, "unit": "1", "made_by": "landmarks-1.0.0",
+        "place": "R at 24 % of the width, 28 % of the height",
     }  # fmt: skip
-    assert measurements["left_markers"] == {"value": 0.0, "unit": "1"}
+    assert measurements["left_markers"] == {"value": 0.0, "unit": "1", "made_by": "landmarks-1.0.0"}
 
 
 @pytest.mark.parametrize("modality", ["MG", "CT"])
