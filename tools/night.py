@@ -34,7 +34,7 @@ SLICES = {
     "runtime": "tests/runtime tests/node",
     "measure": "tests/stages/measure",
     "assess": "tests/stages/assess tests/stages/explain tests/stages/units",
-    "stages": "tests/stages/receive tests/stages/conclusion tests/stages/deliver tests/stages/report",
+    "stages": "tests/meaning tests/stages/receive tests/stages/conclusion tests/stages/deliver tests/stages/report",
     "features": "tests/features",
     "interfaces": "tests/interfaces tests/web",
     "packages": "tests/packages",
