@@ -61,7 +61,7 @@ or patient may be wrong, or the chest too blurred, moved or cut to be one. Else 
 
 One number in 0–100, where 100 is best. It follows the verdict: REJECT has 0 to 29, REVIEW 30 to 69, ACCEPT 70 to 100.
 Within its band it falls with the third root of Π (1 − probability · severity) over all defects that were judged
-([ADR 22](../adr/0023-a-score-that-follows-the-verdict.md)).
+([ADR 23](../adr/0023-a-score-that-follows-the-verdict.md)).
 NOT_ASSESSED has none. The score sorts lists; it decides nothing.
 
 ## Older names
