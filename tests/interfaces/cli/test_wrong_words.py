@@ -85,7 +85,7 @@ def test_the_help_of_every_command_names_none(cli: Callable[..., Ran]) -> None:
         test_help_names_no_types_of_python(cli, path)
 
 
-FREE = re.compile(r"(list\[)?(<class ')?(str|bool|pathlib\.Path)('>)?\]?")
+FREE = re.compile(r"(list\[)?(<class ')?(str|bool|pathlib(\._local)?\.Path)('>)?\]?")
 
 
 def _wrong() -> Iterator[tuple[str, str, str]]:
