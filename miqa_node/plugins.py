@@ -192,11 +192,12 @@ class _SeamContent(Generic[T]):
 
     def _own(self, seam: str) -> Iterator[tuple[Plugin, T | None]]:
         """Those of the node: by the places of its table, and what its modules declare, each once."""
+        value: T | None
         for name, place in places_of(seam).items():
-            if self._listed is not None:
-                value, reason = self._listed(place), ""
-            else:
+            if self._listed is None:
                 value, reason = _import(EntryPoint(name, place, self._group), self._kind, own=True)
+            else:
+                value, reason = self._listed(place), ""
             yield Plugin(seam, name, NODE, __version__, reason, place.partition(":")[0]), value
         values: dict[str, T | None] = {}
         for module in modules_of(seam):

@@ -66,8 +66,7 @@ NOT_ASSESSED has none. The score sorts lists; it decides nothing.
 
 ## Older names
 
-Rows, reports, labels, certificates and policies keep names that packages no longer use. A rule of a policy about one
-holds for its successors as well, and the log and `miqa-node doctor` name it; a label of that name is read as the first.
+Rows and reports keep names that packages no longer use; policies and labels that name one are refused.
 `foreign_object` of packages up to quality-0.5.0 is wider than today's: it includes what is `device_in_view` now.
 """
 
@@ -101,8 +100,7 @@ def _row(name: FindingName, entry: FindingEntry) -> str:
 
 
 def _retired_row(name: FindingName, entry: FindingEntry) -> str:
-    now = " and ".join(f"`{one}`" for one in entry.replaced_by)
-    return f"- `{name}` ({entry.words[SOURCE_LANGUAGE].title}) is {now} today."
+    return f"- `{name}`: {entry.words[SOURCE_LANGUAGE].title}."
 
 
 def _gate_row(name: GateClass, entry: GateEntry) -> str:

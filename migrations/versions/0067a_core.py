@@ -20,7 +20,7 @@ PROMISED = "promised_at IS NOT NULL AND archived_at IS NULL AND removed_at IS NU
 UNDELETED = """(removed_at IS NOT NULL AND deleted_at IS NULL)
     OR (artifacts_removed_at IS NOT NULL AND artifacts_deleted_at IS NULL)"""
 UNRESOLVED = "state != 'RESOLVED'"
-INDEXES = [
+INDEXES: list[tuple[str, str, list[str | sa.TextClause], str]] = [
     ("ix_acquisition_days_dimension", "acquisition_days", ["within", "within_value", "dimension", "day"], ""),
     ("ix_activations_slot", "activations", ["slot", "activation_id"], ""),
     ("ix_decisions_unreported", "decisions", ["decision_id"], "reported_at IS NULL"),

@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
-import structlog
 import yaml
 
 from miqa_node.core.domain.acceptance import Acceptance
@@ -29,7 +28,7 @@ from miqa_node.core.taxonomy.lookup import (
     gate_names,
     reason_code,
 )
-from miqa_node.core.taxonomy.policy_file import parse_policy, retired_names
+from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from miqa_node.stages.assess.active import quality_folder
 
@@ -122,19 +121,13 @@ def test_devices_are_no_defect(policy: Policy) -> None:
     assert decide(judged({FindingName.DEVICE_IN_VIEW: (1.0, 1.0)}), policy).verdict is Verdict.ACCEPT
 
 
-def test_a_rule_about_a_retired_finding_holds_for_its_successors() -> None:
-    scope = {"name": "chest", "modality": ["DX"], "finding": [{"name": "noise_underexposure", "verdict": "REVIEW"}]}
-    document = {"version": "1", "scope": [scope]}
-    assert retired_names(document) == ["noise_underexposure"]
-    with structlog.testing.capture_logs() as lines:
-        old = parse_policy(document)
-    assert [line["now"] for line in lines] == [["noise", "underexposure"]]
-    assert {rule.finding for rule in old.scopes[0].findings} == {"noise", "underexposure", "noise_underexposure"}
-    assert decide(judged({FindingName.NOISE: (0.9, 0.5)}), old).verdict is Verdict.REVIEW
-    ignoring = parse_policy({"version": "1", "scope": [
-        {"name": "chest", "modality": ["DX"], "default_findings": True, "ignored_findings": ["noise_underexposure"]},
-    ]})  # fmt: skip
-    assert decide(judged({FindingName.NOISE: (0.9, 0.5)}), ignoring).verdict is Verdict.ACCEPT
+@pytest.mark.parametrize("key", ["finding", "ignored_findings"])
+def test_a_name_that_no_package_uses_any_more_is_refused(key: str) -> None:
+    name = "noise_underexposure"
+    rules = {"finding": [{"name": name, "verdict": "REVIEW"}], "ignored_findings": [name]}
+    scope = {"name": "chest", "modality": ["DX"], key: rules[key]}
+    with pytest.raises(SettingsError, match="no package finds 'noise_underexposure' any more"):
+        parse_policy({"version": "1", "scope": [scope]})
 
 
 def test_foreign_objects_are_never_rejected_by_a_model(policy: Policy) -> None:

@@ -124,8 +124,8 @@ class FindingEntry(NamedEntry):
     ``soft``: slight degrees are normal, so limits of a room may apply (docs/how-to/tune-the-policy.md). ``region``:
     what its map shows: an object ("object"), a place, or no specific region ("whole" image). ``colour``: CIELab, L 0 to
     100, a and b -128 to 127. ``simulator``: ``module:name`` of its simulator for training. A retired finding is read
-    and shown, but no longer offered; ``replaced_by`` names its successors, the equivalent one first. ``judged_by`` is
-    the package beside the quality package that judges it; empty for findings of the quality package.
+    and shown, but no longer offered: objects that were sent have its code. ``judged_by`` is the
+    package beside the quality package that judges it; empty for findings of the quality package.
 
     What it is, for other parts of the node: ``fine``: it shows in single pixels, so pages magnify it. ``at_border``: it
     lies where the exposed field ends, so a presentation state shows this field. ``of_detector``: it comes from the
@@ -148,7 +148,6 @@ class FindingEntry(NamedEntry):
     expected: bool = False
     simulator: str = ""
     retired: bool = False
-    replaced_by: tuple[str, ...] = ()
     judged_by: str = ""
 
 

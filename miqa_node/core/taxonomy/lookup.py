@@ -36,25 +36,6 @@ def finding_names() -> tuple[FindingName, ...]:
     return tuple(name for name in all_finding_names() if not finding_entries()[name].judged_by)
 
 
-def successors(name: str) -> tuple[FindingName, ...]:
-    """The successors of a retired finding; empty if it is not retired.
-
-    >>> successors("noise_underexposure"), successors("noise")
-    (('noise', 'underexposure'), ())
-    """
-    entry = _entry(name)
-    return tuple(map(FindingName, entry.replaced_by)) if isinstance(entry, FindingEntry) else ()
-
-
-def current_name(name: str) -> str:
-    """The current name for labels and classes of this name: the first successor of a retired finding.
-
-    >>> current_name("noise_underexposure"), current_name("unsharp")
-    ('noise', 'unsharp')
-    """
-    return next(iter(successors(name)), name)
-
-
 def is_object(name: str) -> bool:
     """Whether the map of a finding shows an object, such as a device; not if no taxonomy has the finding."""
     entry = _entry(name)

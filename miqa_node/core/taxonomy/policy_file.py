@@ -37,7 +37,6 @@ from miqa_node.core.taxonomy.lookup import (
     gate_entries,
     is_of_any_part,
     reason_code,
-    successors,
 )
 from miqa_node.errors import SettingsError
 
@@ -52,8 +51,6 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     scopes = document.get("scope")
     if not isinstance(scopes, Sequence) or not scopes or not all(isinstance(scope, Mapping) for scope in scopes):
         raise SettingsError("policy.toml: there is no [[scope]]; without one no image gets a verdict.")
-    for name in retired_names(document):
-        log.warning("retired name in the policy", name=name, now=list(successors(name)))
     scopes_read = tuple(_parse_scope(scope) for scope in scopes)
     for name in withdrawn_measurements(scopes_read):
         log.warning("withdrawn measurement in the policy", name=name, now=WITHDRAWN[name].successor)
@@ -69,14 +66,6 @@ def withdrawn_measurements(scopes: Sequence[Scope]) -> list[str]:
     named = {rule.measurement for scope in scopes for rule in scope.measurements}
     named |= {name for scope in scopes for table in scope.acceptances for name in table.measured}
     return sorted(filter(is_withdrawn, named))
-
-
-def retired_names(document: Any) -> list[str]:
-    """Names of findings in the tables that packages no longer use; rules about them cover their successors as well."""
-    if isinstance(document, str):
-        return [document] if successors(document) else []
-    parts = document.values() if isinstance(document, Mapping) else document if isinstance(document, Sequence) else ()
-    return sorted({name for part in parts for name in retired_names(part)})
 
 
 KEYS = (
@@ -108,7 +97,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             ignored_findings=_parse_ignored(table),
             acceptances=_with_combined(tuple(rules(table, "accept", _parse_acceptance))),
             figures=tuple(rules(table, "figure", _parse_figure)),
-            finding_figures=tuple(one for of in rules(table, "finding_figure", _parse_finding_figure) for one in of),
+            finding_figures=tuple(rules(table, "finding_figure", _parse_finding_figure)),
             own_figures=bool(flag(table, "own_figures", False)),
         )
     except ValueError as error:
@@ -117,7 +106,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
 
 def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
     """The scope's own rules; with ``default_findings`` also the taxonomy's rules for all other findings."""
-    own = tuple(one for of_rule in rules(table, "finding", _parse_finding) for one in of_rule)
+    own = tuple(rules(table, "finding", _parse_finding))
     if not flag(table, "default_findings", False):
         return own
     named = {*_parse_ignored(table), *(rule.finding for rule in own)}
@@ -131,17 +120,13 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
     )
 
 
-def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
-    """The rules of one entry; a rule about a retired finding also applies to its successors."""
+def _parse_finding(rule: Mapping[str, Any]) -> FindingRule:
     check_keys(rule, ("name", "verdict", "min_probability", "min_severity", "soft", "over"))
     probability, severity = number(rule, "min_probability", 0.0, 1.0), number(rule, "min_severity", 0.0, 1.0)
     verdict, over = _verdict(rule), tuple(map(_parse_region, name_list(rule, "over")))
-    return [
-        FindingRule(
-            name, verdict, probability, severity, flag(rule, "soft", _is_soft(name)), over, is_of_any_part(name)
-        )
-        for name in _with_successors(required(rule, "name"), "name")
-    ]
+    name = _parse_name(required(rule, "name"), "name")
+    soft = flag(rule, "soft", _is_soft(name))
+    return FindingRule(name, verdict, probability, severity, soft, over, is_of_any_part(name))
 
 
 def _parse_kinds(table: Mapping[str, Any]) -> tuple[str, ...]:
@@ -254,8 +239,7 @@ def _with_combined(tables: tuple[Acceptance, ...]) -> tuple[Acceptance, ...]:
 FIGURE_KEYS = ("body_part", "view", "package", "found", "images", "source", "least_age_years")
 
 
-def _parse_finding_figure(rule: Mapping[str, Any]) -> list[FindingFigure]:
-    """The figures of one entry: of a finding, and of the successors of a retired one."""
+def _parse_finding_figure(rule: Mapping[str, Any]) -> FindingFigure:
     own = ("name", "auroc", "flagged", "min_probability", "min_severity")
     check_keys(rule, (*own, *FIGURE_KEYS))
     for key in ("auroc", "flagged", "package"):
@@ -267,9 +251,7 @@ def _parse_finding_figure(rule: Mapping[str, Any]) -> list[FindingFigure]:
         )
     auroc, flagged = number(rule, "auroc", 0.0, 1.0), number(rule, "flagged", 0.0, 1.0)
     figure = _parse_figure({key: one for key, one in rule.items() if key not in own})
-    return [
-        FindingFigure(name, auroc, flagged, *point, figure) for name in _with_successors(required(rule, "name"), "name")
-    ]
+    return FindingFigure(_parse_name(required(rule, "name"), "name"), auroc, flagged, *point, figure)
 
 
 def _parse_figure(rule: Mapping[str, Any]) -> KeptFigure:
@@ -304,17 +286,14 @@ def _parse_name(text: str, key: str) -> FindingName:
     close = get_close_matches(name, entries, n=1, cutoff=0.9)
     if name not in entries and close:
         raise ValueError(f"{key}: there is no finding {text!r}; did you mean {close[0]!r}?")
+    if name in entries and entries[name].retired:
+        raise ValueError(f"{key}: no package finds {text!r} any more.")
     return name
 
 
 def _parse_ignored(table: Mapping[str, Any]) -> tuple[FindingName, ...]:
     key = "ignored_findings"
-    return tuple(one for name in name_list(table, key) for one in _with_successors(name, key))
-
-
-def _with_successors(text: str, key: str) -> tuple[FindingName, ...]:
-    name = _parse_name(text, key)
-    return (name, *successors(name))
+    return tuple(_parse_name(name, key) for name in name_list(table, key))
 
 
 def _parse_anomaly(rule: Mapping[str, Any]) -> AnomalyRule:

@@ -20,7 +20,7 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import GateClass
 from miqa_node.core.domain.policy import Policy, Verdict
 from miqa_node.core.statistics.binomial import trials_needed
-from miqa_node.core.taxonomy.lookup import current_name, gate_names
+from miqa_node.core.taxonomy.lookup import gate_names
 from miqa_node.stages.assess.card import Card
 from miqa_node.stages.assess.certificate import Certificate, Guarantee, Refusal, policy_sha256
 from miqa_node.stages.assess.findings import gate_finding
@@ -150,7 +150,7 @@ def _head(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Raw logits of a head, and whether the label names it; images labelled bad without a kind are left out."""
     rows = [
-        (scaling.logit(_probability(one.assessment, name)), current_name(name) in one.label.findings)
+        (scaling.logit(_probability(one.assessment, name)), name in one.label.findings)
         for one in judged
         if one.label.findings is not None
     ]

@@ -66,16 +66,11 @@ class ViewPair:
 
 @dataclass(frozen=True, slots=True)
 class StudyPairs:
-    """What a study of mammograms has. ``missing`` says why nothing is compared; empty if it is.
-
-    ``modifiers_known`` is whether all headers were read with View Modifier Code Sequence: earlier versions did not, so
-    partial and magnified views among those may count as standard views.
-    """
+    """What a study of mammograms has. ``missing`` says why nothing is compared; empty if it is."""
 
     views: tuple[ViewImages, ...]
     others: tuple[OtherMammogram, ...]
     pairs: tuple[ViewPair, ...]
-    modifiers_known: bool = True
     missing: str = ""
 
 
@@ -104,7 +99,6 @@ def study_pairs(mammograms: Sequence[Mammogram], patients: int = 1) -> StudyPair
         tuple(ViewImages(view, tuple(one.digest for one in images)) for view, images in views.by_view.items()),
         views.others,
         tuple(_pair(views, first, second, measures) for first, second, measures in PAIRS),
-        all(one.header.view_modifier is not None for one in mammograms),
     )
 
 

@@ -56,9 +56,9 @@ def listed(row: str) -> Command:
     >>> listed("miqa_node.features.audit.command.audit:app | maintain 4 | The audit trail: show.").order
     4
     """
-    place, where, text, *extra = row.split(" | ")
+    place, where, text, extra = f"{row} | ".split(" | ")[:4]
     heading, order = where.split()
-    return Command(text, place, Heading[heading.upper()], *extra, order=int(order))
+    return Command(text, place, Heading[heading.upper()], extra, order=int(order))
 
 
 COMMANDS = Seam("commands", Command, listed)

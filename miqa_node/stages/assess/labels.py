@@ -29,7 +29,7 @@ import structlog
 
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.core.domain.policy import Verdict
-from miqa_node.core.taxonomy.lookup import current_name, defect_names, gate_names, is_expected, successors
+from miqa_node.core.taxonomy.lookup import defect_names, gate_names, is_expected
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.dicom.pixels.picture import is_picture
 from miqa_node.errors import MiqaError, SettingsError
@@ -147,9 +147,6 @@ def parse_label(text: str) -> frozenset[str] | None:
     if names == {BAD}:
         return None
     classes = {str(name) for name in (*defect_names(), *gate_names())}
-    for name in sorted(name for name in names if successors(name)):
-        log.warning("retired name in a label", name=name, taken_as=current_name(name))
-    names = frozenset(map(current_name, names))
     if not names or not names <= classes:
         class_names = ", ".join(sorted(classes))
         raise SettingsError(

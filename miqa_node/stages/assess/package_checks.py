@@ -103,7 +103,7 @@ def opened_graph(
     """A graph of a package, with the card's twin inside it, the input and the outputs that are ``needed``."""
     session = GraphSession.of(folder / graph, accelerator, settings)
     check_embedded_card(folder, card, session, graph)
-    wanted, outputs = needed
+    entry, outputs = needed
     if missing := [name for name in outputs if name not in session.outputs]:
         raise ModelPackageError(
             "{folder}: {graph} has no output {missing}.",
@@ -111,10 +111,8 @@ def opened_graph(
             graph=graph,
             missing=" or ".join(missing),
         )
-    if wanted not in session.inputs:
-        raise ModelPackageError(
-            "{folder}: {graph} has no input {input}.", folder=folder.name, graph=graph, input=wanted
-        )
+    if entry not in session.inputs:
+        raise ModelPackageError("{folder}: {graph} has no input {input}.", folder=folder.name, graph=graph, input=entry)
     return session
 
 

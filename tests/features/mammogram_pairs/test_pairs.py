@@ -35,7 +35,6 @@ def test_both_breasts_in_one_view_and_both_views_of_one_breast() -> None:
         for one in pairs.pairs
     }
     assert made == {("R CC", "L CC"): 5.0, ("R MLO", "L MLO"): -2.5, ("R CC", "R MLO"): -6.0, ("L CC", "L MLO"): -13.5}
-    assert pairs.modifiers_known
     assert not pairs.others
 
 
@@ -117,10 +116,6 @@ def test_a_number_that_is_missing_says_why() -> None:
     assert (force.first, force.second, force.difference) == (95.0, None, None)
     assert "not found in the pixels of R CC" in difference(pairs, views, "mg_nipple_line").missing
     assert difference(pairs, views, "mg_nipple_line").is_within is None
-
-
-def test_headers_of_earlier_versions_may_hide_modifiers() -> None:
-    assert not study_pairs([mammogram("R CC", 1), mammogram("L CC", 2, view_modifier=None)]).modifiers_known
 
 
 def test_images_of_several_patients_are_not_compared() -> None:

@@ -17,10 +17,8 @@ from miqa_node.core.domain.measurand import MEASUREMENTS, is_withdrawn, withdraw
 from miqa_node.core.domain.operations import RENEWAL, DestinationStatus
 from miqa_node.core.keys.secret_files import KEY_FILE, open_key
 from miqa_node.core.settings import Settings
-from miqa_node.core.settings.files import read_toml
 from miqa_node.core.settings.policy import read_policy
-from miqa_node.core.taxonomy.lookup import successors
-from miqa_node.core.taxonomy.policy_file import retired_names, withdrawn_measurements
+from miqa_node.core.taxonomy.policy_file import withdrawn_measurements
 from miqa_node.core.words.voice import voice
 from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, SettingsError
 from miqa_node.features.operations.command.contradiction_checks import rule_of_contradictions
@@ -185,10 +183,6 @@ def _policy(settings: Settings) -> str:
         text = f"{settings.policy_file}: nothing here measures {', '.join(unknown)}, so these rules never apply."
         raise FailedCheck(text, mend)
     old = "".join(
-        f"; {name} is called {' or '.join(successors(name))} now"
-        for name in retired_names(read_toml(settings.policy_file))
-    )
-    old += "".join(
         f"; {withdrawn_words(name)}: rules about it have no effect, and accept that asks for it accepts nothing"
         for name in withdrawn_measurements(policy.scopes)
     )

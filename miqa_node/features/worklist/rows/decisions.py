@@ -13,7 +13,7 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelId, LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.core.domain.worklist import Resolution
-from miqa_node.core.taxonomy.lookup import current_name, defect_names, is_expected, reason_code
+from miqa_node.core.taxonomy.lookup import defect_names, is_expected, reason_code
 from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
@@ -206,5 +206,5 @@ def _flagged_for(transaction: Transaction, digest: InstanceDigest) -> tuple[str,
     reasons = transaction.execute(
         sa.select(dispositions.c.reasons).where(dispositions.c.digest == digest)
     ).scalar_one_or_none()
-    names = tuple(current_name(one.name) for one in documents.load_reasons(reasons or []))
+    names = tuple(one.name for one in documents.load_reasons(reasons or []))
     return names if set(names) <= set(defect_names()) else ()

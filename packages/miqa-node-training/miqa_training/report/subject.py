@@ -13,7 +13,6 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.settings import Accelerator, AssessSettings, load_settings
-from miqa_node.core.taxonomy.lookup import current_name
 from miqa_node.stages.assess.contracts.base import CONTRIBUTIONS, ModelMaterial
 from miqa_node.stages.assess.contracts.measurements import inputs_of, measure_picture
 from miqa_node.stages.assess.packages import Package, open_package
@@ -48,7 +47,7 @@ class EvaluationSubject:
         """Open and check the package, goldens included; raise ModelPackageError with the reason if it is unusable."""
         self._settings = settings or load_settings().assess
         self.package: Package = open_package(folder, Accelerator.CPU, self._settings, goldens_required=False)
-        names = [current_name(row.name) for row in self.package.card.outputs.classes]
+        names = [row.name for row in self.package.card.outputs.classes]
         self.known = [name for name in CLASSES if name in names]
         self._from = np.array([names.index(name) for name in self.known], int)
         self._to = np.array([CLASSES.index(name) for name in self.known], int)
@@ -78,7 +77,7 @@ class EvaluationSubject:
 
     def column(self, name: str) -> int:
         """The package's own column of a class."""
-        return [current_name(row.name) for row in self.package.card.outputs.classes].index(name)
+        return [row.name for row in self.package.card.outputs.classes].index(name)
 
     def strongest(self, display: NDArray[np.uint16], name: str, count: int = 3) -> list[tuple[str, float]]:
         """For a package of measurements: those with the largest contributions to the logit of a class."""
