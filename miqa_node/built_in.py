@@ -142,6 +142,7 @@ OUTPUTS = {
     "SEG_LABELMAP": "miqa_node.stages.report.outputs.seg_labelmap:OUTPUT",
     "SEG_LUNGS": "miqa_node.stages.report.outputs.seg_lungs:OUTPUT",
     "SR": "miqa_node.stages.report.outputs.sr:OUTPUT",
+    "SR_FULL": "miqa_node.stages.report.outputs.sr_full:OUTPUT",
 }
 
 DESTINATIONS = {

@@ -65,10 +65,20 @@ class Account:
 
 def untrue_statements(account: Account, cards: Mapping[str, set[str]], codes: Mapping[str, str]) -> Iterator[Untruth]:
     """Every untrue statement. ``cards`` are the findings by package, ``codes`` the measurements by code."""
-    report = read_report(account.objects["SR"])
-    segments = (
-        {one.number: one for one in read_segmentation(account.objects["SEG"])} if "SEG" in account.objects else {}
-    )
+    masks = read_segmentation(account.objects["SEG"]) if "SEG" in account.objects else []
+    segments = {one.number: one for one in masks}
+    for kind in ("SR", "SR_FULL"):
+        if kind in account.objects:
+            yield from _of_report(read_report(account.objects[kind]), segments, account, cards, codes)
+
+
+def _of_report(
+    report: Report,
+    segments: Mapping[int, Segment],
+    account: Account,
+    cards: Mapping[str, set[str]],
+    codes: Mapping[str, str],
+) -> Iterator[Untruth]:
     judges = {f"{name}-{version}" for name, version in report.equipment}
     for group in report.groups:
         yield from _contours(group, account)

@@ -26,7 +26,7 @@ from miqa_node.stages.report.make import make_objects
 from miqa_node.stages.report.uids import derive_uid
 from tests.meaning.checks import Account
 
-KINDS = ("SR", "SEG", "KOS", "GSPS", "PDF", "SEG_LABELMAP")
+KINDS = ("SR", "SR_FULL", "SEG", "KOS", "GSPS", "PDF", "SEG_LABELMAP")
 DX = UID("1.2.840.10008.5.1.4.1.1.1.1")
 FIELD_MM = 350.0
 """Assumed longer side of a chest picture."""

@@ -19,6 +19,7 @@ An old row may have any text, because its output may no longer be installed.
 """
 
 SR, SEG, KOS = ResultKind("SR"), ResultKind("SEG"), ResultKind("KOS")
+SR_FULL = ResultKind("SR_FULL")
 REJECTION = ResultKind("REJECTION")
 """A key object 113001, on which archives act (IHE IOCM); made only if a person confirmed the rejection."""
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import StoredInstance
 from miqa_node.core.domain.policy import Disposition
-from miqa_node.core.taxonomy.verdict_score import with_score
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +18,5 @@ class Judgement:
     disposition: Disposition
 
     def with_disposition(self, disposition: Disposition) -> Judgement:
-        """The same assessment with another disposition, and with the score that goes with its verdict."""
-        assessment = with_score(self.assessment, disposition.verdict)
-        return replace(self, assessment=assessment, disposition=disposition)
+        """The same assessment with another disposition."""
+        return replace(self, disposition=disposition)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.taxonomy.lookup import is_expected
 
@@ -24,6 +25,11 @@ BANDS: Mapping[Verdict, tuple[float, float]] = {
 """Lowest and highest score of each verdict. Whole numbers, which pages show, tell verdicts apart, too."""
 ROOT = 3.0
 """Strong defects multiply to next to nothing; the root keeps their scores apart."""
+
+
+def scored(judgement: Judgement) -> Judgement:
+    """The judgement with the score that goes with its verdict."""
+    return replace(judgement, assessment=with_score(judgement.assessment, judgement.disposition.verdict))
 
 
 def with_score(assessment: Assessment, verdict: Verdict) -> Assessment:

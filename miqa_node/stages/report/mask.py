@@ -15,10 +15,12 @@ from miqa_node.core.domain.image import SaliencyMap
 from miqa_node.core.domain.object_place import SPOT
 from miqa_node.core.words.subject import SegmentSubject
 
-MAX_OUTLINE_POINTS = 100
+MAX_OUTLINE_POINTS = 32
 """Maximum number of points of an outline; it is simplified for drawing, not for measuring."""
-MAX_OUTLINES = 20
+MAX_OUTLINES = 6
 """Maximum number of outlined parts of a mask, the largest first."""
+LEAST_PART = 0.02
+"""Parts smaller than this share of the largest one are specks of the map, and are not drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ def outlines_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """The closed polygons around the connected parts of a mask, in the form of :class:`MarkedRegion`, largest first."""
     contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     largest = sorted(contours, key=lambda c: (cv2.contourArea(c), len(c)), reverse=True)[:MAX_OUTLINES]
-    return [_polygon(contour) for contour in largest]
+    least = LEAST_PART * cv2.contourArea(largest[0]) if largest else 0.0
+    return [_polygon(contour) for contour in largest if cv2.contourArea(contour) >= least]
 
 
 def _polygon(contour: MatLike) -> NDArray[np.float64]:

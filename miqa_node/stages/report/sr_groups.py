@@ -68,11 +68,13 @@ def image_group(
     review: Review | None = None,
     *,
     for_series: bool = False,
+    is_full: bool = True,
 ) -> ContentItem:
     """TID 1501 for the image: rating, verdict with reasons, measurements, and the narrative.
 
     For a ``series``, the same for all its images; its place is on ``frame`` of ``source``, by default the judged one.
-    With ``for_series`` it states that the other images of the series were not assessed either.
+    With ``for_series`` it states that the other images of the series were not assessed either. ``is_full``: with all
+    numbers, else with those that are reasons.
     """
     rules = f"policy {disposition.policy_version} scope {disposition.scope}"
     group = measurement_group(
@@ -82,7 +84,7 @@ def image_group(
         made_by(of_node(), parameters=[rules]),
         numbers=[
             *number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}"),
-            *_measured(assessment, disposition, of_node()),
+            *_measured(assessment, disposition, of_node(), is_full=is_full),
         ],
         evaluations=_evaluations(disposition) if review is None else review_evaluations(review, disposition),
         places=[source_image(one, whole=True) for one in series] or [source_image(source)],
@@ -97,17 +99,24 @@ def image_group(
 
 
 def package_groups(
-    source: Source, assessment: Assessment, disposition: Disposition, row: int, lineage: Lineage, *, unusual: bool
+    source: Source,
+    assessment: Assessment,
+    disposition: Disposition,
+    row: int,
+    lineage: Lineage,
+    *,
+    unusual: bool,
+    is_full: bool,
 ) -> list[ContentItem]:
     """TID 1501 for the numbers of each package but the node's: measurements, and with ``unusual`` the anomaly score."""
     numbers: dict[Algorithm, list[ContentItem]] = {}
     for maker in dict.fromkeys(maker_of(one) for one in assessment.measurements):
         if maker != of_node():
-            numbers[maker] = _measured(assessment, disposition, maker)
+            numbers[maker] = _measured(assessment, disposition, maker, is_full=is_full)
     if unusual and assessment.anomaly is not None:
         numbers.setdefault(anomaly_maker(assessment), []).extend(_anomaly(assessment.anomaly))
     groups = []
-    for line, (maker, ones) in enumerate(numbers.items(), row):
+    for line, (maker, ones) in enumerate(((maker, ones) for maker, ones in numbers.items() if ones), row):
         name = f"Measured by {maker.name}"
         group = measurement_group(
             IMAGE_GROUP, tracking(f"measured:{maker.name}", name, lineage), codes.IMAGE_QUALITY, made_by(maker),
@@ -118,13 +127,15 @@ def package_groups(
     return groups
 
 
-def _measured(assessment: Assessment, disposition: Disposition, maker: Algorithm) -> list[ContentItem]:
-    """The measurements that one package, or the node, took.
+def _measured(
+    assessment: Assessment, disposition: Disposition, maker: Algorithm, *, is_full: bool
+) -> list[ContentItem]:
+    """The measurements that one package, or the node, took; all, or those that are reasons.
 
     Viewers show only the first few numbers of a group: flagging measurements come first, then well-known indices.
     """
     flagged = {reason.name for reason in disposition.reasons}
-    own = [one for one in assessment.measurements if maker_of(one) == maker]
+    own = [one for one in assessment.measurements if maker_of(one) == maker and (is_full or one.name in flagged)]
     ordered = sorted(own, key=lambda m: (m.name not in flagged, not is_standard(m.name)))
     return [one for m in ordered for one in number(measurement_code(m.name), m.value, unit_of(m.name, m.unit))]
 
@@ -147,8 +158,13 @@ def finding_group(
         (certainty_code(finding), finding.probability),
         (codes.SEVERITY.code, finding.severity),
     )
-    numbers = [one for name, value in percents for one in number(name, round(100.0 * value, 2), "%")]
     name = finding.name if region is None else region.subject.name
+    about_all = name == finding.name  # further regions of an object have no severity of their own
+    numbers = [
+        one
+        for number_name, value in (percents if about_all else percents[:1])
+        for one in number(number_name, round(100.0 * value, 2), "%")
+    ]
     group = measurement_group(
         IMAGE_GROUP if region is None else REGION_GROUP,
         tracking(name, name, lineage),
@@ -253,11 +269,12 @@ def place_numbers(group: ContentItem, source: Source, outlines: Sequence[NDArray
     """Add the parts of the image from which the numbers were inferred (TID 320), for the same reason.
 
     A group of TID 1410 that refers to a segment must not have its own region; the template is extensible and allows
-    places of its numbers. The last number has all parts, and the others the largest: viewers draw one for a number.
+    places of its numbers. The last number has the smaller parts, if there are any: viewers draw one for a number.
     """
     numbers = [item for item in group.children if item.value_type == "NUM"]
     for item in numbers:
-        drawn = outlines if item is numbers[-1] else outlines[:1]
+        drawn = outlines[1:] if item is numbers[-1] and len(numbers) > 1 else outlines[:1]
+        drawn = outlines if len(numbers) == 1 else drawn or outlines[:1]
         item.children = [
             _outline(codes.SOURCE_OF_MEASUREMENT, one, source, Relationship.INFERRED_FROM) for one in drawn
         ]

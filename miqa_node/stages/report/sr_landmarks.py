@@ -25,15 +25,26 @@ SITES = {
     "spine_low": Code("421060004", "SCT", "Spine"),
 }
 
+SPINE = ("spine_clav", "spine_low")
 
-def landmark_groups(source: Source, landmarks: Landmarks, lineage: Lineage) -> list[ContentItem]:
-    """One group per visible point and per lung; sides are the patient's, coordinates are in the stored image."""
+
+def landmark_groups(
+    source: Source, landmarks: Landmarks, lineage: Lineage, *, is_full: bool = True
+) -> list[ContentItem]:
+    """One group per visible point and per lung; sides are the patient's, coordinates are in the stored image.
+
+    The slim report has the points of the spine: the line by which a region is on one side.
+    """
     if not source.has_pixels:
         return []
     found_by = made_by(of_label(landmarks.package, landmarks.sha256))
     return [
-        *(_point(source, landmarks, name, lineage, found_by) for name in landmarks.points),
-        *(_lung(source, landmarks, side, lineage, found_by) for side in landmarks.lungs),
+        *(
+            _point(source, landmarks, name, lineage, found_by)
+            for name in landmarks.points
+            if is_full or landmark_kind(name)[0] in SPINE
+        ),
+        *(_lung(source, landmarks, side, lineage, found_by) for side in landmarks.lungs if is_full),
     ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from miqa_node.core.domain.delivery import KOS, SR, ResultKind, ResultObject
+from miqa_node.core.domain.delivery import KOS, SR, SR_FULL, ResultKind, ResultObject
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.object_store import Soundness
@@ -55,7 +55,7 @@ def amendments(unit: Unit, judgement: Judgement, review: Review, context: UnitCo
         return ()
     notes = _notes(instance, context)
     good = review.resolution is Resolution.DISMISSED
-    amended = [SR] if good or notes else [SR, KOS]
+    amended = [SR, SR_FULL] if good or notes else [SR, SR_FULL, KOS]
     reporting, sender = context.reporting, instance.calling_ae_title
     made = reporting.run(
         amend_objects, subject, assessment, judgement.disposition, review, reporting.settings, reporting.kinds(),

@@ -46,8 +46,9 @@ def assessed(points: dict[str, tuple[float, float]], lungs: dict[str, Outline] |
 
 def report(source: Path, points: dict[str, tuple[float, float]], lungs: dict[str, Outline] | None = None) -> MadeObject:
     [made] = make_objects(
-        ReportedImage(source, SaliencyMaps()), assessed(points, lungs), making.disposition(Verdict.ACCEPT)
-    )
+        ReportedImage(source, SaliencyMaps()), assessed(points, lungs), making.disposition(Verdict.ACCEPT), None,
+        {ResultKind("SR_FULL")},
+    )  # fmt: skip
     return made
 
 

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE
-from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.delivery import SEG, SR, SR_FULL, ResultKind
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.policy import Reason, Verdict
@@ -125,8 +125,20 @@ def test_another_model_policy_or_image_gives_other_objects_and_another_time_does
         assert not before & other
 
 
+def test_the_slim_report_has_verdict_reasons_and_findings_and_no_number_that_is_no_reason(source: Path) -> None:
+    slim, full = (of_kind(making.flagged(source, [SEG, kind]), kind) for kind in (SR, SR_FULL))
+    image, *findings = groups(slim)
+    assert [n.ConceptNameCodeSequence[0].CodeValue for n in image.ContentSequence if n.ValueType == "NUM"] == ["111029"]
+    of_both = [[values(group, "112039") for group in groups(one)] for one in (slim, full)]
+    assert of_both[0] == of_both[1]
+    assert len(findings) == 3
+    noisy = making.disposition(Verdict.REVIEW, FindingName("noise_sigma"))
+    made = make_objects(ReportedImage(source, SaliencyMaps()), making.assessment(), noisy, kinds=[SR])
+    assert values(groups(of_kind(made, SR))[0], "NOISE_SIGMA") == ["12.3457"]
+
+
 def test_the_report_says_verdict_rating_reasons_and_measurements_in_codes(source: Path) -> None:
-    report = of_kind(making.flagged(source), ResultKind("SR"))
+    report = of_kind(making.flagged(source, [SEG, SR_FULL]), SR_FULL)
     assert report.ConceptNameCodeSequence[0].CodeValue == "126000"
     image, *findings = groups(report)
     assert values(image, "121071") == ["111101"]
@@ -157,12 +169,12 @@ def test_an_image_that_was_not_assessed_has_the_reason_and_no_verdict(source: Pa
     verdict = making.disposition(
         Verdict.NOT_ASSESSED, FindingName.GATE, text="The image is not a frontal chest radiograph."
     )
-    made = make_objects(ReportedImage(source, SaliencyMaps()), making.not_assessed(), verdict)
-    (group,) = groups(of_kind(made, ResultKind("SR")))
+    made = make_objects(ReportedImage(source, SaliencyMaps()), making.not_assessed(), verdict, kinds=[SR, SEG, SR_FULL])
+    (group,), (full,) = (groups(of_kind(made, kind)) for kind in (SR, SR_FULL))
     assert values(group, "111050") == values(group, "111029") == []
     assert values(group, "121106") == ["Not assessed: The image is not a frontal chest radiograph."]
-    assert values(group, "NOISE_SIGMA")
-    assert kinds(made) == [ResultKind("SR")]
+    assert values(full, "NOISE_SIGMA")
+    assert kinds(made) == [SR, SR_FULL]
 
 
 def test_every_group_or_each_of_its_numbers_has_a_place_on_the_image(source: Path) -> None:

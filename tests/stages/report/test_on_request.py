@@ -55,7 +55,7 @@ def test_an_accepted_image_has_none_of_them(source: Path) -> None:
         None,
         output_kinds(),
     )
-    assert [item.kind for item in objects] == [ResultKind("SR")]
+    assert [item.kind for item in objects] == [ResultKind("SR"), ResultKind("SR_FULL")]
 
 
 def test_a_report_does_not_refer_to_a_segmentation_that_nobody_asked_for(source: Path) -> None:

@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from miqa_node.core.domain.delivery import SEG, SR
+from miqa_node.core.domain.output import OutputKind
 from miqa_node.core.words import codes
 from miqa_node.core.words.subject import UNUSUAL_REGION, prediction_name
 from miqa_node.stages.report.code_items import code_sequence
@@ -31,14 +32,22 @@ SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
 def make_sr(context: OutputContext) -> Draft:
+    """The slim report: verdict, reasons, and each finding with its place and who made it.
+
+    Of the numbers it has those that are reasons, and of the points those of the spine, by which sides are told.
+    """
+    return make_report(context, OUTPUT, is_full=False)
+
+
+def make_report(context: OutputContext, output: OutputKind, *, is_full: bool) -> Draft:
     """The report: groups for the image, each present finding, an unusual region, predictions, points.
 
     It refers to the segments of the segmentation, if one is made. A report about a series lists all
-    its images and amends its predecessors.
+    its images and amends its predecessors. ``is_full``: with all numbers and points.
     """
     source, assessment, lineage = context.source, context.assessment, context.lineage
     regions = context.regions if SEG in context.kinds and not context.series else ()
-    report = context.begin(OUTPUT)
+    report = context.begin(output)
     if context.review is not None:
         report.SeriesDescription = decision_title(context.review)
     report.ReferencedPerformedProcedureStepSequence = Sequence()
@@ -60,9 +69,10 @@ def make_sr(context: OutputContext) -> Draft:
             context.frame,
             context.review,
             for_series=context.for_series,
+            is_full=is_full,
         ),
-        *_finding_groups(context, regions),
-        *(landmark_groups(source, assessment.landmarks, lineage) if assessment.landmarks else ()),
+        *_finding_groups(context, regions, is_full=is_full),
+        *(landmark_groups(source, assessment.landmarks, lineage, is_full=is_full) if assessment.landmarks else ()),
         *marked_groups(context),
     ]
     if context.predecessors:
@@ -74,10 +84,11 @@ def make_sr(context: OutputContext) -> Draft:
     people = [] if context.review is None else person_observer(context.review.actor)
     observers = [*people, *device_observer(context.settings)]
     procedure = codes.procedure_code(source.modality)
-    return Draft(report, content=measurement_report(observers, procedure, image_library(source), groups))
+    library = image_library(source) if is_full else None
+    return Draft(report, content=measurement_report(observers, procedure, library, groups))
 
 
-def _finding_groups(context: OutputContext, regions: Many[MarkedRegion]) -> list[ContentItem]:
+def _finding_groups(context: OutputContext, regions: Many[MarkedRegion], *, is_full: bool) -> list[ContentItem]:
     """The groups below the image's own: findings by region, an unusual region, predictions, numbers of packages."""
     source, assessment, lineage = context.source, context.assessment, context.lineage
     region_of = {region.subject.name: region for region in regions}
@@ -101,7 +112,9 @@ def _finding_groups(context: OutputContext, regions: Many[MarkedRegion]) -> list
     row += len(assessment.predictions)
     return [
         *groups,
-        *package_groups(source, assessment, context.disposition, row, lineage, unusual=unusual is None),
+        *package_groups(
+            source, assessment, context.disposition, row, lineage, unusual=is_full and unusual is None, is_full=is_full
+        ),
     ]
 
 
