@@ -24,6 +24,7 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.assess.another_kind import of_gate
+from miqa_node.stages.assess.any_radiograph import UNKNOWN_PART, left_unsure
 from miqa_node.stages.assess.sidecars import SidecarModels, packages_everywhere, switched_on
 from tests.stages.assess.classify.test_sidecars import DIGEST, Quality
 from tests.stages.assess.making import chest_header, write_package
@@ -185,3 +186,20 @@ def test_noise_of_an_image_without_a_part_is_held_against_the_range_of_other_par
     assert unnamed is not None
     assert unnamed == knee
     assert unnamed.severity >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("part", "seen", "gate", "is_left"),
+    [("", "", 0.0, True), ("CHEST", "", 0.0, False), ("", "CHEST", 0.0, False), ("", "", 0.9, False)],
+    ids=["nobody knows", "the header says it", "the pixels show it", "the gate speaks"],
+)
+def test_what_nobody_knows_to_be_a_chest_is_left_with_all_that_is_about_one(
+    part: str, seen: str, gate: float, is_left: bool
+) -> None:
+    judgement = judged_as(GateClass.INVERTED, gate)
+    header = replace(chest_header(), body_part_examined=part)
+    judgement = replace(judgement, assessment=replace(judgement.assessment, header=header, part_seen=seen))
+    result = left_unsure(judgement)
+    assert (result.assessment.not_assessed == UNKNOWN_PART) is is_left
+    assert (result.assessment.findings == ()) is is_left
+    assert is_left or result is judgement

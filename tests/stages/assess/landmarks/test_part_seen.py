@@ -22,7 +22,7 @@ from miqa_node.interfaces.web.onepage.page import one_page
 from miqa_node.local import LocalAssessor, LocalResult
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.assess.assessor import ImageAssessor
-from miqa_node.stages.assess.landmarks.lungs_seen import shows_frontal_chest
+from miqa_node.stages.assess.landmarks.lungs_seen import shows_chest_by_both, shows_frontal_chest
 from miqa_node.stages.conclusion.verdict import disposition_of
 from miqa_node.stages.units.base import JudgingTools, installed
 from miqa_node.stages.units.image import judge_here
@@ -54,6 +54,18 @@ def test_lungs_must_be_two_high_and_reach_down() -> None:
     assert not shows_frontal_chest(lungs_of({"left": CHEST["left"]}))
     low = {side: (x0, 0.4, x1, 0.75) for side, (x0, _, x1, _) in CHEST.items()}
     assert not shows_frontal_chest(lungs_of(low))
+
+
+@pytest.mark.parametrize(
+    ("bottom", "gate", "is_chest"),
+    [(0.75, 0.001, True), (0.75, 0.05, False), (0.25, 0.001, False)],
+    ids=["one lung is cut", "the gate doubts", "both lungs are low, as on a whole spine"],
+)
+def test_one_high_lung_and_a_sure_gate_tell_a_chest(bottom: float, gate: float, is_chest: bool) -> None:
+    short = {"left": (0.125, 0.05, 0.4375, 0.3), "right": (0.5625, 0.05, 0.875, 0.05 + bottom)}
+    assert not shows_frontal_chest(lungs_of(short))
+    assert shows_chest_by_both(lungs_of(short), gate) is is_chest
+    assert not shows_chest_by_both(lungs_of({"right": short["right"]}), gate)
 
 
 def test_an_unnamed_image_counts_as_a_chest_where_its_lungs_say_so(tmp_path: Path, policy: Policy) -> None:
