@@ -1,8 +1,9 @@
 """``make night``: all that the gate leaves out, in parts that each fit in an hour; it keeps when each ran last.
 
-``make night PARTS="fuzz soak"`` runs some. A part that consists of several runs goes on where it ended, and one that
-fails ends no other. ``benchmarks/results/night.json`` has a row for each part, docs/explanation/reliability.md the same
-rows. The gate tells their age (``python -m tools.night ages``), and fails where a part is too old.
+``make night PARTS="fuzz soak"`` runs some. A part that consists of several runs goes on where it ended, with what
+failed, and one that fails ends no other. ``benchmarks/results/night.json`` has a row for each part, of the commit at
+which it began, docs/explanation/reliability.md the same rows. The gate tells their age (``python -m tools.night ages``),
+and fails where a part is too old.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ SLICES = {
     "crash": "tests/crash",
 }
 """Folders of tests that run together."""
+LAST_FAILED = {"PYTEST_ADDOPTS": "--last-failed --last-failed-no-failures none"}
+"""Of a run that failed, what failed: when it is mended, a part goes on with that."""
 PYTEST = "-p required -n 4 --dist loadfile --no-loadscope-reorder --durations 15 --durations-min 5"
 NO_PEERS = "-n 4 --dist loadfile -m 'not peers and not browser'"
 
@@ -76,10 +79,12 @@ def run(name: str) -> str:
         json.loads(state.read_text("utf-8")) if state.exists() else {"commit": commit(), "at": now(), "runs": {}}
     )
     for run_name, command in PARTS[name].runs().items():
-        if done["runs"].get(run_name, {}).get("outcome") == "passed":
+        before = done["runs"].get(run_name, {}).get("outcome")
+        if before == "passed":
             continue
-        started = time.monotonic()
-        outcome = "failed" if subprocess.run(["bash", "-c", command], cwd=ROOT, check=False).returncode else "passed"  # noqa: S603, S607
+        started, variables = time.monotonic(), os.environ | (LAST_FAILED if before == "failed" else {})
+        status = subprocess.run(["bash", "-c", command], cwd=ROOT, env=variables, check=False).returncode  # noqa: S603, S607
+        outcome = "failed" if status else "passed"
         done["runs"][run_name] = {"seconds": round(time.monotonic() - started), "outcome": outcome}
         state.parent.mkdir(parents=True, exist_ok=True)
         state.write_text(json.dumps(done, indent=1), "utf-8")
@@ -122,7 +127,8 @@ def _python() -> dict[str, str]:
 def _twice(make: str, options: str, folders: str) -> str:
     """What failed runs once more, by itself: machines stall. No test at all (pytest's 5) is no failure."""
     tests = f'{make} --no-print-directory test-all PYTEST_ARGS="{options} {folders}"'
-    return f"{{ {tests} || PYTEST_ADDOPTS='--last-failed --last-failed-no-failures none' {tests}; }}"
+    again = " ".join(f"{name}='{value}'" for name, value in LAST_FAILED.items())
+    return f"{{ {tests} || {again} {tests}; }}"
 
 
 PARTS = {

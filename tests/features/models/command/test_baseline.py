@@ -33,6 +33,7 @@ from tests.runtime.store.making import digest, header, received, study
 from tests.stages.assess.anomaly.making import odd_pixels, pixels, taught_package
 
 PACKAGE = "tiny-1.0.0"
+CHEST = ("--modality", "CR", "--body-part", "CHEST", "--view", "PA")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_too_few_images_write_nothing(cli: Callable[..., Ran], config: Path, dat
     for number in range(2):
         assert cv2.imwrite(str(tmp_path / f"{number}.png"), pixels(number))
 
-    ran = cli("models", "baseline", tmp_path / "0.png", tmp_path / "1.png", "--modality", "CR", "--config", config)
+    ran = cli("models", "baseline", tmp_path / "0.png", tmp_path / "1.png", *CHEST, "--config", config)
 
     assert ran.code == Exit.USAGE
     assert "2 images are too few for a baseline: 200 are needed" in ran.err
@@ -95,7 +96,7 @@ def test_assess_tells_score_percentile_and_baseline(cli: Callable[..., Ran], con
     for name, values in (("usual", pixels(8)), ("odd", odd_pixels(4))):
         assert cv2.imwrite(str(tmp_path / f"{name}.png"), values)
 
-    ran = cli("assess", tmp_path / "usual.png", tmp_path / "odd.png", "--modality", "CR", "--json",
+    ran = cli("assess", tmp_path / "usual.png", tmp_path / "odd.png", *CHEST, "--json",
               "--saliency-dir", tmp_path / "maps", "--config", config)  # fmt: skip
 
     usual, odd = (line["anomaly"] for line in ran.lines)

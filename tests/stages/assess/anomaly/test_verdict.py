@@ -112,16 +112,16 @@ def test_the_shipped_policy_reviews_unusual_chests_and_no_rule_rejects_them() ->
 
 
 def test_the_report_holds_the_numbers_and_the_sentence(tmp_path: Path) -> None:
+    from miqa_node.core.domain.delivery import SR_FULL
     from miqa_node.stages.report.image import ReportedImage
     from miqa_node.stages.report.make import make_objects
     from tests.stages.report.making import CHEST, disposition
     from tests.stages.report.making import assessment as reported
 
     def numbers(anomaly: AnomalyScore | None) -> dict[str, tuple[float, str]]:
-        made = make_objects(
-            ReportedImage(CHEST, SaliencyMaps()), replace(reported(), anomaly=anomaly), disposition(Verdict.ACCEPT)
-        )
-        (tmp_path / "sr.dcm").write_bytes(next(one.data for one in made if one.kind == "SR"))
+        source, verdict = ReportedImage(CHEST, SaliencyMaps()), disposition(Verdict.ACCEPT)
+        [made] = make_objects(source, replace(reported(), anomaly=anomaly), verdict, kinds={SR_FULL})
+        (tmp_path / "sr.dcm").write_bytes(made.data)
         contents = {}
         for item in _items(pydicom.dcmread(tmp_path / "sr.dcm")):
             if item.get("ValueType") == "NUM":
