@@ -2,7 +2,7 @@
 
 ``make night PARTS="fuzz soak"`` runs some. A part that consists of several runs goes on where it ended, with what
 failed, and one that fails ends no other. ``benchmarks/results/night.json`` has a row for each part, of the commit at
-which it began, docs/explanation/reliability.md the same rows. The gate tells their age (``python -m tools.night ages``),
+which it began, docs/explanation/reliability.md the same rows. The gate tells their age (`python -m tools.night ages`),
 and fails where a part is too old.
 """
 

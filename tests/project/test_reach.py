@@ -208,7 +208,7 @@ def test_a_run_records_what_its_tests_reach_in_other_processes_too(tmp_path: Pat
         "utf-8",
     )
     is_night = record.PTH.exists()
-    environment = os.environ | {record.FOLDER: str(tmp_path / "reach")}
+    environment = os.environ | {record.FOLDER: str(tmp_path / "reach"), "PYTEST_ADDOPTS": ""}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tools.reach.record", "-p", "no:cacheprovider", "-n", "1"]
     done = subprocess.run(
         [*command, "--rootdir", ROOT, test], cwd=ROOT, env=environment, check=False, capture_output=True
