@@ -79,13 +79,13 @@ def run(name: str) -> str:
         json.loads(state.read_text("utf-8")) if state.exists() else {"commit": commit(), "at": now(), "runs": {}}
     )
     for run_name, command in PARTS[name].runs().items():
-        before = done["runs"].get(run_name, {}).get("outcome")
-        if before == "passed":
+        before = done["runs"].get(run_name, {"seconds": 0, "outcome": ""})
+        if before["outcome"] == "passed":
             continue
-        started, variables = time.monotonic(), os.environ | (LAST_FAILED if before == "failed" else {})
+        started, variables = time.monotonic(), os.environ | (LAST_FAILED if before["outcome"] == "failed" else {})
         status = subprocess.run(["bash", "-c", command], cwd=ROOT, env=variables, check=False).returncode  # noqa: S603, S607
         outcome = "failed" if status else "passed"
-        done["runs"][run_name] = {"seconds": round(time.monotonic() - started), "outcome": outcome}
+        done["runs"][run_name] = {"seconds": before["seconds"] + round(time.monotonic() - started), "outcome": outcome}
         state.parent.mkdir(parents=True, exist_ok=True)
         state.write_text(json.dumps(done, indent=1), "utf-8")
     failed = [one for one, row in done["runs"].items() if row["outcome"] == "failed"]

@@ -189,16 +189,16 @@ def test_noise_of_an_image_without_a_part_is_held_against_the_range_of_other_par
 
 
 @pytest.mark.parametrize(
-    ("part", "seen", "gate", "is_left"),
+    ("part", "look", "gate", "is_left"),
     [("", "", 0.0, True), ("CHEST", "", 0.0, False), ("", "CHEST", 0.0, False), ("", "", 0.9, False)],
     ids=["nobody knows", "the header says it", "the pixels show it", "the gate speaks"],
 )
 def test_what_nobody_knows_to_be_a_chest_is_left_with_all_that_is_about_one(
-    part: str, seen: str, gate: float, is_left: bool
+    part: str, look: str, gate: float, is_left: bool
 ) -> None:
     judgement = judged_as(GateClass.INVERTED, gate)
     header = replace(chest_header(), body_part_examined=part)
-    judgement = replace(judgement, assessment=replace(judgement.assessment, header=header, part_seen=seen))
+    judgement = replace(judgement, assessment=replace(judgement.assessment, header=header, part_seen=look))
     result = left_unsure(judgement)
     assert (result.assessment.not_assessed == UNKNOWN_PART) is is_left
     assert (result.assessment.findings == ()) is is_left
