@@ -79,7 +79,7 @@ def test_one_report_one_segmentation_and_one_entry_hold_what_all_shipped_package
     assert "rotation_orientation" in present
     report_groups = groups(objects[ResultKind("SR")])
     assert len(report_groups) >= 2 + len(present), "the image, each finding, the prediction"
-    assert values(report_groups[0], "ANOMALY_SCORE")
+    assert not values(report_groups[0], "ANOMALY_SCORE"), "a destination that wants all numbers asks for SR_FULL"
     [prediction] = [group for group in report_groups if values(group, "PRED_STATUS")]
     assert values(prediction, "PRED_STATUS") == ["PENDING_REVIEW"]
     tracked = {segment.TrackingID for segment in objects[ResultKind("SEG")].SegmentSequence}

@@ -18,6 +18,8 @@ from tests.stages.assess.making import write_package
 
 pytestmark = pytest.mark.more
 
+CHEST = ("--body-part", "CHEST", "--view", "PA")
+
 
 def test_assess_flags_a_dx_with_a_far_too_wide_window_and_a_squeezed_picture(
     cli: Callable[..., Ran], tmp_path: Path, samples: Path
@@ -38,7 +40,7 @@ def test_assess_flags_a_dx_with_a_far_too_wide_window_and_a_squeezed_picture(
     cv2.imwrite(str(images / "b.png"), np.rint((0.4 + 0.05 * chest) * 65535.0).astype(np.uint16))
     shutil.copy(samples / "RG1_UNCR.dcm", images / "c.dcm")
 
-    ran = cli("assess", images, "--json", "--config", config, "--modality", "CR")
+    ran = cli("assess", images, "--json", "--config", config, "--modality", "CR", *CHEST)
 
     flat, squeezed, ordinary = ran.lines
     for line in (flat, squeezed):

@@ -417,10 +417,11 @@ def test_a_judgement_that_was_asked_for_before_more_came_changes_nothing_after_i
 @pytest.mark.parametrize(("modality", "flagged"), [("CT", "Metal"), ("MR", "Body at end of phase direction")])
 def test_what_flagged_a_series_is_the_first_number_of_its_report(modality: str, flagged: str, tmp_path: Path) -> None:
     made = {item.kind: item for item in flagged_series(tmp_path / "series", modality)}
-    report = pydicom.dcmread(BytesIO(made[ResultKind("SR")].data))
-    (groups,) = (c for c in report.ContentSequence if c.ConceptNameCodeSequence[0].CodeValue == "126010")
-    numbers = [item for item in groups.ContentSequence[0].ContentSequence if item.ValueType == "NUM"]
-    assert numbers[0].ConceptNameCodeSequence[0].CodeMeaning == flagged
+    for kind in ("SR", "SR_FULL"):
+        report = pydicom.dcmread(BytesIO(made[ResultKind(kind)].data))
+        (groups,) = (c for c in report.ContentSequence if c.ConceptNameCodeSequence[0].CodeValue == "126010")
+        numbers = [item for item in groups.ContentSequence[0].ContentSequence if item.ValueType == "NUM"]
+        assert numbers[0].ConceptNameCodeSequence[0].CodeMeaning == flagged
     units = {
         one.ConceptNameCodeSequence[0].CodeMeaning: one.MeasuredValueSequence[0]
         .MeasurementUnitsCodeSequence[0]
