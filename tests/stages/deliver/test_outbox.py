@@ -20,6 +20,7 @@ from miqa_node.core.domain.delivery import (
     ResultKind,
     ResultObject,
 )
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
@@ -28,6 +29,8 @@ from miqa_node.stages.deliver.rows import commitments, deliveries, delivery_jobs
 from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger
 from miqa_node.stages.units.rows import instances
 from tests.runtime.store.making import NOW, digest, header, received, study
+
+LOST = Phrase("lost for good")
 
 
 def queue(database: Database, number: int, *destinations: str) -> ResultObject:
@@ -173,6 +176,24 @@ def test_what_is_held_while_a_lane_tries_stays_held_when_that_fails(database: Da
     with database.begin() as transaction:
         deliveries.failed(transaction, claimed.delivery_id, "no route", NOW, NOW)
     assert states(database, 1) == [("PACS", DeliveryState.HELD, 1, "no route")]
+
+
+@pytest.mark.parametrize("is_tried", [False, True], ids=["before an attempt", "during an attempt"])
+def test_what_is_lost_for_good_stays_failed_when_its_destination_takes_others(
+    is_tried: bool, database: Database
+) -> None:
+    lost = queue(database, 1, "PACS")
+    queue(database, 2, "PACS")
+    with database.begin() as transaction:
+        job, other = deliveries.claim(transaction, "PACS", 2, NOW, lease_s=60)
+        deliveries.failed(transaction, job.delivery_id, "lost", NOW, NOW)
+        deliveries.give_up(transaction, lost.sop_instance_uid, LOST)
+        if is_tried:
+            deliveries.failed(transaction, job.delivery_id, "lost", NOW, NOW)
+        deliveries.sent(transaction, [other.delivery_id], NOW)
+        assert deliveries.try_expired(transaction, "PACS", NOW) is False
+        [after] = deliveries.of_instance(transaction, digest(1))
+    assert after.state is DeliveryState.FAILED
 
 
 def test_many_at_once_by_filter(database: Database) -> None:

@@ -226,13 +226,14 @@ def _note_failure(
     since: sa.ColumnElement[datetime] | None,
 ) -> None:
     state = (DeliveryState.FAILED if retry_at is None else DeliveryState.QUEUED).value
+    # A delivery that a person held or cancelled meanwhile, or whose result is lost for good, stays as it is.
+    waits = deliveries.c.state == DeliveryState.QUEUED.value
     values: dict[str, object] = {
         "attempts": deliveries.c.attempts + 1,
         **stored(last_error=error),
-        "failing_since": since,
+        "failing_since": sa.case((waits, sa.null() if since is None else since), else_=deliveries.c.failing_since),
         "lease_until": None,
-        # A delivery that a person held or cancelled meanwhile stays held or cancelled.
-        "state": sa.case((deliveries.c.state == DeliveryState.QUEUED.value, state), else_=deliveries.c.state),
+        "state": sa.case((waits, state), else_=deliveries.c.state),
     }
     if retry_at is not None:
         values["next_attempt_at"] = retry_at
@@ -304,9 +305,9 @@ def send_soon(transaction: Transaction, sop_instance_uid: str, now: datetime) ->
 
 
 def give_up(transaction: Transaction, sop_instance_uid: str, why: Phrase) -> None:
-    """A result is lost for good: what waits for it is FAILED."""
+    """A result is lost for good: what waits for it is FAILED, and no success of its destination queues it again."""
     waits = deliveries.c.sop_instance_uid == sop_instance_uid, deliveries.c.state == DeliveryState.QUEUED.value
-    values = {"state": DeliveryState.FAILED.value, "lease_until": None, **stored(last_error=why)}
+    values = {"state": DeliveryState.FAILED.value, "lease_until": None, "failing_since": None, **stored(last_error=why)}
     transaction.execute(sa.update(deliveries).where(*waits).values(values))
 
 
