@@ -125,7 +125,7 @@ def _python() -> dict[str, str]:
 
 
 def _twice(make: str, options: str, folders: str) -> str:
-    """What failed runs once more, by itself: machines stall. No test at all (pytest's 5) is no failure."""
+    """What failed runs once more, by itself: machines stall."""
     tests = f'{make} --no-print-directory test-all PYTEST_ARGS="{options} {folders}"'
     again = " ".join(f"{name}='{value}'" for name, value in LAST_FAILED.items())
     return f"{{ {tests} || {again} {tests}; }}"
@@ -151,11 +151,6 @@ def newest_python() -> tuple[str, str]:
     pythons = [mine, *(tuple(line.split(" ", 1)) for line in output.splitlines())]
     version, python = max(pythons, key=lambda one: tuple(map(int, one[0].split("."))))
     return version, python
-
-
-def venv(version: str) -> str:
-    """Folder of the environment of a Python that is not the checkout's own."""
-    return f".venv-{version}"
 
 
 def commit() -> str:
@@ -207,9 +202,9 @@ def published(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 def tell_ages() -> int:
     """Print the age of each part; return 1 if one is so old that the gate is red."""
-    too_old = False
+    too_old, document = False, record()
     for name, part in PARTS.items():
-        row = parts().get(name, {"commit": record()["began"], "at": "", "outcome": "not yet"})
+        row = document["parts"].get(name, {"commit": document["began"], "at": "", "outcome": "not yet"})
         age = commits_since(row["commit"])
         if age is None:
             line = f"ran {row['at'][:10] or 'never'}; this history is too short to count commits"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -81,11 +81,11 @@ class Choice:
 
 def choose(changes: Changes, table: Table, commit: str) -> Choice:
     """``commit`` is that of the last full run, since which the changes were made."""
-    choice = Choice(set(FLOOR))
+    choice, texts = Choice(set(FLOOR)), {file: file.read_text("utf-8") for file in TESTS.rglob("*.py")}
     for path in sorted(changes.files):
         if any(fnmatch(path, pattern) for pattern in EVERYTHING) or (path == "pyproject.toml" and _depends(commit)):
             choice.everything = f"{path} changed"
-        choice.tests.update(_rooms_of(path))
+        choice.tests.update(_rooms_of(path, texts))
         choice.steps.update(step for step, patterns in STEPS.items() if any(fnmatch(path, one) for one in patterns))
     hooks = [
         name for path, name in changes.functions if name.startswith("pytest_") and path.startswith(("tests/", ".ci/"))
@@ -100,7 +100,7 @@ def choose(changes: Changes, table: Table, commit: str) -> Choice:
         elif not tests or path in changes.new:
             choice.tests.update(_beside(path))
     choice.tests = {one for one in choice.tests if (ROOT / one.partition("::")[0]).exists()}
-    text = "".join(file.read_text("utf-8") for file in _files(choice))
+    text = "".join(texts[file] for file in _files(choice))
     choice.steps.update(step for step, words in NEEDS.items() if re.search(words, text))
     return choice
 
@@ -116,8 +116,8 @@ def _depends(commit: str) -> bool:
     )
 
 
-def _rooms_of(path: str) -> Iterator[str]:
-    """Whole rooms for a file, by its place and by who mentions it."""
+def _rooms_of(path: str, texts: Mapping[Path, str]) -> Iterator[str]:
+    """Whole rooms for a file, by its place and by who mentions it; ``texts`` are the files of the tests."""
     for pattern, rooms in ROOMS:
         if fnmatch(path, pattern):
             yield from rooms.split()
@@ -125,8 +125,8 @@ def _rooms_of(path: str) -> Iterator[str]:
         return
     yield from _beside(path)
     name = PurePosixPath(path).name
-    for file in TESTS.rglob("*.py"):
-        if name in file.read_text("utf-8"):
+    for file, text in texts.items():
+        if name in text:
             yield from _tests_of(file)
 
 

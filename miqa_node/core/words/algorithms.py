@@ -64,17 +64,22 @@ def makers_of(finding: Finding, assessment: Assessment) -> tuple[Algorithm, ...]
     if is_object(finding.name) and assessment.objects is not None:
         network = of_label(assessment.objects.package, assessment.objects.sha256)
         return (network, landmarks) if finding.place is not None and landmarks is not None else (network,)
-    return (of_node() if assessment.model is None else of_model(assessment.model),)
+    return (_of(assessment.model),)
 
 
 def maker_of(measurement: Measurement) -> Algorithm:
     """Who took a measurement: the node, unless a package did."""
-    return of_node() if measurement.made_by is None else of_model(measurement.made_by)
+    return _of(measurement.made_by)
 
 
 def anomaly_maker(assessment: Assessment) -> Algorithm:
     """Who says how unusual an image is: the quality package."""
-    return of_node() if assessment.model is None else of_model(assessment.model)
+    return _of(assessment.model)
+
+
+def _of(identity: ModelIdentity | None) -> Algorithm:
+    """A package; the node where none is named."""
+    return of_node() if identity is None else of_model(identity)
 
 
 def of_landmarks(assessment: Assessment) -> Algorithm | None:
