@@ -1,0 +1,65 @@
+"""A word in each kind of place of a file is nowhere in the copy, and the copy is written with the same pixels."""
+
+from __future__ import annotations
+
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.encaps import generate_fragments
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+
+from miqa_node.dicom.bytes.uncompressed import uncompress
+from miqa_node.dicom.elements import find_encoding
+from miqa_training.deidentify.dataset import DeidentificationMethod
+from miqa_training.deidentify.files import deidentify_files
+from miqa_training.deidentify.values import Secrets
+from tests.packages.training.deidentify.places import PLACES, WORD, file_of
+
+METHOD = DeidentificationMethod(Secrets(b"a key of the test, 16 or more"))
+REFUSED = frozenset({"behind a palette", "behind a segmented palette"})
+"""Nobody can say which of these bytes are colours."""
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def test_there_are_forty_kinds_of_places_and_more() -> None:
+    assert len(PLACES) >= 80
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_the_word_is_not_in_the_copy(tmp_path: Path, name: str) -> None:
+    made = PLACES[name]()
+    source = tmp_path / "source.dcm"
+    source.write_bytes(made if isinstance(made, bytes) else file_of(made))
+    assert is_in(source.read_bytes()) or name == "unused bits of pixels", "the word is there before"
+
+    [outcome] = deidentify_files([(source, Path())], tmp_path / "out", METHOD)
+
+    assert (outcome.written is None) == (name in REFUSED), outcome.reason
+    if outcome.written is not None:
+        assert not is_in(outcome.written.read_bytes())
+        assert np.array_equal(pixels(outcome.written), pixels(source))
+
+
+def pixels(path: Path) -> object:
+    """What decoders show."""
+    file = path.read_bytes()
+    is_plain = pydicom.dcmread(path).file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    return pydicom.dcmread(BytesIO(file if is_plain else uncompress(file))).pixel_array
+
+
+def is_in(file: bytes) -> bool:
+    """Whether the word is in a file, in its inflated data set, its frames in one piece, or every other byte of it."""
+    texts = [file]
+    encoding = find_encoding(lambda offset, count: file[offset : offset + count])
+    if encoding.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
+        texts.append(zlib.decompressobj(-zlib.MAX_WBITS).decompress(file[encoding.offset :]))
+    ds = pydicom.dcmread(BytesIO(file))
+    if ds.file_meta.TransferSyntaxUID.is_compressed and not ds.file_meta.TransferSyntaxUID.is_deflated:
+        texts.append(b"".join(generate_fragments(ds.PixelData)))
+    texts += [one for text in list(texts) for one in (text[::2], text[1::2])]
+    words = {WORD.lower().encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be", "latin-1")}
+    return any(word in text.lower() for text in texts for word in words)
