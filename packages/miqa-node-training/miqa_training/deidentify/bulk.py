@@ -46,7 +46,7 @@ def _fits(ds: Dataset, element: DataElement, descriptor: Any) -> bool:
         entries, _, bits = (int(one) for one in descriptor)
         entries = entries % MOST_ENTRIES or MOST_ENTRIES
         values = _values(ds, element, entries, bits)
-        return 0 < bits <= 16 and values.shape == (entries,) and 0 <= values.min() and int(values.max()) < 1 << bits
+        return 0 < bits <= 16 and values.shape == (entries,) and values.min() >= 0 and int(values.max()) < 1 << bits
     return False
 
 
@@ -54,7 +54,7 @@ def _values(ds: Dataset, element: DataElement, entries: int, bits: int) -> Any:
     value = element.value
     if not isinstance(value, bytes):
         return np.atleast_1d(np.asarray(value))
-    word = np.dtype("<u2" if (ds.original_encoding or (None, None))[1] is not False else ">u2")
+    word = np.dtype(">u2" if ds.original_encoding[1] is False else "<u2")
     if element.keyword.startswith("Segmented"):
         code = "B" if bits == 8 else "H"
         words = np.frombuffer(value, np.uint8 if bits == 8 else word)

@@ -14,8 +14,8 @@ from miqa_training.deidentify.profile import BASIC_CODE, OPTION_CODES, ElementAc
 from miqa_training.deidentify.values import Secrets, cleaned, dummy, each, has_form, shifted
 
 MOST_DEPTH = 32
-_LAST_OF_FILES = 0x0006
-"""Groups up to this one belong to messages, files and directories (PS3.6 7, 8), not to data sets."""
+_OF_MESSAGES_AND_FILES = frozenset({0x0000, 0x0002})
+"""Groups that no data set has (PS3.7 E, PS3.10 7.1), so none of their elements stays in an item."""
 _DATES = frozenset({"DA", "DT", "TM"})
 
 
@@ -61,7 +61,7 @@ def _clean_items(ds: Dataset, method: DeidentificationMethod, patient: str, dept
     if depth > MOST_DEPTH:
         raise ValueError("Its sequences are nested too deep.")
     for tag in list(ds.keys()):
-        if tag.group <= _LAST_OF_FILES:
+        if tag.group in _OF_MESSAGES_AND_FILES:
             del ds[tag]
             continue
         element = ds[tag]

@@ -42,7 +42,9 @@ BURNED_IN = "Burned In Annotation says that text is in the pixels: clean them fi
 COVERED = "Burned In Annotation says that text is in the pixels: what was found is covered, and what was missed is not."
 ALLOWED = "Burned In Annotation says that text is in the pixels: nothing of it was covered, as was allowed."
 UNKNOWN_BITS = "Which bits of its pixels are values cannot be told, and the others may hold anything."
-STREAM = "Its pixels cannot be taken apart ({why}), so nobody can tell what else is in them: store it uncompressed first."
+STREAM = (
+    "Its pixels cannot be taken apart ({why}), so nobody can tell what else is in them: store it uncompressed first."
+)
 PALETTE = "A palette does not have the entries and bits of its descriptor, so nobody can tell what else is in it."
 LOSSES = {
     "ICCProfile": "Its ICC profile is none that is known to name nobody, and was left out: colours may look different.",
@@ -202,9 +204,9 @@ def _ready(path: Path, original: FileDataset, tools: PixelTools | None, *, cover
 
 def _losses(original: FileDataset, result: FileDataset) -> tuple[str, ...]:
     """Sentences about bulk values of the picture that the result lacks."""
-    before, after = (Counter(element.keyword for element in ds.iterall()) for ds in (original, result))
-    if any(keyword in DESCRIPTORS and keyword not in LOSSES for keyword in before - after):
+    if any(keyword in original and keyword not in result for keyword in DESCRIPTORS):
         raise _RefusedError(PALETTE)
+    before, after = (Counter(element.keyword for element in ds.iterall()) for ds in (original, result))
     return tuple(sentence for keyword, sentence in LOSSES.items() if after[keyword] < before[keyword])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -112,11 +113,11 @@ def _headers() -> None:
             by_vr.setdefault(dictionary_VR(tag), tag)
     for vr, tag in sorted(by_vr.items()):
         if vr in {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR", "OB", "OW", "UN"}:
-            PLACES[f"an element of VR {vr}"] = lambda tag=tag, vr=vr: _with(tag, vr)
+            PLACES[f"an element of VR {vr}"] = partial(_with, tag, vr)
     for vr, keyword in {"DA": "DateOfSecondaryCapture", "AS": "PatientAge", "TM": "TimeOfSecondaryCapture"}.items():
-        PLACES[f"text in an element of VR {vr}"] = lambda vr=vr, keyword=keyword: _with(Tag(keyword), vr)
+        PLACES[f"text in an element of VR {vr}"] = partial(_with, Tag(keyword), vr)
     for vr in ("OB", "OW", "OF", "OD", "OL", "OV", "UN", "LO", "UT"):
-        PLACES[f"a private element of VR {vr}"] = lambda vr=vr: _with(0x00191001, vr, private=True)
+        PLACES[f"a private element of VR {vr}"] = partial(_with, 0x00191001, vr, private=True)
 
 
 def _with(tag: int, vr: str, *, private: bool = False) -> FileDataset:
@@ -167,7 +168,7 @@ def _() -> FileDataset:
 def _() -> FileDataset:
     ds = image()
     ds.file_meta.SourceApplicationEntityTitle = WORD
-    ds.file_meta.PrivateInformationCreatorUID, ds.file_meta.PrivateInformation = "1.2.3", TEXT
+    ds.file_meta.PrivateInformationCreatorUID, ds.file_meta.PrivateInformation = UID("1.2.3"), TEXT
     return ds
 
 
@@ -197,7 +198,7 @@ for _group, _tag, _vr in (
     ("an encapsulated document", 0x00420011, "OB"), ("a message authentication code", 0x04000404, "OB"),
     ("coordinates of points", 0x00660016, "OF"), ("a value of a selector", 0x00720065, "OB"),
 ):  # fmt: skip
-    PLACES[_group] = lambda tag=_tag, vr=_vr: _with(tag, vr)
+    PLACES[_group] = partial(_with, _tag, _vr)
 
 
 @place("spare bits of overlay data")
@@ -302,6 +303,10 @@ def _() -> FileDataset:
     return image(JPEG, jpeg(icc_profile=profile()))
 
 
+def _jpeg_with(added: bytes) -> FileDataset:
+    return image(JPEG, behind_start(jpeg(), added))
+
+
 _JPEG_PLACES = {
     "a JPEG comment": segment(0xFE, TEXT),
     "EXIF: the artist": segment(0xE1, exif(0x013B)),
@@ -319,7 +324,7 @@ _JPEG_PLACES = {
     "a Huffman table that nobody uses": segment(0xC4, b"\x13" + bytes(7) + bytes([len(TEXT)]) + bytes(8) + TEXT),
 }
 for _name, _segment in _JPEG_PLACES.items():
-    PLACES[_name] = lambda added=_segment: image(JPEG, behind_start(jpeg(), added))
+    PLACES[_name] = partial(_jpeg_with, _segment)
 
 
 PLACES["behind the end of a JPEG"] = lambda: image(JPEG, jpeg() + TEXT)
@@ -344,9 +349,9 @@ def _() -> FileDataset:
 
 
 PLACES["a comment of JPEG-LS"] = lambda: image(
-    JPEG_LS, behind_start(imagecodecs.jpegls_encode(GREY), segment(0xFE, TEXT))
+    JPEG_LS, behind_start(bytes(imagecodecs.jpegls_encode(GREY)), segment(0xFE, TEXT))
 )
-PLACES["behind the end of JPEG-LS"] = lambda: image(JPEG_LS, imagecodecs.jpegls_encode(GREY) + TEXT)
+PLACES["behind the end of JPEG-LS"] = lambda: image(JPEG_LS, bytes(imagecodecs.jpegls_encode(GREY)) + TEXT)
 
 
 @place("a surplus fragment behind the last frame")

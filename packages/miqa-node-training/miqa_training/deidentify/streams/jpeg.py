@@ -99,7 +99,7 @@ def _kept(segment: _Segment) -> _Segment | None:
         return _Segment(marker, colours) if colours else None
     fits = (
         (marker in _FRAMES and len(content) > 5 and len(content) == 6 + 3 * content[5])
-        or (marker == _SCAN and len(content) == 4 + 2 * content[0])
+        or (marker == _SCAN and len(content) > 5 and len(content) == 4 + 2 * content[0])
         or (len(content) in _SIZES.get(marker, ()) and (marker != 0xF8 or content[0] == 1))
     )
     if not fits:
@@ -122,10 +122,7 @@ def _tables(segment: _Segment) -> Iterator[_Segment]:
     """The tables of a segment, each in one of its own (B.2.4.1, B.2.4.2)."""
     content = segment.content
     while content:
-        if segment.marker == _QUANTIZATION:
-            size = 129 if content[0] >> 4 else 65
-        else:
-            size = 17 + sum(content[1:17])
+        size = 17 + sum(content[1:17]) if segment.marker == _HUFFMAN else 129 if content[0] >> 4 else 65
         if len(content) < size:
             raise ValueError("a table of its JPEG is cut off")
         yield _Segment(segment.marker, content[:size])

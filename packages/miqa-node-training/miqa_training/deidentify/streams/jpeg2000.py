@@ -7,6 +7,7 @@ counted again. Comments, lengths of packets, registrations and profiles go; no d
 from __future__ import annotations
 
 from collections.abc import Iterator
+
 _START, _TILE, _DATA, _END = b"\xff\x4f", b"\xff\x90", b"\xff\x93", b"\xff\xd9"
 _CAP, _SIZ, _COD, _COC, _QCD, _QCC, _RGN, _POC = 0x50, 0x51, 0x52, 0x53, 0x5C, 0x5D, 0x5E, 0x5F
 _LENGTHS = 0x55
@@ -76,7 +77,7 @@ def _tile_part(stream: bytes, at: int, main: list[Segment]) -> tuple[bytes, int]
     header, data = _header(stream, at + _TILE_HEADER, _DATA, main)
     length = int.from_bytes(stream[at + 6 : at + 10], "big")
     end = at + length if length else stream.find(_END, data)
-    if length and length < LEAST_TILE or not data < end <= len(stream):
+    if 0 < length < LEAST_TILE or not data < end <= len(stream):
         raise ValueError("its JPEG 2000 code stream is cut off")
     content = b"".join(_written(*one) for one in header) + stream[data:end]
     size = (_TILE_HEADER + len(content)).to_bytes(4, "big")
