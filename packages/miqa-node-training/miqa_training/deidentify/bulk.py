@@ -59,6 +59,6 @@ def _values(ds: Dataset, element: DataElement, entries: int, bits: int) -> Any:
         code = "B" if bits == 8 else "H"
         words = np.frombuffer(value, np.uint8 if bits == 8 else word)
         return np.array(_expand_segmented_lut(tuple(words.tolist()), f"{word.str[0]}{len(words)}{code}"))
-    if bits <= 8 and len(value) == entries + entries % 2:
+    if len(value) == entries + entries % 2:  # one byte each, whatever the descriptor says
         return np.frombuffer(value, np.uint8)[:entries]
     return np.frombuffer(value, word)

@@ -202,7 +202,10 @@ JPEG, J2K, RLE = places.jpeg(), places.j2k(), places.rle()
      (places.behind_start(JPEG, places.segment(0xDD, places.TEXT)), "segment DD of 11"),
      (places.behind_start(JPEG, places.segment(0xF0, places.TEXT)), "segment F0"),
      (places.behind_start(JPEG, places.segment(0xC4, b"\0")), "cut off"),
-     (places.behind_start(JPEG, places.segment(0xC0, b"")), "segment C0 of 0")],
+     (places.behind_start(JPEG, places.segment(0xC0, b"")), "segment C0 of 0"),
+     (places.behind_start(JPEG, places.segment(0xCC, places.TEXT[:10])), "segment CC of 10"),
+     (JPEG[:-2] + places.segment(0xDA, b"") + JPEG[-2:], "segment DA of 0"),
+     (JPEG[:-2] + JPEG[2:], "several frames")],
 )  # fmt: skip
 def test_a_jpeg_that_cannot_be_taken_apart(stream: bytes, why: str) -> None:
     with pytest.raises(ValueError, match=why):

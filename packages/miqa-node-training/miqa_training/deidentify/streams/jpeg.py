@@ -17,8 +17,10 @@ _SCAN, _QUANTIZATION, _HUFFMAN, _JPEG_LS = 0xDA, 0xDB, 0xC4, 0xF7
 _LOSSLESS, _PROGRESSIVE = frozenset({0xC3, 0xCB, _JPEG_LS}), frozenset({0xC2, 0xCA})
 _FRAMES = _LOSSLESS | _PROGRESSIVE | {0xC0, 0xC1, 0xC9}
 """Markers of frames; those of hierarchical processes are not among them."""
-_SIZES = {0xDD: {2, 3, 4}, 0xDC: {2}, 0xCC: set(range(2, 18, 2)), 0xF8: {11}}
+_CONDITIONING, _PRESETS = 0xCC, 0xF8
+_SIZES = {0xDD: {2, 3, 4}, 0xDC: {2}, _CONDITIONING: set(range(2, 18, 2)), _PRESETS: {11}}
 """Sizes of what restart interval, number of lines, arithmetic conditioning and JPEG-LS presets say."""
+MOST_COMPONENTS = 4
 _COMMENT, _APPLICATIONS = 0xFE, range(0xE0, 0xF0)
 _JFIF = b"JFIF\0\1\2\0\0\1\0\1\0\0"
 """Version 1.2, square pixels, no thumbnail."""
@@ -60,6 +62,8 @@ def rewritten(stream: bytes) -> bytes:
                 current[table.marker, table.content[0] & 0x1F] = len(segments)
                 segments.append(table)
             continue
+        if segment.marker in _FRAMES and frame.marker:
+            raise ValueError("its JPEG has several frames")
         if segment.marker in _FRAMES:
             frame = segment
         elif segment.marker == _SCAN:
@@ -97,11 +101,14 @@ def _kept(segment: _Segment) -> _Segment | None:
     if marker in _APPLICATIONS or marker == _COMMENT:
         colours = _colours(marker, content)
         return _Segment(marker, colours) if colours else None
-    fits = (
-        (marker in _FRAMES and len(content) > 5 and len(content) == 6 + 3 * content[5])
-        or (marker == _SCAN and len(content) > 5 and len(content) == 4 + 2 * content[0])
-        or (len(content) in _SIZES.get(marker, ()) and (marker != 0xF8 or content[0] == 1))
-    )
+    if marker in _FRAMES:
+        fits = len(content) > 5 and content[5] <= MOST_COMPONENTS and len(content) == 6 + 3 * content[5]
+    elif marker == _SCAN:
+        fits = 0 < len(content) == 4 + 2 * content[0] and content[0] <= MOST_COMPONENTS
+    elif marker == _CONDITIONING:
+        fits = len(content) in _SIZES[marker] and not any(table & 0xEC for table in content[::2])
+    else:
+        fits = len(content) in _SIZES.get(marker, ()) and (marker != _PRESETS or content[0] == 1)
     if not fits:
         raise ValueError(f"its JPEG has a segment {marker:02X} of {len(content)} bytes")
     return segment
