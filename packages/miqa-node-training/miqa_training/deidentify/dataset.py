@@ -93,16 +93,16 @@ def _keep(
 def _clean_sequence(
     ds: Dataset, element: DataElement, method: DeidentificationMethod, patient: str, depth: int
 ) -> None:
-    left = []
+    items = []
     for item in element.value:
         carried = {keyword for keyword in CARRIERS if keyword in item}
         _clean_items(item, method, patient, depth + 1)
         if all(keyword in item for keyword in carried):
-            left.append(item)
-    if len(left) == len(element.value):
+            items.append(item)
+    if len(items) == len(element.value):
         return
-    if left:
-        element.value = Items(left)
+    if items:
+        element.value = Items(items)
     else:
         del ds[element.tag]
 

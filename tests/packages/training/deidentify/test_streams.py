@@ -46,15 +46,15 @@ def shown(path: Path) -> NDArray[Any] | None:
 
 def compressed() -> list[Path]:
     """Compressed images of pydicom and pydicom-data."""
-    found = []
+    paths = []
     for path in sorted(path for folder in FOLDERS for path in folder.rglob("*") if path.is_file()):
         try:
             ds = pydicom.dcmread(path)
         except InvalidDicomError:
             continue
         if "PixelData" in ds and "TransferSyntaxUID" in ds.file_meta and ds.file_meta.TransferSyntaxUID.is_encapsulated:
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 @pytest.mark.more
@@ -265,13 +265,13 @@ def test_frames_that_are_missing_or_of_no_codec_are_refused() -> None:
 
 
 def test_a_colour_profile_that_everybody_has_stays() -> None:
-    known = (files("highdicom") / "_icc_profiles" / "sRGB_v4_ICC_preference.icc").read_bytes()
-    written = jpeg.rewritten(places.jpeg(icc_profile=known))
-    assert Image.open(BytesIO(written)).info["icc_profile"] == known
+    profile = (files("highdicom") / "_icc_profiles" / "sRGB_v4_ICC_preference.icc").read_bytes()
+    written = jpeg.rewritten(places.jpeg(icc_profile=profile))
+    assert Image.open(BytesIO(written)).info["icc_profile"] == profile
     ds = places.image(grey=False)
-    ds.ICCProfile = known
+    ds.ICCProfile = profile
     assert may_stay(ds, ds["ICCProfile"], 0)
-    for other in (known + places.TEXT, known.replace(b"\0I\0n\0t", b"\0I\0n\0g"), known[:-4], b""):
+    for other in (profile + places.TEXT, profile.replace(b"\0I\0n\0t", b"\0I\0n\0g"), profile[:-4], b""):
         ds.ICCProfile = other
         assert not may_stay(ds, ds["ICCProfile"], 0)
 

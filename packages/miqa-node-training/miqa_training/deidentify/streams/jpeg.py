@@ -68,9 +68,9 @@ def rewritten(stream: bytes) -> bytes:
             frame = segment
         elif segment.marker == _SCAN:
             needed |= {current[table] for table in _used(frame, segment) if table in current}
-        if (kept := _kept(segment)) is not None:
+        if (rest := _kept(segment)) is not None:
             needed.add(len(segments))
-            segments.append(kept)
+            segments.append(rest)
     return _START + b"".join(one.written for number, one in enumerate(segments) if number in needed) + _END
 
 

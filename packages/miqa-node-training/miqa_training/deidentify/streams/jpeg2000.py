@@ -41,11 +41,11 @@ def rewritten(stream: bytes) -> bytes:
         parts += part
     if stream[at : at + 2] != _END and stream[at:].strip(b"\0"):
         raise ValueError("something lies between the tiles of its JPEG 2000 code stream")
-    kept = [one for one in main if one[0] != _LENGTHS]
-    if len(kept) < len(main):  # 15444-15 wants them with RPCL
+    rest = [one for one in main if one[0] != _LENGTHS]
+    if len(rest) < len(main):  # 15444-15 wants them with RPCL
         groups = [lengths[start : start + TILES_OF_A_SEGMENT] for start in range(0, len(lengths), TILES_OF_A_SEGMENT)]
-        kept += [(_LENGTHS, bytes([number, 0x60]) + b"".join(group)) for number, group in enumerate(groups)]
-    return _START + b"".join(_written(*one) for one in kept) + bytes(parts) + _END
+        rest += [(_LENGTHS, bytes([number, 0x60]) + b"".join(group)) for number, group in enumerate(groups)]
+    return _START + b"".join(_written(*one) for one in rest) + bytes(parts) + _END
 
 
 def _code_stream(stream: bytes) -> bytes:
@@ -97,8 +97,8 @@ def _header(stream: bytes, at: int, end: bytes, main: list[Segment]) -> tuple[li
     components = next((int.from_bytes(content[34:36], "big") for marker, content in known if marker == _SIZ), 0)
     size = 1 if components < 257 else 2
     levels = max((_levels(marker, content, size) for marker, content in known), default=0)
-    kept = [(marker, _kept(marker, content, size, levels)) for marker, content in segments if marker not in _LEFT_OUT]
-    return kept, at
+    rest = [(marker, _kept(marker, content, size, levels)) for marker, content in segments if marker not in _LEFT_OUT]
+    return rest, at
 
 
 def _kept(marker: int, content: bytes, size: int, levels: int) -> bytes:
