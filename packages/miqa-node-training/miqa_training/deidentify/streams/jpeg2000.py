@@ -93,10 +93,10 @@ def _header(stream: bytes, at: int, end: bytes, main: list[Segment]) -> tuple[li
             raise ValueError("a segment of its JPEG 2000 code stream is damaged")
         segments.append((stream[at + 1], stream[at + 4 : at + 2 + length]))
         at += 2 + length
-    known = [*main, *segments]
-    components = next((int.from_bytes(content[34:36], "big") for marker, content in known if marker == _SIZ), 0)
+    both = [*main, *segments]
+    components = next((int.from_bytes(content[34:36], "big") for marker, content in both if marker == _SIZ), 0)
     size = 1 if components < 257 else 2
-    levels = max((_levels(marker, content, size) for marker, content in known), default=0)
+    levels = max((_levels(marker, content, size) for marker, content in both), default=0)
     rest = [(marker, _kept(marker, content, size, levels)) for marker, content in segments if marker not in _LEFT_OUT]
     return rest, at
 
