@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.resources import files
 from io import BytesIO
@@ -301,3 +302,31 @@ def test_rle_of_many_segments_has_no_other_byte() -> None:
     (frame,) = frames_of(ds)
     assert rle.rewritten(frame + places.TEXT, places.GREY.size) == rle.rewritten(frame, places.GREY.size)
     assert np.array_equal(with_pixels_only(ds, uncompress).pixel_array, places.PIXELS)
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_stream_is_refused_or_shows_what_it_showed(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    streams = (camera(HUE), camera(HUE, progressive=True), J2K, places.jp2(), RLE)
+    for _ in range(150):
+        stream = bytearray(streams[chance.integers(len(streams))])
+        start = int(chance.integers(2, min(len(stream), 700)))
+        stream[start : start + int(chance.integers(0, 3))] = chance.bytes(int(chance.integers(0, 3)))
+        data = bytes(stream)
+        with suppress(ValueError):
+            if data.startswith(b"\xff\xd8"):
+                compare(imagecodecs.jpeg8_decode, data, jpeg.rewritten(data))
+            elif data.startswith(RLE[:2]):
+                rle.rewritten(data, places.GREY.size)
+            else:
+                compare(imagecodecs.jpeg2k_decode, data, jpeg2000.rewritten(data))
+
+
+def compare(decode: Callable[[bytes], NDArray[Any]], stream: bytes, copy: bytes) -> None:
+    """The copy shows what the stream does, if that can be decoded."""
+    try:
+        before = decode(stream)
+    except RuntimeError:
+        return
+    assert np.array_equal(before, decode(copy))
