@@ -52,6 +52,8 @@ _LABEL = (
 _LABELLED = re.compile(rf"(?<![a-z\d]){_LABEL}\s*[:=.]?\s*[-+±]?{_DIGITS}(?:[.,]\d{{1,5}}(?!\d))?")
 _CHAIN = re.compile(rf"(?:(?:{_LABEL}|[td]){_DIGITS})+|(?:{_DIGITS}{_UNIT})+(?:{_DIGITS})?")
 """Several of these without a space, as tr500te20 and 512x512x1, and vertebrae: l4l5s1."""
+_MEASURES = re.compile(rf"^(?:{_DIGITS}(?:[mc]m|[mk]?hz|d[bm]|ms|kvp?|mas?|fps))+")
+"""In front of something else, with which a recogniser read them as one word: 3cm3cmM12L."""
 _DECIMAL = re.compile(r"(?<![\d.,])[-+±]?\d{1,4}[.,]\d{1,6}(?![\d.,])")
 _SIZE = re.compile(r"(?<!\d)\d{2,4}\s*[x×*]\s*\d{2,4}(?!\d)")
 _OF_SEVERAL = re.compile(r"(?<!\d)\d{1,3}\s*/\s*\d{1,4}(?!\d)|(?<!\d)\d{1,4}\s*/\s*\d{1,3}(?!\d)")
@@ -135,6 +137,7 @@ def _numbers(line: str) -> bool:
 
 def _is_code(word: str) -> bool:
     """Whether letters and digits alternate in it as in no marking."""
+    word = _MEASURES.sub("", word)
     if len(word) < LEAST_CODE or _CHAIN.fullmatch(word):
         return False
     return len(_RUN.findall(word)) >= LEAST_RUNS and sum(one.isdigit() for one in word) >= LEAST_CODE_DIGITS
