@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.body import CT
 from miqa_node.stages.measure.series.stack import coverage_mm

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from miqa_node.core.domain import exposure
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 
 SECTION = "Range and exposure"

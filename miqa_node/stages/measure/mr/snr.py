@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, SampledSignal, air_of, foreground_of, signal, threshold
 from miqa_node.stages.measure.series_view import SeriesView

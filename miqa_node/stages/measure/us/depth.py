@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from miqa_node.core.statistics.scales import PERCENT
+from miqa_node.libraries.plain_statistics.scales import PERCENT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual
 from miqa_node.stages.measure.series_view import SeriesView, SliceView

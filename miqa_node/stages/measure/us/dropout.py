@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from miqa_node.core.statistics.scales import PERCENT
+from miqa_node.libraries.plain_statistics.scales import PERCENT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 from miqa_node.stages.measure.us.beams import BEAMS, BLACK, DEPTHS, SECTION, US, Levels, beams, mean_profile, sector
