@@ -82,7 +82,7 @@ class Attempts:
         self._solitude.close()
 
     def _begin(self, digest: InstanceDigest, *, is_alone: bool) -> Attempt | None:
-        """Count an attempt; _SuspectError, and no count, if the node died in one before and others are judged beside."""
+        """Count an attempt; _SuspectError, without a count, if the node died in one before and others are judged."""
         with self._context.database.begin() as transaction:
             attempt = judgements.begin(transaction, digest, datetime.now(UTC))
             deaths = attempt.number - 1 - self._failed[digest] if attempt is not None else 0
