@@ -57,9 +57,9 @@ class Life:
             thread.join(LIMIT_S)
         with self.rig.database.begin() as transaction:
             rows = transaction.execute(sa.select(tables.dispositions.c.digest)).scalars().all()
-            found = {digest: instances.load_disposition(transaction, digest) for digest in map(InstanceDigest, rows)}
+            verdicts = {digest: instances.load_disposition(transaction, digest) for digest in map(InstanceDigest, rows)}
         self.rig.database.close()
-        return {digest: disposition.verdict for digest, disposition in found.items() if disposition is not None}
+        return {digest: disposition.verdict for digest, disposition in verdicts.items() if disposition is not None}
 
 
 class Judging:
