@@ -21,7 +21,7 @@ from miqa_node.errors import DecodeError
 from miqa_training.deidentify.dataset import DeidentificationMethod
 from miqa_training.deidentify.files import deidentify_files
 from miqa_training.deidentify.values import Secrets
-from tests.packages.training.deidentify.places import PLACES, WORD, file_of
+from tests.packages.training.deidentify.places import GREY, PLACES, WORD, file_of, image
 
 METHOD = DeidentificationMethod(Secrets(b"a key of the test, 16 or more"))
 REFUSED = frozenset({"behind a palette", "behind a segmented palette"})
@@ -71,3 +71,18 @@ def is_in(file: bytes) -> bool:
     texts += [one for text in list(texts) for one in (text[::2], text[1::2])]
     words = {WORD.lower().encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be", "latin-1")}
     return any(word in text.lower() for text in texts for word in words)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-16-le", "utf-16-be"])
+def test_a_name_among_the_values_of_pixels_is_found(tmp_path: Path, encoding: str) -> None:
+    """Where nothing can be taken away, since they are pixels, the copy is not written."""
+    ds = image()
+    ds.PatientName, ds.ReferringPhysicianName = "Erika^Wunderlich7", "Mül^Müllér"
+    for number, name in enumerate(("wunderLICH7", "müLLér", "Erika", "anybody")):
+        text = name.encode("latin-1" if encoding == "ascii" else encoding)
+        ds.PixelData = text + GREY.tobytes()[len(text) :]
+        (tmp_path / f"{number}.dcm").write_bytes(file_of(ds))
+    paths = sorted(tmp_path.iterdir())
+    outcomes = deidentify_files([(path, Path()) for path in paths], tmp_path / "out", METHOD)
+    assert [outcome.written is None for outcome in outcomes] == [True, True, False, False], "five letters are chance"
+    assert "PixelData repeats PatientName" in outcomes[0].reason

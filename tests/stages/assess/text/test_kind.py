@@ -38,7 +38,8 @@ MARKINGS = listed(
     W: 2048 L: 1024 | W400 L40 | WW 1500 | FOV 256 | 512 x 512 | MI 0.9 | TIs 0.2 | 34 fps | 127/1280 |
     SL 1.25 mm | T: 0.5cm | 045Y | Siemens Healthineers | EI 1523 | S=245 | DAP 12.34 dGycm2 | 12.345 | JFC |
     LDMD | JOE | 0000000 | NOT FOR DIAGNOSTIC USE | 一 | L4L5S1 | TR4500TE90 | SE2IM45 |
-    C5-1 | L12-3 | 9L-D | ML6-15-D | S5-1 3D | 512x512x1 | 1x1x1mm | T1W3D | iE33 X5-1 | KV120MA200 | B30F | VB17A | 3cm3cmM12L
+    C5-1 | L12-3 | 9L-D | ML6-15-D | S5-1 3D | 512x512x1 | 1x1x1mm | T1W3D | iE33 X5-1 | KV120MA200 | B30F | VB17A |
+    3cm3cmM12L
     """
 )
 
