@@ -45,7 +45,9 @@ UNKNOWN_BITS = "Which bits of its pixels are values cannot be told, and the othe
 STREAM = (
     "Its pixels cannot be taken apart ({why}), so nobody can tell what else is in them: store it uncompressed first."
 )
-PALETTE = "A palette has other entries or bits than its descriptor says, so it may hold anything: store it as RGB first."
+PALETTE = (
+    "A palette has other entries or bits than its descriptor, so it may hold anything: store the image as RGB first."
+)
 LOSSES = {
     "ICCProfile": "Its ICC profile is none that is known to name nobody, and was left out: colours may look different.",
     "LUTData": "A lookup table unlike its descriptor was left out: the image may look different.",
