@@ -97,8 +97,8 @@ def resolve(
         "resolved_by": actor,
         "resolved_at": now,
         "comment": comment,
+        "retaken_at": None,  # of an earlier decision, whose new exposure came
     }
-    values["retaken_at"] = None
     item = _move(transaction, study_instance_uid, WorklistState.RESOLVED, actor, resolution.value, comment, now, values)
     if image_count not in (None, len(item.images)):
         raise ConflictError(JUDGED_MEANWHILE)
