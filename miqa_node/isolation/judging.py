@@ -28,6 +28,9 @@ from miqa_node.stages.deliver.rows.announcements import Announcer
 from miqa_node.stages.report.made import ReportSettings
 from miqa_node.stages.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 
+ALIKE_FAILURES = 5
+"""So many different images in a row that fail alike are a fault of the node."""
+
 
 class NodeJudging:
     """All that judges in one process, and what follows the site's choices; only a process that ``works`` judges."""
@@ -51,7 +54,7 @@ class NodeJudging:
         self.shadow = ShadowRunner(settings, chosen, partial(save_shadow, database, policy.current))
         self.workers = ImageWorkers(settings, chosen, policy.current, self._reports, is_alone=not works)
         self.faults = NodeFaults(
-            self.workers.check_canary, work.alike_failures, work.canary_interval_s, self._announce_pause
+            self.workers.check_canary, ALIKE_FAILURES, work.canary_interval_s, self._announce_pause
         )
 
     def unit_context(self, objects: ObjectStore, destinations: DestinationsFor) -> UnitContext:

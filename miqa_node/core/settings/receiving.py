@@ -81,7 +81,6 @@ class WatchSettings(SettingsTable):
     folder: str
     interval_s: Seconds
     settle_s: Seconds
-    max_files: Count
     keep_done_days: DaysKept
 
 

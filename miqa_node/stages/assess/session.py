@@ -67,8 +67,7 @@ class GraphSession:
     @classmethod
     def of(cls, model: Path | bytes, accelerator: Accelerator, settings: AssessSettings) -> GraphSession:
         """The graph with as many threads as the settings give it."""
-        threads = {"intra_op_threads": settings.intra_op_threads, "inter_op_threads": settings.inter_op_threads}
-        return cls(model, accelerator, **threads)
+        return cls(model, accelerator, intra_op_threads=settings.intra_op_threads, inter_op_threads=1)
 
     @contextmanager
     def rehearsing(self) -> Iterator[None]:

@@ -241,7 +241,8 @@ def _all() -> Iterator[str | tuple[str, str]]:
             yield from (*TemplateTexts(source).messages(), *_marked(source))
     yield from script_texts()
     for place, tree in modules():
-        yield from (*_phrases(tree), *errors_of(place, tree), *_numbers(tree))
+        yield from (*_phrases(tree), *errors_of(place, tree))
+        yield from _numbers(tree)
     yield from (*narrative_messages(), FLAG_STAYS, *_of_domain())
 
 
