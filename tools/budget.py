@@ -15,7 +15,7 @@ _ALLOWANCE = re.compile(r"([\d,]+) for ")
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A storey: its lines of Python, how many it may have, and what is allowed for what comes."""
+    """A storey: its lines of Python, its budget, and its allowances."""
 
     storey: str
     lines: int
@@ -35,7 +35,7 @@ class Budget:
 
 
 def budgets(root: Path = ROOT) -> Iterator[Budget]:
-    """Each row of the table, with what is there."""
+    """Each row of the table, with the lines that are there."""
     for row in _ROW.finditer((root / "CONTRIBUTING.md").read_text("utf-8")):
         files = {file for pattern in re.findall("`([^`]+)`", row["places"]) for file in root.glob(pattern)}
         if row["storey"] != "migrations":

@@ -133,7 +133,7 @@ def _heading(kind: str, pairs: Sequence[tuple[Dataset, Dataset]]) -> str:
 
 
 def _content() -> Iterator[tuple[str, str, str, str, str, str]]:
-    """What becomes of each SOP class that the node makes."""
+    """The use of each SOP class that the node makes."""
     for uid in dict.fromkeys(one.sop_class_uid for one in sent_objects() if one.sop_class_uid):
         read = "Y: rejection notes" if uid == kos.OUTPUT.sop_class_uid else "N"
         yield uid_name(uid), f"`{uid}`", "Y", read, "Y", "Y"

@@ -1,4 +1,4 @@
-"""docs/reference/figures.md: what the cards of the shipped packages say, put into ``tools/figures.md.jinja``."""
+"""docs/reference/figures.md: figures of the shipped packages' cards, in the template ``tools/figures.md.jinja``."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def interval(value: float | None, limits: Sequence[float | None]) -> str:
 
 
 def between(one: Figures, name: str) -> str:
-    """A figure whose limits stand beside it."""
+    """A figure with its limits."""
     return interval(one[name], (one[f"{name}_low"], one[f"{name}_high"]))
 
 
@@ -99,7 +99,7 @@ def named(name: str, one: Figures) -> str:
 
 
 def of_sources(one: Figures, sources: Iterable[str]) -> list[str]:
-    """What a finding finds, and flags wrongly, in each source."""
+    """The shares that are found, and flagged wrongly, in each source."""
     sides = [one["sources"].get(source) for source in sources]
     return ["–" if side is None else " / ".join(numbers(side, "found clean_flagged")) for side in sides]
 

@@ -114,7 +114,7 @@ class NodeJudging:
         return {"Quality": self.models.name, "Anatomical points": points, "In trial (shadow)": shadow}
 
     def checks(self, waiting: Callable[[], None]) -> dict[str, Callable[[], None]]:
-        """Checks of readiness; ``waiting`` is that of the jobs that wait."""
+        """Checks of readiness; ``waiting`` counts the jobs that wait."""
         return {
             Phrase("The work on images"): waiting,
             Phrase("The models"): self.workers.check,

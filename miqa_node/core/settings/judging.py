@@ -83,7 +83,7 @@ class AssessSettings(SettingsTable):
 
 
 class CaptionBackend(StrEnum):
-    """What describes images in sentences, beside the templates of the node."""
+    """The describer of images in sentences; the node's own templates always run."""
 
     OFF = "off"
     PACKAGE = "package"

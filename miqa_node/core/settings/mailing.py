@@ -1,4 +1,4 @@
-"""Notices by e-mail: the server that takes them, and what they may say."""
+"""Settings of notices by e-mail: mail server, sender and content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of verdicts: deliveries and the analysis."""
+"""Settings of deliveries and of the analysis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node needs to run: its name, its stores, its queue, its logs and its plug-ins."""
+"""Settings of the node itself: name, stores, queue, logs and plug-ins."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class WebSettings(SettingsTable):
         return "localhost" if self.host in ("0.0.0.0", "::", "127.0.0.1", "::1") else self.host  # noqa: S104 - compared
 
     def address(self, port: int) -> str:
-        """What addresses of the pages begin with if they are served on this port."""
+        """The beginning of the pages' addresses on this port."""
         return f"{'https' if self.tls_certificate else 'http'}://{authority(self.shown_host, port)}"
 
 

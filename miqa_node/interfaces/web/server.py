@@ -137,7 +137,7 @@ def _tls(settings: WebSettings) -> ServerTls:
 
 
 def _listen_for_health(settings: WebSettings) -> socket.socket:
-    """The configured port, otherwise the one after that of the pages, otherwise any free one."""
+    """The configured port, else the port after the pages', else any free port."""
     if settings.health_port or not settings.port:
         return _listen(settings.host, settings.health_port, "health_port")
     try:

@@ -1,4 +1,4 @@
-"""Runs a candidate package in the background beside the active one, where it can do no harm.
+"""Runs a candidate package in the background, where it can do no harm to the active one.
 
 The candidate works in a child process of low priority, which decodes the image again, and only after the active
 verdict is stored. If it crashes, hangs, exhausts memory or is slow, it leaves images unjudged; nothing else happens.

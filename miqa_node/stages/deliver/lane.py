@@ -190,7 +190,7 @@ class Lane(threading.Thread):
         return self._outbox.try_expired(self._route.config.name)
 
     def _send_one(self, delivery: Delivery) -> tuple[Exception | None, str]:
-        """What went wrong; None, and a note, if it arrived."""
+        """The error of a delivery; None, and a note, if it arrived."""
         name, error, note = self._route.config.name, None, ""
         try:
             data = self._outbox.data(delivery)

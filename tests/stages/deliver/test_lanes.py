@@ -54,7 +54,7 @@ def running(
 
 
 class Scripted(Destination):
-    """A destination that does what the test says."""
+    """A destination that follows the test."""
 
     def __init__(self, config: DestinationConfig, behave: Callable[[str], Exception | None]) -> None:
         super().__init__(config.name)

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 def live_of(services: WebServices) -> LiveUpdates:
-    """Those of an application, which end with its server: it would wait for open streams."""
+    """The updates of an application, which end with its server: it would wait for open streams."""
     live = LiveUpdates(services.database)
     services.endings.append(live.stop)
     return live

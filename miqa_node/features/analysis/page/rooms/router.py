@@ -252,7 +252,7 @@ def _why(exposure: StationExposure) -> tuple[str, ...]:
 
 
 def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
-    """What to do, as the study's page says it: hints of several findings contradict each other."""
+    """The next step, as the study's page says it: hints of several findings contradict each other."""
     disposition = exposure.disposition
     if disposition is None or not (disposition.verdict.flagged or disposition.attention):
         return ()
