@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from miqa_node.core.drawing import Box, Dot, Drawing, Ink, Line, Link, Words
 from miqa_node.core.language.catalogue import numerals, say
-from miqa_node.core.statistics.charts import Chart
-from miqa_node.core.statistics.rates import Rate
+from miqa_node.libraries.plain_statistics.charts import Chart
+from miqa_node.libraries.plain_statistics.rates import Rate
 
 WIDTH = 640.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 14.0, 30.0

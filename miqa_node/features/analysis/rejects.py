@@ -16,10 +16,10 @@ from miqa_node.core.domain import codes
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.reject_log import LogSource
 from miqa_node.core.settings import AnalysisSettings
-from miqa_node.core.statistics.charts import Chart, p_chart
-from miqa_node.core.statistics.rates import Rate, rate
 from miqa_node.features.analysis.rows import census, log_counts, rollup
 from miqa_node.features.analysis.rows.census import AcquisitionCounts, Escape, NoteCount, Period
+from miqa_node.libraries.plain_statistics.charts import Chart, p_chart
+from miqa_node.libraries.plain_statistics.rates import Rate, rate
 from miqa_node.runtime.store.database import Transaction
 
 DIMENSIONS = ("room", "station", "operator", "body_part", "view", "shift")

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand
-from miqa_node.core.statistics.robust import robust_range
-from miqa_node.core.statistics.scales import ANGLE, LEVEL, ScaleKind
 from miqa_node.features.usual_ranges.baseline import MeasurementRange, SeriesNumbers, ranges_of, unusual_among
 from miqa_node.features.usual_ranges.rows.history import METHOD_MARK
 from miqa_node.features.usual_ranges.tables import usual_baselines
+from miqa_node.libraries.plain_statistics.robust import robust_range
+from miqa_node.libraries.plain_statistics.scales import ANGLE, LEVEL, ScaleKind
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import rollup_marks
 from tests.features.usual_ranges.ranges_making import FIRST_AT, days, fill, look, noises

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.robust import TO_SIGMA
 from miqa_node.features.phantoms.acr import AcrSlice, slice_of
 from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
+from miqa_node.libraries.plain_statistics.robust import TO_SIGMA
 from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, nominal_diameter_mm
 from miqa_node.stages.assess.phantoms.disc import Array
 from miqa_node.stages.measure.series_view import Values

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from miqa_node.core.domain.measurand import measurand_of
 from miqa_node.core.drawing import Box
-from miqa_node.core.statistics.scales import LEVEL, Scale
+from miqa_node.libraries.plain_statistics.scales import LEVEL, Scale
 
 LEAST_SPAN = timedelta(days=1)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from miqa_node.core.statistics.robust import TO_SIGMA
+from miqa_node.libraries.plain_statistics.robust import TO_SIGMA
 from miqa_node.stages.assess.phantoms.acr import dark_parts
 from miqa_node.stages.assess.phantoms.disc import Disc
 from miqa_node.stages.assess.phantoms.localizer import bright_hull

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from miqa_node.core.statistics.robust import TO_SIGMA
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.robust import TO_SIGMA
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.ct.body import ct_measure, ct_slice, far_air
 from miqa_node.stages.measure.series.whole import middle
 from miqa_node.stages.measure.series_view import SliceView, Values

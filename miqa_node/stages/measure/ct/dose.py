@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import STACKS, SeriesMeasure
 from miqa_node.stages.measure.series.stack import coverage_mm
 from miqa_node.stages.measure.series_view import SeriesView, SliceView

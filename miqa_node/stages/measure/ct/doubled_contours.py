@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.ct.body import ct_measure, ct_slice
 from miqa_node.stages.measure.series.where import place_of_slices
 from miqa_node.stages.measure.series.whole import is_sampled

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.ct.body import ct_measure
 from miqa_node.stages.measure.ct.normalised_noise import (
     USUAL_DIAMETER_MM,

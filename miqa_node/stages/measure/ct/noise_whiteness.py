@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.ct.air_noise import robust_deviation
 from miqa_node.stages.measure.ct.body import ct_measure, ct_slice, soft_tissue
 from miqa_node.stages.measure.ct.skin_mtf import EdgeSpread, edge_spread, half_transfer

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.ct.body import ct_measure, ct_slice, outline
 from miqa_node.stages.measure.ct.noise import Counts, histogram_of, most_frequent
 from miqa_node.stages.measure.ct.noise_whiteness import whiteness

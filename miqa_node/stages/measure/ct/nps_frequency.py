@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.ct.body import ct_measure, ct_slice, soft_tissue
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 

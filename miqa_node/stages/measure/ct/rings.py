@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.robust import TO_SIGMA
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.robust import TO_SIGMA
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.ct.body import ct_measure, ct_slice
 from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.ct.body import ct_measure
 from miqa_node.stages.measure.ct.hounsfield import EXPECTED_AIR_HU, TissueCounts, counts_of, tissue_values
 from miqa_node.stages.measure.ct.noise import Counts, most_frequent, noise_histogram

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import STACKS, SeriesMeasure
 from miqa_node.stages.measure.ct.air_noise import robust_deviation
 from miqa_node.stages.measure.ct.body import ct_slice, far_air, window_mean

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
-from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.dicom.pixels.regions import LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.image.noise_sigma import noise_sigma
 from miqa_node.stages.measure.view import ImageView

@@ -13,7 +13,7 @@ from functools import partial
 
 from miqa_node.core.domain import exposure
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 
 _stated = partial(ImageMeasure, unit="1", is_learned_soon=True, section="Range and exposure", needs="header")

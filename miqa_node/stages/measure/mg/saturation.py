@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import PERCENT
+from miqa_node.libraries.plain_statistics.scales import PERCENT
 from miqa_node.stages.measure.frames import usual
 from miqa_node.stages.measure.mg.breast import frame_breast
 from miqa_node.stages.measure.mg.tags import mg_measure

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.patient import find_threshold, mr_measure
 from miqa_node.stages.measure.mr.small import SmallSlice, SmallVolume, chosen, first_slice, image_of, small_volumes
 from miqa_node.stages.measure.series_view import SeriesView

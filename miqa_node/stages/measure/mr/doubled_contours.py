@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.patient import find_patient, magnitude, mr_measure, threshold
 from miqa_node.stages.measure.mr.raw_lines import energies
 from miqa_node.stages.measure.series.whole import is_sampled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.patient import mr_measure, mr_slice
 from miqa_node.stages.measure.series.whole import middle
 from miqa_node.stages.measure.series_view import Mask, SliceView, Values

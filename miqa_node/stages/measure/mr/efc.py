@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.scales import FRACTION
+from miqa_node.libraries.plain_statistics.scales import FRACTION
 from miqa_node.stages.measure.base import LEAST_SIDE_PX
 from miqa_node.stages.measure.mr.patient import magnitude, mr_measure
 from miqa_node.stages.measure.series_view import SeriesView, SliceView

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import HEIGHT
+from miqa_node.libraries.plain_statistics.scales import HEIGHT
 from miqa_node.stages.measure.mr.patient import magnitude, mr_measure, mr_slice
 from miqa_node.stages.measure.series.whole import SliceNumber, is_sampled, worst_slice
 from miqa_node.stages.measure.series_view import SliceView

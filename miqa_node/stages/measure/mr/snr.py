@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import STACKS, SeriesMeasure
 from miqa_node.stages.measure.mr.patient import SampledSignal, air_of, foreground_of, signal, threshold
 from miqa_node.stages.measure.series_view import SeriesView

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.air import artefacts
 from miqa_node.stages.measure.mr.ghost import surroundings
 from miqa_node.stages.measure.mr.patient import MrSlice, mr_measure, mr_slice, spread

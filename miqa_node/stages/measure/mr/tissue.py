@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import FRACTION, POSITIVE
+from miqa_node.libraries.plain_statistics.scales import FRACTION, POSITIVE
 from miqa_node.stages.measure.base import STACKS, SeriesMeasure
 from miqa_node.stages.measure.mr.patient import SampledSignal, foreground_of, signal, spread, threshold
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.ghost import surroundings
 from miqa_node.stages.measure.mr.patient import magnitude, mr_measure, threshold
 from miqa_node.stages.measure.series.whole import SliceNumber, fifth_slice, is_sampled

@@ -9,8 +9,8 @@ from typing import Any
 from pydicom import Dataset
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.scales import COUNT
 from miqa_node.dicom.bytes.numbers import first_number
+from miqa_node.libraries.plain_statistics.scales import COUNT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements
 from miqa_node.stages.measure.series_view import SeriesView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from miqa_node.core.statistics.scales import PERCENT
+from miqa_node.libraries.plain_statistics.scales import PERCENT
 from miqa_node.stages.measure.frames import usual
 from miqa_node.stages.measure.series_view import SliceView
 from miqa_node.stages.measure.us.beams import BLACK, Levels, beams, us_measure

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypeVar
 
-from miqa_node.core.statistics.rates import CONFIDENCE
+from .rates import CONFIDENCE
 
 W = TypeVar("W", bound=Hashable)
 

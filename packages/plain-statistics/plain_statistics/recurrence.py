@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from miqa_node.core.statistics.binomial import binomial_cdf
+from .binomial import binomial_cdf
 
 HALF_WINDOW = 0.03
 """Peaks are of one place when they lie so near, as fractions of width and height."""

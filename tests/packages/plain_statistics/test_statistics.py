@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from miqa_node.core.statistics.agreement import agreement
-from miqa_node.core.statistics.bins import bin_of, value_of
-from miqa_node.core.statistics.charts import change_points, p_chart
-from miqa_node.core.statistics.drift import drift, median, psi
-from miqa_node.core.statistics.level_shifts import level_shifts
-from miqa_node.core.statistics.rates import chi_square_quantile, rate, wilson
-from miqa_node.core.statistics.recurrence import Peak, recurrences
-from miqa_node.core.statistics.robust import limit_of, robust_range
+from miqa_node.libraries.plain_statistics.agreement import agreement
+from miqa_node.libraries.plain_statistics.bins import bin_of, value_of
+from miqa_node.libraries.plain_statistics.charts import change_points, p_chart
+from miqa_node.libraries.plain_statistics.drift import drift, median, psi
+from miqa_node.libraries.plain_statistics.level_shifts import level_shifts
+from miqa_node.libraries.plain_statistics.rates import chi_square_quantile, rate, wilson
+from miqa_node.libraries.plain_statistics.recurrence import Peak, recurrences
+from miqa_node.libraries.plain_statistics.robust import limit_of, robust_range
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 20), (20, 20), (1, 7), (8, 100), (123, 4567)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.robust import TO_SIGMA
+from .robust import TO_SIGMA
 
 NEIGHBOURS = 4
 """On each side: anatomy changes a measurement over a series, but not within a few slices."""

@@ -1,7 +1,7 @@
 """The scale of a quantity: what numbers it can have, and where equal steps of it mean alike.
 
 A symmetric range of a positive quantity on its own axis reaches below zero as soon as it is wide; on the logarithm it
-cannot. What a range on a scale is stands in :mod:`miqa_node.core.statistics.robust`.
+cannot. What a range on a scale is stands in :mod:`plain_statistics.robust`.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from miqa_node.core.statistics.bins import value_of
-from miqa_node.core.statistics.rates import chi_square_quantile
+from .bins import value_of
+from .rates import chi_square_quantile
 
 GROUPS = 10
 WATCH, DRIFTED = 0.1, 0.25

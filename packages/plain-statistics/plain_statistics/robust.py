@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from miqa_node.core.statistics.scales import LEVEL, Scale, ScaleKind, turned
+from .scales import LEVEL, Scale, ScaleKind, turned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,7 @@ def robust_range(
 
     >>> robust_range([9.0, 10.0, 10.0, 11.0, 500.0] * 4).median
     10.0
-    >>> from miqa_node.core.statistics.scales import POSITIVE
+    >>> from .scales import POSITIVE
     >>> wide = robust_range([60.0, 120.0, 180.0, 240.0, 300.0] * 4, 0.0, 0.03, POSITIVE)
     >>> 18.0 < wide.low < 60.0
     True

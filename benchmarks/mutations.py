@@ -1,18 +1,12 @@
-"""Chooses mutants: each is one changed expression or one left-out statement inside a function of miqa_node."""
+"""Mutants of a file: each is one changed expression or one left-out statement inside a function."""
 
 from __future__ import annotations
 
 import ast
 import copy
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-PACKAGE = "miqa_node"
-LEFT_OUT = ("/interfaces/cli/", "/command/")
-"""Commands: much of them is text, and their tests start processes."""
-MARK = "__import__('tools.mutants.marks').mutants.marks.mark"
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -31,7 +25,7 @@ _ALIKE = frozenset({"strict", "stacklevel", "slots", "repr"})
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A change of the bytes ``[start, end)`` of a file; ``statement`` says that what is marked is no expression."""
+    """A change of the bytes ``[start, end)`` of a file; ``statement`` says that they are no expression."""
 
     path: str
     line: int
@@ -41,11 +35,6 @@ class Mutant:
     after: str
     before: str
     statement: bool = False
-
-    @property
-    def name(self) -> str:
-        """Where and what it is; the same in each commit that has the file unchanged."""
-        return f"{self.path}:{self.line}:{self.start}:{self.kind}"
 
     def applied(self, source: bytes) -> bytes:
         """The file with the change; every line keeps its number, and every function its variables."""
@@ -60,19 +49,6 @@ class Mutant:
         return source[: self.start] + new + source[self.end :]
 
 
-def choose(root: Path, seed: int, count: int) -> list[Mutant]:
-    """``count`` mutants, uniform over all that the package has."""
-    files = sorted(path for path in (root / PACKAGE).rglob("*.py") if not _passed_over(root, path))
-    every = [(path, hits) for path in files for hits in _found(ast.parse(path.read_bytes()))]
-    random.Random(seed).shuffle(every)  # noqa: S311 - to be the same each time
-    return [_mutant(path.relative_to(root).as_posix(), path.read_bytes(), hits) for path, hits in every[:count]]
-
-
-def _passed_over(root: Path, path: Path) -> bool:
-    folders = [path, *path.parents[: len(path.relative_to(root).parts) - 1]]
-    return any(one.is_symlink() for one in folders) or any(part in path.as_posix() for part in LEFT_OUT)
-
-
 def mutants_of(path: str, source: bytes) -> list[Mutant]:
     """All mutants of one file, in the order of its text."""
     return [_mutant(path, source, hits) for hits in _found(ast.parse(source))]
@@ -85,20 +61,6 @@ def _mutant(path: str, source: bytes, hits: _Found) -> Mutant:
     last = sum(map(len, lines[: (node.end_lineno or 0) - 1])) + (node.end_col_offset or 0)
     before = " ".join(source[first:last].decode().split())
     return Mutant(path, node.lineno, first, last, kind, ast.unparse(after), before, isinstance(node, ast.stmt))
-
-
-def marked(source: bytes, mutants: Sequence[tuple[int, Mutant]]) -> bytes:
-    """The file with a mark for each mutant, which has the given number; no line moves."""
-    inserted: list[tuple[int, tuple[int, int], str]] = []
-    for number, one in mutants:
-        if one.statement:
-            inserted.append((one.start, (1, -one.end - 1), f"{MARK}({number}); "))
-        else:  # of two that begin or end together the longer is the outer one; `number` tells those that are the same
-            inserted.append((one.start, (2, -one.end), f"({MARK}({number}), ("))
-            inserted.append((one.end, (0, -one.start), "))[1]"))
-    for place, _, text in sorted(inserted, reverse=True):
-        source = source[:place] + text.encode() + source[place:]
-    return source
 
 
 def _found(tree: ast.AST, *, inside: bool = False) -> Iterator[_Found]:
