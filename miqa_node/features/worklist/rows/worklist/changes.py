@@ -1,4 +1,4 @@
-"""What people do with flagged studies: claimed, assigned, released, resolved, opened again."""
+"""People's changes of flagged studies: claim, assign, release, resolve, open again."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def resolve(
         "resolved_by": actor,
         "resolved_at": now,
         "comment": comment,
-        "retaken_at": None,  # of an earlier decision, whose new exposure came
+        "retaken_at": None,  # a retake that an earlier decision asked for does not answer this one
     }
     item = _move(transaction, study_instance_uid, WorklistState.RESOLVED, actor, resolution.value, comment, now, values)
     if image_count not in (None, len(item.images)):
