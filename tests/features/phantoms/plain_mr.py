@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from miqa_node.features.phantoms.measures.base import Measure
+from miqa_node.features.phantoms.measure import PhantomMeasure
 from miqa_node.features.phantoms.stack import PhantomStack
 from tests.features.phantoms.drawing import Image, stack
 
@@ -72,6 +72,6 @@ def plain_stack(image: Image, *, phase_columns: bool | None = True, spacing: flo
     return PhantomStack([replace(of.slices[0], phase_columns=phase_columns)], of.images, of.header)
 
 
-def numbers(measure: Measure, of: PhantomStack) -> dict[str, float | None]:
+def numbers(measure: PhantomMeasure, of: PhantomStack) -> dict[str, float | None]:
     """Values by name."""
     return {one.name: one.value for one in measure.take(of)}

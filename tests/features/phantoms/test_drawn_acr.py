@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from miqa_node.features.phantoms.measures import geometric_accuracy, piu, slice_position, slice_thickness
-from miqa_node.features.phantoms.measures.base import Measure
+from miqa_node.features.phantoms.measure import PhantomMeasure
 from miqa_node.features.phantoms.stack import PhantomStack
+from miqa_phantoms import geometric_accuracy, piu, slice_position, slice_thickness
 from tests.features.phantoms.drawing import Acr, Image, stack
 
 DRAWN = Acr(thickness=5.6, shift_1=1.0, shift_11=-1.5, shading=0.15, ghost=0.01, tilt_deg=1.0, centre=(3.0, -4.0))
@@ -20,7 +20,7 @@ def images() -> list[Image]:
     return DRAWN.images()
 
 
-def value(measure: Measure, of: PhantomStack, name: str) -> float:
+def value(measure: PhantomMeasure, of: PhantomStack, name: str) -> float:
     result = {one.name: one for one in measure.take(of)}[name]
     assert result.value is not None, result.reason
     return result.value

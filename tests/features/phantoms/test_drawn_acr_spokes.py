@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.features.phantoms.measures import low_contrast, piu, psg, slice_thickness
-from miqa_node.features.phantoms.measures.low_contrast import AWAY_MM, DISC_RADII_MM, SPOKES, TURN_DEG
 from miqa_node.stages.assess.phantoms.acr import find_acr_slices
+from miqa_phantoms import low_contrast, piu, psg, slice_thickness
+from miqa_phantoms.low_contrast import AWAY_MM, DISC_RADII_MM, SPOKES, TURN_DEG
 from tests.features.phantoms.drawing import Acr, Image, stack
 from tests.features.phantoms.test_drawn_acr import DRAWN, images, value
 

@@ -10,7 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 
-from miqa_node.features.phantoms.measures import (
+from miqa_node.features.phantoms.measure import PhantomMeasure
+from miqa_node.features.phantoms.stack import PhantomStack
+from miqa_node.stages.assess.phantoms.catphan import find_catphan
+from miqa_phantoms import (
     catphan_geometry,
     catphan_hu,
     catphan_mtf,
@@ -19,9 +22,6 @@ from miqa_node.features.phantoms.measures import (
     lcd_ct,
     noise_power,
 )
-from miqa_node.features.phantoms.measures.base import Measure
-from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.stages.assess.phantoms.catphan import find_catphan
 from tests.features.phantoms.drawing import Image, catphan, cylinder, stack
 
 NAMED = {"Air": -1000, "PMP": -200, "LDPE": -100, "Poly": -35, "Acrylic": 120, "Delrin": 340, "Teflon": 990}
@@ -31,7 +31,7 @@ def blur(image: NDArray[np.float32]) -> Image:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.float64)
 
 
-def values(measure: Measure, of: PhantomStack) -> dict[str, float | None]:
+def values(measure: PhantomMeasure, of: PhantomStack) -> dict[str, float | None]:
     return {one.name: one.value for one in measure.take(of)}
 
 

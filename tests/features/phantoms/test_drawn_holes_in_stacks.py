@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.features.phantoms.measures import high_contrast
 from miqa_node.features.phantoms.titles import main_names, title_of
+from miqa_phantoms import high_contrast
 from tests.features.phantoms.drawing import Acr, Image, stack
 from tests.features.phantoms.holes import with_holes
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.catphan import NO_MODULE, NOT_COVERED, Module, catphan_of
-from miqa_node.features.phantoms.measures.base import Measure, Value
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
+from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, Module, catphan_of
 
 OFFSET_MM = -30.0
 DISTANCE_MM = 50.0
@@ -32,7 +32,7 @@ ROSE = 5.0
 """A disc stands out that differs by so many standard deviations (Rose)."""
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     view = catphan_of(stack)
     if view is None:
@@ -57,11 +57,12 @@ def _contrast(module: Module, angle: float, radius: float) -> float:
     return float(module.pixels(angle, DISTANCE_MM, radius).mean() - np.mean(beside))
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="catphan_low_contrast",
+    order=14,
     kinds=frozenset({PhantomKind.CATPHAN_504}),
     values=(
-        Value(
+        PhantomQuantity(
             "low_contrast_rois_visible_ctp515",
             "1",
             Phrase(

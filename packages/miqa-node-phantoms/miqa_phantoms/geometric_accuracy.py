@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
-from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
+from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.stages.assess.phantoms.acr import nominal_diameter_mm
 from miqa_node.stages.assess.phantoms.disc import ANGLES, Disc
+from miqa_phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
 
 BESIDE_DEG = 20
 """The edge is looked for so far on both sides of a direction, so that notches and air bubbles there are passed over."""
@@ -22,7 +22,7 @@ SLICE_5 = {"slice_5_horizontal": 0, "slice_5_vertical": 90, "slice_5_diagonal_sw
 GROUP = "geometric_accuracy_mm"
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     view = acr_of(stack)
     if view is None:
@@ -42,7 +42,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     return (*values, *_spread(measure, lengths, nominal))
 
 
-def _spread(measure: Measure, lengths: Sequence[float], nominal: float) -> list[PhantomValue]:
+def _spread(measure: PhantomMeasure, lengths: Sequence[float], nominal: float) -> list[PhantomValue]:
     if len(lengths) < len(SLICE_1) + len(SLICE_5):
         return [one.missing(measure.source, NO_DISC) for one in measure.values[-3:]]
     off = np.array(lengths) - nominal
@@ -79,12 +79,13 @@ def _line(one: AcrSlice, angle_deg: int) -> Region:
     return one.line(*ends)
 
 
-def _length(name: str, words: Phrase) -> Value:
-    return Value(f"{GROUP}.{name}", "mm", words)
+def _length(name: str, words: Phrase) -> PhantomQuantity:
+    return PhantomQuantity(f"{GROUP}.{name}", "mm", words)
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="geometric_accuracy",
+    order=4,
     kinds=ACR_MR,
     values=(
         _length("slice_1_horizontal", Phrase("Width of the phantom on slice 1.")),
@@ -95,7 +96,7 @@ MEASURE = Measure(
         _length("slice_5_diagonal_se", Phrase("Diameter on slice 5 from top left to bottom right.")),
         _length("mean_relative_error", Phrase("Mean of the six diameters less the phantom's own, in mm.")),
         _length("max_absolute_error", Phrase("Largest difference of one of the six diameters from the phantom's own.")),
-        Value(
+        PhantomQuantity(
             f"{GROUP}.coefficient_of_variation_percent",
             "%",
             Phrase("Standard deviation of the six diameters as a share of their mean."),

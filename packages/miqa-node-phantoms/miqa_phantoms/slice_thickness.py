@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import AcrSlice, slice_of
-from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
+from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.stages.assess.phantoms.disc import Array
 from miqa_node.stages.assess.phantoms.sampling import between_pixels, smooth
+from miqa_phantoms.acr import AcrSlice, slice_of
 
 SLOPE = 0.2
 """Two ramps of 1:10 in opposite directions: thickness = 0.2 · a · b / (a + b), which cancels a tilt of the phantom."""
@@ -59,7 +59,7 @@ class Ramp(NamedTuple):
         return self.right_mm - self.left_mm
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     answer = slice_of(stack, 1)
     if isinstance(answer, Phrase):
@@ -146,13 +146,20 @@ def width_at_half(x: Array, profile: Array) -> tuple[float, float] | None:
     return float(left), float(right)
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="slice_thickness",
+    order=5,
     kinds=ACR_MR,
     values=(
-        Value("slice_thickness_mm", "mm", Phrase("Slice thickness, from the lengths of the two ramps on slice 1.")),
-        Value("slice_thickness_ramps_mm.top", "mm", Phrase("Length of the upper ramp's signal at half its height.")),
-        Value("slice_thickness_ramps_mm.bottom", "mm", Phrase("Length of the lower ramp's signal at half its height.")),
+        PhantomQuantity(
+            "slice_thickness_mm", "mm", Phrase("Slice thickness, from the lengths of the two ramps on slice 1.")
+        ),
+        PhantomQuantity(
+            "slice_thickness_ramps_mm.top", "mm", Phrase("Length of the upper ramp's signal at half its height.")
+        ),
+        PhantomQuantity(
+            "slice_thickness_ramps_mm.bottom", "mm", Phrase("Length of the lower ramp's signal at half its height.")
+        ),
     ),
     formula="0.2 · top · bottom / (top + bottom), full widths at half of the plateau of each ramp",
     source="ACR Large and Medium Phantom Test Guidance for the ACR MRI Accreditation Program, test 3",

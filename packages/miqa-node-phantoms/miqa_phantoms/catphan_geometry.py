@@ -8,11 +8,11 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.catphan import NO_MODULE, NOT_COVERED, CatphanView, Module, catphan_of
-from miqa_node.features.phantoms.measures.base import Measure, Value
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.stages.assess.phantoms.sampling import between_pixels, smooth
+from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, CatphanView, Module, catphan_of
 
 RODS_DEG = (-135.0, -45.0, 45.0, 135.0)
 RODS_MM = 25.0 * np.sqrt(2.0)
@@ -30,7 +30,7 @@ NO_RODS = Phrase("The four small rods of module CTP404 were not found.")
 NO_WIRES = Phrase("The wires of module CTP404 do not stand out from what is around them.")
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     view = catphan_of(stack)
     if view is None:
@@ -41,7 +41,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     return _square(module, measure), _thickness(view, measure)
 
 
-def _square(module: Module, measure: Measure) -> PhantomValue:
+def _square(module: Module, measure: PhantomMeasure) -> PhantomValue:
     value = measure.values[0]
     rods = [_rod(module, angle) for angle in RODS_DEG]
     parts = [one for one in rods if one is not None]
@@ -72,7 +72,7 @@ def _rod(module: Module, angle_deg: float) -> tuple[float, float] | None:
     return centre
 
 
-def _thickness(view: CatphanView, measure: Measure) -> PhantomValue:
+def _thickness(view: CatphanView, measure: PhantomMeasure) -> PhantomValue:
     value = measure.values[1]
     nominal = view.stack.slices[view.layout.origin].thickness_mm or THIN_MM
     beside = 1 if nominal < THIN_MM else 0
@@ -113,14 +113,17 @@ def _wire_mm(module: Module, angle_deg: float) -> float | None:
     return float(end - start) * STEP_MM
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="catphan_geometry",
+    order=13,
     kinds=frozenset({PhantomKind.CATPHAN_504}),
     values=(
-        Value(
+        PhantomQuantity(
             "line_length_mm_ctp404", "mm", Phrase("Mean side of the square of four small rods, 50 mm as it is made.")
         ),
-        Value("slice_thickness_mm", "mm", Phrase("Slice thickness, from the lengths of four wires at 23 degrees.")),
+        PhantomQuantity(
+            "slice_thickness_mm", "mm", Phrase("Slice thickness, from the lengths of four wires at 23 degrees.")
+        ),
     ),
     formula="distance of the rods' centres of mass; 0.42 · full width at half maximum along a wire, mean of four; of "
     "slices below 3.5 mm three are averaged, and a third is taken",

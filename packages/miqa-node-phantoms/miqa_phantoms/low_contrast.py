@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
-from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
-from miqa_node.features.phantoms.measures.slice_thickness import sample
+from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
+from miqa_phantoms.slice_thickness import sample
 
 SLICES = (8, 9, 10, 11)
 SPOKES = 10
@@ -54,7 +54,7 @@ class Pose(NamedTuple):
     turn_deg: float
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     view = acr_of(stack)
     if view is None:
@@ -155,19 +155,20 @@ def _regions(one: AcrSlice, pose: Pose, count: int) -> list[Region]:
     return [one.line(ends[spoke], ends[count + spoke]) for spoke in range(count)]
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="low_contrast",
+    order=8,
     kinds=ACR_MR,
     values=(
         *(
-            Value(
+            PhantomQuantity(
                 f"low_contrast_spokes.slice_{number}",
                 "1",
                 Phrase("Complete spokes of discs of low contrast on slice {number}, of ten.", number=number),
             )
             for number in SLICES
         ),
-        Value(
+        PhantomQuantity(
             "low_contrast_spokes.total",
             "1",
             Phrase("Complete spokes of discs of low contrast on slices 8 to 11, of forty."),

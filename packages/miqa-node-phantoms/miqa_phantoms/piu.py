@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import slice_of
-from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
+from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, dark_parts, nominal_diameter_mm
 from miqa_node.stages.assess.phantoms.disc import Array, Spacing
+from miqa_phantoms.acr import slice_of
 
 LARGE_CM2 = {LARGE_MM: 200.0, MEDIUM_MM: 160.0}
 SMALL_CM2 = 1.0
@@ -23,7 +23,7 @@ NOTCH_PIXELS = 5
 """The notch blurs into so many pixels around it."""
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     answer = slice_of(stack, 7)
     if isinstance(answer, Phrase):
@@ -70,11 +70,12 @@ def disc_kernel(radius_mm: float, spacing: Spacing) -> Array:
     return np.asarray(weights / weights.sum(), np.float64)
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="piu",
+    order=1,
     kinds=ACR_MR,
     values=(
-        Value(
+        PhantomQuantity(
             "piu_percent",
             "%",
             Phrase(

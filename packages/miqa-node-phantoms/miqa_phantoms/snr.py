@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import slice_of
-from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
+from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Point
 from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, nominal_diameter_mm
 from miqa_node.stages.assess.phantoms.disc import Array
 from miqa_node.stages.assess.phantoms.words import header_number, header_texts
 from miqa_node.stages.measure.slices import Slice
+from miqa_phantoms.acr import slice_of
 
 FILTERS = {LARGE_MM: 25, MEDIUM_MM: 9}
 """Side in pixels of the square whose mean is subtracted: both are in use, and a ratio has a sense only with its own."""
@@ -42,7 +42,7 @@ class SnrSquare(NamedTuple):
         return [(left, top), (end, top), (end, bottom), (left, bottom), (left, top)]
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     answer = slice_of(stack, 7)
     if isinstance(answer, Phrase):
@@ -106,11 +106,12 @@ _SOURCE = (
     "McCann, Workman, McGrath: A quick and robust method for measurement of signal-to-noise ratio in MRI, "
     "Phys. Med. Biol. 58 (2013) 3775; normalised as in IPEM Report 112"
 )
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="snr_smoothing",
+    order=3,
     kinds=ACR_MR,
     values=(
-        Value(
+        PhantomQuantity(
             "snr_smoothing.measured",
             "1",
             Phrase(
@@ -118,7 +119,7 @@ MEASURE = Measure(
                 "deviation of what remains when the mean of 25 × 25 pixels (medium phantom: 9 × 9) is subtracted."
             ),
         ),
-        Value(
+        PhantomQuantity(
             "snr_smoothing.normalised",
             "1",
             Phrase(

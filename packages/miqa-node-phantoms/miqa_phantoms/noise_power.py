@@ -9,14 +9,14 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.catphan import NOT_COVERED, catphan_of
-from miqa_node.features.phantoms.ct_disc import NO_DISC, discs_of
-from miqa_node.features.phantoms.measures.base import Measure, Value
-from miqa_node.features.phantoms.measures.catphan_uniformity import OFFSET_MM
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead, polyline
 from miqa_node.stages.assess.phantoms.disc import Array, Disc
 from miqa_node.stages.measure.series_view import Values
+from miqa_phantoms.catphan import NOT_COVERED, catphan_of
+from miqa_phantoms.catphan_uniformity import OFFSET_MM
+from miqa_phantoms.ct_disc import NO_DISC, discs_of
 
 SIDE_SHARE = 0.28
 """Side of a region, as a share of the disc's diameter."""
@@ -37,7 +37,7 @@ class Spectrum(NamedTuple):
     sd_hu: float
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     catphan = catphan_of(stack)
     read_on: SliceRead
@@ -126,12 +126,17 @@ def _without_surface(part: Array) -> Array:
     return np.asarray(part - (terms @ fit).reshape(part.shape), np.float64)
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="noise_power",
+    order=17,
     kinds=frozenset({PhantomKind.CATPHAN_504, PhantomKind.CT_WATER, PhantomKind.LCD_CT}),
     values=(
-        Value("nps_mean_frequency_per_mm", "/mm", Phrase("Mean frequency of the noise, weighted by its power.")),
-        Value("nps_peak_frequency_per_mm", "/mm", Phrase("Frequency at which the noise has its highest power.")),
+        PhantomQuantity(
+            "nps_mean_frequency_per_mm", "/mm", Phrase("Mean frequency of the noise, weighted by its power.")
+        ),
+        PhantomQuantity(
+            "nps_peak_frequency_per_mm", "/mm", Phrase("Frequency at which the noise has its highest power.")
+        ),
     ),
     formula="mean of |FFT|² · pixel area / number of pixels over nine squares, each less a surface of second order; "
     "averaged over all directions",

@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import AcrSlice, slice_of
-from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
+from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.libraries.plain_statistics.robust import TO_SIGMA
 from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, nominal_diameter_mm
 from miqa_node.stages.assess.phantoms.disc import Array
 from miqa_node.stages.measure.series_view import Values
+from miqa_phantoms.acr import AcrSlice, slice_of
 
 PAIRS = {
     LARGE_MM: {1.1: (-14.5, 38.0), 1.0: (8.4, 38.0), 0.9: (31.4, 38.0)},
@@ -71,7 +71,7 @@ class HoleArray(NamedTuple):
         return self.contrast >= max(LEAST_CONTRAST, LEAST_NOISE * self.noise)
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     answer = slice_of(stack, 1)
     if isinstance(answer, Phrase):
@@ -174,7 +174,7 @@ def _contrast_name(side: str, size: float) -> str:
     return f"{CONTRASTS}.{side}_{round(10 * size):02d}"
 
 
-def _contrast(side: str, size: float) -> Value:
+def _contrast(side: str, size: float) -> PhantomQuantity:
     words = (
         Phrase("Darkest of four holes of {size} mm over the brightest space between them, in the best row.", size=size)
         if side == UPPER_LEFT
@@ -182,24 +182,27 @@ def _contrast(side: str, size: float) -> Value:
             "Darkest of four holes of {size} mm over the brightest space between them, in the best column.", size=size
         )
     )
-    return Value(_contrast_name(side, size), "%", words)
+    return PhantomQuantity(_contrast_name(side, size), "%", words)
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="high_contrast",
+    order=7,
     kinds=ACR_MR,
     values=(
-        Value(
+        PhantomQuantity(
             f"{GROUP}.{UPPER_LEFT}",
             "mm",
             Phrase("Diameter of the smallest holes of which a row of four can be told apart from left to right."),
         ),
-        Value(
+        PhantomQuantity(
             f"{GROUP}.{LOWER_RIGHT}",
             "mm",
             Phrase("Diameter of the smallest holes of which a column of four can be told apart from top to bottom."),
         ),
-        Value(f"{GROUP}.best", "mm", Phrase("Diameter of the smallest holes that can be told apart both ways.")),
+        PhantomQuantity(
+            f"{GROUP}.best", "mm", Phrase("Diameter of the smallest holes that can be told apart both ways.")
+        ),
         *(_contrast(side, size) for size in DIAMETERS_MM for side in (UPPER_LEFT, LOWER_RIGHT)),
     ),
     formula=(

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
-from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
-from miqa_node.features.phantoms.measures.slice_thickness import sample
+from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
+from miqa_phantoms.slice_thickness import sample
 
 GROUP = "slice_position_bar_difference_mm"
 STEP_MM = 0.25
@@ -27,7 +27,7 @@ INNER = (0.2, 0.8)
 NO_BARS = Phrase("The two bars below the notch were not found on this slice.")
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     view = acr_of(stack)
     if view is None:
@@ -101,16 +101,17 @@ def _end(down: Array, profile: Array) -> float | None:
     return float(down[at] + part * STEP_MM)
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="slice_position",
+    order=6,
     kinds=ACR_MR,
     values=(
-        Value(
+        PhantomQuantity(
             f"{GROUP}.slice_1",
             "mm",
             Phrase("Length of the right bar less that of the left one on slice 1: twice the slice's displacement."),
         ),
-        Value(
+        PhantomQuantity(
             f"{GROUP}.slice_11",
             "mm",
             Phrase("Length of the right bar less that of the left one on slice 11: twice the slice's displacement."),

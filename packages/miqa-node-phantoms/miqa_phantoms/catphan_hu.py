@@ -8,11 +8,11 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.catphan import NO_MODULE, NOT_COVERED, catphan_of
-from miqa_node.features.phantoms.measures.base import Measure, Value
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.stages.assess.phantoms.catphan import INSERTS_MM
+from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, catphan_of
 
 INSERTS = {
     "Air": (-90.0, -1000.0),
@@ -28,7 +28,7 @@ RADIUS_MM = 5.0
 GROUP = "hu_ctp404"
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     view = catphan_of(stack)
     if view is None:
@@ -50,12 +50,13 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     return values
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="catphan_hu",
+    order=10,
     kinds=frozenset({PhantomKind.CATPHAN_504}),
     values=(
         *(
-            Value(
+            PhantomQuantity(
                 f"{GROUP}.{name}",
                 "[hnsf'U]",
                 Phrase(
@@ -66,11 +67,13 @@ MEASURE = Measure(
             )
             for name, (_, nominal) in INSERTS.items()
         ),
-        Value(
+        PhantomQuantity(
             "hu_linearity_slope", "1", Phrase("Slope of the line through measured over named values of the inserts.")
         ),
-        Value("roll_deg", "deg", Phrase("How far the phantom is turned clockwise about its axis.")),
-        Value("origin_slice_ctp404", "1", Phrase("Place of the middle of module CTP404 in the stack, from 0.")),
+        PhantomQuantity("roll_deg", "deg", Phrase("How far the phantom is turned clockwise about its axis.")),
+        PhantomQuantity(
+            "origin_slice_ctp404", "1", Phrase("Place of the middle of module CTP404 in the stack, from 0.")
+        ),
     ),
     formula="mean over a circle of 10 mm and over three slices",
     source="The Phantom Laboratory: Catphan 500 and 600 Manual, CTP404",

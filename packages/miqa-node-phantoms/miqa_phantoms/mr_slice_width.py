@@ -11,7 +11,7 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.measures.base import Measure, Value
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, polyline
 from miqa_node.stages.assess.phantoms.disc import Array, find_disc
@@ -35,7 +35,7 @@ NO_RODS = Phrase("The nine rods of the phantom were not found.")
 NO_RAMPS = Phrase("The ramps do not stand out of the signal beside them.")
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     place = len(stack.images) // 2
     image, read_on = stack.images[place], stack.read_on(place)
@@ -125,13 +125,18 @@ def _line(middle: Array, across: Array, ends: tuple[float, float], spacing_mm: t
     return polyline((middle + across * end) / (spacing_mm[1], spacing_mm[0]) for end in ends)
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="mr_slice_width",
+    order=21,
     kinds=frozenset({PhantomKind.MR_SLICE_WIDTH}),
     values=(
-        Value("slice_width_mm", "mm", Phrase("Slice width, from the lengths of two opposite ramps.")),
-        Value("slice_width_ramps_mm.top", "mm", Phrase("Length of the upper ramp's signal at half its depth.")),
-        Value("slice_width_ramps_mm.bottom", "mm", Phrase("Length of the lower ramp's signal at half its depth.")),
+        PhantomQuantity("slice_width_mm", "mm", Phrase("Slice width, from the lengths of two opposite ramps.")),
+        PhantomQuantity(
+            "slice_width_ramps_mm.top", "mm", Phrase("Length of the upper ramp's signal at half its depth.")
+        ),
+        PhantomQuantity(
+            "slice_width_ramps_mm.bottom", "mm", Phrase("Length of the lower ramp's signal at half its depth.")
+        ),
     ),
     formula=(
         "(√(cos²θ · (b − a)² + 4ab) + (a + b) · cos θ) / (2 sin θ) with the full widths a, b at half depth and θ = "

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.measures.base import Measure, Value
-from miqa_node.features.phantoms.mr_object import NO_OBJECT, MrObject, box, mr_object_of
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import NO_PHASE, PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.stages.measure.series_view import Values
+from miqa_phantoms.mr_object import NO_OBJECT, MrObject, box, mr_object_of
 
 GAP_MM = 20.0
 """Beside the phantom: its own blur and ringing are no ghost."""
@@ -22,7 +22,7 @@ NO_ROOM = Phrase("The field of view leaves no room for a region of air beside th
 Window = tuple[slice, slice]
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     body = mr_object_of(stack)
     if body is None:
@@ -73,11 +73,12 @@ def _widest(
     return widest if (widest.stop - widest.start) * spacing_mm[axis] >= LEAST_MM else None
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="mr_ghosting",
+    order=19,
     kinds=frozenset({PhantomKind.MR_UNIFORM}),
     values=(
-        Value(
+        PhantomQuantity(
             "ghost_percent",
             "%",
             Phrase(

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.acr import AcrSlice, slice_of
-from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
+from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.stages.measure.series_view import Mask
+from miqa_phantoms.acr import AcrSlice, slice_of
 
 AREA_MM2 = 1000.0
 LEAST_GAP_MM = 6.0
@@ -23,7 +23,7 @@ LARGE_SHARE = 0.84
 SIDES = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     answer = slice_of(stack, 7)
     if isinstance(answer, Phrase):
@@ -73,11 +73,12 @@ def _ellipse(one: AcrSlice, right: int, down: int) -> tuple[Mask, Region] | None
     return np.asarray(inside), one.line(*points)
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="psg",
+    order=2,
     kinds=ACR_MR,
     values=(
-        Value(
+        PhantomQuantity(
             "psg_percent",
             "%",
             Phrase(

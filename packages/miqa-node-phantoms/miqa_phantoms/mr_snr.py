@@ -8,8 +8,11 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.measures.base import Measure, Value
-from miqa_node.features.phantoms.measures.snr import (
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
+from miqa_node.features.phantoms.stack import PhantomStack
+from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead
+from miqa_phantoms.mr_object import NO_OBJECT, mr_object_of
+from miqa_phantoms.snr import (
     NO_NOISE,
     NO_PROTOCOL,
     five_squares,
@@ -17,9 +20,6 @@ from miqa_node.features.phantoms.measures.snr import (
     normalising_factor,
     smoothed,
 )
-from miqa_node.features.phantoms.mr_object import NO_OBJECT, mr_object_of
-from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead
 
 FILTER = 9
 """Side in pixels of the square whose mean is subtracted, as for head coils (McCann)."""
@@ -27,7 +27,7 @@ NO_REPEAT = Phrase("The series has no second scan of the same slices: send both 
 TOO_SMALL = Phrase("The phantom is smaller than the regions in which its noise is read.")
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     body = mr_object_of(stack)
     if body is None:
@@ -49,7 +49,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
 
 
 def _pair(
-    measure: Measure,
+    measure: PhantomMeasure,
     first: int,
     ratio: float | None,
     factor: float | None,
@@ -68,11 +68,12 @@ def _pair(
     ]
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="mr_snr",
+    order=20,
     kinds=frozenset({PhantomKind.MR_UNIFORM}),
     values=(
-        Value(
+        PhantomQuantity(
             "snr_smoothing.measured",
             "1",
             Phrase(
@@ -80,7 +81,7 @@ MEASURE = Measure(
                 "deviation of what remains when the mean of 9 × 9 pixels is subtracted."
             ),
         ),
-        Value(
+        PhantomQuantity(
             "normalised_snr_smoothing",
             "1",
             Phrase(
@@ -88,7 +89,7 @@ MEASURE = Measure(
                 "scan time of 1 s."
             ),
         ),
-        Value(
+        PhantomQuantity(
             "snr_subtraction.measured",
             "1",
             Phrase(
@@ -96,7 +97,7 @@ MEASURE = Measure(
                 "deviation of their difference, times the square root of 2."
             ),
         ),
-        Value(
+        PhantomQuantity(
             "normalised_snr_subtraction",
             "1",
             Phrase(

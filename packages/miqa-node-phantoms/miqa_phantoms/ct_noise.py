@@ -8,13 +8,13 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.ct_disc import NO_DISC, CtDisc, discs_of
-from miqa_node.features.phantoms.measures.base import Measure, Value
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.stages.assess.phantoms.disc import Array
 from miqa_node.stages.assess.phantoms.sampling import smooth
 from miqa_node.stages.measure.series_view import Values
+from miqa_phantoms.ct_disc import NO_DISC, CtDisc, discs_of
 
 CENTRE_SHARE = 0.2
 """Radius of the region in the middle, as a share of the disc's: its diameter is a fifth of the disc's."""
@@ -27,7 +27,7 @@ RING_FROM_MM = 3.0
 GROUP = "hu_uniformity"
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     discs = discs_of(stack)
     if not discs:
@@ -102,24 +102,27 @@ def ring_hu(image: Values, one: CtDisc) -> float:
     return float(np.sqrt(max(total**2 - noise**2, 0.0)))
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="ct_noise",
+    order=15,
     kinds=frozenset({PhantomKind.CT_WATER, PhantomKind.LCD_CT}),
     values=(
-        Value(
+        PhantomQuantity(
             "mean_hu", "[hnsf'U]", Phrase("Mean of a circle of a fifth of the diameter in the middle, of all slices.")
         ),
-        Value("noise_sd_hu", "[hnsf'U]", Phrase("Standard deviation in that circle, mean of all slices.")),
-        Value(f"{GROUP}.Left", "[hnsf'U]", Phrase("Mean of a circle at the left edge.")),
-        Value(f"{GROUP}.Right", "[hnsf'U]", Phrase("Mean of a circle at the right edge.")),
-        Value(f"{GROUP}.Top", "[hnsf'U]", Phrase("Mean of a circle at the upper edge.")),
-        Value(f"{GROUP}.Bottom", "[hnsf'U]", Phrase("Mean of a circle at the lower edge.")),
-        Value(
+        PhantomQuantity("noise_sd_hu", "[hnsf'U]", Phrase("Standard deviation in that circle, mean of all slices.")),
+        PhantomQuantity(f"{GROUP}.Left", "[hnsf'U]", Phrase("Mean of a circle at the left edge.")),
+        PhantomQuantity(f"{GROUP}.Right", "[hnsf'U]", Phrase("Mean of a circle at the right edge.")),
+        PhantomQuantity(f"{GROUP}.Top", "[hnsf'U]", Phrase("Mean of a circle at the upper edge.")),
+        PhantomQuantity(f"{GROUP}.Bottom", "[hnsf'U]", Phrase("Mean of a circle at the lower edge.")),
+        PhantomQuantity(
             f"{GROUP}.largest_difference",
             "[hnsf'U]",
             Phrase("The largest difference of an edge from the middle."),
         ),
-        Value("ring_hu", "[hnsf'U]", Phrase("Root mean square of rings about the middle, without the share of noise.")),
+        PhantomQuantity(
+            "ring_hu", "[hnsf'U]", Phrase("Root mean square of rings about the middle, without the share of noise.")
+        ),
     ),
     formula="means and standard deviations over circles; rings: mean over a circle less its smoothed course, squared, "
     "less what the differences of quarters of the turn give for noise",

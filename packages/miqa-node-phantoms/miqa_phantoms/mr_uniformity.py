@@ -9,11 +9,11 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.measures.base import Measure, Value
-from miqa_node.features.phantoms.mr_object import NO_OBJECT, MrObject, box, mr_object_of
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_phantoms.mr_object import NO_OBJECT, MrObject, box, mr_object_of
 
 REGION_SHARE = 0.75
 """Of the area of the phantom, without its rim."""
@@ -27,7 +27,7 @@ GROUP = "fraction_within_10_percent_of_mean_of_roi"
 TOO_SMALL = Phrase("The phantom is smaller than the lines along which its uniformity is read.")
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     body = mr_object_of(stack)
     if body is None:
@@ -85,11 +85,12 @@ def _band(body: MrObject, *, is_across: bool) -> tuple[slice, slice]:
     return slice(row - down, row + down), slice(column - across, column + across)
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="mr_uniformity",
+    order=18,
     kinds=frozenset({PhantomKind.MR_UNIFORM}),
     values=(
-        Value(
+        PhantomQuantity(
             "uniformity_percent",
             "%",
             Phrase(
@@ -97,12 +98,12 @@ MEASURE = Measure(
                 "share of their sum, in three quarters of the phantom's area."
             ),
         ),
-        Value(
+        PhantomQuantity(
             f"{GROUP}.horizontal_ipem",
             "1",
             Phrase("Share of a horizontal line of 160 pixels within a tenth of the signal in the middle."),
         ),
-        Value(
+        PhantomQuantity(
             f"{GROUP}.vertical_ipem",
             "1",
             Phrase("Share of a vertical line of 160 pixels within a tenth of the signal in the middle."),

@@ -10,13 +10,13 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.catphan import NO_MODULE, NOT_COVERED, Module, catphan_of
-from miqa_node.features.phantoms.measures.base import Measure, Value
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.stages.assess.phantoms.catphan import LINE_PAIRS_MM, LINE_PAIRS_RADIUS_MM
 from miqa_node.stages.assess.phantoms.disc import Array
 from miqa_node.stages.assess.phantoms.sampling import peaks, smooth
+from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, Module, catphan_of
 
 GROUP = "mtf_lp_per_mm_at_percent_ctp528"
 PERCENT = (95, 90, 80, 70, 60, 50)
@@ -53,7 +53,7 @@ NO_BARS = Phrase("The coarsest line pairs of module CTP528 were not found.")
 BELOW_ALL = Phrase("The finest line pairs that were found have more contrast than this.")
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     view = catphan_of(stack)
     if view is None:
@@ -113,11 +113,12 @@ def crossing(frequencies: Array, relative: Array, share: float) -> float | None:
     return float(frequencies[place - 1] + part * (frequencies[place] - frequencies[place - 1]))
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="catphan_mtf",
+    order=12,
     kinds=frozenset({PhantomKind.CATPHAN_504}),
     values=tuple(
-        Value(
+        PhantomQuantity(
             f"{GROUP}.{percent}",
             "{lp}/mm",
             Phrase(

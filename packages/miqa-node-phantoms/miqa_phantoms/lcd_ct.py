@@ -10,13 +10,13 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.ct_disc import NO_DISC, CtDisc, discs_of
-from miqa_node.features.phantoms.measures.base import Measure, Value
-from miqa_node.features.phantoms.measures.ct_noise import CENTRE_SHARE
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead
 from miqa_node.stages.assess.phantoms.words import header_texts
 from miqa_node.stages.measure.series_view import Mask, Values
+from miqa_phantoms.ct_disc import NO_DISC, CtDisc, discs_of
+from miqa_phantoms.ct_noise import CENTRE_SHARE
 
 INSERTS = {
     "3_mm_14_hu": (-45.0, 3.0),
@@ -38,7 +38,7 @@ ONE_SLICE = Phrase("The series has one slice: pairs of slices need two.")
 NO_DOSE = Phrase("The header names no dose: neither CTDIvol nor a share in its descriptions.")
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     discs = discs_of(stack)
     if not discs:
@@ -57,7 +57,7 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     return values
 
 
-def _pairs(images: Sequence[Values], inside: Mask, measure: Measure, read_on: SliceRead) -> PhantomValue:
+def _pairs(images: Sequence[Values], inside: Mask, measure: PhantomMeasure, read_on: SliceRead) -> PhantomValue:
     value = measure.value("noise_sd_hu_from_pairs")
     if len(images) < 2:
         return value.missing(measure.source, ONE_SLICE, read_on)
@@ -65,7 +65,7 @@ def _pairs(images: Sequence[Values], inside: Mask, measure: Measure, read_on: Sl
     return value.read(float(np.mean(spreads)), measure.source, read_on)
 
 
-def _at_full_dose(stack: PhantomStack, noise: float, measure: Measure, read_on: SliceRead) -> PhantomValue:
+def _at_full_dose(stack: PhantomStack, noise: float, measure: PhantomMeasure, read_on: SliceRead) -> PhantomValue:
     value = measure.value("noise_sqrt_dose_hu")
     dose = dose_of(stack)
     if dose is None:
@@ -100,23 +100,24 @@ def _contrast(image: Values, one: CtDisc, angle_deg: float, radius_mm: float) ->
     return float(insert.mean() - beside.mean()), region
 
 
-def _discs(group: str, unit: str, words: str) -> tuple[Value, ...]:
+def _discs(group: str, unit: str, words: str) -> tuple[PhantomQuantity, ...]:
     return tuple(
-        Value(f"{group}.{name}", unit, Phrase(words, name=name.replace("_", " ").replace("hu", "HU")))
+        PhantomQuantity(f"{group}.{name}", unit, Phrase(words, name=name.replace("_", " ").replace("hu", "HU")))
         for name in INSERTS
     )
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="lcd_ct",
+    order=16,
     kinds=frozenset({PhantomKind.LCD_CT}),
     values=(
-        Value(
+        PhantomQuantity(
             "noise_sd_hu_from_pairs",
             "[hnsf'U]",
             Phrase("Standard deviation of the difference of two slices over the square root of 2, mean of all pairs."),
         ),
-        Value(
+        PhantomQuantity(
             "noise_sqrt_dose_hu",
             "[hnsf'U]",
             Phrase("Noise times the square root of the dose: equal at all doses if only quanta make the noise."),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.measures.base import ACR_MR, Measure, Value
+from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, polyline
 from miqa_node.stages.assess.phantoms.disc import Array
@@ -27,7 +27,7 @@ NOT_SAGITTAL = Phrase("No slice shows the phantom from the side.")
 NO_ENDS = Phrase("The ends of the phantom were not found on the localizer.")
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     if len(stack.images) > MOST_SLICES:
         return ()
@@ -88,11 +88,14 @@ def _reach(image: Values, start: Array, direction: Array, expected: float, scale
     return float(radii[last] + part * STEP_MM)
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="sagittal_length",
+    order=9,
     kinds=ACR_MR,
     values=(
-        Value("sagittal_length_mm", "mm", Phrase("Length of the phantom from end to end on the sagittal localizer.")),
+        PhantomQuantity(
+            "sagittal_length_mm", "mm", Phrase("Length of the phantom from end to end on the sagittal localizer.")
+        ),
     ),
     formula="distance of the edges at half of the signal inside along the axis; median of the longest quarter of lines",
     source="ACR Large and Medium Phantom Test Guidance for the ACR MRI Accreditation Program, test 1",

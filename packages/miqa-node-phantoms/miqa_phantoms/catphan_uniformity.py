@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.catphan import NO_MODULE, NOT_COVERED, catphan_of
-from miqa_node.features.phantoms.measures.base import Measure, Value
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
+from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, catphan_of
 
 OFFSET_MM = -65.0
 DISTANCE_MM, RADIUS_MM = 53.0, 10.0
@@ -18,7 +18,7 @@ PLACES = {"Center": (0.0, 0.0), "Left": (180.0, 1.0), "Right": (0.0, 1.0), "Top"
 GROUP = "hu_uniformity_ctp486"
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     view = catphan_of(stack)
     if view is None:
@@ -36,16 +36,21 @@ def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
     return (*values, measure.value("noise_hu").read(noise, measure.source, single.read_on, [circle]))
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="catphan_uniformity",
+    order=11,
     kinds=frozenset({PhantomKind.CATPHAN_504}),
     values=(
-        Value(f"{GROUP}.Center", "[hnsf'U]", Phrase("Mean of a circle of 20 mm in the middle of module CTP486.")),
-        Value(f"{GROUP}.Left", "[hnsf'U]", Phrase("Mean of a circle of 20 mm, 53 mm left of the middle.")),
-        Value(f"{GROUP}.Right", "[hnsf'U]", Phrase("Mean of a circle of 20 mm, 53 mm right of the middle.")),
-        Value(f"{GROUP}.Top", "[hnsf'U]", Phrase("Mean of a circle of 20 mm, 53 mm above the middle.")),
-        Value(f"{GROUP}.Bottom", "[hnsf'U]", Phrase("Mean of a circle of 20 mm, 53 mm below the middle.")),
-        Value("noise_hu", "[hnsf'U]", Phrase("Standard deviation in a circle of 20 mm in the middle, of one slice.")),
+        PhantomQuantity(
+            f"{GROUP}.Center", "[hnsf'U]", Phrase("Mean of a circle of 20 mm in the middle of module CTP486.")
+        ),
+        PhantomQuantity(f"{GROUP}.Left", "[hnsf'U]", Phrase("Mean of a circle of 20 mm, 53 mm left of the middle.")),
+        PhantomQuantity(f"{GROUP}.Right", "[hnsf'U]", Phrase("Mean of a circle of 20 mm, 53 mm right of the middle.")),
+        PhantomQuantity(f"{GROUP}.Top", "[hnsf'U]", Phrase("Mean of a circle of 20 mm, 53 mm above the middle.")),
+        PhantomQuantity(f"{GROUP}.Bottom", "[hnsf'U]", Phrase("Mean of a circle of 20 mm, 53 mm below the middle.")),
+        PhantomQuantity(
+            "noise_hu", "[hnsf'U]", Phrase("Standard deviation in a circle of 20 mm in the middle, of one slice.")
+        ),
     ),
     formula="mean over a circle of 20 mm and over three slices; noise of one slice",
     source="The Phantom Laboratory: Catphan 500 and 600 Manual, CTP486",

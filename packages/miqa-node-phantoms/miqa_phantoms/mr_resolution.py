@@ -10,7 +10,7 @@ import numpy as np
 
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.measures.base import Measure, Value
+from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import NO_PHASE, PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, polyline
 from miqa_node.stages.assess.phantoms.disc import Array, Disc, find_disc
@@ -44,7 +44,7 @@ class SquareEdge(NamedTuple):
     half_mm: float
 
 
-def run(stack: PhantomStack, measure: Measure) -> Sequence[PhantomValue]:
+def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     """See ``MEASURE``."""
     place = len(stack.images) // 2
     image, spacing, read_on = stack.images[place], stack.spacing_mm, stack.read_on(place)
@@ -154,16 +154,17 @@ def _line(edge: SquareEdge, spacing: tuple[float, float]) -> Region:
     return polyline((edge.middle + sign * edge.half_mm * edge.along) / (spacing[1], spacing[0]) for sign in (-1.0, 1.0))
 
 
-MEASURE = Measure(
+MEASURE = PhantomMeasure(
     name="mr_resolution",
+    order=22,
     kinds=frozenset({PhantomKind.MR_RESOLUTION}),
     values=(
-        Value(
+        PhantomQuantity(
             f"{GROUP}.frequency",
             "mm",
             Phrase("Half of the period at which the MTF is one half, along the frequency encoding."),
         ),
-        Value(
+        PhantomQuantity(
             f"{GROUP}.phase",
             "mm",
             Phrase("Half of the period at which the MTF is one half, along the phase encoding."),
