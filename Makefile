@@ -160,7 +160,7 @@ docs-serve: setup ## Serve the documentation while you write it
 fuzz: setup-fuzz ## Send 60,000 damaged inputs to every entrance, and 20,000 guided by coverage (half an hour)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-crash: setup ## Kill the node, its fork server and its children 180 times: SQLite, PostgreSQL, roles apart (half an hour)
+crash: setup ## Kill the node, its fork server and its children 280 times: SQLite, PostgreSQL, roles apart, in bursts (half an hour)
 	$(BIN)/python -m tests.crash $(CRASH_ARGS)
 
 faults: setup ## Break disk, database, bucket, archive, clock and memory: recovery times go to benchmarks/results/

@@ -21,14 +21,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchmarks.machine import describe, keep
 from benchmarks.mutations import mutants_of
 from tools.reach import changes, table
 from tools.reach.changes import ROOT, git
-from tools.reach.choose import choose
+from tools.reach.choose import choose, covers
 
 MUTANTS, OTHERS, SEEN_OUTSIDE = 60, 20, 10
 OUTSIDE = ("miqa_node/stages/deliver/", "miqa_node/stages/receive/", "miqa_node/interfaces/dicomweb/")
@@ -91,19 +91,27 @@ def outcome(fault: Fault, record: table.Table, today: table.Table, words: argpar
         differences = changes.since("HEAD")
         choice = choose(differences, record, "HEAD")
         whole = choose(differences, today, "HEAD").tests - choice.tests
-        steps = {"chosen": [f"--chosen={_file(words, choice.tests)}"], "quick": ["--quick"]}
-        steps |= {"all": [f"--chosen={_file(words, whole)}"]} if whole else {}
-        for step, arguments in steps.items():
+        steps = {"chosen": choice.tests, "quick": set[str](), "all": whole}
+        for step, tests in steps.items():
+            if step == "all" and not tests:
+                break
             started = time.monotonic()
-            if test := first_failure(arguments, words.limit_s):
+            if test := first_failure(arguments(words, tests, record), words.limit_s):
                 return {"step": step, "test": test, "s": round(time.monotonic() - started)}
     return {"step": "none"}
 
 
-def _file(words: argparse.Namespace, tests: set[str]) -> Path:
+def arguments(words: argparse.Namespace, tests: set[str], record: table.Table) -> list[str]:
+    """Some tests, the cheapest files first, or the quick suite."""
+    if not tests:
+        return ["--quick"]
     file: Path = words.work / "tests"
     file.write_text("\n".join(sorted(tests)), "utf-8")
-    return file
+    cost = dict.fromkeys((one.partition("::")[0] for one in tests), 0.0)
+    for test, seconds in record.seconds.items():
+        for place in {test.partition("::")[0], *map(str, PurePosixPath(test.partition("::")[0]).parents)} & cost.keys():
+            cost[place] += seconds if covers(tests, test) else 0.0
+    return [f"--chosen={file}", "--no-loadscope-reorder", *sorted(cost, key=lambda one: cost[one])]
 
 
 def first_failure(arguments: list[str], limit_s: float) -> str:

@@ -87,23 +87,30 @@ class Pipeline:
     def judge(self, digest: InstanceDigest) -> None:
         """Judge the unit. If that is not possible, the verdict is NOT_ASSESSED with the reason."""
         # --8<-- [start:judge]
-        attempt = self._attempts.begin(digest)
-        if attempt is None:
-            return  # already done, or judged with its series while this job waited
-        if attempt.instance.generation and self._attempts.is_over(attempt):
-            self.give_up(digest)
-            return
-        with self._attempts.counted(attempt):
-            result = self._assess(attempt)
-            if result is None:
+        with self._attempts.begun(digest) as attempt:
+            if attempt is None:
+                return  # already done, or judged with its series while this job waited
+            if attempt.instance.generation and self._attempts.is_over(attempt):
+                self.give_up(digest)
                 return
-            assessment, header = result.assessment, attempt.instance.header
-            disposition = disposition_of(assessment, header, self._context.judging, self._units)
-            conclusion = self._conclusion(attempt.instance, assessment, disposition)
-            conclusion = replace(conclusion, is_reported=not result.is_stored)
-            conclusion = self._effects.prepare(conclusion)
-            self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects, judgements.save)
+            with self._attempts.counted(attempt):
+                self._conclude(attempt)
+
+    def _conclude(self, attempt: Attempt) -> None:
+        result = self._assess(attempt)
+        if result is None:
+            return
+        assessment, header = result.assessment, attempt.instance.header
+        disposition = disposition_of(assessment, header, self._context.judging, self._units)
+        conclusion = self._conclusion(attempt.instance, assessment, disposition)
+        conclusion = replace(conclusion, is_reported=not result.is_stored)
+        conclusion = self._effects.prepare(conclusion)
+        self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects, judgements.save)
         # --8<-- [end:judge]
+
+    def close(self) -> None:
+        """Begin to judge nothing more; what waits to be judged alone ends waiting."""
+        self._attempts.close()
 
     def _assess(self, attempt: Attempt) -> AssessorResult | None:
         """Decode, measure, infer, explain."""

@@ -89,8 +89,8 @@ class Site:
 
     def processes(self) -> list[psutil.Process]:
         """The one from which others are forked, and then those that receive."""
-        template = psutil.Process(self.node.pid).children()[:1]
-        return [*template, *template[0].children()] if template else []
+        others = [(one, one.children()) for one in psutil.Process(self.node.pid).children()]
+        return next(([template, *forks] for template, forks in others if forks), [])
 
     def kill(self, victim: str, chance: random.Random) -> None:
         if victim == "node":
@@ -120,8 +120,9 @@ def test_nothing_answered_is_lost_when_processes_of_a_receiver_are_killed(
             senders.wait_for_more()
             wait_until(lambda: len(site.processes()) == RECEIVERS, 120.0, "further processes receive")
             for number in range(KILLS):
-                site.kill(("receiver", "node", "receiver", "template")[number % 4], chance)
+                site.kill(("receiver", "node", "template", "receiver")[number % 4], chance)
                 senders.wait_for_more()
+                wait_until(lambda: len(site.processes()) == RECEIVERS, 120.0, "further processes receive again")
             wait_until(site.node.running)
     database = Database(url or f"sqlite:///{tmp_path / 'node' / 'miqa.sqlite'}")
     try:

@@ -1,7 +1,8 @@
 """Every message of the node: of templates, scripts, errors that pages show, reasons, and words of the domain.
 
 ``python -m tests.core.language.sources [LANGUAGE]`` writes what a catalogue lacks into it, with empty translations, and
-takes out what nobody says any more.
+takes out what nobody says any more. Messages are sorted, and no place stands beside them: two branches that add some
+seldom change the same line.
 """
 
 from __future__ import annotations
@@ -227,29 +228,21 @@ REASONS = (
 """Texts that are put together where something happens, with their values as placeholders."""
 
 
-def messages() -> dict[str | tuple[str, str], str]:
-    """Each message, a pair if it has a plural, with where it stands."""
-    texts: dict[str | tuple[str, str], str] = {}
-    for message, place in _all():
-        if message:
-            texts.setdefault(message, place)
-    plurals = {text for one in texts if isinstance(one, tuple) for text in one}
-    return {message: place for message, place in texts.items() if message not in plurals}
+def messages() -> frozenset[str | tuple[str, str]]:
+    """Each message of the node; a pair if it has a plural."""
+    texts = {message for message in _all() if message}
+    return frozenset(texts.difference(text for one in texts if isinstance(one, tuple) for text in one))
 
 
-def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
+def _all() -> Iterator[str | tuple[str, str]]:
     for folder in SPEAKING:
         for path in sorted((ROOT / folder).rglob("*.html")):
             source = path.read_text(encoding="utf-8")
-            for message in (*TemplateTexts(source).messages(), *_marked(source)):
-                yield message, path.relative_to(ROOT).as_posix()
-    yield from ((text, "interfaces/web/static") for text in script_texts())
+            yield from (*TemplateTexts(source).messages(), *_marked(source))
+    yield from script_texts()
     for place, tree in modules():
-        yield from ((text, place) for text in (*_phrases(tree), *errors_of(place, tree)))
-        yield from ((forms, place) for forms in _numbers(tree))
-    yield from ((text, "core/words/phrases.py") for text in narrative_messages())
-    yield FLAG_STAYS, "core/domain/reassessment.py"
-    yield from ((text, "words of the domain") for text in _of_domain())
+        yield from (*_phrases(tree), *errors_of(place, tree), *_numbers(tree))
+    yield from (*narrative_messages(), FLAG_STAYS, *_of_domain())
 
 
 def _of_domain() -> Iterator[str]:
@@ -403,19 +396,13 @@ def main(language: str) -> None:
         fuzzy=False,
         header_comment=f"# Messages of miqa-node in {language}. Bring up to date with: make translations",
     )
-    expected = messages()
-    expected |= {text: "taxonomy" for text in taxonomy_messages(language) if text}
-    # In the order in which they stand already: a text that moves to another module is no change of the file.
-    for message in dict.fromkeys([*(one for one in translations if one in expected), *expected]):
-        place = expected[message]
-        new.add(
-            message,
-            translations.get(message, ("", "") if isinstance(message, tuple) else ""),
-            locations=[(place.replace(" ", "-"), 1)],
-        )
+    expected = messages().union(text for text in taxonomy_messages(language) if text)
+    for message in expected:
+        new.add(message, translations.get(message, ("", "") if isinstance(message, tuple) else ""))
+        new[message].flags.clear()  # Babel finds the braces again when it reads
     _path(language).parent.mkdir(parents=True, exist_ok=True)
     with _path(language).open("wb") as stream:
-        write_po(stream, new, width=140, include_lineno=False)
+        write_po(stream, new, width=140, no_location=True, sort_output=True)
     missing = sum(not message.string or not all(message.string) for message in new if message.id)
     print(f"{language}: {missing} of {len(expected)} messages are not translated.")
 

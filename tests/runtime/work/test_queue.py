@@ -261,7 +261,7 @@ def test_what_can_never_be_finished_is_given_up_visibly(
         wait_until(lambda: bool(given_up))
     finally:
         worker.stop()
-    assert tries == ["a"] * (SETTINGS.max_attempts + 1)
+    assert tries == ["a"] * (SETTINGS.max_attempts + 2)
     assert given_up == ["a"]
 
 

@@ -15,8 +15,7 @@ from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements
 from miqa_node.stages.measure.series_view import SeriesView
 
-MG = ("MG",)
-SECTION = "Mammography"
+mg_measure = partial(FramesMeasure, section="Mammography", modalities=("MG",))
 MGY_PER_DGY = 100.0
 
 
@@ -43,10 +42,10 @@ def of_header(keyword: str, factor: float = 1.0) -> Callable[[SeriesView, Sequen
 
 _measure = partial(
     FramesMeasure,
+    section="Mammography",
+    modalities=("MG",),
     validity="Images whose header has it.",
     tolerance="As the header says.",
-    section=SECTION,
-    modalities=MG,
 )
 MG_COMPRESSION_FORCE = _measure(
     name="mg_compression_force",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from pydicom import Dataset
@@ -12,10 +13,10 @@ from miqa_node.dicom.bytes.numbers import first_number
 from miqa_node.libraries.plain_statistics.scales import COUNT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements
-from miqa_node.stages.measure.nm.counts import NM, SECTION
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.stated import tags_measured
 
+nm_measure = partial(FramesMeasure, section="Nuclear medicine", modalities=("NM",))
 WINDOWS, TRACERS = "EnergyWindowRangeSequence", "RadiopharmaceuticalInformationSequence"
 TIME, DURATION, COUNTS = "AcquisitionTime", "ActualFrameDuration", "CountsAccumulated"
 PARTS = ("PhaseInformationSequence", "RotationInformationSequence")
@@ -72,7 +73,7 @@ def _tags(series: SeriesView, _: Sequence[Any]) -> Measurement:
     return tags_measured("nm_tags_missing", lacks(ds), contradicts(ds))
 
 
-NM_TAGS_MISSING = FramesMeasure(
+NM_TAGS_MISSING = nm_measure(
     name="nm_tags_missing",
     unit="1",
     least_spread=0.15,  # so that one element more than usual is outside from the first range on
@@ -86,8 +87,6 @@ NM_TAGS_MISSING = FramesMeasure(
     "Acquisition Time. The place names them by keyword.",
     validity="Nuclear medicine. Whether the window fits the nuclide is not looked at.",
     tolerance="As the header says.",
-    section=SECTION,
     rank=914,
-    modalities=NM,
     take=_tags,
 )

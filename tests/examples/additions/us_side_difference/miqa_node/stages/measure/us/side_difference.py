@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual_of
 from miqa_node.stages.measure.series_view import SliceView
-from miqa_node.stages.measure.us.beams import SECTION, US, Levels, beams
+from miqa_node.stages.measure.us.beams import Levels, beams, us_measure
 
 
 def side_difference(shown: Levels) -> float | None:
@@ -26,7 +25,7 @@ def _part(view: SliceView) -> float | None:
     return None if shown is None else side_difference(shown)
 
 
-US_SIDE_DIFFERENCE = FramesMeasure(
+US_SIDE_DIFFERENCE = us_measure(
     name="us_side_difference",
     unit="%",
     least_spread=2.0,
@@ -36,9 +35,7 @@ US_SIDE_DIFFERENCE = FramesMeasure(
     definition="|left − right| / (left + right) of the mean levels of both halves of the beams.",
     validity="Sector of tissue. Anatomy can be darker at one side, too.",
     tolerance="A half at a fifth of its level gives 67, with what tissue itself differs by: drawn tissue reaches 12.",
-    section=SECTION,
     rank=731,
-    modalities=US,
     each=_part,
     take=usual_of(float),
     concern="One side of the picture may lack echoes because the transducer had no contact there.",
