@@ -9,8 +9,8 @@ import numpy as np
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import LOCALIZER, Point, Region, SliceRead
-from miqa_node.stages.assess.phantoms.acr import AcrSlices, find_acr_slices
-from miqa_node.stages.assess.phantoms.disc import Disc, find_disc
+from miqa_node.libraries.phantom_shapes.acr import AcrSlices, find_acr_slices
+from miqa_node.libraries.phantom_shapes.disc import Disc, find_disc
 from miqa_node.stages.measure.series_view import Values
 
 NOT_FOUND = Phrase("The slices of the ACR protocol were not found: no two uniform slices between bars and rings.")

@@ -10,8 +10,9 @@ import numpy as np
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import Region, SliceRead
-from miqa_node.stages.assess.phantoms.catphan import AIR_HU, CatphanPose, CatphanSlices, find_catphan
-from miqa_node.stages.assess.phantoms.disc import Array, Disc, find_disc
+from miqa_node.libraries.phantom_shapes.arrays import Array
+from miqa_node.libraries.phantom_shapes.catphan import AIR_HU, CatphanPose, CatphanSlices, find_catphan
+from miqa_node.libraries.phantom_shapes.disc import Disc, find_disc
 from miqa_node.stages.measure.series_view import Values
 
 NO_MODULE = Phrase("Module CTP404 with its inserts of air and Teflon was not found.")

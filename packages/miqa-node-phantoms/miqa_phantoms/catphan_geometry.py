@@ -11,7 +11,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
-from miqa_node.stages.assess.phantoms.sampling import between_pixels, smooth
+from miqa_node.libraries.phantom_shapes.sampling import between_pixels, smooth
 from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, CatphanView, Module, catphan_of
 
 RODS_DEG = (-135.0, -45.0, 45.0, 135.0)

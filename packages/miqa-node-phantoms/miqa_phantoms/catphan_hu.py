@@ -11,7 +11,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
-from miqa_node.stages.assess.phantoms.catphan import INSERTS_MM
+from miqa_node.libraries.phantom_shapes.catphan import INSERTS_MM
 from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, catphan_of
 
 INSERTS = {

@@ -13,9 +13,9 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
-from miqa_node.stages.assess.phantoms.catphan import LINE_PAIRS_MM, LINE_PAIRS_RADIUS_MM
-from miqa_node.stages.assess.phantoms.disc import Array
-from miqa_node.stages.assess.phantoms.sampling import peaks, smooth
+from miqa_node.libraries.phantom_shapes.arrays import Array
+from miqa_node.libraries.phantom_shapes.catphan import LINE_PAIRS_MM, LINE_PAIRS_RADIUS_MM
+from miqa_node.libraries.phantom_shapes.sampling import peaks, smooth
 from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, Module, catphan_of
 
 GROUP = "mtf_lp_per_mm_at_percent_ctp528"

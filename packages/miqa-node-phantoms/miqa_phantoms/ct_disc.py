@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.stages.assess.phantoms.catphan import AIR_HU
-from miqa_node.stages.assess.phantoms.disc import Disc, find_disc
+from miqa_node.libraries.phantom_shapes.catphan import AIR_HU
+from miqa_node.libraries.phantom_shapes.disc import Disc, find_disc
 
 NO_DISC = Phrase("No slice shows a disc: the outline of the phantom is no circle.")
 MOST_SLICES = 24

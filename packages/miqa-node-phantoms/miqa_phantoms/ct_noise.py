@@ -11,8 +11,8 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
-from miqa_node.stages.assess.phantoms.disc import Array
-from miqa_node.stages.assess.phantoms.sampling import smooth
+from miqa_node.libraries.phantom_shapes.arrays import Array
+from miqa_node.libraries.phantom_shapes.sampling import smooth
 from miqa_node.stages.measure.series_view import Values
 from miqa_phantoms.ct_disc import NO_DISC, CtDisc, discs_of
 

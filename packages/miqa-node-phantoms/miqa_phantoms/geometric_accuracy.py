@@ -10,8 +10,8 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
-from miqa_node.stages.assess.phantoms.acr import nominal_diameter_mm
-from miqa_node.stages.assess.phantoms.disc import ANGLES, Disc
+from miqa_node.libraries.phantom_shapes.acr import nominal_diameter_mm
+from miqa_node.libraries.phantom_shapes.disc import ANGLES, Disc
 from miqa_phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
 
 BESIDE_DEG = 20

@@ -16,9 +16,9 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
+from miqa_node.libraries.phantom_shapes.acr import LARGE_MM, MEDIUM_MM, nominal_diameter_mm
+from miqa_node.libraries.phantom_shapes.arrays import Array
 from miqa_node.libraries.plain_statistics.robust import TO_SIGMA
-from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, nominal_diameter_mm
-from miqa_node.stages.assess.phantoms.disc import Array
 from miqa_node.stages.measure.series_view import Values
 from miqa_phantoms.acr import AcrSlice, slice_of
 

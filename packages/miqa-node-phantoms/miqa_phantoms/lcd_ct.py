@@ -13,7 +13,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead
-from miqa_node.stages.assess.phantoms.words import header_texts
+from miqa_node.stages.assess.phantom_words import header_texts
 from miqa_node.stages.measure.series_view import Mask, Values
 from miqa_phantoms.ct_disc import NO_DISC, CtDisc, discs_of
 from miqa_phantoms.ct_noise import CENTRE_SHARE

@@ -10,8 +10,8 @@ import numpy as np
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import Point, Region
-from miqa_node.stages.assess.phantoms.disc import find_disc
-from miqa_node.stages.assess.phantoms.localizer import bright_hull
+from miqa_node.libraries.phantom_shapes.disc import find_disc
+from miqa_node.libraries.phantom_shapes.localizer import bright_hull
 from miqa_node.stages.measure.series_view import Mask, Values
 
 NO_OBJECT = Phrase("The outline of the phantom was not found.")

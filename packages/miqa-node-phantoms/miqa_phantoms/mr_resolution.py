@@ -13,8 +13,9 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import NO_PHASE, PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, polyline
-from miqa_node.stages.assess.phantoms.disc import Array, Disc, find_disc
-from miqa_node.stages.assess.phantoms.sampling import between_pixels
+from miqa_node.libraries.phantom_shapes.arrays import Array
+from miqa_node.libraries.phantom_shapes.disc import Disc, find_disc
+from miqa_node.libraries.phantom_shapes.sampling import between_pixels
 from miqa_node.stages.measure.series_view import Values
 
 SEARCH_SHARE = 0.5

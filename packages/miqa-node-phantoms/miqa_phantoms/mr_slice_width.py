@@ -14,8 +14,9 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, polyline
-from miqa_node.stages.assess.phantoms.disc import Array, find_disc
-from miqa_node.stages.assess.phantoms.sampling import between_pixels, smooth
+from miqa_node.libraries.phantom_shapes.arrays import Array
+from miqa_node.libraries.phantom_shapes.disc import find_disc
+from miqa_node.libraries.phantom_shapes.sampling import between_pixels, smooth
 from miqa_node.stages.measure.series_view import Values
 
 GAP_MM = 60.0

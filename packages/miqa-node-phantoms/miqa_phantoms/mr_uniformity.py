@@ -12,7 +12,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
-from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_node.libraries.phantom_shapes.arrays import Array
 from miqa_phantoms.mr_object import NO_OBJECT, MrObject, box, mr_object_of
 
 REGION_SHARE = 0.75

@@ -12,7 +12,8 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead, polyline
-from miqa_node.stages.assess.phantoms.disc import Array, Disc
+from miqa_node.libraries.phantom_shapes.arrays import Array
+from miqa_node.libraries.phantom_shapes.disc import Disc
 from miqa_node.stages.measure.series_view import Values
 from miqa_phantoms.catphan import NOT_COVERED, catphan_of
 from miqa_phantoms.catphan_uniformity import OFFSET_MM

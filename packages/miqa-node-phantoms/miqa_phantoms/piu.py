@@ -11,8 +11,9 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
-from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, dark_parts, nominal_diameter_mm
-from miqa_node.stages.assess.phantoms.disc import Array, Spacing
+from miqa_node.libraries.phantom_shapes.acr import LARGE_MM, MEDIUM_MM, dark_parts, nominal_diameter_mm
+from miqa_node.libraries.phantom_shapes.arrays import Array
+from miqa_node.libraries.phantom_shapes.disc import Spacing
 from miqa_phantoms.acr import slice_of
 
 LARGE_CM2 = {LARGE_MM: 200.0, MEDIUM_MM: 160.0}

@@ -10,9 +10,9 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region, polyline
-from miqa_node.stages.assess.phantoms.disc import Array
-from miqa_node.stages.assess.phantoms.localizer import Localizer, find_localizer
-from miqa_node.stages.assess.phantoms.sampling import between_pixels
+from miqa_node.libraries.phantom_shapes.arrays import Array
+from miqa_node.libraries.phantom_shapes.localizer import Localizer, find_localizer
+from miqa_node.libraries.phantom_shapes.sampling import between_pixels
 from miqa_node.stages.measure.series_view import Values
 
 MOST_SLICES = 3

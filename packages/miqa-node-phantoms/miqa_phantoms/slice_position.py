@@ -10,7 +10,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
-from miqa_node.stages.assess.phantoms.disc import Array
+from miqa_node.libraries.phantom_shapes.arrays import Array
 from miqa_phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
 from miqa_phantoms.slice_thickness import sample
 

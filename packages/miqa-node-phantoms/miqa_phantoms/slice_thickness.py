@@ -11,8 +11,8 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
-from miqa_node.stages.assess.phantoms.disc import Array
-from miqa_node.stages.assess.phantoms.sampling import between_pixels, smooth
+from miqa_node.libraries.phantom_shapes.arrays import Array
+from miqa_node.libraries.phantom_shapes.sampling import between_pixels, smooth
 from miqa_phantoms.acr import AcrSlice, slice_of
 
 SLOPE = 0.2

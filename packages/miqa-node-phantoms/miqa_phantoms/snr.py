@@ -12,9 +12,9 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Point
-from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, nominal_diameter_mm
-from miqa_node.stages.assess.phantoms.disc import Array
-from miqa_node.stages.assess.phantoms.words import header_number, header_texts
+from miqa_node.libraries.phantom_shapes.acr import LARGE_MM, MEDIUM_MM, nominal_diameter_mm
+from miqa_node.libraries.phantom_shapes.arrays import Array
+from miqa_node.stages.assess.phantom_words import header_number, header_texts
 from miqa_node.stages.measure.slices import Slice
 from miqa_phantoms.acr import slice_of
 

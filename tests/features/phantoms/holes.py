@@ -7,8 +7,8 @@ from collections.abc import Collection
 import numpy as np
 
 from miqa_node.features.phantoms.values import SliceRead
-from miqa_node.stages.assess.phantoms.acr import LARGE_MM
-from miqa_node.stages.assess.phantoms.disc import find_disc
+from miqa_node.libraries.phantom_shapes.acr import LARGE_MM
+from miqa_node.libraries.phantom_shapes.disc import find_disc
 from miqa_phantoms.acr import AcrSlice
 from miqa_phantoms.high_contrast import HOLES, PAIRS
 from tests.features.phantoms.drawing import Acr, Image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.stages.assess.phantoms import acr
+from miqa_node.libraries.phantom_shapes import acr
 from tests.features.phantoms.drawing import Acr, stack
 
 pytestmark = pytest.mark.more

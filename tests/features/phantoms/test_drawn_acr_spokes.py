@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.stages.assess.phantoms.acr import find_acr_slices
+from miqa_node.libraries.phantom_shapes.acr import find_acr_slices
 from miqa_phantoms import low_contrast, piu, psg, slice_thickness
 from miqa_phantoms.low_contrast import AWAY_MM, DISC_RADII_MM, SPOKES, TURN_DEG
 from tests.features.phantoms.drawing import Acr, Image, stack

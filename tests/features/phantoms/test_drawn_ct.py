@@ -12,7 +12,7 @@ from pydicom.data import get_testdata_file
 
 from miqa_node.features.phantoms.measure import PhantomMeasure
 from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.stages.assess.phantoms.catphan import find_catphan
+from miqa_node.libraries.phantom_shapes.catphan import find_catphan
 from miqa_phantoms import (
     catphan_geometry,
     catphan_hu,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.stages.assess.phantoms.acr import LARGE_MM
+from miqa_node.libraries.phantom_shapes.acr import LARGE_MM
 from miqa_phantoms.high_contrast import PAIRS, HoleArray, find_pair
 from tests.features.phantoms.drawing import Acr, Image
 from tests.features.phantoms.holes import slice_1, with_holes

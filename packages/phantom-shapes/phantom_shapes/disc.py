@@ -7,12 +7,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from miqa_node.stages.assess.phantoms.sampling import between_pixels
-from miqa_node.stages.measure.series_view import Mask, Values
-
-Array = NDArray[np.float64]
+from .arrays import Array, Mask, Values
+from .sampling import between_pixels
 
 ANGLES = 360
 INSIDE_MM, OUTSIDE_MM, STEP_MM = 14.0, 8.0, 0.25

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miqa_node.stages.assess.phantoms.disc import Array, Disc, find_disc
-from miqa_node.stages.measure.series_view import Mask, Values
+from .arrays import Array, Mask, Values
+from .disc import Disc, find_disc
 
 AIR_HU = -1000.0
 RADIUS_MM = (92.0, 110.0)

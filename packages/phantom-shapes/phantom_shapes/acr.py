@@ -10,8 +10,8 @@ from threading import Lock
 import cv2
 import numpy as np
 
-from miqa_node.stages.assess.phantoms.disc import Array, Disc, find_disc
-from miqa_node.stages.measure.series_view import Mask, Values
+from .arrays import Array, Mask, Values
+from .disc import Disc, find_disc
 
 SLICES = 11
 GAP_MM = 10.0

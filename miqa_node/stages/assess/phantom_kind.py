@@ -10,12 +10,12 @@ import numpy as np
 import structlog
 
 from miqa_node.core.domain.phantom import PhantomKind
-from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM, find_acr_slices, nominal_diameter_mm
-from miqa_node.stages.assess.phantoms.catphan import AIR_HU, find_catphan
-from miqa_node.stages.assess.phantoms.disc import Disc, find_disc
-from miqa_node.stages.assess.phantoms.localizer import find_localizer
-from miqa_node.stages.assess.phantoms.uniform import is_uniform_ct, is_uniform_mr
-from miqa_node.stages.assess.phantoms.words import header_texts
+from miqa_node.libraries.phantom_shapes.acr import LARGE_MM, MEDIUM_MM, find_acr_slices, nominal_diameter_mm
+from miqa_node.libraries.phantom_shapes.catphan import AIR_HU, find_catphan
+from miqa_node.libraries.phantom_shapes.disc import Disc, find_disc
+from miqa_node.libraries.phantom_shapes.localizer import find_localizer
+from miqa_node.libraries.phantom_shapes.uniform import is_uniform_ct, is_uniform_mr
+from miqa_node.stages.assess.phantom_words import header_texts
 from miqa_node.stages.measure.series_view import SeriesView, Values
 from miqa_node.stages.measure.volumes import volumes_of
 

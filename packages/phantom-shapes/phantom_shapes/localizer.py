@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from miqa_node.stages.assess.phantoms.acr import LARGE_MM, MEDIUM_MM
-from miqa_node.stages.assess.phantoms.disc import Array
-from miqa_node.stages.measure.series_view import Mask, Values
+from .acr import LARGE_MM, MEDIUM_MM
+from .arrays import Array, Mask, Values
 
 LENGTHS_MM = {LARGE_MM: 148.0, MEDIUM_MM: 134.0}
 """Inner length of the phantom by its inner diameter."""

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from miqa_node.libraries.plain_statistics.robust import TO_SIGMA
-from miqa_node.stages.assess.phantoms.acr import dark_parts
-from miqa_node.stages.assess.phantoms.disc import Disc
-from miqa_node.stages.assess.phantoms.localizer import bright_hull
-from miqa_node.stages.measure.series_view import Values
+from .acr import dark_parts
+from .arrays import Values
+from .disc import Disc
+from .localizer import bright_hull
 
 WATER_HU = 150.0
 """Solid materials near water, and water itself, are so near to 0 HU."""
@@ -25,6 +24,8 @@ MOST_INSERT_HU = 30.0
 MOST_DARK_SHARE = 0.01
 LEAST_FILLED = 0.985
 """Of its hull that a bottle fills, seen from the side."""
+TO_SIGMA = 1.4826
+"""From the median absolute deviation to the standard deviation of a normal distribution."""
 
 
 def is_uniform_ct(images: Sequence[Values], discs: Sequence[Disc | None]) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from .arrays import Array
+
 REACH = 4.0
 """Of a smoothing kernel, in standard deviations."""
 
