@@ -92,17 +92,12 @@ class Pipeline:
                 return  # already done, or judged with its series while this job waited
             if attempt.instance.generation and self._attempts.is_over(attempt):
                 self.give_up(digest)
-                return
-            with self._attempts.counted(attempt):
-                self._conclude(attempt)
+            elif (result := self._assess(attempt)) is not None:
+                self._conclude(attempt.instance, result)
 
-    def _conclude(self, attempt: Attempt) -> None:
-        result = self._assess(attempt)
-        if result is None:
-            return
-        assessment, header = result.assessment, attempt.instance.header
-        disposition = disposition_of(assessment, header, self._context.judging, self._units)
-        conclusion = self._conclusion(attempt.instance, assessment, disposition)
+    def _conclude(self, instance: StoredInstance, result: AssessorResult) -> None:
+        disposition = disposition_of(result.assessment, instance.header, self._context.judging, self._units)
+        conclusion = self._conclusion(instance, result.assessment, disposition)
         conclusion = replace(conclusion, is_reported=not result.is_stored)
         conclusion = self._effects.prepare(conclusion)
         self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects, judgements.save)

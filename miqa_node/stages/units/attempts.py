@@ -70,11 +70,11 @@ class Attempts:
                 place.close()
                 place.enter_context(self._solitude.alone(suspect.deaths))
                 attempt = self._begin(digest, is_alone=True)
-            try:
+            if attempt is None:
+                yield None
+                return
+            with self._counted(attempt):
                 yield attempt
-            except Exception as error:
-                self._failed[digest] += not lacks_resources(error)
-                raise
         self._failed.pop(digest, None)
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class Attempts:
                 return attempt
         if self.is_over(attempt):
             return attempt
-        with self.counted(attempt):
+        with self._counted(attempt):
             own = self._copies.settle(attempt.instance)
         # None: the same image came before, in another encoding
         return None if own is None else replace(attempt, instance=own)
@@ -102,12 +102,15 @@ class Attempts:
         return attempt.number - 1 > self._limit
 
     @contextmanager
-    def counted(self, attempt: Attempt) -> Iterator[None]:
+    def _counted(self, attempt: Attempt) -> Iterator[None]:
         """Undo the count if resources are missing: the image is not to blame, and is not quarantined."""
+        digest = attempt.instance.digest
         try:
             yield
         except Exception as error:
-            if attempt.number and lacks_resources(error):
+            if not lacks_resources(error):
+                self._failed[digest] += 1
+            elif attempt.number:
                 with suppress(MiqaError), self._context.database.begin() as transaction:
                     judgements.take_back_attempt(transaction, attempt.instance)
             raise

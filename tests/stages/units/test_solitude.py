@@ -57,9 +57,9 @@ class Life:
             thread.join(LIMIT_S)
         with self.rig.database.begin() as transaction:
             rows = transaction.execute(sa.select(tables.dispositions.c.digest)).scalars().all()
-            found = {digest: instances.load_disposition(transaction, digest) for digest in map(InstanceDigest, rows)}
+            verdicts = {digest: instances.load_disposition(transaction, digest) for digest in map(InstanceDigest, rows)}
         self.rig.database.close()
-        return {digest: disposition.verdict for digest, disposition in found.items() if disposition is not None}
+        return {digest: disposition.verdict for digest, disposition in verdicts.items() if disposition is not None}
 
 
 class Judging:
@@ -74,8 +74,6 @@ class Judging:
 
         def held(unit: ProjectionUnit, instance: StoredInstance, context: UnitContext) -> AssessorResult:
             self.inside.append(instance.digest)
-            if instance.digest == self.deadly:
-                self._killed.set()
             if self.is_held or self.deadly in self.inside:
                 assert self._killed.wait(LIMIT_S)
             if self._killed.is_set():
@@ -105,7 +103,7 @@ class Judging:
 
 @pytest.fixture
 def judging(monkeypatch: pytest.MonkeyPatch) -> Judging:
-    monkeypatch.setattr(solitude, "PAUSE_S", 0.05)
+    monkeypatch.setattr(solitude, "PAUSE_S", 2.0)
     return Judging(monkeypatch)
 
 
@@ -124,7 +122,7 @@ def test_deaths_of_the_node_count_against_one_that_was_judged_alone_at_most(
     wait_until(lambda: len(judging.inside) == IMAGES, what="all are judged side by side")
     judging.kill(life)
     alone: list[InstanceDigest] = []
-    for _ in range(2 * IMAGES):
+    for _ in range(IMAGES + 1):
         life = Life(tmp_path, pool, digests)
         wait_until(lambda: bool(judging.inside))
         [suspect] = judging.kill(life)
@@ -136,8 +134,13 @@ def test_deaths_of_the_node_count_against_one_that_was_judged_alone_at_most(
 
 
 def test_an_image_that_ends_the_node_is_found_within_its_attempts_and_no_other_is_blamed(
-    tmp_path: Path, pool: WorkerPool, digests: list[InstanceDigest], judging: Judging
+    tmp_path: Path,
+    pool: WorkerPool,
+    digests: list[InstanceDigest],
+    judging: Judging,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(solitude, "PAUSE_S", 0.05)
     judging.is_held, judging.deadly = False, digests[2]
     verdicts: dict[InstanceDigest, Verdict] = {}
     lives = 0
