@@ -22,6 +22,7 @@ ROOT = "miqa_node"
 FOLDERS = {
     ROOT: Path(),
     "miqa_phantoms": Path("packages/miqa-node-phantoms"),
+    "miqa_selftest": Path("packages/miqa-node-selftest"),
     "miqa_training": Path("packages/miqa-node-training"),
 }
 """Where each package of this project lies in the checkout."""

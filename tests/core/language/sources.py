@@ -75,7 +75,7 @@ SPEAKING = (
     *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("features/*/page"))),
 )
 """Folders with templates that the node's languages are for; training and self-test are English."""
-PROGRAMS = re.compile(r"^interfaces/cli/|/command/|^features/(backup|operations/selftest)/|^(api|local\w*)\.py$")
+PROGRAMS = re.compile(r"^interfaces/cli/|/command/|^features/backup/|^(api|local\w*)\.py$")
 """What only programs and people at a command line meet: commands are English."""
 NOT_SHOWN = {
     "BackupError",

@@ -16,7 +16,7 @@ from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_phantoms import piu, psg
 from tests.conftest import ROOT
-from tests.features.phantoms.drawing import stack
+from tests.packages.phantoms.drawing import stack
 
 
 def no_number(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:

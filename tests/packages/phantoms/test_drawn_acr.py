@@ -10,7 +10,7 @@ import pytest
 from miqa_node.features.phantoms.measure import PhantomMeasure
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_phantoms import geometric_accuracy, piu, slice_position, slice_thickness
-from tests.features.phantoms.drawing import Acr, Image, stack
+from tests.packages.phantoms.drawing import Acr, Image, stack
 
 DRAWN = Acr(thickness=5.6, shift_1=1.0, shift_11=-1.5, shading=0.15, ghost=0.01, tilt_deg=1.0, centre=(3.0, -4.0))
 

@@ -24,13 +24,13 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import SettingsError
-from miqa_node.features.operations.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
-from miqa_node.features.operations.selftest.launch import NodeProcess, free_ports
-from miqa_node.features.operations.selftest.outcome import SampleOutcome, modality_target, wait
-from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.features.operations.selftest.phantoms import DEFECTS, KINDS, PhantomDefect, PhantomKind, make
-from miqa_node.features.operations.selftest.radiographs import SampleImage, SimulatedDefect, make_radiographs
-from miqa_node.features.operations.selftest.send import StoreReceipt, send
+from miqa_selftest.encodings import ENCODINGS, PhantomEncoding, encoded
+from miqa_selftest.launch import NodeProcess, free_ports
+from miqa_selftest.outcome import SampleOutcome, modality_target, wait
+from miqa_selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_selftest.phantoms import DEFECTS, KINDS, PhantomDefect, PhantomKind, make
+from miqa_selftest.radiographs import SampleImage, SimulatedDefect, make_radiographs
+from miqa_selftest.send import StoreReceipt, send
 
 NODE_AE_TITLE = "MIQASELFTEST"
 QUIET_S = 1.0

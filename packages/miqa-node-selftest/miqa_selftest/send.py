@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from miqa_node.core.settings import DeliverSettings
 from miqa_node.errors import DeliveryError
-from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.stages.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
+from miqa_selftest.radiographs import SampleImage
 
 MODALITY_AE_TITLE = "DEMOMODALITY"
 

@@ -7,8 +7,8 @@ import pytest
 
 from miqa_node.libraries.phantom_shapes.acr import LARGE_MM
 from miqa_phantoms.high_contrast import PAIRS, HoleArray, find_pair
-from tests.features.phantoms.drawing import Acr, Image
-from tests.features.phantoms.holes import slice_1, with_holes
+from tests.packages.phantoms.drawing import Acr, Image
+from tests.packages.phantoms.holes import slice_1, with_holes
 
 FINE = Acr(side=320, spacing=250.0 / 320.0)
 

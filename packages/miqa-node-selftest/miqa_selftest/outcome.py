@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from miqa_node.core.domain.delivery import ResultKind
-from miqa_node.features.operations.selftest.launch import HOST, NodeProcess
-from miqa_node.features.operations.selftest.pacs import Arrival, ReceivingPacs
-from miqa_node.features.operations.selftest.radiographs import SampleImage
-from miqa_node.features.operations.selftest.send import StoreReceipt
 from miqa_node.stages.deliver.kinds.base import DestinationConfig
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_selftest.launch import HOST, NodeProcess
+from miqa_selftest.pacs import Arrival, ReceivingPacs
+from miqa_selftest.radiographs import SampleImage
+from miqa_selftest.send import StoreReceipt
 
 VERDICT_LIMIT_S = 60.0
 ARRIVAL_LIMIT_S = 30.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from miqa_node.features.phantoms.measure import PhantomMeasure
 from miqa_node.features.phantoms.stack import PhantomStack
-from tests.features.phantoms.drawing import Image, stack
+from tests.packages.phantoms.drawing import Image, stack
 
 SIDE, FINE = 256, 4
 SIGNAL = 1000.0

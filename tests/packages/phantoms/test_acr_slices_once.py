@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from miqa_node.libraries.phantom_shapes import acr
-from tests.features.phantoms.drawing import Acr, stack
+from tests.packages.phantoms.drawing import Acr, stack
 
 pytestmark = pytest.mark.more
 

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from miqa_node.core.files.held_folder import hold
-from miqa_node.features.operations.selftest.record import document, write_record
-from miqa_node.features.operations.selftest.run import run
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile
 from miqa_node.interfaces.cli.output import print_json
+from miqa_selftest.record import document, write_record
+from miqa_selftest.run import run
 
 
 def selftest(

@@ -22,7 +22,7 @@ from miqa_phantoms import (
     lcd_ct,
     noise_power,
 )
-from tests.features.phantoms.drawing import Image, catphan, cylinder, stack
+from tests.packages.phantoms.drawing import Image, catphan, cylinder, stack
 
 NAMED = {"Air": -1000, "PMP": -200, "LDPE": -100, "Poly": -35, "Acrylic": 120, "Delrin": 340, "Teflon": 990}
 

@@ -13,15 +13,15 @@ from typer.testing import CliRunner
 
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.dicom.pixels.frame import decode_frame
-from miqa_node.features.operations.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
-from miqa_node.features.operations.selftest.outcome import SampleOutcome
-from miqa_node.features.operations.selftest.pacs import ReceivingPacs
-from miqa_node.features.operations.selftest.phantoms import KINDS, PhantomDefect, make
-from miqa_node.features.operations.selftest.radiographs import SampleImage
-from miqa_node.features.operations.selftest.record import document, write_record
-from miqa_node.features.operations.selftest.run import ANY, CommissioningCheck, CommissioningRecord, _faults, _together
-from miqa_node.features.operations.selftest.send import StoreReceipt
 from miqa_node.interfaces.cli.app import app
+from miqa_selftest.encodings import ENCODINGS, PhantomEncoding, encoded
+from miqa_selftest.outcome import SampleOutcome
+from miqa_selftest.pacs import ReceivingPacs
+from miqa_selftest.phantoms import KINDS, PhantomDefect, make
+from miqa_selftest.radiographs import SampleImage
+from miqa_selftest.record import document, write_record
+from miqa_selftest.run import ANY, CommissioningCheck, CommissioningRecord, _faults, _together
+from miqa_selftest.send import StoreReceipt
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.syntax.keyword)

@@ -11,7 +11,7 @@ from miqa_node.libraries.phantom_shapes.acr import LARGE_MM
 from miqa_node.libraries.phantom_shapes.disc import find_disc
 from miqa_phantoms.acr import AcrSlice
 from miqa_phantoms.high_contrast import HOLES, PAIRS
-from tests.features.phantoms.drawing import Acr, Image
+from tests.packages.phantoms.drawing import Acr, Image
 
 FINE = 8
 """Points a side of a pixel."""

@@ -9,8 +9,8 @@ import pytest
 from miqa_node.libraries.phantom_shapes.acr import find_acr_slices
 from miqa_phantoms import low_contrast, piu, psg, slice_thickness
 from miqa_phantoms.low_contrast import AWAY_MM, DISC_RADII_MM, SPOKES, TURN_DEG
-from tests.features.phantoms.drawing import Acr, Image, stack
-from tests.features.phantoms.test_drawn_acr import DRAWN, images, value
+from tests.packages.phantoms.drawing import Acr, Image, stack
+from tests.packages.phantoms.test_drawn_acr import DRAWN, images, value
 
 pytestmark = pytest.mark.more
 

@@ -7,7 +7,7 @@ import pytest
 
 from miqa_phantoms import mr_ghosting, mr_resolution, mr_slice_width, mr_snr, mr_uniformity
 from miqa_phantoms.mr_slice_width import ANGLE, slice_width_mm
-from tests.features.phantoms.plain_mr import SIGNAL, bottle, numbers, plain_stack, ramps, square
+from tests.packages.phantoms.plain_mr import SIGNAL, bottle, numbers, plain_stack, ramps, square
 
 FRACTION = "fraction_within_10_percent_of_mean_of_roi"
 

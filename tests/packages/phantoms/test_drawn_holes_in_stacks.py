@@ -7,8 +7,8 @@ import pytest
 
 from miqa_node.features.phantoms.titles import main_names, title_of
 from miqa_phantoms import high_contrast
-from tests.features.phantoms.drawing import Acr, Image, stack
-from tests.features.phantoms.holes import with_holes
+from tests.packages.phantoms.drawing import Acr, Image, stack
+from tests.packages.phantoms.holes import with_holes
 
 pytestmark = pytest.mark.more
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from miqa_node.features.operations.selftest.run import CommissioningCheck, CommissioningRecord
+from miqa_selftest.run import CommissioningCheck, CommissioningRecord
 
 HTML_NAME, JSON_NAME = "commissioning.html", "commissioning.json"
 
