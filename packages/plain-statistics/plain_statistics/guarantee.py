@@ -26,7 +26,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.libraries.plain_statistics.binomial import binomial_cdf, trials_needed, upper_limit
+from .binomial import binomial_cdf, trials_needed, upper_limit
 
 GRID_POINTS = 40
 """Maximum number of offsets; more would not find a much looser one."""

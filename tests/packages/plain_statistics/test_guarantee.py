@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miqa_node.libraries.plain_statistics.binomial import binomial_cdf, trials_needed, upper_limit
-from miqa_node.stages.assess.guarantee import Count, Promise, count_at, first_offset, offset_grid, walk
+from miqa_node.libraries.plain_statistics.guarantee import Count, Promise, count_at, first_offset, offset_grid, walk
 
 relaxed = settings(deadline=None, max_examples=60)  # machines that run other tests beside this have no deadlines
 
