@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 LEFT, RIGHT = "7771000", "24028007"
 SIDES = {LEFT: "left", RIGHT: "right"}
 GROUP, FINDING, SITE, LATERALITY = "125007", "121071", "363698007", "272741003"
-TRACKING, ALGORITHM = "112039", {"111001": "name", "111003": "version", "111002": "parameters"}
+TRACKING, TRACKING_UID, ALGORITHM = "112039", "112040", {"111001": "name", "111003": "version", "111002": "parameters"}
 SEGMENT_FRAME, QUALITY_ASSESSMENT, COMMENT, NARRATIVE, RATING = "121214", "111050", "121106", "111412", "111029"
 PROJECTS_OVER = "PROJECTS_OVER"
 
@@ -27,10 +27,12 @@ class Statement:
     """What one group of a report says."""
 
     tracking: str = ""
+    tracking_uid: str = ""
     finding: str = ""
     meaning: str = ""
     site: str = ""
-    side: str = ""
+    sides: list[str] = field(default_factory=list)
+    """Those that are said, each once; "" for anatomy without one."""
     projected: str = ""
     """What something outside of the patient projects over."""
     algorithms: list[dict[str, str]] = field(default_factory=list)
@@ -104,13 +106,18 @@ def _take(statement: Statement, child: Dataset) -> None:
     name, kind = code_of(child), child.ValueType
     if name == TRACKING:
         statement.tracking = str(child.TextValue)
+    elif name == TRACKING_UID:
+        statement.tracking_uid = str(child.UID)
     elif name == FINDING:
         statement.finding = code_of(child, "ConceptCodeSequence")
         statement.meaning = str(child.ConceptCodeSequence[0].CodeMeaning)
     elif name in (SITE, PROJECTS_OVER):
         setattr(statement, "site" if name == SITE else "projected", code_of(child, "ConceptCodeSequence"))
         sides = [one for one in child.get("ContentSequence", []) if code_of(one) == LATERALITY]
-        statement.side = SIDES[code_of(sides[0], "ConceptCodeSequence")] if sides else ""
+        side = SIDES[code_of(sides[0], "ConceptCodeSequence")] if sides else ""
+        statement.sides += [] if side in statement.sides else [side]
+        for place in child.get("ContentSequence", []):
+            _draw(statement, place)
     elif name == QUALITY_ASSESSMENT:
         statement.assessment = code_of(child, "ConceptCodeSequence")
     elif name == COMMENT:
@@ -166,6 +173,7 @@ class Segment:
 
     number: int
     tracking: str
+    tracking_uid: str
     algorithm: tuple[str, str]
     name: str
     side: str
@@ -198,7 +206,8 @@ def _segment(item: Dataset, mask: Mask) -> Segment:
     modifiers += [code_of(one, "AnatomicRegionModifierSequence") for one in item.get("AnatomicRegionSequence", [])]
     side = next((SIDES[one] for one in modifiers if one in SIDES), "")
     return Segment(
-        int(item.SegmentNumber), str(item.get("TrackingID", "")), algorithm, str(item.get("SegmentAlgorithmName", "")),
+        int(item.SegmentNumber), str(item.get("TrackingID", "")), str(item.get("TrackingUID", "")), algorithm,
+        str(item.get("SegmentAlgorithmName", "")),
         side, mask, str(item.get("SegmentDescription", "")),
     )  # fmt: skip
 

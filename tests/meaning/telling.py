@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node import __version__
 from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.measurand import every_measurand
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.interfaces.cli.assess_json import document
@@ -43,7 +45,18 @@ def told_of(
     """Everything that is told of one DICOM file."""
     result = assessor.assess_file(path, **(described or {}))
     settings = ReportSettings(encode=assessor.tools.reports.encode) if assessor.tools.reports else ReportSettings()
-    image = ReportedImage(path, result.maps, decode=partial(assessor.pool.decode, path, 0))
+    return account_of(path, result, orientation, settings, partial(assessor.pool.decode, path, 0))
+
+
+def account_of(
+    path: Path,
+    result: LocalResult,
+    orientation: tuple[str, ...],
+    settings: ReportSettings,
+    decode: Callable[[], Radiograph],
+) -> Account:
+    """Everything that is told of a judged file."""
+    image = ReportedImage(path, result.maps, decode=decode)
     kinds = {ResultKind(kind) for kind in KINDS}
     objects = make_objects(image, result.assessment, result.disposition, settings, kinds)
     line: dict[str, Any] = document(path.name, result, 0.0)
