@@ -23,6 +23,7 @@ from miqa_node.core.language.catalogue import SOURCE
 from miqa_node.core.words import codes
 from miqa_node.core.words.algorithms import Algorithm, anomaly_maker, maker_of, makers_of, of_node
 from miqa_node.core.words.finding_codes import certainty_code, finding_code
+from miqa_node.core.words.makers import HEADER, makers_of_reason
 from miqa_node.core.words.measurement_codes import is_standard, measurement_code, unit_of
 from miqa_node.core.words.narrative import Part, sentences
 from miqa_node.core.words.object_words import anatomy_of
@@ -220,6 +221,7 @@ def _evaluations(disposition: Disposition) -> list[ContentItem]:
 def _reasons(assessment: Assessment, disposition: Disposition) -> list[str]:
     texts = [
         f"{'Pending review' if reason.name in set(PendingReason) else disposition.verdict.words}: {reason.text}"
+        + (f" ({HEADER})" if makers_of_reason(reason, assessment) == (HEADER,) else "")
         for reason in disposition.reasons
     ]
     if assessment.not_assessed and not any(assessment.not_assessed in text for text in texts):
@@ -265,13 +267,13 @@ def place_region(group: ContentItem, source: Source, region: MarkedRegion) -> No
     What an object projects over is said of the group, or of each outline, if some of them are beside the chest.
     """
     frames = [source.frame] if source.number_of_frames > 1 else None
-    parts = region.over or _places_of(region)
+    parts: Sequence[ObjectPlace | ObjectRegion] = region.over or _places_of(region)
     over = dict.fromkeys(one for part in parts for one in _anatomy(part))
     is_of_each = bool(over) and not all(map(_anatomy, parts))
     said = {one: projects_over(*one) for one in over}
     group.children += said.values()
     for outline, part in zip_longest(region.outlines, parts):
-        hidden = _anatomy(part) if is_of_each else []
+        hidden = _anatomy(part) if is_of_each and part is not None else []
         relationship = Relationship.INFERRED_FROM if hidden else Relationship.CONTAINS
         parent = said[hidden[0]] if hidden else group
         parent.children.append(place(codes.IMAGE_REGION, "POLYLINE", outline, source, frames, relationship))
