@@ -135,7 +135,7 @@ def image_side(side: str, orientation: tuple[str, ...]) -> str:
     return {"left": "right", "right": "left"}[side] if towards == "L" else side
 
 
-def _middle(report: Report) -> Points | None:
+def middle_of(report: Report) -> Points | None:
     """Column of the spine's middle as (slope, offset) over the rows."""
     results = [report.landmarks[code][0] for code in SPINE if code in report.landmarks]
     if not results:
@@ -161,7 +161,7 @@ def _sides(group: Statement, segments: Mapping[int, Segment], report: Report, ac
         yield Untruth("side", group.tracking, f"several sides of one group: {group.sides}")
     if not words:
         return
-    target, middle = image_side(words, account.orientation), _middle(report)
+    target, middle = image_side(words, account.orientation), middle_of(report)
     if not target:
         yield Untruth("side", group.tracking, f"{words}, and the header says neither left nor right")
         return
@@ -311,7 +311,9 @@ def _segment_makers(
 
 
 def _equipment(report: Report) -> Iterator[Untruth]:
-    """Whoever is named in a group is named in the equipment."""
+    """Whoever is named in a group is named in the equipment, and in Software Versions."""
+    if missing := {f"{name} {version}" for name, version in report.equipment} - set(report.software):
+        yield Untruth("algorithm", "SR", f"Software Versions do not name {sorted(missing)}")
     for group in report.groups:
         for one in group.algorithms:
             if (one["name"], one["version"]) not in report.equipment:
@@ -340,20 +342,26 @@ def _verdict(report: Report, account: Account) -> Iterator[Untruth]:
 
 def _texts(report: Report, segments: Mapping[int, Segment], account: Account) -> Iterator[Untruth]:
     """The sides that sentences name, against the regions of objects."""
-    middle = _middle(report)
+    middle = middle_of(report)
     masks = [one.mask for one in segments.values() if one.tracking.partition(":")[0] == "foreign_object"]
+    parts = [part for mask in masks for part in parts_of(mask)]
     words = {"JSON": " ".join(account.line["narrative"]), "SR": " ".join(one.narrative for one in report.groups)}
     for name, text in {**words, **account.texts}.items():
         for side in dict.fromkeys(SAID_SIDE.findall(text)):
             target = image_side(side, account.orientation)
             if not target:
                 yield Untruth("side", name, f"over the {side} lung, and the header says neither left nor right")
-            elif middle is not None and masks and not _is_there(masks, target, middle):
+            elif (
+                middle is not None
+                and masks
+                and beyond_all([part for mask in masks for part in parts_of(mask)], target, middle)
+            ):
                 yield Untruth("side", name, f"over the {side} lung, and no region is there alone")
 
 
-def _is_there(masks: list[Mask], side: str, middle: Points) -> bool:
-    return any(beyond(part, side, middle) <= BESIDE for mask in masks for part in parts_of(mask))
+def beyond_all(parts: list[Mask], side: str, middle: Points) -> bool:
+    """Whether none of the parts is on that side of the image alone."""
+    return all(beyond(part, side, middle) > BESIDE for part in parts)
 
 
 __all__ = ["NARRATIVE", "Account", "Untruth", "cards_of", "image_side", "untrue_statements"]

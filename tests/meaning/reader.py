@@ -15,6 +15,7 @@ LEFT, RIGHT = "7771000", "24028007"
 SIDES = {LEFT: "left", RIGHT: "right"}
 GROUP, FINDING, SITE, LATERALITY = "125007", "121071", "363698007", "272741003"
 TRACKING, TRACKING_UID, ALGORITHM = "112039", "112040", {"111001": "name", "111003": "version", "111002": "parameters"}
+QUALITY_FINDING = "111052"
 SEGMENT_FRAME, QUALITY_ASSESSMENT, COMMENT, NARRATIVE, RATING = "121214", "111050", "121106", "111412", "111029"
 PROJECTS_OVER = "PROJECTS_OVER"
 
@@ -41,6 +42,8 @@ class Statement:
     points: list[Points] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
     assessment: str = ""
+    codes: dict[str, list[str]] = field(default_factory=dict)
+    """Values of its codes by concept."""
     comments: list[str] = field(default_factory=list)
     narrative: str = ""
 
@@ -51,7 +54,8 @@ class Report:
 
     groups: list[Statement]
     equipment: set[tuple[str, str]]
-    bytes: int = 0
+    uid: str = ""
+    software: tuple[str, ...] = ()
 
     @property
     def landmarks(self) -> dict[str, list[tuple[float, float]]]:
@@ -83,7 +87,9 @@ def read_report(data: bytes) -> Report:
         (str(one.ManufacturerModelName), str(one.SoftwareVersions))
         for one in document.get("ContributingEquipmentSequence", [])
     }
-    return Report([_group(item) for item in _groups(document)], equipment, len(data))
+    versions = document.SoftwareVersions
+    software = (versions,) if isinstance(versions, str) else tuple(versions)
+    return Report([_group(item) for item in _groups(document)], equipment, str(document.SOPInstanceUID), software)
 
 
 def _groups(item: Dataset) -> Iterator[Dataset]:
@@ -104,6 +110,8 @@ def _group(item: Dataset) -> Statement:
 
 def _take(statement: Statement, child: Dataset) -> None:
     name, kind = code_of(child), child.ValueType
+    if kind == "CODE":
+        statement.codes.setdefault(name, []).append(code_of(child, "ConceptCodeSequence"))
     if name == TRACKING:
         statement.tracking = str(child.TextValue)
     elif name == TRACKING_UID:
@@ -212,16 +220,25 @@ def _segment(item: Dataset, mask: Mask) -> Segment:
     )  # fmt: skip
 
 
-def read_outlines(data: bytes) -> dict[str, list[Points]]:
-    """Outlines of a presentation state by the layer's description."""
+@dataclass
+class Layer:
+    """A layer of a presentation state: its outlines and texts."""
+
+    description: str
+    outlines: list[Points] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+
+def read_layers(data: bytes) -> dict[str, Layer]:
+    """The layers of a presentation state by name."""
     document = read(data)
-    names = {one.GraphicLayer: str(one.GraphicLayerDescription) for one in document.GraphicLayerSequence}
-    results: dict[str, list[Points]] = {}
+    layers = {str(one.GraphicLayer): Layer(str(one.GraphicLayerDescription)) for one in document.GraphicLayerSequence}
     for annotation in document.GraphicAnnotationSequence:
+        layer = layers[annotation.GraphicLayer]
+        layer.texts += [str(one.UnformattedTextValue) for one in annotation.get("TextObjectSequence", [])]
         for graphic in annotation.get("GraphicObjectSequence", []):
-            points = np.array(graphic.GraphicData, float).reshape(-1, 2)
-            results.setdefault(names[annotation.GraphicLayer], []).append(points)
-    return results
+            layer.outlines.append(np.array(graphic.GraphicData, float).reshape(-1, 2))
+    return layers
 
 
 def filled(outline: Points, shape: tuple[int, int]) -> Mask:
