@@ -351,11 +351,7 @@ def _texts(report: Report, segments: Mapping[int, Segment], account: Account) ->
             target = image_side(side, account.orientation)
             if not target:
                 yield Untruth("side", name, f"over the {side} lung, and the header says neither left nor right")
-            elif (
-                middle is not None
-                and masks
-                and beyond_all([part for mask in masks for part in parts_of(mask)], target, middle)
-            ):
+            elif middle is not None and parts and beyond_all(parts, target, middle):
                 yield Untruth("side", name, f"over the {side} lung, and no region is there alone")
 
 

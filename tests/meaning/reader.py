@@ -104,14 +104,14 @@ def _group(item: Dataset) -> Statement:
     statement = Statement()
     for child in item.ContentSequence:
         _take(statement, child)
+        if child.ValueType == "CODE":
+            statement.codes.setdefault(code_of(child), []).append(code_of(child, "ConceptCodeSequence"))
     statement.algorithms = _algorithms(item)
     return statement
 
 
 def _take(statement: Statement, child: Dataset) -> None:
     name, kind = code_of(child), child.ValueType
-    if kind == "CODE":
-        statement.codes.setdefault(name, []).append(code_of(child, "ConceptCodeSequence"))
     if name == TRACKING:
         statement.tracking = str(child.TextValue)
     elif name == TRACKING_UID:
