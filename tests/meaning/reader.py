@@ -82,7 +82,11 @@ def code_of(item: Dataset, keyword: str = "ConceptNameCodeSequence") -> str:
 
 def read_report(data: bytes) -> Report:
     """The groups of a report, in their order."""
-    document = read(data)
+    return report_of(read(data))
+
+
+def report_of(document: Dataset) -> Report:
+    """The same of its data set."""
     equipment = {
         (str(one.ManufacturerModelName), str(one.SoftwareVersions))
         for one in document.get("ContributingEquipmentSequence", [])
