@@ -12,6 +12,7 @@ from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.instance import ANY_UID, InstanceDigest
 from miqa_node.core.domain.patient_conflict import PatientConflict
 from miqa_node.core.domain.worklist import Reopening, Resolution, WorklistItem
+from miqa_node.core.words.makers import Makers
 from miqa_node.core.words.narrative import narrative
 from miqa_node.errors import InputError, NotFoundError
 from miqa_node.features.worklist.decision import MAX_IMAGES, Decision
@@ -144,6 +145,7 @@ class Instances(BaseModel):
     instances: list[InstanceHistory]
     truncated: bool = Field(description="There are more than limit.")
     narratives: dict[str, tuple[str, ...]] = Field(description="What was found in sentences, by digest.")
+    made_by: dict[str, Makers] = Field(description="Who made each statement, by digest, as `assess --json` tells it.")
 
 
 router = APIRouter(prefix="/api/v1")
@@ -306,12 +308,17 @@ def show_instances(
     if not histories:
         raise NotFoundError("No instance, series or study {digest_or_uid} was received.", digest_or_uid=digest_or_uid)
     language = services.settings.node.language
-    narratives = {
-        one.instance.digest: narrative(one.assessment, one.disposition, language)
+    judged = [
+        (one.instance.digest, one.assessment, one.disposition)
         for one in histories[:most]
         if one.assessment is not None and one.disposition is not None
-    }
-    return Instances(instances=histories[:most], truncated=len(histories) > most, narratives=narratives)
+    ]
+    return Instances(
+        instances=histories[:most],
+        truncated=len(histories) > most,
+        narratives={digest: narrative(assessment, disposition, language) for digest, assessment, disposition in judged},
+        made_by={digest: Makers.of(assessment, disposition) for digest, assessment, disposition in judged},
+    )
 
 
 def _selection(transaction: Transaction, query: WorklistQuery, name: str) -> WorklistFilter:

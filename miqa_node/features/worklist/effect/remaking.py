@@ -16,7 +16,7 @@ import structlog
 from miqa_node.core.domain.delivery import REJECTION
 from miqa_node.core.domain.object_store import Soundness
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.taxonomy.verdict_score import scored
+from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.features.worklist.decision import note_of
 from miqa_node.features.worklist.effect.amendment import announced_of
@@ -118,7 +118,7 @@ class Remaking:
         if judgement is None:
             return
         unit = unit_of(judgement.instance.header, self._units)
-        announced = scored(judgement.with_disposition(announced_of(judgement.disposition)))
+        announced = judged(judgement.instance, judgement.assessment, announced_of(judgement.disposition))
         objects = unit.outputs(announced, context) if review is None else amendments(unit, announced, review, context)
         yield from ((one.sop_instance_uid, one.data) for one in objects)
         for one in objects:
