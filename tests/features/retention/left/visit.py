@@ -1,0 +1,226 @@
+"""A patient's visit to a whole node, with a word of its own in each place that holds text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pydicom
+import sqlalchemy as sa
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import UID
+from pynetdicom import AE, build_context
+
+from miqa_node.core.settings import Settings, load_settings
+from miqa_node.node import Node
+from miqa_node.runtime.store import tables as t
+from tests.features.retention.left.words import Words, fill
+from tests.stages.assess.making import chest_dataset
+from tests.waiting import wait_until
+
+POLICY = """
+version = "t"
+[[scope]]
+name = "all"
+[[scope.measurement]]
+name = "deviation_index"
+above = 6
+verdict = "REVIEW"
+reason = "overexposure_saturation"
+"""
+SETTINGS = """
+[node]
+data_dir = "{folder}/data"
+name = "t"
+[dicom]
+port = 0
+host = "127.0.0.1"
+[web]
+port = 0
+upload_dir = "{folder}/uploads"
+[watch]
+folder = "{folder}/watch"
+interval_s = 0.2
+settle_s = 0.1
+[work]
+processes = 1
+ct_quiet_s = 1.0
+[deliver]
+poll_interval_s = 0.05
+[assess]
+shipped_packages = false
+models_dir = "{folder}/models"
+[policy]
+file = "{folder}/policy.toml"
+[store]
+database_url = "{database}"
+"""
+STAND = ("Modality", "PhotometricInterpretation", "CollimatorShape", "PresentationLUTShape", "ModalityLUTType")
+"""Without their real values no image is judged."""
+NAMED = (*STAND, "BodyPartExamined", "ViewPosition", "ViewCodeSequence", "AnatomicRegionSequence")
+STUDY, STACK, OTHER = "1.2.826.0.1.9.1", "1.2.826.0.1.9.2", "1.2.826.0.1.9.3"
+
+
+@dataclass
+class Visit:
+    """The node, its settings, and what the patient's words are."""
+
+    folder: Path
+    words: Words
+    settings: Settings
+    node: Node
+    said: list[str] = field(default_factory=list)
+    """What the node answered."""
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
+        """A request to the node's web server; what it answers is kept."""
+        answer = httpx2.request(method, f"http://127.0.0.1:{self.node.web_port}{path}", **more)
+        self.said.append(answer.text)
+        return answer
+
+    def post(self, path: str, **body: Any) -> Any:
+        """A request of the REST interface, which succeeds."""
+        answer = self.ask("POST", f"/api/v1{path}", json=body)
+        assert answer.is_success, (path, answer.text)
+        return answer.json() if answer.content else None
+
+    def decided(self, images: int) -> bool:
+        """Whether so many images have their verdict, and none waits for another one."""
+        with self.node.database.begin() as transaction:
+            count = sa.select(sa.func.count())
+            again = sa.select(t.reassessments).where(t.reassessments.c.concluded_at.is_(None))
+            return (
+                transaction.execute(count.select_from(t.dispositions)).scalar_one() == images
+                and transaction.execute(again).first() is None
+            )
+
+
+@contextmanager
+def visit(folder: Path, database_url: str = "") -> Iterator[Visit]:
+    """A node with all folders that settings name below ``folder``."""
+    for name in ("watch", "models", "out", "uploads"):
+        (folder / name).mkdir(parents=True)
+    (folder / "policy.toml").write_text(POLICY)
+    (folder / "miqa.toml").write_text(SETTINGS.format(folder=folder, database=database_url))
+    (folder / "data").mkdir()
+    (folder / "data" / "destinations.toml").write_text(
+        f'[[destination]]\nname = "OUT"\nkind = "folder"\nfolder = "{folder}/out"\n'
+    )
+    settings = load_settings(folder / "miqa.toml")
+    with Node(settings) as node:
+        yield Visit(folder, Words(), settings, node)
+
+
+def images(words: Words) -> dict[str, FileDataset]:
+    """By name: one whose header is as it should be, one with an unknown part, one where nothing is as it should be, one
+    whose pixels are a JPEG stream with a comment, and three slices.
+    """
+    made: dict[str, FileDataset] = {}
+    for number, (name, leave) in enumerate((("chest", NAMED), ("part", STAND), ("strange", ()))):
+        made[name] = _exposure(words, name, number, leave)
+    made["photo"] = _photo(words)
+    for number in range(3):
+        made[f"slice{number}"] = _slice(words, number)
+    return made
+
+
+def _exposure(words: Words, name: str, number: int, leave: Sequence[str]) -> FileDataset:
+    ds = chest_dataset(number)
+    fill(ds, words, name, leave)
+    return _of_patient(ds, words, STUDY, number)
+
+
+def _photo(words: Words) -> FileDataset:
+    ds = pydicom.dcmread(str(get_testdata_file("SC_rgb_jpeg_dcmtk.dcm")))
+    fill(ds, words, "photo", STAND)
+    comment = words("photo comment in the stream").encode()
+    [frame] = list(generate_frames(ds.PixelData, number_of_frames=1))
+    mark = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+    ds.PixelData = encapsulate([frame[:2] + mark + frame[2:] + words("photo behind the stream").encode()])
+    return _of_patient(ds, words, STUDY, 7)
+
+
+def _slice(words: Words, number: int) -> FileDataset:
+    ds = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+    fill(ds, words, "slices", NAMED)
+    ds.ImageType, ds.BodyPartExamined = ["ORIGINAL", "PRIMARY", "AXIAL"], "CHEST"
+    ds.ImagePositionPatient, ds.InstanceNumber = [0, 0, 5 * number], number + 1
+    noise = np.random.default_rng(number).integers(0, 200, (ds.Rows, ds.Columns)).astype(np.int16)
+    ds.PixelData = (ds.pixel_array + noise).astype(np.int16).tobytes()
+    return _of_patient(ds, words, STACK, 10 + number, "20")
+
+
+def _of_patient(ds: FileDataset, words: Words, study: str, number: int, series: str = "") -> FileDataset:
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.826.0.1.8.{number + 1}")
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = study, f"1.2.826.0.1.7.{series or number + 1}"
+    ds.PatientID, ds.IssuerOfPatientID = words("PatientID"), words("IssuerOfPatientID")
+    if "IssuerOfPatientIDQualifiersSequence" in ds:
+        del ds.IssuerOfPatientIDQualifiersSequence
+    ds.PatientBirthDate, ds.DeviationIndex = "19370213", "8"
+    return ds
+
+
+def send(node: Node, data: Sequence[Dataset]) -> None:
+    """By C-STORE."""
+    ae = AE("SCANNER")
+    ae.requested_contexts = [
+        build_context(*kind) for kind in {(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID) for ds in data}
+    ]
+    association = ae.associate("127.0.0.1", node.dicom_port, ae_title="MIQA")
+    assert association.is_established
+    assert [association.send_c_store(ds).Status for ds in data] == [0x0000] * len(data)
+    association.release()
+
+
+def drop(visited: Visit, data: dict[str, FileDataset]) -> None:
+    """Into the watched folder, below a folder with a name, and one file that no DICOM reader takes."""
+    place = visited.folder / "watch" / visited.words("name of a folder")
+    place.mkdir()
+    for name, ds in data.items():
+        ds.save_as(place / f".{name}")
+        (place / f".{name}").rename(place / f"{visited.words(f'name of the file {name}')}.dcm")
+    refused = visited.words("name of a refused file")
+    broken = Dataset()
+    broken.PatientID, broken.PatientName = visited.words("PatientID"), visited.words("refused PatientName")
+    broken.StudyInstanceUID = STUDY
+    pydicom.dcmwrite(place / ".refused", broken, implicit_vr=False, little_endian=True, force_encoding=True)
+    (place / ".refused").rename(place / refused)
+
+
+def talk(visited: Visit) -> None:
+    """What people type about the patient, in all fields that have a place in the REST interface."""
+    words, post = visited.words, visited.post
+    post(f"/worklist/{STUDY}/comments", actor="kim", text=words("typed comment"))
+    decided = {"actor": "kim", "resolution": "confirmed", "comment": words("typed decision")}
+    post(f"/worklist/{STUDY}/resolve", **decided)
+    post(f"/worklist/{STUDY}/reopen", actor="kim", comment=words("typed reopening"))
+    hold = post("/holds", actor="kim", patient_id=words("PatientID"), authority=words("IssuerOfPatientID"),
+                reason=words("typed hold"))  # fmt: skip
+    post(f"/holds/{hold['hold_id']}/clear", actor="kim", reason=words("typed end of hold"))
+    body = {"filter": {"search": words("typed search")}}
+    assert visited.ask("PUT", f"/api/v1/views/{words('typed name of a view')}", json=body).is_success
+    for delivery in visited.ask("GET", "/api/v1/deliveries").json()["items"][:1]:
+        post(f"/deliveries/{delivery['delivery_id']}/resend", actor="kim", comment=words("typed retry"))
+    series = "1.2.826.0.1.7.20"
+    post(f"/phantoms/{series}", actor="kim", phantom=True, comment=words("typed phantom"))
+    again = {"uids": [STUDY], "dry_run": False, "actor": "kim", "comment": words("typed reassessment")}
+    post("/reassessments", **again)
+
+
+def wait_for_files(visited: Visit, count: int) -> None:
+    """Until the watched folder is empty: so many files lie in its done and failed."""
+    watch = visited.folder / "watch"
+    wait_until(lambda: len([p for k in ("done", "failed") for p in (watch / k).rglob("*") if p.is_file()]) >= count)
+
+
+def as_json(value: Any) -> str:
+    """For messages."""
+    return json.dumps(value, indent=1, default=str)
