@@ -23,14 +23,17 @@ RANDOM: Info = {ERASE: "random"}
 """One random text in all rows of the patient, which still count as those of one person."""
 
 
+HEADER: Info = {ERASE: "header"}
+"""A stored header: its keys stay, and what :mod:`miqa_node.core.taxonomy.header_words` says."""
+JUDGED: Info = {ERASE: "judged"}
+"""Measurements, findings and reasons stay; a header in them goes as :data:`HEADER`, and what sentences cite of it."""
+HEADER_WORD: Info = {ERASE: "word"}
+"""A value of the header: it stays if it is a word of a fixed list, or a pseudonym."""
+
+
 def kept(why: str) -> Info:
     """The text stays, for a reason."""
     return {ERASE: KEEP + why}
-
-
-def without(*names: str) -> Info:
-    """A JSON object, of which these values are emptied."""
-    return {ERASE: names}
 
 
 def about(*columns: str, only_own: bool = False) -> Info:
@@ -66,4 +69,4 @@ DEVICE = kept("names a device, a protocol, a room or a peer")
 SITE = kept("the site's own words, about no patient")
 VERSION = kept("names a model, a policy or a version")
 SECRET = kept("a hash or a key, of no patient")
-JUDGED = kept("measurements, findings and reasons; of the header only device, part and view")
+SUMMED = kept("of all patients together; an erasure removes the rows that a word of the header names")
