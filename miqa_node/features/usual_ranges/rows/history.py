@@ -26,6 +26,7 @@ from miqa_node.features.usual_ranges.rows import documents as own_documents
 from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series
 from miqa_node.runtime.site_records import confirmed_ranges
 from miqa_node.runtime.store import documents
+from miqa_node.runtime.store.absence import unless_erased
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import (
     assessments,
@@ -190,7 +191,10 @@ def _taken_at(header: Header, received_at: datetime) -> datetime:
 def add(transaction: Transaction, measured: Sequence[MeasuredSeries]) -> list[ScannerProtocol]:
     """Add series to their baselines, each compared with the ranges of those before; returns new baselines."""
     beginnings = []
+    present = unless_erased(transaction, [one.digest for one in measured])
     for one in measured:
+        if one.digest not in present:
+            continue
         if begin(transaction, one.protocol, one.numbers.at):
             beginnings.append(one.protocol)
         of = usual_baselines.c.baseline == one.protocol.baseline
