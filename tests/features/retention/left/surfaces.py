@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ Found = dict[str, set[str]]
 
 def in_tables(database: Database, words: Words) -> Found:
     """By table and column, of all schemas: also tables that the program does not know."""
-    found: Found = {}
+    places_of: Found = {}
     with database.begin() as transaction:
         inspector = sa.inspect(transaction)
         for schema in [None] if database.is_sqlite else ["public", "dbos"]:
@@ -29,20 +28,20 @@ def in_tables(database: Database, words: Words) -> Found:
                 for row in transaction.execute(sa.select(table)):
                     for column, value in zip(columns, row, strict=True):
                         if places := words.found(_bytes(value)):
-                            found.setdefault(f"{name}.{column}", set()).update(places)
-    return found
+                            places_of.setdefault(f"{name}.{column}", set()).update(places)
+    return places_of
 
 
 def in_folders(folders: Iterable[Path], words: Words) -> Found:
     """By file; a file's own name counts as its content does."""
-    found: Found = {}
+    places_of: Found = {}
     for folder in folders:
         for path in folder.rglob("*"):
             place = str(path.relative_to(folder.parent))
             data = path.read_bytes() if path.is_file() else b""
             if places := words.found(data) | words.found(place.encode()):
-                found[place] = places
-    return found
+                places_of[place] = places
+    return places_of
 
 
 def _bytes(value: Any) -> bytes:
@@ -51,29 +50,26 @@ def _bytes(value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False).encode()
 
 
-def told(found: Found, least: int = 1) -> list[str]:
+def told(surfaces: Found, least: int = 1) -> list[str]:
     """A line for each surface: how many words, and of which places."""
     return [
         f"{surface}: {len(places)}: {', '.join(sorted(places)[:12])}"
-        for surface, places in sorted(found.items())
+        for surface, places in sorted(surfaces.items())
         if len(places) >= least
     ]
 
 
-def without(found: Found, may_stay: Iterable[str]) -> Found:
+def without(surfaces: Found, may_stay: Iterable[str]) -> Found:
     """What is found of places that must not stay; ``may_stay`` are the last words of places."""
     staying = frozenset(may_stay)
-    left = {surface: {one for one in places if one.split(" ", 1)[-1] not in staying} for surface, places in found.items()}
-    return {surface: places for surface, places in left.items() if places}
+    rest = {
+        surface: {one for one in places if one.split(" ", 1)[-1] not in staying} for surface, places in surfaces.items()
+    }
+    return {surface: places for surface, places in rest.items() if places}
 
 
-def counted(found: Found) -> Counter[str]:
-    """How many places each surface holds."""
-    return Counter({surface: len(places) for surface, places in found.items()})
-
-
-def lines(texts: Iterable[tuple[str, str | bytes]], words: Words) -> Iterator[tuple[str, set[str]]]:
-    """The same of texts with the names of their surfaces: logs, metrics, mails, answers."""
+def lines(texts: Iterable[tuple[str, bytes]], words: Words) -> Iterator[tuple[str, set[str]]]:
+    """The same of texts with the names of their surfaces: logs, metrics, answers."""
     for name, text in texts:
-        if places := words.found(text if isinstance(text, bytes) else text.encode()):
+        if places := words.found(text):
             yield name, places

@@ -190,7 +190,7 @@ def drop(visited: Visit, data: dict[str, FileDataset]) -> None:
     refused = visited.words("name of a refused file")
     broken = Dataset()
     broken.PatientID, broken.PatientName = visited.words("PatientID"), visited.words("refused PatientName")
-    broken.StudyInstanceUID = STUDY
+    broken.IssuerOfPatientID, broken.StudyInstanceUID = visited.words("IssuerOfPatientID"), STUDY
     pydicom.dcmwrite(place / ".refused", broken, implicit_vr=False, little_endian=True, force_encoding=True)
     (place / ".refused").rename(place / refused)
 
@@ -206,7 +206,10 @@ def talk(visited: Visit) -> None:
                 reason=words("typed hold"))  # fmt: skip
     post(f"/holds/{hold['hold_id']}/clear", actor="kim", reason=words("typed end of hold"))
     body = {"filter": {"search": words("typed search")}}
-    assert visited.ask("PUT", f"/api/v1/views/{words('typed name of a view')}", json=body).is_success
+    view = words("typed name of a view")
+    assert visited.ask("PUT", f"/api/v1/views/{view}", json=body).is_success
+    assert visited.ask("GET", f"/views/{view}").is_redirect
+    post(f"/views/{view}/remove")
     for delivery in visited.ask("GET", "/api/v1/deliveries").json()["items"][:1]:
         post(f"/deliveries/{delivery['delivery_id']}/resend", actor="kim", comment=words("typed retry"))
     series = "1.2.826.0.1.7.20"

@@ -8,7 +8,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 
-from pydicom.datadict import DicomDictionary, keyword_for_tag
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -76,10 +77,10 @@ def fill(dataset: Dataset, words: Words, name: str, leave: Iterable[str] = ()) -
 
     ``leave`` are keywords whose values stay.
     """
-    left = NOT_DATA | set(leave)
+    exempt = NOT_DATA | set(leave)
     for number, (vr, _, _, _, keyword) in DicomDictionary.items():
         tag = Tag(number)
-        if not _is_data(tag) or keyword in left:
+        if not _is_data(tag) or keyword in exempt:
             continue
         if vr in TEXTS:
             dataset[tag] = DataElement(tag, vr, words(f"{name} {keyword}"))
