@@ -11,7 +11,7 @@ import pytest
 
 from miqa_node.interfaces.cli.app import run
 from tests.features.retention.left.surfaces import Found, in_folders, in_tables, lines, told, without
-from tests.features.retention.left.visit import STUDY, Visit, drop, images, send, talk, visit, wait_for_files
+from tests.features.retention.left.visit import STUDY, Visit, drop, fetch, images, send, talk, visit, wait_for_files
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.more
@@ -43,6 +43,7 @@ def test_nothing_of_an_erased_patient_stays(folder: Path, capfd: pytest.CaptureF
         drop(visited, {"part": sent["part"], "chest": sent["chest"]})
         wait_for_files(visited, 3)
         stay(visited, len(sent))
+        fetch(visited, sent["chest"])
         before = search(visited, capfd)
         assert {"chest SeriesDescription", "part BodyPartExamined", "typed comment"} <= set().union(*before.values())
         leave(visited, capfd)

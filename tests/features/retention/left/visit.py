@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import base64
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,16 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID
-from pynetdicom import AE, build_context
+from pynetdicom import AE, build_context, evt
 
+from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.node import Node
 from miqa_node.runtime.store import tables as t
+from miqa_node.stages.units.rows.removal import delete_marked
 from tests.features.retention.left.words import Words, fill
 from tests.stages.assess.making import chest_dataset
+from tests.stages.deliver.test_retrieval import archive
 from tests.waiting import wait_until
 
 POLICY = """
@@ -62,6 +68,27 @@ models_dir = "{folder}/models"
 file = "{folder}/policy.toml"
 [store]
 database_url = "{database}"
+[analysis]
+show_operators = true
+[retention]
+archives = ["PACS"]
+"""
+DESTINATIONS = """
+[[destination]]
+name = "OUT"
+kind = "folder"
+folder = "{folder}/out"
+[[destination]]
+name = "PACS"
+ae_title = "PACS"
+host = "127.0.0.1"
+port = {port}
+[[destination]]
+name = "HOOK"
+kind = "webhook"
+url = "http://127.0.0.1:9/nobody"
+secret_file = "{folder}/secret"
+allow_http = true
 """
 STAND = ("Modality", "PhotometricInterpretation", "CollimatorShape", "PresentationLUTShape", "ModalityLUTType")
 """Without their real values no image is judged."""
@@ -71,20 +98,18 @@ STUDY, STACK, OTHER = "1.2.826.0.1.9.1", "1.2.826.0.1.9.2", "1.2.826.0.1.9.3"
 
 @dataclass
 class Visit:
-    """The node, its settings, and what the patient's words are."""
+    """The node, its settings, the patient's words, and the archive."""
 
     folder: Path
     words: Words
     settings: Settings
     node: Node
-    said: list[str] = field(default_factory=list)
-    """What the node answered."""
+    archived: list[FileDataset] = field(default_factory=list)
+    """What the archive has."""
 
     def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        """A request to the node's web server; what it answers is kept."""
-        answer = httpx2.request(method, f"http://127.0.0.1:{self.node.web_port}{path}", **more)
-        self.said.append(answer.text)
-        return answer
+        """A request to the node's web server."""
+        return httpx2.request(method, f"http://127.0.0.1:{self.node.web_port}{path}", **more)
 
     def post(self, path: str, **body: Any) -> Any:
         """A request of the REST interface, which succeeds."""
@@ -109,14 +134,38 @@ def visit(folder: Path, database_url: str = "") -> Iterator[Visit]:
     for name in ("watch", "models", "out", "uploads"):
         (folder / name).mkdir(parents=True)
     (folder / "policy.toml").write_text(POLICY)
+    (folder / "secret").write_text(f"whsec_{base64.b64encode(bytes(32)).decode()}\n")
     (folder / "miqa.toml").write_text(SETTINGS.format(folder=folder, database=database_url))
     (folder / "data").mkdir()
-    (folder / "data" / "destinations.toml").write_text(
-        f'[[destination]]\nname = "OUT"\nkind = "folder"\nfolder = "{folder}/out"\n'
-    )
-    settings = load_settings(folder / "miqa.toml")
-    with Node(settings) as node:
-        yield Visit(folder, Words(), settings, node)
+    settings, archived = load_settings(folder / "miqa.toml"), list[FileDataset]()
+    with archive(partial(_matches, archived), partial(_copies, archived)) as port:
+        (folder / "data" / "destinations.toml").write_text(DESTINATIONS.format(folder=folder, port=port))
+        with Node(settings) as node:
+            yield Visit(folder, Words(), settings, node, archived)
+
+
+def _matches(archived: Sequence[Dataset], event: evt.Event) -> Iterator[Any]:
+    yield from ((0xFF00, ds) for ds in archived if ds.SOPInstanceUID == event.identifier.SOPInstanceUID)
+
+
+def _copies(archived: Sequence[Dataset], event: evt.Event) -> Iterator[Any]:
+    same = [ds for ds in archived if ds.SOPInstanceUID == event.identifier.SOPInstanceUID]
+    yield len(same)
+    yield from ((0xFF00, ds) for ds in same)
+
+
+def fetch(visited: Visit, image: FileDataset) -> None:
+    """Retention removes an original, and a person has it fetched from the archive, where it got one more text."""
+    of = t.instances.c
+    with visited.node.database.begin() as transaction:
+        gone = {"removed_at": datetime.now(UTC), "removal_cause": RemovalCause.AGE.value}
+        this = of.sop_instance_uid == image.SOPInstanceUID
+        transaction.execute(sa.update(t.instances).where(this).values(gone))
+    delete_marked(visited.node.database, visited.node.objects, datetime.now(UTC), 10)
+    other = deepcopy(image)
+    other.InstitutionName = visited.words("fetched InstitutionName")
+    visited.archived.append(other)
+    assert visited.post("/retrievals", uid=image.SOPInstanceUID) == {"fetched": 1, "missing": []}
 
 
 def images(words: Words) -> dict[str, FileDataset]:
@@ -210,8 +259,8 @@ def talk(visited: Visit) -> None:
     assert visited.ask("PUT", f"/api/v1/views/{view}", json=body).is_success
     assert visited.ask("GET", f"/views/{view}").is_redirect
     post(f"/views/{view}/remove")
-    for delivery in visited.ask("GET", "/api/v1/deliveries").json()["items"][:1]:
-        post(f"/deliveries/{delivery['delivery_id']}/resend", actor="kim", comment=words("typed retry"))
+    sent = [one for one in visited.ask("GET", "/api/v1/deliveries").json()["items"] if one["destination"] == "OUT"]
+    post(f"/deliveries/{sent[0]['delivery_id']}/resend", actor="kim", comment=words("typed resending"))
     series = "1.2.826.0.1.7.20"
     post(f"/phantoms/{series}", actor="kim", phantom=True, comment=words("typed phantom"))
     again = {"uids": [STUDY], "dry_run": False, "actor": "kim", "comment": words("typed reassessment")}
@@ -222,8 +271,3 @@ def wait_for_files(visited: Visit, count: int) -> None:
     """Until the watched folder is empty: so many files lie in its done and failed."""
     watch = visited.folder / "watch"
     wait_until(lambda: len([p for k in ("done", "failed") for p in (watch / k).rglob("*") if p.is_file()]) >= count)
-
-
-def as_json(value: Any) -> str:
-    """For messages."""
-    return json.dumps(value, indent=1, default=str)
