@@ -9,9 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from miqa_node.features.analysis.work.counting import AnalysisCounter
+from miqa_node.features.operations.work.indexing import ResultIndexing
+from miqa_node.features.usual_ranges.work import HistoryWork
 from miqa_node.interfaces.cli.app import run
 from tests.features.retention.left.surfaces import Found, in_folders, in_tables, lines, told, without
-from tests.features.retention.left.visit import STUDY, Visit, drop, fetch, images, send, talk, visit, wait_for_files
+from tests.features.retention.left.visit import (
+    STUDY,
+    Visit,
+    as_file,
+    drop,
+    fetch,
+    images,
+    pictures,
+    send,
+    store_over_web,
+    talk,
+    upload,
+    visit,
+    wait_for_files,
+)
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.more
@@ -21,6 +38,15 @@ MAY_STAY = (
     "IssuerOfPatientID",
 )  # fmt: skip
 """What a machine is, and who assigned the Patient ID: the list of docs/how-to/retention.md."""
+HOLDING = {
+    "acquisition_days.value", "acquisitions.operator", "acquisitions.room", "acquisitions.body_part",
+    "assessments.document", "decisions.comment", "delivery_events.comment", "dispositions.reasons", "events.body",
+    "instances.body_part", "instances.header", "instances.modality", "instances.view", "patients.patient_id",
+    "phantom_scans.coil", "phantom_series.comment", "reassessments.comment", "reassessments.earlier",
+    "results.patient_id", "source_headers.patient_name", "studies.patient_name", "worklist_events.comment",
+    "worklist_facets.label",
+}  # fmt: skip
+"""What holds words before the erasure; else the search finds nothing because there is nothing."""
 OUT_OF_REACH = ("out", "exports-before")
 """Folders below that of the test: what was delivered, and exports that were taken away."""
 
@@ -45,7 +71,33 @@ def test_nothing_of_an_erased_patient_stays(folder: Path, capfd: pytest.CaptureF
         stay(visited, len(sent))
         fetch(visited, sent["chest"])
         before = search(visited, capfd)
+        assert before.keys() >= HOLDING, HOLDING - before.keys()
         assert {"chest SeriesDescription", "part BodyPartExamined", "typed comment"} <= set().union(*before.values())
+        leave(visited, capfd)
+        rest = without(search(visited, capfd), MAY_STAY)
+    assert rest == {}, "\n".join(told(rest))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.peers)])
+def test_nothing_stays_of_what_came_by_any_other_way(
+    folder: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest, kind: str
+) -> None:
+    url = request.getfixturevalue("postgres_url") if kind == "postgresql" else ""
+    with visit(folder, url) as visited:
+        sent = images(visited.words)
+        store_over_web(visited, [sent["part"], sent["strange"]])
+        upload(visited, {f"{visited.words('name of an upload')}.dcm": as_file(sent["chest"])}, keep=True)
+        upload(visited, {f"{visited.words('name of a look')}.dcm": as_file(sent["photo"])}, keep=False)
+        upload(visited, pictures(visited.words), keep=True)
+        send(visited.node, [sent[name] for name in sent if name.startswith("slice")])
+        drop(visited, {"photo": sent["photo"]})
+        wait_for_files(visited, 2)
+        stay(visited, len(sent) + 2)
+        before = search(visited, capfd)
+        assert before.keys() >= HOLDING, HOLDING - before.keys()
+        of_pictures = {one for places in before.values() for one in places if one.startswith("picture ")}
+        assert of_pictures == set(), "a picture names no patient, so it cannot be erased: nothing of its text is kept"
         leave(visited, capfd)
         rest = without(search(visited, capfd), MAY_STAY)
     assert rest == {}, "\n".join(told(rest))
@@ -56,6 +108,10 @@ def stay(visited: Visit, images: int) -> None:
     wait_until(lambda: visited.decided(images), what="all are judged")
     talk(visited)
     wait_until(lambda: visited.decided(images), what="all are judged again")
+    database = visited.node.database
+    AnalysisCounter(database, visited.settings.analysis).look()
+    ResultIndexing(database, visited.node.objects).look()
+    HistoryWork(database).look()
     export(visited, visited.folder / "exports-before")
     command(visited, "backup", str(visited.folder / "backup"))
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import re
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx2
 import numpy as np
 import pydicom
@@ -89,6 +93,7 @@ kind = "webhook"
 url = "http://127.0.0.1:9/nobody"
 secret_file = "{folder}/secret"
 allow_http = true
+events = ["image.assessed", "study.flagged", "study.passed", "study.resolved"]
 """
 STAND = ("Modality", "PhotometricInterpretation", "CollimatorShape", "PresentationLUTShape", "ModalityLUTType")
 """Without their real values no image is judged."""
@@ -271,3 +276,50 @@ def wait_for_files(visited: Visit, count: int) -> None:
     """Until the watched folder is empty: so many files lie in its done and failed."""
     watch = visited.folder / "watch"
     wait_until(lambda: len([p for k in ("done", "failed") for p in (watch / k).rglob("*") if p.is_file()]) >= count)
+
+
+def store_over_web(visited: Visit, data: Sequence[FileDataset]) -> None:
+    """By STOW-RS."""
+    boundary, body = "of-the-parts", BytesIO()
+    for ds in data:
+        body.write(f"--{boundary}\r\ncontent-type: application/dicom\r\n\r\n".encode())
+        body.write(as_file(ds) + b"\r\n")
+    body.write(f"--{boundary}--\r\n".encode())
+    kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+    assert visited.ask("POST", "/dicom-web/studies", content=body.getvalue(), headers={"content-type": kind}).is_success
+
+
+def upload(visited: Visit, files: dict[str, bytes], *, keep: bool) -> None:
+    """On the page "Check", by name; what is not kept is only looked at."""
+    page = visited.ask("GET", "/look").text
+    token = re.search(r'name="csrf" value="([^"]+)"', page)
+    form = {"keep": str(keep).lower(), "body_part": "chest", "view": "pa", **({"csrf": token[1]} if token else {})}
+    sent = [("file", (name, data)) for name, data in files.items()]
+    origin = {"origin": f"http://127.0.0.1:{visited.node.web_port}"}
+    answer = visited.ask("POST", "/look", files=sent, data=form, headers=origin)
+    assert answer.status_code in (200, 303), answer.text[:2000]
+
+
+def as_file(ds: FileDataset) -> bytes:
+    """The bytes of its file."""
+    out = BytesIO()
+    ds.save_as(out)
+    return out.getvalue()
+
+
+def pictures(words: Words) -> dict[str, bytes]:
+    """A PNG with a text, and a JPEG with a comment, EXIF and something behind its end, by their names."""
+    gray = np.random.default_rng(0).integers(0, 255, (256, 208)).astype(np.uint8)
+    png = cv2.imencode(".png", gray)[1].tobytes()
+    text = b"tEXtArtist\0" + words("picture PNG text").encode()
+    chunk = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
+    jpeg = cv2.imencode(".jpg", gray)[1].tobytes()
+    exif = b"Exif\0\0" + words("picture EXIF").encode()
+    comment = words("picture comment").encode()
+    marks = b"".join(
+        mark + (len(data) + 2).to_bytes(2, "big") + data for mark, data in ((b"\xff\xe1", exif), (b"\xff\xfe", comment))
+    )
+    return {
+        f"{words('picture name of the PNG')}.png": png[:33] + chunk + png[33:],
+        f"{words('picture name of the JPEG')}.jpg": jpeg[:2] + marks + jpeg[2:] + words("picture end").encode(),
+    }
