@@ -286,7 +286,9 @@ def store_over_web(visited: Visit, data: Sequence[FileDataset]) -> None:
         body.write(as_file(ds) + b"\r\n")
     body.write(f"--{boundary}--\r\n".encode())
     kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
-    assert visited.ask("POST", "/dicom-web/studies", content=body.getvalue(), headers={"content-type": kind}).is_success
+    assert visited.ask(
+        "POST", "/api/dicom-web/studies", content=body.getvalue(), headers={"content-type": kind}
+    ).is_success
 
 
 def upload(visited: Visit, files: dict[str, bytes], *, keep: bool) -> None:
