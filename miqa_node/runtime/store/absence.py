@@ -1,8 +1,7 @@
-"""Why an object is not in the store, in words, and which images no erasure has reached."""
+"""Why an object is not in the store, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import PurePosixPath
 
 import sqlalchemy as sa
@@ -10,7 +9,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.retention import Removal, RemovalCause
 from miqa_node.errors import NotFoundError, RemovedError
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.database import Database, Transaction, begin_writing
+from miqa_node.runtime.store.database import Database
 
 _of = t.instances.c
 
@@ -37,14 +36,3 @@ def absence(database: Database, key: str) -> NotFoundError:
             artifacts_removed_at=f"{row.artifacts_removed_at:%Y-%m-%d}",
         )
     return NotFoundError("There is no object {key}.", key=key)
-
-
-def unless_erased(transaction: Transaction, digests: Collection[str]) -> set[str]:
-    """Those of the images that no erasure has reached. Background work asks before it writes rows about them.
-
-    The images are locked, so an erasure that begins now waits until the transaction ends, and then finds its rows.
-    """
-    begin_writing(transaction)
-    is_there = _of.removal_cause != RemovalCause.ERASURE.value
-    query = sa.select(_of.digest).where(_of.digest.in_(digests), is_there).order_by(_of.digest).with_for_update()
-    return set(transaction.execute(query).scalars())

@@ -22,10 +22,10 @@ from miqa_node.core.domain.search_keys import COLUMNS, SEARCH_KEYS, SearchKey, S
 from miqa_node.dicom.bytes.head import drop_unreadable, read_head, read_some
 from miqa_node.dicom.bytes.search_values import HEADER_TAGS, column_values
 from miqa_node.errors import NotFoundError, lacks_resources
-from miqa_node.runtime.store.absence import unless_erased
 from miqa_node.runtime.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.runtime.store.matching import Condition, matches, sequence_matches
 from miqa_node.runtime.store.tables import instances, patients, results, source_headers
+from miqa_node.runtime.store.upkeep import unless_erased
 
 BATCH = 200
 

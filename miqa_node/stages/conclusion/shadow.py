@@ -10,8 +10,8 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import ShadowModel
 from miqa_node.core.taxonomy.verdict_score import with_score
-from miqa_node.runtime.store.absence import unless_erased
 from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.upkeep import unless_erased
 from miqa_node.stages.conclusion.base import Conclusion, LaterEffect
 from miqa_node.stages.conclusion.effects import EffectContext, EffectKind
 from miqa_node.stages.conclusion.rows import shadows

@@ -12,6 +12,7 @@ import structlog
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.observe.steady_thread import SteadyThread
 from miqa_node.core.settings import Settings
+from miqa_node.errors import ConflictError
 from miqa_node.features.retention.rows import erasure
 from miqa_node.features.retention.rows.erasure import ErasureRecord
 from miqa_node.features.retention.rows.unknown_tables import unknown_tables
@@ -65,7 +66,10 @@ def finish(
 
 
 class ErasuresAgain:
-    """Before the node serves: erasures that the data folder knows and the database does not are done again."""
+    """Before the node serves: erasures that the data folder knows and the database does not are done again.
+
+    Those that only the database knows are of an earlier version, which left texts of headers: they are completed once.
+    """
 
     threads: Iterable[SteadyThread] = ()
 
@@ -73,12 +77,14 @@ class ErasuresAgain:
         self._settings, self._database, self._objects = settings, database, objects
 
     def start(self) -> None:
-        """Look at all; an erasure that fails keeps the node from serving."""
+        """Look at all; an erasure of the data folder that fails keeps the node from serving."""
         with self._database.begin() as transaction:
-            salts = {one.salt for one in erasure.select(transaction)}
-        for record in proofs.kept(self._settings):
-            if record.salt not in salts:
-                self._again(record)
+            recorded = {one.salt: one for one in erasure.select(transaction)}
+        kept = {one.salt: one for one in proofs.kept(self._settings)}
+        for salt in kept.keys() - recorded.keys():
+            self._again(kept[salt])
+        for salt in recorded.keys() - kept.keys():
+            self._complete(recorded[salt])
 
     def stop(self) -> None:
         """Nothing runs."""
@@ -94,6 +100,15 @@ class ErasuresAgain:
         if finished.unknown:
             log.warning("the erasure has no proof: there are tables that this version does not know",
                         erasure=restored.erasure_id, tables=list(finished.unknown))  # fmt: skip
+
+    def _complete(self, record: ErasureRecord) -> None:
+        try:
+            with self._database.begin() as transaction:
+                erasure.repeat(transaction, record, "", datetime.now(UTC))
+            finish(self._settings, self._database, self._objects, record)
+        except ConflictError as error:  # on hold, or sent again since
+            proofs.keep(self._settings, record, {}, proofs.BEGUN)
+            log.warning("an erasure of an earlier version is not completed", erasure=record.erasure_id, reason=error)
 
 
 def _open(context: PartContext) -> ErasuresAgain:

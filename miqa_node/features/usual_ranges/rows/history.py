@@ -26,7 +26,6 @@ from miqa_node.features.usual_ranges.rows import documents as own_documents
 from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series
 from miqa_node.runtime.site_records import confirmed_ranges
 from miqa_node.runtime.store import documents
-from miqa_node.runtime.store.absence import unless_erased
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import (
     assessments,
@@ -37,6 +36,7 @@ from miqa_node.runtime.store.tables import (
     rollup_marks,
     source_headers,
 )
+from miqa_node.runtime.store.upkeep import unless_erased
 from miqa_node.stages.units.base import installed, unit_of
 
 MARK, HOSPITALS_MARK = "usual ranges", "usual ranges: hospitals"

@@ -23,8 +23,8 @@ from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import lacks_resources
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.absence import unless_erased
 from miqa_node.runtime.store.database import Database, Transaction, insert_into, insert_or_ignore
+from miqa_node.runtime.store.upkeep import unless_erased
 from miqa_node.stages.units.rows import repeats
 
 STUDIES = 50

@@ -40,8 +40,8 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
         yield shelf
 
 
-def settings_of(shelf: Shelf, **tables: dict[str, object]) -> Settings:
-    return load_settings(node={"data_dir": shelf.folder}, **tables)
+def settings_of(shelf: Shelf, watch: str = "") -> Settings:
+    return load_settings(node={"data_dir": shelf.folder}, watch={"folder": watch})
 
 
 def erased(shelf: Shelf, patient_id: str = "ID1") -> ErasureRecord:
@@ -105,6 +105,20 @@ def test_an_erasure_that_a_restored_database_does_not_have_is_done_again_before_
     restored.database.close()
 
 
+def test_an_erasure_of_an_earlier_version_is_completed_once(shelf: Shelf) -> None:
+    of = shelf.decide(1)
+    erased(shelf)
+    header = {"header": {"series_description": "Mrs X"}}
+    values = {"assessed_at": NOW, "model_name": "", "model_version": "", "model_sha256": ""}
+    with shelf.database.begin() as transaction:
+        transaction.execute(sa.insert(t.assessments).values(digest=of, document=header, **values))
+    ErasuresAgain(settings_of(shelf), shelf.database, shelf.objects).start()
+    assert ("Mrs X" in everything(shelf.database), shelf.has(of)) == (False, [False])
+    rows = everything(shelf.database)
+    ErasuresAgain(settings_of(shelf), shelf.database, shelf.objects).start()
+    assert everything(shelf.database) == rows
+
+
 def test_a_file_among_the_proofs_that_the_node_did_not_sign_keeps_it_from_serving(shelf: Shelf) -> None:
     shelf.decide(1)
     record = erased(shelf)
@@ -149,7 +163,7 @@ def test_of_a_watched_folder_the_patient_s_files_go_those_that_wait_are_named_an
     (watch / "Mrs X").mkdir()
     (watch / "failed" / "letter.pdf").write_bytes(b"about somebody")
     (watch / "failed" / "index").write_bytes(b"of a disc: ID1-9999")
-    settings = settings_of(shelf, watch={"folder": str(watch)})
+    settings = settings_of(shelf, str(watch))
     files = erase_watched(settings, record, "ID1-9999")
     assert (files.removed, files.waiting) == (3, ("waits.dcm",))
     assert files.unread == ("done/another.dcm", "failed/letter.pdf")

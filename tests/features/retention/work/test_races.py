@@ -14,8 +14,8 @@ from miqa_node.features.retention.rows import erasure
 from miqa_node.features.usual_ranges.rows import history
 from miqa_node.features.usual_ranges.tables import usual_baselines, usual_series
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.store.absence import unless_erased
 from miqa_node.runtime.store.database import Database, insert_or_ignore
+from miqa_node.runtime.store.upkeep import unless_erased
 from miqa_node.stages.conclusion.shadow import save_shadow
 from tests.features.retention.rows.test_erasure import everything
 from tests.features.usual_ranges.ranges_making import FIRST_AT, measure
