@@ -15,6 +15,7 @@ from miqa_node.features.retention.rows.patient_choice import NamedPatient
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.tables.column_marks import MONTH
 
 
 def shared_studies(transaction: Transaction, studies: Sequence[str], chosen: Sequence[NamedPatient]) -> set[str]:
@@ -67,6 +68,14 @@ def _count_again(transaction: Transaction, images: sa.Select[tuple[str]], texts:
     words = sorted(texts.words)
     named = sa.or_(*(column.in_(words) for column in (day.modality, day.value, day.within_value)))
     transaction.execute(sa.delete(t.acquisition_days).where(day.day.in_(days), named))
+    columns = exposure.room, exposure.operator, exposure.body_part, exposure.view, exposure.modality
+    with_words = sa.select(exposure.day).where(
+        exposure.digest.in_(images), sa.or_(*(column.in_(words) for column in columns))
+    )
+    months = {f"{one:%Y-%m}" for one in transaction.execute(with_words.distinct()).scalars()}
+    for table in t.all_tables().sorted_tables:
+        if MONTH in table.info:
+            transaction.execute(sa.delete(table).where(table.c[table.info[MONTH]].in_(months)))
     transaction.execute(sa.update(t.acquisitions).where(exposure.digest.in_(images)).values(changed_at=now))
     studies = sa.select(t.instances.c.study_instance_uid).where(t.instances.c.digest.in_(images))
     facet = t.worklist_facets.c

@@ -30,6 +30,7 @@ from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Database, Transaction, begin_writing
 from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.tables.column_marks import MONTH, OBJECTS
 from miqa_node.stages.units.rows import copies
 from miqa_node.stages.units.rows.removal import artifact_keys, delete_marked
 
@@ -235,6 +236,7 @@ def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord
         keys = [original_key(one) for one in digests]
         for some in batches(digests, BATCH):
             keys += artifact_keys(transaction, some)
+    _delete_months(database, objects)
     there = [key for key in keys if objects.exists(key)]
     if there:
         raise ConflictError(
@@ -245,6 +247,16 @@ def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord
             )
         )
     overwrite(database.engine, t.all_tables())
+
+
+def _delete_months(database: Database, objects: ObjectStore) -> None:
+    """Delete the objects of months whose rows went."""
+    for table in t.all_tables().sorted_tables:
+        if MONTH in table.info:
+            with database.begin() as transaction:
+                months = list(transaction.execute(sa.select(table.c[table.info[MONTH]])).scalars())
+            stored = [one.key for one in objects.entries(f"{table.info[OBJECTS]}/")]
+            objects.delete([key for key in stored if not any(month in key for month in months)])
 
 
 def lock(transaction: Transaction) -> None:

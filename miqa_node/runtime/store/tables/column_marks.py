@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 ERASE, ABOUT, ONLY_OWN = "erase", "about", "only_own"
-FORGET, OBJECTS, REFERRED_ONLY = "forget", "objects", "referred_only"
+FORGET, OBJECTS, REFERRED_ONLY, MONTH = "forget", "objects", "referred_only", "month"
 KEEP = "keep: "
 Info = dict[Any, Any]
 
@@ -60,6 +60,14 @@ def objects_in(folder: str) -> Info:
     It is none of the folders of images (``KINDS`` of runtime/store/disk.py): no row of an image owns what lies there.
     """
     return {OBJECTS: folder}
+
+
+def monthly(column: str) -> Info:
+    """Of a table: a row, with its objects, tells of all patients of a month ("2026-10"), which the column names.
+
+    It goes if an erasure takes a word of a header out of what was counted in that month.
+    """
+    return {MONTH: column}
 
 
 UIDS = kept("names objects, as the proof and the archive do")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from miqa_node.features.analysis.monthly_reports import keep_last_month
 from miqa_node.features.analysis.work.counting import AnalysisCounter
 from miqa_node.features.operations.work.indexing import ResultIndexing
 from miqa_node.features.usual_ranges.work import HistoryWork
 from miqa_node.interfaces.cli.app import run
+from miqa_node.runtime.store import tables as t
 from tests.features.retention.left.surfaces import Found, in_folders, in_tables, lines, told, without
 from tests.features.retention.left.visit import (
     STUDY,
@@ -72,6 +76,7 @@ def test_nothing_of_an_erased_patient_stays(folder: Path, capfd: pytest.CaptureF
         fetch(visited, sent["chest"])
         before = search(visited, capfd)
         assert before.keys() >= HOLDING, HOLDING - before.keys()
+        assert any("reports/rejects-" in surface for surface in before)
         assert {"chest SeriesDescription", "part BodyPartExamined", "typed comment"} <= set().union(*before.values())
         leave(visited, capfd)
         rest = without(search(visited, capfd), MAY_STAY)
@@ -112,8 +117,17 @@ def stay(visited: Visit, images: int) -> None:
     AnalysisCounter(database, visited.settings.analysis).look()
     ResultIndexing(database, visited.node.objects).look()
     HistoryWork(database).look()
+    with database.begin() as transaction:
+        acquired = max(transaction.execute(sa.select(t.acquisitions.c.day)).scalars())
+    report_of_month(visited, acquired)
     export(visited, visited.folder / "exports-before")
     command(visited, "backup", str(visited.folder / "backup"))
+
+
+def report_of_month(visited: Visit, acquired: date) -> None:
+    """Made and stored as when the month is over."""
+    after = datetime(acquired.year, acquired.month, 28, tzinfo=UTC) + timedelta(days=7)
+    keep_last_month(visited.node.database, visited.node.objects, visited.settings, after)
 
 
 def leave(visited: Visit, capfd: pytest.CaptureFixture[str]) -> None:
