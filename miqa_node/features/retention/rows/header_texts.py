@@ -13,7 +13,7 @@ from miqa_node.core.taxonomy.header_words import CITED, MODALITIES, WORDS, texts
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
 
-HEADER, BODY_PART, VIEW = "header", "body_part", "view"
+HEADER, CAPTION, BODY_PART, VIEW = "header", "caption", "body_part", "view"
 _PSEUDONYM = re.compile(r"op-[0-9a-f]{8}")
 _SHORT = {BODY_PART: WORDS["body_part_examined"], VIEW: WORDS["view_position"], "modality": MODALITIES.__contains__}
 """Names that events and others give to values of a header."""
@@ -58,10 +58,10 @@ class HeaderTexts:
     def _part(self, key: str, value: Any) -> Any:
         if key == HEADER and isinstance(value, Mapping):
             return without_texts(value)
+        if key == CAPTION and isinstance(value, Mapping):  # a machine's words about the picture, whatever it shows
+            return {**value, "sentences": []}
         if key in _SHORT and isinstance(value, str):
             return value if _SHORT[key](value) else ""
-        if key in ("message", "forms"):  # of a phrase: the program's own, by which its translation is found
-            return value
         if key == "values" and isinstance(value, Mapping):
             return {name: self._value(one) for name, one in value.items()}
         return self.without_citations(value)

@@ -135,7 +135,7 @@ def test_what_came_back_behind_an_erasure_goes_with_a_second_one(shelf: Shelf) -
     with shelf.database.begin() as transaction:
         transaction.execute(
             sa.insert(t.assessments).values(
-                digest=of, document={"header": {"series_description": "Mrs X", "modality": "CR"}}, assessed_at=NOW,
+                digest=of, document=left_behind("Mrs X"), assessed_at=NOW,
                 model_name="", model_version="", model_sha256="",
             )
         )  # fmt: skip
@@ -144,7 +144,13 @@ def test_what_came_back_behind_an_erasure_goes_with_a_second_one(shelf: Shelf) -
     assert "Mrs X" not in everything(shelf.database)
     with shelf.database.begin() as transaction:
         [document] = transaction.execute(sa.select(t.assessments.c.document)).scalars()
-    assert document == {"header": {"series_description": "", "modality": "CR"}}, "keys and fixed words stay"
+    assert document == left_behind(""), "keys and words of fixed lists stay"
+
+
+def left_behind(text: str) -> dict[str, object]:
+    """What a stored assessment may have of a patient."""
+    caption = {"writer": "tiny-1.0.0", "sentences": [f"It says {text}."] if text else []}
+    return {"header": {"series_description": text, "modality": "CR"}, "caption": caption}
 
 
 def test_of_a_watched_folder_the_patient_s_files_go_those_that_wait_are_named_and_strange_ones_listed(
