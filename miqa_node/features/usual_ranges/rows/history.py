@@ -36,6 +36,7 @@ from miqa_node.runtime.store.tables import (
     rollup_marks,
     source_headers,
 )
+from miqa_node.runtime.store.upkeep import unless_erased
 from miqa_node.stages.units.base import installed, unit_of
 
 MARK, HOSPITALS_MARK = "usual ranges", "usual ranges: hospitals"
@@ -179,7 +180,10 @@ def _taken_at(header: Header, received_at: datetime) -> datetime:
 def add(transaction: Transaction, measured: Sequence[MeasuredSeries]) -> list[ScannerProtocol]:
     """Add series to their baselines, each compared with the ranges of those before; returns new baselines."""
     beginnings = []
+    present = unless_erased(transaction, [one.digest for one in measured])
     for one in measured:
+        if one.digest not in present:
+            continue
         if begin(transaction, one.protocol, one.numbers.at):
             beginnings.append(one.protocol)
         of = usual_baselines.c.baseline == one.protocol.baseline
