@@ -30,7 +30,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs pictures docs-serve bench fuzz crash faults matrix long soak night container models constraints lock dist sbom audit clean distclean
+.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations release-check docs pictures docs-serve bench fuzz crash faults matrix long soak night container models constraints lock dist sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -148,6 +148,11 @@ layers: setup ## Check that each part imports only what stands below it (docs/ad
 
 translations: setup ## Bring the catalogue of a language up to date (LANGUAGE=de; a new one is one file)
 	$(BIN)/python -m tests.core.language.sources $(or $(LANGUAGE),de)
+
+release-check: setup ## Check what may wait until a release: translations, made pages, REST paths, scanners
+	MIQA_RELEASE=1 $(BIN)/python -m pytest -q tests/core/language tests/web/test_german_pages.py tests/web/test_german_reasons.py \
+		tests/interfaces/cli/test_rest_parity.py \
+		tests/interfaces/cli/test_docs.py tests/stages/measure/test_tried_on.py --long
 
 docs: setup ## Build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

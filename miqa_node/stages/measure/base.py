@@ -129,7 +129,7 @@ class SeriesMeasure(Measurand):
     least_side_px: int = LEAST_SIDE_PX
 
     def lacks(self, view: SliceView) -> str:
-        """What the slice lacks to contribute, as a sentence; empty if nothing."""
+        """The reason why the slice contributes nothing, as a sentence; empty if it does."""
         rank = NEEDS.index(self.needs)
         lacking = (
             (1, not view.header.has_scale, NOT_FINITE),

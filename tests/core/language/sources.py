@@ -228,6 +228,7 @@ REASONS = (
 """Texts that are put together where something happens, with their values as placeholders."""
 
 
+@cache
 def messages() -> frozenset[str | tuple[str, str]]:
     """Each message of the node; a pair if it has a plural."""
     texts = {message for message in _all() if message}
@@ -241,7 +242,8 @@ def _all() -> Iterator[str | tuple[str, str]]:
             yield from (*TemplateTexts(source).messages(), *_marked(source))
     yield from script_texts()
     for place, tree in modules():
-        yield from (*_phrases(tree), *errors_of(place, tree), *_numbers(tree))
+        yield from (*_phrases(tree), *errors_of(place, tree))
+        yield from _numbers(tree)
     yield from (*narrative_messages(), FLAG_STAYS, *_of_domain())
 
 
@@ -271,7 +273,7 @@ def _of_domain() -> Iterator[str]:
 
 
 def taxonomy_messages(language: str) -> Iterator[str]:
-    """What a taxonomy without words in this language asks the catalogue for."""
+    """The messages of a taxonomy that has no words in this language."""
     for entry in (*finding_entries().values(), *gate_entries().values()):
         if language not in entry.words:
             english = entry.words["en"]
@@ -286,7 +288,7 @@ def _plausibility() -> Iterator[str]:
 
 
 def _marked(source: str) -> Iterator[str | tuple[str, str]]:
-    """What statements and expressions of a template say."""
+    """The messages in statements and expressions of a template."""
     calls = extract_from_ast(Environment(autoescape=True).parse(source), ("_", "ngettext"))
     for _, name, text in calls:
         if name == "ngettext" and isinstance(text, tuple) and text[0] and text[1]:
@@ -315,7 +317,7 @@ def shown_errors() -> frozenset[str]:
 
 
 def sentences_of(place: str, tree: ast.AST) -> Iterator[ast.expr]:
-    """What the errors of a module say, if people may see them: constants, or what a test has to refuse."""
+    """The sentences of a module's errors, if people may see them: constants, or expressions that a test refuses."""
     if PROGRAMS.search(place):
         return
     for node in ast.walk(tree):

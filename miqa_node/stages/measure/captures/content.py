@@ -1,4 +1,4 @@
-"""What a secondary capture shows: nothing, or something with edges that can be read."""
+"""Content of a secondary capture: nothing, or something with edges that can be read."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def find_body(image: Values) -> Mask:
 
 
 def soft_tissue(view: SliceView) -> SoftTissue | None:
-    """Windows inside the body whose mean is that of soft tissue; None without a body."""
+    """Windows inside the body with the mean of soft tissue; None without a body."""
     plane = view.once(ct_slice)
     if plane is None:
         return None

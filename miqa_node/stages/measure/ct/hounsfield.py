@@ -1,4 +1,4 @@
-"""Whether Hounsfield units are right: air, fat and soft tissue of the patient, and what they have in common."""
+"""Correctness of Hounsfield units: values of air, fat and soft tissue, and their common offset."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def tissue_values(parts: Sequence[TissueCounts]) -> TissueValues:
 
 
 def common_offset(values: TissueValues) -> float | None:
-    """The median of what air, fat and soft tissue deviate; of two of them what they agree on.
+    """The median deviation of air, fat and soft tissue; of two tissues, the deviation that both show.
 
     >>> common_offset(TissueValues(-970.0, -68.0, 80.0)), common_offset(TissueValues(-1000.0, None, 34.0))
     (32.0, 2.0)
@@ -143,7 +143,7 @@ def without_cut_off_air(values: TissueValues, parts: Sequence[TissueCounts]) -> 
 
 
 def counts_of(view: SliceView) -> TissueCounts | None:
-    """What all four measurements take of a slice."""
+    """The contribution of a slice to all four measurements."""
     return view.once(tissue_counts)
 
 

@@ -49,7 +49,7 @@ def _share(view: SliceView) -> float | None:
 
 
 def fine_noise(image: Values) -> Values:
-    """What changes from pixel to pixel in both directions; white noise keeps its standard deviation.
+    """The changes from pixel to pixel in both directions; white noise keeps its standard deviation.
 
     >>> white = np.random.default_rng(0).normal(0.0, 10.0, (256, 256)).astype(np.float32)
     >>> round(float(fine_noise(white).std())), round(float(fine_noise(cv2.GaussianBlur(white, (0, 0), 1.0)).std()), 1)

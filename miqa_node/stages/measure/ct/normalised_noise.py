@@ -28,7 +28,7 @@ MAX_WHITENESS = 50.0
 
 
 class NoisePart(NamedTuple):
-    """What a slice tells of noise, its texture and sharpness; and its water-equivalent diameter in mm.
+    """Noise, texture and sharpness of a slice, and its water-equivalent diameter in mm.
 
     Texture is None and the diameter 0 if the slice was not sampled; so is the diameter of a body that the field cuts.
     """
@@ -40,7 +40,7 @@ class NoisePart(NamedTuple):
 
 
 class NoiseConditions(NamedTuple):
-    """Noise in soft tissue, and what it depends on beside the dose."""
+    """Noise in soft tissue, and its other causes than the dose."""
 
     noise_hu: float
     thickness_mm: float

@@ -61,7 +61,7 @@ def _sectors(view: SliceView) -> RingSectors | None:
 
 
 def ring_sectors(position: int, image: Values, spacing_mm: float) -> RingSectors:
-    """Those of a slice, at this position in the series."""
+    """The rings of a slice, at this position in the series."""
     rows, columns = image.shape
     length = min(rows, columns) // 2
     middle = ((columns - 1) / 2.0, (rows - 1) / 2.0)

@@ -103,7 +103,7 @@ def half_frequency(values: NDArray[np.float64], step: float) -> float | None:
 
 
 def half_transfer(parts: Sequence[EdgeSpread]) -> float | None:
-    """The frequency in 1/mm over all slices; None if too few pixels lie beside the skin."""
+    """The frequency in 1/mm over all slices; None if too few pixels lie near the skin."""
     if not parts:
         return None
     counts = np.sum([one.counts for one in parts], axis=0)

@@ -31,7 +31,7 @@ WIDEST_OPENING = 1 / 3
 
 
 class FieldEdge(NamedTuple):
-    """The outermost pixels of what was reconstructed, what lies within, and its diameter in pixels."""
+    """The outermost pixels of the reconstruction, the area within, and its diameter in pixels."""
 
     edge: Mask
     inside: Mask
@@ -89,7 +89,7 @@ def field_edge(image: Values) -> FieldEdge:
 
 
 def field_around(image: Values, body: Mask) -> FieldEdge:
-    """That of :func:`field_edge`; the whole image if the body reaches out of the circle.
+    """The result of :func:`field_edge`; the whole image if the body reaches out of the circle.
 
     >>> int(field_around(np.zeros((64, 96), np.float32), np.ones((64, 96), bool)).inside.sum()) == 58 * 90
     True
@@ -104,7 +104,7 @@ def field_around(image: Values, body: Mask) -> FieldEdge:
 
 
 def open_lungs(image: Values, body: Mask, field: FieldEdge) -> Mask:
-    """Lungs that the edge of the field opens, with the part of the edge beside them.
+    """Lungs that the edge of the field opens, with the adjacent part of the edge.
 
     >>> image = np.full((64, 64), -1000.0, np.float32)
     >>> image[20:40, 32:], image[25:35, 40:] = 40.0, -850.0

@@ -1,4 +1,4 @@
-"""Contrast as a viewer shows it: how much of the grey scale the image uses, and what is pure white or black.
+"""Contrast as a viewer shows it: the used part of the grey scale, and the pure white and black shares.
 
 Measured after the window stored with the image and before any stretch: models see images stretched between their
 percentiles, so a window that uses only 2 % of the grey scale looks normal to them.

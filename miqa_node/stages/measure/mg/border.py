@@ -53,7 +53,7 @@ WHOLE_MM = 130.0
 
 
 def only_a_part(header: Header) -> str:
-    """Why what is measured on the outline of the breast means nothing; empty if the whole breast should be seen."""
+    """The reason why the outline of the breast means nothing; empty if the whole breast should be seen."""
     if header.view_modifier in PARTS:
         return Phrase("The view shows a part of the breast ({modifier}).", modifier=Phrase(header.view_modifier))
     words = " ".join((*header.image_type, header.protocol_name or "", header.view_position)).upper()

@@ -101,7 +101,7 @@ def _widened(mask: Mask) -> Mask:
 
 
 def _excess(values: Values, copies: Values, hit: Mask, rest: Mask) -> float:
-    """Of the squared signal of ``hit`` over that of ``rest``, in that of what is copied."""
+    """The excess of the squared signal of ``hit`` over ``rest``, as a share of the copied signal."""
     if np.count_nonzero(hit) < MIN_AIR_PX or np.count_nonzero(rest) < MIN_AIR_PX:
         return math.nan
     level = _around(values, rest)

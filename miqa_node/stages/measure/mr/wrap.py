@@ -58,7 +58,7 @@ def continuing(image: Values, level: float) -> tuple[float, NDArray[np.bool_], s
 
 
 def _acquired(image: Values) -> slice:
-    """The rows without those that a scanner adds to make a narrow field square: zeros beside full lines of noise."""
+    """The rows without the padding that makes a narrow field square: zeros next to full lines of noise."""
     values = np.count_nonzero(image, axis=1)
     rows = np.flatnonzero(values)
     if not len(rows) or min(values[rows[0]], values[rows[-1]]) < FULL_LINE * image.shape[1]:

@@ -1,4 +1,4 @@
-"""What an image of nuclear medicine needs of its header: nuclide, energy window, duration or counts, and time."""
+"""Header elements that nuclear medicine needs: nuclide, energy window, duration or counts, and time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARTS = ("PhaseInformationSequence", "RotationInformationSequence")
 
 
 def lacks(ds: Dataset) -> list[str]:
-    """Keywords of what the header lacks.
+    """Keywords that the header lacks.
 
     >>> lacks(Dataset())
     ['RadiopharmaceuticalInformationSequence', 'EnergyWindowRangeSequence', 'ActualFrameDuration', 'AcquisitionTime']
@@ -60,7 +60,7 @@ def energy_windows(ds: Dataset) -> Iterator[tuple[float, float]]:
 
 
 def lengths(ds: Dataset) -> list[tuple[str, float]]:
-    """What tells how long was counted: durations of frames in ms, or counts, with their keywords."""
+    """The durations of frames in ms, or their counts, with the keywords."""
     places = [ds, *(item for name in PARTS for item in ds.get(name) or [])]
     for gate in ds.get("GatedInformationSequence") or []:
         places += gate.get("DataInformationSequence") or []

@@ -1,4 +1,4 @@
-"""What uptake values of PET need of the header: units, decay correction, times, dose and weight, with their values."""
+"""Header elements that uptake values of PET need: units, decay correction, times, dose, weight, with values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ millilitre."""
 
 
 def lacks(ds: Dataset) -> list[str]:
-    """Keywords of what the header lacks.
+    """Keywords that the header lacks.
 
     >>> lacks(Dataset())[:2]
     ['Units', 'DecayCorrection']

@@ -41,7 +41,7 @@ def _content(view: SliceView) -> SliceContent:
 
 
 def blank(deviations: NDArray[np.float64], signals: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Slices of a volume without structure; at an end of it only those beside a slice that is full of the body.
+    """Slices of a volume without structure; at its ends only next to a slice that is full of the body.
 
     >>> body = np.array([0.0, 0.1, 0.8, 1.0, 0.0, 1.0, 0.9, 0.0])
     >>> blank(body, body).nonzero()[0].tolist()

@@ -1,4 +1,4 @@
-"""Slices whose header differs from that of the others in the stack: another pixel size, another scale of values."""
+"""Slices whose header differs from the others in the stack: another pixel size, another scale of values."""
 
 from __future__ import annotations
 

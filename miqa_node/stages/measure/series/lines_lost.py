@@ -1,4 +1,4 @@
-"""Rows or columns of a slice that were lost on the way: lines of one value through what is shown."""
+"""Rows or columns of a slice that were lost on the way: lines of one value through the anatomy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slices of a stack that are out of order, or there twice, by what they show: neighbours look alike."""
+"""Slices of a stack that are out of order, or there twice, by their content: neighbours look alike."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ LEAST_MARKED = 5.0
 
 
 class SliceBrightness(NamedTuple):
-    """The slice's position in the series and a small copy of it, whose mean is that of the slice."""
+    """The slice's position in the series and a small copy of it with the same mean."""
 
     position: int
     small: Values

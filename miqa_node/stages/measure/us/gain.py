@@ -30,7 +30,7 @@ class Grey(NamedTuple):
 
 
 def grey(shown: Levels) -> Grey | None:
-    """None where nothing is grey; levels are those of 255.
+    """None where nothing is grey; levels go from 0 to 255.
 
     >>> grey(np.array([[0.0, 0.0, 255.0, 255.0, np.nan]], np.float32))
     Grey(echoes=100.0, white=50.0, black=50.0)
