@@ -183,7 +183,7 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `certificate` | How far the verdict may be trusted: `certified …` or `no certificate`, with the reason. |
 | `score` | 0 to 100: REJECT to 29, REVIEW 30 to 69, ACCEPT from 70 on; null for NOT_ASSESSED and without a model. |
 | `reasons` | Sentences: why the verdict is what it is. |
-| `reasons_made_by` | Who gives each of the `reasons`: `<name>-<version>` of packages and the node, `header`, or `policy`. |
+| `reasons_made_by` | Who gives each reason: `<name>-<version>` of packages or the node, `header` or `policy`. |
 | `findings` | One object per row of the taxonomy that was judged, also below its threshold. |
 | `findings[].name`, `.code` | Name of the finding, and its code value in DICOM CID 7011. |
 | `findings[].probability`, `.severity` | Calibrated probability and severity, 0 to 1. |
