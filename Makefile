@@ -30,7 +30,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs pictures docs-serve bench fuzz crash faults matrix long soak night container models constraints lock dist sbom audit clean distclean
+.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations release-check docs pictures docs-serve bench fuzz crash faults matrix long soak night container models constraints lock dist sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,7 +59,8 @@ $(RUN_READY): $(BIN)/python $(INPUTS)
 	@$(INSTALL) pip hatchling
 	@if [ "$(ACCEL)" = gpu ]; then other=onnxruntime; else other=onnxruntime-gpu; fi; \
 		if $(BIN)/python -m pip show --quiet $$other 2>/dev/null; then $(PIP) uninstall --yes $$other; fi
-	@$(INSTALL) --no-build-isolation --editable '.[$(ACCEL),series,text,demo]' --editable packages/miqa-node-training
+	@$(INSTALL) --no-build-isolation --editable '.[$(ACCEL),series,text,demo]' \
+		$(addprefix --editable packages/miqa-node-,phantoms selftest training)
 	@touch $@
 	@echo "Installed."
 
@@ -148,6 +149,11 @@ layers: setup ## Check that each part imports only what stands below it (docs/ad
 translations: setup ## Bring the catalogue of a language up to date (LANGUAGE=de; a new one is one file)
 	$(BIN)/python -m tests.core.language.sources $(or $(LANGUAGE),de)
 
+release-check: setup ## Check what may wait until a release: translations, made pages, REST paths, scanners
+	MIQA_RELEASE=1 $(BIN)/python -m pytest -q tests/core/language tests/web/test_german_pages.py tests/web/test_german_reasons.py \
+		tests/interfaces/cli/test_rest_parity.py \
+		tests/interfaces/cli/test_docs.py tests/stages/measure/test_tried_on.py --long
+
 docs: setup ## Build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
@@ -160,7 +166,7 @@ docs-serve: setup ## Serve the documentation while you write it
 fuzz: setup-fuzz ## Send 60,000 damaged inputs to every entrance, and 20,000 guided by coverage (half an hour)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-crash: setup ## Kill the node, its fork server and its children 180 times: SQLite, PostgreSQL, roles apart (half an hour)
+crash: setup ## Kill the node, its fork server and its children 280 times: SQLite, PostgreSQL, roles apart, in bursts (half an hour)
 	$(BIN)/python -m tests.crash $(CRASH_ARGS)
 
 faults: setup ## Break disk, database, bucket, archive, clock and memory: recovery times go to benchmarks/results/
@@ -207,7 +213,8 @@ sbom: setup ## Install what a container holds into .venv-sbom, by hashes, and de
 	@rm -rf .venv-sbom && $(PYTHON) -m venv .venv-sbom && mkdir -p dist
 	.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes --only-binary :all: \
 		--requirement requirements/build.lock --requirement requirements/$(ACCEL).lock
-	.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --no-deps --no-build-isolation .
+	.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --no-deps --no-build-isolation . \
+		./packages/miqa-node-phantoms ./packages/miqa-node-selftest
 	$(BIN)/cyclonedx-py environment .venv-sbom/bin/python --pyproject pyproject.toml --output-reproducible \
 		--validate --output-file dist/miqa-node-$(ACCEL).cdx.json
 	@rm -rf .venv-sbom

@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchmarks.machine import describe, keep
-from tools.mutants.mutations import mutants_of
+from benchmarks.mutations import mutants_of
 from tools.reach import changes, table
 from tools.reach.changes import ROOT, git
 from tools.reach.choose import choose, covers

@@ -146,6 +146,7 @@ class Node:
         way, settings, running = self._pipeline, self.settings, self._worker.running
         schedules = self._parts.schedules
         self._running.begin(lambda: self._worker.start(way.judge, schedules, way.give_up), self._worker.stop)
+        self._running.begin(lambda: None, way.close)
         self._supervisor.watch(self._worker.threads)
         pause_s, now = longest_pause_s(settings), self._clock.now
         roll_call = RollCall(self.database, settings.node.name, settings.work, running, pause_s, now)

@@ -19,11 +19,10 @@ from miqa_node.core.domain.assessment import REPORT_FORM, Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.identity import with_surrogates
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
-from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.ports import AssessorResult, FaultJudge, JobQueue
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.taxonomy.verdict_score import scored
+from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.stages.conclusion.base import Conclusion, Effects
 from miqa_node.stages.conclusion.verdict import disposition_of
 from miqa_node.stages.receive.rows.arrivals import Arrivals
@@ -87,23 +86,25 @@ class Pipeline:
     def judge(self, digest: InstanceDigest) -> None:
         """Judge the unit. If that is not possible, the verdict is NOT_ASSESSED with the reason."""
         # --8<-- [start:judge]
-        attempt = self._attempts.begin(digest)
-        if attempt is None:
-            return  # already done, or judged with its series while this job waited
-        if attempt.instance.generation and self._attempts.is_over(attempt):
-            self.give_up(digest)
-            return
-        with self._attempts.counted(attempt):
-            result = self._assess(attempt)
-            if result is None:
-                return
-            assessment, header = result.assessment, attempt.instance.header
-            disposition = disposition_of(assessment, header, self._context.judging, self._units)
-            conclusion = self._conclusion(attempt.instance, assessment, disposition)
-            conclusion = replace(conclusion, is_reported=not result.is_stored)
-            conclusion = self._effects.prepare(conclusion)
-            self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects, judgements.save)
+        with self._attempts.begun(digest) as attempt:
+            if attempt is None:
+                return  # already done, or judged with its series while this job waited
+            if attempt.instance.generation and self._attempts.is_over(attempt):
+                self.give_up(digest)
+            elif (result := self._assess(attempt)) is not None:
+                self._conclude(attempt.instance, result)
+
+    def _conclude(self, instance: StoredInstance, result: AssessorResult) -> None:
+        disposition = disposition_of(result.assessment, instance.header, self._context.judging, self._units)
+        conclusion = self._conclusion(instance, result.assessment, disposition)
+        conclusion = replace(conclusion, is_reported=not result.is_stored)
+        conclusion = self._effects.prepare(conclusion)
+        self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects, judgements.save)
         # --8<-- [end:judge]
+
+    def close(self) -> None:
+        """Begin to judge nothing more; what waits to be judged alone ends waiting."""
+        self._attempts.close()
 
     def _assess(self, attempt: Attempt) -> AssessorResult | None:
         """Decode, measure, infer, explain."""
@@ -134,7 +135,7 @@ class Pipeline:
         self._write(conclusion, self._giving_up, judgements.save_disposition)
 
     def _conclusion(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> Conclusion:
-        judgement = scored(Judgement(instance, assessment, disposition))
+        judgement = judged(instance, assessment, disposition)
         return Conclusion(judgement, unit_of(instance.header, self._units), disposition)
 
     def _write(self, conclusion: Conclusion, effects: Effects, save: Callable[..., bool]) -> None:

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from miqa_node.interfaces.web.page import Page
 
 
+pytest_plugins = ("tests.peers.orthanc",)
+
+
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Every run knows the quick suite, tells what it cost, and fails what leaves something open."""
     pluginmanager.register(quick, "quick-suite")

@@ -62,7 +62,6 @@ def conformance_page() -> str:
         maximum_pdu_size=settings.dicom.maximum_pdu_size,
         max_associations=settings.dicom.max_associations,
         max_per_peer=settings.dicom.max_associations_per_peer,
-        lanes=settings.deliver.lane_concurrency,
         verification=VERIFICATION,
         commitment=PUSH_MODEL,
         plain=", ".join(map(uid_name, PLAIN_SYNTAXES)),
@@ -134,7 +133,7 @@ def _heading(kind: str, pairs: Sequence[tuple[Dataset, Dataset]]) -> str:
 
 
 def _content() -> Iterator[tuple[str, str, str, str, str, str]]:
-    """What becomes of each SOP class that the node makes."""
+    """The use of each SOP class that the node makes."""
     for uid in dict.fromkeys(one.sop_class_uid for one in sent_objects() if one.sop_class_uid):
         read = "Y: rejection notes" if uid == kos.OUTPUT.sop_class_uid else "N"
         yield uid_name(uid), f"`{uid}`", "Y", read, "Y", "Y"
@@ -246,7 +245,7 @@ def _web_statuses() -> Iterator[tuple[int, str]]:
 def _parameters(settings: Settings) -> Iterator[tuple[str, str, object]]:
     for table, keys in {
         "dicom": "ae_title port acse_timeout_s dimse_timeout_s network_timeout_s max_object_bytes user_identity tls",
-        "deliver": "connection_timeout_s dimse_timeout_s idle_association_s commitment_timeout_s give_up_after_days",
+        "deliver": "connection_timeout_s dimse_timeout_s commitment_timeout_s give_up_after_days",
         "web": "max_upload_bytes",
     }.items():
         for key in keys.split():

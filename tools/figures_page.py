@@ -1,205 +1,138 @@
-"""docs/reference/figures.md: what the cards of the shipped packages say."""
+"""docs/reference/figures.md: figures of the shipped packages' cards, in the template ``tools/figures.md.jinja``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from miqa_node.interfaces.cli.output import number
 from miqa_node.stages.assess.card import read_sections
+from miqa_node.stages.assess.choices import Choices
+from miqa_node.stages.assess.targets import Targets
 from miqa_node.stages.assess.two_sides import WEAK
-from tools.figures_others import (
-    denoiser_section,
-    landmarks_section,
-    objects_section,
-    pneumonia_section,
-    targets_section,
-)
-from tools.figures_rooms import rooms_section
-from tools.figures_table import Figures, percent, table, with_interval
 
-_INTRODUCTION = """\
-Made from the cards of the packages in `models/`, so no figure here is older than the package that ships; those of
-[rooms](#out-of-the-box-and-after-fifty-images-of-a-room) are those of the newest run in `benchmarks/results`. What the
-figures mean and what they do not show is explained with each method: [the model](../explanation/quality.md),
-[saliency](../explanation/saliency.md), [unusual images](../explanation/anomaly.md),
-[classical models](../explanation/classical.md), [positioning](../explanation/positioning.md),
-[enhanced copies](../explanation/enhancement.md) and [pneumonia](../explanation/pneumonia.md).
-*Macro* is the mean over the hospitals, in brackets its 95 % interval
-by bootstrap over patients; *pooled* counts every image alike. A dash: the card has no such figure."""
-_HOSPITAL_FREE = frozenset({"called_foreign_object_with_devices_only", "called_foreign_object_with_nothing",
-                            "removable_found"})  # fmt: skip
-"""Rows of ``objects`` that are shares of flagged images instead of AUROC."""
+Figures = Mapping[str, Any]
+TOOLS = Path(__file__).parent
+RESULTS = TOOLS.parent / "benchmarks" / "results"
+PACKAGES = {
+    "network": "quality-[0-9]*",
+    "classical": "quality-classical-*",
+    "radiographs": "any-radiograph-*",
+    "objects": "objects-*",
+    "landmarks": "landmarks-*",
+    "denoiser": "denoiser-*",
+    "pneumonia": "pneumonia-ensemble-*",
+}
+"""What the template calls the newest package of each pattern."""
 
 
 def figures_page(note: str, models: Path) -> str:
     """The whole page; ``models`` is the folder of the shipped packages."""
-    network, classical = _newest(models, "quality-[0-9]*"), _newest(models, "quality-classical-*")
-    name = f"{network['name']}-{network['version']}"
-    metrics, anomaly = network["metrics"], network["anomaly"]["metrics"]
-    lines = [
-        "# Figures of the shipped packages", "", note, *_INTRODUCTION.splitlines(), "",
-        f"## {name}", "", f"{metrics['data']}. {metrics['note'][0].upper()}{metrics['note'][1:]}.", "",
-        *_both_sides(network.get("two_sides")), *_simulated(metrics["simulated"], classical),
-        *_objects(metrics["objects"]), *_pointing(metrics["saliency"]),
-        *_readers(metrics["readers"]), *_unusual(anomaly), *_limits(anomaly["other_hospitals"]),
-        *rooms_section(),
-        *_any_part(_newest(models, "any-radiograph-*")),
-        *objects_section(_newest(models, "objects-*")), *targets_section(_newest(models, "objects-*")),
-        *targets_section(_newest(models, "landmarks-*")),
-        *landmarks_section(_newest(models, "landmarks-*")), *denoiser_section(_newest(models, "denoiser-*")),
-        *pneumonia_section(_newest(models, "pneumonia-ensemble-*")),
-    ]  # fmt: skip
-    return "\n".join(lines).rstrip() + "\n"
+    cards = {name: read_sections(max(models.glob(pattern))) for name, pattern in PACKAGES.items()}
+    run = json.loads(max(RESULTS.glob("own_rooms-*.json")).read_text("utf-8"))
+    environment = Environment(  # noqa: S701 - Markdown, made of our own cards
+        loader=FileSystemLoader(TOOLS), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(number=number, percent=percent)
+    environment.globals.update(
+        head=head, row=row, number=number, numbers=numbers, percent=percent, interval=interval, between=between,
+        named=named, of_sources=of_sources,
+        label=lambda card: f"{card['name']}-{card['version']}",
+        short=lambda value: f"{float(value):g}",
+        spaced=lambda name: name.replace("_", " "),
+        without=lambda start, names: [one.removeprefix(start) for one in names],
+        sources_of=lambda findings: list(dict.fromkeys(name for one in findings.values() for name in one["sources"])),
+        targets_of=lambda card: Targets.model_validate(card["targets"]),
+        choices_of=lambda card: Choices.model_validate(card["choices"]),
+        weights={one["architecture"]: one["weight"] for one in cards["pneumonia"]["members"]},
+    )  # fmt: skip
+    page = environment.get_template("figures.md.jinja")
+    return page.render(note=note, run=run, **cards, **_of_rooms(run["rooms"])).rstrip() + "\n"
 
 
-def _newest(models: Path, pattern: str) -> Figures:
-    return read_sections(max(models.glob(pattern)))
+def row(*cells: object) -> str:
+    """A line of a table, of cells and of lists of cells."""
+    return f"| {' | '.join(map(str, _flat(cells)))} |"
 
 
-def _both_sides(sides: Figures | None) -> Iterable[str]:
-    """What is found at the point that ships, and what is flagged wrongly there."""
-    if sides is None:
-        return
-    yield from ("### Found, and flagged wrongly", "", f"{sides['about']} Shares are means over the sources.", "")
-    for word in ("usable", "clean"):
-        flagged = sides.get(f"{word}_flagged")
-        if not flagged or not flagged["sources"]:
-            continue
-        each = ", ".join(f"{name} {count} of {images}" for name, (count, images) in flagged["sources"].items())
-        yield f"- Of {word} images as they are, {percent(flagged['share'])} are flagged ({each})."
-    yield ""
-    sources = list(dict.fromkeys(name for one in sides["findings"].values() for name in one["sources"]))
-    rows = [
-        (_named(name, one), number(one["found"]), number(one["found_severe"]), number(one["clean_flagged"]),
-         *(_of_source(one["sources"].get(source)) for source in sources))
-        for name, one in sides["findings"].items()
-    ]  # fmt: skip
-    yield from table(("finding", "found", "severity .75 and more", "flagged wrongly", *sources), rows)
-    yield "*Weak*: it finds less than half of the marked defects. Of each source: found / flagged wrongly."
-    yield ""
+def head(*cells: object) -> str:
+    """The first two lines of a table."""
+    return f"{row(*cells)}\n|{'---|' * len(list(_flat(cells)))}"
 
 
-def _any_part(card: Figures) -> Iterable[str]:
-    """Both sides of the package for any radiograph: of its heads where a source was left out, and of the node."""
-    metrics = card["metrics"]
-    yield from (f"## {card['name']}-{card['version']}", "", "### Sources left out", "", f"{metrics['about']}.", "")
-    sources = list(dict.fromkeys(name for one in metrics["findings"].values() for name in one["sources"]))
-    rows = [
-        (_named(name, one), number(one["auroc"]), number(one["found"]), number(one["found_at_own_limit"]),
-         number(one["clean_flagged"]), *(_of_source(one["sources"].get(source)) for source in sources))
-        for name, one in metrics["findings"].items()
-    ]  # fmt: skip
-    yield from table(("finding", "AUROC", "found", "with an own limit", "flagged wrongly", *sources), rows)
-    yield "*Weak*: it finds less than half of the marked defects. Of each source: found / flagged wrongly."
-    yield ""
-    yield from _both_sides(card.get("two_sides"))
+def _flat(cells: Iterable[object]) -> Iterator[object]:
+    for one in cells:
+        yield from one if isinstance(one, Iterable) and not isinstance(one, str) else (one,)
 
 
-def _named(name: str, one: Figures) -> str:
+def percent(value: float | None) -> str:
+    """Of a share in [0, 1]; a dash where a card says nothing."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def numbers(one: Figures, keys: str | Iterable[str]) -> list[str]:
+    """Three digits of each figure, or a dash."""
+    return [number(one.get(key)) for key in (keys.split() if isinstance(keys, str) else keys)]
+
+
+def interval(value: float | None, limits: Sequence[float | None]) -> str:
+    """A value with its lower and upper limit, where there are any."""
+    low, high = limits
+    if value is None or low is None or high is None:
+        return number(value)
+    return f"{value:.3f} ({low:.3f}–{high:.3f})"
+
+
+def between(one: Figures, name: str) -> str:
+    """A figure with its limits."""
+    return interval(one[name], (one[f"{name}_low"], one[f"{name}_high"]))
+
+
+def named(name: str, one: Figures) -> str:
+    """A finding, and whether it is weak."""
     return f"`{name}`, **weak**" if one["found"] < WEAK else f"`{name}`"
 
 
-def _of_source(one: Figures | None) -> str:
-    return "–" if one is None else f"{number(one['found'])} / {number(one['clean_flagged'])}"
+def of_sources(one: Figures, sources: Iterable[str]) -> list[str]:
+    """The shares that are found, and flagged wrongly, in each source."""
+    sides = [one["sources"].get(source) for source in sources]
+    return ["–" if side is None else " / ".join(numbers(side, "found clean_flagged")) for side in sides]
 
 
-def _simulated(simulated: Figures, classical: Figures) -> Iterable[str]:
-    label = f"{classical['name']}-{classical['version']}"
-    beside = classical["metrics"]["simulated"]
-    yield from ("### Simulated defects", "", f"Severity {simulated['severity']}.", "")
-    yield (
-        f"`{label}` is the logistic regression on measurements, as its own card has it: on the same images, with the "
-        "simulators of its date, and with noise and underexposure as one finding."
-    )
-    yield ""
-    rows = [
-        (f"`{name}`", with_interval(one["auroc_macro"], one["macro_interval"]), number(one["auroc"]),
-         number(one["recall_at_95_specificity"]), number(beside["findings"].get(name, {}).get("auroc")))
-        for name, one in simulated["findings"].items()
-    ]  # fmt: skip
-    mean = ("**mean**", number(simulated["mean_auroc_macro"]), number(simulated["mean_auroc"]), "–",
-            number(beside["mean_auroc"]))  # fmt: skip
-    head = ("finding", "AUROC, macro", "AUROC, pooled", "recall at 95 % specificity", f"`{label}`, pooled")
-    yield from table(head, [*rows, mean])
+def _of_rooms(rooms: Mapping[str, Figures]) -> Figures:
+    """The ways in which rooms were judged, and three tables of them."""
+    ways = list(dict.fromkeys(way for room in rooms.values() for way in room["ways"]))
+    judged = [way for room in rooms.values() for way in room["ways"].values()]
+
+    def called(key: str, way: str) -> Iterator[str]:
+        for room in rooms.values():
+            counts = room["ways"].get(way, {}).get(key)
+            yield "–" if counts is None else f"{counts[0]} of {counts[1]}"
+
+    def noise_found() -> Iterator[Sequence[str]]:
+        for family in dict.fromkeys(family for one in judged for family in one["noise_found"]):
+            for way in ways:
+                shares = [room["ways"].get(way, {}).get("noise_found", {}).get(family, {}) for room in rooms.values()]
+                yield family, way, number(_mean(shares)), *(number(one.get("told")) for one in shares)
+
+    def soft_findings() -> Iterator[Sequence[str]]:
+        for name in dict.fromkeys(name for one in judged for name in one["findings"]):
+            cells = []
+            for way in ways:
+                sides = [room["ways"][way]["findings"][name] for room in rooms.values() if way in room["ways"]]
+                simulated = [one for one in sides if one["found"]["images"]]
+                recall, clean = (_mean([one[key] for one in simulated]) for key in ("found", "clean_told"))
+                cells.append(f"{number(recall)} ({number(clean)})")
+            yield f"`{name}`", *cells
+
+    return {"ways": ways, "called": called, "noise_found": noise_found, "soft_findings": soft_findings}
 
 
-def _objects(objects: Figures) -> Iterable[str]:
-    yield from ("### Real objects and devices", "", "AUROC, and shares of images at the shipped operating point.", "")
-    rows = [
-        (name.replace("_", " ") + (" (share)" if name in _HOSPITAL_FREE else ""),
-         with_interval(one["macro"], one["macro_interval"]), number(one["pooled"]), *map(number, _each(one)),
-         str(one["images"]))
-        for name, one in objects.items()
-    ]  # fmt: skip
-    yield from table(("", "macro", "pooled", *_hospitals(objects), "images"), rows)
-
-
-def _pointing(saliency: Figures) -> Iterable[str]:
-    yield from ("### Pointing Game", "", "On real objects and devices together, every method on the same images.", "")
-    rows = [
-        (f"`{method}`", with_interval(one["both"]["macro"], one["both"]["macro_interval"]),
-         *(number(one["both"][key]) for key in ("pooled", "no_tolerance_macro", "compact_macro", "compact_pooled")),
-         number(one["foreign_object"]["macro"]), number(one["device_in_view"]["macro"]))
-        for method, one in saliency.items()
-    ]  # fmt: skip
-    head = ("method", "macro", "pooled", "no tolerance, macro", "compact boxes, macro", "compact boxes, pooled",
-            "objects alone, macro", "devices alone, macro")  # fmt: skip
-    yield from table(head, rows)
-
-
-def _readers(readers: Figures) -> Iterable[str]:
-    yield from ("### Agreement with readers", "", "AUROC of the finding against what readers graded.", "")
-    rows = [
-        (grade.replace("_", " "), one["finding"].replace("_", " "),
-         with_interval(one["macro"], one["macro_interval"]), number(one["pooled"]), number(one.get("marked_pooled")))
-        for grade, one in readers.items()
-    ]  # fmt: skip
-    yield from table(("readers saw", "the network says", "macro", "pooled", "marked grades only, pooled"), rows)
-
-
-def _unusual(anomaly: Figures) -> Iterable[str]:
-    yield from ("### Unusual images", "", f"{anomaly['data']}. AUROC against ordinary chest radiographs.", "")
-    compared = anomaly["features_compared"]
-    rows = [("no frontal chest", with_interval(anomaly["not_chest"]["auroc"], anomaly["not_chest"]["interval"]))]
-    real = anomaly["real_objects"]
-    rows += [("real objects and devices", with_interval(real["auroc"], real["interval"]))]
-    rows += [("simulated defects, mean", number(anomaly["simulated"]["mean_auroc"]))]
-    rows += [
-        (f"‣ `{name}`", with_interval(one["auroc"], one["interval"]))
-        for name, one in anomaly["simulated"]["findings"].items()
-    ]
-    yield from table(("", "AUROC (95 %)"), rows)
-    rows_compared = [
-        (features, *(number(one[key]) for key in ("simulated", "not_chest", "real_objects", "cxr_eval_above_limit")))
-        for features, one in compared.items()
-    ]
-    yield from table(("features", "simulated", "no chest", "real objects", "flagged at the limit"), rows_compared)
-    regions = anomaly["regions"]
-    yield (
-        f"The peak of the region map lies on a real object or device in {percent(regions['pointing_game'])} of "
-        f"{regions['images']} images; the centre of the image does in {percent(regions['pointing_game_centre'])}, a "
-        f"random place in {percent(regions['pointing_game_random'])}."
-    )
-    yield ""
-
-
-def _limits(others: Figures) -> Iterable[str]:
-    yield from ("Images of other hospitals above a percentile of the baseline:", "")
-    above, own = others["above"], others["with_own_baseline"]
-    groups = ("cxr_eval", "second_hospital")
-    rows = [
-        (f"{float(limit):g}", *(cell for group in groups
-                                for cell in (percent(above[group][limit]), percent(own[group].get(limit)))))
-        for limit in above["cxr_eval"]
-    ]  # fmt: skip
-    head = ["percentile", *(f"`{group}`, {whose}" for group in groups for whose in ("training's baseline", "its own"))]
-    yield from table(head, rows)
-
-
-def _hospitals(rows: Figures) -> list[str]:
-    return list(next(iter(rows.values()))["hospitals"])
-
-
-def _each(row: Figures) -> list[float | None]:
-    return list(row["hospitals"].values())
+def _mean(shares: Iterable[Figures]) -> float | None:
+    values = [one["told"] for one in shares if one.get("told") is not None]
+    return fmean(values) if values else None

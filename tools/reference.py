@@ -80,7 +80,7 @@ def cli_page(root: Any) -> str:
     ]
     for path, command in commands_of("miqa-node", root):
         lines += _command_section(path, command)
-    lines += _ASSESS_JSON.splitlines()
+    lines += ["", *(Path(__file__).with_name("assess_json.md").read_text("utf-8").splitlines())]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -163,74 +163,6 @@ def _parameter_row(parameter: Any) -> str:
 def _metavar(parameter: Any) -> str:
     return str(parameter.metavar or parameter.name.upper())
 
-
-_ASSESS_JSON = """
-## What `assess --json` prints
-
-One object per line, in the order of the files: one for each image, and one for each series of CT, MR or PET slices,
-which are judged together as in a node ([series](../explanation/series.md)):
-
-| key | meaning |
-|---|---|
-| `file` | The path as it was given, or below the folder that was given. |
-| `sop_instance_uid` | Of DICOM files; empty for PNG and JPEG. |
-| `series_instance_uid` | Only of a series; of the slice that stands for it if each has a series of its own. |
-| `modality` | `CT`, `DX` …; of PNG and JPEG files what `--modality` says. |
-| `body_part` | Only of an image: what the `header` names, and what the `pixels` show beyond doubt, or null. |
-| `files` | Only of a series: the paths of all its files. A series of one file has `file` and `sop_instance_uid`, too. |
-| `verdict` | `ACCEPT`, `REVIEW`, `REJECT` or `NOT_ASSESSED`. |
-| `experimental` | Whether it was judged or measured, and [that does not count yet][experimental]: `NOT_ASSESSED`. |
-| `certificate` | How far the verdict may be trusted: `certified …` or `no certificate`, with the reason. |
-| `score` | 0 to 100: REJECT to 29, REVIEW 30 to 69, ACCEPT from 70 on; null for NOT_ASSESSED and without a model. |
-| `reasons` | Sentences: why the verdict is what it is. |
-| `findings` | One object per row of the taxonomy that was judged, also below its threshold. |
-| `findings[].name`, `.code` | Name of the finding, and its code value in DICOM CID 7011. |
-| `findings[].probability`, `.severity` | Calibrated probability and severity, 0 to 1. |
-| `findings[].threshold` | Operating point: at or above it the finding is present. |
-| `findings[].flagged` | Whether it is a reason of the verdict, directly or through a measurement that supports it. |
-| `findings[].place` | Of what can be taken off, if points were found: `over`, `side`, `apex`, `worn`; else null. |
-| `findings[].place.over` | `lung`, `mediastinum`, `outside`: what it lies over, first what matters most. |
-| `findings[].place.side`, `.apex` | Of a lung: the PATIENT's `left` or `right`, or empty; whether it is the apex. |
-| `findings[].place.regions` | Each region that is drawn: `peak` [x, y] as fractions, `over`, `side`, `apex`, `worn`. |
-| `findings[].place.worn` | `neck` or `clothes`, by its place alone; null where the clavicles are hidden. |
-| `findings[].made_by` | `name`, `version`, `sha256` of the package that found it; then of others that a rule added. |
-| `narrative` | What was found and what to do next, in sentences of the language `node.language`. |
-| `contributions` | Only models of measurements: what each did to a present finding's logit (`part`), strongest first. |
-| `gate` | Probability of each reason why an image is outside what the model can judge. |
-| `anomaly` | `score` of how unusual the image is, and `percentile` of the `baseline`, `training` or `site`; or null. |
-| `predictions` | Of other packages: `package`, `label`, `confidence`, `status`, `scores`, `pending`, `automated_by`. |
-| `landmarks` | Points of a frontal chest: name → [x, y] as fractions of the stored image; absent where not visible. |
-| `landmarks.side` | `image`: `_l` and `_r` in the names are the image's left and right. Without points all is null. |
-| `lung_field` | Outline of each visible lung, `left` and `right` → corners [x, y] as fractions of the stored image. |
-| `lung_field.side` | `image`: left and right are the image's. Without an outline all is null. |
-| `side_markers` | Of a frontal chest, letters that name a `side`: `letter`, `x` and `y` as fractions, `probability`. |
-| `text` | [Lines in the pixels](text-in-pixels.md) that may identify: `kind`, `column`, `row`, `width`, `height`. |
-| `measurements` | Name → `value`, `unit` (UCUM), `made_by`, `place` if any; `cut_sides` has `sides` and `chances`. |
-| `left_out` | Name → why a measurement that covers the image or series has no number, as a sentence. |
-| `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
-| `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
-| `looked_for` | Only of a series that is ACCEPT: the [faults that it was searched for][faults], in words; else null. |
-| `not_looked_for` | Of the same: the other faults of its modality. |
-| `issues` | Only of a series: `name` and `text` of what is wrong with its slices, such as those that were left out. |
-| `along` | Only of a series: `slices` in order (`file`, `frame`), `measurements` → `unit`, `values` of each slice. |
-
-[experimental]: ../how-to/tune-the-policy.md#what-may-be-accepted
-[faults]: ../explanation/series.md#what-accept-stands-for
-
-With `--per-file`, each slice is an image and has a line of its own.
-
-A file that cannot be read gives `file` and `error`, and exit code 1 at the end; the others are still done. A series
-without a slice that can be decoded gives `series_instance_uid`, `modality`, `files` and `error`.
-A DICOM object that is not an image, or a ZIP file without images, gives `file` and `skipped`, the reason.
-PNG and JPEG files count as display-ready MONOCHROME2 frontal chest radiographs unless `--modality`, `--body-part` or
-`--view` or the model's gate say otherwise.
-
-With `--saliency-dir DIR`, each finding that is present gives `<stem>.<finding>.npy` (float32 in [0, 1], shape of the
-source image) and `<stem>.<finding>.png` (the same laid over the image). With `--out DIR`, each DICOM file gives
-`<stem>.sr.dcm` and, when flagged, `<stem>.seg.dcm` and `<stem>.kos.dcm`. Files of the same stem in different folders
-get `<stem>~2`, `<stem>~3` and so on, in the order of the files. A series has one report about all its slices; its stem
-is `<modality>-<series_instance_uid>`, and that of the file if it has one. It has no maps.
-"""
 
 MAKERS: dict[ReferencePage, Callable[[], str]] = {
     ReferencePage.CLI: lambda: cli_page(get_command(program)),

@@ -28,6 +28,9 @@ from miqa_node.stages.deliver.rows.announcements import Announcer
 from miqa_node.stages.report.made import ReportSettings
 from miqa_node.stages.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 
+ALIKE_FAILURES = 5
+"""So many different images in a row that fail alike are a fault of the node."""
+
 
 class NodeJudging:
     """All that judges in one process, and what follows the site's choices; only a process that ``works`` judges."""
@@ -51,7 +54,7 @@ class NodeJudging:
         self.shadow = ShadowRunner(settings, chosen, partial(save_shadow, database, policy.current))
         self.workers = ImageWorkers(settings, chosen, policy.current, self._reports, is_alone=not works)
         self.faults = NodeFaults(
-            self.workers.check_canary, work.alike_failures, work.canary_interval_s, self._announce_pause
+            self.workers.check_canary, ALIKE_FAILURES, work.canary_interval_s, self._announce_pause
         )
 
     def unit_context(self, objects: ObjectStore, destinations: DestinationsFor) -> UnitContext:
@@ -111,7 +114,7 @@ class NodeJudging:
         return {"Quality": self.models.name, "Anatomical points": points, "In trial (shadow)": shadow}
 
     def checks(self, waiting: Callable[[], None]) -> dict[str, Callable[[], None]]:
-        """Checks of readiness; ``waiting`` is that of the jobs that wait."""
+        """Checks of readiness; ``waiting`` counts the jobs that wait."""
         return {
             Phrase("The work on images"): waiting,
             Phrase("The models"): self.workers.check,

@@ -32,10 +32,9 @@ def load_announced() -> None:
     if os.environ.get(LOGS_VARIABLE):
         set_up_logging(settings.log, node=settings.node.name)
     documents.prepare()
-    assess = settings.assess
     try:
         is_plain = available_provider(settings.node.accelerator) == CPU_PROVIDER
-        if is_plain and not has_inference_process(settings) and assess.intra_op_threads == assess.inter_op_threads == 1:
+        if is_plain and not has_inference_process(settings) and settings.assess.intra_op_threads == 1:
             tasks.load_models(settings)
     except MiqaError as error:  # each worker gets the same error, and reports it
         structlog.get_logger(__name__).debug("models are not shared", reason=str(error))

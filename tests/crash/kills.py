@@ -21,6 +21,9 @@ IDLE_EVERY = 4
 MEASURED_EVERY = 5
 QUIET_S = 60.0
 PAUSED_EVERY = 4
+MOST_IN_A_ROW = 6
+BURST_S = 5.0
+"""Longest life of a node between two kills in a row: it may just have begun to judge."""
 
 
 def kill_at_random(station: Station, kills: int, seed: int, *, measure: bool = False) -> dict[str, Any]:
@@ -48,6 +51,23 @@ def kill_at_random(station: Station, kills: int, seed: int, *, measure: bool = F
     if recoveries:
         result["recoveries_s"] = [round(one, 1) for one in recoveries]
     return result
+
+
+def kill_in_bursts(station: Station, kills: int, seed: int) -> dict[str, Any]:
+    """Kill the whole node; after every third time again and again soon after its start, before it has recovered."""
+    chance = random.Random(seed)
+    station.limit_backlog(BACKLOG)
+    killed = bursts = 0
+    while killed < kills:
+        station.next_answer()
+        in_a_row = chance.randint(2, MOST_IN_A_ROW) if killed % 3 == 2 else 1
+        bursts += in_a_row > 1
+        for number in range(min(in_a_row, kills - killed)):
+            delay(chance.uniform(0.0, BURST_S if number else PAUSE_S))
+            station.node.kill()
+            station.node.start()
+            killed += 1
+    return {"kills": {"all": killed}, "bursts": bursts}
 
 
 def pause_at_random(station: Station, instants: int, seed: int, pause_s: float) -> dict[str, Any]:

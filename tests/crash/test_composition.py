@@ -26,7 +26,7 @@ from pynetdicom import AE
 from tests.conftest import ROOT, PostgresServer, free_port
 from tests.crash.station import LIMIT_S, noise
 from tests.crash.test_container import is_healthy, of_the_container
-from tests.peers.test_receive_peers import Orthanc, start_orthanc
+from tests.peers.orthanc import Orthanc, start_orthanc
 from tests.waiting import wait_until
 
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))

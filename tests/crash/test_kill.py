@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.kills import kill_at_random
+from tests.crash.kills import kill_at_random, kill_in_bursts
 from tests.crash.station import LIMIT_S, SOUND, Pacs, Station
 from tests.stages.deliver.receiver import Receiver
 from tests.waiting import wait_until
@@ -41,4 +41,17 @@ def test_processes_killed_at_random_instants(tmp_path: Path, samples: Path, webh
     counts |= station.finish()
     print(json.dumps(counts))
     assert len(counts["kills"]) == 3
+    assert {name: counts[name] for name in SOUND} == SOUND
+
+
+@pytest.mark.more
+@pytest.mark.filterwarnings(
+    "ignore:.*unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.timeout(900)
+def test_bursts_of_kills_blame_no_image(tmp_path: Path, samples: Path, webhook: Receiver) -> None:
+    station = Station(tmp_path, samples, webhook)
+    counts = kill_in_bursts(station, KILLS, SEED) | station.finish()
+    print(json.dumps(counts))
+    assert counts["bursts"] > 1
     assert {name: counts[name] for name in SOUND} == SOUND

@@ -15,9 +15,9 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.features.operations.selftest.launch import NodeProcess
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
+from miqa_selftest.launch import NodeProcess
 from tests.conftest import KINDS_OF_DATABASE, free_port
 from tests.quick import in_gate
 from tests.stages.receive.wire import RawPeer, encoded, p_data, pdv, small_image
@@ -89,8 +89,8 @@ class Site:
 
     def processes(self) -> list[psutil.Process]:
         """The one from which others are forked, and then those that receive."""
-        template = psutil.Process(self.node.pid).children()[:1]
-        return [*template, *template[0].children()] if template else []
+        others = [(one, one.children()) for one in psutil.Process(self.node.pid).children()]
+        return next(([template, *forks] for template, forks in others if forks), [])
 
     def kill(self, victim: str, chance: random.Random) -> None:
         if victim == "node":
@@ -101,10 +101,9 @@ class Site:
             self.node = self._start()
             return
         processes = self.processes()
-        candidates = processes[:1] if victim == "template" else processes[1:]
-        if candidates:
-            with suppress(psutil.NoSuchProcess):
-                chance.choice(candidates).kill()
+        for one in processes if victim == "template" else [chance.choice(processes[1:])]:
+            with suppress(psutil.NoSuchProcess):  # forks outlive the one that they were made from
+                one.kill()
 
 
 @pytest.mark.parametrize("kind", in_gate(KINDS_OF_DATABASE, 1))
@@ -120,8 +119,9 @@ def test_nothing_answered_is_lost_when_processes_of_a_receiver_are_killed(
             senders.wait_for_more()
             wait_until(lambda: len(site.processes()) == RECEIVERS, 120.0, "further processes receive")
             for number in range(KILLS):
-                site.kill(("receiver", "node", "receiver", "template")[number % 4], chance)
+                site.kill(("receiver", "node", "template", "receiver")[number % 4], chance)
                 senders.wait_for_more()
+                wait_until(lambda: len(site.processes()) == RECEIVERS, 120.0, "further processes receive again")
             wait_until(site.node.running)
     database = Database(url or f"sqlite:///{tmp_path / 'node' / 'miqa.sqlite'}")
     try:

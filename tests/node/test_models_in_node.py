@@ -130,7 +130,7 @@ def test_activation_and_rollback_reach_a_running_node_while_images_stream_in(sit
 
 
 def test_a_bad_package_that_is_activated_or_shadows_leaves_the_way_of_images_alone(tmp_path: Path) -> None:
-    site = Site(tmp_path, shadow_timeout_s=2.0, shadow_max_failures=2, shadow_queue=2)
+    site = Site(tmp_path, shadow_timeout_s=2.0)
     write_package(tmp_path / "models" / "quality-3.0.0", "3.0.0", "quality", fault="slow", golden=[])
     with site.node:
         site.choose("quality-2.0.0")  # there is none

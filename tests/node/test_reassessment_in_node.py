@@ -18,7 +18,7 @@ from miqa_node.interfaces.cli.app import app
 from miqa_node.node import Node
 from miqa_node.stages.deliver.destinations import parse_flag
 from tests.node.test_node import Pacs, settings_in, store
-from tests.peers.test_receive_peers import start_orthanc
+from tests.peers.orthanc import Orthanc
 from tests.peers.validators import errors, missing_tools
 from tests.quick import in_gate
 from tests.waiting import wait_until
@@ -35,17 +35,17 @@ class Archive:
 
 
 @pytest.fixture(params=in_gate(["SCP", pytest.param("Orthanc", marks=pytest.mark.peers)], 1))
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
+def archive(request: pytest.FixtureRequest) -> Iterator[Archive]:
     if request.param == "SCP":
         pacs = Pacs()
         yield Archive(f"PACS=PACS@127.0.0.1:{pacs.port}", lambda: pacs.objects)
         pacs.server.shutdown()
         return
-    with start_orthanc(tmp_path) as orthanc:
-        yield Archive(
-            f"PACS=ORTHANC@127.0.0.1:{orthanc.dicom_port}",
-            lambda: [pydicom.dcmread(BytesIO(orthanc.file(one))) for one in orthanc.call("/instances")],
-        )
+    orthanc: Orthanc = request.getfixturevalue("orthanc")
+    yield Archive(
+        f"PACS=ORTHANC@127.0.0.1:{orthanc.dicom_port}",
+        lambda: [pydicom.dcmread(BytesIO(orthanc.file(one))) for one in orthanc.call("/instances")],
+    )
 
 
 def reassess(folder: Path, *arguments: str) -> dict[str, Any]:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pydicom
 import pytest
@@ -35,8 +31,7 @@ from miqa_node.stages.deliver.kinds.stow import StowConfig
 from miqa_node.stages.receive.rows.arrivals import Arrivals
 from miqa_node.stages.units.rows import instances, removal
 from tests.conftest import free_port
-from tests.peers.test_receive_peers import Orthanc, start_orthanc
-from tests.peers.test_services_peers import PLUGINS
+from tests.peers.orthanc import Orthanc
 
 pytestmark = [pytest.mark.peers]
 
@@ -96,77 +91,64 @@ class PromisingNode:
             return str(instances.load(transaction, digest).header.sop_instance_uid)
 
 
-@contextmanager
-def archive(folder: Path, kind: str) -> Iterator[tuple[Orthanc, DestinationConfig]]:
-    plugin = PLUGINS / "libOrthancDicomWeb.so"
-    if kind == "stow" and not plugin.exists():
-        pytest.skip("Orthanc's DICOMweb plug-in is not installed")
-    for_dicom = {"DicomAlwaysAllowGet": True, "DicomAlwaysAllowFind": True}
-    changes: dict[str, Any] = {"plugins": [plugin]} if kind == "stow" else for_dicom
-    with start_orthanc(folder, **changes) as peer:
-        config: DestinationConfig = (
-            StowConfig(name="pacs", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
-            if kind == "stow"
-            else CStoreConfig(name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=peer.dicom_port)
-        )
-        yield peer, config
+def archive(orthanc: Orthanc, kind: str) -> DestinationConfig:
+    if kind == "stow":
+        return StowConfig(name="pacs", url=orthanc.dicomweb)
+    return CStoreConfig(name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)
 
 
 @pytest.mark.parametrize("kind", ["cstore", "stow"])
 def test_a_promised_original_goes_only_after_the_archive_has_it_and_comes_back_as_it_was(
-    kind: str, tmp_path: Path, samples: Path
+    kind: str, tmp_path: Path, samples: Path, orthanc: Orthanc
 ) -> None:
-    with archive(tmp_path, kind) as (peer, config):
-        node = PromisingNode(tmp_path, config)
-        digests = [node.promise(samples / name) for name in FILES]
-        assert node.remove_old() == 0, "promised, and nobody has confirmed"
-        node.watch.look()
-        assert node.remove_old() == 0, "the archive does not have them"
-        for name in FILES[:3]:
-            peer.call("/instances", (samples / name).read_bytes())
-        node.watch.look()
-        assert node.remove_old() == 0, "it is not asked again at once"
-        node.ask_again()
-        assert node.remove_old() == 3
-        presence = [node.objects.exists(original_key(one)) for one in digests]
-        assert presence == [False, False, False, True]
+    node = PromisingNode(tmp_path, archive(orthanc, kind))
+    digests = [node.promise(samples / name) for name in FILES]
+    assert node.remove_old() == 0, "promised, and nobody has confirmed"
+    node.watch.look()
+    assert node.remove_old() == 0, "the archive does not have them"
+    for name in FILES[:3]:
+        orthanc.call("/instances", (samples / name).read_bytes())
+    node.watch.look()
+    assert node.remove_old() == 0, "it is not asked again at once"
+    node.ask_again()
+    assert node.remove_old() == 3
+    presence = [node.objects.exists(original_key(one)) for one in digests]
+    assert presence == [False, False, False, True]
 
-        for digest, name in zip(digests[:3], FILES, strict=False):
-            assert node.retrieval.fetch(node.uid(digest)).missing == ()
-            copy = pydicom.dcmread(node.objects.local_path(original_key(digest)))
-            assert copy.PixelData == pydicom.dcmread(samples / name).PixelData
-            assert copy.file_meta.TransferSyntaxUID == pydicom.dcmread(samples / name).file_meta.TransferSyntaxUID
-        assert node.inconsistencies() == []
-        with node.database.begin() as transaction:
-            assert instances.load(transaction, digests[0]).removal is None
-        with pytest.raises(NotFoundError, match="No original"):
-            node.retrieval.fetch(node.uid(digests[0]))
-        node.database.close()
+    for digest, name in zip(digests[:3], FILES, strict=False):
+        assert node.retrieval.fetch(node.uid(digest)).missing == ()
+        copy = pydicom.dcmread(node.objects.local_path(original_key(digest)))
+        assert copy.PixelData == pydicom.dcmread(samples / name).PixelData
+        assert copy.file_meta.TransferSyntaxUID == pydicom.dcmread(samples / name).file_meta.TransferSyntaxUID
+    assert node.inconsistencies() == []
+    with node.database.begin() as transaction:
+        assert instances.load(transaction, digests[0]).removal is None
+    with pytest.raises(NotFoundError, match="No original"):
+        node.retrieval.fetch(node.uid(digests[0]))
+    node.database.close()
 
 
 @pytest.mark.parametrize("kind", ["cstore", "stow"])
 def test_what_the_archive_changed_or_lost_is_not_taken_and_the_reason_is_given(
-    kind: str, tmp_path: Path, samples: Path
+    kind: str, tmp_path: Path, samples: Path, orthanc: Orthanc
 ) -> None:
-    with archive(tmp_path, kind) as (peer, config):
-        node = PromisingNode(tmp_path, config)
-        changed, lost = node.promise(samples / FILES[0]), node.promise(samples / FILES[1])
-        coerced = pydicom.dcmread(samples / FILES[0])
-        coerced.ViewPosition = "LL"
-        coerced.save_as(tmp_path / "coerced.dcm")
-        peer.call("/instances", (tmp_path / "coerced.dcm").read_bytes())
-        lost_id = peer.call("/instances", (samples / FILES[1]).read_bytes())["ID"]
-        node.watch.look()
-        assert node.remove_old() == 2
-        url = f"http://127.0.0.1:{peer.http_port}/instances/{lost_id}"
-        urllib.request.urlopen(urllib.request.Request(url, method="DELETE")).close()
-        [missing] = node.retrieval.fetch(node.uid(changed)).missing
-        assert missing.endswith(f"pacs: {CHANGED}")
-        [missing] = node.retrieval.fetch(node.uid(lost)).missing
-        assert "pacs: " in missing
-        assert node.retrieval.fetch(changed).fetched == 0
-        assert list(node.settings.incoming_dir.iterdir()) == []
-        node.database.close()
+    node = PromisingNode(tmp_path, archive(orthanc, kind))
+    changed, lost = node.promise(samples / FILES[0]), node.promise(samples / FILES[1])
+    coerced = pydicom.dcmread(samples / FILES[0])
+    coerced.ViewPosition = "LL"
+    coerced.save_as(tmp_path / "coerced.dcm")
+    orthanc.call("/instances", (tmp_path / "coerced.dcm").read_bytes())
+    lost_id = orthanc.call("/instances", (samples / FILES[1]).read_bytes())["ID"]
+    node.watch.look()
+    assert node.remove_old() == 2
+    orthanc.call(f"/instances/{lost_id}", method="DELETE")
+    [missing] = node.retrieval.fetch(node.uid(changed)).missing
+    assert missing.endswith(f"pacs: {CHANGED}")
+    [missing] = node.retrieval.fetch(node.uid(lost)).missing
+    assert "pacs: " in missing
+    assert node.retrieval.fetch(changed).fetched == 0
+    assert list(node.settings.incoming_dir.iterdir()) == []
+    node.database.close()
 
 
 def test_an_archive_that_is_away_confirms_nothing_and_is_asked_again(tmp_path: Path, samples: Path) -> None:

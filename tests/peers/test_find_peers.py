@@ -7,7 +7,6 @@ import re
 import urllib.request
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from dicomweb_client.api import DICOMwebClient
@@ -15,28 +14,26 @@ from pydicom import dcmread
 
 from demo.samples import make_samples
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.node import Node
 from miqa_node.stages.deliver.kinds.base import split_file
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_selftest.radiographs import SampleImage
 from tests.node.test_node import settings_in
-from tests.peers.test_receive_peers import Orthanc, dcmtk, start_orthanc
+from tests.peers.orthanc import Orthanc
+from tests.peers.test_receive_peers import dcmtk
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peers
 
-PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 MADE = {"SR", "SEG", "KO"}
 SEEN = re.compile(r"^I: \(([0-9a-f]{4},[0-9a-f]{4})\) \S\S \[([^\]]*)\]", re.MULTILINE)
 MODALITY, SERIES, INSTANCE, DESCRIPTION = "0008,0060", "0020,000e", "0008,0018", "0008,103e"
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    if not PLUGIN.exists():
-        pytest.skip("orthanc-dicomweb is not installed")
-    with start_orthanc(tmp_path_factory.mktemp("archive"), plugins=[PLUGIN], DicomAlwaysAllowFind=True) as peer:
-        yield peer
+def archive(orthanc_of_the_worker: Orthanc) -> Orthanc:
+    orthanc_of_the_worker.forget()
+    return orthanc_of_the_worker
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,8 @@ from miqa_node.stages.report.outputs.airai import AIRAI
 from miqa_node.stages.report.outputs.base import OUTPUTS
 from miqa_node.stages.report.outputs.rejection import rejection_note
 from tests.conftest import free_port
-from tests.peers.test_receive_peers import BIN, Orthanc, orthanc  # noqa: F401 - fixture
+from tests.peers.orthanc import Orthanc
+from tests.peers.test_receive_peers import BIN
 from tests.peers.validators import errors
 from tests.stages.deliver.making import outcomes
 from tests.stages.report import making
@@ -98,7 +99,7 @@ def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None
             assert set(errors(plain)) <= set(errors(before)), one.kind
 
 
-def test_orthanc_keeps_an_assessment_as_it_is(orthanc: Orthanc, tmp_path: Path) -> None:  # noqa: F811
+def test_orthanc_keeps_an_assessment_as_it_is(orthanc: Orthanc, tmp_path: Path) -> None:
     [made] = assessed(making.write(making.small(), tmp_path / "source.dcm"))
     config = CStoreConfig(name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)
     destination = CStoreDestination(config, DeliveryContext(load_settings().deliver, "NODE"))

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.stages.deliver.kinds.base import DeliveryContext, split_file
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from tests.conftest import free_port
+from tests.peers.orthanc import Orthanc
 from tests.stages.deliver.making import as_file, outcomes, report
 from tests.stages.receive.conftest import dicom_settings, start_node  # noqa: F401 - fixtures
 from tests.stages.receive.wire import Node
@@ -28,7 +25,6 @@ from tests.waiting import LIMIT_S, wait_until
 pytestmark = pytest.mark.peers
 
 BIN = Path("/usr/bin")
-ORTHANC = Path("/usr/sbin/Orthanc")
 StartNode = Callable[..., Node]
 
 
@@ -39,66 +35,6 @@ def dcmtk(tool: str, *arguments: object, timeout_s: float = 60.0) -> subprocess.
     environment = {**os.environ, "TCP_NODELAY": "1"}
     command = [str(program), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, env=environment, check=False)
-
-
-@dataclass
-class Orthanc:
-    dicom_port: int
-    http_port: int
-
-    def call(self, path: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode() if not isinstance(body, bytes) else body
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.loads(response.read())
-
-    def answers(self) -> bool:
-        try:
-            self.call("/system")
-        except OSError:
-            return False
-        return True
-
-    def file(self, instance: str) -> bytes:
-        url = f"http://127.0.0.1:{self.http_port}/instances/{instance}/file"
-        with urllib.request.urlopen(url, timeout=60) as response:
-            return bytes(response.read())
-
-
-@pytest.fixture
-def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
-    with start_orthanc(tmp_path) as peer:
-        yield peer
-
-
-@contextmanager
-def start_orthanc(folder: Path, plugins: Sequence[Path] = (), **changes: Any) -> Iterator[Orthanc]:
-    for needed in (ORTHANC, *plugins):
-        if not needed.exists():
-            pytest.skip(f"{needed} is not installed")
-    peer = Orthanc(free_port(), free_port())
-    configuration = {
-        "Name": "test",
-        "StorageDirectory": str(folder / "orthanc"),
-        "IndexDirectory": str(folder / "orthanc"),
-        "DicomAet": "ORTHANC",
-        "DicomPort": peer.dicom_port,
-        "HttpPort": peer.http_port,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "DicomCheckCalledAet": True,
-        "Plugins": [str(plugin) for plugin in plugins],
-        **changes,
-    }
-    file = folder / "orthanc.json"
-    file.write_text(json.dumps(configuration))
-    process = subprocess.Popen([ORTHANC, file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(peer.answers, what="Orthanc does not start")
-        yield peer
-    finally:
-        process.kill()  # asked to end it waits for three seconds, and nobody needs its files any more
-        process.wait(timeout=LIMIT_S)
 
 
 def test_storescu_with_every_proposal(start_node: StartNode, samples: Path) -> None:  # noqa: F811
@@ -178,12 +114,7 @@ def test_orthanc_pushes_and_receives(start_node: StartNode, orthanc: Orthanc, sa
         orthanc.call("/instances", (samples / name).read_bytes())["ID"]
         for name in ("RG1_UNCR.dcm", "MR2_J2KR.dcm", "693_UNCI.dcm")
     ]
-    put = urllib.request.Request(
-        f"http://127.0.0.1:{orthanc.http_port}/modalities/node",
-        json.dumps({"AET": "MIQA", "Host": "127.0.0.1", "Port": node.port}).encode(),
-        method="PUT",
-    )
-    urllib.request.urlopen(put, timeout=10).close()
+    orthanc.call("/modalities/node", {"AET": "MIQA", "Host": "127.0.0.1", "Port": node.port}, "PUT")
     answer = orthanc.call("/modalities/node/store", {"Resources": uploaded, "Synchronous": True})
     assert answer["FailedInstancesCount"] == 0
     assert len(node.received) == 3

@@ -25,7 +25,8 @@ from miqa_node.stages.deliver.kinds.stow import StowConfig
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.rows import instances
 from tests.conftest import free_port
-from tests.peers.test_receive_peers import Orthanc, dcmtk, start_orthanc
+from tests.peers.orthanc import Orthanc, start_orthanc
+from tests.peers.test_receive_peers import dcmtk
 from tests.stages.deliver.making import as_file, outcomes, report
 from tests.stages.receive.conftest import dicom_settings, start_node
 from tests.stages.receive.wire import Node
@@ -33,7 +34,6 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peers
 
-PLUGINS = Path("/usr/share/orthanc/plugins")
 StartNode = Callable[..., Node]
 
 
@@ -142,79 +142,65 @@ def test_orthanc_over_tls_both_ways(
         assert len(peer.call("/instances")) == 2
 
 
-def test_results_reach_orthanc_by_stow(tmp_path: Path) -> None:
-    plugin = PLUGINS / "libOrthancDicomWeb.so"
-    if not plugin.exists():
-        pytest.skip("orthanc-dicomweb is not installed")
-    with start_orthanc(tmp_path, plugins=[plugin]) as peer:
-        config = StowConfig(name="web", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
-        destination = connect(config, DeliveryContext(load_settings().deliver, "NODE"))
-        destination.probe()
-        files = [as_file(report()) for _ in range(3)]
-        assert outcomes(destination, *files) == [None] * 3
-        destination.close()
-        assert {peer.call(f"/instances/{one}/tags?simplify")["SOPInstanceUID"] for one in peer.call("/instances")} == {
-            uid for _, uid, _ in files
-        }
+def test_results_reach_orthanc_by_stow(orthanc: Orthanc) -> None:
+    config = StowConfig(name="web", url=orthanc.dicomweb)
+    destination = connect(config, DeliveryContext(load_settings().deliver, "NODE"))
+    destination.probe()
+    files = [as_file(report()) for _ in range(3)]
+    assert outcomes(destination, *files) == [None] * 3
+    destination.close()
+    stored = (orthanc.call(f"/instances/{one}/tags?simplify") for one in orthanc.call("/instances"))
+    assert {one["SOPInstanceUID"] for one in stored} == {uid for _, uid, _ in files}
 
 
-def test_orthanc_pushes_by_stow_and_gets_the_report_by_stow(tmp_path: Path, samples: Path) -> None:
+def test_orthanc_pushes_by_stow_and_gets_the_report_by_stow(tmp_path: Path, samples: Path, orthanc: Orthanc) -> None:
     """Orthanc's own DICOMweb client on one side, its server on the other; the whole node between them."""
-    plugin = PLUGINS / "libOrthancDicomWeb.so"
-    if not plugin.exists():
-        pytest.skip("orthanc-dicomweb is not installed")
-    (tmp_path / "pacs").mkdir()
     port, names = free_port(), ("RG1_UNCR.dcm", "RG3_J2KR.dcm", "US1_J2KR.dcm", "SC_rgb.dcm")
-    servers = {"node": {"Url": f"http://127.0.0.1:{port}/api/dicom-web", "ChunkedTransfers": True}}
-    with start_orthanc(tmp_path / "pacs", plugins=[plugin], DicomWeb={"Enable": True, "Servers": servers}) as peer:
-        settings = load_settings(
-            node={"data_dir": tmp_path / "node"}, dicom={"host": "127.0.0.1", "port": 0}, web={"port": port}
-        )
-        back = StowConfig(name="pacs", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
-        with WholeNode(settings, [back]) as node:
-            uploaded = [peer.call("/instances", (samples / name).read_bytes())["ID"] for name in names]
-            peer.call("/dicom-web/servers/node/stow", {"Resources": uploaded, "Synchronous": True})  # an error raises
-            uids = [str(dcmread(samples / name, stop_before_pixels=True).SOPInstanceUID) for name in names]
-            with node.database.begin() as transaction:
-                digests = [instances.find(transaction, uid) for uid in uids]
-                keys = [instances.load(transaction, instance[0]).object_key for instance in digests]
-            for name, key in zip(names, keys, strict=True):
-                dataset = dcmread(BytesIO(node.objects.get(key)))
-                assert dataset.PixelData == dcmread(samples / name).PixelData
+    settings = load_settings(node={"data_dir": tmp_path}, dicom={"host": "127.0.0.1", "port": 0}, web={"port": port})
+    with WholeNode(settings, [StowConfig(name="pacs", url=orthanc.dicomweb)]) as node:
+        server = {"Url": f"http://127.0.0.1:{port}/api/dicom-web", "ChunkedTransfers": True}
+        orthanc.call("/dicom-web/servers/node", server, "PUT")
+        uploaded = [orthanc.call("/instances", (samples / name).read_bytes())["ID"] for name in names]
+        orthanc.call("/dicom-web/servers/node/stow", {"Resources": uploaded, "Synchronous": True})  # an error raises
+        uids = [str(dcmread(samples / name, stop_before_pixels=True).SOPInstanceUID) for name in names]
+        with node.database.begin() as transaction:
+            digests = [instances.find(transaction, uid) for uid in uids]
+            keys = [instances.load(transaction, instance[0]).object_key for instance in digests]
+        for name, key in zip(names, keys, strict=True):
+            dataset = dcmread(BytesIO(node.objects.get(key)))
+            assert dataset.PixelData == dcmread(samples / name).PixelData
 
-            def modalities() -> list[str]:
-                tags = (peer.call(f"/instances/{one}/tags?simplify") for one in peer.call("/instances"))
-                return [one["Modality"] for one in tags]
+        def modalities() -> list[str]:
+            tags = (orthanc.call(f"/instances/{one}/tags?simplify") for one in orthanc.call("/instances"))
+            return [one["Modality"] for one in tags]
 
-            assert wait_until(lambda: modalities().count("SR") == len(names), 120), modalities()
+        assert wait_until(lambda: modalities().count("SR") == len(names), 120), modalities()
 
 
-def test_storage_commitment_with_orthanc_both_ways(tmp_path: Path, samples: Path) -> None:
+def test_storage_commitment_with_orthanc_both_ways(tmp_path: Path, samples: Path, orthanc: Orthanc) -> None:
     """Orthanc reports on an association of its own, in both roles; the whole node is on the other side."""
-    (tmp_path / "node").mkdir()
-    (tmp_path / "pacs").mkdir()
     port = free_port()
     modality = {"AET": "MIQA", "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
-    with start_orthanc(tmp_path / "pacs", DicomModalities={"node": modality}) as peer:
-        settings = load_settings(
-            node={"data_dir": tmp_path / "node", "name": "commit"},
-            dicom={"host": "127.0.0.1", "port": port, "commitment_peers": [f"ORTHANC@127.0.0.1:{peer.dicom_port}"]},
-            web={"port": 0},
-        )
-        config = CStoreConfig(name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=peer.dicom_port, commitment=True)
-        with WholeNode(settings, [config]) as node:
-            uploaded = peer.call("/instances", (samples / "RG1_UNCR.dcm").read_bytes())["ID"]
-            uid = dcmread(samples / "RG1_UNCR.dcm", stop_before_pixels=True).SOPInstanceUID
-            peer.call("/modalities/node/store", {"Resources": [uploaded], "Synchronous": True})
-            job = peer.call("/modalities/node/storage-commitment", {"Resources": [uploaded]})["ID"]
-            assert wait_until(lambda: peer.call(f"/storage-commitment/{job}")["Status"] == "Success", 60)
-            unknown = {"DicomInstances": [["1.2.840.10008.5.1.4.1.1.1", "1.2.3.4.5"]]}
-            lacking = peer.call("/modalities/node/storage-commitment", unknown)["ID"]
-            assert wait_until(lambda: peer.call(f"/storage-commitment/{lacking}")["Status"] == "Failure", 60)
+    orthanc.call("/modalities/node", modality, "PUT")
+    settings = load_settings(
+        node={"data_dir": tmp_path, "name": "commit"},
+        dicom={"host": "127.0.0.1", "port": port, "commitment_peers": [f"ORTHANC@127.0.0.1:{orthanc.dicom_port}"]},
+        web={"port": 0},
+    )
+    config = CStoreConfig(name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port, commitment=True)
+    with WholeNode(settings, [config]) as node:
+        uploaded = orthanc.call("/instances", (samples / "RG1_UNCR.dcm").read_bytes())["ID"]
+        uid = dcmread(samples / "RG1_UNCR.dcm", stop_before_pixels=True).SOPInstanceUID
+        orthanc.call("/modalities/node/store", {"Resources": [uploaded], "Synchronous": True})
+        job = orthanc.call("/modalities/node/storage-commitment", {"Resources": [uploaded]})["ID"]
+        assert wait_until(lambda: orthanc.call(f"/storage-commitment/{job}")["Status"] == "Success", 60)
+        unknown = {"DicomInstances": [["1.2.840.10008.5.1.4.1.1.1", "1.2.3.4.5"]]}
+        lacking = orthanc.call("/modalities/node/storage-commitment", unknown)["ID"]
+        assert wait_until(lambda: orthanc.call(f"/storage-commitment/{lacking}")["Status"] == "Failure", 60)
 
-            def states() -> set[DeliveryState]:
-                with node.database.begin() as transaction:
-                    rows = instances.find(transaction, uid)
-                    return {one.state for one in deliveries.of_instance(transaction, rows[0])} if rows else set()
+        def states() -> set[DeliveryState]:
+            with node.database.begin() as transaction:
+                rows = instances.find(transaction, uid)
+                return {one.state for one in deliveries.of_instance(transaction, rows[0])} if rows else set()
 
-            assert wait_until(lambda: states() == {DeliveryState.COMMITTED}, 120), states()
+        assert wait_until(lambda: states() == {DeliveryState.COMMITTED}, 120), states()

@@ -24,14 +24,14 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.pixels.frame import decode_frame
-from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.cli.app import run as miqa_node
 from miqa_node.interfaces.web.set_up import set_up_link
 from miqa_node.node import Node
 from miqa_node.runtime.site_records import labels
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
-from tests.peers.test_receive_peers import Orthanc, orthanc  # noqa: F401 - fixture
+from miqa_selftest.radiographs import SampleImage
+from tests.peers.orthanc import Orthanc
 from tests.peers.validators import errors, missing_tools
 from tests.waiting import wait_until
 from tests.web.axe import faults
@@ -75,7 +75,7 @@ OVERLAY = """async shown => {
 
 
 @pytest.fixture
-def node(tmp_path: Path, orthanc: Orthanc) -> Iterator[Node]:  # noqa: F811
+def node(tmp_path: Path, orthanc: Orthanc) -> Iterator[Node]:
     settings = load_settings(
         node={"data_dir": tmp_path / "node"},
         dicom={"port": 0, "host": "127.0.0.1"},
@@ -113,7 +113,7 @@ def page(node: Node) -> Iterator[Any]:
 def test_from_the_set_up_link_to_the_rejection_in_the_archive(
     node: Node,
     page: Any,
-    orthanc: Orthanc,  # noqa: F811
+    orthanc: Orthanc,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -198,7 +198,7 @@ def test_from_the_set_up_link_to_the_rejection_in_the_archive(
 def test_a_wrong_dismissal_is_undone_and_the_archive_holds_the_right_decision(
     node: Node,
     page: Any,
-    orthanc: Orthanc,  # noqa: F811
+    orthanc: Orthanc,
     tmp_path: Path,
 ) -> None:
     expect = sync_api.expect
@@ -267,7 +267,7 @@ def by_command_line(node: Node, study: str, *words: str) -> None:
 @pytest.mark.parametrize("say", [by_rest, by_command_line])
 def test_the_last_word_is_in_the_archive_however_it_was_said(
     node: Node,
-    orthanc: Orthanc,  # noqa: F811
+    orthanc: Orthanc,
     tmp_path: Path,
     say: Callable[..., None],
 ) -> None:
@@ -299,14 +299,14 @@ def predecessor(report: Any) -> str:
     return str(series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
 
 
-def documents(orthanc: Orthanc, modality: str) -> list[Any]:  # noqa: F811
+def documents(orthanc: Orthanc, modality: str) -> list[Any]:
     """What Orthanc holds of a modality."""
     held = orthanc.call("/instances")
     those = (one for one in held if orthanc.call(f"/instances/{one}/simplified-tags").get("Modality") == modality)
     return [dcmread(io.BytesIO(orthanc.file(one))) for one in those]
 
 
-def wait_for(orthanc: Orthanc, modality: str, code: str, limit_s: float = 240.0) -> Any:  # noqa: F811
+def wait_for(orthanc: Orthanc, modality: str, code: str, limit_s: float = 240.0) -> Any:
     """The document with a code that arrived in Orthanc."""
     return wait_until(
         lambda: next((one for one in documents(orthanc, modality) if f'"{code}"' in one.to_json()), None),
@@ -366,7 +366,7 @@ def lies_on_the_object(shown: dict[str, Any], hidden: dict[str, Any], mask: np.n
     assert np.mean(np.array(nearest) < 0.06 * max(mask.shape)) > 0.9
 
 
-def wait_for_note(orthanc: Orthanc, limit_s: float = 120.0) -> Any:  # noqa: F811
+def wait_for_note(orthanc: Orthanc, limit_s: float = 120.0) -> Any:
     """The key object 113001 that arrived in Orthanc."""
 
     def note() -> Any:

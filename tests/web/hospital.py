@@ -18,12 +18,12 @@ import sqlalchemy as sa
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.label import RequestKind
-from miqa_node.core.statistics.bins import bin_of
 from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_node.features.analysis.monthly_reports import keep_last_month
 from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.analysis.rows.measurement_weeks import monday
 from miqa_node.features.analysis.tables import measurement_weeks
+from miqa_node.libraries.plain_statistics.bins import bin_of
 from miqa_node.runtime.site_records import label_requests
 from miqa_node.runtime.store import tables
 from miqa_node.runtime.store.artifacts import Artifacts

@@ -42,6 +42,7 @@ class AcquisitionRules:
     """A site's rules for names of rooms and shifts, for people's names, and for drawing samples.
 
     ``rooms`` maps station names or calling AE titles to rooms, ``shifts`` names to the time of day when each begins.
+    ``archive_ae_titles`` are the senders whose images have reached the PACS; without any, all have.
     Whoever has ``key`` can find out which pseudonym belongs to a known name. ``zone`` is the hospital's time zone; None
     is the system's.
     """
@@ -51,7 +52,6 @@ class AcquisitionRules:
     shifts: Mapping[str, time] = field(default_factory=dict)
     repeat_window_s: float = 900.0
     show_operators: bool = False
-    assume_archived: bool = True
     archive_ae_titles: tuple[str, ...] = ()
     audit_share: float = 0.0
     zone: ZoneInfo | None = None
@@ -79,7 +79,7 @@ class AcquisitionRules:
             patient_key=self.patient_key(patient),
             room=named or station or sender,
             shift=self.shift(at.time()),
-            archived=self.assume_archived or sender in self.archive_ae_titles,
+            archived=not self.archive_ae_titles or sender in self.archive_ae_titles,
         )
 
     def _time(self, instance: StoredInstance) -> tuple[datetime, tuple[datetime, ...]]:

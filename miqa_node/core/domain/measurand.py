@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE, Code
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.robust import LIMIT
-from miqa_node.core.statistics.scales import LEVEL, Scale
+from miqa_node.libraries.plain_statistics.robust import LIMIT
+from miqa_node.libraries.plain_statistics.scales import LEVEL, Scale
 from miqa_node.plugins import Seam
 
 OTHER = "Other"

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from miqa_node.core.settings.base import Days, Port, Seconds, SettingsTable, Span
+from miqa_node.core.settings.base import Days, Port, SettingsTable, Span
 
 
 class SyslogTransport(StrEnum):
@@ -30,7 +30,6 @@ class AuditSettings(SettingsTable):
     syslog_ca: str
     syslog_certificate: str
     syslog_key: str
-    syslog_timeout_s: Seconds
     syslog_patient_ids: bool
 
     @property

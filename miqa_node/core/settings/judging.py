@@ -66,10 +66,8 @@ class AssessSettings(SettingsTable):
     trusted_keys: tuple[PublicKey, ...]
     require_signatures: bool
     intra_op_threads: Count
-    inter_op_threads: Count
     inference_process: Literal["auto", "on", "off"]
     batch_size: Annotated[int, Field(ge=1, le=256)]
-    batch_wait_ms: Annotated[float, Field(ge=0, le=1000)]
     saliency_threshold: Annotated[float, Field(gt=0, lt=1)]
     saliency_method: SaliencyMethod
     saliency_method_objects: SaliencyMethod
@@ -80,14 +78,12 @@ class AssessSettings(SettingsTable):
         str, written(r"[a-z0-9]+(\+[a-z0-9]+)*", "the names of methods with + between, such as bm3d+clahe")
     ]
     follow_interval_s: Seconds
-    shadow_queue: Count
     shadow_timeout_s: Seconds
     shadow_memory_bytes: Count
-    shadow_max_failures: Count
 
 
 class CaptionBackend(StrEnum):
-    """What describes images in sentences, beside the templates of the node."""
+    """The describer of images in sentences; the node's own templates always run."""
 
     OFF = "off"
     PACKAGE = "package"
@@ -103,12 +99,7 @@ class CaptionSettings(SettingsTable):
     token: SecretStr
     long_side_px: Annotated[int, Field(ge=32, le=4096)]
     timeout_s: Seconds
-    attempts: Count
     pause_s: Pause
-    max_answer_bytes: Count
-    max_tokens: Annotated[int, Field(ge=1, le=1024)]
-    max_sentences: Count
-    max_characters: Annotated[int, Field(ge=1, le=1024)]
 
 
 class TextSettings(SettingsTable):

@@ -1,13 +1,13 @@
-"""Notices by e-mail: the server that takes them, and what they may say."""
+"""Settings of notices by e-mail: mail server, sender and content."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import SecretStr, model_validator
 
-from miqa_node.core.settings.base import CENTURY_DAYS, Port, Seconds, SettingsTable, written
+from miqa_node.core.settings.base import Port, SettingsTable, written
 
 
 class SmtpTls(StrEnum):
@@ -28,12 +28,8 @@ class NoticeSettings(SettingsTable):
     smtp_user: str
     smtp_password: SecretStr
     smtp_password_file: str
-    smtp_timeout_s: Seconds
     sender: Annotated[str, written(r"|[^\s@<>]+@[^\s@<>]+", "an address of mail, such as miqa@hospital.example")]
     patient_data: bool
-    interval_s: Seconds
-    retry_s: Seconds
-    give_up_hours: Annotated[float, Field(gt=0, le=CENTURY_DAYS * 24)]
 
     @property
     def used(self) -> bool:

@@ -17,7 +17,7 @@ MOST_FURTHER = 3
 
 
 class TlsMode(StrEnum):
-    """Whether the storage SCP listens with TLS: not, on a second port beside the plain one, or only there."""
+    """How the storage SCP uses TLS: not at all, also on a second port, or only there."""
 
     OFF = "off"
     ALSO = "also"
@@ -25,7 +25,7 @@ class TlsMode(StrEnum):
 
 
 class UserIdentityMode(StrEnum):
-    """What a user that a peer names must prove: nothing, a passcode if it sends one, or a passcode always."""
+    """The proof that a peer's user must give: none, a passcode if it sends one, or always a passcode."""
 
     ACCEPT = "accept"
     CHECK = "check"
@@ -64,7 +64,7 @@ class DicomSettings(SettingsTable):
 
     @property
     def further_receivers(self) -> int:
-        """How many processes receive beside the node's own, if several associations are open."""
+        """The number of further receiving processes if several associations are open."""
         if self.receiver_processes:
             return self.receiver_processes - 1
         return min(cores(), MOST_FURTHER) if cores() > 1 else 0
@@ -81,7 +81,6 @@ class WatchSettings(SettingsTable):
     folder: str
     interval_s: Seconds
     settle_s: Seconds
-    max_files: Count
     keep_done_days: DaysKept
 
 

@@ -1,4 +1,4 @@
-"""What becomes of verdicts: deliveries and the analysis."""
+"""Settings of deliveries and of the analysis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ class DeliverSettings(SettingsTable):
     """Table ``[deliver]``."""
 
     destinations_file: str
-    lane_concurrency: Count
     connection_timeout_s: Seconds
     dimse_timeout_s: Seconds
     backoff_initial_s: Seconds
@@ -22,8 +21,6 @@ class DeliverSettings(SettingsTable):
     breaker_failures: Count
     breaker_pause_s: Seconds
     commitment_timeout_s: Span
-    batch_size: Count
-    idle_association_s: Seconds
     poll_interval_s: Seconds
     rejection_delay_s: Pause
     check_interval_s: Seconds
@@ -41,15 +38,12 @@ class AnalysisSettings(SettingsTable):
     revocation_codes: tuple[
         Annotated[str, written(r"\S{1,64} \S{1,16}", "a code value and its scheme, such as 113037 DCM")], ...
     ]
-    assume_archived: bool
     archive_ae_titles: tuple[str, ...]
     target_percent: Annotated[float, Field(gt=0, lt=100)]
     action_percent: Annotated[float, Field(gt=0, lt=100)]
-    least_decided_percent: Annotated[float, Field(ge=0, le=100)]
     audit_share: Share
     second_reader_share: Share
     count_interval_s: Seconds
-    count_batch: Count
     reject_log_mappings: str
     report_schedule: Annotated[str, written(r"|\S+( \S+){4,5}", "the five fields of cron, such as 0 6 1 * *")]
 

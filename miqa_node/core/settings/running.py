@@ -1,4 +1,4 @@
-"""What a node needs to run: its name, its stores, its queue, its logs and its plug-ins."""
+"""Settings of the node itself: name, stores, queue, logs and plug-ins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field
 
-from miqa_node.core.settings.base import Count, Days, DaysKept, Pause, Seconds, SettingsTable, Span, cores, written
+from miqa_node.core.settings.base import Count, Days, Pause, Seconds, SettingsTable, Span, cores, written
 
 
 class Accelerator(StrEnum):
@@ -71,7 +71,6 @@ class WorkSettings(SettingsTable):
     max_attempts: Count
     heartbeat_interval_s: Seconds
     dead_after_s: Span
-    retention_days: DaysKept
     ct_quiet_s: Seconds
     mr_quiet_s: Seconds
     sender_quiet_s: dict[str, Seconds]
@@ -79,7 +78,6 @@ class WorkSettings(SettingsTable):
     series_max_slices: Count
     reassess_per_minute: Count
     canary_interval_s: Pause
-    alike_failures: Count
 
     @property
     def worker_processes(self) -> int:

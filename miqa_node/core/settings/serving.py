@@ -38,22 +38,15 @@ class WebSettings(SettingsTable):
     max_connections: Count
     max_connections_per_address: Count
     header_timeout_s: Seconds
-    idle_timeout_s: Seconds
     stall_timeout_s: Seconds
     min_bytes_per_s: Count
-    max_request_bytes: Count
     page_size: Annotated[int, Field(ge=1, le=1000)]
     max_upload_bytes: Count
     max_uploads: Count
     max_uploads_per_address: Count
     upload_dir: str
     upload_space_bytes: Count
-    render_side: Annotated[int, Field(ge=256, le=8192)]
-    render_cache_bytes: Count
-    render_at_once: Count
     viewer_url: Annotated[str, written(r"|.*\{study_uid\}.*", "an address with {study_uid} in it")]
-    live_interval_s: Seconds
-    live_heartbeat_s: Seconds
     max_live_pages: Count
     escalate_minutes: Minutes
     display_minutes: Minutes
@@ -72,7 +65,7 @@ class WebSettings(SettingsTable):
         return "localhost" if self.host in ("0.0.0.0", "::", "127.0.0.1", "::1") else self.host  # noqa: S104 - compared
 
     def address(self, port: int) -> str:
-        """What addresses of the pages begin with if they are served on this port."""
+        """The beginning of the pages' addresses on this port."""
         return f"{'https' if self.tls_certificate else 'http'}://{authority(self.shown_host, port)}"
 
 
@@ -81,12 +74,10 @@ class AccessSettings(SettingsTable):
 
     session_idle_s: Span
     session_lifetime_s: Span
-    max_sessions: Count
     password_min_characters: Annotated[int, Field(ge=8, le=64)]
     invitation_lifetime_s: Span
     sign_in_failures: Count
     sign_in_failures_per_address: Count
-    sign_in_window_s: Span
     second_factor: tuple[Role, ...]
     second_factor_key: SecretStr
 
@@ -104,7 +95,6 @@ class OidcSettings(SettingsTable):
     reviewers: tuple[str, ...]
     admins: tuple[str, ...]
     recheck_s: Span
-    timeout_s: Seconds
 
     @property
     def used(self) -> bool:

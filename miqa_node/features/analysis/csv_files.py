@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from miqa_node.core.statistics.agreement import Agreement
-from miqa_node.core.statistics.rates import Rate
 from miqa_node.features.analysis.rejects import Group, RejectAnalysis
 from miqa_node.features.analysis.watch import ModelWatch
+from miqa_node.libraries.plain_statistics.agreement import Agreement
+from miqa_node.libraries.plain_statistics.rates import Rate
 
 REJECT_COLUMNS = [
     "dimension", "value", "images", "rejected", "reject_share", "reject_low", "reject_high", "flagged", "flagged_share",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from miqa_node.core.domain.label import RequestKind
 from miqa_node.core.domain.object_store import ObjectStore
-from miqa_node.core.statistics.agreement import Agreement, agreement
 from miqa_node.features.analysis.marks import MaskFigures, mask_figures
 from miqa_node.features.analysis.rows import label_days, readings
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.rows.label_days import LabelCount, LabelDimension
+from miqa_node.libraries.plain_statistics.agreement import Agreement, agreement
 from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.units.rows import instances

@@ -13,8 +13,8 @@ from miqa_node.core.domain.image import ANOMALY, SaliencyMap
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelRecord, RegionOutline
 from miqa_node.core.domain.object_store import ObjectStore
-from miqa_node.core.statistics.overlap import Mask, dice, iou
 from miqa_node.errors import NotFoundError
+from miqa_node.libraries.plain_statistics.overlap import Mask, dice, iou
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.stages.report.mask import threshold_map
 

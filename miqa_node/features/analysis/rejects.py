@@ -16,14 +16,16 @@ from miqa_node.core.domain import codes
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.reject_log import LogSource
 from miqa_node.core.settings import AnalysisSettings
-from miqa_node.core.statistics.charts import Chart, p_chart
-from miqa_node.core.statistics.rates import Rate, rate
 from miqa_node.features.analysis.rows import census, log_counts, rollup
 from miqa_node.features.analysis.rows.census import AcquisitionCounts, Escape, NoteCount, Period
+from miqa_node.libraries.plain_statistics.charts import Chart, p_chart
+from miqa_node.libraries.plain_statistics.rates import Rate, rate
 from miqa_node.runtime.store.database import Transaction
 
 DIMENSIONS = ("room", "station", "operator", "body_part", "view", "shift")
 LEAST_IMAGES = 20
+LEAST_DECIDED_PERCENT = 50.0
+"""With fewer of the flagged images decided, a low reject rate says nothing."""
 """With fewer images a group is listed but has no level."""
 LISTED_ESCAPES = 25
 DAILY_UP_TO_DAYS, WEEKLY_UP_TO_DAYS = 62, 400
@@ -211,7 +213,7 @@ def _level(counts: AcquisitionCounts, lines: AnalysisSettings) -> Level:
         return Level.INVESTIGATE
     if 100.0 * rejected.share > lines.target_percent:
         return Level.ABOVE_TARGET
-    is_read = 100.0 * counts.decided >= lines.least_decided_percent * counts.flagged
+    is_read = 100.0 * counts.decided >= LEAST_DECIDED_PERCENT * counts.flagged
     return Level.FINE if is_read else Level.UNREAD
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from miqa_node.core.language.catalogue import numerals, reworded, say, say_number
-from miqa_node.core.statistics.rates import Rate
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.features.analysis.rejects import Group, RejectAnalysis
 from miqa_node.features.analysis.watch import ModelWatch
+from miqa_node.libraries.plain_statistics.rates import Rate
 from miqa_node.stages.report.sheets import Sheet, share
 
 MOST_ROWS = 40

@@ -8,7 +8,7 @@ from miqa_node.runtime.store.tables import Digest, FindingText, RowId, UtcDateTi
 from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SITE, STAFF, kept, monthly, objects_in
 
 # How often a measurement fell into a bin, by ISO week (its Monday) and station ("" for all stations together);
-# core/statistics/bins.py defines the bins.
+# libraries/plain_statistics/bins.py defines the bins.
 measurement_weeks = sa.Table(
     "measurement_weeks",
     metadata,

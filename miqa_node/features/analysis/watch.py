@@ -8,15 +8,15 @@ from datetime import date, timedelta
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.label import RequestKind
-from miqa_node.core.statistics.agreement import Agreement, agreement
-from miqa_node.core.statistics.charts import Chart, p_chart
-from miqa_node.core.statistics.drift import Drift, drift
-from miqa_node.core.statistics.rates import Rate, rate
-from miqa_node.core.statistics.recurrence import Recurrence, recurrences
 from miqa_node.core.taxonomy.lookup import defect_names, finding_entries, finding_names, finding_title
 from miqa_node.features.analysis.rows import census, measurement_weeks, readings
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.rows.readings import ReliabilityBin, RoomOutcome
+from miqa_node.libraries.plain_statistics.agreement import Agreement, agreement
+from miqa_node.libraries.plain_statistics.charts import Chart, p_chart
+from miqa_node.libraries.plain_statistics.drift import Drift, drift
+from miqa_node.libraries.plain_statistics.rates import Rate, rate
+from miqa_node.libraries.plain_statistics.recurrence import Recurrence, recurrences
 from miqa_node.runtime.site_records import label_requests
 from miqa_node.runtime.store.database import Transaction
 

@@ -22,6 +22,7 @@ PRIORITY = 10 * 8 + 5
 
 MESSAGE_ID = "DICOM+RFC3881"
 POLL_S = 0.005
+TIMEOUT_S = 10.0
 
 
 class SyslogClient:
@@ -75,10 +76,10 @@ class SyslogClient:
         if settings.syslog_transport is SyslogTransport.UDP:
             family, kind, protocol, _name, address = socket.getaddrinfo(*where, type=socket.SOCK_DGRAM)[0]
             datagrams = socket.socket(family, kind, protocol)
-            datagrams.settimeout(settings.syslog_timeout_s)
+            datagrams.settimeout(TIMEOUT_S)
             datagrams.connect(address)
             return datagrams
-        plain = socket.create_connection(where, settings.syslog_timeout_s)
+        plain = socket.create_connection(where, TIMEOUT_S)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if settings.syslog_transport is not SyslogTransport.TLS:
@@ -91,7 +92,7 @@ class SyslogClient:
 
     def _await_acknowledgement(self, connection: socket.socket) -> None:
         """Wait until the peer's machine has acknowledged every byte: syslog itself has no acknowledgement."""
-        deadline = time.monotonic() + self._settings.syslog_timeout_s
+        deadline = time.monotonic() + TIMEOUT_S
         while struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]:
             if time.monotonic() > deadline:
                 raise TimeoutError("it acknowledges nothing")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.statistics.binomial import lower_limit, trials_needed
-from miqa_node.core.statistics.mean_shifts import WINDOW, shift_limit
+from miqa_node.libraries.plain_statistics.binomial import lower_limit, trials_needed
+from miqa_node.libraries.plain_statistics.mean_shifts import WINDOW, shift_limit
 from miqa_node.stages.assess.classify.reading import READING
 from miqa_node.stages.assess.prediction_certificate import (
     DELTA,

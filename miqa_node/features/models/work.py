@@ -10,9 +10,9 @@ from pathlib import Path
 
 import structlog
 
-from miqa_node.core.statistics.mean_shifts import WINDOW, largest_shift
 from miqa_node.errors import ModelPackageError
 from miqa_node.features.models.rows.known_images import confidences
+from miqa_node.libraries.plain_statistics.mean_shifts import WINDOW, largest_shift
 from miqa_node.parts import PartKind, StartMoment
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.work.regular import RegularWork

@@ -26,7 +26,10 @@ from miqa_node.stages.deliver.mail import send_mail
 
 AT_ONCE = 50
 """Maximum number of notices per poll; the others wait for the next poll."""
-FORGET_INTERVAL_S = 3600.0
+INTERVAL_S, FORGET_INTERVAL_S = 30.0, 3600.0
+RETRY_AFTER = timedelta(minutes=5)
+"""After an attempt that failed; also how long a process that was killed holds a notice."""
+GIVE_UP_AFTER = timedelta(days=1)
 
 Send = Callable[[str, str, str, str], None]
 
@@ -39,7 +42,7 @@ class NoticeSender(RegularWork):
     def __init__(
         self, database: Database, settings: Settings, send: Send | None = None, trusted_now: TrustedNow = plain_now
     ) -> None:
-        super().__init__("notices", settings.notices.interval_s, "notices wait for the database")
+        super().__init__("notices", INTERVAL_S, "notices wait for the database")
         self._database, self._settings = database, settings
         self._zone = settings.node.zone
         self._send = send or partial(send_mail, settings.notices)
@@ -52,12 +55,11 @@ class NoticeSender(RegularWork):
         with self._database.begin() as transaction:
             notices.plan(transaction, shifts, timedelta(minutes=rules.web.escalate_minutes), now)
         self._forget_old()
-        lease = timedelta(seconds=max(rules.notices.retry_s, 4 * rules.notices.smtp_timeout_s))
         for _ in range(AT_ONCE):
             if self._stopping.is_set():
                 return
             with self._database.begin() as transaction:
-                due = notices.claim(transaction, datetime.now(UTC), lease)
+                due = notices.claim(transaction, datetime.now(UTC), RETRY_AFTER)
             if due is None:
                 return
             self._try(*due)
@@ -95,14 +97,14 @@ class NoticeSender(RegularWork):
         log.info("notice sent", notice=notice.notice_id, kind=notice.kind.value, attempts=notice.attempts)
 
     def _failed(self, notice: Notice, error: DeliveryError) -> None:
-        now, rules = datetime.now(UTC), self._settings.notices
-        is_over = now - notice.made_at > timedelta(hours=rules.give_up_hours)
+        now = datetime.now(UTC)
+        is_over = now - notice.made_at > GIVE_UP_AFTER
         is_lasting = isinstance(error, DeliveryRefusedError)
         with self._database.begin() as transaction:
             if is_over or is_lasting:
                 notices.finish(transaction, notice, NoticeState.FAILED, now, str(error))
             else:
-                notices.postpone(transaction, notice, now + timedelta(seconds=rules.retry_s), str(error))
+                notices.postpone(transaction, notice, now + RETRY_AFTER, str(error))
         metrics.NOTICES.labels(kind=notice.kind.value, outcome="failed").inc()
         log.warning("notice not sent", notice=notice.notice_id, error=str(error), again=not (is_over or is_lasting))
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from miqa_node.core.language.catalogue import numerals, reworded, say, spoken
-from miqa_node.core.statistics.agreement import Agreement
-from miqa_node.features.reader_study.mrmc import AreaUnderCurve, ReadingDifference
 from miqa_node.features.reader_study.protocol import ReaderStudyProtocol
 from miqa_node.features.reader_study.results import NODE, ReaderStudyResults
 from miqa_node.features.reader_study.rows import StoredReaderStudy
+from miqa_node.libraries.plain_statistics.agreement import Agreement
+from miqa_node.libraries.plain_statistics.mrmc import AreaUnderCurve, ReadingDifference
 from miqa_node.stages.report.sheets import Sheet, share
 from miqa_node.stages.report.sheets_pdf import write_pdf
 

@@ -12,14 +12,19 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.agreement import Agreement, agreement, gwet_ac1
-from miqa_node.core.statistics.binomial import upper_limit
-from miqa_node.core.statistics.rates import Rate
 from miqa_node.errors import ConflictError
-from miqa_node.features.reader_study.mrmc import AreaUnderCurve, ReadingDifference, area_under_curve, compare_readings
 from miqa_node.features.reader_study.protocol import AIDED, BLINDED, ReaderStudyProtocol
 from miqa_node.features.reader_study.rows import DrawnImage, StudyReading
 from miqa_node.features.reader_study.selection import progress
+from miqa_node.libraries.plain_statistics.agreement import Agreement, agreement, gwet_ac1
+from miqa_node.libraries.plain_statistics.binomial import upper_limit
+from miqa_node.libraries.plain_statistics.mrmc import (
+    AreaUnderCurve,
+    ReadingDifference,
+    area_under_curve,
+    compare_readings,
+)
+from miqa_node.libraries.plain_statistics.rates import Rate
 
 UNUSABLE = "unusable"
 NODE = "node"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from miqa_node.core.statistics.binomial import binomial_cdf
 from miqa_node.errors import SettingsError
 from miqa_node.features.reader_study.protocol import MOST_IMAGES, ExpectedAccuracy
+from miqa_node.libraries.plain_statistics.binomial import binomial_cdf
 
 ASSURANCE = 0.9
 """Probability that the drawn images contain enough usable and enough unusable ones."""

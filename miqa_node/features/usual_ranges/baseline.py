@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand
 from miqa_node.core.domain.reason_texts import NOISES, NOISIER
 from miqa_node.core.domain.usual_range import UsualRange
-from miqa_node.core.statistics.robust import robust_range
+from miqa_node.libraries.plain_statistics.robust import robust_range
 
 LEAST_SERIES, LEAST_SPAN = 20, timedelta(days=14)
 """Below either, nothing is usual or unusual."""
@@ -108,7 +108,7 @@ def ranged(name: str) -> Measurand | None:
 
 
 def _range_of(measurand: Measurand, unit: str, column: Sequence[tuple[datetime, float]]) -> MeasurementRange:
-    from miqa_node.core.statistics.level_shifts import level_shifts  # noqa: PLC0415 - loads numpy; lists need none
+    from miqa_node.libraries.plain_statistics.level_shifts import level_shifts  # noqa: PLC0415 - loads numpy; lists need none
 
     numbers = [number for _, number in column]
     tolerance = measurand.least_spread, measurand.least_spread_share

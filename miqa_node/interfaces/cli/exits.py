@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from miqa_node.errors import ConflictError, MiqaError, NotFoundError, ResourcesError, SettingsError
+from miqa_node.errors import ConflictError, InputError, MiqaError, NotFoundError, ResourcesError, SettingsError
 
 
 class Exit(IntEnum):
@@ -35,6 +35,7 @@ EXPLANATIONS = {
 
 _BY_ERROR: tuple[tuple[type[MiqaError], Exit], ...] = (
     (SettingsError, Exit.USAGE),
+    (InputError, Exit.USAGE),
     (NotFoundError, Exit.NOT_FOUND),
     (ConflictError, Exit.CONFLICT),
     (ResourcesError, Exit.UNAVAILABLE),

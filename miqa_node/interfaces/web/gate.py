@@ -28,6 +28,9 @@ from miqa_node.interfaces.web.problems import answer_error
 from miqa_node.interfaces.web.security import SAFE_METHODS
 from miqa_node.interfaces.web.services import WebServices
 
+MAX_REQUEST_BYTES = 1 << 16
+"""Of a request that is no upload."""
+
 
 class BodyGate:
     """ASGI middleware between the Guard and the application."""
@@ -72,17 +75,18 @@ class BodyGate:
         return next((pair for pair in self._routes if pair[0].matches(scope)[0] is Match.FULL), None)
 
     def _limit(self, scope: Scope, permission: Permission | None) -> tuple[int, str]:
-        """The maximum size of the body in bytes, and its setting; HTTPException 413 if it is announced to be larger."""
+        """The maximum size of the body in bytes, and in words; HTTPException 413 if it is announced to be larger."""
         headers = Headers(scope=scope)
-        name, limit = "max_request_bytes", self._settings.max_request_bytes
+        limit, setting = MAX_REQUEST_BYTES, ""
         if permission is Permission.UPLOAD and content_type(headers) in (UPLOAD_TYPE, STOW_TYPE, CSV_TYPE):
-            name, limit = "max_upload_bytes", self._settings.max_upload_bytes
+            limit, setting = self._settings.max_upload_bytes, "web.max_upload_bytes"
         if content_type(headers) == CSV_TYPE:  # it is read into memory
             limit = min(limit, MAX_LOG_BYTES)
+        name = f"{setting} ({limit})" if setting else f"{limit} bytes"
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > limit:
-            raise _too_large(f"web.{name} ({limit})")
-        return limit, f"web.{name} ({limit})"
+            raise _too_large(name)
+        return limit, name
 
 
 def _limited(receive: Receive, budget: int, name: str) -> Receive:

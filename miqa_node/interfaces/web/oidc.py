@@ -27,6 +27,7 @@ from miqa_node.errors import AccessError, UnansweredError
 
 log = structlog.get_logger(__name__)
 
+TIMEOUT_S = 10.0
 KEEP_KEYS_S = 3600.0
 REFETCH_KEYS_S = 30.0
 """Minimum time between reloads of the provider's keys, which an unknown key triggers."""
@@ -219,7 +220,7 @@ class Provider:
     ) -> dict[str, Any]:
         sent = {"accept": "application/json", **(headers or {})}
         try:
-            answer = httpx2.request(method, address, data=data, timeout=self._settings.timeout_s, headers=sent)
+            answer = httpx2.request(method, address, data=data, timeout=TIMEOUT_S, headers=sent)
             answer.raise_for_status()
             document = answer.json()
         except httpx2.HTTPStatusError as error:

@@ -25,6 +25,8 @@ from miqa_node.interfaces.web.services import WebServices
 log = structlog.get_logger(__name__)
 
 START_TIMEOUT_S = 30.0
+IDLE_TIMEOUT_S = 5
+"""A connection without a request is closed after this time."""
 TICK_S = 1.0
 """Interval of the signs of life, and of new Date headers."""
 STUCK_AFTER_S = 120.0
@@ -83,7 +85,7 @@ class WebServer:
             access_log=False,  # paths contain UIDs, and the metrics count requests
             server_header=False,
             forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
-            timeout_keep_alive=max(1, round(settings.idle_timeout_s)),
+            timeout_keep_alive=IDLE_TIMEOUT_S,
             timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
             lifespan="off",
         )
@@ -135,7 +137,7 @@ def _tls(settings: WebSettings) -> ServerTls:
 
 
 def _listen_for_health(settings: WebSettings) -> socket.socket:
-    """The configured port, otherwise the one after that of the pages, otherwise any free one."""
+    """The configured port, else the port after the pages', else any free port."""
     if settings.health_port or not settings.port:
         return _listen(settings.host, settings.health_port, "health_port")
     try:

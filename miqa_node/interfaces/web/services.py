@@ -51,6 +51,10 @@ MAX_KINDS = 200
 """Maximum number of kinds of image with cached usual ranges."""
 READINESS_AGE_S = 5.0
 ALARMS_AGE_S = 5.0
+LIVE_HEARTBEAT_S = 10.0
+"""Interval of the sign of life to open pages."""
+RENDER_SIDE_PX, RENDER_CACHE_BYTES, RENDERS_AT_ONCE = 2048, 1 << 30, 2
+"""Longer side of the image on a study's page; the longest unused are deleted first; more wait."""
 MAX_LOOKS = 2
 """Images checked on the page at the same time; they compete with received images for the processor."""
 HASHES_AT_ONCE = 2
@@ -137,9 +141,8 @@ class WebServices:
     @cached_property
     def renders(self) -> Renders:
         """Pixels for the images on a study's page."""
-        web = self.settings.web
         folder = self.settings.node.data_dir / "renders"
-        return Renders(folder, side=web.render_side, max_bytes=web.render_cache_bytes, at_once=web.render_at_once)
+        return Renders(folder, side=RENDER_SIDE_PX, max_bytes=RENDER_CACHE_BYTES, at_once=RENDERS_AT_ONCE)
 
     @cached_property
     def usual_values(self) -> RecentValues[tuple[str, str, str], Mapping[str, UsualRange]]:

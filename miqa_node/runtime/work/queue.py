@@ -217,8 +217,8 @@ class Worker:
         }
 
     def _register(self, stage: Stage, give_up: Stage | None) -> None:
-        # One more than the node's own counter: the last attempt records "quarantined".
-        job_stage = JobStage(stage, self._settings.max_attempts + 1, give_up, self._stopping, self.waiting)
+        # Two more than the node's own counter: the first counts against nobody, and the last records "quarantined".
+        job_stage = JobStage(stage, self._settings.max_attempts + 2, give_up, self._stopping, self.waiting)
 
         @DBOS.workflow(name=ASSESS_JOB, max_recovery_attempts=None)
         def assess_instance(digest: str) -> None:

@@ -23,6 +23,7 @@ from miqa_node.runtime.work.queue import ASSESS_JOB, EARLIER_QUEUE, IMAGE_QUEUE,
 
 log = structlog.get_logger(__name__)
 
+JOBS_KEPT = timedelta(days=30)
 CLEANING_INTERVAL = timedelta(hours=1)
 CLEANING_BATCH = 1000
 HEART_STUCK_AFTER_S = 300.0
@@ -212,7 +213,7 @@ class RollCall:
             return
         if (trusted_now := self._trusted_now()) is None:
             return
-        before = trusted_now - timedelta(days=self._settings.retention_days)
+        before = trusted_now - JOBS_KEPT
         done = DBOS.list_workflows(
             status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
             name=ASSESS_JOB,

@@ -1,4 +1,4 @@
-"""What a site's certificate lets through: the conditions for automating one answer about one image."""
+"""A site's certificate: the conditions for automating one answer about one image."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def certified_routing(
     What the certificate does not cover is not automated, whatever rule or card would do. REVIEW waits as REJECT does.
     An image that only its age keeps from being assessed counts as assessed if a population names that age.
     """
+    # Until a population of the certificate covers the image, its disposition is that of the policy, age included: what
+    # nobody certified must not count as assessed. From then on the age may be disregarded, which the population names.
     quality, certificate = decide_quality(assessment, policy), state.certificate
     routing = replace(routing, accepted_only=True, unproven="", proven_from=0.0)
     if certificate is None or state.ended:
@@ -40,6 +42,7 @@ def certified_routing(
     evidence = [(one, answers) for one in populations for answers in one.answers if answers.label == label]
     if len(evidence) < len(populations):  # nobody knows to which of them the patient belongs
         return replace(routing, unproven=_unproven(certificate, populations, label)), despite_age
+    # Of several populations that hold, the one that knows least speaks: no sentence may promise more than all of them.
     population, answers = min(evidence, key=lambda pair: pair[1].bound)
     sentence: str = _automated(certificate, population, answers)
     if despite_age.verdict is not quality.verdict:

@@ -43,7 +43,7 @@ def check_gradients(folder: Path, card: BaseCard) -> None:
 
 def try_gradients(package: Path, card: BaseCard, accelerator: Accelerator, settings: AssessSettings) -> None:
     """Load the gradient graphs of a package, folder or bare file; ModelPackageError if the runtime cannot."""
-    threads = {"intra_op_threads": settings.intra_op_threads, "inter_op_threads": settings.inter_op_threads}
+    threads = {"intra_op_threads": settings.intra_op_threads, "inter_op_threads": 1}
     for name in card.graphs:
         graph = package if package.is_file() else package / name
         gradients = _gradients(graph, name, card)

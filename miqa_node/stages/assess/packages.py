@@ -110,6 +110,9 @@ def open_package(
     SettingsError
         The settings require a GPU and none works.
     """
+    # The order is one of trust: nothing is read before its origin is checked, no graph is loaded before its files are,
+    # and no golden runs before the card that says how to read it agrees with the one in the graph. A bare file is its
+    # own card, goldens and anomaly model, so it has neither files to compare nor a second card.
     check_origin(folder, settings)
     bare = is_bare(folder)
     graph = folder if bare else folder / GRAPH_NAME

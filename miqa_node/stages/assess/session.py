@@ -67,8 +67,7 @@ class GraphSession:
     @classmethod
     def of(cls, model: Path | bytes, accelerator: Accelerator, settings: AssessSettings) -> GraphSession:
         """The graph with as many threads as the settings give it."""
-        threads = {"intra_op_threads": settings.intra_op_threads, "inter_op_threads": settings.inter_op_threads}
-        return cls(model, accelerator, **threads)
+        return cls(model, accelerator, intra_op_threads=settings.intra_op_threads, inter_op_threads=1)
 
     @contextmanager
     def rehearsing(self) -> Iterator[None]:
@@ -234,7 +233,7 @@ def open_graph(
 
 
 def facts_of(session: ort.InferenceSession) -> GraphFacts:
-    """What a session says of its graph."""
+    """The facts that a session knows about its graph."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     return GraphFacts(
         tuple(one.name for one in inputs),
@@ -268,7 +267,7 @@ def available_provider(accelerator: Accelerator) -> str:
 
 
 def gpu_missing() -> str:
-    """What to do if a GPU is required but not available."""
+    """The advice if a GPU is required but not available."""
     return (
         'node.accelerator is "gpu", but ONNX Runtime has no usable CUDA provider here. Install the extra [gpu] '
         '(make setup ACCEL=gpu), check the driver with nvidia-smi, or set node.accelerator to "auto" or "cpu".'

@@ -1,4 +1,4 @@
-"""Runs a candidate package in the background beside the active one, where it can do no harm.
+"""Runs a candidate package in the background, where it can do no harm to the active one.
 
 The candidate works in a child process of low priority, which decodes the image again, and only after the active
 verdict is stored. If it crashes, hangs, exhausts memory or is slow, it leaves images unjudged; nothing else happens.
@@ -41,6 +41,10 @@ from miqa_node.stages.assess.site_calibration import calibration_path, in_force
 log = structlog.get_logger(__name__)
 
 LOWEST_PRIORITY = 19
+MOST_WAITING = 4
+"""More images are not judged by the candidate."""
+MAX_FAILURES = 5
+"""After as many in a row the candidate is paused until another is chosen."""
 STUCK_AFTER_S = 60.0
 """The thread counts as stuck if it is silent this long beyond an image's timeout, at which the child is killed."""
 
@@ -71,7 +75,7 @@ class ShadowRunner:
         self._missing = ""
         self._lock = threading.Lock()
         self._waiting_for_verdict: OrderedDict[InstanceDigest, _Image] = OrderedDict()
-        self._queue: queue.Queue[_Image] = queue.Queue(settings.assess.shadow_queue)
+        self._queue: queue.Queue[_Image] = queue.Queue(MOST_WAITING)
         self._offered = threading.Event()
         self._child: _ShadowChild | None = None
         self._thread = SteadyThread("shadow", self._run, settings.assess.shadow_timeout_s + STUCK_AFTER_S)
@@ -114,7 +118,7 @@ class ShadowRunner:
             return
         with self._lock:
             self._waiting_for_verdict[digest] = _Image(header, path, frame, digest, traits)
-            if len(self._waiting_for_verdict) > self._settings.assess.shadow_queue:
+            if len(self._waiting_for_verdict) > MOST_WAITING:
                 self._waiting_for_verdict.popitem(last=False)
                 metrics.SHADOW_IMAGES.labels("dropped").inc()
 
@@ -154,12 +158,12 @@ class ShadowRunner:
                 child.close()
             self._child = child = _ShadowChild(folder, self._settings)
             failures = 0
-        if failures >= self._settings.assess.shadow_max_failures or self._stopping.is_set():
+        if failures >= MAX_FAILURES or self._stopping.is_set():
             return failures
         if self._judge(child, image):
             return 0
         failures += 1
-        if failures == self._settings.assess.shadow_max_failures:
+        if failures == MAX_FAILURES:
             log.error("the shadow package failed too often and is no longer used", package=self.name)
         return failures
 
@@ -219,7 +223,7 @@ def _load(folder: Path, settings_json: str) -> tuple[ImageAssessor, int]:
     if available_provider(settings.node.accelerator) == CPU_PROVIDER:  # CUDA reserves more address space than any limit
         limit = settings.assess.shadow_memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    assess = settings.assess.model_copy(update={"intra_op_threads": 1, "inter_op_threads": 1})
+    assess = settings.assess.model_copy(update={"intra_op_threads": 1})
     package = open_package(folder, settings.node.accelerator, assess, goldens_required=False)
     path = calibration_path(settings.node.data_dir, package.name)
     calibration = in_force(path, package.card, package.identity.sha256, settings.node.site)

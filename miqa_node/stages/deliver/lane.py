@@ -25,6 +25,9 @@ from miqa_node.stages.deliver.pace import Pace
 
 log = structlog.get_logger(__name__)
 
+BATCH = 50
+"""Deliveries that a lane claims at once."""
+IDLE_ASSOCIATION_S = 10.0
 BATCH_S = 5.0
 """Time for one claimed batch; unsent deliveries are then claimed again."""
 
@@ -97,7 +100,7 @@ class Lane(threading.Thread):
         permit = Permit.NOTHING if pace.wait_s() > 0.0 else breaker.ask()
         if permit is Permit.NOTHING:
             return False
-        limit = 1 if permit is Permit.PROBE else min(self._settings.batch_size, pace.most_in(BATCH_S))
+        limit = 1 if permit is Permit.PROBE else min(BATCH, pace.most_in(BATCH_S))
         try:
             batch = self._claim(limit)
         except BaseException:
@@ -151,7 +154,7 @@ class Lane(threading.Thread):
             return False
         if time.monotonic() < self._commit_at:
             return False  # the last request failed; that of other objects would, too
-        batch = self._outbox.claim_uncommitted(config.name, self._settings.batch_size, self._worst_s + BATCH_S)
+        batch = self._outbox.claim_uncommitted(config.name, BATCH, self._worst_s + BATCH_S)
         if not batch:
             return False
         ids = [delivery.delivery_id for delivery in batch]
@@ -187,7 +190,7 @@ class Lane(threading.Thread):
         return self._outbox.try_expired(self._route.config.name)
 
     def _send_one(self, delivery: Delivery) -> tuple[Exception | None, str]:
-        """What went wrong; None, and a note, if it arrived."""
+        """The error of a delivery; None, and a note, if it arrived."""
         name, error, note = self._route.config.name, None, ""
         try:
             data = self._outbox.data(delivery)
@@ -266,6 +269,6 @@ class Lane(threading.Thread):
         return timedelta(seconds=min(longest, at_most) * _JITTER.uniform(0.5, 1.0))
 
     def _close_if_idle(self) -> None:
-        if self._connected and time.monotonic() - self._used_at >= self._settings.idle_association_s:
+        if self._connected and time.monotonic() - self._used_at >= IDLE_ASSOCIATION_S:
             self._destination.close()
             self._connected = False

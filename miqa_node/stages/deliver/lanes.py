@@ -130,7 +130,7 @@ class _LaneGroup:
         breaker = Breaker(settings.breaker_failures, settings.breaker_pause_s)
         self._route = Route(config, outbox, context, breaker, Pace(config.objects_per_s))
         self._connect = connect
-        self._lanes = [self._open(n) for n in range(config.concurrency or settings.lane_concurrency)]
+        self._lanes = [self._open(n) for n in range(config.concurrency)]
 
     def _open(self, number: int) -> Lane:
         lane = Lane(self._route, self._connect(self.config, self._route.context), f"lane-{self.config.name}-{number}")

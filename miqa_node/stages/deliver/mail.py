@@ -17,6 +17,7 @@ from miqa_node.core.network.tls import client_context
 from miqa_node.core.settings import NoticeSettings, SmtpTls
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 
+TIMEOUT_S = 10.0
 LASTING = 500
 """Replies with this code or a higher one are permanent failures (RFC 5321 4.2.1)."""
 
@@ -85,7 +86,7 @@ def _session(settings: NoticeSettings) -> Iterator[smtplib.SMTP]:
 
 
 def _connected(settings: NoticeSettings) -> smtplib.SMTP:
-    place, limit = (settings.smtp_host, settings.smtp_port), settings.smtp_timeout_s
+    place, limit = (settings.smtp_host, settings.smtp_port), TIMEOUT_S
     if settings.smtp_tls is SmtpTls.TLS:
         return smtplib.SMTP_SSL(*place, timeout=limit, context=client_context(settings.smtp_ca, "", ""))
     server = smtplib.SMTP(*place, timeout=limit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from math import isfinite
 from typing import Any, Literal
@@ -49,6 +49,8 @@ range; "difference" does not, and "pixels" is satisfied with padding.
 """
 NEEDS: Sequence[Needs] = ("header", "pixels", "difference", "variation")
 MOST_SATURATED = 0.25
+STACKS = "CT and MR series"
+"""Their section of the reference."""
 LEAST_SIDE_PX = 32
 """Of slices: smaller ones have edges everywhere."""
 
@@ -127,7 +129,7 @@ class SeriesMeasure(Measurand):
     least_side_px: int = LEAST_SIDE_PX
 
     def lacks(self, view: SliceView) -> str:
-        """What the slice lacks to contribute, as a sentence; empty if nothing."""
+        """The reason why the slice contributes nothing, as a sentence; empty if it does."""
         rank = NEEDS.index(self.needs)
         lacking = (
             (1, not view.header.has_scale, NOT_FINITE),
@@ -152,6 +154,11 @@ class SeriesMeasure(Measurand):
             return self.along(series, parts)
         alone = {position: reading(self, self.take(series, [part])) for position, part in parts.items()}
         return {position: one.value for position, one in alone.items() if isinstance(one, Measurement)}
+
+
+stack_measure = partial(SeriesMeasure, section=STACKS)
+"""What measurements of one kind share. mypy checks the other fields, but not those of a partial of a partial."""
+counted_slices = partial(SeriesMeasure, section=STACKS, unit="1", report_unit="{slices}", decimals=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

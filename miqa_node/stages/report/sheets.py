@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from miqa_node.core.language.catalogue import numerals
-from miqa_node.core.statistics.rates import Rate
+from miqa_node.libraries.plain_statistics.rates import Rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -28,6 +29,7 @@ from miqa_node.stages.units.copies import CopyFinder
 from miqa_node.stages.units.mended import ORIGINAL
 from miqa_node.stages.units.rows import instances, judgements, latecomers
 from miqa_node.stages.units.rows.judgements import Attempt
+from miqa_node.stages.units.solitude import Solitude
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +38,10 @@ SLOW_S = 10.0
 
 
 class Attempts:
-    """``limit`` is the maximum number of attempts per image; ``faults`` detects faults of the node."""
+    """``limit`` is the maximum number of attempts of an image alone; ``faults`` detects faults of the node.
+
+    The first attempt is made beside others. If the node dies meanwhile it counts against nobody.
+    """
 
     def __init__(self, context: UnitContext, units: Sequence[Unit], limit: int, faults: FaultJudge | None) -> None:
         self._context = context
@@ -44,34 +49,68 @@ class Attempts:
         self._limit = limit
         self._faults = faults
         self._copies = CopyFinder(context, units)
+        self._solitude = Solitude()
+        self._failed = Counter[InstanceDigest]()
+        """Errors of this life of the node, which are no deaths."""
 
-    def begin(self, digest: InstanceDigest) -> Attempt | None:
-        """Count a new attempt; None if nothing remains to be done. ResourcesError while the node is at fault."""
+    @contextmanager
+    def begun(self, digest: InstanceDigest) -> Iterator[Attempt | None]:
+        """A new attempt, counted, during the block; None if nothing remains to be done.
+
+        ResourcesError while the node is at fault, or stops.
+        """
         if self._faults is not None:
             with self._forgetting(digest):
                 self._faults.admit()
+        with ExitStack() as place:
+            place.enter_context(self._solitude.together())
+            try:
+                attempt = self._begin(digest, is_alone=False)
+            except _SuspectError as suspect:
+                place.close()
+                place.enter_context(self._solitude.alone(suspect.deaths))
+                attempt = self._begin(digest, is_alone=True)
+            if attempt is None:
+                yield None
+                return
+            with self._counted(attempt):
+                yield attempt
+        self._failed.pop(digest, None)
+
+    def close(self) -> None:
+        """Let no attempt begin any more."""
+        self._solitude.close()
+
+    def _begin(self, digest: InstanceDigest, *, is_alone: bool) -> Attempt | None:
+        """Count an attempt; _SuspectError, without a count, if the node died in one before and others are judged."""
         with self._context.database.begin() as transaction:
             attempt = judgements.begin(transaction, digest, datetime.now(UTC))
+            deaths = attempt.number - 1 - self._failed[digest] if attempt is not None else 0
+            if deaths > 0 and not is_alone:
+                raise _SuspectError(deaths - 1)
             if attempt is None or self._copies.is_only(transaction, attempt.instance):
                 return attempt
         if self.is_over(attempt):
             return attempt
-        with self.counted(attempt):
+        with self._counted(attempt):
             own = self._copies.settle(attempt.instance)
         # None: the same image came before, in another encoding
         return None if own is None else replace(attempt, instance=own)
 
     def is_over(self, attempt: Attempt) -> bool:
-        """Whether the number of attempts exceeds the limit."""
-        return attempt.number > self._limit
+        """Whether it was alone in as many attempts before as the limit allows."""
+        return attempt.number - 1 > self._limit
 
     @contextmanager
-    def counted(self, attempt: Attempt) -> Iterator[None]:
+    def _counted(self, attempt: Attempt) -> Iterator[None]:
         """Undo the count if resources are missing: the image is not to blame, and is not quarantined."""
+        digest = attempt.instance.digest
         try:
             yield
         except Exception as error:
-            if attempt.number and lacks_resources(error):
+            if not lacks_resources(error):
+                self._failed[digest] += 1
+            elif attempt.number:
                 with suppress(MiqaError), self._context.database.begin() as transaction:
                     judgements.take_back_attempt(transaction, attempt.instance)
             raise
@@ -180,6 +219,14 @@ class Attempts:
             with self._context.database.begin() as transaction:
                 judgements.forget_attempts(transaction, digest)
             raise
+
+
+class _SuspectError(Exception):
+    """The node died while the unit was judged, alone in ``deaths`` of these times."""
+
+    def __init__(self, deaths: int) -> None:
+        super().__init__(deaths)
+        self.deaths = deaths
 
 
 def stored_damage(instance: StoredInstance, units: Sequence[Unit], context: UnitContext) -> str:

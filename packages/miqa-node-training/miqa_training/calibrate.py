@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_node.core.taxonomy.lookup import defect_names, gate_names
-from miqa_node.stages.assess.platt import Scaling, calibration_error, fit_scaling, sigmoid
+from miqa_node.libraries.plain_statistics.platt import Scaling, calibration_error, fit_scaling, sigmoid
 from miqa_training.corpus import QualityData
 from miqa_training.datasets import DatasetRecord
 from miqa_training.degrade import Image, gate

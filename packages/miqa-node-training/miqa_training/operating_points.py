@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.statistics.binomial import upper_limit
 from miqa_node.core.taxonomy.lookup import finding_entries
 from miqa_node.errors import SettingsError
+from miqa_node.libraries.plain_statistics.binomial import upper_limit
 from miqa_training.datasets import DEVICE_KINDS, EQUIPMENT, objects_of
 
 MOST_USABLE = 0.025

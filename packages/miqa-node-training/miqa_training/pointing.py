@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.observe.progress import counted
 from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.libraries.plain_statistics.platt import expit
 from miqa_node.stages.assess.card import Card, read_card
 from miqa_node.stages.assess.contracts.two_branch import GLOBAL_VIEW
-from miqa_node.stages.assess.platt import expit
 from miqa_node.stages.assess.preprocess import prepare
 from miqa_node.stages.explain.explained import ExplainedGraph
 from miqa_node.stages.explain.methods import BASELINES, CENTRE, METHODS, RANDOM, explain

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from miqa_node.core.settings import Accelerator, SaliencyMethod, load_settings
+from miqa_node.libraries.plain_statistics.platt import expit
 from miqa_node.stages.assess.card import GRAPH_NAME, read_card
-from miqa_node.stages.assess.platt import expit
 from miqa_node.stages.assess.preprocess import prepare
 from miqa_node.stages.explain.explained import ExplainedGraph
 from miqa_node.stages.explain.methods import explain

@@ -1,7 +1,8 @@
 """Every message of the node: of templates, scripts, errors that pages show, reasons, and words of the domain.
 
 ``python -m tests.core.language.sources [LANGUAGE]`` writes what a catalogue lacks into it, with empty translations, and
-takes out what nobody says any more.
+takes out what nobody says any more. Messages are sorted, and no place stands beside them: two branches that add some
+seldom change the same line.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ SPEAKING = (
     *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("features/*/page"))),
 )
 """Folders with templates that the node's languages are for; training and self-test are English."""
-PROGRAMS = re.compile(r"^interfaces/cli/|/command/|^features/(backup|operations/selftest)/|^(api|local\w*)\.py$")
+PROGRAMS = re.compile(r"^interfaces/cli/|/command/|^features/backup/|^(api|local\w*)\.py$")
 """What only programs and people at a command line meet: commands are English."""
 NOT_SHOWN = {
     "BackupError",
@@ -227,29 +228,23 @@ REASONS = (
 """Texts that are put together where something happens, with their values as placeholders."""
 
 
-def messages() -> dict[str | tuple[str, str], str]:
-    """Each message, a pair if it has a plural, with where it stands."""
-    texts: dict[str | tuple[str, str], str] = {}
-    for message, place in _all():
-        if message:
-            texts.setdefault(message, place)
-    plurals = {text for one in texts if isinstance(one, tuple) for text in one}
-    return {message: place for message, place in texts.items() if message not in plurals}
+@cache
+def messages() -> frozenset[str | tuple[str, str]]:
+    """Each message of the node; a pair if it has a plural."""
+    texts = {message for message in _all() if message}
+    return frozenset(texts.difference(text for one in texts if isinstance(one, tuple) for text in one))
 
 
-def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
+def _all() -> Iterator[str | tuple[str, str]]:
     for folder in SPEAKING:
         for path in sorted((ROOT / folder).rglob("*.html")):
             source = path.read_text(encoding="utf-8")
-            for message in (*TemplateTexts(source).messages(), *_marked(source)):
-                yield message, path.relative_to(ROOT).as_posix()
-    yield from ((text, "interfaces/web/static") for text in script_texts())
+            yield from (*TemplateTexts(source).messages(), *_marked(source))
+    yield from script_texts()
     for place, tree in modules():
-        yield from ((text, place) for text in (*_phrases(tree), *errors_of(place, tree)))
-        yield from ((forms, place) for forms in _numbers(tree))
-    yield from ((text, "core/words/phrases.py") for text in narrative_messages())
-    yield FLAG_STAYS, "core/domain/reassessment.py"
-    yield from ((text, "words of the domain") for text in _of_domain())
+        yield from (*_phrases(tree), *errors_of(place, tree))
+        yield from _numbers(tree)
+    yield from (*narrative_messages(), FLAG_STAYS, *_of_domain())
 
 
 def _of_domain() -> Iterator[str]:
@@ -278,7 +273,7 @@ def _of_domain() -> Iterator[str]:
 
 
 def taxonomy_messages(language: str) -> Iterator[str]:
-    """What a taxonomy without words in this language asks the catalogue for."""
+    """The messages of a taxonomy that has no words in this language."""
     for entry in (*finding_entries().values(), *gate_entries().values()):
         if language not in entry.words:
             english = entry.words["en"]
@@ -293,7 +288,7 @@ def _plausibility() -> Iterator[str]:
 
 
 def _marked(source: str) -> Iterator[str | tuple[str, str]]:
-    """What statements and expressions of a template say."""
+    """The messages in statements and expressions of a template."""
     calls = extract_from_ast(Environment(autoescape=True).parse(source), ("_", "ngettext"))
     for _, name, text in calls:
         if name == "ngettext" and isinstance(text, tuple) and text[0] and text[1]:
@@ -305,9 +300,10 @@ def _marked(source: str) -> Iterator[str | tuple[str, str]]:
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Each module of the package, with its place."""
-    for path in sorted(ROOT.rglob("*.py")):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+    """Each module of the package and of the measures of phantoms, with its place."""
+    for root in (ROOT, ROOT.parent / "packages" / "miqa-node-phantoms"):
+        for path in sorted(root.rglob("*.py")):
+            yield path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
 
 
 @cache
@@ -321,7 +317,7 @@ def shown_errors() -> frozenset[str]:
 
 
 def sentences_of(place: str, tree: ast.AST) -> Iterator[ast.expr]:
-    """What the errors of a module say, if people may see them: constants, or what a test has to refuse."""
+    """The sentences of a module's errors, if people may see them: constants, or expressions that a test refuses."""
     if PROGRAMS.search(place):
         return
     for node in ast.walk(tree):
@@ -402,19 +398,13 @@ def main(language: str) -> None:
         fuzzy=False,
         header_comment=f"# Messages of miqa-node in {language}. Bring up to date with: make translations",
     )
-    expected = messages()
-    expected |= {text: "taxonomy" for text in taxonomy_messages(language) if text}
-    # In the order in which they stand already: a text that moves to another module is no change of the file.
-    for message in dict.fromkeys([*(one for one in translations if one in expected), *expected]):
-        place = expected[message]
-        new.add(
-            message,
-            translations.get(message, ("", "") if isinstance(message, tuple) else ""),
-            locations=[(place.replace(" ", "-"), 1)],
-        )
+    expected = messages().union(text for text in taxonomy_messages(language) if text)
+    for message in expected:
+        new.add(message, translations.get(message, ("", "") if isinstance(message, tuple) else ""))
+        new[message].flags.clear()  # Babel finds the braces again when it reads
     _path(language).parent.mkdir(parents=True, exist_ok=True)
     with _path(language).open("wb") as stream:
-        write_po(stream, new, width=140, include_lineno=False)
+        write_po(stream, new, width=140, no_location=True, sort_output=True)
     missing = sum(not message.string or not all(message.string) for message in new if message.id)
     print(f"{language}: {missing} of {len(expected)} messages are not translated.")
 

@@ -24,6 +24,7 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.core.words.reason import plain
 from miqa_node.runtime.store import documents
 from tests.core.language.sources import ROOT, _phrases
+from tests.core.language.untranslated import untranslated
 
 pytestmark = pytest.mark.more
 
@@ -55,8 +56,9 @@ def test_every_reason_is_german_as_a_whole(message: str) -> None:
     german_text = reworded(phrase)
 
     assert str(phrase) == message.format(**phrase.values)
-    assert ENGLISH.search(german_text) is None
-    assert german_text != str(phrase) or ENGLISH.search(message) is None
+    if message not in untranslated("de"):
+        assert ENGLISH.search(german_text) is None
+        assert german_text != str(phrase) or ENGLISH.search(message) is None
     assert all(value in german_text for value in phrase.values.values())
 
 

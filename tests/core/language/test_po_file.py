@@ -39,6 +39,13 @@ def test_a_catalogue_says_what_babel_reads_in_it() -> None:
     assert german.ngettext("{count} study", "{count} studies", 2) == "{count} Untersuchungen"
 
 
+def test_a_catalogue_is_sorted_and_names_no_places() -> None:
+    """Two branches that add messages change other lines, and a text that moves changes none."""
+    ids = [one.id if isinstance(one.id, str) else one.id[0] for one in read("de")]
+    assert ids == sorted(ids)
+    assert [one.id for one in read("de") if one.locations] == []
+
+
 def test_a_language_has_its_own_plural_forms(tmp_path: Path) -> None:
     text = 'msgid "day"\nmsgid_plural "days"\nmsgstr[0] "den"\nmsgstr[1] "dny"\nmsgstr[2] "dní"\n'
     assert [written(tmp_path, text).ngettext("day", "days", n) for n in (1, 3, 5)] == ["den", "dny", "dní"]

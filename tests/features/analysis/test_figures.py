@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from miqa_node.core.drawing import Box, Dot, Drawing, Line, Words
-from miqa_node.core.statistics.charts import p_chart
-from miqa_node.core.statistics.rates import rate
 from miqa_node.features.analysis.figures import Bar, bars, control_chart, reliability
+from miqa_node.libraries.plain_statistics.charts import p_chart
+from miqa_node.libraries.plain_statistics.rates import rate
 
 
 def words(drawing: Drawing) -> list[str]:

@@ -12,8 +12,8 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline
-from miqa_node.core.statistics.overlap import dice, iou
 from miqa_node.features.analysis.marks import drawn_mask, fidelity, mask_figures
+from miqa_node.libraries.plain_statistics.overlap import dice, iou
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.disk import DiskObjects
 

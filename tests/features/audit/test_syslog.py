@@ -111,7 +111,6 @@ def settings_for(folder: Path, port: int, transport: str, **more: Any) -> Settin
         "syslog_transport": transport,
         "syslog_host": "127.0.0.1",
         "syslog_port": port,
-        "syslog_timeout_s": 5.0,
     }
     return load_settings(node={"data_dir": folder}, audit={**audit, **more})
 

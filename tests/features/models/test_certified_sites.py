@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.core.statistics.mean_shifts import HALF_YEAR, WINDOW, largest_shift, shift_limit
+from miqa_node.libraries.plain_statistics.mean_shifts import HALF_YEAR, WINDOW, largest_shift, shift_limit
 from tests.features.models.simulated_sites import passed
 
 pytestmark = pytest.mark.more

@@ -187,7 +187,7 @@ def test_a_server_that_is_away_is_asked_again_and_the_repetition_can_be_recognis
     stage.add(1, at=in_last_shift())
     subscribe(stage)
     office.post.answer = "451 later"
-    sender = NoticeSender(stage.services.database, office.settings(retry_s=60.0, smtp_timeout_s=5.0))
+    sender = NoticeSender(stage.services.database, office.settings())
     sender.look()
     assert ("digest", NoticeState.WAITING, 1) in states(stage.services.database)
     with stage.services.database.begin() as transaction:

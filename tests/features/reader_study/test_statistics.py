@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from miqa_node.core.statistics.agreement import agreement, gwet_ac1
 from miqa_node.errors import SettingsError
-from miqa_node.features.reader_study.mrmc import (
+from miqa_node.features.reader_study.protocol import ExpectedAccuracy
+from miqa_node.features.reader_study.sample_size import cases_needed, images_needed
+from miqa_node.libraries.plain_statistics.agreement import agreement, gwet_ac1
+from miqa_node.libraries.plain_statistics.mrmc import (
     ReaderVariance,
     area_under_curve,
     compare_readings,
     difference_of,
     variance_of,
 )
-from miqa_node.features.reader_study.protocol import ExpectedAccuracy
-from miqa_node.features.reader_study.sample_size import cases_needed, images_needed
 
 
 @pytest.mark.parametrize(("expected", "least", "power"), [(0.9, 0.8, 0.8), (0.95, 0.9, 0.9), (0.85, 0.6, 0.8)])

@@ -103,7 +103,7 @@ def test_large_bodies_are_refused_with_and_without_a_length(stage: Stage, client
 
     assert names.status_code == 413
     assert chunked.status_code == 413
-    assert "web.max_request_bytes" in chunked.json()["detail"]
+    assert "65536 bytes" in chunked.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/", "/studies/1.2.3.1", "/api/v1/worklist", "/nothing", "/static/style.css"])

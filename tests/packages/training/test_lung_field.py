@@ -14,7 +14,7 @@ pytest.importorskip("sklearn")
 import torch
 
 from miqa_node.core.settings import Accelerator, load_settings
-from miqa_node.core.statistics.overlap import dice
+from miqa_node.libraries.plain_statistics.overlap import dice
 from miqa_node.stages.assess.landmarks.estimate import LUNGS, WHOLE_OUTPUTS
 from miqa_node.stages.assess.landmarks.points import NUMBER
 from miqa_node.stages.assess.landmarks.sidecar import runner

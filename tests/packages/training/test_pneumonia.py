@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from miqa_node.core.settings import Accelerator, load_settings
-from miqa_node.core.statistics.binomial import upper_limit
+from miqa_node.libraries.plain_statistics.binomial import upper_limit
 from miqa_node.stages.assess.card import gradient_file, read_sections
 from miqa_node.stages.assess.classify.card import ClassifierCard
 from miqa_node.stages.assess.classify.classifier import open_classifier

@@ -25,6 +25,7 @@ from miqa_node.parts import Schedule
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import executors
 from miqa_node.runtime.work import executors as executors_store
+from miqa_node.runtime.work import recovery
 from miqa_node.runtime.work.queue import ASSESS_JOB, DurableQueue, Worker, migrate_queue
 from miqa_node.runtime.work.recovery import RollCall
 from miqa_node.runtime.work.regular import RegularWork
@@ -261,7 +262,7 @@ def test_what_can_never_be_finished_is_given_up_visibly(
         wait_until(lambda: bool(given_up))
     finally:
         worker.stop()
-    assert tries == ["a"] * (SETTINGS.max_attempts + 1)
+    assert tries == ["a"] * (SETTINGS.max_attempts + 2)
     assert given_up == ["a"]
 
 
@@ -501,14 +502,14 @@ def test_no_more_images_are_judged_again_than_the_limit_of_a_minute(
 
 @pytest.mark.more
 def test_jobs_that_are_done_or_were_given_up_are_forgotten_after_their_time(
-    database: Database, queue: DurableQueue, started: Recorder
+    database: Database, queue: DurableQueue, started: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def jobs() -> list[str]:
         return [job.workflow_id for job in queue._client.list_workflows(name=ASSESS_JOB)]
 
     def clean(days: int, now: Callable[[], datetime | None] = lambda: datetime.now(UTC)) -> None:
-        settings = SETTINGS.model_copy(update={"retention_days": days})
-        roll_call = RollCall(database, "w1", settings, trusted_now=now)
+        monkeypatch.setattr(recovery, "JOBS_KEPT", timedelta(days=days))
+        roll_call = RollCall(database, "w1", SETTINGS, trusted_now=now)
         roll_call._cleaned_at -= timedelta(hours=2)  # it is done each hour
         roll_call._clean()
 
@@ -517,7 +518,7 @@ def test_jobs_that_are_done_or_were_given_up_are_forgotten_after_their_time(
         queue.enqueue_reassess(transaction, InstanceDigest("b"), 1)
     wait_until(lambda: {"a", "b"} <= set(started.done))
     wait_until(lambda: not queue.active())
-    clean(SETTINGS.retention_days)
+    clean(30)
     assert len(jobs()) == 2, "they are not old yet"
     clean(-1, lambda: None)
     assert len(jobs()) == 2, "the clock may be wrong"

@@ -16,6 +16,7 @@ from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.core.observe import metrics
 from miqa_node.core.settings import Accelerator, Settings, load_settings
 from miqa_node.runtime.workers.child import decode_here
+from miqa_node.stages.assess import shadow
 from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.assess.packages import open_package
 from miqa_node.stages.assess.shadow import LOWEST_PRIORITY, ShadowRunner
@@ -81,9 +82,10 @@ def test_without_a_candidate_nothing_is_held(tmp_path: Path) -> None:
     assert rig.count("dropped") == rig.count("failed") == 0
 
 
-def test_more_images_than_may_wait_are_let_go(tmp_path: Path) -> None:
+def test_more_images_than_may_wait_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_package(tmp_path / "models" / "tiny-2.0.0", "2.0.0", fault="slow", golden=[])
-    with Rig(tmp_path, shadow_queue=2) as rig:
+    monkeypatch.setattr(shadow, "MOST_WAITING", 2)
+    with Rig(tmp_path) as rig:
         rig.choose("tiny-2.0.0")
         for number in range(1, 9):
             rig.offer(number)
@@ -118,10 +120,13 @@ def test_it_judges_after_the_verdict_what_the_same_package_would_say_in_front(tm
 
 
 @pytest.mark.more
-def test_a_slow_candidate_is_stopped_and_one_that_dies_again_and_again_is_left_alone(tmp_path: Path) -> None:
+def test_a_slow_candidate_is_stopped_and_one_that_dies_again_and_again_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_package(tmp_path / "models" / "tiny-1.0.0")
     write_package(tmp_path / "models" / "tiny-2.0.0", "2.0.0", fault="slow", golden=[])
-    with Rig(tmp_path, shadow_timeout_s=30.0, shadow_max_failures=2) as rig:
+    monkeypatch.setattr(shadow, "MAX_FAILURES", 2)
+    with Rig(tmp_path, shadow_timeout_s=30.0) as rig:
         rig.choose("tiny-2.0.0")
         rig.offer(1)
         assert rig.count("failed") == 0, "it did not wait for the candidate"

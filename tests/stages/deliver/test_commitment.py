@@ -18,6 +18,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from miqa_node.core.domain.delivery import CommitmentReport, DeliveryState
 from miqa_node.core.settings import DeliverSettings
+from miqa_node.stages.deliver import lane
 from miqa_node.stages.deliver.commitment import read_report
 from miqa_node.stages.deliver.destinations import Destinations
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
@@ -142,13 +143,16 @@ def test_a_peer_without_the_class_leaves_it_sent(tmp_path: Path, deliver_setting
     assert outbox.states() == [DeliveryState.SENT]
 
 
-def test_an_archive_that_answers_no_request_is_not_asked_for_each_batch(tmp_path: Path, deliver_settings: Make) -> None:
+def test_an_archive_that_answers_no_request_is_not_asked_for_each_batch(
+    tmp_path: Path, deliver_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "BATCH", 1)
     outbox = MemoryOutbox()
     with archive() as peer:
         peer.status = 0x0110
         for _ in range(20):
             outbox.put("pacs")
-        settings = deliver_settings(batch_size=1, backoff_initial_s=3600.0, backoff_max_s=3600.0)
+        settings = deliver_settings(backoff_initial_s=3600.0, backoff_max_s=3600.0)
         with running(tmp_path, outbox, settings, peer.port):
             assert wait_until(lambda: outbox.states() == [DeliveryState.SENT] * 20 and bool(peer.asked))
             stays(lambda: len(peer.asked) == 1, for_s=0.5)

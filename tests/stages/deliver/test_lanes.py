@@ -23,6 +23,7 @@ from miqa_node.core.domain.delivery import Delivery, DeliveryState
 from miqa_node.core.observe import metrics
 from miqa_node.core.settings import DeliverSettings
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.stages.deliver import lane
 from miqa_node.stages.deliver.breaker import BreakerState
 from miqa_node.stages.deliver.destinations import Destinations
 from miqa_node.stages.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig
@@ -53,7 +54,7 @@ def running(
 
 
 class Scripted(Destination):
-    """A destination that does what the test says."""
+    """A destination that follows the test."""
 
     def __init__(self, config: DestinationConfig, behave: Callable[[str], Exception | None]) -> None:
         super().__init__(config.name)
@@ -97,9 +98,12 @@ def test_a_lane_that_is_woken_waits_for_no_poll(tmp_path: Path, deliver_settings
             assert wait_until(lambda: outbox.states() == [SENT, SENT])
 
 
-def test_an_idle_association_is_released_and_opened_again(tmp_path: Path, deliver_settings: Make) -> None:
+def test_an_idle_association_is_released_and_opened_again(
+    tmp_path: Path, deliver_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outbox = MemoryOutbox()
-    with pacs() as peer, running(tmp_path, outbox, deliver_settings(idle_association_s=0.2), to("pacs", peer.port)):
+    monkeypatch.setattr(lane, "IDLE_ASSOCIATION_S", 0.2)
+    with pacs() as peer, running(tmp_path, outbox, deliver_settings(), to("pacs", peer.port)):
         outbox.put("pacs")
         assert wait_until(lambda: outbox.states() == [SENT])
         assert wait_until(lambda: not peer.ae.active_associations)
@@ -306,7 +310,9 @@ def test_stop_does_not_wait_for_ever(tmp_path: Path, deliver_settings: Make) -> 
         hang.set()
 
 
-def test_concurrency_sends_side_by_side(tmp_path: Path, deliver_settings: Make) -> None:
+def test_concurrency_sends_side_by_side(
+    tmp_path: Path, deliver_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outbox = MemoryOutbox()
     barrier = threading.Barrier(3, timeout=LIMIT_S)
 
@@ -316,7 +322,8 @@ def test_concurrency_sends_side_by_side(tmp_path: Path, deliver_settings: Make) 
 
     for _ in range(9):
         outbox.put("pacs")
-    settings = deliver_settings(batch_size=3)
+    monkeypatch.setattr(lane, "BATCH", 3)
+    settings = deliver_settings()
     config = to("pacs", 1, concurrency=3)
     with running(tmp_path, outbox, settings, config, connect=lambda c, _: Scripted(c, behave)) as lanes:
         assert wait_until(lambda: outbox.states() == [SENT] * 9)
@@ -334,7 +341,9 @@ def test_a_database_that_is_away_is_waited_out(tmp_path: Path, deliver_settings:
         assert wait_until(lambda: outbox.states() == [SENT])
 
 
-def test_two_processes_do_not_send_the_same_thing_twice(tmp_path: Path, deliver_settings: Make) -> None:
+def test_two_processes_do_not_send_the_same_thing_twice(
+    tmp_path: Path, deliver_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outbox = MemoryOutbox()
     order: list[str] = []
 
@@ -344,7 +353,8 @@ def test_two_processes_do_not_send_the_same_thing_twice(tmp_path: Path, deliver_
 
     for _ in range(40):
         outbox.put("pacs")
-    settings = deliver_settings(batch_size=4)
+    monkeypatch.setattr(lane, "BATCH", 4)
+    settings = deliver_settings()
     connect = lambda config, _: Scripted(config, behave)  # noqa: E731
     with (
         running(tmp_path, outbox, settings, to("pacs", 1), connect=connect),

@@ -17,7 +17,6 @@ from miqa_node.core.domain.reject_log import MAX_LOG_BYTES
 from miqa_node.core.domain.spreadsheet import csv_lines
 from miqa_node.core.files.whole_file import whole_file, write_whole
 from miqa_node.core.settings.log_mapping import load_mapping, mappings
-from miqa_node.core.statistics.rates import Rate
 from miqa_node.errors import QueryError
 from miqa_node.features.analysis.log_import import LogPreview, keep, mapping_folder, preview, read
 from miqa_node.features.analysis.months import month_before, month_of
@@ -29,6 +28,7 @@ from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction
+from miqa_node.libraries.plain_statistics.rates import Rate
 from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Transaction
 

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.statistics.bins import bin_of
 from miqa_node.features.analysis.tables import measurement_weeks
+from miqa_node.libraries.plain_statistics.bins import bin_of
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_into
 from miqa_node.runtime.store.tables import acquisitions, assessments

@@ -11,6 +11,9 @@ from miqa_node.runtime.site_records import label_requests
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.work.regular import RegularWork
 
+BATCH = 500
+"""Images that one transaction counts or draws from."""
+
 
 class AnalysisCounter(RegularWork):
     """Counts at intervals, in one process at a time."""
@@ -29,17 +32,16 @@ class AnalysisCounter(RegularWork):
             self._draw()
 
     def _count_measurements(self) -> None:
-        batch = self._settings.count_batch
         while not self._stopping.is_set():
             self._thread.beat()
             with self._database.begin() as transaction:
-                if measurement_weeks.count(transaction, limit=batch) < batch:
+                if measurement_weeks.count(transaction, limit=BATCH) < BATCH:
                     return
 
     def _draw(self) -> None:
-        share, batch = self._settings.second_reader_share, self._settings.count_batch
+        share = self._settings.second_reader_share
         with self._database.begin() as transaction:
-            label_requests.draw_second_readings(transaction, share, datetime.now(UTC), limit=batch)
+            label_requests.draw_second_readings(transaction, share, datetime.now(UTC), limit=BATCH)
 
 
 PART = PartKind("counting", lambda context: AnalysisCounter(context.database, context.settings.analysis))

@@ -11,7 +11,7 @@ from miqa_node.core.domain.audit import AuditRecord
 from miqa_node.core.settings import Settings
 from miqa_node.errors import DeliveryError
 from miqa_node.features.audit.message import AuditSource, audit_message
-from miqa_node.features.audit.syslog import SyslogClient
+from miqa_node.features.audit.syslog import TIMEOUT_S, SyslogClient
 from miqa_node.parts import PartContext, PartKind, StartMoment
 from miqa_node.runtime.people.audit import marks, records
 from miqa_node.runtime.store.database import Database
@@ -41,7 +41,7 @@ class AuditSending(RegularWork):
         self._names_patients = settings.audit.syslog_patient_ids
         self._source = AuditSource(settings.node.name, settings.node.site, settings.dicom.ae_title.strip())
         self._client = SyslogClient(settings.audit, socket.gethostname())
-        self._pause = settings.audit.syslog_timeout_s
+        self._pause = TIMEOUT_S
         self._is_away = False
 
     def look(self) -> None:

@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-from miqa_node.core.settings import WebSettings
 from miqa_node.errors import MiqaError
 from miqa_node.features.worklist.rows import overview
-from miqa_node.interfaces.web.services import WebServices
+from miqa_node.interfaces.web.services import LIVE_HEARTBEAT_S, WebServices
 from miqa_node.runtime.store.database import Database
 
+INTERVAL_S = 1.0
 RETRY_MS = 2000
 """Time after which a browser reconnects."""
 
@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 
 def live_of(services: WebServices) -> LiveUpdates:
-    """Those of an application, which end with its server: it would wait for open streams."""
-    live = LiveUpdates(services.database, services.settings.web)
+    """The updates of an application, which end with its server: it would wait for open streams."""
+    live = LiveUpdates(services.database)
     services.endings.append(live.stop)
     return live
 
@@ -34,9 +34,8 @@ def live_of(services: WebServices) -> LiveUpdates:
 class LiveUpdates:
     """Queries the database once per interval for all open pages, and not at all while none is open."""
 
-    def __init__(self, database: Database, settings: WebSettings) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._settings = settings
         self._listeners: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
         self._pulse: tuple[object, ...] | None = None
@@ -55,7 +54,7 @@ class LiveUpdates:
             yield f"retry: {RETRY_MS}\n\n"
             while not self._stopping:
                 try:
-                    await asyncio.wait_for(changed.wait(), self._settings.live_heartbeat_s)
+                    await asyncio.wait_for(changed.wait(), LIVE_HEARTBEAT_S)
                 except TimeoutError:
                     yield "event: still\ndata: .\n\n"
                     continue
@@ -89,7 +88,7 @@ class LiveUpdates:
                 if pulse != self._pulse:
                     self._pulse = pulse
                     self._wake()
-            await asyncio.sleep(self._settings.live_interval_s)
+            await asyncio.sleep(INTERVAL_S)
 
     def _look(self) -> tuple[object, ...]:
         with self._database.begin() as transaction:

@@ -10,9 +10,9 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.language.catalogue import LANGUAGE, grouped, numerals, reworded, say
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.rates import Rate
 from miqa_node.core.taxonomy.lookup import finding_title
 from miqa_node.core.words.measurement_codes import measurement_code
+from miqa_node.libraries.plain_statistics.rates import Rate
 
 
 def words(name: str) -> str:
@@ -137,7 +137,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 def interval(rate: Rate) -> str:
     """The confidence limits of a rate.
 
-    >>> from miqa_node.core.statistics.rates import rate
+    >>> from miqa_node.libraries.plain_statistics.rates import rate
     >>> interval(rate(8, 100))
     '4.1–15.0 %'
     """

@@ -28,6 +28,8 @@ from miqa_node.stages.assess.sidecars import sidecar_folder
 
 log = structlog.get_logger(__name__)
 
+MAX_SENTENCES, MAX_CHARACTERS = 5, 300
+"""Further sentences, and the rest of a longer one, are dropped."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
@@ -68,7 +70,7 @@ class CaptioningAssessor:
     def _caption(self, radiograph: Radiograph) -> Caption | None:
         try:
             captioner = self._ready()
-            caption = plain(captioner.describe(radiograph), self._settings)
+            caption = plain(captioner.describe(radiograph))
         except Exception as error:  # noqa: BLE001 - whatever a backend does, the image is judged and reported
             # The node's own messages may be shown; the text of another exception could quote the request.
             reason = str(error) if isinstance(error, MiqaError) else type(error).__name__
@@ -121,14 +123,13 @@ def captioner_of(settings: Settings) -> Callable[[], Captioner] | None:
             assert_never(never)
 
 
-def plain(texts: Iterable[str], settings: CaptionSettings) -> tuple[str, ...]:
-    r"""Sentences without control characters, limited in number and length by the settings.
+def plain(texts: Iterable[str]) -> tuple[str, ...]:
+    r"""Sentences without control characters, limited in number and length.
 
-    >>> from miqa_node.core.settings import load_settings
-    >>> plain(["Two lungs.  A\nheart. "], load_settings().caption)
+    >>> plain(["Two lungs.  A\nheart. "])
     ('Two lungs.', 'A heart.')
     """
     cleaned = (" ".join(_UNPRINTABLE.sub(" ", text).split()) for text in texts)
     sentences = (sentence.strip() for text in cleaned for sentence in _SENTENCE_END.split(text))
-    lines = [sentence[: settings.max_characters] for sentence in sentences if sentence]
-    return tuple(lines[: settings.max_sentences])
+    lines = [sentence[:MAX_CHARACTERS] for sentence in sentences if sentence]
+    return tuple(lines[:MAX_SENTENCES])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,6 +31,8 @@ from miqa_node.stages.assess.signatures import check_origin
 
 ENCODER, DECODER, VOCABULARY = "encoder.onnx", "decoder.onnx", "vocabulary.json"
 MAX_PIECES = 300_000
+MAX_TOKENS = 64
+"""Pieces of words that a package may write."""
 
 
 class CaptionInput(Section):
@@ -92,7 +94,7 @@ class CaptionPackage:
         view = pixel_values(display, self._card.input)
         [memory] = self._encoder.run(self._encoder.outputs[:1], {"pixel_values": view}, self._left_s(until)).values()
         written = list(words.begin)
-        for _ in range(self._settings.max_tokens):
+        for _ in range(MAX_TOKENS):
             best = self._next(written, memory, until)
             if best == words.end:
                 break
@@ -136,11 +138,7 @@ def open_caption_package(
     check_files(folder, card, (VOCABULARY,))
     check_origin(folder, settings)
     pieces = _pieces(folder / VOCABULARY)
-    threads: Mapping[str, int] = {
-        "intra_op_threads": settings.intra_op_threads,
-        "inter_op_threads": settings.inter_op_threads,
-    }
-    encoder, decoder = (GraphSession(folder / name, accelerator, **threads) for name in card.graphs)
+    encoder, decoder = (GraphSession.of(folder / name, accelerator, settings) for name in card.graphs)
     missing = {"pixel_values"} - set(encoder.inputs) | {"input_ids", "encoder_hidden_states"} - set(decoder.inputs)
     if missing or "logits" not in decoder.outputs:
         lacking = ", ".join(sorted(missing)) or "the output logits"

@@ -16,6 +16,8 @@ from miqa_node.core.settings import CaptionSettings
 from miqa_node.dicom.pixels.preview import preview_png
 from miqa_node.errors import CaptionError
 
+ATTEMPTS = 2
+MAX_ANSWER_BYTES = 1 << 16
 BACKOFF_S = 0.2
 """Pause before the second attempt, doubled for each further one."""
 
@@ -41,12 +43,12 @@ class CaptionService:
         """Texts as the server returns them; CaptionError with the reason if there are none."""
         png = preview_png(radiograph, self._settings.long_side_px)
         until = time.monotonic() + self._settings.timeout_s
-        for attempt in range(self._settings.attempts):
+        for attempt in range(ATTEMPTS):
             try:
                 return texts_of(self._ask(png, until))
             except _RetryableError as error:
                 pause_s = BACKOFF_S * 2**attempt
-                if attempt + 1 == self._settings.attempts or time.monotonic() + pause_s >= until:
+                if attempt + 1 == ATTEMPTS or time.monotonic() + pause_s >= until:
                     raise CaptionError(f"{self.writer}: {error}") from error
                 time.sleep(pause_s)
             except CaptionError as error:
@@ -65,8 +67,8 @@ class CaptionService:
                     raise CaptionError(f"the server answered {answer.status_code}.")
                 for chunk in answer.iter_bytes():
                     received += chunk
-                    if len(received) > self._settings.max_answer_bytes:
-                        raise CaptionError(f"the answer is larger than {self._settings.max_answer_bytes} bytes.")
+                    if len(received) > MAX_ANSWER_BYTES:
+                        raise CaptionError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes.")
                     if time.monotonic() > until:
                         raise CaptionError(f"the answer took longer than {self._settings.timeout_s:g} s.")
         except httpx2.HTTPError as error:

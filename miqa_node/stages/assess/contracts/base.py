@@ -19,9 +19,9 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header
 from miqa_node.errors import ModelPackageError, NotFoundError
+from miqa_node.libraries.plain_statistics.platt import sigmoid
 from miqa_node.plugins import Seam
 from miqa_node.stages.assess.card import Card, checked_card
-from miqa_node.stages.assess.platt import sigmoid
 from miqa_node.stages.assess.section import Section
 from miqa_node.stages.assess.session import GraphSession
 

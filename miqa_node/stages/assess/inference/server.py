@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 MOST_GRAPHS = 64
 """Of one worker: more than all packages of a node with their explanations have, also after some changes."""
 LOOK_S = 1.0
+BATCH_WAIT_S = 0.002
+"""So long an image waits for others while the device is idle."""
 FAILURES_IN_A_ROW = 8
 """After as many failed runs without a success the process ends and another is started: a GPU does not recover from
 some errors within one."""
@@ -120,8 +122,7 @@ class _Graphs:
 
     def _loaded(self, data: bytes) -> _Graph:
         assess = self._assess
-        threads = assess.intra_op_threads, assess.inter_op_threads
-        session = open_graph(data, self._accelerator, threads, is_for_one=False)
+        session = open_graph(data, self._accelerator, (assess.intra_op_threads, 1), is_for_one=False)
         facts = facts_of(session)
         most = assess.batch_size if facts.takes_any_number else 1
 
@@ -133,7 +134,7 @@ class _Graphs:
                 del self._runs[threading.get_ident()]
 
         device = self._cores if facts.provider == CPU_PROVIDER else self._gpu
-        return _Graph(facts, Batches(run, device, most=most, wait_s=assess.batch_wait_ms / 1000.0))
+        return _Graph(facts, Batches(run, device, most=most, wait_s=BATCH_WAIT_S))
 
     def _run(self, batches: Batches, outputs: Sequence[str], inputs: Arrays) -> Sequence[Array]:
         try:

@@ -12,10 +12,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import AfterValidator
 
+from miqa_node.libraries.plain_statistics.platt import expit, logit
 from miqa_node.stages.assess.landmarks.estimate import LandmarkEstimate
 from miqa_node.stages.assess.landmarks.points import CLOSE_UP_INDEX, NUMBER, SIDES
 from miqa_node.stages.assess.landmarks.positioning import lung_margins
-from miqa_node.stages.assess.platt import expit, logit
 from miqa_node.stages.assess.section import Section
 
 ROTATION_MEASURES = ("rotation", "grade", "clavicles_visible", "spine_aside", "apices_uneven")

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.taxonomy.lookup import reason_code
+from miqa_node.libraries.plain_statistics.platt import expit
 from miqa_node.stages.assess.classify.picture import PictureInput, normalised, place_in, resized, stretched
 from miqa_node.stages.assess.landmarks.picture import stored_copy
 from miqa_node.stages.assess.objects.card import LOGITS, MAPS, ObjectCard, ObjectFinding
-from miqa_node.stages.assess.platt import expit
 
 Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
 """The graph on a prepared image (1, 1, rows, columns): its outputs by name."""

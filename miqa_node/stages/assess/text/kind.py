@@ -18,6 +18,7 @@ _WORDS = Path(__file__).with_name("words.txt")
 POSITIONS = "Positions"
 """Heading of the words that are stamped, written and misread most."""
 _LETTERS = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\W_]+")
 _ONE_WORD = re.compile(r"[^\s\d^,]+")
 _MONTH = r"(?:jan|feb|mar|mär|mae|apr|avr|abr|may|mai|jun|jui|jul|aug|aou|ago|sep|oct|okt|nov|dec|dez|dic)[a-zéû]*"
 _DATES = tuple(
@@ -44,17 +45,24 @@ _DIGITS = r"\d{1,4}(?!\d)"
 _MEASURED = re.compile(
     rf"(?<![\w.])[-+±]?(?:{_DIGITS}(?:[.,]\d{{1,5}})?\s*|\d{{5,6}}\s*(?=[a-zµ/]{{2}})){_UNIT}(?![a-z])"
 )
-_LABELLED = re.compile(
-    r"(?<![a-z\d])(?:ww?|wl|l|wc|c|z|x|y|kvp?|mas?|fov|dfov|sfov|tr|te|ti|fa|b|thk|zoom|mag|im|ima|se|ser|sl|frame|fr|gain|dyn|mi|ti[sbc]?|"
+_LABEL = (
+    r"(?:ww?|wl|l|wc|c|z|x|y|kvp?|mas?|fov|dfov|sfov|tr|te|ti|fa|b|thk|zoom|mag|im|ima|se|ser|sl|frame|fr|gain|dyn|mi|ti[sbc]?|"
     r"ei|eit|di|s|exi|lgm|rex|srr|prf|wf|dap|dlp|ctdi(?:vol)?|adu|hu|sd|mean|max|min|av|area|psv|edv|ri|pi|hr|sp|loc|pos|tab|kernel)"
-    rf"\s*[:=.]?\s*[-+±]?{_DIGITS}(?:[.,]\d{{1,5}}(?!\d))?"
 )
+_LABELLED = re.compile(rf"(?<![a-z\d]){_LABEL}\s*[:=.]?\s*[-+±]?{_DIGITS}(?:[.,]\d{{1,5}}(?!\d))?")
+_CHAIN = re.compile(rf"(?:(?:{_LABEL}|[td]){_DIGITS})+|(?:{_DIGITS}{_UNIT})+(?:{_DIGITS})?")
+"""Several of these without a space, as tr500te20 and 512x512x1, and vertebrae: l4l5s1."""
+_MEASURES = re.compile(rf"^(?:{_DIGITS}(?:[mc]m|[mk]?hz|d[bm]|ms|kvp?|mas?|fps))+")
+"""In front of something else, with which a recogniser read them as one word: 3cm3cmM12L."""
 _DECIMAL = re.compile(r"(?<![\d.,])[-+±]?\d{1,4}[.,]\d{1,6}(?![\d.,])")
 _SIZE = re.compile(r"(?<!\d)\d{2,4}\s*[x×*]\s*\d{2,4}(?!\d)")
 _OF_SEVERAL = re.compile(r"(?<!\d)\d{1,3}\s*/\s*\d{1,4}(?!\d)|(?<!\d)\d{1,4}\s*/\s*\d{1,3}(?!\d)")
 _SURNAME_FIRST = re.compile(r"((?=\w*[^\W\d_])[^\W1-9_]{2,})\s*[,;^]\s*([^\W\d_][^\W_]*)")
 """NG, K and LI^X: a comma or a caret after a word makes a name of letters that are too few for one; 0 is read for O."""
 _NUMBER = re.compile(r"\d{4,}|\d{3,}-\d{2,}|\d{2,}-\d{3,}|(?:\d[\-./]?){5,}\d")
+_RUN = re.compile(r"[^\W\d_]+|\d+")
+LEAST_RUNS, LEAST_CODE, LEAST_CODE_DIGITS = 4, 6, 3
+"""A word of so many runs of letters and of digits in turn, characters and digits is somebody's number: A1B2C3."""
 LEAST_LETTERS = 3
 LEAST_LETTERS_ALONE = 4
 LEAST_LETTERS_OF_TWO = 2
@@ -122,7 +130,17 @@ def _numbers(line: str) -> bool:
     bare = line
     for pattern in (_SIZE, _OF_SEVERAL, _MEASURED, _LABELLED, _DECIMAL):
         bare = pattern.sub(" ", bare)
-    return any(_is_varied(one.group()) for one in _NUMBER.finditer(bare))
+    if any(_is_varied(one.group()) for one in _NUMBER.finditer(bare)):
+        return True
+    return any(_is_code(word) for word in _WORD.findall(line))
+
+
+def _is_code(word: str) -> bool:
+    """Whether letters and digits alternate in it as in no marking."""
+    word = _MEASURES.sub("", word)
+    if len(word) < LEAST_CODE or _CHAIN.fullmatch(word):
+        return False
+    return len(_RUN.findall(word)) >= LEAST_RUNS and sum(one.isdigit() for one in word) >= LEAST_CODE_DIGITS
 
 
 def _is_varied(number: str) -> bool:

@@ -74,10 +74,10 @@ class DestinationConfig(BaseModel):
         description="1 to 64 letters, digits, dots, hyphens or underscores"
     )
     kind: str
-    concurrency: int | None = Field(
-        default=None, ge=1, le=MAX_CONCURRENCY, description=f"a whole number from 1 to {MAX_CONCURRENCY}"
+    concurrency: int = Field(
+        default=1, ge=1, le=MAX_CONCURRENCY, description=f"a whole number from 1 to {MAX_CONCURRENCY}"
     )
-    """Objects sent at the same time; None is deliver.lane_concurrency."""
+    """Objects sent at the same time."""
     objects_per_s: float | None = Field(
         default=None, gt=0.0, le=MAX_OBJECTS_PER_S, strict=False, description="a number above 0, such as 2 or 0.5"
     )

@@ -1,8 +1,9 @@
-"""What a secondary capture shows: nothing, or something with edges that can be read."""
+"""Content of a secondary capture: nothing, or something with edges that can be read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -12,7 +13,6 @@ from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
-SECTION = "Secondary captures"
 CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
 """Root of the SOP classes (PS3.4 B.5)."""
 NEAR = 2.0
@@ -62,9 +62,9 @@ def _usual(_: SeriesView, parts: Sequence[float]) -> float | None:
     return usual(parts)
 
 
-CAPTURE_EVEN_SHARE = FramesMeasure(
+_measure = partial(FramesMeasure, unit="%", section="Secondary captures", family=CAPTURES, needs="pixels", take=_usual)
+CAPTURE_EVEN_SHARE = _measure(
     name="capture_even_share",
-    unit="%",
     label="Even part of the capture",
     code="CAPTURE_EVEN",
     summary="Share of the pixels that have nearly the same brightness.",
@@ -72,16 +72,11 @@ CAPTURE_EVEN_SHARE = FramesMeasure(
     "paper and black screens with little text reach 95 %.",
     validity="Secondary captures. White paper and black screens with little text reach 95 %.",
     tolerance="Pixels are counted, so it is exact.",
-    section=SECTION,
     rank=900,
-    family=CAPTURES,
-    needs="pixels",
     each=_even,
-    take=_usual,
 )
-CAPTURE_DETAIL = FramesMeasure(
+CAPTURE_DETAIL = _measure(
     name="capture_detail",
-    unit="%",
     label="Hardest edges of the capture",
     summary="Step between neighbours that the hardest hundredth of the pixels makes.",
     definition="99th percentile of the larger step of each pixel to its neighbours at the right and below, in percent "
@@ -89,10 +84,6 @@ CAPTURE_DETAIL = FramesMeasure(
     validity="Secondary captures with text. Photographs and digitised films have few hard edges without a fault.",
     tolerance="Crisp text has steps above 20 %; blurred text about 10 %, and so have compressed captures that can "
     "still be read: no limit tells them apart.",
-    section=SECTION,
     rank=901,
-    family=CAPTURES,
-    needs="pixels",
     each=_detail,
-    take=_usual,
 )

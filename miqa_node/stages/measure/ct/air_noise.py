@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from miqa_node.core.statistics.robust import TO_SIGMA
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice, far_air
+from miqa_node.libraries.plain_statistics.robust import TO_SIGMA
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.ct.body import ct_measure, ct_slice, far_air
 from miqa_node.stages.measure.series.whole import middle
 from miqa_node.stages.measure.series_view import SliceView, Values
 
@@ -26,14 +25,13 @@ def robust_deviation(values: Values) -> float:
     return TO_SIGMA * float(np.median(np.abs(values - np.median(values))))
 
 
-AIR_NOISE = SeriesMeasure(
+AIR_NOISE = ct_measure(
     name="air_noise",
     unit="[hnsf'U]",
     least_spread=0.2,
     least_spread_share=0.03,
     scale=POSITIVE,
     label="Noise in air",
-    code="AIR_NOISE",
     summary="Median over slices of the robust standard deviation of air.",
     definition="Median over slices of 1.4826 · median absolute deviation (Rousseeuw and Croux, JASA 88, 1993) of the "
     "air 10 to 80 mm from the skin, without clothes and table.",
@@ -42,9 +40,7 @@ AIR_NOISE = SeriesMeasure(
     agreement_share=0.1,
     proof="White noise of 8 to 40 HU around a drawn body.",
     decimals=1,
-    section="CT and MR series",
     rank=420,
-    modalities=CT,
     each=_deviation,
     take=middle,
     along="alone",

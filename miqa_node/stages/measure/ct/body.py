@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.stages.measure.base import STACKS, SeriesMeasure
 from miqa_node.stages.measure.series_view import Mask, SliceView, Values
 
-CT = ("CT",)
+ct_measure = partial(SeriesMeasure, section=STACKS, modalities=("CT",))
 SOFT_TISSUE_HU = (0.0, 100.0)
 BODY_HU = -300.0
 AIR_HU = -1000.0
@@ -64,7 +65,7 @@ def find_body(image: Values) -> Mask:
 
 
 def soft_tissue(view: SliceView) -> SoftTissue | None:
-    """Windows inside the body whose mean is that of soft tissue; None without a body."""
+    """Windows inside the body with the mean of soft tissue; None without a body."""
     plane = view.once(ct_slice)
     if plane is None:
         return None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice
+from miqa_node.stages.measure.ct.body import ct_measure, ct_slice
 from miqa_node.stages.measure.series.whole import middle
 from miqa_node.stages.measure.series_view import Mask, SliceView
 
@@ -27,11 +26,10 @@ def _extent(view: SliceView) -> float | None:
     return None if plane is None or spacing_mm is None else extent_mm(plane.body, spacing_mm)
 
 
-BODY_SIZE = SeriesMeasure(
+BODY_SIZE = ct_measure(
     name="body_size",
     unit="mm",
     label="Size of the body",
-    code="BODY_SIZE",
     summary="Larger side of the rectangle around the body on the usual slice.",
     definition="Larger side of the rectangle around the largest connected part denser than −300 HU, by Pixel Spacing; "
     "the median over the slices that show a body. Own definition.",
@@ -40,9 +38,7 @@ BODY_SIZE = SeriesMeasure(
     agreement=4.0,
     proof="The axes of a drawn body.",
     decimals=0,
-    section="CT and MR series",
     rank=435,
-    modalities=CT,
     each=_extent,
     take=middle,
     concern="People are not of this size: Pixel Spacing is wrong, so lengths, areas and volumes are, or the object is "

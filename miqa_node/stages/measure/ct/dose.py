@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.base import STACKS, SeriesMeasure
 from miqa_node.stages.measure.series.stack import coverage_mm
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
@@ -36,11 +36,8 @@ def dose_length(ctdi_vol_mgy: float | None, length_mm: float | None) -> float | 
     return None if ctdi_vol_mgy is None or length_mm is None else ctdi_vol_mgy * length_mm / 10.0
 
 
-def _product(series: SeriesView, parts: Sequence[float]) -> float | None:
-    return dose_length(mean(series, parts), coverage_mm(series))
-
-
-CTDI_VOL = SeriesMeasure(
+_measure = partial(SeriesMeasure, section=STACKS, modalities=("CT",), needs="header", each=_dose)
+CTDI_VOL = _measure(
     name="ctdi_vol",
     unit="mGy",
     least_spread=0.05,
@@ -53,15 +50,11 @@ CTDI_VOL = SeriesMeasure(
     "scanner writes the dose into them alone has none.",
     tolerance="As the header says.",
     decimals=1,
-    section="CT and MR series",
     rank=460,
-    modalities=CT,
-    needs="header",
-    each=_dose,
     take=mean,
     along="alone",
 )
-DLP = SeriesMeasure(
+DLP = _measure(
     name="dlp",
     unit="mGy.cm",
     label="Dose-length product",
@@ -73,10 +66,6 @@ DLP = SeriesMeasure(
     "is not read, is larger.",
     tolerance="As the header says; by how much it is below the dose report is not known.",
     decimals=0,
-    section="CT and MR series",
     rank=461,
-    modalities=CT,
-    needs="header",
-    each=_dose,
-    take=_product,
+    take=lambda series, parts: dose_length(mean(series, parts), coverage_mm(series)),
 )

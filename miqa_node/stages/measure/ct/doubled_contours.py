@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.ct.body import ct_measure, ct_slice
 from miqa_node.stages.measure.series.where import place_of_slices
 from miqa_node.stages.measure.series.whole import is_sampled
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
@@ -102,13 +101,12 @@ def _strongest(series: SeriesView, parts: Sequence[SliceEchoes]) -> Measurement 
     return Measurement("doubled_contours", strengths[worst], "%", place)
 
 
-DOUBLED_CONTOURS = SeriesMeasure(
+DOUBLED_CONTOURS = ct_measure(
     name="doubled_contours",
     unit="%",
     least_spread=1.0,
     scale=POSITIVE,
     label="Doubled contours",
-    code="DOUBLED_CONTOURS",
     summary="Strength of a copy of the anatomy that lies a few pixels off, where it is strongest.",
     definition="Highest peak of the power cepstrum (Bogert, Healy and Tukey, 1963), 2.7 to 12 pixels off its middle. "
     "From the logarithm of the power its mean at each frequency is taken, which is the kernel's; above 0.4 cycles per "
@@ -121,9 +119,7 @@ DOUBLED_CONTOURS = SeriesMeasure(
     agreement_share=0.1,
     proof="White texture and a copy of it: the series of ln(1 + a·e^iφ), over the frequencies that are used.",
     decimals=1,
-    section="CT and MR series",
     rank=462,
-    modalities=CT,
     each=_echoes,
     take=_strongest,
     concern="Edges are seen twice: the patient moved, or slices were mixed. Small structures may be doubled or hidden. "

@@ -1,21 +1,21 @@
-"""Whether Hounsfield units are right: air, fat and soft tissue of the patient, and what they have in common."""
+"""Correctness of Hounsfield units: values of air, fat and soft tissue, and their common offset."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, all_far_air, ct_slice, far_air, window_mean
+from miqa_node.stages.measure.base import STACKS, SeriesMeasure
+from miqa_node.stages.measure.ct.body import all_far_air, ct_slice, far_air, window_mean
 from miqa_node.stages.measure.ct.truncation import field_cut
 from miqa_node.stages.measure.series.whole import is_sampled
-from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.series_view import SliceView
 
-SECTION = "CT and MR series"
 CLASS_HU = 2.0
 SMOOTHING = 5
 AIR_RANGE_HU, FAT_RANGE_HU, SOFT_RANGE_HU = (-1100.0, -850.0), (-180.0, -30.0), (-20.0, 140.0)
@@ -111,7 +111,7 @@ def tissue_values(parts: Sequence[TissueCounts]) -> TissueValues:
 
 
 def common_offset(values: TissueValues) -> float | None:
-    """The median of what air, fat and soft tissue deviate; of two of them what they agree on.
+    """The median deviation of air, fat and soft tissue; of two tissues, the deviation that both show.
 
     >>> common_offset(TissueValues(-970.0, -68.0, 80.0)), common_offset(TissueValues(-1000.0, None, 34.0))
     (32.0, 2.0)
@@ -142,24 +142,8 @@ def without_cut_off_air(values: TissueValues, parts: Sequence[TissueCounts]) -> 
     return values._replace(air=None)
 
 
-def _air(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
-    return tissue_values(parts).air
-
-
-def _fat(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
-    return tissue_values(parts).fat
-
-
-def _soft(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
-    return tissue_values(parts).soft
-
-
-def _offset(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
-    return common_offset(without_cut_off_air(tissue_values(parts), parts))
-
-
 def counts_of(view: SliceView) -> TissueCounts | None:
-    """What all four measurements take of a slice."""
+    """The contribution of a slice to all four measurements."""
     return view.once(tissue_counts)
 
 
@@ -167,12 +151,20 @@ CONCERN = (
     "Hounsfield units cannot be trusted: what is measured in them, from fat in the liver to calcium and dose plans, is "
     "wrong by as much. Check the calibration of the scanner with its water phantom."
 )
-HU_AIR = SeriesMeasure(
-    name="hu_air",
+_measure = partial(
+    SeriesMeasure,
+    section=STACKS,
+    modalities=("CT",),
     unit="[hnsf'U]",
+    proof="Drawn air, fat and tissue, shifted by −10 to 30 HU.",
+    decimals=0,
+    each=counts_of,
+    concern=CONCERN,
+)
+HU_AIR = _measure(
+    name="hu_air",
     least_spread=1.5,
     label="Air around the patient",
-    code="HU_AIR",
     summary="Most frequent value of the air around the patient.",
     definition="Most frequent value (classes of 2 HU, smoothed over five) of the air of `air_noise`, of up to 40 "
     "slices; by definition of the scale −1000 HU.",
@@ -180,64 +172,42 @@ HU_AIR = SeriesMeasure(
     "patient or more.",
     tolerance="Within 2 HU on drawn bodies, shifted by up to 30 HU; −1000 HU within 10 HU on real scanners.",
     agreement=2,
-    proof="Drawn air, fat and tissue, shifted by −10 to 30 HU.",
-    decimals=0,
-    section=SECTION,
     rank=402,
-    modalities=CT,
-    each=counts_of,
-    take=_air,
+    take=lambda _, parts: tissue_values(parts).air,
     along="alone",
-    concern=CONCERN,
 )
-HU_FAT = SeriesMeasure(
+HU_FAT = _measure(
     name="hu_fat",
-    unit="[hnsf'U]",
     least_spread=2.0,
     label="Fat",
-    code="HU_FAT",
     summary="Most frequent mean of 6 mm windows of fat.",
     definition="Most frequent mean of 6 mm windows in the body with −180 to −30 HU and no more than twice the noise of "
     "the quietest quarter of soft tissue; fat is −120 to −80 HU at 120 kV.",
     validity="Bodies with 15 cm² of fat or more; heads mostly have less.",
     tolerance="Within 3 HU on drawn bodies, shifted by up to 30 HU. Fat itself differs by 40 HU.",
     agreement=3,
-    proof="Drawn air, fat and tissue, shifted by −10 to 30 HU.",
-    decimals=0,
-    section=SECTION,
     rank=403,
-    modalities=CT,
-    each=counts_of,
-    take=_fat,
+    take=lambda _, parts: tissue_values(parts).fat,
     along="alone",
-    concern=CONCERN,
 )
-HU_SOFT_TISSUE = SeriesMeasure(
+HU_SOFT_TISSUE = _measure(
     name="hu_soft_tissue",
-    unit="[hnsf'U]",
     least_spread=2.0,
     label="Water-like tissue",
-    code="HU_SOFT_TISSUE",
     summary="Most frequent mean of 6 mm windows of water-like tissue.",
     definition="The same of −20 to 140 HU: brain 20 to 40, muscle and organs 40 to 70 HU.",
     validity="Bodies with 15 cm² of soft tissue or more. Contrast medium raises it.",
     tolerance="Within 2 HU on drawn bodies, shifted by up to 30 HU. Tissue itself differs by 50 HU.",
     agreement=2,
-    proof="Drawn air, fat and tissue, shifted by −10 to 30 HU.",
-    decimals=0,
-    section=SECTION,
     rank=404,
-    modalities=CT,
-    each=counts_of,
-    take=_soft,
+    take=lambda _, parts: tissue_values(parts).soft,
     along="alone",
+    concern="",
 )
-HU_OFFSET = SeriesMeasure(
+HU_OFFSET = _measure(
     name="hu_offset",
-    unit="[hnsf'U]",
     least_spread=2.0,
     label="Common offset of Hounsfield units",
-    code="HU_OFFSET",
     summary="What air, fat and water-like tissue together deviate from their usual values.",
     definition="Median of `hu_air` + 1000, `hu_fat` + 100 and `hu_soft_tissue` − 45; without fat the mean of the first "
     "and of `hu_soft_tissue` − 30. Without air the smaller of the other two, 0 if their signs differ; so too if air "
@@ -247,12 +217,6 @@ HU_OFFSET = SeriesMeasure(
     tolerance="Within 3 HU for shifts of up to 30 HU on drawn bodies. Phantoms of water are held to ±5 HU (IEC "
     "61223-3-5, ACR CT accreditation); tissue cannot be.",
     agreement=3,
-    proof="Drawn air, fat and tissue, shifted by −10 to 30 HU.",
-    decimals=0,
-    section=SECTION,
     rank=405,
-    modalities=CT,
-    each=counts_of,
-    take=_offset,
-    concern=CONCERN,
+    take=lambda _, parts: common_offset(without_cut_off_air(tissue_values(parts), parts)),
 )

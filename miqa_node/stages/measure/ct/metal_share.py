@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice
+from miqa_node.stages.measure.ct.body import ct_measure, ct_slice
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView
 
 METAL_HU = 3000.0
@@ -37,11 +36,10 @@ def share(_: SeriesView | None, parts: Sequence[tuple[int, int]]) -> float | Non
     return 100.0 * metal / body if body else None
 
 
-METAL_SHARE = SeriesMeasure(
+METAL_SHARE = ct_measure(
     name="metal_share",
     unit="%",
     label="Metal",
-    code="METAL_SHARE",
     summary="Share of the body above 3000 HU.",
     definition="Body pixels above 3000 HU.",
     validity="Bodies in the field; a scanner that cuts values off at 3000 HU or below hides metal.",
@@ -49,9 +47,7 @@ METAL_SHARE = SeriesMeasure(
     agreement_share=0.02,
     proof="Pixels of a drawn prosthesis in those of an ellipse.",
     decimals=2,
-    section="CT and MR series",
     rank=440,
-    modalities=CT,
     each=_pixels,
     take=share,
     along="alone",

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, soft_tissue
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.ct.body import ct_measure, soft_tissue
 from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series.whole import usual_around
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
@@ -102,13 +101,12 @@ def windows_of(one: SliceNoise, other: SliceNoise) -> int:
     return int(one.counts.sum() + other.counts.sum())
 
 
-CT_NOISE = SeriesMeasure(
+CT_NOISE = ct_measure(
     name="ct_noise",
     unit="[hnsf'U]",
     least_spread_share=0.03,
     scale=POSITIVE,
     label="Noise in soft tissue",
-    code="CT_NOISE",
     summary="Most frequent standard deviation in 6 mm windows of 0 to 100 HU.",
     definition="Most frequent standard deviation in 6 mm windows that lie in the body and have a mean of 0 to 100 HU "
     "(global noise level, Christianson et al., AJR 205, 2015), corrected for the small number of pixels in a window by "
@@ -121,9 +119,7 @@ CT_NOISE = SeriesMeasure(
     agreement_share=0.07,
     proof="White noise of 8 to 40 HU in a drawn body.",
     decimals=1,
-    section="CT and MR series",
     rank=400,
-    modalities=CT,
     each=_counts,
     take=_noise,
     along="alone",

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.ct.body import ct_measure
 from miqa_node.stages.measure.ct.normalised_noise import (
     USUAL_DIAMETER_MM,
     USUAL_TRANSFER,
@@ -52,13 +51,12 @@ def _noise(series: SeriesView, parts: Sequence[NoisePart]) -> float | None:
     return for_dose(conditions, float(np.median(mas)), tube_kv)
 
 
-NOISE_FOR_DOSE = SeriesMeasure(
+NOISE_FOR_DOSE = ct_measure(
     name="noise_for_dose",
     unit="[hnsf'U]",
     least_spread_share=0.03,
     scale=POSITIVE,
     label="Noise for dose",
-    code="NOISE_FOR_DOSE",
     summary="Noise in soft tissue, converted to slices of 1 mm, a standard kernel, 250 mm of water and 100 mAs.",
     definition="`ct_noise` · √(Slice Thickness / 1 mm · mAs / 100 · (KVP / 120)^2.5) · (0.3 / `skin_mtf_50`)^1.5 · "
     "exp(−0.00475/mm · (water-equivalent diameter − 250 mm)), after the law of Brooks and Di Chiro (Med Phys 3, 1976: "
@@ -72,9 +70,7 @@ NOISE_FOR_DOSE = SeriesMeasure(
     agreement_share=0.02,
     proof="Its formula, from `ct_noise`, `skin_mtf_50`, thickness and dose of the header, and the area that was drawn.",
     decimals=0,
-    section="CT and MR series",
     rank=406,
-    modalities=CT,
     each=noise_part,
     take=_noise,
     concern="There is more noise than the stated dose explains: a weak detector, a wrong entry in the header, or "

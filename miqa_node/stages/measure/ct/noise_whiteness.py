@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.ct.air_noise import robust_deviation
-from miqa_node.stages.measure.ct.body import CT, ct_slice, soft_tissue
+from miqa_node.stages.measure.ct.body import ct_measure, ct_slice, soft_tissue
 from miqa_node.stages.measure.ct.skin_mtf import EdgeSpread, edge_spread, half_transfer
 from miqa_node.stages.measure.series.whole import is_sampled, middle
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
@@ -50,7 +49,7 @@ def _share(view: SliceView) -> float | None:
 
 
 def fine_noise(image: Values) -> Values:
-    """What changes from pixel to pixel in both directions; white noise keeps its standard deviation.
+    """The changes from pixel to pixel in both directions; white noise keeps its standard deviation.
 
     >>> white = np.random.default_rng(0).normal(0.0, 10.0, (256, 256)).astype(np.float32)
     >>> round(float(fine_noise(white).std())), round(float(fine_noise(cv2.GaussianBlur(white, (0, 0), 1.0)).std()), 1)
@@ -67,13 +66,12 @@ def _usual(series: SeriesView, parts: Sequence[Part]) -> float | None:
     return middle(series, [share for share, _ in parts if share is not None])
 
 
-NOISE_WHITENESS = SeriesMeasure(
+NOISE_WHITENESS = ct_measure(
     name="noise_whiteness",
     unit="%",
     least_spread=1.0,
     scale=POSITIVE,
     label="Whiteness of noise",
-    code="NOISE_WHITENESS",
     summary="Noise between neighbouring pixels over all noise of soft tissue.",
     definition="Median over up to 40 slices: noise after the kernel of Immerkaer (CVIU 64, 1996), which keeps the "
     "standard deviation of white noise and removes what a reconstruction kernel has smoothed, over the noise of 6 mm "
@@ -85,9 +83,7 @@ NOISE_WHITENESS = SeriesMeasure(
     agreement=10,
     proof="White noise in a drawn body is 100 %.",
     decimals=0,
-    section="CT and MR series",
     rank=411,
-    modalities=CT,
     each=_part,
     take=_usual,
     concern="The noise has no texture, as no reconstruction kernel leaves it: something was done to the images after "

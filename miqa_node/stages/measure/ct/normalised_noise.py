@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice, outline
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.ct.body import ct_measure, ct_slice, outline
 from miqa_node.stages.measure.ct.noise import Counts, histogram_of, most_frequent
 from miqa_node.stages.measure.ct.noise_whiteness import whiteness
 from miqa_node.stages.measure.ct.skin_mtf import EdgeSpread, edge_spread, half_transfer
@@ -29,7 +28,7 @@ MAX_WHITENESS = 50.0
 
 
 class NoisePart(NamedTuple):
-    """What a slice tells of noise, its texture and sharpness; and its water-equivalent diameter in mm.
+    """Noise, texture and sharpness of a slice, and its water-equivalent diameter in mm.
 
     Texture is None and the diameter 0 if the slice was not sampled; so is the diameter of a body that the field cuts.
     """
@@ -41,7 +40,7 @@ class NoisePart(NamedTuple):
 
 
 class NoiseConditions(NamedTuple):
-    """Noise in soft tissue, and what it depends on beside the dose."""
+    """Noise in soft tissue, and its other causes than the dose."""
 
     noise_hu: float
     thickness_mm: float
@@ -106,13 +105,12 @@ def _noise(series: SeriesView, parts: Sequence[NoisePart]) -> float | None:
     return None if conditions is None else normalised(*conditions)
 
 
-NORMALISED_NOISE = SeriesMeasure(
+NORMALISED_NOISE = ct_measure(
     name="normalised_noise",
     unit="[hnsf'U]",
     least_spread_share=0.03,
     scale=POSITIVE,
     label="Noise for slice, sharpness and size",
-    code="NORMALISED_NOISE",
     summary="Noise in soft tissue, converted to slices of 1 mm, a standard kernel and a patient of 250 mm of water.",
     definition="`ct_noise` · √(Slice Thickness / 1 mm) · (0.3 / `skin_mtf_50`)^1.5 · 250 mm / water-equivalent "
     "diameter (AAPM Report 220). The first two factors are those of Brooks and Di Chiro (Med Phys 3, 1976: σ² ∝ 1 / "
@@ -125,9 +123,7 @@ NORMALISED_NOISE = SeriesMeasure(
     agreement_share=0.02,
     proof="Its formula, from `ct_noise`, `skin_mtf_50`, the thickness and the area that was drawn.",
     decimals=0,
-    section="CT and MR series",
     rank=401,
-    modalities=CT,
     each=noise_part,
     take=_noise,
     concern="So much noise for slices so thick and so smooth hides low-contrast lesions: the dose was too low for "

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice, soft_tissue
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.ct.body import ct_measure, ct_slice, soft_tissue
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 
 PATCH = 32
@@ -113,14 +112,13 @@ def frequency(_: SeriesView | None, parts: Sequence[PatchSpectra]) -> float | No
     return mean_frequency(power[quietest].mean(axis=0), parts[-1].spacing_mm)
 
 
-NPS_FREQUENCY = SeriesMeasure(
+NPS_FREQUENCY = ct_measure(
     name="nps_frequency",
     unit="1/mm",
     least_spread=0.005,
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Mean frequency of noise",
-    code="NPS_FREQUENCY",
     summary="Mean frequency of the noise power spectrum of soft tissue.",
     definition="Mean, weighted by power, of the frequencies of the radially averaged noise power spectrum of 32 × 32 "
     "pixel patches of soft tissue (a surface of second order taken away, Hann's window), from 3 cycles a patch to half "
@@ -133,9 +131,7 @@ NPS_FREQUENCY = SeriesMeasure(
     proof="Noise of a known spectrum in a drawn body, against the integral of that spectrum.",
     left_out=Phrase("There are fewer than six even patches of soft tissue."),
     decimals=2,
-    section="CT and MR series",
     rank=410,
-    modalities=CT,
     each=_spectra,
     take=frequency,
 )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT
+from miqa_node.stages.measure.ct.body import ct_measure
 from miqa_node.stages.measure.series.stack import coverage_mm
 from miqa_node.stages.measure.series_view import SeriesView
 
@@ -39,11 +38,10 @@ def _share(series: SeriesView, _: Sequence[Any]) -> float | None:
     return None if length is None else region_share(series.header.body_part_examined, length)
 
 
-REGION_COVERAGE = SeriesMeasure(
+REGION_COVERAGE = ct_measure(
     name="region_coverage",
     unit="%",
     label="Coverage of the body part",
-    code="REGION_COVERAGE",
     summary="Coverage over the usual length of the header's body part.",
     definition="`coverage` over the shortest usual length of a complete scan of an adult: head and brain 140 mm, neck "
     "200, chest 300, abdomen 250, pelvis 220, cervical, thoracic, lumbar spine 150, 280, 200. Own table of Body Part "
@@ -52,8 +50,6 @@ REGION_COVERAGE = SeriesMeasure(
     "table lacks have none.",
     tolerance="As `coverage`; how much the usual length itself differs between adults is not known here.",
     decimals=0,
-    section="CT and MR series",
     rank=336,
-    modalities=CT,
     take=_share,
 )

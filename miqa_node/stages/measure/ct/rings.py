@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.robust import TO_SIGMA
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice
+from miqa_node.libraries.plain_statistics.robust import TO_SIGMA
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.ct.body import ct_measure, ct_slice
 from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 from miqa_node.stages.measure.volumes import by_volume
@@ -62,7 +61,7 @@ def _sectors(view: SliceView) -> RingSectors | None:
 
 
 def ring_sectors(position: int, image: Values, spacing_mm: float) -> RingSectors:
-    """Those of a slice, at this position in the series."""
+    """The rings of a slice, at this position in the series."""
     rows, columns = image.shape
     length = min(rows, columns) // 2
     middle = ((columns - 1) / 2.0, (rows - 1) / 2.0)
@@ -135,14 +134,13 @@ def _quantiles(values: NDArray[np.float32], percents: Sequence[float]) -> list[N
     return quantiles
 
 
-RING_INDEX = SeriesMeasure(
+RING_INDEX = ct_measure(
     name="ring_index",
     unit="[hnsf'U]",
     least_spread=0.3,
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Ring index",
-    code="RING_INDEX",
     summary="Strongest ring around the middle of the image that three of four sectors show.",
     definition="Values in polar coordinates around the middle of the image, less their mean over 6 mm along the "
     "radius, where that is within 60 HU, in 12 sectors of 30°, averaged over three slices; a sector counts with five "
@@ -158,9 +156,7 @@ RING_INDEX = SeriesMeasure(
     agreement_share=0.15,
     proof="Drawn rings: the share that the mean over 6 mm along the radius leaves of them.",
     decimals=1,
-    section="CT and MR series",
     rank=432,
-    modalities=CT,
     each=_sectors,
     take=_strongest,
     along="alone",

@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, ct_slice, outline
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.ct.body import ct_measure, ct_slice, outline
 from miqa_node.stages.measure.series.whole import is_sampled
-from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView
+from miqa_node.stages.measure.series_view import Mask, SliceView
 
 SMOOTHING_PX = 3.0
 """The outline is averaged over so many pixels: its course is then known to a fraction of a pixel."""
@@ -104,7 +103,7 @@ def half_frequency(values: NDArray[np.float64], step: float) -> float | None:
 
 
 def half_transfer(parts: Sequence[EdgeSpread]) -> float | None:
-    """The frequency in 1/mm over all slices; None if too few pixels lie beside the skin."""
+    """The frequency in 1/mm over all slices; None if too few pixels lie near the skin."""
     if not parts:
         return None
     counts = np.sum([one.counts for one in parts], axis=0)
@@ -114,18 +113,13 @@ def half_transfer(parts: Sequence[EdgeSpread]) -> float | None:
     return None if cycles is None else cycles / parts[0].spacing_mm
 
 
-def _frequency(_: SeriesView, parts: Sequence[EdgeSpread]) -> float | None:
-    return half_transfer(parts)
-
-
-SKIN_MTF_50 = SeriesMeasure(
+SKIN_MTF_50 = ct_measure(
     name="skin_mtf_50",
     unit="1/mm",
     least_spread=0.005,
     least_spread_share=0.03,
     scale=POSITIVE,
     label="MTF 50 % at the skin",
-    code="SKIN_MTF_50",
     summary="Frequency at which the edge between air and skin is transferred to one half.",
     definition="Values by distance from the smoothed outline of the body, in steps of a tenth of a pixel, where clean "
     "air borders on the skin, of up to 40 slices; the derivative's main peak, its Fourier transform, and the frequency "
@@ -137,9 +131,7 @@ SKIN_MTF_50 = SeriesMeasure(
     agreement_share=0.12,
     proof="Drawn edges of known blur: √(2 ln 2) / (2 π σ).",
     decimals=2,
-    section="CT and MR series",
     rank=412,
-    modalities=CT,
     each=edge_spread,
-    take=_frequency,
+    take=lambda _, parts: half_transfer(parts),
 )

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import AIR_HU, BODY_HU, CT, ct_slice
+from miqa_node.stages.measure.ct.body import AIR_HU, BODY_HU, ct_measure, ct_slice
 from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 from miqa_node.stages.measure.volumes import by_volume
@@ -91,11 +90,10 @@ def _outlier(series: SeriesView, parts: Sequence[SliceTissue]) -> list[int]:
     return [] if worst is None or abs(worst[1]) < LEAST_MARKED else [worst[0]]
 
 
-SLICE_OFFSET = SeriesMeasure(
+SLICE_OFFSET = ct_measure(
     name="slice_offset",
     unit="[hnsf'U]",
     label="Shift of a slice's values",
-    code="SLICE_OFFSET",
     summary="Largest shift of a slice's Hounsfield units against the slices beside it.",
     definition="Median difference of a slice from the mean of the slices before and after it, as copies of 64 × 64 "
     "pixels, inside the body where those two differ by less than 30 HU; of the first and the last slice against the "
@@ -106,9 +104,7 @@ SLICE_OFFSET = SeriesMeasure(
     agreement=5.0,
     proof="A slice of a drawn chest shifted by a known amount.",
     decimals=0,
-    section="CT and MR series",
     rank=434,
-    modalities=CT,
     each=_tissue,
     take=_offset,
     outliers=_outlier,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.ct.body import ct_measure
 from miqa_node.stages.measure.ct.hounsfield import EXPECTED_AIR_HU, TissueCounts, counts_of, tissue_values
 from miqa_node.stages.measure.ct.noise import Counts, most_frequent, noise_histogram
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
@@ -35,13 +34,12 @@ def signal_to_noise(soft_hu: float | None, noise_hu: float | None) -> float | No
     return None if soft_hu is None or not noise_hu else (soft_hu - EXPECTED_AIR_HU) / noise_hu
 
 
-CT_SNR = SeriesMeasure(
+CT_SNR = ct_measure(
     name="ct_snr",
     unit="1",
     least_spread_share=0.03,
     scale=POSITIVE,
     label="SNR of soft tissue",
-    code="CT_SNR",
     summary="Attenuation of soft tissue over its noise.",
     definition="(`hu_soft_tissue` + 1000) / `ct_noise`: mean over standard deviation on the scale of attenuation, "
     "where air is 0, so that it does not depend on the zero of Hounsfield units.",
@@ -50,9 +48,7 @@ CT_SNR = SeriesMeasure(
     agreement_share=0.07,
     proof="(HU + 1000) / noise of a drawn body.",
     decimals=1,
-    section="CT and MR series",
     rank=406,
-    modalities=CT,
     each=_part,
     take=ratio,
     along="alone",

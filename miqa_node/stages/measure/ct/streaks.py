@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.base import STACKS, SeriesMeasure
 from miqa_node.stages.measure.ct.air_noise import robust_deviation
-from miqa_node.stages.measure.ct.body import CT, ct_slice, far_air, window_mean
+from miqa_node.stages.measure.ct.body import ct_slice, far_air, window_mean
 from miqa_node.stages.measure.series.whole import SliceNumber, fifth_slice, worst_slice
 from miqa_node.stages.measure.series_view import SliceView, Values
 
-SECTION = "CT and MR series"
 CONCERN = (
     "Streaks hide what lies under them and change Hounsfield units: metal, motion, arms beside the body, or too few "
     "photons. Look at the slice; if it covers what was asked for, repeat with the cause removed."
@@ -95,14 +94,15 @@ def line_likeness(image: Values) -> float:
     return float(mean.max() / max(float(np.median(mean)), 1e-12))
 
 
-STREAK_INDEX = SeriesMeasure(
+_measure = partial(
+    SeriesMeasure, section=STACKS, modalities=("CT",), scale=POSITIVE, decimals=1, along="alone", concern=CONCERN
+)
+STREAK_INDEX = _measure(
     name="streak_index",
     unit="[hnsf'U]",
     least_spread=0.3,
     least_spread_share=0.05,
-    scale=POSITIVE,
     label="Streak index",
-    code="STREAK_INDEX",
     summary="Spread of 6 mm means of the air around the body, which a fifth of the slices reach.",
     definition="1.4826 · median absolute deviation of 6 mm means of the air of `air_noise`, their mean over 40 mm "
     "taken away; the value that a fifth of the slices reach, because shoulders make streaks on a few. What averaging "
@@ -114,22 +114,15 @@ STREAK_INDEX = SeriesMeasure(
     "times its deviation; repeated within 10 %.",
     agreement_share=0.05,
     proof="Drawn rays: 1.4826 times the median absolute deviation of their two levels.",
-    decimals=1,
-    section=SECTION,
     rank=430,
-    modalities=CT,
     each=_air_structure,
     take=fifth_slice("streak_index", "[hnsf'U]"),
-    along="alone",
-    concern=CONCERN,
 )
-STREAK_DIRECTION = SeriesMeasure(
+STREAK_DIRECTION = _measure(
     name="streak_direction",
     unit="1",
     least_spread=0.2,
-    scale=POSITIVE,
     label="Direction of noise in tissue",
-    code="STREAK_DIRECTION",
     summary="How much stronger the texture of soft tissue is in one direction than in the others, on the worst slice.",
     definition="Noise power of soft tissue (6 mm windows of −50 to 150 HU, their mean taken away) in the strongest of "
     "36 sectors of direction over that of the median sector, .08 to .4 cycles per pixel, in the 256 pixels around the "
@@ -141,12 +134,7 @@ STREAK_DIRECTION = SeriesMeasure(
     "within 0.6.",
     agreement=0.6,
     proof="Drawn parallel lines in noise, against a sum over the frequencies of each direction written apart.",
-    decimals=1,
-    section=SECTION,
     rank=431,
-    modalities=CT,
     each=_lines,
     take=worst_slice("streak_direction", "1"),
-    along="alone",
-    concern=CONCERN,
 )

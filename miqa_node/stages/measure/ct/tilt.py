@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT
+from miqa_node.stages.measure.ct.body import ct_measure
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.slices import Vector
 
@@ -37,11 +36,10 @@ def _tilt(series: SeriesView, _: Sequence[Any]) -> float | None:
     return tilt_deg(first.orientation, first.position_mm, last.position_mm)
 
 
-GANTRY_TILT = SeriesMeasure(
+GANTRY_TILT = ct_measure(
     name="gantry_tilt",
     unit="deg",
     label="Gantry tilt",
-    code="GANTRY_TILT",
     summary="Angle between the normal of the slices and the line through them.",
     definition="Angle between the normal of the slices and the line from the first to the last, from Image Position "
     "and Orientation (Patient) (PS3.3 C.7.6.2). It is that of Gantry/Detector Tilt (0018,1120); software that assumes "
@@ -49,8 +47,6 @@ GANTRY_TILT = SeriesMeasure(
     validity="CT stacks of two places or more.",
     tolerance="Within 0.1° of drawn positions.",
     decimals=1,
-    section="CT and MR series",
     rank=335,
-    modalities=CT,
     take=_tilt,
 )

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.ct.body import CT, EDGE_PX, ct_slice, field_of_view
+from miqa_node.stages.measure.ct.body import EDGE_PX, ct_measure, ct_slice, field_of_view
 from miqa_node.stages.measure.series.whole import worst
 from miqa_node.stages.measure.series_view import Mask, SliceView, Values
 
@@ -32,7 +31,7 @@ WIDEST_OPENING = 1 / 3
 
 
 class FieldEdge(NamedTuple):
-    """The outermost pixels of what was reconstructed, what lies within, and its diameter in pixels."""
+    """The outermost pixels of the reconstruction, the area within, and its diameter in pixels."""
 
     edge: Mask
     inside: Mask
@@ -90,7 +89,7 @@ def field_edge(image: Values) -> FieldEdge:
 
 
 def field_around(image: Values, body: Mask) -> FieldEdge:
-    """That of :func:`field_edge`; the whole image if the body reaches out of the circle.
+    """The result of :func:`field_edge`; the whole image if the body reaches out of the circle.
 
     >>> int(field_around(np.zeros((64, 96), np.float32), np.ones((64, 96), bool)).inside.sum()) == 58 * 90
     True
@@ -105,7 +104,7 @@ def field_around(image: Values, body: Mask) -> FieldEdge:
 
 
 def open_lungs(image: Values, body: Mask, field: FieldEdge) -> Mask:
-    """Lungs that the edge of the field opens, with the part of the edge beside them.
+    """Lungs that the edge of the field opens, with the adjacent part of the edge.
 
     >>> image = np.full((64, 64), -1000.0, np.float32)
     >>> image[20:40, 32:], image[25:35, 40:] = 40.0, -850.0
@@ -156,11 +155,10 @@ def _mask(view: SliceView) -> Mask | None:
     return cut.touching if cut is not None and cut.touching.any() else None
 
 
-TRUNCATION = SeriesMeasure(
+TRUNCATION = ct_measure(
     name="truncation",
     unit="%",
     label="Truncation",
-    code="TRUNCATION",
     summary="Largest share of the edge of the field of view that the body touches on a slice.",
     definition="Share of the outermost 3 pixels of the field of view's circle that the body covers, on the worst "
     "slice; of a smaller circle if padding surrounds it, of the whole image if the body reaches out of the circle. The "
@@ -171,9 +169,7 @@ TRUNCATION = SeriesMeasure(
     agreement=1,
     proof="The arc of the circle that a drawn body covers, by its geometry.",
     decimals=0,
-    section="CT and MR series",
     rank=450,
-    modalities=CT,
     each=_share,
     take=worst,
     along="alone",

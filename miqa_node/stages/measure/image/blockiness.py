@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from miqa_node.core.statistics.scales import Scale, ScaleKind
+from miqa_node.libraries.plain_statistics.scales import Scale, ScaleKind
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.image.neighbours import neighbour_differences
 from miqa_node.stages.measure.view import ImageView

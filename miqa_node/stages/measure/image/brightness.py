@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import DEVIATION, PERCENT
+from miqa_node.libraries.plain_statistics.scales import DEVIATION, PERCENT
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.view import WHITE, ImageView
-
-SECTION = "Range and exposure"
 
 
 def shares(view: ImageView) -> NDArray[np.float64]:
@@ -43,26 +43,27 @@ def _contrast(view: ImageView) -> float:
     return 100.0 * float(np.sqrt((share * np.square(values - view.once(_mean))).sum())) / WHITE
 
 
-BRIGHTNESS = ImageMeasure(
-    name="brightness",
+_level = partial(
+    ImageMeasure,
     unit="%",
     is_learned_soon=True,
+    tolerance="Within 0.1 on a ramp; repeated with other noise within 0.1.",
+    section="Range and exposure",
+    needs="pixels",
+)
+BRIGHTNESS = _level(
+    name="brightness",
     least_spread=1.0,
     scale=PERCENT,
     label="Mean brightness",
     summary="Mean of the presentation values, 0 % black to 100 % white.",
     definition="Mean presentation value, 100 is white.",
     validity="Any image; the window and the processing decide it, not the exposure alone.",
-    tolerance="Within 0.1 on a ramp; repeated with other noise within 0.1.",
-    section=SECTION,
     rank=40,
-    needs="pixels",
     take=_brightness,
 )
-CONTRAST = ImageMeasure(
+CONTRAST = _level(
     name="contrast",
-    unit="%",
-    is_learned_soon=True,
     least_spread=0.5,
     scale=DEVIATION,
     label="Contrast",
@@ -70,11 +71,8 @@ CONTRAST = ImageMeasure(
     summary="Standard deviation of the presentation values.",
     definition="Standard deviation of presentation values, in percent of white.",
     validity="Any image; as `brightness`.",
-    tolerance="Within 0.1 on a ramp; repeated with other noise within 0.1.",
     phrase="contrast {percent} of white",
     phrase_rank=60,
-    section=SECTION,
     rank=50,
-    needs="pixels",
     take=_contrast,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
-from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.dicom.pixels.regions import LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.image.noise_sigma import noise_sigma
 from miqa_node.stages.measure.view import ImageView
@@ -59,14 +61,18 @@ def _cnr(view: ImageView) -> float | None:
     return None if regions is None else contrast_to_noise(*regions)
 
 
-SNR_LUNG = ImageMeasure(
-    name="snr_lung",
+_measure = partial(
+    ImageMeasure,
     unit="1",
     is_learned_soon=True,
     least_spread_share=0.05,
     scale=POSITIVE,
-    label="Signal to noise in lung",
     parent=SIGNAL_TO_NOISE,
+    section="Noise",
+)
+SNR_LUNG = _measure(
+    name="snr_lung",
+    label="Signal to noise in lung",
     summary="Mean of the lung field over its noise.",
     definition="**Approximation.** Mean over noise of presentation values (noise as `noise_sigma`, put on their scale) "
     "in two fixed regions (32–48 % of the height, 20–32 % and 68–80 % of the width). There is no lung segmentation.",
@@ -74,25 +80,18 @@ SNR_LUNG = ImageMeasure(
     "Left out where one of them is padded or even.",
     tolerance="Within 10 % on a drawn chest, 8-bit images within 15 % of 12-bit ones. By how much a lung beside the "
     "regions changes it is not known.",
-    section="Noise",
     rank=230,
     take=_snr,
 )
-CNR_LUNG_MEDIASTINUM = ImageMeasure(
+CNR_LUNG_MEDIASTINUM = _measure(
     name="cnr_lung_mediastinum",
-    unit="1",
-    is_learned_soon=True,
-    least_spread_share=0.05,
-    scale=POSITIVE,
     label="Contrast to noise of lung to mediastinum",
     code="CNR_LUNG_MED",
-    parent=SIGNAL_TO_NOISE,
     summary="Difference of the means of lung field and mediastinum over the noise.",
     definition="**Approximation.** Difference of the means of the regions of `snr_lung` and of a mediastinal one "
     "(40–55 % of the height, 47–57 % of the width) over the root mean square of their noise.",
     validity="As `snr_lung`.",
     tolerance="As `snr_lung`.",
-    section="Noise",
     rank=240,
     take=_cnr,
 )

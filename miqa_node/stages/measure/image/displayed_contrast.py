@@ -1,10 +1,12 @@
-"""Contrast as a viewer shows it: how much of the grey scale the image uses, and what is pure white or black.
+"""Contrast as a viewer shows it: the used part of the grey scale, and the pure white and black shares.
 
 Measured after the window stored with the image and before any stretch: models see images stretched between their
 percentiles, so a window that uses only 2 % of the grey scale looks normal to them.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,6 @@ from miqa_node.dicom.pixels.histogram import histogram
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.view import WHITE, ImageView
 
-SECTION = "Range and exposure"
 MIDDLE = (0.15, 0.85)
 """Middle rows and columns, treated as the body: collimation, markers and direct exposure lie mostly outside."""
 LOW_SHARE, HIGH_SHARE = 0.05, 0.95
@@ -62,9 +63,9 @@ def _crushed(view: ImageView) -> float | None:
     return 100.0 * float(shares[: round(END_SHARE * WHITE) + 1].sum()) if len(shares) else None
 
 
-DISPLAYED_CONTRAST = ImageMeasure(
+_contrast = partial(ImageMeasure, unit="%", section="Range and exposure", needs="pixels")
+DISPLAYED_CONTRAST = _contrast(
     name="displayed_contrast",
-    unit="%",
     label="Displayed contrast",
     code="DISPLAY_CONTRAST",
     summary="Part of the grey scale that the middle of the image uses on a display.",
@@ -75,16 +76,13 @@ DISPLAYED_CONTRAST = ImageMeasure(
     tolerance="Within 0.2 on a ramp.",
     agreement=0.2,
     proof="A drawn ramp.",
-    section=SECTION,
     concern="With its stored window the image looks flat: small differences of density are hard to see. Adjust the "
     "window or process the image again.",
     rank=52,
-    needs="pixels",
     take=_span,
 )
-BURNT_OUT_SHARE = ImageMeasure(
+BURNT_OUT_SHARE = _contrast(
     name="burnt_out_share",
-    unit="%",
     label="Burnt out",
     code="BURNT_OUT",
     summary="Share of the middle of the image that is displayed as white, without structure.",
@@ -93,16 +91,13 @@ BURNT_OUT_SHARE = ImageMeasure(
     tolerance="Pixels are counted, so it is exact.",
     agreement=0.01,
     proof="White pixels of a drawn picture, counted.",
-    section=SECTION,
     concern="What lies in the white areas cannot be seen with the stored window. Adjust the window or process the "
     "image again; if it stays white, too little radiation arrived there.",
     rank=54,
-    needs="pixels",
     take=_burnt_out,
 )
-CRUSHED_DARK_SHARE = ImageMeasure(
+CRUSHED_DARK_SHARE = _contrast(
     name="crushed_dark_share",
-    unit="%",
     label="Crushed dark",
     code="CRUSHED_DARK",
     summary="Share of the middle of the image that is displayed as black, without structure.",
@@ -111,10 +106,8 @@ CRUSHED_DARK_SHARE = ImageMeasure(
     tolerance="Pixels are counted, so it is exact.",
     agreement=0.01,
     proof="Black pixels of a drawn picture, counted.",
-    section=SECTION,
     concern="What lies in the black areas cannot be seen with the stored window. Adjust the window or process the "
     "image again; if it stays black, the detector was saturated there.",
     rank=56,
-    needs="pixels",
     take=_crushed,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.image.neighbours import lengths
 from miqa_node.stages.measure.view import ImageView
@@ -37,12 +38,11 @@ def _width_mm(view: ImageView) -> float | None:
     return width_px * float(np.sqrt(np.prod(view.spacing_mm)))
 
 
-EDGE_WIDTH_10_90 = ImageMeasure(
+_measure = partial(ImageMeasure, is_learned_soon=True, scale=POSITIVE, section="Sharpness", least_side_px=SMALLEST_SIDE)
+EDGE_WIDTH_10_90 = _measure(
     name="edge_width_10_90",
     unit="{pixel}",
-    is_learned_soon=True,
     least_spread=0.1,
-    scale=POSITIVE,
     label="Edge width in pixels",
     summary="The same distance counted in pixels, which needs no pixel spacing.",
     definition="Lower quartile of the 10–90 % rise distances of the steepest edge of each 32 × 32 tile, of up to 300 "
@@ -52,17 +52,13 @@ EDGE_WIDTH_10_90 = ImageMeasure(
     tolerance="Within 12 % for Gaussian blurs of σ 1 to 8 pixels; repeated with other noise within 2 %.",
     phrase="edges {value} pixels wide",
     phrase_rank=40,
-    section="Sharpness",
     rank=130,
-    least_side_px=SMALLEST_SIDE,
     take=_width_px,
 )
-EDGE_SLOPE_10_90 = ImageMeasure(
+EDGE_SLOPE_10_90 = _measure(
     name="edge_slope_10_90",
     unit="mm",
-    is_learned_soon=True,
     least_spread=0.02,
-    scale=POSITIVE,
     label="Edge width 10-90 %",
     summary="Distance over which strong edges rise from 10 to 90 %: smaller is sharper.",
     definition="`edge_width_10_90` times the pixel spacing (where rows and columns differ, times their geometric "
@@ -71,9 +67,7 @@ EDGE_SLOPE_10_90 = ImageMeasure(
     tolerance="As `edge_width_10_90`.",
     phrase="edges {value} mm wide",
     phrase_rank=30,
-    section="Sharpness",
     rank=140,
-    least_side_px=SMALLEST_SIDE,
     take=_width_mm,
 )
 

@@ -9,17 +9,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from miqa_node.core.domain import exposure
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 
-SECTION = "Range and exposure"
-
-EXPOSURE_INDEX = ImageMeasure(
+_stated = partial(ImageMeasure, unit="1", is_learned_soon=True, section="Range and exposure", needs="header")
+EXPOSURE_INDEX = _stated(
     name="exposure_index",
-    unit="1",
-    is_learned_soon=True,
     least_spread_share=0.05,
     scale=POSITIVE,
     label="Exposure Index",
@@ -29,15 +28,11 @@ EXPOSURE_INDEX = ImageMeasure(
     tolerance="As the header says.",
     phrase="exposure index {value}",
     phrase_rank=20,
-    section=SECTION,
     rank=10,
-    needs="header",
     take=lambda view: exposure.exposure_index(view.header),
 )
-TARGET_EXPOSURE_INDEX = ImageMeasure(
+TARGET_EXPOSURE_INDEX = _stated(
     name="target_exposure_index",
-    unit="1",
-    is_learned_soon=True,
     least_spread_share=0.01,
     scale=POSITIVE,
     label="Target Exposure Index",
@@ -45,15 +40,11 @@ TARGET_EXPOSURE_INDEX = ImageMeasure(
     summary="Target Exposure Index (0018,1412).",
     validity="Images whose header has it, above 0.",
     tolerance="As the header says.",
-    section=SECTION,
     rank=20,
-    needs="header",
     take=lambda view: exposure.target_exposure_index(view.header),
 )
-DEVIATION_INDEX = ImageMeasure(
+DEVIATION_INDEX = _stated(
     name="deviation_index",
-    unit="1",
-    is_learned_soon=True,
     least_spread=0.3,
     report_unit="{index}",
     label="Deviation Index",
@@ -65,10 +56,8 @@ DEVIATION_INDEX = ImageMeasure(
     proof="The element, or 10 · log₁₀ of both indices.",
     phrase="exposure {factor} times the intended one (deviation index {value})",
     phrase_rank=10,
-    section=SECTION,
     concern="The exposure was far from the intended one. With too little, noise hides fine structures; with too much, "
     "the patient got more dose than was needed. Check the exposure settings and the examination chosen at the console.",
     rank=30,
-    needs="header",
     take=lambda view: exposure.deviation_index(view.header),
 )

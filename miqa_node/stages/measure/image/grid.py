@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.scales import HEIGHT
+from miqa_node.libraries.plain_statistics.scales import HEIGHT
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.view import ImageView
 
@@ -56,7 +58,8 @@ def _frequency(view: ImageView) -> Measurement | None:
     return Measurement("grid_frequency", frequency / pitch_mm, "{lp}/mm")
 
 
-GRID_PEAK = ImageMeasure(
+_measure = partial(ImageMeasure, section="Patterns", least_side_px=SMALLEST_SIDE)
+GRID_PEAK = _measure(
     name="grid_peak",
     unit="dB",
     least_spread=0.5,
@@ -70,15 +73,13 @@ GRID_PEAK = ImageMeasure(
     "drawn chest; repeated with other noise within 0.5 dB.",
     agreement=0.5,
     proof="Drawn lines, against a periodogram written apart.",
-    section="Patterns",
     concern="Lines of the anti-scatter grid lie over the image: they hide or imitate fine structures, and a display "
     "that scales the image makes coarse stripes of them. Check the grid, its movement and the filter against its "
     "lines.",
     rank=180,
-    least_side_px=SMALLEST_SIDE,
     take=_peak_db,
 )
-GRID_FREQUENCY = ImageMeasure(
+GRID_FREQUENCY = _measure(
     name="grid_frequency",
     unit="{lp}/mm",
     other_units=("1/{pixel}",),
@@ -88,9 +89,7 @@ GRID_FREQUENCY = ImageMeasure(
     validity="Images with a high `grid_peak`; of others it is that of any peak. Lines finer than the sampling appear "
     "at their alias.",
     tolerance="Within 2 %.",
-    section="Patterns",
     rank=190,
-    least_side_px=SMALLEST_SIDE,
     take=_frequency,
 )
 

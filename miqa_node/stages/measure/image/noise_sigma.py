@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import POSITIVE
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.view import ImageView
 
@@ -30,30 +32,30 @@ def _share(view: ImageView) -> float | None:
     )
 
 
-NOISE_SIGMA = ImageMeasure(
-    name="noise_sigma",
-    unit="1",
+_measure = partial(
+    ImageMeasure,
     is_learned_soon=True,
     least_spread_share=0.05,
     scale=POSITIVE,
+    section="Noise",
+    least_side_px=SMALLEST_SIDE,
+)
+NOISE_SIGMA = _measure(
+    name="noise_sigma",
+    unit="1",
     label="Noise",
     summary="Standard deviation of the noise, from the median absolute deviation of the finest detail.",
     definition="Standard deviation of the noise in stored values: median of |HH| / 0.6745 over the diagonal band of "
     "the Haar wavelet (Donoho and Johnstone 1994).",
     validity="White noise; of noise that was smoothed it finds too little. Saturated pixels are left out.",
     tolerance="Within 10 % for white noise of one stored value and more; repeated within 2 %.",
-    section="Noise",
     rank=150,
-    least_side_px=SMALLEST_SIDE,
     take=lambda view: view.once(_sigma),
 )
-NOISE_SHARE = ImageMeasure(
+NOISE_SHARE = _measure(
     name="noise_share",
     unit="%",
-    is_learned_soon=True,
     least_spread=0.05,
-    least_spread_share=0.05,
-    scale=POSITIVE,
     label="Noise share of contrast",
     summary="Noise over P99 minus P1 of the stored values.",
     definition="`noise_sigma` in the range between the 1st and 99th percentile of stored values.",
@@ -61,9 +63,7 @@ NOISE_SHARE = ImageMeasure(
     tolerance="As `noise_sigma`; repeated with other noise within 2 %.",
     phrase="noise {percent} of the contrast",
     phrase_rank=50,
-    section="Noise",
     rank=160,
-    least_side_px=SMALLEST_SIDE,
     take=_share,
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +52,8 @@ def _body(overview: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(cv2.drawContours(np.zeros_like(bright), contours, -1, 255, cv2.FILLED), dtype=np.uint8)
 
 
-LEFT_RIGHT_SYMMETRY = ImageMeasure(
+_measure = partial(ImageMeasure, section="Position", least_side_px=SMALLEST_SIDE)
+LEFT_RIGHT_SYMMETRY = _measure(
     name="left_right_symmetry",
     unit="1",
     label="Left-right symmetry",
@@ -59,12 +62,10 @@ LEFT_RIGHT_SYMMETRY = ImageMeasure(
     definition="Pearson correlation of the image, reduced to 256 pixels, with its mirror image; 1 is symmetric.",
     validity="Views that should be symmetric, as frontal chests.",
     tolerance="Repeated with other noise within 0.001. What is usual of a view is not known.",
-    section="Position",
     rank=210,
-    least_side_px=SMALLEST_SIDE,
     take=_symmetry,
 )
-BORDER_CONTACT = ImageMeasure(
+BORDER_CONTACT = _measure(
     name="border_contact",
     unit="%",
     label="Anatomy at image border",
@@ -73,8 +74,6 @@ BORDER_CONTACT = ImageMeasure(
     "SMC 9, 1979), holes filled, on the image reduced to 256 pixels.",
     validity="Bodies before a darker background; without one the threshold cuts the body itself.",
     tolerance="Within 5 of a drawn body; repeated with other noise within 1.",
-    section="Position",
     rank=220,
-    least_side_px=SMALLEST_SIDE,
     take=_border_contact,
 )

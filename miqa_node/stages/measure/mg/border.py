@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,6 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual
 from miqa_node.stages.measure.mg.breast import frame_breast
-from miqa_node.stages.measure.mg.tags import MG, SECTION
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 WALL = {"A": True, "P": False}
@@ -53,7 +53,7 @@ WHOLE_MM = 130.0
 
 
 def only_a_part(header: Header) -> str:
-    """Why what is measured on the outline of the breast means nothing; empty if the whole breast should be seen."""
+    """The reason why the outline of the breast means nothing; empty if the whole breast should be seen."""
     if header.view_modifier in PARTS:
         return Phrase("The view shows a part of the breast ({modifier}).", modifier=Phrase(header.view_modifier))
     words = " ".join((*header.image_type, header.protocol_name or "", header.view_position)).upper()
@@ -85,7 +85,8 @@ def _agrees(series: SeriesView, parts: Sequence[BreastBorder]) -> float | None:
     return float(WALL[rows] == parts[0].wall_left) if parts and rows in WALL else None
 
 
-MG_BORDER_CONTACT = FramesMeasure(
+_measure = partial(FramesMeasure, section="Mammography", modalities=("MG",), each=_part)
+MG_BORDER_CONTACT = _measure(
     name="mg_border_contact",
     unit="%",
     label="Breast cut by the border",
@@ -97,14 +98,11 @@ MG_BORDER_CONTACT = FramesMeasure(
     "reach the ends. Labels and bright edges of films raise it. Left out of spot, magnified, stereotactic and other "
     "views of a part.",
     tolerance="Within 4 of the share of a drawn breast.",
-    section=SECTION,
     rank=810,
-    modalities=MG,
     excludes=only_a_part,
-    each=_part,
     take=_contact,
 )
-MG_WALL_AGREES = FramesMeasure(
+MG_WALL_AGREES = _measure(
     name="mg_wall_agrees",
     unit="1",
     label="Chest wall where the header says",
@@ -113,9 +111,6 @@ MG_WALL_AGREES = FramesMeasure(
     "left where rows point anterior, at the right where they point posterior; else 0: the picture was turned.",
     validity="Images whose header has Patient Orientation, and whose breast is brighter than the air.",
     tolerance="Right on drawn breasts, turned or not; on real detectors not known.",
-    section=SECTION,
     rank=811,
-    modalities=MG,
-    each=_part,
     take=_agrees,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -12,7 +13,6 @@ from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual
 from miqa_node.stages.measure.mg.border import is_oblique, only_a_part
 from miqa_node.stages.measure.mg.breast import SIDE_PX, Breast, frame_breast
-from miqa_node.stages.measure.mg.tags import MG, SECTION
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 ANGLES = (10.0, 55.0)
@@ -91,9 +91,11 @@ def _nipple(series: SeriesView, parts: Sequence[BreastLines]) -> float | None:
     return usual([one for one in lengths if one is not None])
 
 
-MG_PECTORAL_LENGTH = FramesMeasure(
+_measure = partial(
+    FramesMeasure, section="Mammography", modalities=("MG",), unit="mm", excludes=only_a_part, each=_part
+)
+MG_PECTORAL_LENGTH = _measure(
     name="mg_pectoral_length",
-    unit="mm",
     label="Length of the pectoral muscle",
     code="MG_PECTORAL",
     summary="Length of the pectoral muscle's edge on an oblique view.",
@@ -102,16 +104,11 @@ MG_PECTORAL_LENGTH = FramesMeasure(
     validity="Oblique views (View Position) with a spacing. The muscle's edge is taken for straight, and the line may "
     "go on below what is seen of it.",
     tolerance="Within 12 % on a drawn muscle; on real ones not known.",
-    section=SECTION,
     rank=820,
-    modalities=MG,
-    excludes=only_a_part,
-    each=_part,
     take=_pectoral,
 )
-MG_NIPPLE_LINE = FramesMeasure(
+MG_NIPPLE_LINE = _measure(
     name="mg_nipple_line",
-    unit="mm",
     label="Posterior nipple line",
     summary="Distance of the nipple from the chest wall, on an oblique view from the pectoral muscle.",
     definition="Posterior nipple line (Eklund and Cardenosa, Radiol Clin North Am 30, 1992): distance of the breast's "
@@ -121,10 +118,6 @@ MG_NIPPLE_LINE = FramesMeasure(
     "Left out of views of a part, as `mg_border_contact`.",
     tolerance="3 to 4 mm too short on drawn breasts of 72 to 128 mm. Both views of a breast should agree within 10 mm "
     "(same source).",
-    section=SECTION,
     rank=821,
-    modalities=MG,
-    excludes=only_a_part,
-    each=_part,
     take=_nipple,
 )

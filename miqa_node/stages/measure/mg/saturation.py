@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import PERCENT
-from miqa_node.stages.measure.base import FramesMeasure
+from miqa_node.libraries.plain_statistics.scales import PERCENT
 from miqa_node.stages.measure.frames import usual
 from miqa_node.stages.measure.mg.breast import frame_breast
-from miqa_node.stages.measure.mg.tags import MG, SECTION
-from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.mg.tags import mg_measure
+from miqa_node.stages.measure.series_view import SliceView
 
 
 def at_ends(stored: NDArray[np.integer], breast: NDArray[np.bool_]) -> float:
@@ -41,11 +38,7 @@ def _part(view: SliceView) -> float | None:
     return at_ends(stored, whole)
 
 
-def _usual(_: SeriesView, parts: Sequence[float]) -> float | None:
-    return usual(parts)
-
-
-MG_SATURATED_SHARE = FramesMeasure(
+MG_SATURATED_SHARE = mg_measure(
     name="mg_saturated_share",
     unit="%",
     least_spread=0.2,
@@ -57,10 +50,8 @@ MG_SATURATED_SHARE = FramesMeasure(
     "lost.",
     validity="Images whose breast is brighter than the air beside it.",
     tolerance="Within a tenth of the share of a drawn breast.",
-    section=SECTION,
     rank=812,
-    modalities=MG,
     needs="difference",
     each=_part,
-    take=_usual,
+    take=lambda _, parts: usual(parts),
 )

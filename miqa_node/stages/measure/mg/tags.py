@@ -9,14 +9,13 @@ from typing import Any
 from pydicom import Dataset
 
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.statistics.scales import POSITIVE
 from miqa_node.dicom.bytes.numbers import first_number
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements
 from miqa_node.stages.measure.series_view import SeriesView
 
-MG = ("MG",)
-SECTION = "Mammography"
+mg_measure = partial(FramesMeasure, section="Mammography", modalities=("MG",))
 MGY_PER_DGY = 100.0
 
 
@@ -43,10 +42,10 @@ def of_header(keyword: str, factor: float = 1.0) -> Callable[[SeriesView, Sequen
 
 _measure = partial(
     FramesMeasure,
+    section="Mammography",
+    modalities=("MG",),
     validity="Images whose header has it.",
     tolerance="As the header says.",
-    section=SECTION,
-    modalities=MG,
 )
 MG_COMPRESSION_FORCE = _measure(
     name="mg_compression_force",

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, mr_slice, threshold
+from miqa_node.stages.measure.mr.patient import mr_measure, mr_slice
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
 CUT_OFF = 10.0
@@ -57,11 +56,10 @@ def quality_index(_: SeriesView | None, parts: Sequence[AirCount]) -> float | No
     return sum(one.artefacts for one in parts) / air if air else None
 
 
-MR_QI1 = SeriesMeasure(
+MR_QI1 = mr_measure(
     name="mr_qi1",
     unit="1",
     label="Artefacts in air",
-    code="MR_QI1",
     summary="Share of the air that is far brighter than its noise.",
     definition="Pixels of air more than 10 standard deviations (by the median absolute deviation) above its median, "
     "without single ones, per all pixels of air: Mortamet's QI₁ (Magn Reson Med 62, 2009) with MRIQC's cut-off, slice "
@@ -71,11 +69,8 @@ MR_QI1 = SeriesMeasure(
     agreement_share=0.05,
     proof="A drawn artefact in air, by its area.",
     decimals=4,
-    section="CT and MR series",
     rank=545,
-    modalities=MR,
     each=_counts,
-    shared=(threshold,),
     take=quality_index,
     along="alone",
 )

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, find_threshold
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.mr.patient import find_threshold, mr_measure
 from miqa_node.stages.measure.mr.small import SmallSlice, SmallVolume, chosen, first_slice, image_of, small_volumes
 from miqa_node.stages.measure.series_view import SeriesView
 
-SECTION = "CT and MR series"
 FIT_VOXELS = 40
 """Longest side of the volume to which the field is fitted: it is smooth."""
 ITERATIONS = (50, 50, 50, 50)
@@ -74,13 +72,12 @@ def _width(series: SeriesView, parts: Sequence[SmallSlice]) -> float | None:
     return None if field is None else summary_of(field).width
 
 
-MR_INU_WIDTH = SeriesMeasure(
+MR_INU_WIDTH = mr_measure(
     name="mr_inu_width",
     unit="1",
     least_spread=0.05,
     scale=POSITIVE,
     label="Width of the bias field",
-    code="MR_INU_WIDTH",
     summary="Distance of the 5th and 95th percentile of the bias field in the foreground, per median.",
     definition="(95th − 5th percentile) / median, in the foreground, of the field that N4 (Tustison et al., IEEE TMI "
     "29, 2010; SimpleITK, four levels of 50 iterations, its defaults) fits to the first volume, reduced to at most 40 "
@@ -93,9 +90,7 @@ MR_INU_WIDTH = SeriesMeasure(
     proof="A smooth field of known width on an even drawn head.",
     left_out=Phrase("There is no volume of five even slices, or hardly any foreground in it."),
     decimals=2,
-    section=SECTION,
     rank=591,
-    modalities=MR,
     library="SimpleITK",
     each=first_slice,
     shared=(chosen,),

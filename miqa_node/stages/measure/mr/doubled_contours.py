@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, find_patient, magnitude, threshold
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.mr.patient import find_patient, magnitude, mr_measure, threshold
 from miqa_node.stages.measure.mr.raw_lines import energies
 from miqa_node.stages.measure.series.whole import is_sampled
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
@@ -192,7 +191,7 @@ def _strongest(_: SeriesView | None, parts: Sequence[PatchEchoes]) -> float | No
     return 100.0 * copy_strength(means, places, slices[enough])
 
 
-MR_DOUBLED_CONTOURS = SeriesMeasure(
+MR_DOUBLED_CONTOURS = mr_measure(
     name="mr_doubled_contours",
     unit="%",
     least_spread=1.0,
@@ -214,9 +213,7 @@ MR_DOUBLED_CONTOURS = SeriesMeasure(
     agreement_share=0.2,
     proof="White texture and a moved copy of it: the series of ln(1 + a·e^iφ).",
     decimals=1,
-    section="CT and MR series",
     rank=549,
-    modalities=MR,
     least_side_px=LEAST_SIDE_PX,
     each=_echoes,
     shared=(threshold, band),

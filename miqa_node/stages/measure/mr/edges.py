@@ -5,9 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, mr_slice, threshold
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.mr.patient import mr_measure, mr_slice
 from miqa_node.stages.measure.series.whole import middle
 from miqa_node.stages.measure.series_view import Mask, SliceView, Values
 
@@ -42,14 +41,13 @@ def _strength(view: SliceView) -> float | None:
     return None if plane is None else edge_strength(plane.values, plane.patient)
 
 
-MR_EDGES = SeriesMeasure(
+MR_EDGES = mr_measure(
     name="mr_edges",
     unit="%",
     least_spread=0.2,
     least_spread_share=0.03,
     scale=POSITIVE,
     label="Strength of edges",
-    code="MR_EDGES",
     summary="Steepness of the steepest tenth of the patient, per pixel and bright signal.",
     definition="Root mean square of the gradient (after a Gaussian of 1 pixel, as in Canny, IEEE TPAMI 8, 1986) on the "
     "steepest tenth of the foreground, per 90th percentile of the foreground, median over slices; after the average "
@@ -61,11 +59,8 @@ MR_EDGES = SeriesMeasure(
     agreement_share=0.01,
     proof="Its definition, written apart with other filters, on a drawn head.",
     decimals=1,
-    section="CT and MR series",
     rank=548,
-    modalities=MR,
     each=_strength,
-    shared=(threshold,),
     take=middle,
     along="alone",
 )

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.scales import FRACTION
-from miqa_node.stages.measure.base import LEAST_SIDE_PX, SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, magnitude
+from miqa_node.libraries.plain_statistics.scales import FRACTION
+from miqa_node.stages.measure.base import LEAST_SIDE_PX
+from miqa_node.stages.measure.mr.patient import magnitude, mr_measure
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 EQUAL = 1e-9
@@ -58,13 +58,12 @@ def _of_series(series: SeriesView, parts: Sequence[SignalSums]) -> float | None:
     return None if min(first.rows, first.columns) < LEAST_SIDE_PX else entropy_focus(series, parts)
 
 
-MR_EFC = SeriesMeasure(
+MR_EFC = mr_measure(
     name="mr_efc",
     unit="1",
     least_spread=0.01,
     scale=FRACTION,
     label="Entropy focus criterion",
-    code="MR_EFC",
     summary="Entropy of the signal over its greatest value: ghosts and blur raise it.",
     left_out=Phrase("All pixels have one value, or the slices have fewer than 32 pixels a side."),
     definition="Entropy focus criterion (Atkinson et al., IEEE TMI 16, 1997) over all pixels, divided by its greatest "
@@ -75,9 +74,7 @@ MR_EFC = SeriesMeasure(
     agreement_share=0.0001,
     proof="MRIQC's formula, written apart, on a drawn head.",
     decimals=3,
-    section="CT and MR series",
     rank=500,
-    modalities=MR,
     needs="pixels",
     each=_sums,
     take=_of_series,

@@ -9,21 +9,18 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.patient import (
-    MR,
     MrSlice,
     SampledSignal,
     air_of,
     foreground_of,
+    mr_measure,
     mr_slice,
     signal,
-    threshold,
 )
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
-SECTION = "CT and MR series"
 EDGE_PX = 4
 MIN_AIR_PX = 200
 AROUND_PARTS = 3
@@ -104,7 +101,7 @@ def _widened(mask: Mask) -> Mask:
 
 
 def _excess(values: Values, copies: Values, hit: Mask, rest: Mask) -> float:
-    """Of the squared signal of ``hit`` over that of ``rest``, in that of what is copied."""
+    """The excess of the squared signal of ``hit`` over ``rest``, as a share of the copied signal."""
     if np.count_nonzero(hit) < MIN_AIR_PX or np.count_nonzero(rest) < MIN_AIR_PX:
         return math.nan
     level = _around(values, rest)
@@ -171,13 +168,12 @@ def ghost_to_signal(_: SeriesView | None, parts: Sequence[GhostSignal]) -> float
     return float(np.max(excesses)) / float(np.median(foreground_of(sampled)))
 
 
-MR_GHOST = SeriesMeasure(
+MR_GHOST = mr_measure(
     name="mr_ghost",
     unit="%",
     least_spread=0.2,
     scale=POSITIVE,
     label="Ghost level",
-    code="MR_GHOST",
     summary="Signal of ghosts in air along the phase direction, per signal of what they copy.",
     definition="√((a² − b²) / s²) of the usual slice, a being the median of air where copies of the foreground by "
     "half of the field along the phase direction lie, b that of other air (of all, or of what lies around, if that is "
@@ -192,22 +188,18 @@ MR_GHOST = SeriesMeasure(
     agreement_share=0.05,
     proof="Drawn ghosts of 3 and 10 %.",
     decimals=1,
-    section=SECTION,
     rank=550,
-    modalities=MR,
     each=_power,
-    shared=(threshold,),
     take=ghost_level,
     along="alone",
     concern="Copies of the anatomy lie over it along the phase direction: movement, flow, or an unstable scanner. They "
     "can look like lesions or hide them.",
 )
-MR_GSR = SeriesMeasure(
+MR_GSR = mr_measure(
     name="mr_gsr",
     unit="1",
     least_spread=0.003,
     label="Ghost to signal ratio",
-    code="MR_GSR",
     summary="Signal of air half a field away along phase, over other air, per signal.",
     definition="(mean of air half a field away from the foreground along the phase direction − mean of other air) / "
     "median of the foreground, worst slice: MRIQC's ghost-to-signal ratio (Giannelli et al., JACMP 11, 2010).",
@@ -217,10 +209,7 @@ MR_GSR = SeriesMeasure(
     agreement=0.001,
     proof="MRIQC's formula, written apart, in the regions of a drawn head.",
     decimals=3,
-    section=SECTION,
     rank=551,
-    modalities=MR,
     each=_ratio,
-    shared=(threshold,),
     take=ghost_to_signal,
 )

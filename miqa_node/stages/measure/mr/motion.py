@@ -10,8 +10,7 @@ import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, find_threshold
+from miqa_node.stages.measure.mr.patient import find_threshold, mr_measure
 from miqa_node.stages.measure.mr.small import SmallSlice, SmallVolume, chosen, image_of, moving_slice, small_volumes
 from miqa_node.stages.measure.series_view import SeriesView
 
@@ -80,11 +79,10 @@ def _largest(series: SeriesView, parts: Sequence[SmallSlice]) -> Measurement | N
     return Measurement("mr_motion", steps[worst], "mm", place)
 
 
-MR_MOTION = SeriesMeasure(
+MR_MOTION = mr_measure(
     name="mr_motion",
     unit="mm",
     label="Motion between volumes",
-    code="MR_MOTION",
     summary="Largest framewise displacement between neighbouring volumes, by rigid registration.",
     definition="Largest framewise displacement (Power et al., NeuroImage 59, 2012; MRIQC's fd) between neighbours of "
     "up to 9 volumes spread over time that have the same b-value, echo time and component of the signal: sum of the "
@@ -97,9 +95,7 @@ MR_MOTION = SeriesMeasure(
     agreement=0.3,
     proof="Shifts of a drawn head by 2 and 6 mm.",
     decimals=1,
-    section="CT and MR series",
     rank=580,
-    modalities=MR,
     library="SimpleITK",
     each=moving_slice,
     shared=(chosen,),

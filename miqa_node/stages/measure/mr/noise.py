@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, mr_slice, spread, threshold
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.mr.patient import mr_measure, mr_slice, spread
 from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series.whole import usual_around
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
@@ -98,14 +97,13 @@ def _worst(series: SeriesView, parts: Sequence[LocalNoise]) -> Measurement | Non
     return Measurement("mr_noise", share * float(noises[worst]) / every, "%", place)
 
 
-MR_NOISE = SeriesMeasure(
+MR_NOISE = mr_measure(
     name="mr_noise",
     unit="%",
     least_spread=0.05,
     least_spread_share=0.03,
     scale=POSITIVE,
     label="Noise in tissue",
-    code="MR_NOISE",
     summary="Standard deviation of noise in even tissue, per bright signal.",
     definition="Standard deviation of what a 3 × 3 curvature filter leaves (Immerkær, CVIU 64, 1996) in windows of 9 × "
     "9 pixels inside the foreground, at the 10th percentile of all windows (divided by 0.814, its value in white noise "
@@ -118,11 +116,8 @@ MR_NOISE = SeriesMeasure(
     agreement_share=0.03,
     proof="Noise added to a drawn head, at 50 times the noise and more.",
     decimals=2,
-    section="CT and MR series",
     rank=535,
-    modalities=MR,
     each=_noise,
-    shared=(threshold,),
     take=_worst,
     along="alone",
     concern="So much noise hides small and low-contrast structures: more averages, thicker slices or a coil nearer to "

@@ -6,15 +6,16 @@ After the formulas of MRIQC (Esteban et al., PLoS ONE 2017).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.stages.measure.base import STACKS, SeriesMeasure
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
-MR = ("MR",)
 THRESHOLD_SLICES = 15
 MIN_FOREGROUND_SHARE = 0.02
 SAMPLES_PER_SLICE = 20_000
@@ -102,3 +103,6 @@ def spread(values: Values, count: int = SAMPLES_PER_SLICE) -> Values:
     """Up to twice ``count`` evenly spread values."""
     flat = values.ravel()
     return flat[:: max(1, len(flat) // count)]
+
+
+mr_measure = partial(SeriesMeasure, section=STACKS, modalities=("MR",), shared=(threshold,))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import HEIGHT
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, magnitude, mr_slice
+from miqa_node.libraries.plain_statistics.scales import HEIGHT
+from miqa_node.stages.measure.mr.patient import magnitude, mr_measure, mr_slice
 from miqa_node.stages.measure.series.whole import SliceNumber, is_sampled, worst_slice
 from miqa_node.stages.measure.series_view import SliceView
 
@@ -62,13 +61,12 @@ def _gap(view: SliceView) -> SliceNumber | None:
     return SliceNumber(view.index, max(deepest_gap(energies(one)) for one in (power, power.T)))
 
 
-MR_RAW_LINES = SeriesMeasure(
+MR_RAW_LINES = mr_measure(
     name="mr_raw_lines",
     unit="dB",
     least_spread=0.5,
     scale=HEIGHT,
     label="Gap in the raw data",
-    code="MR_RAW_LINES",
     summary="Depth of the deepest gap in the spectrum along one axis, on the worst slice.",
     definition="Of the power spectrum of the magnitude image the mean logarithm of each line over the frequencies "
     "across (from the fourth to 30 % of the side), with that of its mirror image. By how much the mean of 1, 2, 4 or 8 "
@@ -81,9 +79,7 @@ MR_RAW_LINES = SeriesMeasure(
     agreement=1.5,
     proof="Lines of one side of a spectrum set to zero: half the amplitude is left, 6.02 dB.",
     decimals=1,
-    section="CT and MR series",
     rank=556,
-    modalities=MR,
     each=_gap,
     take=worst_slice("mr_raw_lines", "dB"),
     along="alone",

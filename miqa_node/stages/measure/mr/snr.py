@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, SampledSignal, air_of, foreground_of, signal, threshold
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.base import STACKS, SeriesMeasure
+from miqa_node.stages.measure.mr.patient import SampledSignal, air_of, foreground_of, signal, threshold
 from miqa_node.stages.measure.series_view import SeriesView
-
-SECTION = "CT and MR series"
 
 
 def within(_: SeriesView | None, parts: Sequence[SampledSignal]) -> float | None:
@@ -34,13 +33,13 @@ def _energy(_: SeriesView, parts: Sequence[SampledSignal]) -> float | None:
     return float(np.median(patient**2) / np.median(air**2)) if len(patient) and len(air) else None
 
 
-MR_SNR = SeriesMeasure(
+_measure = partial(
+    SeriesMeasure, section=STACKS, modalities=("MR",), shared=(threshold,), unit="1", scale=POSITIVE, each=signal
+)
+MR_SNR = _measure(
     name="mr_snr",
-    unit="1",
     least_spread_share=0.03,
-    scale=POSITIVE,
     label="Signal to noise of foreground",
-    code="MR_SNR",
     parent=SIGNAL_TO_NOISE,
     summary="Median over standard deviation of the foreground.",
     definition="Median over standard deviation of the foreground, as MRIQC's SNR (Esteban et al., PLoS ONE 12, 2017), "
@@ -52,21 +51,14 @@ MR_SNR = SeriesMeasure(
     agreement_share=0.02,
     proof="MRIQC's formula, written apart, in the regions of a drawn head.",
     decimals=1,
-    section=SECTION,
     rank=520,
-    modalities=MR,
-    each=signal,
-    shared=(threshold,),
     take=within,
     along="alone",
 )
-MR_FBER = SeriesMeasure(
+MR_FBER = _measure(
     name="mr_fber",
-    unit="1",
     least_spread_share=0.1,
-    scale=POSITIVE,
     label="Foreground to background energy",
-    code="MR_FBER",
     summary="Median squared signal of the foreground over that of air.",
     definition="Median squared signal of the foreground over that of air (foreground-background energy ratio, MRIQC).",
     validity="Series with air in the field that the scanner has not blanked.",
@@ -74,10 +66,6 @@ MR_FBER = SeriesMeasure(
     "from level 12 to 13.",
     agreement_share=0.03,
     proof="MRIQC's formula with medians, written apart, in the regions of a drawn head.",
-    section=SECTION,
     rank=540,
-    modalities=MR,
-    each=signal,
-    shared=(threshold,),
     take=_energy,
 )

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.air import artefacts
 from miqa_node.stages.measure.mr.ghost import surroundings
-from miqa_node.stages.measure.mr.patient import MR, MrSlice, mr_slice, spread, threshold
+from miqa_node.stages.measure.mr.patient import MrSlice, mr_measure, mr_slice, spread
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
 FACTOR = math.sqrt((4.0 - math.pi) / 2.0)
@@ -81,13 +80,12 @@ def against_air(_: SeriesView | None, parts: Sequence[CleanAir]) -> float | None
     return FACTOR * float(np.median(foreground)) / deviation if deviation > 0.0 else None
 
 
-MR_SNRD = SeriesMeasure(
+MR_SNRD = mr_measure(
     name="mr_snrd",
     unit="1",
     least_spread_share=0.25,
     scale=POSITIVE,
     label="Signal to noise against clean air",
-    code="MR_SNRD",
     parent=SIGNAL_TO_NOISE,
     summary="Median of the foreground over the noise of air without artefacts, corrected for magnitude images.",
     definition="0.6551 · median of the foreground / scaled median absolute deviation (÷ 0.6745) of air: MRIQC's snrd "
@@ -103,11 +101,8 @@ MR_SNRD = SeriesMeasure(
     proof="MRIQC's formulas, written again, on drawn heads with scalp.",
     left_out=Phrase("There is too little air around the patient, or no noise in it: the scanner has blanked it."),
     decimals=1,
-    section="CT and MR series",
     rank=530,
-    modalities=MR,
     each=_sampled,
-    shared=(threshold,),
     take=against_air,
     along="alone",
 )

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, mr_slice, threshold
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
+from miqa_node.stages.measure.mr.patient import mr_measure, mr_slice
 from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
@@ -75,13 +74,12 @@ def _worst(series: SeriesView, parts: Sequence[SlicePeak]) -> Measurement | None
     return Measurement("mr_spikes", worst.height, "1", place_of_slice(series, worst.position))
 
 
-MR_SPIKES = SeriesMeasure(
+MR_SPIKES = mr_measure(
     name="mr_spikes",
     unit="1",
     least_spread=0.2,
     scale=POSITIVE,
     label="Spike in k-space",
-    code="MR_SPIKES",
     summary="Highest peak of the spectrum of fine structure over the spectrum around it, worst slice.",
     definition="Highest peak of the amplitude spectrum of a slice's fine structure (what a Gaussian of 2.5 pixels "
     "takes away, in the foreground, cut at 2.5 standard deviations) per spectrum around it (mean over 9 × 9 of medians "
@@ -93,11 +91,8 @@ MR_SPIKES = SeriesMeasure(
     agreement=0.8,
     proof="Its definition, written apart with other filters, on drawn heads with and without a spike.",
     decimals=1,
-    section="CT and MR series",
     rank=570,
-    modalities=MR,
     each=_peak,
-    shared=(threshold,),
     take=_worst,
     along="alone",
     concern="One point of the raw data is wrong and lays stripes over the slice: a discharge or interference in the "

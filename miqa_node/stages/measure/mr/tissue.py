@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import FRACTION, POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, SampledSignal, foreground_of, signal, spread, threshold
+from miqa_node.libraries.plain_statistics.scales import FRACTION, POSITIVE
+from miqa_node.stages.measure.base import STACKS, SeriesMeasure
+from miqa_node.stages.measure.mr.patient import SampledSignal, foreground_of, signal, spread, threshold
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 
-SECTION = "CT and MR series"
 CLASSES = 256
 MIN_VALUES = 1_000
 WHOLE_SAMPLES = 20_000
@@ -86,14 +86,21 @@ def _to_brightest(_: SeriesView, parts: Sequence[WholeSlice]) -> float | None:
     return classes[1].median / brightest if brightest > 0.0 else None
 
 
-MR_CJV = SeriesMeasure(
-    name="mr_cjv",
+_measure = partial(
+    SeriesMeasure,
+    section=STACKS,
+    modalities=("MR",),
+    shared=(threshold,),
     unit="1",
     least_spread=0.01,
+    decimals=2,
+    library="SimpleITK",
+)
+MR_CJV = _measure(
+    name="mr_cjv",
     least_spread_share=0.03,
     scale=POSITIVE,
     label="Coefficient of joint variation",
-    code="MR_CJV",
     summary="Standard deviations of two classes of tissue over the distance of their means.",
     definition="(σ₁ + σ₂) / |μ₁ − μ₂| (Ganzetti et al., Front Neuroinform 10, 2016), MRIQC's cjv, here of the middle "
     "and the bright of three classes into which Otsu's thresholds cut the foreground: **approximation**. Motion, noise "
@@ -104,22 +111,14 @@ MR_CJV = SeriesMeasure(
     "true tissues is not known.",
     agreement_share=0.05,
     proof="Drawn tissues of known means and deviations.",
-    decimals=2,
-    section=SECTION,
     rank=525,
-    modalities=MR,
-    library="SimpleITK",
     each=signal,
-    shared=(threshold,),
     take=_joint,
 )
-MR_WM2MAX = SeriesMeasure(
+MR_WM2MAX = _measure(
     name="mr_wm2max",
-    unit="1",
-    least_spread=0.01,
     scale=FRACTION,
     label="Bright tissue to maximum",
-    code="MR_WM2MAX",
     summary="Median of the bright class of tissue over the brightest signal.",
     definition="Median of the bright of the classes of `mr_cjv` over the 99.95th percentile of all values: MRIQC's "
     "wm2max, with the same **approximation** of white matter.",
@@ -127,12 +126,7 @@ MR_WM2MAX = SeriesMeasure(
     tolerance="Within 1 % on drawn tissues; as `mr_cjv`.",
     agreement_share=0.01,
     proof="Drawn tissues of known means.",
-    decimals=2,
-    section=SECTION,
     rank=526,
-    modalities=MR,
-    library="SimpleITK",
     each=_whole,
-    shared=(threshold,),
     take=_to_brightest,
 )

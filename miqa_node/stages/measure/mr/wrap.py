@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, mr_slice, threshold
-from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
+from miqa_node.stages.measure.mr.patient import mr_measure, mr_slice, threshold
+from miqa_node.stages.measure.series_view import Mask, SliceView, Values
 
-SECTION = "CT and MR series"
 LINES = 2
 """Lines at each end whose mean is compared: fewer are noisy, more leave the edge."""
 MARKED_LINES = 3
@@ -61,7 +58,7 @@ def continuing(image: Values, level: float) -> tuple[float, NDArray[np.bool_], s
 
 
 def _acquired(image: Values) -> slice:
-    """The rows without those that a scanner adds to make a narrow field square: zeros beside full lines of noise."""
+    """The rows without the padding that makes a narrow field square: zeros next to full lines of noise."""
     values = np.count_nonzero(image, axis=1)
     rows = np.flatnonzero(values)
     if not len(rows) or min(values[rows[0]], values[rows[-1]]) < FULL_LINE * image.shape[1]:
@@ -116,15 +113,10 @@ def _mask(view: SliceView) -> Mask | None:
     return wrap.mask if wrap is not None and wrap.share > 0.0 else None
 
 
-def _of_a_fifth(_: SeriesView, parts: Sequence[float]) -> float | None:
-    return float(np.percentile(parts, SLICES_PERCENTILE)) if parts else None
-
-
-MR_WRAP = SeriesMeasure(
+MR_WRAP = mr_measure(
     name="mr_wrap",
     unit="%",
     label="Body at end of phase direction",
-    code="MR_WRAP",
     summary="Share of the edge across which the body goes on at the opposite end of the phase direction.",
     definition="Share of the edge at the end of the phase direction on which there is signal at both ends and goes on "
     "from one to the other: an image with fold-over is periodic, so its first and last lines are neighbours. It counts "
@@ -138,12 +130,9 @@ MR_WRAP = SeriesMeasure(
     agreement=2,
     proof="The folded width of a drawn head.",
     decimals=0,
-    section=SECTION,
     rank=560,
-    modalities=MR,
     each=_share,
-    shared=(threshold,),
-    take=_of_a_fifth,
+    take=lambda _, parts: float(np.percentile(parts, SLICES_PERCENTILE)) if parts else None,
     along="alone",
     mask=_mask,
     concern="The body is larger than the field of view in the phase direction and folds over what is to be seen: widen "

@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import POSITIVE
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.ghost import surroundings
-from miqa_node.stages.measure.mr.patient import MR, magnitude, threshold
+from miqa_node.stages.measure.mr.patient import magnitude, mr_measure, threshold
 from miqa_node.stages.measure.series.whole import SliceNumber, fifth_slice, is_sampled
 from miqa_node.stages.measure.series_view import Mask, SliceView, Values
 
@@ -68,13 +67,12 @@ def _zipper(view: SliceView) -> SliceNumber | None:
     return None if lines is None else SliceNumber(view.index, float(max(one.max() for one in lines)))
 
 
-MR_ZIPPER = SeriesMeasure(
+MR_ZIPPER = mr_measure(
     name="mr_zipper",
     unit="%",
     least_spread=2.0,
     scale=POSITIVE,
     label="Zipper",
-    code="MR_ZIPPER",
     summary="Brightness of the brightest line of interference, in percent of the patient's signal.",
     definition="For each row and column the amount by which 35 % of its pixels exceed both pixels three further to the "
     "sides, and by which 35 % of those in air do; the smaller of both, and the largest of all lines, per median of the "
@@ -85,13 +83,10 @@ MR_ZIPPER = SeriesMeasure(
     agreement=2.0,
     proof="A line drawn into a head without noise.",
     decimals=0,
-    section="CT and MR series",
     rank=555,
-    modalities=MR,
     each=_zipper,
     take=fifth_slice("mr_zipper", "%"),
     along="alone",
-    shared=(threshold,),
     concern="Radio interference from outside or inside the scanner room lays a bright line over the picture: close the "
     "door, look for equipment that was switched on, and call the service if it comes back.",
 )

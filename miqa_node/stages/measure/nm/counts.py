@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import PERCENT, POSITIVE
+from miqa_node.libraries.plain_statistics.scales import PERCENT, POSITIVE
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual_of
 from miqa_node.stages.measure.series_view import SliceView
 
-NM = ("NM",)
-SECTION = "Nuclear medicine"
 KERNEL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 16
 """The nine-point filter of NEMA NU 1."""
 FLOOD_SHARE, EVEN = 0.35, 0.5
@@ -78,7 +77,8 @@ def _part(view: SliceView) -> CountParts:
     return CountParts(float(counts.sum(dtype=np.float64)), border_share(smooth), uniformity(counts))
 
 
-NM_COUNTS = FramesMeasure(
+_measure = partial(FramesMeasure, section="Nuclear medicine", modalities=("NM",), each=_part)
+NM_COUNTS = _measure(
     name="nm_counts",
     unit="{counts}",
     least_spread_share=0.05,
@@ -88,14 +88,11 @@ NM_COUNTS = FramesMeasure(
     definition="Median over the frames of the sum of their rescaled values above 0.",
     validity="Images whose values are counts: those that were scaled for display have none.",
     tolerance="Exact sum; on the scan of GE Millennium MG within 1 % of Counts Accumulated (0018,0070).",
-    section=SECTION,
     rank=910,
-    modalities=NM,
     needs="pixels",
-    each=_part,
     take=usual_of(lambda one: one.total),
 )
-NM_TRUNCATION = FramesMeasure(
+NM_TRUNCATION = _measure(
     name="nm_truncation",
     unit="%",
     label="Border with tracer",
@@ -104,13 +101,10 @@ NM_TRUNCATION = FramesMeasure(
     "have counts; median over the frames. 0: all of the body with tracer is seen.",
     validity="Images of a body; the tracer must reach its outline.",
     tolerance="Within 1.5 of a drawn body at the border; 0 for a whole one.",
-    section=SECTION,
     rank=911,
-    modalities=NM,
-    each=_part,
     take=usual_of(lambda one: one.border),
 )
-NM_UNIFORMITY = FramesMeasure(
+NM_UNIFORMITY = _measure(
     name="nm_uniformity",
     unit="%",
     least_spread=0.5,
@@ -123,9 +117,6 @@ NM_UNIFORMITY = FramesMeasure(
     "median. Left out of patients.",
     tolerance="Noise raises it: an even flood of 2,000 counts a pixel gives 3, of 10,000 1.5. Holes of 10 to 50 % come "
     "out up to 3.1 too high.",
-    section=SECTION,
     rank=912,
-    modalities=NM,
-    each=_part,
     take=usual_of(lambda one: one.uniformity),
 )

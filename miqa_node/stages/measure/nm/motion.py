@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.dicom.bytes.numbers import all_numbers
-from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements, place_of_frame
-from miqa_node.stages.measure.nm.counts import NM, SECTION
+from miqa_node.stages.measure.nm.tags import nm_measure
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 SIDE_PX = 128
@@ -69,7 +68,7 @@ def _largest(series: SeriesView, parts: Sequence[CountLook]) -> Measurement | No
     return Measurement("nm_motion", length_mm, "mm", place_of_frame(series, position))
 
 
-NM_MOTION = FramesMeasure(
+NM_MOTION = nm_measure(
     name="nm_motion",
     unit="mm",
     label="Motion between frames",
@@ -79,9 +78,7 @@ NM_MOTION = FramesMeasure(
     validity="Runs of one detector, window and angle, with a spacing. Frames that do not correlate are left out, and a "
     "tracer that moves is taken for a patient who does.",
     tolerance="Within 0.3 pixels for drawn shifts of 2 to 8 pixels; frames that do not move give less than that.",
-    section=SECTION,
     rank=913,
-    modalities=NM,
     least_frames=2,
     each=_look,
     take=_largest,

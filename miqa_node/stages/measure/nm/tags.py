@@ -1,21 +1,22 @@
-"""What an image of nuclear medicine needs of its header: nuclide, energy window, duration or counts, and time."""
+"""Header elements that nuclear medicine needs: nuclide, energy window, duration or counts, and time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from pydicom import Dataset
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.scales import COUNT
 from miqa_node.dicom.bytes.numbers import first_number
+from miqa_node.libraries.plain_statistics.scales import COUNT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements
-from miqa_node.stages.measure.nm.counts import NM, SECTION
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.stated import tags_measured
 
+nm_measure = partial(FramesMeasure, section="Nuclear medicine", modalities=("NM",))
 WINDOWS, TRACERS = "EnergyWindowRangeSequence", "RadiopharmaceuticalInformationSequence"
 TIME, DURATION, COUNTS = "AcquisitionTime", "ActualFrameDuration", "CountsAccumulated"
 PARTS = ("PhaseInformationSequence", "RotationInformationSequence")
@@ -23,7 +24,7 @@ PARTS = ("PhaseInformationSequence", "RotationInformationSequence")
 
 
 def lacks(ds: Dataset) -> list[str]:
-    """Keywords of what the header lacks.
+    """Keywords that the header lacks.
 
     >>> lacks(Dataset())
     ['RadiopharmaceuticalInformationSequence', 'EnergyWindowRangeSequence', 'ActualFrameDuration', 'AcquisitionTime']
@@ -59,7 +60,7 @@ def energy_windows(ds: Dataset) -> Iterator[tuple[float, float]]:
 
 
 def lengths(ds: Dataset) -> list[tuple[str, float]]:
-    """What tells how long was counted: durations of frames in ms, or counts, with their keywords."""
+    """The durations of frames in ms, or their counts, with the keywords."""
     places = [ds, *(item for name in PARTS for item in ds.get(name) or [])]
     for gate in ds.get("GatedInformationSequence") or []:
         places += gate.get("DataInformationSequence") or []
@@ -72,7 +73,7 @@ def _tags(series: SeriesView, _: Sequence[Any]) -> Measurement:
     return tags_measured("nm_tags_missing", lacks(ds), contradicts(ds))
 
 
-NM_TAGS_MISSING = FramesMeasure(
+NM_TAGS_MISSING = nm_measure(
     name="nm_tags_missing",
     unit="1",
     least_spread=0.15,  # so that one element more than usual is outside from the first range on
@@ -86,8 +87,6 @@ NM_TAGS_MISSING = FramesMeasure(
     "Acquisition Time. The place names them by keyword.",
     validity="Nuclear medicine. Whether the window fits the nuclide is not looked at.",
     tolerance="As the header says.",
-    section=SECTION,
     rank=914,
-    modalities=NM,
     take=_tags,
 )

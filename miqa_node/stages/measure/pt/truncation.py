@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.pt.uptake import PT, SECTION
-from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.pt.uptake import pt_measure
+from miqa_node.stages.measure.series_view import SliceView
 
 BODY = 0.1
 
@@ -30,11 +29,7 @@ def _part(view: SliceView) -> tuple[float, float]:
     return float(np.quantile(values, 0.99)), float(np.quantile(ends, 0.9))
 
 
-def _cut(_: SeriesView, parts: Sequence[tuple[float, float]]) -> float | None:
-    return cut_slices(parts)
-
-
-PT_TRUNCATION = SeriesMeasure(
+PT_TRUNCATION = pt_measure(
     name="pt_truncation",
     unit="%",
     label="Slices with tracer at the border",
@@ -44,9 +39,7 @@ PT_TRUNCATION = SeriesMeasure(
     validity="PET series. Arms beside the body count, too.",
     tolerance="Exact for four drawn slices, one of them cut; on real ones not known.",
     decimals=0,
-    section=SECTION,
     rank=921,
-    modalities=PT,
     each=_part,
-    take=_cut,
+    take=lambda _, parts: cut_slices(parts),
 )

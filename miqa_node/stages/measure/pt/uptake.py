@@ -1,24 +1,22 @@
-"""What uptake values of PET need of the header: units, decay correction, times, dose and weight, with their values."""
+"""Header elements that uptake values of PET need: units, decay correction, times, dose, weight, with values."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
 
 from pydicom import Dataset
 
-from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.statistics.scales import COUNT
 from miqa_node.dicom.bytes.numbers import first_number
+from miqa_node.libraries.plain_statistics.scales import COUNT
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.frames import elements
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.stated import tags_measured
 
-PT = ("PT",)
-SECTION = "PET"
+pt_measure = partial(SeriesMeasure, section="PET", modalities=("PT",))
 WORDS = {"Units": ("BQML", "GML"), "DecayCorrection": ("START", "ADMIN")}
 """Values from which uptake values follow: GML are uptake values already (PS3.3 C.8.9.1)."""
 TIMES = ("AcquisitionTime", "SeriesTime")
@@ -41,7 +39,7 @@ millilitre."""
 
 
 def lacks(ds: Dataset) -> list[str]:
-    """Keywords of what the header lacks.
+    """Keywords that the header lacks.
 
     >>> lacks(Dataset())[:2]
     ['Units', 'DecayCorrection']
@@ -161,11 +159,7 @@ def lacking(series: SeriesView) -> tuple[list[str], list[str]]:
     return lacks(ds), contradicts(ds)
 
 
-def _tags(series: SeriesView, _: Sequence[Any]) -> Measurement:
-    return tags_measured("pt_suv_tags_missing", *series.once(lacking))
-
-
-PT_SUV_TAGS_MISSING = SeriesMeasure(
+PT_SUV_TAGS_MISSING = pt_measure(
     name="pt_suv_tags_missing",
     unit="1",
     least_spread=0.15,
@@ -189,8 +183,6 @@ PT_SUV_TAGS_MISSING = SeriesMeasure(
     agreement=0.5,
     proof="Headers of which each element in turn was taken out or spoilt; of Philips with and without its factors.",
     decimals=0,
-    section=SECTION,
     rank=920,
-    modalities=PT,
-    take=_tags,
+    take=lambda series, _: tags_measured("pt_suv_tags_missing", *series.once(lacking)),
 )

@@ -10,9 +10,8 @@ import numpy as np
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.numbers import all_numbers
-from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements
-from miqa_node.stages.measure.run.repeats import RUNS, SECTION
+from miqa_node.stages.measure.run.repeats import run_measure
 from miqa_node.stages.measure.series_view import SeriesView
 
 WIDE = 1.5
@@ -46,7 +45,7 @@ def _count(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
     return Measurement("frame_gaps", float(len(late)), "1", place)
 
 
-FRAME_GAPS = FramesMeasure(
+FRAME_GAPS = run_measure(
     name="frame_gaps",
     unit="1",
     report_unit="{gaps}",
@@ -56,9 +55,7 @@ FRAME_GAPS = FramesMeasure(
     "row: more are another frame rate. The place is that of the first.",
     validity="Runs with the vector: Frame Time (0018,1063) alone says that all steps are equal.",
     tolerance="As exact as the vector in the header.",
-    section=SECTION,
     rank=761,
-    modalities=RUNS,
     least_frames=4,
     take=_count,
 )

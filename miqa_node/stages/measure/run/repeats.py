@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,8 +16,7 @@ from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import place_of_frame
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
-SECTION = "Runs of frames"
-RUNS = ("US", "IVUS", "XA", "RF")
+run_measure = partial(FramesMeasure, section="Runs of frames", modalities=("US", "IVUS", "XA", "RF"))
 THUMBNAIL_PX = 64
 SAME = 0.01
 """Levels of 255 by which two small copies of one frame differ at most, on average; compression makes a difference."""
@@ -61,7 +61,7 @@ def _share(series: SeriesView, parts: Sequence[FrameLook]) -> Measurement | None
     return Measurement("frames_repeated", 100.0 * len(same) / pairs, "%", place)
 
 
-FRAMES_REPEATED = FramesMeasure(
+FRAMES_REPEATED = run_measure(
     name="frames_repeated",
     unit="%",
     label="Repeated frames",
@@ -72,9 +72,7 @@ FRAMES_REPEATED = FramesMeasure(
     "without a fault.",
     tolerance="Frames are counted. Unaltered clips of SonoSite Turbo have 6 and 7 %; frozen after 8 of 30 frames, one "
     "has 72 %.",
-    section=SECTION,
     rank=760,
-    modalities=RUNS,
     least_frames=2,
     needs="pixels",
     each=_look,

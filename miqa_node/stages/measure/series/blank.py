@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.base import counted_slices
 from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 from miqa_node.stages.measure.volumes import by_volume
@@ -41,7 +41,7 @@ def _content(view: SliceView) -> SliceContent:
 
 
 def blank(deviations: NDArray[np.float64], signals: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Slices of a volume without structure; at an end of it only those beside a slice that is full of the body.
+    """Slices of a volume without structure; at its ends only next to a slice that is full of the body.
 
     >>> body = np.array([0.0, 0.1, 0.8, 1.0, 0.0, 1.0, 0.9, 0.0])
     >>> blank(body, body).nonzero()[0].tolist()
@@ -82,10 +82,8 @@ def _blanks(series: SeriesView, parts: Sequence[SliceContent]) -> Measurement | 
     return Measurement("slices_blank", float(len(blanks)), "1", place)
 
 
-SLICES_BLANK = SeriesMeasure(
+SLICES_BLANK = counted_slices(
     name="slices_blank",
-    unit="1",
-    report_unit="{slices}",
     label="Blank slices",
     summary="Slices that show nothing where their neighbours show the body.",
     definition="Slices whose copy of 64 × 64 pixels deviates (standard deviation; from −1000 HU on) by less than a "
@@ -96,8 +94,6 @@ SLICES_BLANK = SeriesMeasure(
     tolerance="Exact for slices without any structure.",
     agreement=0.5,
     proof="Blank slices in a drawn stack, counted.",
-    decimals=0,
-    section="CT and MR series",
     rank=347,
     needs="pixels",
     each=_content,

@@ -1,4 +1,4 @@
-"""Slices whose header differs from that of the others in the stack: another pixel size, another scale of values."""
+"""Slices whose header differs from the others in the stack: another pixel size, another scale of values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.nearly import same_values
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.base import counted_slices
 from miqa_node.stages.measure.series.where import place_of_slices
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.slices import Slice
@@ -95,10 +95,8 @@ def _differ(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
     return Measurement("slices_differ", float(len(of.positions)), "1", place)
 
 
-SLICES_DIFFER = SeriesMeasure(
+SLICES_DIFFER = counted_slices(
     name="slices_differ",
-    unit="1",
-    report_unit="{slices}",
     label="Slices that differ from the others",
     summary="Slices whose header gives another scale or pixel size than the rest of the stack.",
     definition="Slices with another Pixel Spacing, Rescale Slope, Rescale Intercept, Slice Thickness or KVP than three "
@@ -109,8 +107,6 @@ SLICES_DIFFER = SeriesMeasure(
     "within 0.5.",
     agreement=0.5,
     proof="Slices of a drawn stack with another header, counted.",
-    decimals=0,
-    section="CT and MR series",
     rank=348,
     modalities=("CT", "MR"),
     take=_differ,

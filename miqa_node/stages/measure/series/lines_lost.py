@@ -1,11 +1,11 @@
-"""Rows or columns of a slice that were lost on the way: lines of one value through what is shown."""
+"""Rows or columns of a slice that were lost on the way: lines of one value through the anatomy."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.base import stack_measure
 from miqa_node.stages.measure.series.whole import SliceNumber, worst_slice
 from miqa_node.stages.measure.series_view import Mask, SliceView, Values
 
@@ -64,7 +64,7 @@ def _where(view: SliceView) -> Mask | None:
     return mask
 
 
-LINES_LOST = SeriesMeasure(
+LINES_LOST = stack_measure(
     name="lines_lost",
     unit="1",
     report_unit="{lines}",
@@ -78,7 +78,6 @@ LINES_LOST = SeriesMeasure(
     agreement=0.5,
     proof="Lines of a drawn body set to one value, counted.",
     decimals=0,
-    section="CT and MR series",
     rank=349,
     modalities=("CT", "MR"),
     each=_count,

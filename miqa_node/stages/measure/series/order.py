@@ -1,8 +1,9 @@
-"""Slices of a stack that are out of order, or there twice, by what they show: neighbours look alike."""
+"""Slices of a stack that are out of order, or there twice, by their content: neighbours look alike."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 from zlib import crc32
 
@@ -12,12 +13,11 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.dicom.nearly import same_places
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.base import STACKS, SeriesMeasure
 from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 from miqa_node.stages.measure.volumes import by_volume, volumes, volumes_of
 
-SECTION = "CT and MR series"
 THUMBNAIL_PX = 64
 MIN_SLICES = 5
 SEGMENTS = (2, 3)
@@ -184,9 +184,9 @@ def _sent_twice(series: SeriesView, parts: Sequence[SliceLook]) -> set[int]:
     return copies
 
 
-SLICE_DISORDER = SeriesMeasure(
+_measure = partial(SeriesMeasure, section=STACKS, unit="1", needs="pixels", each=_look)
+SLICE_DISORDER = _measure(
     name="slice_disorder",
-    unit="1",
     label="Disorder of slices",
     summary="How much shorter the way through the slices would be in another order.",
     definition="Slices are compared as copies of 64 × 64 pixels without brightness and contrast. Largest of (d(a,b) + "
@@ -201,19 +201,15 @@ SLICE_DISORDER = SeriesMeasure(
     agreement=0.02,
     proof="Its ratio of distances, written apart, on a drawn stack with two slices exchanged.",
     decimals=2,
-    section=SECTION,
     rank=345,
-    needs="pixels",
-    each=_look,
     take=_series_disorder,
     outliers=_misplaced,
     concern="A slice shows what belongs to another place: reconstructions in other planes, volumes and what is "
     "measured across slices are wrong, and a lesion may be reported at the wrong level. Send the series again or "
     "rebuild it at the scanner.",
 )
-SLICES_REPEATED = SeriesMeasure(
+SLICES_REPEATED = _measure(
     name="slices_repeated",
-    unit="1",
     report_unit="{slices}",
     label="Repeated slices",
     summary="Slices that show the same as the one before, or as another at their place.",
@@ -227,10 +223,7 @@ SLICES_REPEATED = SeriesMeasure(
     agreement=0.5,
     proof="Pixels repeated in a drawn stack, counted.",
     decimals=0,
-    section=SECTION,
     rank=346,
-    needs="pixels",
-    each=_look,
     take=_repeats,
     outliers=_copies,
     concern="One slice came twice, perhaps in the place of another: what should be there is not seen. Compare with "

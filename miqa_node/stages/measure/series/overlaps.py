@@ -10,12 +10,11 @@ import numpy as np
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.nearly import SAME_MM, place_tolerance_mm, same_places
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.base import counted_slices
 from miqa_node.stages.measure.series.where import as_called, slice_near
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.volumes import volumes_of
 
-SECTION = "CT and MR series"
 MIN_SLICES = 4
 CLOSE_SHARE = 0.5
 """Places closer than this share of the usual distance lie over each other."""
@@ -56,10 +55,8 @@ def _where(series: SeriesView, place_mm: float) -> str:
     return as_called(series, first, slice_near(series, place_mm))
 
 
-SLICE_OVERLAPS = SeriesMeasure(
+SLICE_OVERLAPS = counted_slices(
     name="slice_overlaps",
-    unit="1",
-    report_unit="{slices}",
     label="Places taken twice",
     summary="Places of the stack that hold more slices than the others, or lie too close to the next.",
     definition="Places along the normal, of slices of one b-value, echo, phase and component, that hold more slices "
@@ -70,8 +67,6 @@ SLICE_OVERLAPS = SeriesMeasure(
     "[trial](../explanation/series.md#how-well-faults-are-found), and in none without.",
     agreement=0.5,
     proof="Slices doubled in a drawn stack, counted.",
-    decimals=0,
-    section=SECTION,
     rank=342,
     take=_overlaps,
     concern="Slices lie over each other: one came twice, or two scans are in one series. What is measured across "

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.mr.patient import MR, magnitude
+from miqa_node.stages.measure.base import stack_measure
+from miqa_node.stages.measure.mr.patient import magnitude
 from miqa_node.stages.measure.series.where import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 from miqa_node.stages.measure.volumes import volumes
@@ -26,7 +26,7 @@ LEAST_MARKED = 5.0
 
 
 class SliceBrightness(NamedTuple):
-    """The slice's position in the series and a small copy of it, whose mean is that of the slice."""
+    """The slice's position in the series and a small copy of it with the same mean."""
 
     position: int
     small: Values
@@ -87,7 +87,7 @@ def _outlier(series: SeriesView, parts: Sequence[SliceBrightness]) -> list[int]:
     return [] if worst is None or by_position[worst] < LEAST_MARKED else [worst]
 
 
-SLICE_JUMP = SeriesMeasure(
+SLICE_JUMP = stack_measure(
     name="slice_jump",
     unit="%",
     label="Jump between slices",
@@ -101,9 +101,8 @@ SLICE_JUMP = SeriesMeasure(
     agreement=1,
     proof="A slice of a drawn head that is darker by 10 to 50 %.",
     decimals=0,
-    section="CT and MR series",
     rank=510,
-    modalities=MR,
+    modalities=("MR",),
     needs="pixels",
     each=_brightness,
     take=_jump,

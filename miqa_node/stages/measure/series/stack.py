@@ -7,20 +7,10 @@ from typing import Any
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.base import counted_slices, stack_measure
 from miqa_node.stages.measure.series.places import MIN_PLACES, SlicePlaces, same_place_mm, series_places, volume_without
 from miqa_node.stages.measure.series.where import place_between, slice_near
 from miqa_node.stages.measure.series_view import SeriesView
-
-SECTION = "CT and MR series"
-
-
-def _count(series: SeriesView, _: Sequence[Any]) -> float:
-    return float(len(series.slices))
-
-
-def _unreadable(series: SeriesView, _: Sequence[Any]) -> float:
-    return float(series.unreadable)
 
 
 def _distance(series: SeriesView, _: Sequence[Any]) -> float | None:
@@ -71,29 +61,19 @@ def coverage_mm(series: SeriesView) -> float | None:
     return None if places is None else float(places.places_mm[-1] - places.places_mm[0] + places.usual_mm)
 
 
-def _coverage(series: SeriesView, _: Sequence[Any]) -> float | None:
-    return coverage_mm(series)
-
-
-SLICE_COUNT = SeriesMeasure(
+SLICE_COUNT = counted_slices(
     name="slice_count",
-    unit="1",
-    report_unit="{slices}",
     label="Number of slices",
     code="SLICES",
     summary="Slices of the series that lie in one stack.",
     definition="Slices of the stack; of an enhanced object its frames.",
     validity="Any stack.",
     tolerance="Slices are counted, so it is exact.",
-    decimals=0,
-    section=SECTION,
     rank=300,
-    take=_count,
+    take=lambda series, _: float(len(series.slices)),
 )
-SLICES_UNREADABLE = SeriesMeasure(
+SLICES_UNREADABLE = counted_slices(
     name="slices_unreadable",
-    unit="1",
-    report_unit="{slices}",
     label="Unreadable slices",
     code="UNREADABLE",
     summary="Slices whose pixels could not be decoded.",
@@ -103,13 +83,11 @@ SLICES_UNREADABLE = SeriesMeasure(
     tolerance="Slices are counted, so it is exact.",
     agreement=0.5,
     proof="Damaged files in a drawn stack, counted.",
-    decimals=0,
-    section=SECTION,
     rank=600,
-    take=_unreadable,
+    take=lambda series, _: float(series.unreadable),
     concern="What these slices show is missing from the series for everybody who opens it. Send it again.",
 )
-SLICE_DISTANCE = SeriesMeasure(
+SLICE_DISTANCE = stack_measure(
     name="slice_distance",
     unit="mm",
     label="Distance of slices",
@@ -120,11 +98,10 @@ SLICE_DISTANCE = SeriesMeasure(
     validity="Stacks whose slices have a position and an orientation. Left out of a single slice.",
     tolerance="As exact as the positions in the header.",
     decimals=2,
-    section=SECTION,
     rank=310,
     take=_distance,
 )
-SLICE_GAPS = SeriesMeasure(
+SLICE_GAPS = stack_measure(
     name="slice_gaps",
     unit="1",
     report_unit="{gaps}",
@@ -144,13 +121,12 @@ SLICE_GAPS = SeriesMeasure(
     agreement=0.5,
     proof="Slices left out of a drawn stack, counted.",
     decimals=0,
-    section=SECTION,
     rank=320,
     take=_gaps,
     concern="A slice may be missing or was not sent: anatomy there is not seen. Send the series again or check it at "
     "the scanner.",
 )
-COVERAGE = SeriesMeasure(
+COVERAGE = stack_measure(
     name="coverage",
     unit="mm",
     label="Coverage",
@@ -159,11 +135,10 @@ COVERAGE = SeriesMeasure(
     validity="Stacks whose slices have a position and an orientation.",
     tolerance="As exact as the positions in the header.",
     decimals=1,
-    section=SECTION,
     rank=330,
-    take=_coverage,
+    take=lambda series, _: coverage_mm(series),
 )
-SLICE_GAP_LARGEST = SeriesMeasure(
+SLICE_GAP_LARGEST = stack_measure(
     name="slice_gap_largest",
     unit="mm",
     label="Largest gap",
@@ -173,7 +148,6 @@ SLICE_GAP_LARGEST = SeriesMeasure(
     validity="Stacks with a gap.",
     tolerance="As exact as the positions in the header.",
     decimals=1,
-    section=SECTION,
     rank=340,
     take=_largest,
 )

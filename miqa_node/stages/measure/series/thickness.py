@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
-from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.base import stack_measure
 from miqa_node.stages.measure.series.places import MIN_PLACES, series_places
 from miqa_node.stages.measure.series_view import SeriesView
 
@@ -28,11 +25,7 @@ def thickness_share(series: SeriesView) -> float | None:
     return 100.0 * float(np.median(thicknesses)) / places.usual_mm
 
 
-def _share(series: SeriesView, _: Sequence[Any]) -> float | None:
-    return thickness_share(series)
-
-
-THICKNESS_SHARE = SeriesMeasure(
+THICKNESS_SHARE = stack_measure(
     name="thickness_share",
     unit="%",
     label="Slice thickness per distance",
@@ -44,10 +37,9 @@ THICKNESS_SHARE = SeriesMeasure(
     agreement=0.1,
     proof="Thickness and positions that were written.",
     decimals=0,
-    section="CT and MR series",
     rank=315,
     modalities=("CT", "MR"),
-    take=_share,
+    take=lambda series, _: thickness_share(series),
     concern="Most of what lies between the slices is not seen, or the header gives a wrong thickness or position. "
     "Check the protocol.",
 )

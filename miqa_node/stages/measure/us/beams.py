@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -12,11 +13,11 @@ from pydicom import Dataset
 
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.dicom.bytes.numbers import first_number
+from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
-US = ("US",)
-SECTION = "Ultrasound"
+us_measure = partial(FramesMeasure, section="Ultrasound", modalities=("US",))
 BEAMS, DEPTHS = 128, 192
 BLACK, COLOURED = 8.0, 24.0
 """Levels of 255: what is no echo, and how far the channels of a colour lie apart."""

@@ -8,10 +8,9 @@ from typing import Any
 from pydicom import Dataset
 
 from miqa_node.dicom.bytes.numbers import first_number
-from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements
 from miqa_node.stages.measure.series_view import SeriesView
-from miqa_node.stages.measure.us.beams import SECTION, US, region_box, tissue_regions
+from miqa_node.stages.measure.us.beams import region_box, tissue_regions, us_measure
 
 CENTIMETRES = 3
 """Of Physical Units X (0018,6024) and Y Direction (0018,6026)."""
@@ -33,7 +32,7 @@ def _count(series: SeriesView, _: Sequence[Any]) -> float:
     return float(sum(is_calibrated(one, shape) for one in tissue_regions(series.once(elements))))
 
 
-US_CALIBRATED_REGIONS = FramesMeasure(
+US_CALIBRATED_REGIONS = us_measure(
     name="us_calibrated_regions",
     unit="1",
     report_unit="{regions}",
@@ -45,8 +44,6 @@ US_CALIBRATED_REGIONS = FramesMeasure(
     "smaller and its regions were not.",
     validity="Ultrasound; lengths cannot be measured where it is 0.",
     tolerance="As the header says. Five of eleven real files have 0.",
-    section=SECTION,
     rank=700,
-    modalities=US,
     take=_count,
 )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from miqa_node.core.statistics.scales import PERCENT
-from miqa_node.stages.measure.base import FramesMeasure
+from miqa_node.libraries.plain_statistics.scales import PERCENT
 from miqa_node.stages.measure.frames import usual
-from miqa_node.stages.measure.series_view import SeriesView, SliceView
-from miqa_node.stages.measure.us.beams import BLACK, SECTION, US, Levels, beams
+from miqa_node.stages.measure.series_view import SliceView
+from miqa_node.stages.measure.us.beams import BLACK, Levels, beams, us_measure
 
 FILLED = 0.2
 """Share of the beams that must have an echo at a depth."""
@@ -35,11 +32,7 @@ def _part(view: SliceView) -> float | None:
     return None if shown is None else filled_depth(shown)
 
 
-def _usual(_: SeriesView, parts: Sequence[float]) -> float | None:
-    return usual(parts)
-
-
-US_FILLED_DEPTH = FramesMeasure(
+US_FILLED_DEPTH = us_measure(
     name="us_filled_depth",
     unit="%",
     least_spread=2.0,
@@ -51,9 +44,7 @@ US_FILLED_DEPTH = FramesMeasure(
     validity="Pictures whose header describes the region; in others it is near 100, because the grey part is taken for "
     "the depth. Noise at depth counts as echo, fluid and shadows as none.",
     tolerance="Within 2 on drawn tissue.",
-    section=SECTION,
     rank=720,
-    modalities=US,
     each=_part,
-    take=_usual,
+    take=lambda _, parts: usual(parts),
 )

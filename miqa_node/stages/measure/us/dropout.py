@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
-from miqa_node.core.statistics.scales import PERCENT
-from miqa_node.stages.measure.base import FramesMeasure
-from miqa_node.stages.measure.series_view import SeriesView, SliceView
-from miqa_node.stages.measure.us.beams import BEAMS, BLACK, DEPTHS, SECTION, US, Levels, beams, mean_profile, sector
+from miqa_node.libraries.plain_statistics.scales import PERCENT
+from miqa_node.stages.measure.series_view import SliceView
+from miqa_node.stages.measure.us.beams import (
+    BEAMS,
+    BLACK,
+    DEPTHS,
+    Levels,
+    beams,
+    mean_profile,
+    sector,
+    us_measure,
+)
 
 NEAR = slice(DEPTHS // 50, DEPTHS // 4)
 """Depths of the near field, which one element fills; farther away its neighbours take over."""
@@ -53,11 +59,7 @@ def _part(view: SliceView) -> Levels | None:
     return None if shown is None or fan is None or fan.is_from_a_point else near_profile(shown)
 
 
-def _deepest(_: SeriesView, parts: Sequence[Levels]) -> float | None:
-    return dropout(mean_profile(parts)) if parts else None
-
-
-US_DROPOUT = FramesMeasure(
+US_DROPOUT = us_measure(
     name="us_dropout",
     unit="%",
     least_spread=1.0,
@@ -72,9 +74,7 @@ US_DROPOUT = FramesMeasure(
     "black, and where the beams begin at a point: every element of a phased array is in every beam.",
     tolerance="Drawn beams at a fifth of their brightness give 75 to 79 in place of 80; at three fifths 25 to 37 in "
     "place of 40. Drawn tissue without them gives up to 45.",
-    section=SECTION,
     rank=730,
-    modalities=US,
     each=_part,
-    take=_deepest,
+    take=lambda _, parts: dropout(mean_profile(parts)) if parts else None,
 )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.statistics.scales import PERCENT
+from miqa_node.libraries.plain_statistics.scales import PERCENT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import elements, usual_of
 from miqa_node.stages.measure.series_view import SliceView
-from miqa_node.stages.measure.us.beams import BLACK, SECTION, US, Levels, beams, levels, tissue_box
+from miqa_node.stages.measure.us.beams import BLACK, Levels, beams, levels, tissue_box
 
 WHITE = 250.0
 
@@ -29,7 +30,7 @@ class Grey(NamedTuple):
 
 
 def grey(shown: Levels) -> Grey | None:
-    """None where nothing is grey; levels are those of 255.
+    """None where nothing is grey; levels go from 0 to 255.
 
     >>> grey(np.array([[0.0, 0.0, 255.0, 255.0, np.nan]], np.float32))
     Grey(echoes=100.0, white=50.0, black=50.0)
@@ -59,11 +60,10 @@ def _part(view: SliceView) -> Grey | None:
     return view.once(frame_grey)
 
 
-US_GAIN = FramesMeasure(
+_measure = partial(FramesMeasure, section="Ultrasound", modalities=("US",), unit="%", scale=PERCENT, each=_part)
+US_GAIN = _measure(
     name="us_gain",
-    unit="%",
     least_spread=1.0,
-    scale=PERCENT,
     label="Brightness of echoes",
     summary="Mean level of the echoes in the sector.",
     definition="Mean level of the sector's pixels above 3 % of white, which is the highest value that Bits Stored "
@@ -75,18 +75,13 @@ US_GAIN = FramesMeasure(
     agreement_share=0.05,
     proof="Drawn tissue, against the mean of what was drawn above black.",
     left_out=Phrase("Less than a tenth of the picture shows echoes."),
-    section=SECTION,
     rank=710,
-    modalities=US,
     needs="difference",
-    each=_part,
     take=usual_of(lambda one: one.echoes),
 )
-US_WHITE_SHARE = FramesMeasure(
+US_WHITE_SHARE = _measure(
     name="us_white_share",
-    unit="%",
     least_spread=0.2,
-    scale=PERCENT,
     label="White pixels of the sector",
     code="US_WHITE",
     summary="Share of the sector that is white: gain too high.",
@@ -94,18 +89,13 @@ US_WHITE_SHARE = FramesMeasure(
     validity="As `us_gain`.",
     tolerance="Echoes are read between pixels along the beams, so single white ones count less: of drawn tissue with 7 "
     "and 38 % of white pixels it says 5.5 and 32.",
-    section=SECTION,
     rank=711,
-    modalities=US,
     needs="pixels",
-    each=_part,
     take=usual_of(lambda one: one.white),
 )
-US_BLACK_SHARE = FramesMeasure(
+US_BLACK_SHARE = _measure(
     name="us_black_share",
-    unit="%",
     least_spread=1.0,
-    scale=PERCENT,
     label="Black pixels of the sector",
     code="US_BLACK",
     summary="Share of the sector without echoes.",
@@ -113,10 +103,7 @@ US_BLACK_SHARE = FramesMeasure(
     "than the sound reaches.",
     validity="As `us_gain`; fluid, shadows and depth count alike.",
     tolerance="Within 1 of the black pixels of drawn tissue.",
-    section=SECTION,
     rank=712,
-    modalities=US,
     needs="pixels",
-    each=_part,
     take=usual_of(lambda one: one.black),
 )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.scales import PERCENT
+from miqa_node.libraries.plain_statistics.scales import PERCENT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.frames import usual_of
 from miqa_node.stages.measure.series_view import SliceView
 
-XA = ("XA", "RF")
-SECTION = "Angiography and fluoroscopy"
 EVEN = 0.02
 """Of the range in the picture: what differs less from a corner is collimator."""
 LEAST_SIDE_PX = 32
@@ -66,9 +65,9 @@ def _part(view: SliceView) -> FieldParts | None:
     return field_parts(view.radiograph.stored, view.radiograph.stored_range)
 
 
-XA_FIELD_SHARE = FramesMeasure(
+_measure = partial(FramesMeasure, unit="%", section="Angiography and fluoroscopy", modalities=("XA", "RF"), each=_part)
+XA_FIELD_SHARE = _measure(
     name="xa_field_share",
-    unit="%",
     label="Exposed field",
     code="XA_FIELD",
     summary="Share of the picture inside the collimator.",
@@ -76,15 +75,11 @@ XA_FIELD_SHARE = FramesMeasure(
     "picture; median over the frames. 100: nothing was collimated.",
     validity="Fields with an even collimator. A dark part of the body at the border is taken for one.",
     tolerance="Within 1 of a drawn field; 97 to 100 where nothing is collimated.",
-    section=SECTION,
     rank=930,
-    modalities=XA,
-    each=_part,
     take=usual_of(lambda one: one.field),
 )
-XA_SATURATED_SHARE = FramesMeasure(
+XA_SATURATED_SHARE = _measure(
     name="xa_saturated_share",
-    unit="%",
     least_spread=0.2,
     scale=PERCENT,
     label="Saturated part of the field",
@@ -94,9 +89,6 @@ XA_SATURATED_SHARE = FramesMeasure(
     "Median over the frames.",
     validity="Images whose Bits Stored is right. Direct beam beside the body raises it, too.",
     tolerance="Within 1 of a drawn share.",
-    section=SECTION,
     rank=931,
-    modalities=XA,
-    each=_part,
     take=usual_of(lambda one: one.saturated),
 )

@@ -65,8 +65,6 @@ class Receivers:
             try:
                 least = Receiver(self._fork(), self._desk, self._forget)
             except OSError as error:
-                if isinstance(error, ConnectionError):  # the process that forks is gone until the next start
-                    self._count = 0
                 log.error("no further process receives", reason=error.strerror or str(error))
             else:
                 self._receivers.append(least)

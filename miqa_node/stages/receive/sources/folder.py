@@ -35,6 +35,8 @@ CHUNK_BYTES = 1 << 20
 AE_TITLE = "FOLDER"
 _UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart")
 _INDEX = "DICOMDIR"
+MAX_FILES = 1000
+"""Taken in one round."""
 STUCK_AFTER_S = 600.0
 """The watch counts as hanging if the folder, such as a network share, does not respond for this time."""
 _DAY_S = 86_400.0
@@ -113,7 +115,7 @@ class FolderWatch(ImageSource):
         with SharedFolder(self._folder) as folder:
             for path in folder.files(leave_out=frozenset((DONE, FAILED))):
                 self._thread.beat()
-                if self._thread.stopping.is_set() or handled >= self._settings.max_files:
+                if self._thread.stopping.is_set() or handled >= MAX_FILES:
                     break
                 if path.name.lower().endswith(_UNFINISHED):
                     continue

@@ -18,7 +18,6 @@ def acquisition_rules(settings: Settings) -> AcquisitionRules:
         shifts={name: time.fromisoformat(start) for name, start in site.shifts.items()},
         repeat_window_s=site.repeat_window_s,
         show_operators=site.show_operators,
-        assume_archived=site.assume_archived,
         archive_ae_titles=site.archive_ae_titles,
         audit_share=site.audit_share,
         zone=settings.node.zone,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.stages.assess.platt import LEAST_LABELS, fit_scaling
+from miqa_node.libraries.plain_statistics.platt import LEAST_LABELS, fit_scaling
 
 SHRINKAGE = 0.3
 """Share of the mean variance in place of the covariance: there are hundreds of features and 88 pictures."""

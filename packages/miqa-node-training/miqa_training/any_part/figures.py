@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.stages.assess.platt import Scaling, fit_scaling
+from miqa_node.libraries.plain_statistics.platt import Scaling, fit_scaling
 from miqa_training.any_part.cases import CaseTable
 from miqa_training.any_part.head import Head, seen
 from miqa_training.any_part.sampler import CLASSES, COLUMN

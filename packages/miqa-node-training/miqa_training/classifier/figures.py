@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score, roc_curve
 
-from miqa_node.stages.assess.platt import calibration_error
+from miqa_node.libraries.plain_statistics.platt import calibration_error
 from miqa_training.classifier.calibrate import ClassifierThreshold
 
 BOOTSTRAPS = 500

@@ -9,10 +9,13 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 
 from miqa_node.dicom.bytes.issuer import Issuer
+from miqa_training.deidentify.bulk import CARRIERS, may_stay
 from miqa_training.deidentify.profile import BASIC_CODE, OPTION_CODES, ElementAction, ProfileOption, action_for
-from miqa_training.deidentify.values import Secrets, cleaned, dummy, each, shifted
+from miqa_training.deidentify.values import Secrets, cleaned, dummy, each, has_form, shifted
 
 MOST_DEPTH = 32
+_OF_MESSAGES_AND_FILES = frozenset({0x0000, 0x0002})
+"""Groups that no data set has (PS3.7 E, PS3.10 7.1), so none of their elements stays in an item."""
 _DATES = frozenset({"DA", "DT", "TM"})
 
 
@@ -58,7 +61,8 @@ def _clean_items(ds: Dataset, method: DeidentificationMethod, patient: str, dept
     if depth > MOST_DEPTH:
         raise ValueError("Its sequences are nested too deep.")
     for tag in list(ds.keys()):
-        if tag.group == 0x0002:
+        if tag.group in _OF_MESSAGES_AND_FILES:
+            del ds[tag]
             continue
         element = ds[tag]
         action = action_for(tag, element.VR, method.options)
@@ -76,12 +80,31 @@ def _keep(
     ds: Dataset, element: DataElement, action: ElementAction, method: DeidentificationMethod, patient: str, depth: int
 ) -> None:
     if element.VR == "SQ":
-        for item in element.value:
-            _clean_items(item, method, patient, depth + 1)
+        _clean_sequence(ds, element, method, patient, depth)
+    elif action is ElementAction.KEEP:
+        if not may_stay(ds, element, depth) or not has_form(element.VR, element.value):
+            del ds[element.tag]
     elif action is ElementAction.NEW_UID:
         element.value = each(element.value, lambda uid: method.secrets.uid(str(uid))) if element.value else None
     elif action is ElementAction.CLEAN:
         _clean(ds, element, method, patient)
+
+
+def _clean_sequence(
+    ds: Dataset, element: DataElement, method: DeidentificationMethod, patient: str, depth: int
+) -> None:
+    items = []
+    for item in element.value:
+        carried = {keyword for keyword in CARRIERS if keyword in item}
+        _clean_items(item, method, patient, depth + 1)
+        if all(keyword in item for keyword in carried):
+            items.append(item)
+    if len(items) == len(element.value):
+        return
+    if items:
+        element.value = Items(items)
+    else:
+        del ds[element.tag]
 
 
 def _clean(ds: Dataset, element: DataElement, method: DeidentificationMethod, patient: str) -> None:

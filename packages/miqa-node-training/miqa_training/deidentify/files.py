@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import secrets
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.core.files.whole_file import write_once
 from miqa_node.dicom.bytes import uncompressed
 from miqa_node.errors import DecodeError
+from miqa_training.deidentify.bulk import DESCRIPTORS
 from miqa_training.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_training.deidentify.leaks import identifying_words, leaks
 from miqa_training.deidentify.pixels import PixelSearch, PixelTools, cover, search, uncompressed_bytes
+from miqa_training.deidentify.streams.frames import with_pixels_only
 from miqa_training.deidentify.unused_bits import without_unused_bits
 from miqa_training.deidentify.values import LEAST_KEY_BYTES
 
@@ -39,6 +42,18 @@ BURNED_IN = "Burned In Annotation says that text is in the pixels: clean them fi
 COVERED = "Burned In Annotation says that text is in the pixels: what was found is covered, and what was missed is not."
 ALLOWED = "Burned In Annotation says that text is in the pixels: nothing of it was covered, as was allowed."
 UNKNOWN_BITS = "Which bits of its pixels are values cannot be told, and the others may hold anything."
+STREAM = (
+    "Its pixels cannot be taken apart ({why}), so nobody can tell what else is in them: store it uncompressed first."
+)
+PALETTE = (
+    "A palette has other entries or bits than its descriptor, so it may hold anything: store the image as RGB first."
+)
+LOSSES = {
+    "ICCProfile": "Its ICC profile is none that is known to name nobody, and was left out: colours may look different.",
+    "LUTData": "A lookup table unlike its descriptor was left out: the image may look different.",
+    "WaveformData": "Its waveforms were left out.",
+}
+"""What may be missed in a copy, by the bulk value that was left out."""
 RECOGNISABLE = "Recognizable Visual Features says that the patient can be recognised in the pixels."
 
 
@@ -154,6 +169,7 @@ def _written(
     result = deidentify(copy.deepcopy(original), method)
     if covered:
         cover(result, covered)
+    notes = (*notes, *_losses(original, result))
     names = chain([f"{result.SOPInstanceUID}.dcm"], (f"{result.SOPInstanceUID}-{n}.dcm" for n in count(2)))
     target = next(folder / name for name in names if folder / name not in used)
     folder.mkdir(parents=True, exist_ok=True)
@@ -179,9 +195,21 @@ def _ready(path: Path, original: FileDataset, tools: PixelTools | None, *, cover
     if covers and original.file_meta.TransferSyntaxUID.is_compressed:
         original = pydicom.dcmread(BytesIO(uncompress(path.read_bytes())))
     try:
-        return without_unused_bits(original, uncompress)
+        original = without_unused_bits(original, uncompress)
     except (DecodeError, ValueError) as error:
         raise _RefusedError(UNKNOWN_BITS) from error
+    try:
+        return with_pixels_only(original, uncompress)
+    except (DecodeError, ValueError, EOFError, zlib.error) as error:
+        raise _RefusedError(STREAM.format(why=str(error) or "fragments are missing")) from error
+
+
+def _losses(original: FileDataset, result: FileDataset) -> tuple[str, ...]:
+    """Sentences about bulk values of the picture that the result lacks."""
+    if any(keyword in original and keyword not in result for keyword in DESCRIPTORS):
+        raise _RefusedError(PALETTE)
+    before, after = (Counter(element.keyword for element in ds.iterall()) for ds in (original, result))
+    return tuple(sentence for keyword, sentence in LOSSES.items() if after[keyword] < before[keyword])
 
 
 def _text_of(path: Path, original: FileDataset, tools: PixelTools | None) -> tuple[PixelSearch | None, tuple[str, ...]]:

@@ -21,8 +21,11 @@ from miqa_training.deidentify.values import STANDARD_UIDS, VOCABULARY
 LEAST_LETTERS = 4
 """Minimum length of a word; shorter ones occur in too many places by chance."""
 MOST_VALUE_CHARACTERS = 4096
+LEAST_LETTERS_IN_BULK = 6
+"""The same among millions of bytes, which have each of some four letters by chance."""
 _NUMBERS = frozenset({"AS", "AT", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "CS"})
 _BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+_ENCODINGS = ("utf-8", "latin-1", "utf-16-le", "utf-16-be")
 _PERSONAL_GROUPS = frozenset({0x0010, 0x0038})
 _PERSONAL = re.compile(r"Patient|Physician|Person|Operator|Requesting|Referring|Issuer|Accession")
 Word = str
@@ -63,13 +66,27 @@ def leaks(result: Dataset, words: dict[Word, WordOrigin], original: Dataset) -> 
     before = {(element.tag, word) for element in sources for word in _words(element, private=False)}
     messages = []
     for element in _elements(result):
-        if element.VR in _NUMBERS | _BULK or element.tag.group == 0x0002:
+        if element.tag.group == 0x0002 or element.VR in _NUMBERS:
             continue
-        for word in _words(element, private=False):
+        for word in _repeated(element.value, words) if element.VR in _BULK else _words(element, private=False):
             origin = words.get(word)
             if origin is not None and (origin.personal or (element.tag, word) not in before):
                 messages.append(f"{element.keyword or element.tag} repeats {origin.keyword}")
     return list(dict.fromkeys(messages))
+
+
+def _repeated(value: object, words: dict[Word, WordOrigin]) -> Iterator[Word]:
+    """The longer words of persons that are in bytes, in any case and usual encoding; coded data, too, hold some."""
+    if not isinstance(value, bytes):
+        return
+    data = value.upper()
+    for word, origin in words.items():
+        if not origin.personal or len(word) < LEAST_LETTERS_IN_BULK:
+            continue
+        # Bytes have no case but that of ASCII.
+        spellings = {word, "".join(one if one.isascii() else one.lower() for one in word)}
+        if any(one.encode(encoding, "ignore") in data for one in spellings for encoding in _ENCODINGS):
+            yield word
 
 
 def _elements(ds: Dataset) -> Iterator[DataElement]:

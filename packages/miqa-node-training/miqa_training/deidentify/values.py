@@ -28,6 +28,10 @@ _DUMMIES: dict[str, Any] = {
     "FL": 0.0, "FD": 0.0, "SL": 0, "SS": 0, "UL": 0, "US": 0, "SV": 0, "UV": 0, "AT": 0, "UI": "2.25.0",
     "OB": b"\0\0", "OW": b"\0\0", "UN": b"\0\0", "OF": b"\0" * 4, "OD": b"\0" * 8, "OL": b"\0" * 4, "OV": b"\0" * 8,
 }  # fmt: skip
+_FORMS = {
+    "AS": re.compile(r"(\d{1,3}[DWMY])?"), "DA": re.compile(r"[\d.\-]*"), "DT": re.compile(r"[\d.:+\- ]*"),
+    "TM": re.compile(r"[\d.:\-]*"), "UI": re.compile(r"[\d.]*"),
+}  # fmt: skip
 VOCABULARY = frozenset(files("miqa_training.deidentify").joinpath("vocabulary.txt").read_text(encoding="utf-8").split())
 """Words that a cleaned description may keep (Clean Descriptors Option, E.3.6); all others are removed."""
 
@@ -84,6 +88,16 @@ def shifted(vr: str, value: str, by: timedelta) -> str:
         return ""
     rest = text[8:] if vr == "DT" and re.fullmatch(r"[0-9.+-]*", text[8:]) else ""
     return f"{moved:%Y%m%d}{rest}"
+
+
+def has_form(vr: str, value: Any) -> bool:
+    """Whether each value has the form of its VR, where this is one of numbers (PS3.5 6.2): no name can have it.
+
+    >>> has_form("DA", "19640812"), has_form("DA", "Doe"), has_form("UI", ""), has_form("LO", "Doe")
+    (True, False, True, True)
+    """
+    form, values = _FORMS.get(vr), value if isinstance(value, (MultiValue, list)) else [value]
+    return form is None or all(form.fullmatch(str(one or "").strip(" \0")) for one in values)
 
 
 def cleaned(text: str) -> str:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.overlap import dice
+from miqa_node.libraries.plain_statistics.overlap import dice
 from miqa_node.stages.assess.landmarks.estimate import LandmarkNetwork
 from miqa_node.stages.assess.landmarks.lung_field import LUNG_FROM
 from miqa_training.landmarks.evaluate import presentation

@@ -19,9 +19,9 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.errors import SettingsError
 from miqa_node.features.labels.annotations import Choice
+from miqa_node.libraries.plain_statistics.platt import logit
 from miqa_node.stages.assess.card import GRAPH_NAME, Applicability, checked_card, read_sections
 from miqa_node.stages.assess.objects.card import ObjectCard
-from miqa_node.stages.assess.platt import logit
 from miqa_node.stages.assess.sidecars import OBJECTS
 from miqa_training import weights
 from miqa_training.datasets import SITE, DatasetRecord, objects_of

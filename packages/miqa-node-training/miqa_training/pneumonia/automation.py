@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.core.statistics.binomial import upper_limit
+from miqa_node.libraries.plain_statistics.binomial import upper_limit
 from miqa_node.stages.assess.classify.card import AutomationEvidence
 from miqa_training.patients import PatientPart
 from miqa_training.pneumonia.data import PneumoniaSample, Population

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.libraries.plain_statistics.platt import Scaling, fit_scaling
 from miqa_node.stages.assess.classify.card import Combination, EnsembleMember
 from miqa_node.stages.assess.classify.classifier import combined
-from miqa_node.stages.assess.platt import Scaling, fit_scaling
 from miqa_training.pneumonia.data import PneumoniaSample, Population
 
 RECALL_TARGET = 0.97

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from miqa_node.stages.assess.platt import calibration_error
+from miqa_node.libraries.plain_statistics.platt import calibration_error
 from miqa_training.patients import PatientPart
 from miqa_training.pneumonia.data import PneumoniaSample, Population
 from miqa_training.scores import auroc, auroc_interval

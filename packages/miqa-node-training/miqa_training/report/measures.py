@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.taxonomy.lookup import defect_names
-from miqa_node.stages.assess.platt import calibration_error
+from miqa_node.libraries.plain_statistics.platt import calibration_error
 from miqa_training.evaluate import LEVELS, MARKED, EvaluationCases
 from miqa_training.samples import COLUMN, OBJECTS
 from miqa_training.scores import JudgedCase, auroc, auroc_interval

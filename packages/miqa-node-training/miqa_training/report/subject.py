@@ -13,10 +13,10 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.settings import Accelerator, AssessSettings, load_settings
+from miqa_node.libraries.plain_statistics.platt import sigmoid
 from miqa_node.stages.assess.contracts.base import CONTRIBUTIONS, ModelMaterial
 from miqa_node.stages.assess.contracts.measurements import inputs_of, measure_picture
 from miqa_node.stages.assess.packages import Package, open_package
-from miqa_node.stages.assess.platt import sigmoid
 from miqa_node.stages.measure.projection import measure
 from miqa_training.graph import GraphPrediction
 from miqa_training.samples import CLASSES

@@ -26,6 +26,7 @@ from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.lookup import finding_entries
 from miqa_node.features.analysis.page.rooms import router as rooms
 from miqa_node.features.analysis.rows.stations import StationExposure
+from miqa_node.features.worklist.page import updates
 from miqa_node.features.worklist.page.updates import LiveUpdates
 from miqa_node.features.worklist.rows import history, worklist
 from miqa_node.runtime.store.artifacts import Artifacts
@@ -266,7 +267,7 @@ def test_a_display_is_opened_with_a_token_that_opens_nothing_else(
 
 def test_streams_end_when_the_node_stops(stage: Stage) -> None:
     async def listen() -> None:
-        live = LiveUpdates(stage.services.database, stage.services.settings.web)
+        live = LiveUpdates(stage.services.database)
         stream = live.messages()
         await anext(stream)
         live.stop()
@@ -285,9 +286,9 @@ def test_the_stream_refuses_more_pages_than_the_setting_allows(stage: Stage, app
 
 
 @pytest.mark.more
-def test_changes_are_told_to_every_page_whoever_made_them(stage: Stage) -> None:
-    web = stage.services.settings.web.model_copy(update={"live_interval_s": 0.02, "live_heartbeat_s": 0.3})
-    services = replace(stage.services, settings=stage.services.settings.model_copy(update={"web": web}))
+def test_changes_are_told_to_every_page_whoever_made_them(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(updates, "INTERVAL_S", 0.02)
+    monkeypatch.setattr(updates, "LIVE_HEARTBEAT_S", 0.3)
 
     async def until_still(stream: AsyncIterator[str]) -> int:
         """How often a change was told before nothing happened for a while."""
@@ -297,7 +298,7 @@ def test_changes_are_told_to_every_page_whoever_made_them(stage: Stage) -> None:
         return output
 
     async def listen() -> list[list[int]]:
-        live = LiveUpdates(services.database, services.settings.web)
+        live = LiveUpdates(stage.services.database)
         streams = [live.messages(), live.messages()]
         heard = [[await until_still(stream)] for stream in streams]
         assert live.streams == 2

@@ -13,10 +13,10 @@ from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RequestKind
 from miqa_node.core.domain.policy import Verdict
-from miqa_node.core.statistics.bins import bin_of
 from miqa_node.features.analysis import tables
 from miqa_node.features.analysis.rows import census, measurement_weeks, readings, rollup
 from miqa_node.features.analysis.rows.census import AcquisitionCounts, Period
+from miqa_node.libraries.plain_statistics.bins import bin_of
 from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Database, Transaction

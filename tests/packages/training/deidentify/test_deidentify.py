@@ -388,6 +388,6 @@ def test_the_command_on_real_files(tmp_path: Path) -> None:
         twin = tmp_path / "out" / "label" / f"{secrets.uid(original.SOPInstanceUID)}.dcm"
         if twin.exists():
             ds = pydicom.dcmread(twin)
-            assert ds.PixelData == original.PixelData
+            assert original.file_meta.TransferSyntaxUID.is_compressed or ds.PixelData == original.PixelData
             assert np.array_equal(ds.pixel_array, original.pixel_array)
             assert ds.PatientIdentityRemoved == "YES"

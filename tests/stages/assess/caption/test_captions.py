@@ -28,6 +28,7 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.core.words.narrative import Part, narrative, sentences
 from miqa_node.errors import CaptionError, ModelPackageError, SettingsError
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.caption import package as caption_package
 from miqa_node.stages.assess.caption.captioned import CaptioningAssessor, with_captions
 from miqa_node.stages.assess.caption.package import open_caption_package
 from miqa_node.stages.assess.caption.service import CaptionService
@@ -79,8 +80,9 @@ def test_a_package_writes_word_by_word_what_it_sees(tmp_path: Path, brightness: 
     assert judged(chosen, brightness).assessment.caption == Caption("tones-1.0.0", (text,))
 
 
-def test_a_package_stops_where_the_limit_is(tmp_path: Path) -> None:
-    package = open_it(write_captions(tmp_path / "tones-1.0.0", golden_text="a bright"), max_tokens=2)
+def test_a_package_stops_where_the_limit_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caption_package, "MAX_TOKENS", 2)
+    package = open_it(write_captions(tmp_path / "tones-1.0.0", golden_text="a bright"))
     assert package.describe(image(0.1)) == ["a dark"]
 
 
@@ -190,7 +192,7 @@ def test_a_busy_server_is_asked_again(server: Server) -> None:
         (302, b"", "answered 302", 1),
         (200, b"<html>", "not JSON", 1),
         (200, b'{"sentences": [1]}', "neither", 1),
-        (200, b'{"text": "%s"}' % (b"x" * 4000), "larger than 2000 bytes", 1),
+        (200, b'{"text": "%s"}' % (b"x" * 70_000), "larger than 65536 bytes", 1),
     ],
 )
 def test_a_server_that_misbehaves_gives_no_caption(
@@ -198,7 +200,7 @@ def test_a_server_that_misbehaves_gives_no_caption(
 ) -> None:
     server.answers = [(status, answer)]
     with pytest.raises(CaptionError, match=message):
-        CaptionService(limits(server, max_answer_bytes=2000)).describe(image(0.5))
+        CaptionService(limits(server)).describe(image(0.5))
     assert len(server.asked) == requests
 
 

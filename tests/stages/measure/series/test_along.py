@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from miqa_node.core.domain.series import MeasurementMask, SeriesSnapshot, SliceProfile
-from miqa_node.core.statistics.outliers import LEAST_COUNT, outliers
 from miqa_node.features.worklist.page.study.along import WIDTH, slice_charts
+from miqa_node.libraries.plain_statistics.outliers import LEAST_COUNT, outliers
 from miqa_node.runtime.store import arrays
 from miqa_node.stages.measure import series_run
 from miqa_node.stages.measure.ct.noise import CT_NOISE

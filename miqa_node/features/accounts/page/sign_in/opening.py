@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 HALF_COOKIE = "miqa_half"
 HALF_PATH = "/sign-in"
 ASK_CODE, ENROL = "/sign-in/code", "/sign-in/enrol"
+MAX_SESSIONS = 20
+"""Browsers that one account is signed in with at the same time; the oldest is signed out."""
 
 
 def asks_more(transaction: Transaction, services: WebServices, user: User) -> str:
@@ -77,7 +79,7 @@ def open_session(
     with services.database.begin() as transaction:
         sessions.end(transaction, request.cookies.get(COOKIE, ""), now, address_of(request))
         sessions.forget_ended(transaction, now, **session_times(services))
-        secret = sessions.start(transaction, name, now, most=services.settings.access.max_sessions)
+        secret = sessions.start(transaction, name, now, most=MAX_SESSIONS)
         if sign_on is not None:
             token = sealed(secret, sign_on.refresh_token)
             sessions.confirm(transaction, secret, token, now, provider_sid=sign_on.sid)

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from miqa_node.core.domain.access import Means, Principal, Role, account_name
 from miqa_node.core.language.catalogue import OWN_NAMES, languages
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.errors import AccessError
+from miqa_node.errors import AccessError, InputError
 from miqa_node.features.accounts.page.sign_in import passwords
 from miqa_node.features.accounts.page.sign_in.opening import address_of, asks_more, inside, open_session, proceed
 from miqa_node.interfaces.web.access import COOKIE, Reader, Who
@@ -37,6 +37,7 @@ Password = Annotated[str, Form(max_length=passwords.MAX_CHARACTERS)]
 Next = Annotated[str, Query(max_length=2000)]
 Secret = Annotated[str, Path(max_length=128)]
 
+FAILURES_COUNT_FOR = timedelta(minutes=15)
 KEPT_S = 400 * 86_400
 """The maximum lifetime of a cookie in browsers."""
 BY_LINK = "one-time link"
@@ -68,7 +69,7 @@ def sign_in(
         user, outcome = check_password(services, name, password, address_of(request), now)
     if outcome is not SignInOutcome.SIGNED_IN or user is None:
         log.warning("sign-in failed", outcome=outcome.value, peer=address_of(request))
-        fault = WRONG if outcome is SignInOutcome.REFUSED else too_many(services)
+        fault = WRONG if outcome is SignInOutcome.REFUSED else too_many()
         status = HTTPStatus.FORBIDDEN if outcome is SignInOutcome.REFUSED else HTTPStatus.TOO_MANY_REQUESTS
         return _sign_in_page(services, who, next, fault, status)
     return proceed(request, services, user, next, now)
@@ -139,7 +140,7 @@ def choose_language(
 ) -> Response:
     """Language and time zone of this browser; an empty value means the site's, an unknown one changes nothing."""
     if (language and language not in languages()) or (zone and not is_zone(zone)):
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "The node does not know this language or time zone.")
+        raise InputError("The node does not know this language or time zone.")
     answer = RedirectResponse("/account", HTTPStatus.SEE_OTHER)
     for name, value in ((LANGUAGE_COOKIE, language), (ZONE_COOKIE, zone)):
         answer.set_cookie(
@@ -202,7 +203,7 @@ def check_password(
     with services.database.begin() as transaction:
         user = users.find(transaction, name) if name else None
         login_name = user.name if user else ""
-        since = now - timedelta(seconds=access.sign_in_window_s)
+        since = now - FAILURES_COUNT_FOR
         of_name, of_address = sessions.failures(transaction, login_name, address, since)
     outcome = SignInOutcome.REFUSED
     if of_address >= access.sign_in_failures_per_address or (user and of_name >= access.sign_in_failures):
@@ -218,9 +219,9 @@ def check_password(
     return user, outcome
 
 
-def too_many(services: WebServices) -> str:
+def too_many() -> str:
     """The message after too many failures."""
-    return Phrase(TOO_MANY, minutes=round(services.settings.access.sign_in_window_s / 60))
+    return Phrase(TOO_MANY, minutes=FAILURES_COUNT_FOR // timedelta(minutes=1))
 
 
 def _sign_in_page(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -23,7 +23,13 @@ from miqa_node.features.accounts.page.sign_in.opening import (
     open_session,
     second_step,
 )
-from miqa_node.features.accounts.page.sign_in.router import Password, check_password, hashing_turn, too_many
+from miqa_node.features.accounts.page.sign_in.router import (
+    FAILURES_COUNT_FOR,
+    Password,
+    check_password,
+    hashing_turn,
+    too_many,
+)
 from miqa_node.interfaces.web.access import Reader, Who
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
@@ -135,11 +141,11 @@ def _try(request: Request, services: WebServices, name: str, code: str, now: dat
     """Why a code is not accepted, in words; empty if it is accepted, which uses it up."""
     access, address = services.settings.access, address_of(request)
     with services.database.begin() as transaction:
-        since = now - timedelta(seconds=access.sign_in_window_s)
+        since = now - FAILURES_COUNT_FOR
         of_name, of_address = sessions.failures(transaction, name, address, since)
         if of_address >= access.sign_in_failures_per_address or of_name >= access.sign_in_failures:
             sessions.note(transaction, name, address, "code", SignInOutcome.THROTTLED, now)
-            return too_many(services)
+            return too_many()
         means = _used(transaction, services, name, code, now)
         if not means:
             sessions.note(transaction, name, address, "code", SignInOutcome.REFUSED, now)

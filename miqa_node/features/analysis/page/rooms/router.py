@@ -26,7 +26,7 @@ from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.newest import newest_maps
 from miqa_node.interfaces.web.outlines import FindingOutline, outlines
 from miqa_node.interfaces.web.page import Navigation, Page, Trait
-from miqa_node.interfaces.web.services import Services, WebServices
+from miqa_node.interfaces.web.services import LIVE_HEARTBEAT_S, Services, WebServices
 from miqa_node.interfaces.web.values import Moment
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Transaction
@@ -155,7 +155,7 @@ def room_page(request: Request, services: Services, who: Display, station: Stati
         query=f"?{query}" if query else "",
         address=f"/rooms/{quote(station, safe='')}",
         csrf=who.csrf,
-        patience_ms=int(services.settings.web.live_heartbeat_s * 2500),
+        patience_ms=int(LIVE_HEARTBEAT_S * 2500),
         **_now(services, station, query),
     )
 
@@ -252,7 +252,7 @@ def _why(exposure: StationExposure) -> tuple[str, ...]:
 
 
 def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
-    """What to do, as the study's page says it: hints of several findings contradict each other."""
+    """The next step, as the study's page says it: hints of several findings contradict each other."""
     disposition = exposure.disposition
     if disposition is None or not (disposition.verdict.flagged or disposition.attention):
         return ()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from miqa_node.stages.measure.base import ImageMeasure
-from miqa_node.stages.measure.image.field.exposed import LEAST_SIDE_PX, RADIOGRAPHS, SECTION, Ends, exposed_field
+from miqa_node.stages.measure.image.field.exposed import LEAST_SIDE_PX, Ends, exposed_field, field_measure
 from miqa_node.stages.measure.view import ImageView
 
 
@@ -45,7 +44,7 @@ def _difference(view: ImageView) -> float | None:
     return round(100.0 * max(abs(one - other) for one, other in zip(ends, field.ends, strict=True)), 2)
 
 
-COLLIMATOR_OUTSIDE_SHARE = ImageMeasure(
+COLLIMATOR_OUTSIDE_SHARE = field_measure(
     name="collimator_outside_share",
     unit="%",
     label="Picture outside of the collimator, by the header",
@@ -54,13 +53,11 @@ COLLIMATOR_OUTSIDE_SHARE = ImageMeasure(
     definition="Share of the picture outside of the edges of a rectangular collimator (0018,1702)–(0018,1708).",
     validity="Images whose header has these edges.",
     tolerance="As the header says.",
-    section=SECTION,
     rank=218,
-    modalities=RADIOGRAPHS,
     needs="header",
     take=_outside,
 )
-COLLIMATOR_DIFFERENCE = ImageMeasure(
+COLLIMATOR_DIFFERENCE = field_measure(
     name="collimator_difference",
     unit="%",
     label="Collimator of the header against the field",
@@ -70,9 +67,7 @@ COLLIMATOR_DIFFERENCE = ImageMeasure(
     "width or height.",
     validity="As `collimator_outside_share`. Large as well where the edge cannot be seen in the pixels.",
     tolerance="Within 1 on a drawn field.",
-    section=SECTION,
     rank=219,
-    modalities=RADIOGRAPHS,
     least_side_px=LEAST_SIDE_PX,
     take=_difference,
 )

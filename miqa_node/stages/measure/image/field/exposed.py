@@ -6,6 +6,7 @@ that are seen (:mod:`miqa_node.stages.measure.image.field.borders`).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -16,8 +17,7 @@ from miqa_node.stages.measure.base import ImageMeasure
 from miqa_node.stages.measure.image.field.borders import SIDES, field_borders
 from miqa_node.stages.measure.view import ImageView
 
-SECTION = "Exposed field"
-RADIOGRAPHS = ("CR", "DX", "RG")
+field_measure = partial(ImageMeasure, section="Exposed field", modalities=("CR", "DX", "RG"))
 LEAST_SIDE_PX = 128
 COLLIMATED_FROM = 0.01
 """A field that ends this far from a side of the picture, as a share of it, ends there on purpose."""
@@ -78,7 +78,7 @@ def _end(name: str, number: int, view: ImageView) -> Measurement:
 
 def _end_at(side: str) -> ImageMeasure:
     name, number = f"field_{side}", SIDES.index(side)
-    return ImageMeasure(
+    return field_measure(
         name=name,
         unit="mm",
         other_units=("%",),
@@ -89,15 +89,13 @@ def _end_at(side: str) -> ImageMeasure:
         "mm at the detector by the pixel spacing of the header, else in percent of the image's width or height.",
         validity="As `field_outside_share`. 0 where the field reaches the border, and where no border of it is seen.",
         tolerance="Within 2 % of the image's side for .93 of the borders drawn into chests, .84 into other parts.",
-        section=SECTION,
         rank=213 + number,
-        modalities=RADIOGRAPHS,
         least_side_px=LEAST_SIDE_PX,
         take=lambda view: _end(name, number, view),
     )
 
 
-FIELD_OUTSIDE_SHARE = ImageMeasure(
+FIELD_OUTSIDE_SHARE = field_measure(
     name="field_outside_share",
     unit="%",
     label="Picture outside of the exposed field",
@@ -109,13 +107,11 @@ FIELD_OUTSIDE_SHARE = ImageMeasure(
     validity="CR, DX and digitised film of 128 pixels a side or more. What was cut off before the image was stored is "
     "not seen.",
     tolerance="Within 3 of drawn fields, 0.1 of padding and shutters.",
-    section=SECTION,
     rank=210,
-    modalities=RADIOGRAPHS,
     least_side_px=LEAST_SIDE_PX,
     take=lambda view: round(100.0 * view.once(exposed_field).outside_share, 2),
 )
-FIELD_SIDES = ImageMeasure(
+FIELD_SIDES = field_measure(
     name="field_sides",
     unit="1",
     report_unit="{sides}",
@@ -127,13 +123,11 @@ FIELD_SIDES = ImageMeasure(
     "hold the collimated part alone.",
     tolerance="Of drawn borders .07 of chests and .16 of other parts are not seen; .004 of open sides have one that "
     "nobody drew.",
-    section=SECTION,
     rank=211,
-    modalities=RADIOGRAPHS,
     least_side_px=LEAST_SIDE_PX,
     take=lambda view: float(sum(end >= COLLIMATED_FROM for end in view.once(exposed_field).ends)),
 )
-FIELD_TILT_DEG = ImageMeasure(
+FIELD_TILT_DEG = field_measure(
     name="field_tilt_deg",
     unit="deg",
     label="Tilt of the exposed field",
@@ -143,9 +137,7 @@ FIELD_TILT_DEG = ImageMeasure(
     "is clockwise.",
     validity="Up to 10°; left out where no border is seen.",
     tolerance="Within 0.5° on drawn fields.",
-    section=SECTION,
     rank=212,
-    modalities=RADIOGRAPHS,
     least_side_px=LEAST_SIDE_PX,
     take=lambda view: view.once(exposed_field).tilt_deg,
 )

@@ -1,1 +1,0 @@
-"""Pure statistics that the stages share: no images, no rows, no settings."""
