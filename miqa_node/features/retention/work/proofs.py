@@ -41,7 +41,12 @@ def kept(settings: Settings) -> Iterator[ErasureRecord]:
         A file is not what this node wrote. What it was of may be served otherwise, so the node does not start.
     """
     folder = settings.node.data_dir / FOLDER
-    files = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    try:
+        files = [path for path in folder.iterdir() if path.suffix == ".json"]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be read: {error.strerror}.") from error
     if not files:
         return
     key = Signer.open(settings.node.data_dir / KEY_FILE).public_key

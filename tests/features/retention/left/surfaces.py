@@ -10,8 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import all_tables
+from miqa_node.runtime.store.tables.column_marks import ABOUT, ERASE
 from tests.features.retention.left.words import Words
 
+_IMAGES = ("instances", "studies", "worklist")
 Found = dict[str, set[str]]
 """Places of words, by the surface that holds them."""
 
@@ -32,6 +35,19 @@ def in_tables(database: Database, words: Words) -> Found:
     return places_of
 
 
+def empty_columns(database: Database) -> set[str]:
+    """Columns of text about images or patients that no row has a value in: the search tells nothing of them."""
+    empty = set()
+    with database.begin() as transaction:
+        for table in all_tables().sorted_tables:
+            is_about = ABOUT in table.info or any(key.column.table.name in _IMAGES for key in table.foreign_keys)
+            for column in (one for one in table.columns if is_about and ERASE in one.info):
+                values = transaction.execute(sa.select(column)).scalars()
+                if not any(value not in (None, "", [], {}) for value in values):
+                    empty.add(f"{table.name}.{column.name}")
+    return empty
+
+
 def in_folders(folders: Iterable[Path], words: Words) -> Found:
     """By file; a file's own name counts as its content does."""
     places_of: Found = {}
@@ -50,13 +66,10 @@ def _bytes(value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False).encode()
 
 
-def told(surfaces: Found, least: int = 1) -> list[str]:
+def told(surfaces: Found) -> str:
     """A line for each surface: how many words, and of which places."""
-    return [
-        f"{surface}: {len(places)}: {', '.join(sorted(places)[:12])}"
-        for surface, places in sorted(surfaces.items())
-        if len(places) >= least
-    ]
+    lines = (f"{name}: {len(places)}: {', '.join(sorted(places)[:12])}" for name, places in sorted(surfaces.items()))
+    return "\n".join(lines)
 
 
 def without(surfaces: Found, may_stay: Iterable[str]) -> Found:
