@@ -59,7 +59,8 @@ $(RUN_READY): $(BIN)/python $(INPUTS)
 	@$(INSTALL) pip hatchling
 	@if [ "$(ACCEL)" = gpu ]; then other=onnxruntime; else other=onnxruntime-gpu; fi; \
 		if $(BIN)/python -m pip show --quiet $$other 2>/dev/null; then $(PIP) uninstall --yes $$other; fi
-	@$(INSTALL) --no-build-isolation --editable '.[$(ACCEL),series,text,demo]' --editable packages/miqa-node-training
+	@$(INSTALL) --no-build-isolation --editable '.[$(ACCEL),series,text,demo]' \
+		$(addprefix --editable packages/miqa-node-,phantoms selftest training)
 	@touch $@
 	@echo "Installed."
 
@@ -210,7 +211,8 @@ sbom: setup ## Install what a container holds into .venv-sbom, by hashes, and de
 	@rm -rf .venv-sbom && $(PYTHON) -m venv .venv-sbom && mkdir -p dist
 	.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes --only-binary :all: \
 		--requirement requirements/build.lock --requirement requirements/$(ACCEL).lock
-	.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --no-deps --no-build-isolation .
+	.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --no-deps --no-build-isolation . \
+		./packages/miqa-node-phantoms ./packages/miqa-node-selftest
 	$(BIN)/cyclonedx-py environment .venv-sbom/bin/python --pyproject pyproject.toml --output-reproducible \
 		--validate --output-file dist/miqa-node-$(ACCEL).cdx.json
 	@rm -rf .venv-sbom

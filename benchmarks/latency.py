@@ -19,11 +19,11 @@ from pathlib import Path
 from benchmarks.machine import TreeCost, describe, keep, quantiles
 from benchmarks.radiographs import SIDE, radiographs
 from miqa_node.core.settings import load_settings
-from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, free_port, free_ports
-from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.stages.deliver.kinds.base import DeliveryContext
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_selftest.launch import HOST, NodeProcess, free_port, free_ports
+from miqa_selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_selftest.radiographs import SampleImage
 
 LIMIT_S = 60.0
 POLL_S = 0.002

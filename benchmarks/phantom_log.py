@@ -23,10 +23,10 @@ from pydicom.dataset import FileDataset
 
 from benchmarks.machine import TreeCost, describe, keep
 from miqa_node.core.settings import load_settings
-from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, free_ports
 from miqa_node.stages.deliver.kinds.base import DeliveryContext
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.stages.report.uids import derive_uid
+from miqa_selftest.launch import HOST, NodeProcess, free_ports
 
 LIMIT_S = 120.0
 POLL_S = 0.1

@@ -10,8 +10,8 @@ from pydicom import dcmread, dcmwrite
 
 from demo.samples import make_samples
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.stages.report.uids import derive_uid
+from miqa_selftest.radiographs import SampleImage
 
 SIDE = 2048
 

@@ -26,11 +26,11 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from benchmarks.machine import describe, keep
 from miqa_node.core.settings import load_settings
-from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, free_port, free_ports
-from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
 from miqa_node.stages.deliver.kinds.base import DeliveryContext
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.stages.report.uids import derive_uid
+from miqa_selftest.launch import HOST, NodeProcess, free_port, free_ports
+from miqa_selftest.pacs import AE_TITLE, ReceivingPacs
 
 SIDE = 512
 SPACING_MM = 0.75

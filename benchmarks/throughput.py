@@ -33,9 +33,6 @@ from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.dicom.pixels.frame import decode_frame
-from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, free_port, free_ports
-from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.runtime.store.site_store import open_store
 from miqa_node.stages.assess.active import quality_folder
 from miqa_node.stages.assess.landmarks.estimate import LandmarkNetwork
@@ -47,6 +44,9 @@ from miqa_node.stages.deliver.kinds.base import DeliveryContext
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.stages.measure.projection import measure
 from miqa_node.stages.units.rows import instances
+from miqa_selftest.launch import HOST, NodeProcess, free_port, free_ports
+from miqa_selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_selftest.radiographs import SampleImage
 
 LIMIT_S = 900.0
 POLL_S = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.features.operations.selftest.radiographs import (
+from miqa_selftest.radiographs import (
     CHEST_PITCH_MM,
     Image,
     SampleImage,

@@ -21,8 +21,8 @@ from miqa_node.core.domain.delivery import REJECTION
 from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.files.held_folder import hold
 from miqa_node.errors import MiqaError
-from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, free_ports
-from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_selftest.launch import HOST, NodeProcess, free_ports
+from miqa_selftest.pacs import AE_TITLE, ReceivingPacs
 
 NODE_AE_TITLE = "MIQA"
 WANTED_PORTS = (11112, 8080, 11113)

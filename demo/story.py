@@ -16,11 +16,11 @@ from miqa_node.core.domain.delivery import KOS, SEG, SR, ResultKind
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.settings import load_settings
-from miqa_node.features.operations.selftest.launch import HOST, NodeProcess
-from miqa_node.features.operations.selftest.outcome import VERDICT_LIMIT_S, SampleOutcome, modality_target, wait
-from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.features.operations.selftest.radiographs import SampleImage
-from miqa_node.features.operations.selftest.send import send
+from miqa_selftest.launch import HOST, NodeProcess
+from miqa_selftest.outcome import VERDICT_LIMIT_S, SampleOutcome, modality_target, wait
+from miqa_selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_selftest.radiographs import SampleImage
+from miqa_selftest.send import send
 
 STYLES = {
     Verdict.ACCEPT: "green",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from miqa_node.core.domain.instance import Header as Header
     from miqa_node.core.domain.instance import StoredInstance as StoredInstance
     from miqa_node.core.domain.judgement import Judgement as Judgement
+    from miqa_node.core.domain.phantom import PhantomKind as PhantomKind
     from miqa_node.core.domain.policy import Verdict as Verdict
     from miqa_node.core.domain.ports import AssessorResult as AssessorResult
     from miqa_node.core.domain.role import NodeRole as NodeRole
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from miqa_node.errors import DeliveryError as DeliveryError
     from miqa_node.errors import DeliveryRefusedError as DeliveryRefusedError
     from miqa_node.errors import MiqaError as MiqaError
+    from miqa_node.features.phantoms.measure import PhantomMeasure as PhantomMeasure
+    from miqa_node.features.phantoms.measure import PhantomQuantity as PhantomQuantity
+    from miqa_node.features.phantoms.stack import PhantomStack as PhantomStack
+    from miqa_node.features.phantoms.values import PhantomValue as PhantomValue
     from miqa_node.interfaces.cli.command import Command as Command
     from miqa_node.interfaces.cli.options import ConfigFile as ConfigFile
     from miqa_node.interfaces.cli.options import DataDir as DataDir

@@ -21,6 +21,7 @@ MiqaError
 │   │   └── ClassRefusedError   … nor any other of its SOP class; a lower class may be taken
 │   └── CommitmentUnsupportedError    the destination never promises to keep objects; they stay SENT
 ├── QueryError             a search asks for a value that its attribute cannot have
+├── InputError             a person or a program names something that cannot be meant; nothing was done
 ├── AccessError            an account, password, link or token is not usable
 │   └── UnansweredError        … nobody can say so now: the site's sign-on does not answer
 ├── SignatureError         a signed document was changed, or signed with another key
@@ -147,6 +148,10 @@ class CommitmentUnsupportedError(DeliveryError):
 
 class QueryError(MiqaError):
     """A search asks for a value that its attribute cannot have; the message says which form it has."""
+
+
+class InputError(MiqaError):
+    """A person or a program names something that cannot be meant, such as an image of another study."""
 
 
 class AccessError(MiqaError):

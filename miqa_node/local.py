@@ -14,7 +14,6 @@ from typing import Any, Self
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
-from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.domain.policy import Disposition, Policy
@@ -24,6 +23,7 @@ from miqa_node.core.observe.stages import StageClock
 from miqa_node.core.settings import Settings, WatchedFile
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.anatomy import STANDARD, Anatomy
+from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import DecodeError, NotAnImageError, NotFoundError
@@ -189,7 +189,7 @@ def assess_path(path: Path, described: tuple[str, str, str], tools: LocalTools) 
             raise image.error or NotAnImageError(assessment.not_assessed)
         objects = None
         if tools.reports is not None and image.has_identity:
-            judgement = Judgement(instance, assessment, disposition)
+            judgement = judged(instance, assessment, disposition)
             objects = unit_of(instance.header, units).outputs(judgement, context)
     # The pipeline generates missing UIDs; the result states those of the file.
     assessment = replace(assessment, header=image.header, timings_ms={**assessment.timings_ms, **image.timings_ms})

@@ -16,12 +16,12 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
-from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.moderate_fault import FaultSearch
 from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.series import SliceProfile
 from miqa_node.core.settings import Settings
+from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.dicom.pixels.picture import is_picture
 from miqa_node.errors import DataSetError, DecodeError, NotFoundError
@@ -188,7 +188,7 @@ class LocalSeriesAssessor:
                 raise DecodeError(assessment.not_assessed)
             snapshot, objects = artifacts.snapshot(instance), None
             if tools.reports is not None and not instance.header.missing_uids:
-                judgement = Judgement(instance, assessment, disposition)
+                judgement = judged(instance, assessment, disposition)
                 objects = unit_of(instance.header, units).outputs(judgement, context)
         # The pipeline generates missing UIDs; the result states those of the file.
         assessment = replace(assessment, header=digests.header(digest))

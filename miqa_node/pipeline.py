@@ -19,11 +19,10 @@ from miqa_node.core.domain.assessment import REPORT_FORM, Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.identity import with_surrogates
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
-from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.ports import AssessorResult, FaultJudge, JobQueue
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.taxonomy.verdict_score import scored
+from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.stages.conclusion.base import Conclusion, Effects
 from miqa_node.stages.conclusion.verdict import disposition_of
 from miqa_node.stages.receive.rows.arrivals import Arrivals
@@ -136,7 +135,7 @@ class Pipeline:
         self._write(conclusion, self._giving_up, judgements.save_disposition)
 
     def _conclusion(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> Conclusion:
-        judgement = scored(Judgement(instance, assessment, disposition))
+        judgement = judged(instance, assessment, disposition)
         return Conclusion(judgement, unit_of(instance.header, self._units), disposition)
 
     def _write(self, conclusion: Conclusion, effects: Effects, save: Callable[..., bool]) -> None:

@@ -17,7 +17,7 @@ from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.features.phantoms.files import SeriesFiles, series_of
 from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.assess.phantom import recognise
-from miqa_node.stages.assess.phantoms.kind import kind_of
+from miqa_node.stages.assess.phantom_kind import kind_of
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from miqa_node.stages.measure.slices import read_slices
 from miqa_node.stages.measure.stack import same_plane

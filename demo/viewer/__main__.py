@@ -17,7 +17,7 @@ from demo.viewer.archive import archive
 from demo.viewer.package import viewer_files
 from demo.viewer.site import site
 from miqa_node.errors import MiqaError
-from miqa_node.features.operations.selftest.launch import free_ports
+from miqa_selftest.launch import free_ports
 
 WANTED_PORTS = (3000, 8042)
 """Ports of the viewer and of the archive; a port in use is replaced by a free one."""

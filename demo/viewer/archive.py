@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from miqa_node.errors import MiqaError, SettingsError
-from miqa_node.features.operations.selftest.launch import HOST
+from miqa_selftest.launch import HOST
 
 ORTHANC = Path("/usr/sbin/Orthanc")
 DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from miqa_node.core.observe.steady_thread import start_brief_thread
-from miqa_node.features.operations.selftest.launch import HOST
+from miqa_selftest.launch import HOST
 
 SETTINGS = Path(__file__).with_name("app-config.js")
 DICOMWEB_PATHS = ("/dicom-web/", "/wado", "/api/dicom-web/")

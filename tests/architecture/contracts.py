@@ -19,7 +19,12 @@ from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 
 ROOT = "miqa_node"
-FOLDERS = {ROOT: Path(), "miqa_training": Path("packages/miqa-node-training")}
+FOLDERS = {
+    ROOT: Path(),
+    "miqa_phantoms": Path("packages/miqa-node-phantoms"),
+    "miqa_selftest": Path("packages/miqa-node-selftest"),
+    "miqa_training": Path("packages/miqa-node-training"),
+}
 """Where each package of this project lies in the checkout."""
 
 

@@ -238,7 +238,6 @@ HOME = "worklist"
 RECOMMENDED = {
     ("accounts", "interfaces/web/access.py"),
     ("accounts", "interfaces/web/app.py"),
-    ("analysis", "features/operations/selftest/record.html"),
     ("analysis", "features/operations/command/series_checks.py"),
     ("backup", "features/operations/command/doctor.py"),
     ("labels", "features/models/command/choice.py"),

@@ -15,12 +15,11 @@ KIND_TESTS = frozenset({"is_image", "is_projection", "is_run", "is_slice", "is_s
 MODALITIES = frozenset({"CR", "CT", "DX", "IO", "MG", "MR", "NM", "PT", "PX", "RF", "RG", "XA"})
 ANY_OF_THEM = re.compile("|".join([*sorted(KIND_NAMES | KIND_TESTS), *(f'"{one}":' for one in sorted(MODALITIES))]))
 OTHERS = {
-    "features/operations/selftest/pacs.py": "the archive of the self-test looks for reports among what it got",
     "features/mammogram_pairs/rows.py": "the whole feature is about one kind, whose images it asks for",
     "dicom/pixels/grayscale.py": "an exception of the standard: the Modality LUT of some classes (PS3.3 C.8.7.1.1.2)",
     "features/phantoms/files.py": "reads files of the kinds that may show phantoms, as a node does",
     "features/phantoms/stack.py": "no value of an MR signal is below zero",
-    "stages/assess/phantoms/kind.py": "the phantoms of CT are others than those of MR",
+    "stages/assess/phantom_kind.py": "the phantoms of CT are others than those of MR",
     "core/words/image_title.py": "titles of series need their description, those of radiographs do not",
     "core/words/codes.py": "the codes of procedures, which a report repeats",
     "stages/report/outputs/enhanced.py": "completes a module of the object that it makes, which has the source's class",

@@ -46,7 +46,7 @@ def test_the_page_shows_the_code_that_runs() -> None:
     assert not re.search(r"self\._\w+\(", PAGE.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("library", ["onnx_vjp", "plain_statistics", "pynetdicom_streaming"])
+@pytest.mark.parametrize("library", ["onnx_vjp", "phantom_shapes", "plain_statistics", "pynetdicom_streaming"])
 def test_a_library_of_its_own_imports_nothing_of_the_rest(library: str) -> None:
     folder = (PACKAGE / "libraries" / library).resolve()
     imported = {

@@ -40,3 +40,15 @@ def test_there_are_effects_and_rows_to_look_at() -> None:
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(FEATURES)))
 def test_effects_and_rows_of_features_decide_nothing(path: Path) -> None:
     assert not FORBIDDEN & set(names(path))
+
+
+def makers_of_judgements() -> Iterator[str]:
+    for path in sorted(Path(miqa_node.__file__).parent.rglob("*.py")):
+        calls = (node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call))
+        if any(isinstance(one, ast.Name) and one.id == "Judgement" for one in calls):
+            yield path.relative_to(FEATURES.parent).as_posix()
+
+
+def test_a_disposition_is_set_in_one_place_which_gives_the_score() -> None:
+    """The other one loads what was recorded."""
+    assert list(makers_of_judgements()) == ["core/taxonomy/verdict_score.py", "stages/units/rows/judgements.py"]

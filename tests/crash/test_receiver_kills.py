@@ -15,9 +15,9 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.features.operations.selftest.launch import NodeProcess
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
+from miqa_selftest.launch import NodeProcess
 from tests.conftest import KINDS_OF_DATABASE, free_port
 from tests.quick import in_gate
 from tests.stages.receive.wire import RawPeer, encoded, p_data, pdv, small_image

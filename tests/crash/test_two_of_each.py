@@ -21,10 +21,10 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
 from pynetdicom import AE
 
 from miqa_node.errors import MiqaError
-from miqa_node.features.operations.selftest.encodings import ENCODINGS, encoded
-from miqa_node.features.operations.selftest.launch import NodeProcess
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
+from miqa_selftest.encodings import ENCODINGS, encoded
+from miqa_selftest.launch import NodeProcess
 from tests.conftest import free_port
 from tests.crash.station import LIMIT_S, Pacs
 from tests.sending import exposure

@@ -27,7 +27,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from miqa_node.features.operations.selftest.encodings import ENCODINGS, encoded
+from miqa_selftest.encodings import ENCODINGS, encoded
 from tests.stages.assess.making import chest_dataset
 
 JUDGED = "judged"

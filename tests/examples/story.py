@@ -24,8 +24,8 @@ from onnx import TensorProto, helper, numpy_helper
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from miqa_node.features.operations.selftest.launch import NodeProcess, free_ports
 from miqa_node.stages.assess.card import METADATA_KEY
+from miqa_selftest.launch import NodeProcess, free_ports
 from tests.waiting import wait_until
 
 T = TypeVar("T")

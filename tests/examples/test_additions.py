@@ -1,6 +1,6 @@
 """An addition is its own files and nothing else: each is put into a copy of the project, and the copy keeps its gates.
 
-``tests/examples/additions`` has a folder for each, with files at their places in a checkout.
+``examples/additions`` has a folder for each, with files at their places in a checkout.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from tests.architecture.test_contracts import lint
 from tests.conftest import ROOT
 
-ADDITIONS = ROOT / "tests" / "examples" / "additions"
+ADDITIONS = ROOT / "examples" / "additions"
 MEASUREMENTS = ("unused_levels", "us_side_difference")
 COPIED = ("config", "docs", "examples", "migrations", "miqa_node", "packages", "tests", "tools")
 MADE = ("measurements", "results")

@@ -30,9 +30,9 @@ def modules_of(example: Path) -> list[Path]:
 def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a node with the examples made of an image and a waveform."""
     folder = tmp_path_factory.mktemp("story")
-    (of_node,) = built([ROOT], folder / "node")
+    of_project = built([ROOT, ROOT / "packages" / "miqa-node-selftest"], folder / "node")
     examples = built(EXAMPLES, folder / "examples")
-    site, empty = Installation(folder / "site", of_node, *examples), folder / "story"
+    site, empty = Installation(folder / "site", *of_project, *examples), folder / "story"
     empty.mkdir()
     (folder / "path" / "tests").mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "waiting.py", folder / "path" / "tests")

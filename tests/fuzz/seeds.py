@@ -20,7 +20,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotific
 
 from miqa_node.core.keys.signing import Signer
 from miqa_node.core.settings import share_dir
-from miqa_node.features.operations.selftest.encodings import ENCODINGS, encoded
+from miqa_selftest.encodings import ENCODINGS, encoded
 from tests.conftest import ROOT
 from tests.stages.assess.making import chest_dataset, write_package
 from tests.stages.receive.wire import RawPeer, p_data, pdv

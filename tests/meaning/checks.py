@@ -32,6 +32,8 @@ OBJECTS = {"foreign_object", "device_in_view"}
 SPINE = ("LM_SPINE_TOP", "LM_SPINE_LOW")
 VERDICTS = {"111235": "REJECT", "111236": "REVIEW", "111237": "ACCEPT", "": "NOT_ASSESSED"}
 NODE = "miqa-node"
+MOST_BYTES = 25_000
+"""Size of the slim report of a projection image."""
 BESIDE = 0.02
 """Share of a region's pixels that may lie beyond the middle of the spine."""
 ALIKE = 0.95
@@ -67,6 +69,8 @@ def untrue_statements(account: Account, cards: Mapping[str, set[str]], codes: Ma
     """Every untrue statement. ``cards`` are the findings by package, ``codes`` the measurements by code."""
     masks = read_segmentation(account.objects["SEG"]) if "SEG" in account.objects else []
     segments = {one.number: one for one in masks}
+    if len(account.objects["SR"]) > MOST_BYTES:
+        yield Untruth("size", "SR", f"{len(account.objects['SR'])} bytes")
     for kind in ("SR", "SR_FULL"):
         if kind in account.objects:
             yield from _of_report(read_report(account.objects[kind]), segments, account, cards, codes)
@@ -81,12 +85,16 @@ def _of_report(
 ) -> Iterator[Untruth]:
     judges = {f"{name}-{version}" for name, version in report.equipment}
     for group in report.groups:
+        of_it = {number for number, one in segments.items() if one.tracking_uid == group.tracking_uid}
+        group.segments = sorted({*group.segments, *of_it})
         yield from _contours(group, account)
         yield from _sides(group, segments, report, account)
         yield from _segments(group, segments, account)
         yield from _algorithm(group, cards, codes, account, judges)
         yield from _numbers(group, codes, account)
         yield from _site(group)
+    for number in segments.keys() - {number for group in report.groups for number in group.segments}:
+        yield Untruth("seg", segments[number].tracking, "no group of the report is about this segment")
     yield from _segment_makers(segments, cards, account, judges)
     yield from _equipment(report)
     yield from _verdict(report, account)
@@ -127,7 +135,7 @@ def image_side(side: str, orientation: tuple[str, ...]) -> str:
     return {"left": "right", "right": "left"}[side] if towards == "L" else side
 
 
-def _middle(report: Report) -> Points | None:
+def middle_of(report: Report) -> Points | None:
     """Column of the spine's middle as (slope, offset) over the rows."""
     results = [report.landmarks[code][0] for code in SPINE if code in report.landmarks]
     if not results:
@@ -148,10 +156,12 @@ def beyond(mask: Mask, side: str, middle: Points) -> float:
 
 
 def _sides(group: Statement, segments: Mapping[int, Segment], report: Report, account: Account) -> Iterator[Untruth]:
-    words = group.side or next(iter(re.findall(r"patient's (left|right)", group.tracking)), "")
+    words = next(iter(group.sides or re.findall(r"patient's (left|right)", group.tracking)), "")
+    if len(group.sides) > 1:
+        yield Untruth("side", group.tracking, f"several sides of one group: {group.sides}")
     if not words:
         return
-    target, middle = image_side(words, account.orientation), _middle(report)
+    target, middle = image_side(words, account.orientation), middle_of(report)
     if not target:
         yield Untruth("side", group.tracking, f"{words}, and the header says neither left nor right")
         return
@@ -221,7 +231,7 @@ def _algorithm(
             makers |= {key for key in account.line["timings_ms"] if key.startswith("landmarks-")}
         if not makers <= words:
             yield Untruth("algorithm", group.tracking, f"{sorted(words)}, and {sorted(makers)} judged")
-        yield from _checksums(group, account)
+        yield from _checksums(group, findings[name], account)
         return
     for code, _, _ in group.numbers:
         measured = codes.get(code)
@@ -248,9 +258,12 @@ OF_LANDMARKS = {
 """Measurements of the package of anatomical points (docs/reference/measurements.md)."""
 
 
-def _checksums(group: Statement, account: Account) -> Iterator[Untruth]:
-    """The checksum beside an algorithm is its own: the main model's with no other package."""
-    model = account.line["model"]
+def _checksums(group: Statement, finding: Mapping[str, Any], account: Account) -> Iterator[Untruth]:
+    """The checksum beside an algorithm is its own, as JSON has it: the main model's with no other package."""
+    model, own = account.line["model"], finding["made_by"][0]
+    first = group.algorithms[0]
+    if _label(first) != _label(own) or own["sha256"] not in first["parameters"]:
+        yield Untruth("algorithm", group.tracking, f"{first}, and JSON says {own}")
     for one in group.algorithms:
         if model and model["sha256"] in one["parameters"].partition(" with ")[0] and one["name"] != model["name"]:
             yield Untruth("algorithm", group.tracking, f"{_label(one)} has the checksum of {model['name']}")
@@ -298,7 +311,9 @@ def _segment_makers(
 
 
 def _equipment(report: Report) -> Iterator[Untruth]:
-    """Whoever is named in a group is named in the equipment."""
+    """Whoever is named in a group is named in the equipment, and in Software Versions."""
+    if missing := {f"{name} {version}" for name, version in report.equipment} - set(report.software):
+        yield Untruth("algorithm", "SR", f"Software Versions do not name {sorted(missing)}")
     for group in report.groups:
         for one in group.algorithms:
             if (one["name"], one["version"]) not in report.equipment:
@@ -327,20 +342,22 @@ def _verdict(report: Report, account: Account) -> Iterator[Untruth]:
 
 def _texts(report: Report, segments: Mapping[int, Segment], account: Account) -> Iterator[Untruth]:
     """The sides that sentences name, against the regions of objects."""
-    middle = _middle(report)
+    middle = middle_of(report)
     masks = [one.mask for one in segments.values() if one.tracking.partition(":")[0] == "foreign_object"]
+    parts = [part for mask in masks for part in parts_of(mask)]
     words = {"JSON": " ".join(account.line["narrative"]), "SR": " ".join(one.narrative for one in report.groups)}
     for name, text in {**words, **account.texts}.items():
         for side in dict.fromkeys(SAID_SIDE.findall(text)):
             target = image_side(side, account.orientation)
             if not target:
                 yield Untruth("side", name, f"over the {side} lung, and the header says neither left nor right")
-            elif middle is not None and masks and not _is_there(masks, target, middle):
+            elif middle is not None and parts and beyond_all(parts, target, middle):
                 yield Untruth("side", name, f"over the {side} lung, and no region is there alone")
 
 
-def _is_there(masks: list[Mask], side: str, middle: Points) -> bool:
-    return any(beyond(part, side, middle) <= BESIDE for mask in masks for part in parts_of(mask))
+def beyond_all(parts: list[Mask], side: str, middle: Points) -> bool:
+    """Whether none of the parts is on that side of the image alone."""
+    return all(beyond(part, side, middle) > BESIDE for part in parts)
 
 
 __all__ = ["NARRATIVE", "Account", "Untruth", "cards_of", "image_side", "untrue_statements"]

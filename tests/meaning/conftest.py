@@ -12,6 +12,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.local import LocalAssessor
 from miqa_node.stages.report.made import ReportSettings
 from tests.meaning.checks import Untruth, cards_of, untrue_statements
+from tests.meaning.surfaces import untrue_elsewhere
 from tests.meaning.telling import codes_of_measurements, told_of
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -32,6 +33,7 @@ def oracle(shipped: LocalAssessor) -> Oracle:
 
     def ask(path: Path) -> list[Untruth]:
         orientation = tuple(pydicom.dcmread(path, stop_before_pixels=True).get("PatientOrientation") or ())
-        return list(untrue_statements(told_of(path, shipped, orientation), cards, codes))
+        account = told_of(path, shipped, orientation)
+        return [*untrue_statements(account, cards, codes), *untrue_elsewhere(account)]
 
     return ask

@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset
 LEFT, RIGHT = "7771000", "24028007"
 SIDES = {LEFT: "left", RIGHT: "right"}
 GROUP, FINDING, SITE, LATERALITY = "125007", "121071", "363698007", "272741003"
-TRACKING, ALGORITHM = "112039", {"111001": "name", "111003": "version", "111002": "parameters"}
+TRACKING, TRACKING_UID, ALGORITHM = "112039", "112040", {"111001": "name", "111003": "version", "111002": "parameters"}
+QUALITY_FINDING = "111052"
 SEGMENT_FRAME, QUALITY_ASSESSMENT, COMMENT, NARRATIVE, RATING = "121214", "111050", "121106", "111412", "111029"
 PROJECTS_OVER = "PROJECTS_OVER"
 
@@ -27,10 +28,12 @@ class Statement:
     """What one group of a report says."""
 
     tracking: str = ""
+    tracking_uid: str = ""
     finding: str = ""
     meaning: str = ""
     site: str = ""
-    side: str = ""
+    sides: list[str] = field(default_factory=list)
+    """Those that are said, each once; "" for anatomy without one."""
     projected: str = ""
     """What something outside of the patient projects over."""
     algorithms: list[dict[str, str]] = field(default_factory=list)
@@ -39,6 +42,8 @@ class Statement:
     points: list[Points] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
     assessment: str = ""
+    codes: dict[str, list[str]] = field(default_factory=dict)
+    """Values of its codes by concept."""
     comments: list[str] = field(default_factory=list)
     narrative: str = ""
 
@@ -49,7 +54,8 @@ class Report:
 
     groups: list[Statement]
     equipment: set[tuple[str, str]]
-    bytes: int = 0
+    uid: str = ""
+    software: tuple[str, ...] = ()
 
     @property
     def landmarks(self) -> dict[str, list[tuple[float, float]]]:
@@ -76,12 +82,18 @@ def code_of(item: Dataset, keyword: str = "ConceptNameCodeSequence") -> str:
 
 def read_report(data: bytes) -> Report:
     """The groups of a report, in their order."""
-    document = read(data)
+    return report_of(read(data))
+
+
+def report_of(document: Dataset) -> Report:
+    """The same of its data set."""
     equipment = {
         (str(one.ManufacturerModelName), str(one.SoftwareVersions))
         for one in document.get("ContributingEquipmentSequence", [])
     }
-    return Report([_group(item) for item in _groups(document)], equipment, len(data))
+    versions = document.SoftwareVersions
+    software = (versions,) if isinstance(versions, str) else tuple(versions)
+    return Report([_group(item) for item in _groups(document)], equipment, str(document.SOPInstanceUID), software)
 
 
 def _groups(item: Dataset) -> Iterator[Dataset]:
@@ -96,6 +108,8 @@ def _group(item: Dataset) -> Statement:
     statement = Statement()
     for child in item.ContentSequence:
         _take(statement, child)
+        if child.ValueType == "CODE":
+            statement.codes.setdefault(code_of(child), []).append(code_of(child, "ConceptCodeSequence"))
     statement.algorithms = _algorithms(item)
     return statement
 
@@ -104,13 +118,18 @@ def _take(statement: Statement, child: Dataset) -> None:
     name, kind = code_of(child), child.ValueType
     if name == TRACKING:
         statement.tracking = str(child.TextValue)
+    elif name == TRACKING_UID:
+        statement.tracking_uid = str(child.UID)
     elif name == FINDING:
         statement.finding = code_of(child, "ConceptCodeSequence")
         statement.meaning = str(child.ConceptCodeSequence[0].CodeMeaning)
     elif name in (SITE, PROJECTS_OVER):
         setattr(statement, "site" if name == SITE else "projected", code_of(child, "ConceptCodeSequence"))
         sides = [one for one in child.get("ContentSequence", []) if code_of(one) == LATERALITY]
-        statement.side = SIDES[code_of(sides[0], "ConceptCodeSequence")] if sides else ""
+        side = SIDES[code_of(sides[0], "ConceptCodeSequence")] if sides else ""
+        statement.sides += [] if side in statement.sides else [side]
+        for place in child.get("ContentSequence", []):
+            _draw(statement, place)
     elif name == QUALITY_ASSESSMENT:
         statement.assessment = code_of(child, "ConceptCodeSequence")
     elif name == COMMENT:
@@ -166,6 +185,7 @@ class Segment:
 
     number: int
     tracking: str
+    tracking_uid: str
     algorithm: tuple[str, str]
     name: str
     side: str
@@ -198,21 +218,31 @@ def _segment(item: Dataset, mask: Mask) -> Segment:
     modifiers += [code_of(one, "AnatomicRegionModifierSequence") for one in item.get("AnatomicRegionSequence", [])]
     side = next((SIDES[one] for one in modifiers if one in SIDES), "")
     return Segment(
-        int(item.SegmentNumber), str(item.get("TrackingID", "")), algorithm, str(item.get("SegmentAlgorithmName", "")),
+        int(item.SegmentNumber), str(item.get("TrackingID", "")), str(item.get("TrackingUID", "")), algorithm,
+        str(item.get("SegmentAlgorithmName", "")),
         side, mask, str(item.get("SegmentDescription", "")),
     )  # fmt: skip
 
 
-def read_outlines(data: bytes) -> dict[str, list[Points]]:
-    """Outlines of a presentation state by the layer's description."""
+@dataclass
+class Layer:
+    """A layer of a presentation state: its outlines and texts."""
+
+    description: str
+    outlines: list[Points] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+
+def read_layers(data: bytes) -> dict[str, Layer]:
+    """The layers of a presentation state by name."""
     document = read(data)
-    names = {one.GraphicLayer: str(one.GraphicLayerDescription) for one in document.GraphicLayerSequence}
-    results: dict[str, list[Points]] = {}
+    layers = {str(one.GraphicLayer): Layer(str(one.GraphicLayerDescription)) for one in document.GraphicLayerSequence}
     for annotation in document.GraphicAnnotationSequence:
+        layer = layers[annotation.GraphicLayer]
+        layer.texts += [str(one.UnformattedTextValue) for one in annotation.get("TextObjectSequence", [])]
         for graphic in annotation.get("GraphicObjectSequence", []):
-            points = np.array(graphic.GraphicData, float).reshape(-1, 2)
-            results.setdefault(names[annotation.GraphicLayer], []).append(points)
-    return results
+            layer.outlines.append(np.array(graphic.GraphicData, float).reshape(-1, 2))
+    return layers
 
 
 def filled(outline: Points, shape: tuple[int, int]) -> Mask:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,18 +17,21 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node import __version__
 from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.measurand import every_measurand
+from miqa_node.core.domain.review import Review
+from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.interfaces.cli.assess_json import document
 from miqa_node.interfaces.web.onepage.page import one_page
 from miqa_node.local import LocalAssessor, LocalResult
 from miqa_node.stages.report.image import ReportedImage
 from miqa_node.stages.report.made import ReportSettings
-from miqa_node.stages.report.make import make_objects
+from miqa_node.stages.report.make import amend_objects, make_objects
 from miqa_node.stages.report.uids import derive_uid
 from tests.meaning.checks import Account
 
-KINDS = ("SR", "SR_FULL", "SEG", "KOS", "GSPS", "PDF", "SEG_LABELMAP")
+KINDS = ("SR", "SR_FULL", "SEG", "KOS", "GSPS", "PDF", "SEG_LABELMAP", "AIRAI")
 DX = UID("1.2.840.10008.5.1.4.1.1.1.1")
 FIELD_MM = 350.0
 """Assumed longer side of a chest picture."""
@@ -43,11 +48,24 @@ def told_of(
     """Everything that is told of one DICOM file."""
     result = assessor.assess_file(path, **(described or {}))
     settings = ReportSettings(encode=assessor.tools.reports.encode) if assessor.tools.reports else ReportSettings()
-    image = ReportedImage(path, result.maps, decode=partial(assessor.pool.decode, path, 0))
+    return account_of(path, result, orientation, settings, partial(assessor.pool.decode, path, 0))
+
+
+def account_of(
+    path: Path,
+    result: LocalResult,
+    orientation: tuple[str, ...],
+    settings: ReportSettings,
+    decode: Callable[[], Radiograph],
+) -> Account:
+    """Everything that is told of a judged file."""
+    image = ReportedImage(path, result.maps, decode=decode)
     kinds = {ResultKind(kind) for kind in KINDS}
     objects = make_objects(image, result.assessment, result.disposition, settings, kinds)
     line: dict[str, Any] = document(path.name, result, 0.0)
-    files = {str(one.kind): one.data for one in objects}
+    review = Review(1, "mara", datetime(2026, 11, 29, 12, tzinfo=UTC), Resolution.DISMISSED)
+    of_decision = amend_objects(image, result.assessment, result.disposition, review, settings, kinds, ())
+    files = {str(one.kind): one.data for one in (*objects, *of_decision)}
     texts = {"page": _page(result)}
     if "PDF" in files:
         texts["PDF"] = pdf_text(files["PDF"])

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from miqa_node.features.operations.selftest.launch import NodeProcess
+from miqa_selftest.launch import NodeProcess
 from tests.conftest import free_port
 from tests.stages.receive.wire import encoded, send_raw, small_image
 from tests.waiting import wait_until

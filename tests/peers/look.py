@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import BrowserContext, Page
 
-from miqa_node.features.operations.selftest.launch import HOST
+from miqa_selftest.launch import HOST
 
 STATE = Path(__file__).with_name("look.js").read_text("utf-8")
 RENDERED = """() => (window.cornerstone?.getRenderingEngines?.() ?? []).flatMap(engine => engine.getViewports())

@@ -14,10 +14,10 @@ from pydicom import dcmread
 
 from demo.samples import make_samples
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.node import Node
 from miqa_node.stages.deliver.kinds.base import split_file
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_selftest.radiographs import SampleImage
 from tests.node.test_node import settings_in
 from tests.peers.orthanc import Orthanc
 from tests.peers.test_receive_peers import dcmtk

@@ -24,13 +24,13 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.pixels.frame import decode_frame
-from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.cli.app import run as miqa_node
 from miqa_node.interfaces.web.set_up import set_up_link
 from miqa_node.node import Node
 from miqa_node.runtime.site_records import labels
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_selftest.radiographs import SampleImage
 from tests.peers.orthanc import Orthanc
 from tests.peers.validators import errors, missing_tools
 from tests.waiting import wait_until

@@ -23,13 +23,13 @@ from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import MiqaError
-from miqa_node.features.operations.selftest.launch import NodeProcess, free_port, free_ports
-from miqa_node.features.operations.selftest.outcome import SampleOutcome
-from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.features.operations.selftest.radiographs import CHEST_PITCH_MM, SampleImage
-from miqa_node.features.operations.selftest.send import StoreReceipt
 from miqa_node.stages.deliver.kinds.base import DeliveryContext
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_selftest.launch import NodeProcess, free_port, free_ports
+from miqa_selftest.outcome import SampleOutcome
+from miqa_selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_selftest.radiographs import CHEST_PITCH_MM, SampleImage
+from miqa_selftest.send import StoreReceipt
 from tests.conftest import ROOT
 from tests.stages.deliver.making import outcomes
 

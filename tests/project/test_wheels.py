@@ -21,7 +21,7 @@ from miqa_node.stages.report.series.extra import LIBRARIES
 from tests.installation import Installation, built
 
 CHECKOUT = Path(__file__).parents[2]
-LIBRARIES_OF_NODE = ("onnx_vjp", "plain_statistics", "pynetdicom_streaming")
+LIBRARIES_OF_NODE = ("onnx_vjp", "phantom_shapes", "plain_statistics", "pynetdicom_streaming")
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def wheels(dist: Path) -> dict[str, Path]:
     """The wheels of all distributions by the name of the package."""
-    return {
-        path.name.partition("-")[0].replace("miqa_node_training", "miqa_training"): path for path in dist.glob("*.whl")
-    }
+    return {path.name.partition("-")[0].replace("miqa_node_", "miqa_"): path for path in dist.glob("*.whl")}
 
 
 def modules(wheel: Path, package: str) -> set[str]:
@@ -54,15 +52,16 @@ def site(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
     return Installation(tmp_path_factory.mktemp("site") / "miqa", wheels["miqa_node"])
 
 
-def test_training_asks_for_the_node_of_the_same_version() -> None:
-    path = CHECKOUT / "packages" / "miqa-node-training" / "pyproject.toml"
+@pytest.mark.parametrize("name", ["miqa-node-phantoms", "miqa-node-selftest", "miqa-node-training"])
+def test_what_stands_on_the_node_asks_for_that_of_the_same_version(name: str) -> None:
+    path = CHECKOUT / "packages" / name / "pyproject.toml"
     project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
     assert project["dependencies"] == [f"miqa-node=={__version__}"]
 
 
 @pytest.mark.more
 def test_what_is_handed_out_is_whole_and_named_by_its_version(dist: Path) -> None:
-    names = ("miqa_node", "miqa_node_training", *LIBRARIES_OF_NODE)
+    names = ("miqa_node", "miqa_node_phantoms", "miqa_node_selftest", "miqa_node_training", *LIBRARIES_OF_NODE)
     files = {f"{name}-{__version__}{end}" for name in names for end in ("-py3-none-any.whl", ".tar.gz")}
     pins = {"constraints.txt", *(path.name for path in (CHECKOUT / "requirements").glob("*.lock"))}
     assert {path.name for path in dist.iterdir()} == files | pins | {"SHA256SUMS"}
@@ -75,7 +74,7 @@ def test_what_is_handed_out_is_whole_and_named_by_its_version(dist: Path) -> Non
 @pytest.mark.more
 def test_a_wheel_that_is_built_again_of_its_sdist_is_the_same(dist: Path, tmp_path: Path) -> None:
     again = built(dist.glob("*.tar.gz"), tmp_path)
-    assert len(again) == 5
+    assert len(again) == 8
     for wheel in again:
         assert wheel.read_bytes() == (dist / wheel.name).read_bytes(), wheel.name
 
@@ -83,7 +82,7 @@ def test_a_wheel_that_is_built_again_of_its_sdist_is_the_same(dist: Path, tmp_pa
 @pytest.mark.more
 def test_the_wheels_hold_each_file_once_and_the_node_has_its_libraries(wheels: dict[str, Path]) -> None:
     content = {package: modules(wheel, package) for package, wheel in wheels.items()}
-    assert set(content) == {"miqa_node", "miqa_training", *LIBRARIES_OF_NODE}
+    assert set(content) == {"miqa_node", "miqa_phantoms", "miqa_selftest", "miqa_training", *LIBRARIES_OF_NODE}
     assert {"miqa_training/report/page.html", "miqa_training/deidentify/profile.csv"} <= content["miqa_training"]
     of_node = {f"miqa_node/libraries/{name}" for one in LIBRARIES_OF_NODE for name in content[one]}
     assert of_node < content["miqa_node"]

@@ -19,8 +19,8 @@ from demo.serving import NODE_AE_TITLE, write_destination
 from demo.story import tell
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, free_ports
-from miqa_node.features.operations.selftest.pacs import ReceivingPacs
+from miqa_selftest.launch import HOST, NodeProcess, free_ports
+from miqa_selftest.pacs import ReceivingPacs
 from tests.conftest import ROOT
 from tests.web.browsing import PATIENCE_MS, chromium
 from tests.web.people import PASSWORD, add_account

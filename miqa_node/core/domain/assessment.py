@@ -95,7 +95,7 @@ class PlausibilityIssue:
     code: Code
 
 
-REPORT_FORM = 1
+REPORT_FORM = 2
 """The form of reports and other objects. Raise it when the same judgement gives other bytes than before: it belongs to
 their UIDs, so that no UID has two bodies (docs/adr/0004)."""
 NO_MODEL = Phrase("No quality model is installed.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import StoredInstance
@@ -16,7 +16,3 @@ class Judgement:
     instance: StoredInstance
     assessment: Assessment
     disposition: Disposition
-
-    def with_disposition(self, disposition: Disposition) -> Judgement:
-        """The same assessment with another disposition."""
-        return replace(self, disposition=disposition)

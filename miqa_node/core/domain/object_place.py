@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,6 +56,12 @@ class ObjectPlace:
     worn: WornAt | None = None
     regions: tuple[ObjectRegion, ...] = ()
 
-    def of(self, region: ObjectRegion) -> ObjectPlace:
-        """The place of one of the regions alone."""
-        return ObjectPlace((region.over,), region.side, region.apex, region.worn, (region,))
+    def by_side(self) -> tuple[ObjectPlace, ...]:
+        """The regions on each side of the patient, and those without a side, what matters most first."""
+        sides = dict.fromkeys(one.side for one in self.regions)
+        return tuple(_together([one for one in self.regions if one.side == side]) for side in sides)
+
+
+def _together(regions: Sequence[ObjectRegion]) -> ObjectPlace:
+    main, over = regions[0], dict.fromkeys(one.over for one in regions)
+    return ObjectPlace(tuple(over), main.side, main.apex, main.worn, tuple(regions))

@@ -37,7 +37,7 @@ class ScannerProtocol:
     def baseline(self) -> str:
         """The short name of its history; without authority that of the versions that did not know it."""
         parts = astuple(self) if self.authority else astuple(self)[:-1]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return short_name(*parts)
 
     @property
     def which(self) -> str:
@@ -71,15 +71,15 @@ def protocol_of(header: Header, sender: str, description: str, authority: str) -
         return None
     return ScannerProtocol(
         header.modality[:16],
-        _plain(header.station_name or sender),
-        _plain(f"{header.manufacturer} {header.manufacturer_model_name}"),
-        _plain(header.detector_id),
-        _plain(header.software_versions),
-        _plain(header.protocol_name or description).upper(),
-        _plain(header.convolution_kernel),
-        _plain(header.body_part_examined),
-        _plain(header.view_position),
-        "" if _plain(header.detector_id) else hospital(authority),
+        plain(header.station_name or sender),
+        plain(f"{header.manufacturer} {header.manufacturer_model_name}"),
+        plain(header.detector_id),
+        plain(header.software_versions),
+        plain(header.protocol_name or description).upper(),
+        plain(header.convolution_kernel),
+        plain(header.body_part_examined),
+        plain(header.view_position),
+        "" if plain(header.detector_id) else hospital(authority),
     )
 
 
@@ -95,9 +95,14 @@ def hospital(authority: str) -> str:
     return f"{authority[: MOST_TEXT - 9]} {mark}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """With single spaces, so that a slip of the keyboard makes no other protocol."""
     return " ".join(text.replace("\\", " ").split())[:MOST_TEXT]
+
+
+def short_name(*parts: str) -> str:
+    """The name of what these parts tell apart, in sixteen digits."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 FIELDS = tuple(field.name for field in fields(ScannerProtocol))

@@ -96,6 +96,11 @@ class SharedFolder:
         with self._parent(path) as fd:
             os.unlink(path.name, dir_fd=fd)
 
+    def remove_folder(self, path: PurePosixPath) -> None:
+        """Remove an empty folder; OSError if something is in it."""
+        with self._parent(path) as fd:
+            os.rmdir(path.name, dir_fd=fd)
+
     def make(self, name: str) -> None:
         """Create a top-level folder, if missing; OSError if the name is something else, such as a link."""
         with self._parent(PurePosixPath(name, "x"), make=True):

@@ -96,6 +96,7 @@ class RetentionSettings(SettingsTable):
     min_free_percent: Annotated[float, Field(ge=0, lt=100)]
     sources: dict[str, Days]
     archives: tuple[str, ...]
+    foreign_tables: tuple[str, ...]
     interval_s: Seconds
     clock_step_days: Annotated[float, Field(gt=0, le=36_500)]
 

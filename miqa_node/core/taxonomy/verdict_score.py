@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.instance import StoredInstance
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.taxonomy.lookup import is_expected
 
 BANDS: Mapping[Verdict, tuple[float, float]] = {
@@ -27,9 +28,9 @@ ROOT = 3.0
 """Strong defects multiply to next to nothing; the root keeps their scores apart."""
 
 
-def scored(judgement: Judgement) -> Judgement:
-    """The judgement with the score that goes with its verdict."""
-    return replace(judgement, assessment=with_score(judgement.assessment, judgement.disposition.verdict))
+def judged(instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> Judgement:
+    """The judgement by a disposition, with the score that goes with its verdict: no disposition is set without."""
+    return Judgement(instance, with_score(assessment, disposition.verdict), disposition)
 
 
 def with_score(assessment: Assessment, verdict: Verdict) -> Assessment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace
+from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace, ObjectRegion
 from miqa_node.core.language.catalogue import SOURCE, reworded, spoken
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.core.taxonomy.lookup import finding_words
@@ -22,9 +22,15 @@ def title_of(finding: Finding, language: str = SOURCE) -> str:
         return reworded(object_title(finding.place))
 
 
-def object_title(place: ObjectPlace) -> str:
+def object_title(place: ObjectPlace | ObjectRegion) -> str:
     """The same in every language, of one place."""
     return joined(" ", [Phrase(WORN[place.worn]), Phrase(over(place))])
+
+
+def titles_of(finding: Finding) -> tuple[str, ...]:
+    """The titles of its regions, each once; one title if it has none."""
+    regions = () if finding.place is None else finding.place.regions
+    return tuple(dict.fromkeys(map(object_title, regions))) or (finding_words(finding).title,)
 
 
 def hint_of(finding: Finding, language: str = SOURCE) -> str:
@@ -34,9 +40,14 @@ def hint_of(finding: Finding, language: str = SOURCE) -> str:
     return voice(language).say(TAKE_OFF[finding.place.over[0]])
 
 
-def over(place: ObjectPlace) -> str:
+def over(place: ObjectPlace | ObjectRegion) -> str:
     """What the object lies over, with the patient's side if that is known: "over the left apex"."""
-    anatomy = place.over[0]
+    anatomy = anatomy_of(place)
     if anatomy is not ChestRegion.LUNG:
         return OVER[anatomy.value, ""]
     return OVER["apex" if place.apex else anatomy.value, place.side]
+
+
+def anatomy_of(place: ObjectPlace | ObjectRegion) -> ChestRegion:
+    """What matters most of that which it lies over."""
+    return place.over if isinstance(place, ObjectRegion) else place.over[0]

@@ -15,7 +15,7 @@ from miqa_node.core.words import codes
 from miqa_node.core.words.algorithms import NODE, Algorithm, anomaly_maker, maker_of, makers_of, of_label
 from miqa_node.core.words.finding_codes import segment_codes
 from miqa_node.core.words.measurement_codes import measurement_code
-from miqa_node.core.words.object_words import object_title
+from miqa_node.core.words.object_words import titles_of
 
 PREDICTION = "prediction"
 """Prefix of the subject of a prediction, followed by the package."""
@@ -59,14 +59,15 @@ class SegmentSubject:
     side: Code | None = None
     """The side of the patient of a structure that there are two of."""
     finding: Finding | None = field(default=None, compare=False)
-    """The finding; of one of several regions of an object with the place of that region alone."""
+    """The finding, if it is one; of an object with the place of its regions on one side of the patient alone."""
 
 
 def of_finding(finding: Finding, assessment: Assessment) -> SegmentSubject:
     """A present finding."""
     category, kind = segment_codes(finding)
     entry = finding_entries().get(finding.name)
-    text = f"Certainty {finding.probability:.0%}, severity {finding.severity:.0%}"
+    places = "; ".join(titles_of(finding)) + ". " if finding.place is not None else ""
+    text = f"{places}Certainty {finding.probability:.0%}, severity {finding.severity:.0%}"
     words = finding_words(finding).title
     colour = FOREIGN_FINDING if entry is None else entry.colour
     drawn_by = makers_of(finding, assessment)[0]
@@ -76,23 +77,10 @@ def of_finding(finding: Finding, assessment: Assessment) -> SegmentSubject:
 
 
 def of_object(finding: Finding, assessment: Assessment) -> tuple[SegmentSubject, ...]:
-    """One subject for each region of an object with a place, the one that matters most first, under its plain name."""
-    place, whole = finding.place, of_finding(finding, assessment)
-    if place is None or not place.regions:  # without a place, or judged by an earlier version
-        return (whole,)
-    subjects = []
-    for number, region in enumerate(place.regions, 1):
-        here = place.of(region)
-        subjects.append(
-            replace(
-                whole,
-                name=finding.name if number == 1 else f"{finding.name}:{number}",
-                words=object_title(here),
-                description=f"{object_title(here)}. {whole.description}",
-                finding=replace(finding, place=here),
-            )
-        )
-    return tuple(subjects)
+    """A finding; an object once for each side of the patient on which it has regions, what matters most first."""
+    sides = () if finding.place is None else finding.place.by_side()
+    here = [of_finding(replace(finding, place=side), assessment) for side in sides] or [of_finding(finding, assessment)]
+    return (here[0], *(replace(one, name=f"{one.name}:{number}") for number, one in enumerate(here[1:], 2)))
 
 
 def of_anomaly(anomaly: AnomalyScore, assessment: Assessment) -> SegmentSubject:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from miqa_node.core.drawing import Box, Dot, Drawing, Ink, Line, Link, Words
+from miqa_node.core.drawing import Box, Dot, Drawing, Ink, Link, Words
+from miqa_node.core.drawing.frame import Frame, round_marks
 from miqa_node.core.language.catalogue import numerals, say
 from miqa_node.libraries.plain_statistics.charts import Chart
 from miqa_node.libraries.plain_statistics.rates import Rate
 
 WIDTH = 640.0
+MARKS = 5
+"""About so many numbers stand beside a figure."""
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 14.0, 30.0
 BAR_HEIGHT = 31.0
 """A bar that leads to its exposures is a target of at least 24 px on the narrowest page."""
@@ -56,7 +59,7 @@ def bars(title: str, rows: Sequence[Bar], lines: Sequence[tuple[float, Ink]] = (
     height = TOP + BAR_HEIGHT * len(rows) + BOTTOM
     drawing = Drawing(WIDTH, height, title)
     furthest = max([LEAST_REACH, *(_reach(row.rate) for row in rows), *(value for value, _ in lines)])
-    marks = _marks(0.0, min(furthest, 100.0))
+    marks = round_marks(0.0, min(furthest, 100.0), MARKS)
     most = marks[-1]
 
     def x(percent: float) -> float:
@@ -104,26 +107,19 @@ def course(
     right = WIDTH - RIGHT - max([CHARACTER * len(words) for _, _, words in lines] or [0.0])
     levels = [v for p in points for v in (p.value, p.high, p.low) if v is not None] + [value for value, _, _ in lines]
     low, high = min([0.0, *levels] if zero else levels or [0.0]), max(levels or [1.0])
-    marks = _marks(low, high)
-    low, high = min(low, marks[0]), max(high, marks[-1])
-    bottom = height - BOTTOM
-
-    def x(index: int) -> float:
-        return LEFT + (index + 0.5) / max(len(points), 1) * (right - LEFT)
-
-    def y(value: float) -> float:
-        return bottom - (value - low) / ((high - low) or 1.0) * (bottom - TOP)
-
-    for mark in marks:
-        drawing.line([(LEFT, y(mark)), (right, y(mark))], "grid")
-        drawing.add(Words(LEFT - 6, y(mark) + 4, numerals(f"{mark:g}{unit}"), "end", "note"))
-    _band(drawing, points, (right - LEFT) / max(len(points), 1), x, y)
+    marks = round_marks(low, high, MARKS)
+    bottom, last = height - BOTTOM, max(len(points), 1) - 0.5
+    frame = Frame(drawing, (LEFT, right, TOP, bottom), -0.5, last, min(low, marks[0]), max(high, marks[-1]))
+    x, y = frame.x, frame.y
+    frame.grid(marks, lambda mark: numerals(f"{mark:g}{unit}"))
+    for i, point in enumerate(points):
+        if point.low is not None and point.high is not None:
+            frame.band((x(i - 0.5), x(i + 0.5)), point.low, point.high)
     for value, ink, words in lines:
         drawing.line([(LEFT, y(value)), (right, y(value))], ink)
         drawing.add(Words(right + 6, y(value) + 4, words, "start", "note"))
     for index in changes:
-        at = (x(index) + x(index - 1)) / 2
-        drawing.line([(at, TOP), (at, bottom)], "change")
+        frame.change(index - 0.5)
     for piece in _pieces([None if v is None else (x(i), y(v)) for i, v in enumerate(mean)]):
         drawing.line(piece, "faint")
     for piece in _pieces([None if p.value is None else (x(i), y(p.value)) for i, p in enumerate(points)]):
@@ -136,7 +132,7 @@ def course(
             )
     for i in _label_places(len(points)):
         drawing.add(Words(x(i), bottom + 18, points[i].label, "middle", "note"))
-    drawing.add(Line(((LEFT, TOP), (LEFT, bottom), (right, bottom)), "axis"))
+    frame.axis()
     return drawing
 
 
@@ -195,19 +191,6 @@ def places(title: str, spots: Sequence[tuple[float, float]]) -> Drawing:
     return drawing
 
 
-def _band(
-    drawing: Drawing,
-    points: Sequence[CoursePoint],
-    wide: float,
-    x: Callable[[int], float],
-    y: Callable[[float], float],
-) -> None:
-    for i, point in enumerate(points):
-        if point.low is not None and point.high is not None:
-            top, bottom = y(point.high), y(point.low)
-            drawing.add(Box(x(i) - wide / 2, top, wide, bottom - top, "band"))
-
-
 def _pieces(points: Sequence[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
     pieces: list[list[tuple[float, float]]] = [[]]
     for point in points:
@@ -221,23 +204,6 @@ def _pieces(points: Sequence[tuple[float, float] | None]) -> list[list[tuple[flo
 def _label_places(count: int, most: int = 8) -> list[int]:
     step = max(math.ceil(count / most), 1)
     return list(range(0, count, step))
-
-
-def _marks(low: float, high: float, count: int = 5) -> list[float]:
-    """About ``count`` round numbers that include both ends."""
-    span = (high - low) or abs(high) or 1.0
-    step = _nice(span / count)
-    first = math.floor(low / step + 1e-9)
-    last = math.ceil(high / step - 1e-9)
-    return [round(step * k, 10) for k in range(first, last + 1)]
-
-
-def _nice(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= value * (1 - 1e-9))
 
 
 def _share_words(rate: Rate) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.runtime.store.tables import Digest, FindingText, RowId, UtcDateTime, metadata
-from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SITE, STAFF, kept, objects_in
+from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SITE, STAFF, kept, monthly, objects_in
 
 # How often a measurement fell into a bin, by ISO week (its Monday) and station ("" for all stations together);
 # libraries/plain_statistics/bins.py defines the bins.
@@ -25,7 +25,7 @@ analysis_reports = sa.Table(
     metadata,
     sa.Column("month", sa.String(7), primary_key=True, info=CODE),
     sa.Column("made_at", UtcDateTime, nullable=False),
-    info=objects_in("reports"),
+    info=objects_in("reports") | monthly("month"),
 )
 
 # What an enhancement does to the images that people drew on in the days from "since" to "until", each time that it was

@@ -21,11 +21,19 @@ from miqa_node.core.domain.finding import GateClass
 from miqa_node.core.domain.policy import Policy, Verdict
 from miqa_node.core.taxonomy.lookup import gate_names
 from miqa_node.libraries.plain_statistics.binomial import trials_needed
+from miqa_node.libraries.plain_statistics.guarantee import (
+    Count,
+    OffsetRange,
+    Promise,
+    count_at,
+    first_offset,
+    offset_grid,
+    walk,
+)
 from miqa_node.libraries.plain_statistics.platt import Scaling, calibration_error, expit, fit_scaling, logit
 from miqa_node.stages.assess.card import Card
 from miqa_node.stages.assess.certificate import Certificate, Guarantee, Refusal, policy_sha256
 from miqa_node.stages.assess.findings import gate_finding
-from miqa_node.stages.assess.guarantee import Count, OffsetRange, Promise, count_at, first_offset, offset_grid, walk
 from miqa_node.stages.assess.labels import LabelSet, SiteLabel, split_patients
 from miqa_node.stages.assess.site_calibration import HeadCalibration, Labels, SiteCalibration
 

@@ -9,10 +9,6 @@ COMMANDS = {
         "command.doctor:doctor | maintain 1 | Check settings, disk, database, policy, models, accelerator, ports,"
         " mail server and destinations."
     ),
-    "selftest": (
-        "command.selftest:selftest | maintain 3 | Send synthetic images of every kind and transfer syntax through"
-        " a temporary node and write a record."
-    ),
 }
 PAGES = {
     "deliveries_api": "api.deliveries:PAGE",

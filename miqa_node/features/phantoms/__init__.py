@@ -1,5 +1,6 @@
 """Series of phantoms, which are not judged as patients are, and the log of what is measured of them."""
 
+SEAMS = {"phantom_measures": "measure:PHANTOM_MEASURES"}
 COMMANDS = {
     "phantom": (
         "command.phantom:phantom | images 11 | Measure phantoms in files; what the node received is listed with "

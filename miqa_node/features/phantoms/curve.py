@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
+from datetime import datetime, timedelta
 
 from miqa_node.core.domain.assessment import number_text
-from miqa_node.core.drawing import Anchor, Box, Dot, Drawing, Ink, Words
+from miqa_node.core.drawing import Anchor, Dot, Drawing, Ink, Words
+from miqa_node.core.drawing.frame import Frame, round_marks
 from miqa_node.core.language.catalogue import numerals, reworded, say, say_number
 from miqa_node.features.phantoms.history import PhantomHistory, QualityLevel, ValueLimits
 from miqa_node.features.phantoms.titles import title_of
@@ -18,6 +19,8 @@ MOST_POINTS, MOST_DOTS = 40, 1000
 SMALL, LARGE = (132.0, 30.0), (640.0, 210.0)
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 12.0, 30.0
 MARKS = 4
+ROOM = 6.0
+"""Before the first scan of a large curve, and after the last."""
 DAY_WIDTH = 110.0
 LEAST_SHARE = 0.02
 """A scale spans at least this share of the values: a steady value is a steady line, not noise that fills the height."""
@@ -41,21 +44,17 @@ def small_curve(history: PhantomHistory, name: str) -> Drawing:
     drawing = Drawing(width, height, title)
     if not points:
         return drawing
-    low, high = _span([one.value for one in points])
-    first, steps = points[0].index, max(points[-1].index - points[0].index, 1)
-
-    def place(one: ValuePoint) -> tuple[float, float]:
-        x = 4 + (one.index - first) / steps * (width - 10)
-        return x, height - 4 - (one.value - low) / (high - low) * (height - 8)
-
+    first, last = points[0].index, points[-1].index
+    span = _span([one.value for one in points])
+    frame = Frame(drawing, (4, width - 6, 4, height - 4), float(first), float(max(last, first + 1)), *span)
     for start in history.starts[1:]:
         if start > first:
-            x = 4 + (start - 0.5 - first) / steps * (width - 10)
+            x = frame.x(start - 0.5)
             drawing.line([(x, 2), (x, height - 2)], "change")
     for piece in _pieces(points, history):
-        drawing.line([place(one) for one in piece], "data")
+        drawing.line([(frame.x(one.index), frame.y(one.value)) for one in piece], "data")
     ink: Ink = "bad" if history.level(name) is QualityLevel.FAIL else "data"
-    drawing.add(Dot(*place(points[-1]), 3.0, ink))
+    drawing.add(Dot(frame.x(last), frame.y(points[-1].value), 3.0, ink))
     return drawing
 
 
@@ -71,36 +70,37 @@ def large_curve(history: PhantomHistory, name: str) -> Drawing:
         return drawing
     bands = [_band(one.baseline, limits) for one in points]
     levels = [one.value for one in points] + [edge for band in bands if band for edge in band]
-    marks = _marks(*_span([*levels, *(one.baseline for one in points if one.baseline is not None)]))
+    marks = round_marks(*_span([*levels, *(one.baseline for one in points if one.baseline is not None)]), MARKS)
     low, high = marks[0], marks[-1]
-    x, y = _scales(history, first, low, high)
-    bottom = height - BOTTOM
-    for value in marks:
-        drawing.line([(LEFT, y(value)), (width - RIGHT, y(value))], "grid")
-        drawing.add(Words(LEFT - 6, y(value) + 4, numerals(number_text(value)) + words, "end", "note"))
+    times = [scan.acquired_at for scan in history.scans]
+    frame = _frame(drawing, times[first], times[-1], low, high)
+    y = frame.y
+
+    def x(index: int) -> float:
+        return frame.x(times[index])
+
+    frame.grid(marks, lambda value: numerals(number_text(value)) + words)
     for piece in _pieces(points, history):
         ends = x(piece[0].index) - 3, x(piece[-1].index) + 3
         band, baseline = _band(piece[0].baseline, limits), piece[0].baseline
         if band is not None:
-            drawing.add(Box(ends[0], y(band[1]), ends[1] - ends[0], y(band[0]) - y(band[1]), "band"))
+            frame.band(ends, *band)
         if baseline is not None:
             drawing.line([(ends[0], y(baseline)), (ends[1], y(baseline))], "faint")
     for edge in (limits.low, limits.high) if limits else ():
         if edge is not None and low <= edge <= high:
             drawing.line([(LEFT, y(edge)), (width - RIGHT, y(edge))], "action")
     for start in history.starts[1:]:
-        if start <= first:
-            continue
-        middle = (x(start) + x(start - 1)) / 2
-        drawing.line([(middle, TOP), (middle, bottom)], "change")
+        if start > first:
+            frame.change(times[start - 1] + (times[start] - times[start - 1]) / 2)
     for piece in _pieces(points, history):
         drawing.line([(x(one.index), y(one.value)) for one in piece], "data")
     for one in points:
         ink: Ink = "bad" if history.level(name, one.index) is QualityLevel.FAIL else "data"
         day = history.scans[one.index].acquired_at.date()
         drawing.add(Dot(x(one.index), y(one.value), 3.0, ink, f"{day}: {numerals(number_text(one.value))}{words}"))
-    _days(drawing, history, points, x, bottom)
-    drawing.line([(LEFT, TOP), (LEFT, bottom), (width - RIGHT, bottom)], "axis")
+    _days(drawing, history, points, x, height - BOTTOM)
+    frame.axis()
     return drawing
 
 
@@ -135,30 +135,13 @@ def _span(levels: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def _marks(low: float, high: float) -> list[float]:
-    """Some round numbers that include both ends."""
-    rough = (high - low) / MARKS
-    power = 10.0 ** floor(log10(rough))
-    step = next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= rough * (1 - 1e-9))
-    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    return [round(step * number, 10) for number in range(first, last + 1)]
-
-
-def _scales(
-    history: PhantomHistory, first: int, low: float, high: float
-) -> tuple[Callable[[int], float], Callable[[float], float]]:
-    """Places of scans, by time from one on, and of values."""
-    times = [scan.acquired_at.timestamp() for scan in history.scans]
-    whole = max(times[-1] - times[first], 1.0)
-    width, height = LARGE[0] - LEFT - RIGHT - 12, LARGE[1] - TOP - BOTTOM
-
-    def x(index: int) -> float:
-        return LEFT + 6 + (times[index] - times[first]) / whole * width
-
-    def y(value: float) -> float:
-        return TOP + (high - value) / (high - low) * height
-
-    return x, y
+def _frame(drawing: Drawing, first: datetime, last: datetime, low: float, high: float) -> Frame[datetime]:
+    """The frame of a large curve, with some room before the first scan and after the last."""
+    width = LARGE[0] - LEFT - RIGHT
+    whole = max(last - first, timedelta(seconds=1))
+    room = whole * ROOM / (width - 2 * ROOM)
+    edges = LEFT, LEFT + width, TOP, LARGE[1] - BOTTOM
+    return Frame(drawing, edges, first - room, first + whole + room, low, high)
 
 
 def _days(

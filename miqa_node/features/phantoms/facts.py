@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from miqa_node.core.domain.scanner_protocol import plain
 from miqa_node.dicom.bytes.head import read_some
 from miqa_node.dicom.bytes.numbers import first_number
 from miqa_node.errors import UnreadableError
-from miqa_node.features.phantoms.origin import ScanFacts, plain
+from miqa_node.features.phantoms.origin import ScanFacts
 from miqa_node.stages.measure.groups import group_of
 
 TAGS = frozenset({

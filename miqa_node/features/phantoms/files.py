@@ -14,7 +14,7 @@ from miqa_node.errors import DataSetError
 from miqa_node.features.phantoms.measuring import measure_phantom
 from miqa_node.features.phantoms.values import PhantomReadings
 from miqa_node.stages.assess.phantom import recognise
-from miqa_node.stages.assess.phantoms.kind import kind_of
+from miqa_node.stages.assess.phantom_kind import kind_of
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from miqa_node.stages.measure.slices import read_slices
 from miqa_node.stages.measure.stack import same_plane

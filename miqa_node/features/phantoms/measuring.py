@@ -12,8 +12,7 @@ import structlog
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.features.phantoms.measures import MEASURES
-from miqa_node.features.phantoms.measures.base import Measure
+from miqa_node.features.phantoms.measure import PhantomMeasure, measures_in_order
 from miqa_node.features.phantoms.stack import PhantomStack, stacks_of
 from miqa_node.features.phantoms.values import PhantomReadings, PhantomValue
 from miqa_node.stages.measure.series_view import SliceTools
@@ -47,10 +46,10 @@ def values_of(stack: PhantomStack, kind: str) -> tuple[PhantomValue, ...]:
     kinds = [one.value for one in PhantomKind]
     if kind not in kinds:
         return ()
-    return tuple(value for measure in MEASURES if kind in measure.kinds for value in _taken(measure, stack))
+    return tuple(value for measure in measures_in_order() if kind in measure.kinds for value in _taken(measure, stack))
 
 
-def _taken(measure: Measure, stack: PhantomStack) -> tuple[PhantomValue, ...]:
+def _taken(measure: PhantomMeasure, stack: PhantomStack) -> tuple[PhantomValue, ...]:
     """Pixels that a measure cannot cope with must not keep the others from being taken."""
     try:
         return measure.take(stack)

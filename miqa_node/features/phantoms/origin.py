@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.scanner_protocol import plain, short_name
 from miqa_node.core.language.phrase import Phrase
 
-MOST_TEXT = 128
 ROUND_MS = 10.0
 """Echoes are told apart in steps of so many ms: a protocol has 20 and 80 ms, and its next version may have 20.5."""
 SOFTWARE, COIL, TUBE = Phrase("Software"), Phrase("Coil"), Phrase("Tube")
@@ -46,11 +44,11 @@ class ScanOrigin:
     @property
     def machine(self) -> str:
         """The short name of the machine: a serial number tells it, else its station."""
-        return _short(self.modality, self.model, self.serial_number or f"station {self.station}")
+        return short_name(self.modality, self.model, self.serial_number or f"station {self.station}")
 
     def history(self, kind: str) -> str:
         """The short name of its history of this protocol with phantoms of this kind."""
-        return _short(self.machine, self.protocol.upper(), self.description.upper(), kind)
+        return short_name(self.machine, self.protocol.upper(), self.description.upper(), kind)
 
     @property
     def words(self) -> str:
@@ -98,12 +96,3 @@ def origin_of(header: Header, sender: str, facts: ScanFacts) -> ScanOrigin:
 
 def _step(time_ms: float) -> float:
     return round(time_ms / ROUND_MS) * ROUND_MS if time_ms >= ROUND_MS else round(time_ms)
-
-
-def plain(text: str) -> str:
-    """With single spaces, so that a slip of the keyboard makes no other protocol."""
-    return " ".join(text.replace("\\", " ").split())[:MOST_TEXT]
-
-
-def _short(*parts: str) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

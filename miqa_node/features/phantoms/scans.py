@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from miqa_node.dicom.nearly import same_places
-from miqa_node.stages.assess.phantoms.words import header_texts
+from miqa_node.stages.assess.phantom_words import header_texts
 from miqa_node.stages.measure.series_view import SeriesView
 from miqa_node.stages.measure.slices import Slice
 from miqa_node.stages.measure.volumes import volumes_of

@@ -13,7 +13,11 @@ PAGES = {
     "holds_api": "api.holds:PAGE",
     "retrievals_api": "api.retrievals:PAGE",
 }
-PARTS = {"archives": "work.archives:PART", "retention": "work.retention:PART"}
+PARTS = {
+    "archives": "work.archives:PART",
+    "erasures": "work.erasures:PART",
+    "retention": "work.retention:PART",
+}
 TABLES = {
     "erasures": "tables:erasures",
     "origin": "tables:origin",

@@ -36,8 +36,6 @@ class HistoryWork(RegularWork):
         mark = marks.read_at
         if marks.is_placing_due:
             self._place(now)
-        if marks.is_making_due:
-            self._make_all(now)
         place: history.Place | None = history.Place(mark - history.OVERLAP)
         while place is not None and not self._stopping.is_set():
             self._thread.beat()
@@ -68,23 +66,12 @@ class HistoryWork(RegularWork):
         with self._database.begin() as transaction:
             history.set_mark(transaction, now, history.HOSPITALS_MARK)
 
-    def _make_all(self, now: datetime) -> None:
-        """Make all ranges by the method of this version."""
-        with self._database.begin() as transaction:
-            every = history.all_baselines(transaction)
-        if self._renew(every, in_any_case=True):
-            with self._database.begin() as transaction:
-                history.set_mark(transaction, now, history.METHOD_MARK)
-
-    def _renew(self, changed: Iterable[str], *, in_any_case: bool = False) -> bool:
-        """Make ranges anew; returns whether it came to the end."""
+    def _renew(self, changed: Iterable[str]) -> None:
+        """Make ranges anew."""
         for baseline in sorted(changed):
-            if in_any_case and self._stopping.is_set():
-                return False
             self._thread.beat()
             with self._database.begin() as transaction:  # of its own: nothing is locked while ranges are made
-                history.renew(transaction, baseline, in_any_case=in_any_case)
-        return True
+                history.renew(transaction, baseline)
 
     def _add(self, transaction: Transaction, measured: list[history.MeasuredSeries]) -> None:
         for one in history.add(transaction, measured):

@@ -15,7 +15,7 @@ from miqa_node.core.domain.object_place import ObjectPlace
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.core.domain.shown_number import stated
-from miqa_node.core.words.algorithms import maker_of, makers_of
+from miqa_node.core.words.makers import Makers
 from miqa_node.core.words.narrative import narrative
 from miqa_node.local import LocalResult
 from miqa_node.local_series import LocalSeriesResult
@@ -73,13 +73,14 @@ def series_identity(files: Sequence[str], uid: str, modality: str) -> dict[str, 
 
 
 def _judged(assessment: Assessment, disposition: Disposition, total_s: float, language: str) -> dict[str, Any]:
-    model = assessment.model
+    model, makers = assessment.model, Makers.of(assessment, disposition)
     return {
         "verdict": disposition.verdict.value,
         "experimental": disposition.experimental,
         "certificate": disposition.certificate,
         "score": None if assessment.score is None else round(assessment.score, 1),
         "reasons": [reason.text for reason in disposition.reasons],
+        "reasons_made_by": makers.reasons,
         "narrative": list(narrative(assessment, disposition, language)),
         "findings": [
             {
@@ -90,7 +91,7 @@ def _judged(assessment: Assessment, disposition: Disposition, total_s: float, la
                 "threshold": round(finding.threshold, 4),
                 "flagged": disposition.flags(finding.name),
                 "place": _place(finding.place),
-                "made_by": [one._asdict() for one in makers_of(finding, assessment)],
+                "made_by": makers.findings[finding.name],
             }
             for finding in assessment.findings
         ],
@@ -112,7 +113,7 @@ def _judged(assessment: Assessment, disposition: Disposition, total_s: float, la
             m.name: {
                 "value": stated(m.value) if math.isfinite(m.value) else None,
                 "unit": m.unit,
-                "made_by": maker_of(m).label,
+                "made_by": makers.measurements[m.name],
             }
             | _more(m, assessment)
             for m in assessment.measurements

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from miqa_node.errors import ConflictError, MiqaError, NotFoundError, ResourcesError, SettingsError
+from miqa_node.errors import ConflictError, InputError, MiqaError, NotFoundError, ResourcesError, SettingsError
 
 
 class Exit(IntEnum):
@@ -17,6 +17,7 @@ class Exit(IntEnum):
     CONFLICT = 4
     UNAVAILABLE = 5
     HOPELESS = 6
+    UNPROVED = 7
     INTERRUPTED = 130
 
 
@@ -28,11 +29,13 @@ EXPLANATIONS = {
     Exit.CONFLICT: "The state of the worklist item does not allow this change.",
     Exit.UNAVAILABLE: "The database, the disk or an optional part of the installation is not available.",
     Exit.HOPELESS: "The node ended because a part of it could not be healed; the log says which. Start it again.",
+    Exit.UNPROVED: "The patient was erased, but not proved: the database has tables that this version does not know.",
     Exit.INTERRUPTED: "Stopped by Ctrl-C before it finished.",
 }
 
 _BY_ERROR: tuple[tuple[type[MiqaError], Exit], ...] = (
     (SettingsError, Exit.USAGE),
+    (InputError, Exit.USAGE),
     (NotFoundError, Exit.NOT_FOUND),
     (ConflictError, Exit.CONFLICT),
     (ResourcesError, Exit.UNAVAILABLE),

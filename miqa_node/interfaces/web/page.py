@@ -38,6 +38,7 @@ class Trait(Enum):
     POLLED = "every open page asks it by itself, so it keeps no session alive"
     OWN_ACCOUNT = "shows nothing but the user's own account, so nobody records who saw it"
     AUDIT_TRAIL = "shows the audit trail, which is recorded as such"
+    TYPED_NAME = "has a name in the address that a person typed, which the audit trail does not keep"
     CSV_BODY = "takes tables, beside JSON"
     SIGNED_FORM = "takes a form that a program sent, authenticated by its signature"
 

@@ -25,6 +25,7 @@ from miqa_node.errors import (
     ConflictError,
     DecodeError,
     DeliveryError,
+    InputError,
     MiqaError,
     NotFoundError,
     QueryError,
@@ -49,6 +50,7 @@ _STATUSES: tuple[tuple[type[MiqaError], HTTPStatus], ...] = (
     (QueryError, HTTPStatus.BAD_REQUEST),
     (AccessError, HTTPStatus.FORBIDDEN),
     (DecodeError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ResourcesError, HTTPStatus.SERVICE_UNAVAILABLE),
     (DeliveryError, HTTPStatus.BAD_GATEWAY),
 )

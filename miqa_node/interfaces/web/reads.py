@@ -82,6 +82,8 @@ class ReadRecorder:
         if status >= HTTPStatus.BAD_REQUEST or scope["method"] not in ("GET", "HEAD") or route not in self._pages:
             return None
         named: dict[str, str] = {key: str(value) for key, value in scope.get("path_params", {}).items()}
+        if has_trait(route, Trait.TYPED_NAME):
+            named = {}
         study, digest = named.pop("study_uid", ""), named.pop("digest", "") or named.pop("digest_or_uid", "")
         event = AuditEvent.LIST_SEEN
         if study:

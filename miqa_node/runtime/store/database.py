@@ -149,10 +149,8 @@ class Database:
 
     def _migrate_tables(self) -> None:
         with self.begin() as connection:
-            if self.is_sqlite:
-                # pysqlite opens a transaction only before a change of data: take the write lock before reading.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
+            begin_writing(connection)
+            if not self.is_sqlite:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7205177)")
             schema.bring_up_to_date(connection)
 
@@ -179,6 +177,16 @@ class Database:
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+def begin_writing(transaction: Transaction) -> None:
+    """What the transaction reads from now on is true until its end, where a change of it may follow.
+
+    SQLite's driver opens a transaction only before a change of data, so what is read before it is read outside of it:
+    this takes the only lock at once. On PostgreSQL statements lock the rows that they read (FOR UPDATE).
+    """
+    if transaction.dialect.name == "sqlite" and not transaction.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+        transaction.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def announce(transaction: Transaction, topic: str) -> None:

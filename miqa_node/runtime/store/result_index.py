@@ -18,7 +18,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.object_store import ObjectStore
-from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.core.domain.search_keys import COLUMNS, SEARCH_KEYS, SearchKey, SearchLevel
 from miqa_node.dicom.bytes.head import drop_unreadable, read_head, read_some
 from miqa_node.dicom.bytes.search_values import HEADER_TAGS, column_values
@@ -26,6 +25,7 @@ from miqa_node.errors import NotFoundError, lacks_resources
 from miqa_node.runtime.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.runtime.store.matching import Condition, matches, sequence_matches
 from miqa_node.runtime.store.tables import instances, patients, results, source_headers
+from miqa_node.runtime.store.upkeep import unless_erased
 
 BATCH = 200
 
@@ -99,20 +99,12 @@ def complete_sources(database: Database, objects: ObjectStore, budget_s: float, 
                 break
             headers.append({"digest": digest, **_read(objects, key, own=False)})
         with database.begin() as transaction:
-            present = _unless_erased(transaction, [row["digest"] for row in headers])
+            present = unless_erased(transaction, [row["digest"] for row in headers])
             for row in headers:
                 if row["digest"] in present:
                     insert_or_ignore(transaction, source_headers, row)
         if time.monotonic() > deadline:
             return False
-
-
-def _unless_erased(transaction: Transaction, digests: Sequence[str]) -> set[str]:
-    """Those of the images that were not erased while their headers were read; an erasure waits for this transaction."""
-    of = instances.c
-    is_there = of.removal_cause != RemovalCause.ERASURE.value
-    query = sa.select(of.digest).where(of.digest.in_(digests), is_there).order_by(of.digest).with_for_update()
-    return set(transaction.execute(query).scalars())
 
 
 def _read(objects: ObjectStore, key: str, *, own: bool) -> dict[str, str]:

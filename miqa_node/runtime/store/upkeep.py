@@ -1,8 +1,8 @@
-"""Cleans up old events and other rows, files without a row, and disk samples."""
+"""Cleans up old events and other rows, files without a row, and disk samples; says which images no erasure reached."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from statistics import linear_regression
 
@@ -13,7 +13,7 @@ from miqa_node.core.domain.object_store import DiskSpace, ObjectEntry, ObjectSto
 from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.batches import batches
-from miqa_node.runtime.store.database import Database, Transaction, insert_or_ignore
+from miqa_node.runtime.store.database import Database, Transaction, begin_writing, insert_or_ignore
 from miqa_node.runtime.store.disk import KINDS
 from miqa_node.runtime.store.object_keys import uid_of_result
 from miqa_node.runtime.store.tables.column_marks import FORGET
@@ -27,6 +27,18 @@ MIN_SPAN = timedelta(hours=1)
 """Minimum time range of samples for a forecast."""
 
 _SETTLED = (DeliveryState.SENT.value, DeliveryState.COMMITTED.value, DeliveryState.CANCELLED.value)
+
+
+def unless_erased(transaction: Transaction, digests: Collection[str]) -> set[str]:
+    """Those of the images that no erasure has reached. Background work asks before it writes rows about them.
+
+    The images are locked, so an erasure that begins now waits until the transaction ends, and then finds its rows.
+    """
+    begin_writing(transaction)
+    of = t.instances.c
+    is_there = of.removal_cause != RemovalCause.ERASURE.value
+    query = sa.select(of.digest).where(of.digest.in_(digests), is_there).order_by(of.digest).with_for_update()
+    return set(transaction.execute(query).scalars())
 
 
 def forget_events(transaction: Transaction, before: datetime, limit: int) -> int:

@@ -18,3 +18,10 @@ def recorded_version(database: Database) -> int:
         if not sa.inspect(transaction).has_table(_TABLE, schema):
             return 0
         return int(transaction.execute(sa.select(sa.func.max(table.c.version))).scalar_one() or 0)
+
+
+def queue_tables() -> frozenset[str]:
+    """The names of the queue's own tables; in PostgreSQL they have a schema of their own."""
+    from dbos._schemas.system_database import SystemSchema  # noqa: PLC0415 - only erasures ask, and it takes a second
+
+    return frozenset(table.name for table in SystemSchema.metadata_obj.tables.values()) | {_TABLE}

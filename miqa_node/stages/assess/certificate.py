@@ -12,7 +12,7 @@ from pydantic import Field
 
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.language.phrase import Phrase, joined
-from miqa_node.stages.assess.guarantee import Promise
+from miqa_node.libraries.plain_statistics.guarantee import Promise
 from miqa_node.stages.assess.section import Section
 
 Share = Annotated[float, Field(gt=0, lt=1)]

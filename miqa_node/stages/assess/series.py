@@ -22,7 +22,7 @@ from miqa_node.stages.assess.contracts.base import ModelMaterial
 from miqa_node.stages.assess.findings import read_findings
 from miqa_node.stages.assess.packages import Package
 from miqa_node.stages.assess.phantom import recognise
-from miqa_node.stages.assess.phantoms.kind import kind_of
+from miqa_node.stages.assess.phantom_kind import kind_of
 from miqa_node.stages.assess.series_members import left_out, member_issues, unchecked, unfit_reason, untold
 from miqa_node.stages.measure.series_run import measure_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools

@@ -15,7 +15,7 @@ from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, Study
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.note import RejectionNote
 from miqa_node.core.domain.policy import Disposition
-from miqa_node.core.taxonomy.verdict_score import scored
+from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.units.base import Unit
 
@@ -61,11 +61,11 @@ class Conclusion:
     @property
     def announcement(self) -> Judgement:
         """The judgement as reports and events tell it."""
-        return scored(self.judgement.with_disposition(self.announced))
+        return judged(self.instance, self.assessment, self.announced)
 
     def decided(self, disposition: Disposition, announced: Disposition) -> Conclusion:
         """The same with other dispositions."""
-        return replace(self, judgement=scored(self.judgement.with_disposition(disposition)), announced=announced)
+        return replace(self, judgement=judged(self.instance, self.assessment, disposition), announced=announced)
 
     @property
     def is_again(self) -> bool:

@@ -11,6 +11,7 @@ from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import ShadowModel
 from miqa_node.core.taxonomy.verdict_score import with_score
 from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.upkeep import unless_erased
 from miqa_node.stages.conclusion.base import Conclusion, LaterEffect
 from miqa_node.stages.conclusion.effects import EffectContext, EffectKind
 from miqa_node.stages.conclusion.rows import shadows
@@ -32,7 +33,8 @@ def save_shadow(database: Database, policy: Callable[[], Policy], package: str, 
     disposition = decide(assessment, policy())
     assessment = with_score(replace(assessment, form=REPORT_FORM), disposition.verdict)
     with database.begin() as transaction:
-        shadows.save(transaction, package, assessment, disposition)
+        if unless_erased(transaction, [assessment.digest]):
+            shadows.save(transaction, package, assessment, disposition)
 
 
 def _open(context: EffectContext) -> ShadowEffect | None:

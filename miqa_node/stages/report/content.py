@@ -6,8 +6,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.domain.implementation import MANUFACTURER
-from miqa_node.stages.report.content_items import ContentItem, Relationship, code_item, text_item, uid_item
+from miqa_node.stages.report.content_items import ContentItem, Relationship, code_item, uid_item
 from miqa_node.stages.report.dataset import data_set
 from miqa_node.stages.report.instance import reference
 from miqa_node.stages.report.made import ReportSettings
@@ -18,21 +17,14 @@ from miqa_node.stages.report.uids import derive_uid
 _OBSERVER_TYPE = Code("121005", "DCM", "Observer Type")
 _DEVICE, _PERSON = Code("121007", "DCM", "Device"), Code("121006", "DCM", "Person")
 _DEVICE_UID = Code("121012", "DCM", "Device Observer UID")
-_DEVICE_NAME = Code("121013", "DCM", "Device Observer Name")
-_DEVICE_MANUFACTURER = Code("121014", "DCM", "Device Observer Manufacturer")
-_DEVICE_MODEL = Code("121015", "DCM", "Device Observer Model Name")
-_DEVICE_SERIAL = Code("121016", "DCM", "Device Observer Serial Number")
 _PERSON_NAME = Code("121008", "DCM", "Person Observer Name")
 
 
 def device_observer(settings: ReportSettings) -> list[ContentItem]:
-    """The node as the observer (PS3.16 TID 1002 and 1004)."""
-    name = typed_text(settings.node_name, 64) or MANUFACTURER
-    about = ((_DEVICE_NAME, name), (_DEVICE_MANUFACTURER, MANUFACTURER), (_DEVICE_MODEL, MANUFACTURER))
+    """The node as the observer (PS3.16 TID 1002 and 1004); the equipment says its name, model and version."""
     return [
         code_item(_OBSERVER_TYPE, _DEVICE, Relationship.HAS_OBS_CONTEXT),
         uid_item(_DEVICE_UID, derive_uid("device", settings.node_name), Relationship.HAS_OBS_CONTEXT),
-        *(text_item(key, text, Relationship.HAS_OBS_CONTEXT) for key, text in (*about, (_DEVICE_SERIAL, name))),
     ]
 
 

@@ -72,7 +72,7 @@ def uid_item(name: Code, uid: str, relationship: Relationship) -> ContentItem:
 def number_item(
     name: Code, number: float, unit: Code, relationship: Relationship = Relationship.CONTAINS
 ) -> ContentItem:
-    """NUM; an integer is written without a floating point value."""
+    """NUM."""
     return ContentItem("NUM", name, relationship, number=(number, unit))
 
 
@@ -174,10 +174,11 @@ def _template(identifier: str) -> bytes:
 
 
 def _number(value: float, unit: Code, sets: CodeSets) -> bytes:
-    floating = element_bytes(0x0040A161, "FD", struct.pack("<d", value)) if isinstance(value, float) else b""
     plain = str(float(value))
     if len(plain) > MAX_VALUE_LEN[VR.DS]:
         plain = format_number_as_ds(float(value))
+    # Type 1C: only where the text has too few digits.
+    floating = element_bytes(0x0040A161, "FD", struct.pack("<d", value)) if float(plain) != value else b""
     item = _code_sequence(0x004008EA, unit, sets) + floating + element_bytes(0x0040A30A, "DS", plain.encode())
     return element_bytes(0x0040A300, "SQ", item_bytes(item))
 

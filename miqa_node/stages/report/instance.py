@@ -9,11 +9,10 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
-from miqa_node.core.domain.model_identity import ModelIdentity
+from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.output import OutputKind
 from miqa_node.core.taxonomy.base import SCHEME
-from miqa_node.core.words.algorithms import algorithms_of
+from miqa_node.core.words.algorithms import Algorithm, algorithms_of
 from miqa_node.stages.report.dataset import data_set
 from miqa_node.stages.report.equipment import contributing_equipment
 from miqa_node.stages.report.made import ReportSettings
@@ -55,7 +54,7 @@ def begin_instance(
         Manufacturer=MANUFACTURER,
         ManufacturerModelName=MANUFACTURER,
         DeviceSerialNumber=typed_text(settings.node_name, 64) or MANUFACTURER,
-        SoftwareVersions=software_versions(assessment.model),
+        SoftwareVersions=software_versions(*algorithms_of(assessment)),
         ContributingEquipmentSequence=contributing_equipment(*algorithms_of(assessment)),
         CodingSchemeIdentificationSequence=Sequence([private_scheme()]),
     )
@@ -88,12 +87,9 @@ def reference(sop_class_uid: str, sop_instance_uid: str, frames: list[int] | Non
     return item
 
 
-def software_versions(model: ModelIdentity | None) -> list[str]:
-    """Software Versions (0018,1020): the node's, and that of the package that judged."""
-    versions = [f"{MANUFACTURER} {STATED_VERSION.get()}"]
-    if model is not None:
-        versions.append(phrase(f"{model.name} {model.version}", 64))
-    return versions
+def software_versions(*algorithms: Algorithm) -> list[str]:
+    """Software Versions (0018,1020): the node's, and those of all packages that judged."""
+    return list(dict.fromkeys(phrase(f"{one.name} {one.version}", 64) for one in algorithms))
 
 
 def private_scheme() -> Dataset:

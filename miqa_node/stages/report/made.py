@@ -31,7 +31,7 @@ class MadeObject:
 class ReportSettings:
     """A site's choices about the objects.
 
-    ``node_name`` is the name of the observing device (TID 1004) and its Device Serial Number.
+    ``node_name`` is the Device Serial Number, from which the UID of the observing device (TID 1004) follows.
     ``saliency_threshold`` is the share, in (0, 1), of a map's peak above which a pixel belongs to a finding's segment.
     ``nominal_geometry`` gives segmentations of projection radiographs, which have no frame of reference, a
     nominal orientation and spacing: without them, viewers such as OHIF show nothing.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,11 +12,12 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.image import SaliencyMap
-from miqa_node.core.domain.object_place import SPOT
+from miqa_node.core.domain.object_place import SPOT, ObjectRegion
+from miqa_node.core.words.object_words import object_title
 from miqa_node.core.words.subject import SegmentSubject
 
-MAX_OUTLINE_POINTS = 32
-"""Maximum number of points of an outline; it is simplified for drawing, not for measuring."""
+MAX_OUTLINE_POINTS = 17
+"""Maximum number of points of an outline: of 99 all lie within 1 mm of the border of maps with cells of 7 mm."""
 MAX_OUTLINES = 6
 """Maximum number of outlined parts of a mask, the largest first."""
 LEAST_PART = 0.02
@@ -30,6 +31,7 @@ class MarkedRegion:
     ``mask``: bool, shape (rows, columns) of the source image; it is what ``outlines`` enclose.
     ``outlines``: float, shape (n, 2), closed polygons (first point repeated) around its connected parts, the largest
     first, as (column, row) in the image-relative coordinates of PS3.3 C.18.6.1.2, where a pixel's centre is at .5, .5.
+    ``over``: for each outline the region of the object that it is around, if the subject is one with regions.
     ``values``: float32, the saliency map behind the mask, in its own rows and columns.
     """
 
@@ -39,6 +41,12 @@ class MarkedRegion:
     outlines: Sequence[NDArray[np.float64]]
     method: str
     values: NDArray[np.float32]
+    over: Sequence[ObjectRegion] = ()
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The words for it, or for each region of an object."""
+        return tuple(dict.fromkeys(map(object_title, self.over))) or (self.subject.words,)
 
 
 def regions_of(
@@ -46,33 +54,41 @@ def regions_of(
 ) -> tuple[MarkedRegion, ...]:
     """Regions of subjects with a non-empty map, numbered from 1.
 
-    A map has one subject, or one for each region of an object. These are drawn from the share of the peak at which
-    they were told apart, whatever ``threshold`` is: what counts for the verdict is drawn.
+    A map has one subject, or one for an object on each side of the patient. The regions of an object are drawn from the
+    share of the peak at which they were told apart, whatever ``threshold`` is: what counts for the verdict is drawn.
     """
     regions: list[MarkedRegion] = []
     for subjects, saliency in maps:
-        for subject, mask, values in _parts(subjects, saliency.values, shape, threshold):
-            outlines = outlines_of(mask)
-            if outlines:
-                drawn = filled(outlines, mask.shape)
-                regions.append(MarkedRegion(subject, len(regions) + 1, drawn, outlines, saliency.method, values))
+        values, parts = saliency.values, _parts(subjects)
+        masks, owners = _masks(values, parts, shape, threshold)
+        for subject in subjects:
+            numbers = [number for number, (owner, _) in enumerate(parts) if owner is subject]
+            drawn = [(one, parts[number][1]) for number in numbers for one in outlines_of(masks[number])]
+            if drawn:
+                outlines, over = [one for one, _ in drawn], [one for _, one in drawn if one is not None]
+                own = np.where(np.isin(owners, numbers), values, np.float32(0.0)).astype(np.float32)
+                mask, number = filled(outlines, shape), len(regions) + 1
+                regions.append(MarkedRegion(subject, number, mask, outlines, saliency.method, own, over))
     return tuple(regions)
 
 
-def _parts(
-    subjects: Sequence[SegmentSubject], values: NDArray[np.float32], shape: tuple[int, int], threshold: float
-) -> Iterator[tuple[SegmentSubject, NDArray[np.bool_], NDArray[np.float32]]]:
-    """Each subject with its mask and its part of the map."""
-    placed = [one.finding.place for one in subjects if one.finding is not None and one.finding.place is not None]
-    peaks = [region.peak for place in placed for region in place.regions]
-    if len(peaks) != len(subjects):
-        yield subjects[0], threshold_map(values, shape, threshold), values
-        return
+def _parts(subjects: Sequence[SegmentSubject]) -> list[tuple[SegmentSubject, ObjectRegion | None]]:
+    """Each subject with each of its regions."""
+    places = [(one, None if one.finding is None else one.finding.place) for one in subjects]
+    return [(one, part) for one, place in places for part in (place.regions if place else ()) or (None,)]
+
+
+def _masks(
+    values: NDArray[np.float32], parts: Sequence[tuple[SegmentSubject, ObjectRegion | None]], shape: tuple[int, int],
+    threshold: float,
+) -> tuple[list[NDArray[np.bool_]], NDArray[np.uint8]]:  # fmt: skip
+    """The mask of each part, and the part to which each cell of the map belongs."""
+    peaks = [part.peak for _, part in parts if part is not None]
+    if not peaks:
+        return [threshold_map(values, shape, threshold)], np.zeros(values.shape, np.uint8)
     whole, owners = threshold_map(values, shape, SPOT), owners_of(values, peaks)
     fine = cv2.resize(owners, shape[::-1], interpolation=cv2.INTER_NEAREST)
-    for number, subject in enumerate(subjects, 1):
-        part = np.where(owners == number, values, np.float32(0.0))
-        yield subject, whole & (fine == number), np.asarray(part, np.float32)
+    return [whole & (fine == number) for number in range(1, len(parts) + 1)], owners - np.uint8(1)
 
 
 def owners_of(values: NDArray[np.float32], peaks: Sequence[tuple[float, float]]) -> NDArray[np.uint8]:
@@ -160,10 +176,10 @@ def outlines_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
 
 
 def _polygon(contour: MatLike) -> NDArray[np.float64]:
-    tolerance_px = 0.5
+    whole, tolerance_px = contour, 0.5
     while len(contour) > MAX_OUTLINE_POINTS:
-        contour = cv2.approxPolyDP(contour, tolerance_px, closed=True)
-        tolerance_px *= 2.0
+        contour = cv2.approxPolyDP(whole, tolerance_px, closed=True)
+        tolerance_px *= 1.25
     points = contour.reshape(-1, 2).astype(np.float64) + 0.5
     # Begin at the lowest point: viewers write the label at the start of an outline, where it then hides nothing.
     points = np.roll(points, -int(points[:, 1].argmax()), axis=0)

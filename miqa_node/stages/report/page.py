@@ -95,8 +95,8 @@ def _picture(canvas: Canvas, picture: Picture, top: float) -> float:
 
 def _legend(canvas: Canvas, regions: Sequence[MarkedRegion], top: float) -> float:
     left = MARGIN
-    for subject in dict.fromkeys(region.subject for region in regions):
-        text = f"{reworded(subject.words)}: {reworded(subject.where)}"
+    for title, subject in ((title, region.subject) for region in regions for title in region.titles):
+        text = f"{reworded(title)}: {reworded(subject.where)}"
         canvas.setFillColor(Color(*(value / 255.0 for value in rgb(subject.colour))))
         canvas.rect(left, top, 3 * mm, 3 * mm, stroke=0, fill=1)
         canvas.setFillColor(_FAINT)

@@ -102,9 +102,9 @@ def _lines(regions: Sequence[MarkedRegion], disposition: Disposition, score: flo
         lines += [(part, _INK, None) for part in _in_lines(typed_text(reason.text), width)[:2]]
     if len(disposition.reasons) > MAX_REASONS:
         lines.append((f"and {len(disposition.reasons) - MAX_REASONS} more; see the report", _FAINT, None))
-    for region in regions:
-        line = f"{region.subject.words}: {region.subject.where}"
-        lines += [(part, _INK, rgb(region.subject.colour)) for part in _in_lines(line, width)[:1]]
+    for title, subject in ((title, region.subject) for region in regions for title in region.titles):
+        line = f"{title}: {subject.where}"
+        lines += [(part, _INK, rgb(subject.colour)) for part in _in_lines(line, width)[:1]]
     lines += [(part, _FAINT, None) for part in textwrap.wrap(NOTICE, width)]
     return lines
 

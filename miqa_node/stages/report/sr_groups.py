@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,29 +12,31 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.domain.delivery import SEG, SR
+from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.object_place import ChestRegion
+from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace, ObjectRegion
 from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.prediction import PendingReason
 from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.shown_number import stated
+from miqa_node.core.language.catalogue import SOURCE
 from miqa_node.core.words import codes
 from miqa_node.core.words.algorithms import Algorithm, anomaly_maker, maker_of, makers_of, of_node
 from miqa_node.core.words.finding_codes import certainty_code, finding_code
+from miqa_node.core.words.makers import HEADER, makers_of_reason
 from miqa_node.core.words.measurement_codes import is_standard, measurement_code, unit_of
-from miqa_node.core.words.narrative import narrative
+from miqa_node.core.words.narrative import Part, sentences
+from miqa_node.core.words.object_words import anatomy_of
 from miqa_node.core.words.voice import voice
-from miqa_node.stages.report import seg
 from miqa_node.stages.report.content_items import (
     ContentItem,
     Relationship,
     code_item,
     number_item,
-    reference_item,
     text_item,
 )
 from miqa_node.stages.report.mask import MarkedRegion
+from miqa_node.stages.report.outputs.base import OutputContext
 from miqa_node.stages.report.source import Source
 from miqa_node.stages.report.sr_review import opinions, review_evaluations
 from miqa_node.stages.report.sr_templates import (
@@ -87,13 +90,13 @@ def image_group(
             *_measured(assessment, disposition, of_node(), is_full=is_full),
         ],
         evaluations=_evaluations(disposition) if review is None else review_evaluations(review, disposition),
-        places=[source_image(one, whole=True) for one in series] or [source_image(source)],
+        places=[source_image(one, whole=True) for one in series],
     )
     comments = [] if review is None else [typed_text(review.sentence, MAX_COMMENT_CHARACTERS)]
     others = [OTHERS_OF_SERIES] if for_series else []
-    for sentence in [*comments, *_sentences(assessment, disposition), *others]:
+    for sentence in [*comments, *_reasons(assessment, disposition), *others]:
         group.children.append(text_item(codes.COMMENT, sentence))
-    group.children.append(_narrative(assessment, disposition, language))
+    group.children.append(_narrative(assessment, disposition, language, is_full=is_full))
     place_group(group, source, 0, frame)
     return group
 
@@ -120,7 +123,7 @@ def package_groups(
         name = f"Measured by {maker.name}"
         group = measurement_group(
             IMAGE_GROUP, tracking(f"measured:{maker.name}", name, lineage), codes.IMAGE_QUALITY, made_by(maker),
-            numbers=ones, places=[source_image(source)],
+            numbers=ones,
         )  # fmt: skip
         place_group(group, source, line)
         groups.append(group)
@@ -141,55 +144,41 @@ def _measured(
 
 
 def finding_group(
-    source: Source,
-    assessment: Assessment,
-    finding: Finding,
-    region: MarkedRegion | None,
-    row: int,
-    lineage: Lineage,
-    review: Review | None = None,
+    context: OutputContext, finding: Finding, region: MarkedRegion | None, row: int, *, is_full: bool
 ) -> ContentItem:
-    """TID 1410, referring to the finding's segment, or TID 1501 if it has none: certainty and severity.
+    """TID 1410 with the outlines of its place, or TID 1501 if it has none; ``is_full``: its severity, too.
 
-    ``finding`` has the place of the region alone. ``row`` counts the groups placed on the whole image, so that their
-    labels do not overlap.
+    An object has a group for each side of the patient; what is said of all of it stands in the first. ``row`` counts
+    the groups placed on the whole image, so that their labels do not overlap.
     """
-    percents = (
-        (certainty_code(finding), finding.probability),
-        (codes.SEVERITY.code, finding.severity),
-    )
-    name = finding.name if region is None else region.subject.name
-    about_all = name == finding.name  # further regions of an object have no severity of their own
-    numbers = [
-        one
-        for number_name, value in (percents if about_all else percents[:1])
-        for one in number(number_name, round(100.0 * value, 2), "%")
-    ]
+    source, name = context.source, finding.name if region is None else region.subject.name
+    percents = [(certainty_code(finding), finding.probability)]
+    percents += [(codes.SEVERITY.code, finding.severity)] if is_full else []
+    numbers = [one for key, value in percents for one in number(key, round(100.0 * value, 2), "%")]
+    opinion = [code_item(codes.QUALITY_FINDING, finding.code), *opinions(context.review, finding)]
+    is_first = name == finding.name
     group = measurement_group(
         IMAGE_GROUP if region is None else REGION_GROUP,
-        tracking(name, name, lineage),
+        tracking(name, name, context.lineage),
         finding_code(finding),
-        made_by(*makers_of(finding, assessment)),
-        category=codes.IMAGE_QUALITY,
-        numbers=numbers,
-        evaluations=[code_item(codes.QUALITY_FINDING, finding.code), *_hidden(finding), *opinions(review, finding)],
-        places=[source_image(source)] if region is None else segment_reference(source, region, lineage),
+        made_by(*makers_of(finding, context.assessment)),
+        numbers=numbers if is_first else (),
+        evaluations=opinion if is_first else (),
     )
     if region is None:
+        group.children += [projects_over(*one) for one in ([] if finding.place is None else _anatomy(finding.place))]
         place_group(group, source, row)
     else:
-        place_numbers(group, source, region.outlines)
+        place_region(group, source, region)
     return group
 
 
-def _hidden(finding: Finding) -> list[ContentItem]:
-    """What an object lies over; nothing where that is unknown, or beside the chest."""
-    place = finding.place
-    if place is None or place.over[0] is ChestRegion.OUTSIDE:
-        return []
-    if place.over[0] is ChestRegion.MEDIASTINUM:
-        return [projects_over(codes.MEDIASTINUM, None)]
-    return [projects_over(codes.LUNG_APEX if place.apex else codes.LUNG, codes.LATERALITY.get(place.side))]
+def _anatomy(place: ObjectPlace | ObjectRegion) -> list[tuple[Code, Code | None]]:
+    """The anatomy that a place is over, and its side; nothing where that is unknown, or beside the chest."""
+    anatomy = anatomy_of(place)
+    if anatomy is ChestRegion.LUNG:
+        return [(codes.LUNG_APEX if place.apex else codes.LUNG, codes.LATERALITY.get(place.side))]
+    return [(codes.MEDIASTINUM, None)] if anatomy is ChestRegion.MEDIASTINUM else []
 
 
 def unusual_group(source: Source, anomaly: AnomalyScore, region: MarkedRegion, lineage: Lineage) -> ContentItem:
@@ -200,11 +189,9 @@ def unusual_group(source: Source, anomaly: AnomalyScore, region: MarkedRegion, l
         tracking(name, name, lineage),
         region.subject.kind,
         made_by(region.subject.algorithm),
-        category=codes.IMAGE_QUALITY,
         numbers=_anomaly(anomaly),
-        places=segment_reference(source, region, lineage),
     )
-    place_numbers(group, source, region.outlines)
+    place_region(group, source, region)
     return group
 
 
@@ -231,23 +218,29 @@ def _evaluations(disposition: Disposition) -> list[ContentItem]:
     ]
 
 
-def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
-    sentences = [
+def _reasons(assessment: Assessment, disposition: Disposition) -> list[str]:
+    texts = [
         f"{'Pending review' if reason.name in set(PendingReason) else disposition.verdict.words}: {reason.text}"
+        + (f" ({HEADER})" if makers_of_reason(reason, assessment) == (HEADER,) else "")
         for reason in disposition.reasons
     ]
-    if assessment.not_assessed and not any(assessment.not_assessed in sentence for sentence in sentences):
-        sentences.append(f"{Verdict.NOT_ASSESSED.words} by the model: {assessment.not_assessed}")
+    if assessment.not_assessed and not any(assessment.not_assessed in text for text in texts):
+        texts.append(f"{Verdict.NOT_ASSESSED.words} by the model: {assessment.not_assessed}")
     if disposition.certificate:
-        sentences.append(disposition.certificate)
-    return [phrase(sentence, MAX_COMMENT_CHARACTERS) for sentence in sentences]
+        texts.append(disposition.certificate)
+    return [phrase(text, MAX_COMMENT_CHARACTERS) for text in texts]
 
 
-def _narrative(assessment: Assessment, disposition: Disposition, language: str) -> ContentItem:
-    """The narrative as one text, with its language (TID 1204)."""
-    sentences = (phrase(sentence) for sentence in narrative(assessment, disposition, language))
-    item = text_item(codes.NARRATIVE_SUMMARY, "\r\n".join(sentences))
-    item.children = [code_item(codes.LANGUAGE_OF_CONTENT, voice(language).code, Relationship.HAS_CONCEPT_MOD)]
+def _narrative(assessment: Assessment, disposition: Disposition, language: str, *, is_full: bool) -> ContentItem:
+    """The narrative as one text; its language (TID 1204) is the report's, unless it says another.
+
+    Without ``is_full`` it leaves out what only tells numbers.
+    """
+    parts = sentences(assessment, disposition, language)
+    texts = (phrase(one.text) for one in parts if is_full or one.part not in (Part.MEASUREMENT, Part.ANOMALY))
+    item = text_item(codes.NARRATIVE_SUMMARY, "\r\n".join(texts))
+    if language != SOURCE:
+        item.children = [code_item(codes.LANGUAGE_OF_CONTENT, voice(language).code, Relationship.HAS_CONCEPT_MOD)]
     return item
 
 
@@ -260,40 +253,36 @@ def number(name: Code, value: float | None, unit: str) -> list[ContentItem]:
 
 def place_group(group: ContentItem, source: Source, row: int, frame: int = 0) -> None:
     """Row 10c of TID 1501: the group applies to the whole image. OHIF loses its viewport on a group without a place."""
-    if source.has_pixels:
+    if not source.has_pixels:
+        group.children.append(source_image(source))
+    else:
+        frames = [frame or source.frame] if source.number_of_frames > 1 else None
         outline = _whole_image(source, row)
-        group.children.append(_outline(codes.IMAGE_REGION, outline, source, Relationship.CONTAINS, frame))
+        group.children.append(place(codes.IMAGE_REGION, "POLYLINE", outline, source, frames, Relationship.CONTAINS))
 
 
-def place_numbers(group: ContentItem, source: Source, outlines: Sequence[NDArray[np.float64]]) -> None:
-    """Add the parts of the image from which the numbers were inferred (TID 320), for the same reason.
+def place_region(group: ContentItem, source: Source, region: MarkedRegion) -> None:
+    """The outlines of a region; its segment, with the same Tracking Unique Identifier, is what they enclose.
 
-    A group of TID 1410 that refers to a segment must not have its own region; the template is extensible and allows
-    places of its numbers. The last number has the smaller parts, if there are any: viewers draw one for a number.
+    What an object projects over is said of the group, or of each outline, if some of them are beside the chest.
     """
-    numbers = [item for item in group.children if item.value_type == "NUM"]
-    for item in numbers:
-        drawn = outlines[1:] if item is numbers[-1] and len(numbers) > 1 else outlines[:1]
-        drawn = outlines if len(numbers) == 1 else drawn or outlines[:1]
-        item.children = [
-            _outline(codes.SOURCE_OF_MEASUREMENT, one, source, Relationship.INFERRED_FROM) for one in drawn
-        ]
+    frames = [source.frame] if source.number_of_frames > 1 else None
+    parts: Sequence[ObjectPlace | ObjectRegion] = region.over or _places_of(region)
+    over = dict.fromkeys(one for part in parts for one in _anatomy(part))
+    is_of_each = bool(over) and not all(map(_anatomy, parts))
+    statements = {one: projects_over(*one) for one in over}
+    group.children += statements.values()
+    for outline, part in zip_longest(region.outlines, parts):
+        hidden = _anatomy(part) if is_of_each and part is not None else []
+        relationship = Relationship.INFERRED_FROM if hidden else Relationship.CONTAINS
+        parent = statements[hidden[0]] if hidden else group
+        parent.children.append(place(codes.IMAGE_REGION, "POLYLINE", outline, source, frames, relationship))
 
 
-def _outline(
-    purpose: Code, outline: NDArray[np.float64], source: Source, relationship: Relationship, frame: int = 0
-) -> ContentItem:
-    frames = [frame or source.frame] if source.number_of_frames > 1 else None
-    return place(purpose, "POLYLINE", outline, source, frames, relationship)
-
-
-def segment_reference(source: Source, region: MarkedRegion, lineage: Lineage) -> list[ContentItem]:
-    """The frame of a region's segment, by its number alone: PS3.3 10.3 allows one of frame and segment."""
-    frames, uid = [region.segment_number], lineage.uid(SEG, "instance")
-    return [
-        reference_item("IMAGE", codes.SEGMENTATION_FRAME, seg.SOP_CLASS_UID, uid, Relationship.CONTAINS, frames),
-        image_item(codes.SOURCE_FOR_SEGMENTATION, source, Relationship.CONTAINS, source.frame_numbers),
-    ]
+def _places_of(region: MarkedRegion) -> list[ObjectPlace]:
+    """The one place of an object that an earlier version judged."""
+    finding = region.subject.finding
+    return [] if finding is None or finding.place is None else [finding.place]
 
 
 def _whole_image(source: Source, row: int) -> NDArray[np.float64]:

@@ -21,8 +21,6 @@ SITES = {
     "dome": Code("5798000", "SCT", "Diaphragm"),
     "clav": Code("51299004", "SCT", "Clavicle"),
     "lat": Code("113197003", "SCT", "Rib"),
-    "spine_clav": Code("421060004", "SCT", "Spine"),
-    "spine_low": Code("421060004", "SCT", "Spine"),
 }
 
 SPINE = ("spine_clav", "spine_low")
@@ -87,6 +85,6 @@ def _point(
         tracking(f"landmark:{name}", words, lineage),
         codes.LANDMARKS[kind].code,
         found_by,
-        sites=[finding_site(SITES[kind], laterality)],
+        sites=[finding_site(SITES[kind], laterality)] if kind in SITES else (),
         places=[place(codes.IMAGE_REGION, "POINT", point, source, source.frame_numbers, Relationship.CONTAINS)],
     )

@@ -13,9 +13,7 @@ from miqa_node.stages.report.sr_groups import (
     MAX_COMMENT_CHARACTERS,
     number,
     place_group,
-    place_numbers,
-    segment_reference,
-    source_image,
+    place_region,
     tracking,
 )
 from miqa_node.stages.report.sr_templates import IMAGE_GROUP, REGION_GROUP, made_by, measurement_group
@@ -42,14 +40,13 @@ def prediction_group(
         category=codes.PREDICTION.code,
         numbers=number(codes.PREDICTION_CERTAINTY.code, certainty, "%"),
         evaluations=[code_item(codes.PREDICTION_STATUS.code, STATUSES[prediction.status].code)],
-        places=[source_image(source)] if region is None else segment_reference(source, region, lineage),
     )
     for sentence in _sentences(prediction):
         group.children.append(text_item(codes.COMMENT, phrase(sentence, MAX_COMMENT_CHARACTERS)))
     if region is None:
         place_group(group, source, row)
     else:
-        place_numbers(group, source, region.outlines)
+        place_region(group, source, region)
     return group
 
 

@@ -67,15 +67,16 @@ def tracked(uid: str, identifier: str) -> list[ContentItem]:
 
 
 def made_by(first: Algorithm, *others: Algorithm, parameters: Sequence[str] = ()) -> list[ContentItem]:
-    """TID 4019, which has room for one algorithm; others whose results a rule added follow as parameters."""
-    added = [f"with {one.name} {one.version}{_checksum(one, ', ')}" for one in others]
+    """TID 4019, which has room for one algorithm; others whose results a rule added follow in its parameters."""
+    added = [f"with {one.name} {one.version}" for one in others]
+    stated = ", ".join(filter(None, (_checksum(first), *added, *parameters)))
     rows = [(codes.ALGORITHM_NAME, first.name), (codes.ALGORITHM_VERSION, first.version)]
-    rows += [(codes.ALGORITHM_PARAMETERS, one) for one in (_checksum(first), *added, *parameters) if one]
+    rows += [(codes.ALGORITHM_PARAMETERS, stated)] if stated else []
     return [text_item(key, phrase(text), Relationship.HAS_CONCEPT_MOD) for key, text in rows]
 
 
-def _checksum(algorithm: Algorithm, before: str = "") -> str:
-    return f"{before}model sha256 {algorithm.sha256}" if algorithm.sha256 else ""
+def _checksum(algorithm: Algorithm) -> str:
+    return f"sha256 {algorithm.sha256}" if algorithm.sha256 else ""
 
 
 def finding_site(site: Code, side: Code | None) -> ContentItem:

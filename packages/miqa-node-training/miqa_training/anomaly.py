@@ -15,12 +15,11 @@ import yaml
 
 from miqa_node.stages.assess.anomaly.arrays import dump_arrays
 from miqa_node.stages.assess.anomaly.detector import AnomalyModel
-from miqa_node.stages.assess.anomaly.forest import Forest
 from miqa_node.stages.assess.anomaly.section import AnomalySection
 from miqa_node.stages.assess.card import CARD_NAME, read_card
 from miqa_training.anomaly_figures import figures
 from miqa_training.corpus import CACHE, QualityData, read_quality_data
-from miqa_training.forest_graph import forest_graph
+from miqa_training.forest_graph import Forest, forest_graph
 from miqa_training.ordinary import FILE, FOLDS, FOREST_FILE, SAMPLES, TREES, ImageLooker, learn
 from miqa_training.seal import seal
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from miqa_node.stages.assess.anomaly.features import Projection
-from miqa_node.stages.assess.anomaly.forest import Forest
+from miqa_training.forest_graph import Forest
 
 EULER_GAMMA = 0.5772156649015329
 

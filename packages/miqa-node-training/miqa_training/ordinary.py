@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from miqa_node.core.settings import Accelerator
 from miqa_node.stages.assess.anomaly.detector import AnomalyModel
 from miqa_node.stages.assess.anomaly.features import Projection, raw_features
-from miqa_node.stages.assess.anomaly.forest import Forest
 from miqa_node.stages.assess.anomaly.regions import MemoryBank, nearest, pool_places
 from miqa_node.stages.assess.anomaly.section import AnomalySection, Block, HogBlock, TapBlock
 from miqa_node.stages.assess.card import GRAPH_NAME, Card
@@ -21,6 +20,7 @@ from miqa_node.stages.assess.preprocess import Preprocess, TwoBranchInputs, prep
 from miqa_node.stages.assess.session import GraphSession
 from miqa_training.corpus import QualityData
 from miqa_training.datasets import DatasetRecord
+from miqa_training.forest_graph import Forest
 from miqa_training.isolation import coreset, grow, principal_components
 
 FILE, FOREST_FILE = "anomaly.npz", "anomaly.onnx"

@@ -75,7 +75,7 @@ SPEAKING = (
     *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("features/*/page"))),
 )
 """Folders with templates that the node's languages are for; training and self-test are English."""
-PROGRAMS = re.compile(r"^interfaces/cli/|/command/|^features/(backup|operations/selftest)/|^(api|local\w*)\.py$")
+PROGRAMS = re.compile(r"^interfaces/cli/|/command/|^features/backup/|^(api|local\w*)\.py$")
 """What only programs and people at a command line meet: commands are English."""
 NOT_SHOWN = {
     "BackupError",
@@ -300,9 +300,10 @@ def _marked(source: str) -> Iterator[str | tuple[str, str]]:
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Each module of the package, with its place."""
-    for path in sorted(ROOT.rglob("*.py")):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+    """Each module of the package and of the measures of phantoms, with its place."""
+    for root in (ROOT, ROOT.parent / "packages" / "miqa-node-phantoms"):
+        for path in sorted(root.rglob("*.py")):
+            yield path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
 
 
 @cache

@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node.dicom.pixels.likeness import Likeness, compare
-from miqa_node.features.operations.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
 from miqa_node.runtime.workers.child import decode_here
+from miqa_selftest.encodings import ENCODINGS, PhantomEncoding, encoded
 
 Write = Callable[..., Path]
 Change = Callable[[Any], Any]

@@ -20,7 +20,7 @@ from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.errors import BackupError, ResourcesError
 from miqa_node.features.backup import work as backup
 from miqa_node.features.backup.rows import Fault
-from miqa_node.features.backup.work.folder import MANIFEST, read_manifest
+from miqa_node.features.backup.work.folder import MANIFEST
 from miqa_node.interfaces.cli.app import run
 from miqa_node.runtime.store import damages
 from miqa_node.runtime.store import tables as t
@@ -155,41 +155,6 @@ def test_a_damaged_database_replaces_no_backup(shelf: Shelf, tmp_path: Path) -> 
         back_up(shelf, folder)
     assert (folder / MANIFEST).read_bytes() == before
     assert list(backup.check_backup(folder)) == []
-
-
-def to_old_layout(folder: Path) -> None:
-    """As versions up to da5d345c wrote it."""
-    entries = []
-    for entry in read_manifest(folder):
-        (folder / entry.name).parent.mkdir(exist_ok=True)
-        (folder / entry.file).rename(folder / entry.name)
-        entries.append({"file": entry.name, "size_bytes": entry.size_bytes, "sha256": entry.sha256})
-    shutil.rmtree(folder / "generations")
-    for name in (".writer.lock", ".reader.lock"):
-        (folder / name).unlink()
-    (folder / MANIFEST).write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def test_a_backup_of_an_earlier_version_is_used_and_renewed(shelf: Shelf, tmp_path: Path) -> None:
-    of, folder = shelf.decide(1), tmp_path / "backup"
-    (shelf.folder / "signing.key").write_text("secret")
-    back_up(shelf, folder)
-    to_old_layout(folder)
-    assert list(backup.check_backup(folder)) == []
-    restored(folder, tmp_path / "before").database.close()
-    shelf.decide(2)
-    assert back_up(shelf, folder).copied == 2
-    assert list(backup.check_backup(folder)) == []
-    assert not (folder / "miqa.sqlite").exists()
-    assert not (folder / "files").exists()
-    modes = {path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
-    assert modes == {0o600, 0o700}
-    elsewhere = restored(folder, tmp_path / "after")
-    assert elsewhere.has(of) == [True]
-    assert (tmp_path / "after" / "signing.key").read_text() == "secret"
-    elsewhere.database.close()
 
 
 def test_other_things_in_the_folder_are_left_alone_and_a_node_is_no_backup(shelf: Shelf, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.stages.assess.series import judge_series
 from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.units.kinds import series_traits
-from tests.features.phantoms.drawing import Acr
+from tests.packages.phantoms.drawing import Acr
 from tests.stages.measure.series import making
 from tests.stages.report.flagged import decode
 

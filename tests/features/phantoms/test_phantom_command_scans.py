@@ -18,8 +18,8 @@ from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.assess.series import judge_series
 from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.units.kinds import series_traits
-from tests.features.phantoms.drawing import Acr
 from tests.features.phantoms.test_phantom_command import images, written
+from tests.packages.phantoms.drawing import Acr
 from tests.stages.measure.series import making
 from tests.stages.report.flagged import decode
 

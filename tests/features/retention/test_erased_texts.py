@@ -18,7 +18,7 @@ from miqa_node.interfaces.cli.app import run
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.site_store import open_objects
-from miqa_node.runtime.store.tables.column_marks import ABOUT, EMPTIED, ERASE, KEEP, REFERRED, about, kept
+from miqa_node.runtime.store.tables.column_marks import ABOUT, EMPTIED, ERASE, JUDGED, KEEP, REFERRED, about, kept
 from miqa_node.runtime.work.queue import migrate_queue
 from tests.features.retention.rows.test_erasure import everything
 from tests.features.retention.rows.test_retention import Shelf
@@ -100,7 +100,12 @@ def _text(column: sa.Column[Any]) -> Any:
         return ""
     if column.name == "patient_id" and column.table.name in ("patients", "studies", "legal_holds"):
         return ID
-    return {"protocol_name": MARK} if isinstance(column.type, sa.JSON) else MARK[: column.type.length or None]  # type: ignore[attr-defined]
+    header = {"protocol_name": MARK, "body_part_examined": MARK}
+    if isinstance(column.type, sa.JSON):
+        return {"header": header} if column.info[ERASE] == JUDGED[ERASE] else header
+    if column.info[ERASE] == JUDGED[ERASE]:
+        return f"It cites {MARK}."
+    return MARK[: column.type.length or None]  # type: ignore[attr-defined]
 
 
 def _least(column: sa.Column[Any]) -> Any:

@@ -6,19 +6,14 @@ import math
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand
 from miqa_node.features.usual_ranges.baseline import MeasurementRange, SeriesNumbers, ranges_of, unusual_among
-from miqa_node.features.usual_ranges.rows.history import METHOD_MARK
-from miqa_node.features.usual_ranges.tables import usual_baselines
 from miqa_node.libraries.plain_statistics.robust import robust_range
 from miqa_node.libraries.plain_statistics.scales import ANGLE, LEVEL, ScaleKind
-from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.tables import rollup_marks
-from tests.features.usual_ranges.ranges_making import FIRST_AT, days, fill, look, noises
+from tests.features.usual_ranges.ranges_making import FIRST_AT, days, noises
 
 RANGED = [one for one in MEASUREMENTS.all().values() if one.has_usual_range]
 BOUNDED = [one for one in RANGED if math.isfinite(one.scale.low)]
@@ -104,21 +99,3 @@ def test_levels_are_as_before() -> None:
     numbers = noises(40, -998.0, 3.0)
     usual = robust_range(numbers, 1.5, scale=LEVEL)
     assert usual.low == pytest.approx(2.0 * usual.median - usual.high)
-
-
-def test_ranges_of_an_earlier_version_are_made_anew_once() -> None:
-    database = Database.in_memory()
-    fill(database, noises(25))
-    with database.begin() as transaction:
-        [made] = transaction.execute(sa.select(usual_baselines.c.ranges)).scalars()
-        earlier = [{**one, "low": -103.0} for one in made]
-        transaction.execute(sa.update(usual_baselines).values(ranges=earlier))
-        transaction.execute(sa.delete(rollup_marks).where(rollup_marks.c.name == METHOD_MARK))
-    look(database)
-    with database.begin() as transaction:
-        assert transaction.execute(sa.select(usual_baselines.c.ranges)).scalar_one() == made
-        transaction.execute(sa.update(usual_baselines).values(ranges=earlier))
-    look(database)
-    with database.begin() as transaction:
-        assert transaction.execute(sa.select(usual_baselines.c.ranges)).scalar_one() == earlier, "only once"
-    database.close()

@@ -8,11 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from miqa_node.errors import ModelPackageError
-from miqa_node.stages.assess.anomaly.forest import Forest
 from miqa_node.stages.assess.anomaly.forest_graph import open_forest
 
 pytest.importorskip("onnx")
-from miqa_training.forest_graph import forest_graph
+from miqa_training.forest_graph import Forest, forest_graph
 
 WIDTH, DEPTH, TREES = 7, 5, 30
 

@@ -18,10 +18,10 @@ from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.core.domain.policy import Policy, Scope
 from miqa_node.core.settings import Accelerator, Settings, load_settings
 from miqa_node.errors import ModelPackageError
+from miqa_node.libraries.plain_statistics.guarantee import Promise
 from miqa_node.stages.assess.active import ActiveModels, chosen_package
 from miqa_node.stages.assess.bare import GOLDENS_KEY, pack
 from miqa_node.stages.assess.certificate import Certificate, Guarantee, policy_sha256
-from miqa_node.stages.assess.guarantee import Promise
 from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.package_files import find_package, newest_package, package_folders, read_package_card
 from miqa_node.stages.assess.packages import open_package

@@ -20,10 +20,10 @@ from miqa_node.core.domain.policy import FindingRule, Policy, Scope, Verdict
 from miqa_node.core.taxonomy.lookup import defect_names, gate_names, reason_code
 from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.features.labels.calibration import CalibrationCase, CalibrationTarget, make_calibration
+from miqa_node.libraries.plain_statistics.guarantee import Promise
 from miqa_node.libraries.plain_statistics.platt import LEAST_LABELS, Scaling, calibration_error, fit_scaling
 from miqa_node.stages.assess.card import Card, OutputClass, read_card
 from miqa_node.stages.assess.certificate import Certificate, Guarantee
-from miqa_node.stages.assess.guarantee import Promise
 from miqa_node.stages.assess.labels import (
     LabelSet,
     SiteLabel,

@@ -29,7 +29,6 @@ from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.backup import work as backup
 from miqa_node.features.backup.rows import Check, Fault
-from miqa_node.features.operations.selftest.encodings import ENCODINGS, encoded
 from miqa_node.features.retention.rows import erasure
 from miqa_node.features.worklist.rows import history
 from miqa_node.runtime.store import tables as t
@@ -38,6 +37,7 @@ from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import copies, removal
 from miqa_node.stages.units.work.better_copies import BetterCopies
+from miqa_selftest.encodings import ENCODINGS, encoded
 from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
 from tests.parts import results_of
 from tests.stages.measure.series import making

@@ -93,5 +93,8 @@ def test_every_object_names_its_algorithms(tmp_path: Path) -> None:
         quality, points = ("cxr-quality", "1.0.0"), ("landmarks", "1.0.0")
         # The copy came of a fixed filter, and no model judged what it shows; points were found in some of the images.
         possible: dict[str, list[list[tuple[str, str]]]] = {"ENHANCED": [[]], "SEG_LUNGS": [[quality, points]]}
+        versions = making.read(one).SoftwareVersions
+        stated = [versions] if isinstance(versions, str) else list(versions)
+        assert stated == [f"miqa-node {__version__}", *(" ".join(name) for name in names)]
         assert names in possible.get(one.kind, [[quality], [quality, points]]), one.kind
         assert all(pydicom.uid.UID(item.DeviceUID).is_valid for item in items(making.read(one)))

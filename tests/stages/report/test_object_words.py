@@ -104,4 +104,5 @@ def test_the_report_has_the_coded_site(
     [group] = [one for one in groups if one.tracking_identifier == NAME]
     assert not group.finding_sites
     [spoken] = [one for one in read_report(report.data).groups if one.tracking == NAME]
-    assert (spoken.projected, spoken.side, spoken.site) == (code or "", SIDES.get(side or "", ""), "")
+    assert (spoken.projected, spoken.site) == (code or "", "")
+    assert spoken.sides == ([SIDES.get(side or "", "")] if code else [])

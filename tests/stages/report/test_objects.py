@@ -23,7 +23,7 @@ from miqa_node.core.domain.delivery import SEG, SR, SR_FULL, ResultKind
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.policy import Reason, Verdict
-from miqa_node.core.words.narrative import narrative
+from miqa_node.core.words.narrative import Part, sentences
 from miqa_node.errors import ReportError
 from miqa_node.stages.report.image import ReportedImage
 from miqa_node.stages.report.made import MadeObject, ReportSettings
@@ -66,7 +66,11 @@ def values(group: Dataset, concept: str) -> list[str]:
             coded = item.get("ConceptCodeSequence")
             measured = item.get("MeasuredValueSequence")
             rows.append(
-                coded[0].CodeValue if coded else str(measured[0].NumericValue) if measured else item.get("TextValue")
+                coded[0].CodeValue
+                if coded
+                else str(measured[0].NumericValue)
+                if measured
+                else item.get("TextValue", item.get("UID", item.get("GraphicType")))
             )
     return rows
 
@@ -196,18 +200,13 @@ def _points(item: Dataset) -> list[float]:
     return own + [v for child in item.get("ContentSequence", ()) for v in _points(child)]
 
 
-def test_findings_with_a_place_refer_to_their_segment(source: Path) -> None:
+def test_a_finding_with_a_place_and_its_segment_are_tracked_as_one(source: Path) -> None:
     made = making.flagged(source)
     seg, report = of_kind(made, ResultKind("SEG")), of_kind(made, ResultKind("SR"))
-    tracking = {s.TrackingUID: (s.TrackingID, s.SegmentNumber) for s in seg.SegmentSequence}
-    referred = {}
-    for group in groups(report)[1:]:
-        frames = [c.ReferencedSOPSequence[0] for c in group.ContentSequence if name(c) == "121214"]
-        uid = next(c.UID for c in group.ContentSequence if name(c) == "112040")
-        if frames:
-            assert frames[0].ReferencedSOPInstanceUID == seg.SOPInstanceUID
-            referred[uid] = frames[0].ReferencedFrameNumber
-    assert referred == {uid: number for uid, (_, number) in tracking.items()}
+    tracking = {s.TrackingUID: s.TrackingID for s in seg.SegmentSequence}
+    regions = [one for one in groups(report) if one.ContentTemplateSequence[0].TemplateIdentifier == "1410"]
+    assert {values(one, "112040")[0]: values(one, "112039")[0] for one in regions} == tracking
+    assert all("POLYLINE" in values(one, "111030") for one in regions)
     evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
     assert {s.SeriesInstanceUID for s in evidence} >= {seg.SeriesInstanceUID}
 
@@ -354,10 +353,14 @@ def test_a_file_that_is_not_dicom_is_refused(tmp_path: Path) -> None:
 
 def test_the_report_tells_everything_in_sentences_and_says_in_which_language(source: Path) -> None:
     assessment, disposition = making.assessment(FOREIGN), making.disposition(Verdict.REVIEW, FOREIGN)
-    made = make_objects(ReportedImage(source, SaliencyMaps()), assessment, disposition, ReportSettings(language="de"))
-    image = groups(of_kind(made, ResultKind("SR")))[0]
-    [stated] = values(image, "111412")
-    assert stated.split("\r\n") == [phrase(sentence) for sentence in narrative(assessment, disposition, "de")]
+    settings = ReportSettings(language="de")
+    made = make_objects(ReportedImage(source, SaliencyMaps()), assessment, disposition, settings, {SR, SR_FULL})
+    image = groups(of_kind(made, SR))[0]
+    [stated], [all_stated] = values(image, "111412"), values(groups(of_kind(made, SR_FULL))[0], "111412")
+    every = sentences(assessment, disposition, "de")
+    assert all_stated.split("\r\n") == [phrase(one.text) for one in every]
+    assert stated.split("\r\n") == [phrase(one.text) for one in every if one.part is not Part.MEASUREMENT]
+    assert stated != all_stated
     assert "Fremdkörper" in stated
     item = next(item for item in image.ContentSequence if name(item) == "111412")
     assert item.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "de"
@@ -431,6 +434,7 @@ def test_highdicom_opens_what_was_made(source: Path) -> None:
     report = highdicom.sr.srread(stream(made[ResultKind("SR")]))
     assert len(cast("Any", report.content).get_image_measurement_groups()) == 2
     _, foreign = cast("Any", report.content).get_planar_roi_measurement_groups()
-    assert foreign.referenced_segmentation_frame.referenced_sop_instance_uid == segmentation.SOPInstanceUID
+    assert foreign.tracking_uid == segmentation.SegmentSequence[1].TrackingUID
+    assert foreign.roi.graphic_type == highdicom.sr.GraphicTypeValues.POLYLINE
     document = highdicom.ko.KeyObjectSelectionDocument.from_dataset(pydicom.dcmread(stream(made[ResultKind("KOS")])))
     assert document.resolve_reference(instance)[2] == instance

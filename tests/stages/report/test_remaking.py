@@ -16,10 +16,9 @@ from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DeliveryError
+from miqa_node.features.worklist.decision import Decision, DecisionDesk
 from miqa_node.features.worklist.effect.remaking import Remaking
-from miqa_node.features.worklist.page.decisions import Decision, decide
 from miqa_node.features.worklist.work.mending import ResultMending
-from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.store import damages, tables
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.workers.pool import WorkerPool
@@ -117,13 +116,11 @@ def test_a_rejection_note_is_made_again(rig: DecidedRig, samples: Path) -> None:
     digest = rig.receive(samples / SMALL)
     rig.finish(digest)
     for _ in range(2):  # after a withdrawn decision it is another object
-        services = WebServices(
-            rig.database, rig.objects, load_settings(node={"name": ReportSettings().node_name}), list,
-            archives=lambda: ("PACS",),
-        )  # fmt: skip
+        settings = load_settings(node={"name": ReportSettings().node_name})
+        desk = DecisionDesk(rig.database, rig.objects, settings, lambda: ("PACS",))
         with rig.database.begin() as transaction:
             study = transaction.execute(sa.select(tables.worklist.c.study_instance_uid)).scalar_one()
-        decide(services, study, Decision(Resolution.CONFIRMED, "mara", "Töne", "111207", (), {}, ("PACS",)))
+        desk.decide(study, Decision(Resolution.CONFIRMED, "mara", "Töne", "111207", archives=("PACS",)))
         rig.reopen()
     notes = [one for one in results(rig, digest) if one.kind == REJECTION]
     assert len(notes) == 2

@@ -6,8 +6,7 @@
     objects/                         objects by their keys, shared by all generations
 
 Nothing that the manifest names is changed or removed while it is the manifest. An object that differs from the one of
-that name goes into ``generations/<id>/objects/``. Earlier versions wrote ``miqa.sqlite`` and ``files/`` beside the
-manifest, which names them there: such a backup is read as it is, and the next one into its folder replaces it.
+that name goes into ``generations/<id>/objects/``.
 """
 
 from __future__ import annotations
@@ -115,7 +114,7 @@ class BackupFolder:
                 _make_private(path, 0o600)
             else:
                 path.unlink(missing_ok=True)
-        for name in (OBJECTS, FILES, GENERATIONS):
+        for name in (OBJECTS, GENERATIONS):
             for folder, _, _ in os.walk(self.path / name, topdown=False):
                 with suppress(OSError):  # not empty
                     if name != OBJECTS:
@@ -173,7 +172,7 @@ def _files_of(folder: Path) -> Iterator[Path]:
     """The files that backups wrote."""
     for path in list(folder.iterdir()):
         if path.is_dir():
-            if path.name in (OBJECTS, FILES, GENERATIONS):
+            if path.name in (OBJECTS, GENERATIONS):
                 yield from (Path(below, name) for below, _, names in os.walk(path) for name in names)
         elif path.name in _OWN - {MANIFEST} or PARTIAL.fullmatch(path.name):
             yield path

@@ -21,8 +21,9 @@ from miqa_node.runtime.store.database import Database
 
 KEPT_FILES = ("pseudonym.key", "signing.key", second_factors.KEY_FILE, "destinations.toml")
 """Files of the data directory."""
-KEPT_FOLDERS = ("calibration", "anomaly")
-"""Folders of it: what a site's own images taught, by package. Without them a restored node would judge differently."""
+KEPT_FOLDERS = ("calibration", "anomaly", "erasures")
+"""Folders of it: what a site's own images taught, by package, without which a restored node would judge differently,
+and proofs of erasures: those that its database does not know it does again."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -73,8 +73,8 @@ class ObjectCopies:
         self, live: Database, moment: Database, objects: ObjectStore, folder: BackupFolder, *, deep: bool
     ) -> None:
         self._live, self._moment, self._objects, self._folder, self._deep = live, moment, objects, folder, deep
-        infos = (table.info for table in t.all_tables().tables.values())
-        self._of_tables = frozenset(info[column_marks.OBJECTS] for info in infos if column_marks.OBJECTS in info)
+        with_objects = (table for table in t.all_tables().tables.values() if column_marks.OBJECTS in table.info)
+        self._of_tables = {table.info[column_marks.OBJECTS]: table for table in with_objects}
         """Folders of objects that belong to no image, but to the rows of a table, of whatever feature."""
         self.entries: list[ManifestEntry] = []
         self.copied = 0
@@ -93,8 +93,17 @@ class ObjectCopies:
                 self._take(one, listing.get(one.key))
         for folder in sorted(self._of_tables):
             listing = {one.key: one for one in self._objects.entries(f"{folder}/")}
-            for key in dict.fromkeys((*last.get(folder, ()), *listing)):
+            for key in dict.fromkeys((*self._due(folder, last.get(folder, ())), *listing)):
                 self._take(NodeObject(key), listing.get(key))
+
+    def _due(self, folder: str, keys: Iterable[str]) -> Iterable[str]:
+        """Of objects in the last backup those that should be there: without its row, an erasure took a month's away."""
+        table = self._of_tables[folder]
+        if column_marks.MONTH not in table.info:
+            return keys
+        with self._moment.begin() as transaction:
+            months = transaction.execute(sa.select(table.c[table.info[column_marks.MONTH]])).scalars().all()
+        return [key for key in keys if any(month in key for month in months)]
 
     def _shards_with_rows(self) -> frozenset[str]:
         """The shards of images; what lies in others belongs to none."""

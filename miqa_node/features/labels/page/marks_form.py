@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from miqa_node.core.domain.label import RegionOutline
 from miqa_node.core.domain.object_kind import ObjectKind
+from miqa_node.errors import InputError
 from miqa_node.interfaces.web.fields import MAX_REGIONS, Polygon
 
 
@@ -28,11 +27,11 @@ _objects = TypeAdapter(MarkedObjects)
 
 
 def read_objects(text: str) -> list[MarkedObject]:
-    """The marked objects of the page's JSON; HTTPException 422 if it is malformed."""
+    """The marked objects of the page's JSON; InputError if it is malformed."""
     try:
         return _objects.validate_json(text)
     except ValidationError as error:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "objects: not what this page marks.") from error
+        raise InputError("objects: not what this page marks.") from error
 
 
 def outlines(marked: Sequence[MarkedObject]) -> list[RegionOutline]:

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import cv2
 import numpy as np
-from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Form, Path, Query, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import AwareDatetime
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import ANY_UID, InstanceDigest
-from miqa_node.errors import DecodeError, RemovedError
+from miqa_node.errors import RemovedError
 from miqa_node.features.phantoms import statement
 from miqa_node.features.phantoms.csv_file import lines
 from miqa_node.features.phantoms.curve import large_curve
@@ -98,10 +98,7 @@ def slice_picture(
     if instance.removal is not None:
         raise RemovedError(instance.removal.sentence)
     path = services.objects.local_path(instance.object_key)
-    try:
-        shown = services.decode_frame(path, frame) if frame else services.decode(path)
-    except DecodeError as error:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+    shown = services.decode_frame(path, frame) if frame else services.decode(path)
     gray = np.right_shift(shown.display, 8).astype(np.uint8)
     headers = {"cache-control": f"private, max-age={MAX_AGE_S}"}
     return Response(bytes(cv2.imencode(".png", gray)[1].tobytes()), media_type="image/png", headers=headers)

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from miqa_node.core.domain.access import Permission, Principal
 from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.errors import ConflictError
+from miqa_node.errors import ConflictError, InputError
 from miqa_node.features.reader_study import rows as reader_studies
 from miqa_node.features.reader_study.protocol import ReaderStudyProtocol, read_protocol
 from miqa_node.features.reader_study.rows import StudyReading
@@ -90,7 +90,7 @@ def answer(
     now = datetime.now(UTC)
     reasons = tuple(dict.fromkeys(reason or ()))
     if not set(reasons) <= set(REASON_CODES):
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "A reason is not one of the form.")
+        raise InputError("A reason is not one of the form.")
     with services.database.begin() as transaction:
         protocol = _protocol_for(transaction, name, who)
         own = reader_studies.readings(transaction, name, who.name)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.keys.signing import KEY_FILE, Signer, read_signed, verify
-from miqa_node.core.settings import Settings
 from miqa_node.features.retention.command.whom import show_patients
 from miqa_node.features.retention.rows import erasure, patient_choice
+from miqa_node.features.retention.work.erasures import FinishedErasure, finish
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import Authority, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_line, print_table
 from miqa_node.interfaces.cli.store import open_transaction, opened
-from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.site_store import objects_of
 
 app = typer.Typer(no_args_is_help=True, help="Erase a patient, with a signed proof: patient, list, proof, verify.")
@@ -65,7 +64,7 @@ def patient(
                 authority=authority,
                 with_unknown=with_unknown,
             )
-        _write(_proof(settings, database, record), out)
+        _end(finish(settings, database, objects_of(settings), record, patient_id), record, out)
 
 
 @app.command("list")
@@ -92,7 +91,8 @@ def proof(
     with opened(config, data_dir) as database:
         with database.begin() as transaction:
             record = erasure.load(transaction, erasure_id)
-        _write(_proof(settings_of(config, data_dir), database, record), out)
+        settings = settings_of(config, data_dir)
+        _end(finish(settings, database, objects_of(settings), record), record, out)
 
 
 @app.command("verify")
@@ -109,22 +109,32 @@ def verify_(
     """Check the signature of a proof."""
     key = public_key or Signer.open(settings_of(config, data_dir).node.data_dir / KEY_FILE).public_key
     document = verify(read_signed(file), key)
+    if document.get("what") != erasure.PROOF:
+        print_line("The signature is valid, but this is no proof of an erasure.")
+        raise typer.Exit(Exit.FAILED)
     if patient_id and not erasure.names(document, patient_id, authority):
         print_line("The signature is valid, but the proof is about another patient.")
         raise typer.Exit(Exit.FAILED)
     print_line(f"valid: erasure {document.get('erasure')} of {document.get('at')} by {document.get('actor')}")
 
 
-def _proof(settings: Settings, database: Database, record: erasure.ErasureRecord) -> dict[str, Any]:
-    erasure.delete_files(database, objects_of(settings), record, datetime.now(UTC))
-    for digest in record.images:
-        for render in (settings.node.data_dir / "renders").glob(f"{digest}-*"):
-            render.unlink(missing_ok=True)
-    return Signer.open(settings.node.data_dir / KEY_FILE).sign(record.document(settings.node.name))
-
-
-def _write(signed: dict[str, Any], out: Path | None) -> None:
-    text = json.dumps(signed, ensure_ascii=False, indent=1)
+def _end(finished: FinishedErasure, record: erasure.ErasureRecord, out: Path | None) -> None:
+    """Print the proof, and on the error stream what else there is to do; exit code 7 if there is no proof."""
+    watched = finished.watched
+    for file in watched.waiting:
+        typer.echo(f"watched folder: {file} is the patient's and waits to be received; remove it.", err=True)
+    for file in watched.unread:
+        typer.echo(f"watched folder: nobody can tell whose {file} is; look at it.", err=True)
+    if finished.proof is None:
+        for name in finished.unknown:
+            typer.echo(f"not reached, because this version does not know it: {name}", err=True)
+        typer.echo(
+            f"Erased, but not proved. Look at these tables, name them in retention.foreign_tables, or erase with the "
+            f"version that made them; then: miqa-node erase proof {record.erasure_id}",
+            err=True,
+        )
+        raise typer.Exit(Exit.UNPROVED)
+    text = json.dumps(finished.proof, ensure_ascii=False, indent=1)
     if out is None:
         typer.echo(text)
         return

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import DeliveryState
 from miqa_node.features.retention.rows.erasing import ErasedPatient, erase_rows
+from miqa_node.features.retention.rows.header_texts import HeaderTexts
 from miqa_node.features.retention.rows.patient_choice import NamedPatient
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.tables.column_marks import MONTH
 
 
 def shared_studies(transaction: Transaction, studies: Sequence[str], chosen: Sequence[NamedPatient]) -> set[str]:
@@ -29,6 +32,7 @@ def anonymise(
     images: sa.Select[tuple[str]],
     alone: Sequence[str],
     shared: set[str],
+    now: datetime,
 ) -> None:
     """Remove identification, free text and links between a person's images from the rows; cancel waiting deliveries.
 
@@ -48,11 +52,37 @@ def anonymise(
     key, studies = chosen[0].key, [*alone, *shared]
     numbers = [one.patient_number for one in chosen]
     token = secrets.token_hex(10)
-    person = ErasedPatient(numbers, images, studies, alone, key.patient_id, key.authority, token)
+    texts = HeaderTexts.of(transaction, images)
+    person = ErasedPatient(numbers, images, studies, alone, key.patient_id, key.authority, token, texts)
+    _count_again(transaction, images, texts, now)
     erase_rows(transaction, t.all_tables(), person)
     for study in shared:
         _give_to_others(transaction, study, chosen)
     patients.end_conflicts(transaction, studies)
+
+
+def _count_again(transaction: Transaction, images: sa.Select[tuple[str]], texts: HeaderTexts, now: datetime) -> None:
+    """Take sums and facets out that a word of a header names; the days of the images are counted once more."""
+    exposure, day = t.acquisitions.c, t.acquisition_days.c
+    days = sa.select(exposure.day).where(exposure.digest.in_(images))
+    words = sorted(texts.words)
+    named = sa.or_(*(column.in_(words) for column in (day.modality, day.value, day.within_value)))
+    transaction.execute(sa.delete(t.acquisition_days).where(day.day.in_(days), named))
+    columns = exposure.room, exposure.operator, exposure.body_part, exposure.view, exposure.modality
+    with_words = sa.select(exposure.day).where(
+        exposure.digest.in_(images), sa.or_(*(column.in_(words) for column in columns))
+    )
+    months = {f"{one:%Y-%m}" for one in transaction.execute(with_words.distinct()).scalars()}
+    for table in t.all_tables().sorted_tables:
+        if MONTH in table.info:
+            transaction.execute(sa.delete(table).where(table.c[table.info[MONTH]].in_(months)))
+    transaction.execute(sa.update(t.acquisitions).where(exposure.digest.in_(images)).values(changed_at=now))
+    studies = sa.select(t.instances.c.study_instance_uid).where(t.instances.c.digest.in_(images))
+    facet = t.worklist_facets.c
+    labels = [f"{name}:{word}" for name in ("modality", "body_part", "view") for word in words]
+    transaction.execute(
+        sa.delete(t.worklist_facets).where(facet.study_instance_uid.in_(studies), facet.label.in_(labels))
+    )
 
 
 def _give_to_others(transaction: Transaction, study: str, chosen: Sequence[NamedPatient]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.features.retention.rows.header_texts import HeaderTexts
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import Digest, PackedJson, Uid
 from miqa_node.runtime.store.tables.column_marks import ABOUT, ERASE, KEEP, ONLY_OWN, REFERRED_ONLY
@@ -25,6 +27,8 @@ class ErasedPatient:
     authority: str | None
     token: str
     """For texts that are marked RANDOM."""
+    texts: HeaderTexts
+    """What goes of the headers of the images."""
 
     @property
     def keys(self) -> Mapping[str, Any]:
@@ -47,8 +51,11 @@ def erase_rows(transaction: Transaction, metadata: sa.MetaData, patient: ErasedP
         if values:
             transaction.execute(sa.update(table).where(own).values(values))
         for column, mark in marks.items():
-            if isinstance(mark, tuple):
-                _empty_within(transaction, column, mark, own)
+            if mark == "word":
+                _empty_words(transaction, column, patient.texts, own)
+            elif mark in ("header", "judged"):
+                change = patient.texts.without_header if mark == "header" else patient.texts.without_citations
+                _rewrite(transaction, column, change, own)
     _delete_unreferred(transaction, metadata)
 
 
@@ -91,8 +98,8 @@ def overwrite(engine: sa.Engine, metadata: sa.MetaData) -> None:
                 connection.exec_driver_sql(f'VACUUM (ANALYZE) "{table.name}"')
 
 
-def _changes(mark: str | tuple[str, ...]) -> bool:
-    return not (isinstance(mark, str) and mark.startswith(KEEP))
+def _changes(mark: str) -> bool:
+    return not mark.startswith(KEEP)
 
 
 def _is_of(table: sa.Table, patient: ErasedPatient) -> sa.ColumnElement[bool]:
@@ -115,18 +122,31 @@ def _empty(column: sa.Column[Any]) -> Any:
     return "" if isinstance(column.type, sa.String) else sa.null()
 
 
-def _empty_within(
-    transaction: Transaction, column: sa.Column[Any], names: tuple[str, ...], own: sa.ColumnElement[bool]
+def _empty_words(
+    transaction: Transaction, column: sa.Column[Any], texts: HeaderTexts, own: sa.ColumnElement[bool]
 ) -> None:
-    """Rewrite the patient's JSON objects that have one of the values."""
+    gone = own, column.in_(sorted(texts.words))
+    transaction.execute(sa.update(column.table).where(*gone).values({column.name: ""}))
+
+
+def _rewrite(
+    transaction: Transaction, column: sa.Column[Any], change: Callable[[Any], Any], own: sa.ColumnElement[bool]
+) -> None:
+    """Rewrite the patient's documents and sentences that the change changes; a text may be a JSON object, too."""
     primary = list(column.table.primary_key.columns)
-    for row in transaction.execute(sa.select(column, *primary).where(own)).all():
+    for row in transaction.execute(sa.select(column, *primary).where(own, column.is_not(None))).all():
         document = row[0]
-        if not any(document.get(name) for name in names):
+        changed = _as_text(document, change) if isinstance(document, str) else change(document)
+        if changed == document:
             continue
-        changed = document | {name: "" for name in names if document.get(name)}
         same = sa.and_(*(key == value for key, value in zip(primary, row[1:], strict=True)))
         transaction.execute(sa.update(column.table).where(same).values({column.name: changed}))
+
+
+def _as_text(text: str, change: Callable[[Any], Any]) -> str:
+    if not text.startswith("{"):
+        return str(change(text))
+    return json.dumps(change(json.loads(text)), ensure_ascii=False)
 
 
 def _is_text(column: sa.Column[Any]) -> bool:
@@ -137,7 +157,7 @@ def _is_marked(column: sa.Column[Any]) -> bool:
     mark = column.info.get(ERASE)
     if isinstance(mark, str) and mark.startswith(KEEP):
         return bool(mark.removeprefix(KEEP).strip())
-    return mark in ("empty", "delete", "random") or isinstance(mark, tuple)
+    return mark in ("empty", "delete", "random", "header", "judged", "word")
 
 
 def _can_be_followed(column: sa.Column[Any]) -> bool:

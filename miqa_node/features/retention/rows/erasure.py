@@ -24,14 +24,21 @@ from miqa_node.features.retention.rows.patient_choice import NamedPatient
 from miqa_node.features.retention.tables import erasures
 from miqa_node.runtime.people.audit import patients, records
 from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.people.patients import KEY as PATIENT_KEY
+from miqa_node.runtime.people.patients import key_of
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.batches import batches
-from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.runtime.store.database import Database, Transaction, begin_writing
 from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.tables.column_marks import MONTH, OBJECTS
 from miqa_node.stages.units.rows import copies
 from miqa_node.stages.units.rows.removal import artifact_keys, delete_marked
 
 BATCH = 200
+LOCK = 7205190
+"""Key of PostgreSQL's advisory lock."""
+PROOF = "erasure of a patient"
+"""What a proof is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class ErasureRecord:
     def document(self, node: str) -> dict[str, Any]:
         """The document of the proof, ready for signing."""
         return {
-            "what": "erasure of a patient",
+            "what": PROOF,
             "node": node,
             "erasure": self.erasure_id,
             "at": self.at.isoformat(),
@@ -97,19 +104,80 @@ def erase(
     Raises
     ------
     NotFoundError
-        Nothing was received from the patient.
+        Nothing was received from the patient. One who was erased is erased once more (:func:`repeat`).
     ConflictError
         There is no reason, a legal hold forbids it, an image still waits for its verdict, or the ID is ambiguous.
     """
     if not reason.strip():
         raise ConflictError("Give the reason of the erasure.")
-    chosen = patient_choice.choose(transaction, patient_id, authority, with_unknown=with_unknown)
+    begin_writing(transaction)
+    try:
+        chosen = patient_choice.choose(transaction, patient_id, authority, with_unknown=with_unknown)
+    except NotFoundError:
+        done = [one for one in select(transaction) if names(one.document(""), patient_id, authority)]
+        if not done:
+            raise
+        return repeat(transaction, done[0], actor, now)
+    _refuse(transaction, chosen)
+    reach = _erase(transaction, chosen, now)
+    salt = secrets.token_hex(16)
+    values = {
+        "at": now,
+        "actor": actor,
+        "reason": reason.strip(),
+        "salt": salt,
+        "patient_sha256": _salted(salt, chosen[0].key),
+        "authority": chosen[0].key.authority,
+        "studies": reach.studies,
+        "images": reach.images,
+        "results": reach.results,
+    }
+    number = transaction.execute(sa.insert(erasures).values(values).returning(erasures.c.erasure_id)).scalar_one()
+    _record_it(transaction, number, reach, actor, now)
+    return load(transaction, number)
+
+
+def repeat(transaction: Transaction, record: ErasureRecord, actor: str, now: datetime) -> ErasureRecord:
+    """Erase once more what an erasure reached: rows that came back behind it, or that it did not know how to empty."""
+    if chosen := _patients_of(transaction, record):
+        _refuse(transaction, chosen)
+        _record_it(transaction, record.erasure_id, _erase(transaction, chosen, now), actor, now)
+    return record
+
+
+def restore(transaction: Transaction, record: ErasureRecord, now: datetime) -> ErasureRecord:
+    """Erase once more in a database of before the erasure, and write down that it was; a hold of then is over."""
+    if chosen := _patients_of(transaction, record):
+        _erase(transaction, chosen, now)
+    is_taken = sa.exists().where(erasures.c.erasure_id == record.erasure_id)
+    values = {name: getattr(record, name) for name in erasures.c.keys()} | {  # noqa: SIM118 - columns, not their names
+        "images": list(record.images),
+        "results": list(record.results),
+    }
+    if transaction.execute(sa.select(is_taken)).scalar_one():
+        del values["erasure_id"]
+    number = transaction.execute(sa.insert(erasures).values(values).returning(erasures.c.erasure_id)).scalar_one()
+    detail = {"erasure": number, "restored": True}
+    records.add(transaction, AuditEntry(AuditEvent.ERASED, now, record.actor, detail=detail))
+    return load(transaction, number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What was erased; ``pseudonym`` is the patient's in the audit trail."""
+
+    studies: int
+    images: list[str]
+    results: list[str]
+    pseudonym: str
+
+
+def _erase(transaction: Transaction, chosen: Sequence[NamedPatient], now: datetime) -> _Reach:
     key = chosen[0].key
     instances = t.instances.c
     own = instances.patient_number.in_([one.patient_number for one in chosen])
     images = sa.select(instances.digest).where(own)
     studies = list(transaction.execute(sa.select(instances.study_instance_uid).where(own).distinct()).scalars())
-    _refuse(transaction, chosen, studies, images)
     digests = list(transaction.execute(images.order_by(instances.digest)).scalars())
     digests = sorted([*digests, *copies.digests(transaction, digests)])
     made = sa.select(t.results.c.sop_instance_uid).where(t.results.c.digest.in_(images))
@@ -127,27 +195,29 @@ def erase(
     shared = anonymising.shared_studies(transaction, studies, chosen)
     alone = [study for study in studies if study not in shared]
     pseudonym = patients.forget(transaction, key.text(), alone, digests)
-    anonymising.anonymise(transaction, chosen, images, alone, shared)
+    anonymising.anonymise(transaction, chosen, images, alone, shared, now)
     for one in chosen:
         if one.key.text() != key.text():
             patients.forget(transaction, one.key.text(), [], [])
-    patients.forget_bare(transaction, patient_id)
-    salt = secrets.token_hex(16)
-    values = {
-        "at": now,
-        "actor": actor,
-        "reason": reason.strip(),
-        "salt": salt,
-        "patient_sha256": _salted(salt, key),
-        "authority": key.authority,
-        "studies": len(studies),
-        "images": digests,
-        "results": results,
-    }
-    number = transaction.execute(sa.insert(erasures).values(values).returning(erasures.c.erasure_id)).scalar_one()
-    detail = {"erasure": number, "studies": len(studies), "images": len(digests)}
-    records.add(transaction, AuditEntry(AuditEvent.ERASED, now, actor, patient=pseudonym, detail=detail))
-    return load(transaction, number)
+    patients.forget_bare(transaction, key.patient_id)
+    return _Reach(len(studies), digests, results, pseudonym)
+
+
+def _record_it(transaction: Transaction, number: int, reach: _Reach, actor: str, now: datetime) -> None:
+    detail = {"erasure": number, "studies": reach.studies, "images": len(reach.images)}
+    records.add(transaction, AuditEntry(AuditEvent.ERASED, now, actor, patient=reach.pseudonym, detail=detail))
+
+
+def _patients_of(transaction: Transaction, record: ErasureRecord) -> list[NamedPatient]:
+    """Whose the images of an erasure are; the one with an ID first, which none has after an erasure."""
+    of, image = t.patients.c, t.instances.c
+    numbers: set[int] = set()
+    for some in batches(record.images, BATCH):
+        query = sa.select(image.patient_number).where(image.digest.in_(some), image.patient_number.is_not(None))
+        numbers.update(transaction.execute(query.distinct()).scalars())
+    query = sa.select(of.patient_number, *PATIENT_KEY).where(of.patient_number.in_(numbers))
+    rows = transaction.execute(query.order_by(of.is_known.desc(), of.patient_number)).all()
+    return [NamedPatient(row.patient_number, key_of(row), 0, 0) for row in rows]
 
 
 def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord, now: datetime) -> None:
@@ -166,6 +236,7 @@ def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord
         keys = [original_key(one) for one in digests]
         for some in batches(digests, BATCH):
             keys += artifact_keys(transaction, some)
+    _delete_months(database, objects)
     there = [key for key in keys if objects.exists(key)]
     if there:
         raise ConflictError(
@@ -176,6 +247,23 @@ def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord
             )
         )
     overwrite(database.engine, t.all_tables())
+
+
+def _delete_months(database: Database, objects: ObjectStore) -> None:
+    """Delete the objects of months whose rows went."""
+    for table in t.all_tables().sorted_tables:
+        if MONTH in table.info:
+            with database.begin() as transaction:
+                months = list(transaction.execute(sa.select(table.c[table.info[MONTH]])).scalars())
+            stored = [one.key for one in objects.entries(f"{table.info[OBJECTS]}/")]
+            objects.delete([key for key in stored if not any(month in key for month in months)])
+
+
+def lock(transaction: Transaction) -> None:
+    """Let one process at a time look which erasures there are."""
+    begin_writing(transaction)
+    if transaction.dialect.name != "sqlite":
+        transaction.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
 
 
 def load(transaction: Transaction, erasure_id: int) -> ErasureRecord:
@@ -192,13 +280,10 @@ def select(transaction: Transaction) -> list[ErasureRecord]:
     return [_record(row) for row in transaction.execute(query).mappings()]
 
 
-def _refuse(
-    transaction: Transaction,
-    chosen: Sequence[NamedPatient],
-    studies: Sequence[str],
-    images: sa.Select[tuple[str]],
-) -> None:
+def _refuse(transaction: Transaction, chosen: Sequence[NamedPatient]) -> None:
     of, instances = t.legal_holds.c, t.instances.c
+    own = instances.patient_number.in_([one.patient_number for one in chosen])
+    studies = sa.select(instances.study_instance_uid).where(own)
     of_patients = (holds.holds_of(one.key.patient_id, one.key.authority) for one in chosen)
     held = sa.or_(of.study_instance_uid.in_(studies), *of_patients)
     if transaction.execute(sa.select(sa.exists().where(of.cleared_at.is_(None), held))).scalar_one():
@@ -207,7 +292,7 @@ def _refuse(
     undecided = (
         sa.select(sa.func.count())
         .select_from(t.instances.outerjoin(t.dispositions, t.dispositions.c.digest == instances.digest))
-        .where(instances.digest.in_(images), sa.or_(t.dispositions.c.digest.is_(None), again))
+        .where(own, sa.or_(t.dispositions.c.digest.is_(None), again))
     )
     if waiting := transaction.execute(undecided).scalar_one():
         raise ConflictError(

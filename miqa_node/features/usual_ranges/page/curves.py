@@ -8,9 +8,10 @@ from datetime import datetime
 
 from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.drawing import Dot, Drawing, Ink, Words
+from miqa_node.core.drawing.frame import Frame
 from miqa_node.core.language.catalogue import numerals, say
 from miqa_node.features.usual_ranges.baseline import MeasurementRange
-from miqa_node.features.usual_ranges.page.frame import Frame, frame_of
+from miqa_node.features.usual_ranges.page.frame import LEAST_BAND, frame_of
 from miqa_node.features.usual_ranges.rows.baselines import RECENT
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange
 from miqa_node.features.usual_ranges.rows.points import SeriesPoint
@@ -58,21 +59,24 @@ def _drawing(
     key = usual.measurement, usual.unit
     before, own = ([one for one in of if key in one.numbers] for of in (earlier, points))
     every = [*before, *own]
-    frame = _frame(usual, every, [one.numbers[key] for one in every])
     title = say(
         "{measurement}: {count} series, usual {low} to {high} {unit}.",
         measurement=measurement(usual.measurement), count=str(len(every)), unit=unit(usual.unit),
         low=_number(usual, usual.low), high=_number(usual, usual.high),
     )  # fmt: skip
     drawing = Drawing(WIDTH, HEIGHT, title)
-    _band(drawing, usual, frame)
+    times, numbers = [one.at for one in every] or [usual.since], [one.numbers[key] for one in every]
+    edges = LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM
+    frame = frame_of(usual.measurement, times, (*numbers, usual.low, usual.high), drawing, edges)
+    frame.band(edges[:2], usual.low, usual.high, LEAST_BAND)
+    for number in (usual.low, usual.high):
+        drawing.add(Words(LEFT - 6.0, frame.y(number) + 4.0, _number(usual, number), "end", "note"))
     for shift in usual.shifts:
-        _change(drawing, frame, shift.at, say("Level changed"))
+        _change(frame, shift.at, say("Level changed"))
     for change in changes:
-        _change(drawing, frame, change.at, f"{change.attribute}: {change.before or '–'} → {change.now or '–'}")
-    for place, one in enumerate(every):
+        _change(frame, change.at, f"{change.attribute}: {change.before or '–'} → {change.now or '–'}")
+    for place, (one, number) in enumerate(zip(every, numbers, strict=True)):
         is_unusual, is_earlier = key in one.unusual, place < len(before)
-        number = one.numbers[key]
         ink: Ink = "bad" if is_unusual else "faint" if is_earlier else "data"
         hint = f"{one.at.date()}: {_number(usual, number)} {unit(usual.unit)}".strip()
         drawing.add(Dot(frame.x(one.at), frame.y(number), BAD_DOT if is_unusual else DOT, ink, hint))
@@ -83,22 +87,9 @@ def _drawing(
     return drawing
 
 
-def _frame(usual: MeasurementRange, every: Sequence[SeriesPoint], numbers: Sequence[float]) -> Frame:
-    times = [one.at for one in every] or [usual.since]
-    edges = LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM
-    return frame_of(usual.measurement, times, (*numbers, usual.low, usual.high), edges)
-
-
-def _band(drawing: Drawing, usual: MeasurementRange, frame: Frame) -> None:
-    drawing.add(frame.band(usual.low, usual.high))
-    for number in (usual.low, usual.high):
-        drawing.add(Words(LEFT - 6.0, frame.y(number) + 4.0, _number(usual, number), "end", "note"))
-
-
-def _change(drawing: Drawing, frame: Frame, at: datetime, hint: str) -> None:
-    x = frame.x(at)
-    drawing.line([(x, TOP), (x, HEIGHT - BOTTOM)], "change")
-    drawing.add(Dot(x, TOP, DOT, "change", f"{at.date()}: {hint}"))
+def _change(frame: Frame[datetime], at: datetime, hint: str) -> None:
+    frame.change(at)
+    frame.drawing.add(Dot(frame.x(at), TOP, DOT, "change", f"{at.date()}: {hint}"))
 
 
 def _number(usual: MeasurementRange, number: float) -> str:

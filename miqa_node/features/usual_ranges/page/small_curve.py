@@ -10,7 +10,7 @@ from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.drawing import Dot, Drawing
 from miqa_node.core.language.catalogue import numerals, say
 from miqa_node.features.usual_ranges.baseline import MeasurementRange
-from miqa_node.features.usual_ranges.page.frame import frame_of
+from miqa_node.features.usual_ranges.page.frame import LEAST_BAND, frame_of
 from miqa_node.features.usual_ranges.rows import baselines, points
 from miqa_node.features.usual_ranges.rows.points import Key, SeriesPoint
 from miqa_node.interfaces.web.card import CardContext, NumberOfImage
@@ -81,9 +81,9 @@ def drawing_of(key: Key, series: Sequence[SeriesPoint], usual: MeasurementRange 
     )
     drawing = Drawing(WIDTH, HEIGHT, title.rstrip())
     edges = MARGIN, WIDTH - MARGIN, MARGIN, HEIGHT - MARGIN
-    frame = frame_of(name, [one.at for one in series], (*numbers, low, high), edges)
+    frame = frame_of(name, [one.at for one in series], (*numbers, low, high), drawing, edges)
     if usual is not None:
-        drawing.add(frame.band(low, high))
+        frame.band(edges[:2], low, high, LEAST_BAND)
     places = [(frame.x(one.at), frame.y(number)) for one, number in zip(series, numbers, strict=True)]
     drawing.line(places, "data")
     drawing.add(Dot(*places[-1], DOT, "bad" if key in series[-1].unusual else "data"))

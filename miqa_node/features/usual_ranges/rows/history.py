@@ -36,11 +36,10 @@ from miqa_node.runtime.store.tables import (
     rollup_marks,
     source_headers,
 )
+from miqa_node.runtime.store.upkeep import unless_erased
 from miqa_node.stages.units.base import installed, unit_of
 
 MARK, HOSPITALS_MARK = "usual ranges", "usual ranges: hospitals"
-METHOD_MARK = "usual ranges: by scales"
-"""Set when all ranges were made by the method of this version: those of an earlier one may reach below zero."""
 OVERLAP = timedelta(minutes=2)
 """Overlap with the last run: a transaction beginnings before it may have committed after it."""
 LOCK = 7205179
@@ -83,31 +82,22 @@ def is_alone(transaction: Transaction) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HistoryMarks:
-    """Until when verdicts were read, and what is due for what was read before.
-
-    ``is_placing_due``: patients were read since series were last placed by hospital. ``is_making_due``: stored ranges
-    are of an earlier method.
-    """
+    """Until when verdicts were read; ``is_placing_due``: patients were read since series were placed by hospital."""
 
     read_at: datetime
     is_placing_due: bool
-    is_making_due: bool
 
 
 def marks(transaction: Transaction) -> HistoryMarks:
     """How far the work is."""
     of = rollup_marks.c
-    read, placed, made = (
-        sa.select(of.until).where(of.name == name).scalar_subquery() for name in (MARK, HOSPITALS_MARK, METHOD_MARK)
-    )
+    read, placed = (sa.select(of.until).where(of.name == name).scalar_subquery() for name in (MARK, HOSPITALS_MARK))
     patients_read = sa.select(patient_readings.c.done_at).scalar_subquery()
     row = transaction.execute(
-        sa.select(
-            read.label("read_at"), placed.label("placed_at"), made.label("made_at"), patients_read.label("patients_at")
-        )
+        sa.select(read.label("read_at"), placed.label("placed_at"), patients_read.label("patients_at"))
     ).one()
     is_due = row.placed_at is None or (row.patients_at is not None and row.patients_at > row.placed_at)
-    return HistoryMarks(row.read_at or datetime(1970, 1, 3, tzinfo=UTC), is_due, row.made_at is None)
+    return HistoryMarks(row.read_at or datetime(1970, 1, 3, tzinfo=UTC), is_due)
 
 
 def set_mark(transaction: Transaction, until: datetime, name: str = MARK) -> None:
@@ -190,7 +180,10 @@ def _taken_at(header: Header, received_at: datetime) -> datetime:
 def add(transaction: Transaction, measured: Sequence[MeasuredSeries]) -> list[ScannerProtocol]:
     """Add series to their baselines, each compared with the ranges of those before; returns new baselines."""
     beginnings = []
+    present = unless_erased(transaction, [one.digest for one in measured])
     for one in measured:
+        if one.digest not in present:
+            continue
         if begin(transaction, one.protocol, one.numbers.at):
             beginnings.append(one.protocol)
         of = usual_baselines.c.baseline == one.protocol.baseline
@@ -233,19 +226,14 @@ def begin(transaction: Transaction, protocol: ScannerProtocol, at: datetime) -> 
     return insert_or_ignore(transaction, usual_baselines, values)
 
 
-def all_baselines(transaction: Transaction) -> list[str]:
-    """The short names of all histories."""
-    return list(transaction.execute(sa.select(usual_baselines.c.baseline)).scalars())
-
-
-def renew(transaction: Transaction, baseline: str, *, in_any_case: bool = False) -> None:
-    """Make the ranges of a baseline anew if it has enough new series, or in any case."""
+def renew(transaction: Transaction, baseline: str) -> None:
+    """Make the ranges of a baseline anew if it has enough new series."""
     of = usual_baselines.c.baseline == baseline
     row = transaction.execute(sa.select(usual_baselines).where(of)).one_or_none()
     if row is None:  # erased in the meantime
         return
     is_due = row.series - row.ranged_series >= max(1, row.series // RENEWAL)
-    if (is_due or in_any_case) and is_enough(row.series, row.first_at, row.last_at, soon=True):
+    if is_due and is_enough(row.series, row.first_at, row.last_at, soon=True):
         ranges = ranges_of(_newest(transaction, baseline, row.last_at - WINDOW))
         values = {"ranges": own_documents.dump_ranges(ranges), "ranged_series": row.series}
         transaction.execute(sa.update(usual_baselines).where(of).values(values))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.instance import ANY_UID, InstanceDigest
 from miqa_node.core.domain.patient_conflict import PatientConflict
 from miqa_node.core.domain.worklist import Reopening, Resolution, WorklistItem
+from miqa_node.core.words.makers import Makers
 from miqa_node.core.words.narrative import narrative
-from miqa_node.errors import NotFoundError
+from miqa_node.errors import InputError, NotFoundError
+from miqa_node.features.worklist.decision import MAX_IMAGES, Decision
 from miqa_node.features.worklist.filter import WorklistFilter
-from miqa_node.features.worklist.page.decisions import MAX_IMAGES, Decision, Regions, by_image, decide, known_reason
+from miqa_node.features.worklist.page.desk import desk_of
+from miqa_node.features.worklist.page.regions import Regions, by_image
 from miqa_node.features.worklist.page.saving import form_of
 from miqa_node.features.worklist.page.worklist_csv import worklist_csv
 from miqa_node.features.worklist.rows import conflicts, corrections, history, saved_views, worklist
@@ -66,9 +68,9 @@ class WorklistQuery(WorklistFilter):
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Number of newest rows to skip.")
 
     def filter(self, name: str) -> WorklistFilter:
-        """The filter itself, for the account called ``name``; HTTPException 422 if it has none."""
+        """The filter itself, for the account called ``name``; InputError if it has none."""
         if self.mine and not name:
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "mine: this node has no accounts; name claimed_by.")
+            raise InputError("mine: this node has no accounts; name claimed_by.")
         fields = self.model_dump(include=set(WorklistFilter.model_fields))
         return WorklistFilter(**fields | ({"claimed_by": name} if self.mine else {}))
 
@@ -143,6 +145,7 @@ class Instances(BaseModel):
     instances: list[InstanceHistory]
     truncated: bool = Field(description="There are more than limit.")
     narratives: dict[str, tuple[str, ...]] = Field(description="What was found in sentences, by digest.")
+    made_by: dict[str, Makers] = Field(description="Who made each statement, by digest, as `assess --json` tells it.")
 
 
 router = APIRouter(prefix="/api/v1")
@@ -226,18 +229,18 @@ def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Resolve) ->
 
     Without `images` it is about all flagged images; `image_count` excludes one that was flagged after somebody looked.
 
-    No rejection note is sent: that needs the second look of the study's page.
+    No rejection note is sent: that needs the second look of the study's page, or `miqa-node worklist resolve`.
     """
     decision = Decision(
         body.resolution,
         acting(who, body.actor),
         body.comment,
-        known_reason(body.reason),
-        tuple(dict.fromkeys(body.images)),
+        body.reason,
+        tuple(body.images),
         by_image(body.regions),
         image_count=body.image_count,
     )
-    return decide(services, study_uid, decision)
+    return services.of(desk_of).decide(study_uid, decision)
 
 
 @router.post("/worklist/{study_uid}/reopen", summary="Take a decision back", tags=["worklist"], responses=CHANGE_ERRORS)
@@ -305,12 +308,17 @@ def show_instances(
     if not histories:
         raise NotFoundError("No instance, series or study {digest_or_uid} was received.", digest_or_uid=digest_or_uid)
     language = services.settings.node.language
-    narratives = {
-        one.instance.digest: narrative(one.assessment, one.disposition, language)
+    judged = [
+        (one.instance.digest, one.assessment, one.disposition)
         for one in histories[:most]
         if one.assessment is not None and one.disposition is not None
-    }
-    return Instances(instances=histories[:most], truncated=len(histories) > most, narratives=narratives)
+    ]
+    return Instances(
+        instances=histories[:most],
+        truncated=len(histories) > most,
+        narratives={digest: narrative(assessment, disposition, language) for digest, assessment, disposition in judged},
+        made_by={digest: Makers.of(assessment, disposition) for digest, assessment, disposition in judged},
+    )
 
 
 def _selection(transaction: Transaction, query: WorklistQuery, name: str) -> WorklistFilter:
@@ -318,7 +326,7 @@ def _selection(transaction: Transaction, query: WorklistQuery, name: str) -> Wor
     if not query.saved:
         return query.filter(name)
     if query.model_fields_set - {"saved", "limit", "offset"}:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "saved: a view cannot be combined with other filters.")
+        raise InputError("saved: a view cannot be combined with other filters.")
     return form_of(saved_views.load(transaction, query.saved, name)).filter(name)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from miqa_node.core.domain.instance import InstanceDigest, can_name, day
 from miqa_node.core.domain.worklist import Resolution, WorklistItem, WorklistState
+from miqa_node.core.settings import Settings
 from miqa_node.features.worklist.command.conflicts import list_conflicts, settle
 from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.features.worklist.rows import history, saved_views, worklist
@@ -251,18 +252,42 @@ def resolve(
             metavar="N", min=1, help="Number of flagged images that were looked at; refused if there are more by now."
         ),
     ] = None,
+    reason: Annotated[str, typer.Option(metavar="CODE", help="Why, as a code value of DICOM CID 7011.")] = "",
+    image: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIGEST", help="A flagged image that it is about; repeatable; default is all of them."),
+    ] = None,
+    archive: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a rejection: a destination that gets a rejection note, on which it hides the images; repeatable; "
+            "needs --reason.",
+        ),
+    ] = None,
     actor: Actor = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide all flagged images of a study: rejected, retaken, dismissed (the node was wrong), or accepted."""
-    now = datetime.now(UTC)
-    with open_transaction(config, data_dir) as transaction:
-        item = worklist.resolve(
-            transaction, study_uid, resolution, actor or login(), comment, now, image_count=image_count
-        )
+    """Decide flagged images of a study: rejected, retaken, dismissed (the node was wrong), or accepted."""
+    from miqa_node.features.worklist.decision import Decision, DecisionDesk
+
+    settings, by = settings_of(config, data_dir), actor or login()
+    decision = Decision(
+        resolution, by, comment, reason, tuple(image or ()), archives=tuple(archive or ()), image_count=image_count
+    )
+    with opened(config, data_dir) as database:
+        desk = DecisionDesk(database, objects_of(settings), settings, lambda: _archives(settings))
+        item = desk.decide(study_uid, decision)
     _print_changed(item, as_json=as_json)
+
+
+def _archives(settings: Settings) -> tuple[str, ...]:
+    from miqa_node.core.domain.delivery import REJECTION
+    from miqa_node.stages.deliver.destinations import Destinations
+
+    return Destinations(settings.destinations_file).taking(REJECTION)
 
 
 @app.command()

@@ -14,10 +14,10 @@ import structlog
 
 from miqa_node.core.domain.delivery import ResultObject
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
-from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import SPOT_CHECK, Disposition
 from miqa_node.core.domain.review import Review
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.features.worklist.rows import reported_decisions
 from miqa_node.features.worklist.rows.reported_decisions import UnreportedDecision
@@ -106,7 +106,7 @@ class Amendments:
             disposition = instances.load_disposition(transaction, digest)
         if assessment is None or disposition is None:
             return []  # a slice: the representative image reports its series
-        announced = Judgement(instance, assessment, announced_of(disposition))
+        announced = judged(instance, assessment, announced_of(disposition))
         made = amendments(unit_of(instance.header, self._units), announced, review, context)
         return [(instance, result) for result in keep(made, instance, context)]
 

@@ -16,8 +16,9 @@ import structlog
 from miqa_node.core.domain.delivery import REJECTION
 from miqa_node.core.domain.object_store import Soundness
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.core.taxonomy.verdict_score import scored
+from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.errors import lacks_resources, place_of
+from miqa_node.features.worklist.decision import note_of
 from miqa_node.features.worklist.effect.amendment import announced_of
 from miqa_node.features.worklist.rows import decisions, reported_decisions
 from miqa_node.runtime.store import damages
@@ -25,7 +26,6 @@ from miqa_node.stages.deliver.rows import deliveries, results
 from miqa_node.stages.deliver.rows.results import ResultOrigin
 from miqa_node.stages.report.lower import lower_class
 from miqa_node.stages.report.made import ReportSettings
-from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.stages.units.again import amendments
 from miqa_node.stages.units.base import Unit, UnitContext, installed, unit_of
 from miqa_node.stages.units.rows import instances, judgements
@@ -99,12 +99,9 @@ class Remaking:
             judgement = judgements.judgement(transaction, origin.digest, origin.generation)
         if judgement is None:
             return
-        confirmation = Confirmation(
-            rejection.actor, rejection.at, rejection.reason, rejection.comment, rejection.number
-        )
         paths = [artifacts.path(image.object_key) for image in images]
         plain = ReportSettings(settings.node_name, zone=settings.zone).as_kept(origin.result.made_with)
-        note = rejection_note(paths, judgement.assessment, confirmation, plain)
+        note = note_of(rejection, paths, judgement.assessment, plain)
         yield note.sop_instance_uid, note.data
 
     def _candidates(self, origin: ResultOrigin) -> Iterator[tuple[str, bytes]]:
@@ -121,7 +118,7 @@ class Remaking:
         if judgement is None:
             return
         unit = unit_of(judgement.instance.header, self._units)
-        announced = scored(judgement.with_disposition(announced_of(judgement.disposition)))
+        announced = judged(judgement.instance, judgement.assessment, announced_of(judgement.disposition))
         objects = unit.outputs(announced, context) if review is None else amendments(unit, announced, review, context)
         yield from ((one.sop_instance_uid, one.data) for one in objects)
         for one in objects:

@@ -56,7 +56,7 @@ def save(transaction: Transaction, view: SavedView, actor: str) -> SavedView:
         raise ConflictError("There are {max_own} views already; remove one first.", max_own=MAX_OWN)
     values = {name: getattr(view, name) for name in ("owner", "name", "is_shared", "query", "saved_at")}
     transaction.execute(sa.insert(saved_views).values(values))
-    _record(transaction, "saved", view.owner, view.name, actor, view.saved_at)
+    _record(transaction, "saved", view.owner, actor, view.saved_at)
     return view
 
 
@@ -65,7 +65,7 @@ def remove(transaction: Transaction, owner: str, name: str, actor: str, now: dat
     this = saved_views.c.owner == owner, saved_views.c.name == name
     if not transaction.execute(sa.delete(saved_views).where(*this)).rowcount:
         raise NotFoundError("There is no view {name} of {owner}.", name=name, owner=owner or Phrase("this node"))
-    _record(transaction, "removed", owner, name, actor, now)
+    _record(transaction, "removed", owner, actor, now)
 
 
 def _is_visible(person: str) -> sa.ColumnElement[bool]:
@@ -73,6 +73,7 @@ def _is_visible(person: str) -> sa.ColumnElement[bool]:
     return sa.or_(of.owner == person, of.owner == "", of.is_shared)
 
 
-def _record(transaction: Transaction, action: str, owner: str, name: str, actor: str, now: datetime) -> None:
-    detail = {"view": name, "owner": owner, "action": action}
+def _record(transaction: Transaction, action: str, owner: str, actor: str, now: datetime) -> None:
+    """Without the view's name: a person typed it, and what is sealed stays for ever."""
+    detail = {"setting": "saved view", "owner": owner, "action": action}
     records.add(transaction, AuditEntry(AuditEvent.SETTINGS_CHANGED, now, actor, detail=detail))

@@ -162,9 +162,8 @@ def _places(result: LocalResult, threshold: float, language: str) -> Iterator[Fi
     for finding in present:
         if finding.name in result.maps.findings:
             sentence = text_of.get(finding.name, "") if assessment.gate_class is None else ""
-            for region in _regions(
-                of_object(finding, assessment), result.maps.findings[finding.name], shape, threshold
-            ):
+            saliency = result.maps.findings[finding.name]
+            for region in _regions(of_object(finding, assessment), saliency, shape, threshold):
                 here = region.subject.finding or finding
                 yield _place(result, region, finding=here, sentence=sentence, language=language)
                 sentence = ""
@@ -199,7 +198,7 @@ def _place(
     heat, mask = _pictures(result.radiograph.display, region)
     parts = result.assessment.contributions.get(finding.name, ()) if finding is not None else ()
     return FindingLocation(
-        title=title or (subject.words if finding is None else title_of(finding, LANGUAGE.get())),
+        title=title or _title(region, finding),
         sentence=sentence,
         heat=heat,
         mask=mask,
@@ -210,6 +209,12 @@ def _place(
         advice=_advice(result, finding, language) if finding is not None else "",
         because=", ".join(measurement(one.measurement) for one in parts[:3]),
     )
+
+
+def _title(region: MarkedRegion, finding: Finding | None) -> str:
+    if finding is None or region.over:
+        return "; ".join(map(reworded, region.titles))
+    return title_of(finding, LANGUAGE.get())
 
 
 def _advice(result: LocalResult, finding: Finding, language: str) -> str:

@@ -10,13 +10,14 @@ from miqa_node.runtime.store.tables.column_marks import (
     CODE,
     DEVICE,
     EMPTIED,
+    HEADER,
+    HEADER_WORD,
     JUDGED,
     STAFF,
     UIDS,
     VERSION,
     about,
     kept,
-    without,
 )
 
 KEPT = sa.text("removed_at IS NULL")
@@ -61,18 +62,18 @@ instances = sa.Table(
     sa.Column("sop_class_uid", Uid, nullable=False),
     sa.Column("series_instance_uid", Uid, nullable=False, index=True),
     sa.Column("study_instance_uid", Uid, sa.ForeignKey("studies.study_instance_uid"), nullable=False, index=True),
-    sa.Column("modality", sa.String(16), nullable=False, info=CODE),
-    sa.Column("body_part", sa.Text, nullable=False, info=CODE),
-    sa.Column("view", sa.Text, nullable=False, info=CODE),
+    sa.Column("modality", sa.String(16), nullable=False, info=HEADER_WORD),
+    sa.Column("body_part", sa.Text, nullable=False, info=HEADER_WORD),
+    sa.Column("view", sa.Text, nullable=False, info=HEADER_WORD),
     sa.Column("station", sa.Text, nullable=False, info=DEVICE),
-    sa.Column("header", sa.JSON, nullable=False, info=without("protocol_name", "series_description")),
+    sa.Column("header", sa.JSON, nullable=False, info=HEADER),
     sa.Column("object_key", sa.Text, nullable=False, info=UIDS),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("calling_ae_title", sa.String(16), nullable=False, info=DEVICE),
     sa.Column("peer_address", sa.Text, nullable=False, info=DEVICE),
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
     sa.Column("conflicting", sa.Boolean, nullable=False),
-    sa.Column("operator", sa.Text, nullable=False, server_default="", info=STAFF),
+    sa.Column("operator", sa.Text, nullable=False, server_default="", info=HEADER_WORD),
     sa.Column("promised_at", UtcDateTime),
     sa.Column("archived_at", UtcDateTime),
     sa.Column("archive_asked_at", UtcDateTime),
@@ -118,7 +119,7 @@ copies = sa.Table(
     metadata,
     sa.Column("digest", Digest, primary_key=True),
     sa.Column("of", Digest, sa.ForeignKey("instances.digest"), nullable=False, index=True),
-    sa.Column("header", sa.JSON, nullable=False, info=without("protocol_name", "series_description")),
+    sa.Column("header", sa.JSON, nullable=False, info=HEADER),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("file_bytes", sa.BigInteger),
     sa.Column("calling_ae_title", sa.String(16), nullable=False, info=DEVICE),
@@ -153,6 +154,7 @@ assessments = sa.Table(
     sa.Column("model_version", sa.Text, nullable=False, info=VERSION),
     sa.Column("model_sha256", sa.String(64), nullable=False, info=VERSION),
     sa.Column("assessed_at", UtcDateTime, nullable=False),
+    info=about("digest"),
 )
 
 # One row per decided instance: its verdict and the reasons.
@@ -170,6 +172,7 @@ dispositions = sa.Table(
     sa.Column("certificate", sa.Text, nullable=False, server_default="", info=VERSION),
     sa.Column("certificate_phrase", PhraseParts, info=VERSION),
     sa.Index("ix_dispositions_decided_at", "decided_at", "verdict"),
+    info=about("digest"),
 )
 
 # Attempts to judge an instance; after too many unfinished ones it is quarantined. "began_at" is the time of the first.
@@ -261,4 +264,5 @@ shadow_assessments = sa.Table(
     sa.Column("verdict", sa.String(16), nullable=False, info=CODE),
     sa.Column("policy_version", sa.Text, nullable=False, info=VERSION),
     sa.Column("assessed_at", UtcDateTime, nullable=False, index=True),
+    info=about("digest"),
 )

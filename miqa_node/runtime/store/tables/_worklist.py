@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.runtime.store.tables._base import PhraseParts, RowId, Uid, UtcDateTime, metadata
-from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, EMPTIED, STAFF, UIDS, about
+from miqa_node.runtime.store.tables.column_marks import CODE, EMPTIED, STAFF, SUMMED, UIDS, about
 
 UNRESOLVED = sa.text("state != 'RESOLVED'")
 
@@ -75,7 +75,7 @@ worklist_facets = sa.Table(
     "worklist_facets",
     metadata,
     sa.Column("study_instance_uid", Uid, sa.ForeignKey("worklist.study_instance_uid"), primary_key=True),
-    sa.Column("label", sa.Text, primary_key=True, info=DEVICE),
+    sa.Column("label", sa.Text, primary_key=True, info=SUMMED),
     sa.Index("ix_worklist_facets_label", "label", "study_instance_uid"),
 )
 

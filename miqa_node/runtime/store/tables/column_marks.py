@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 ERASE, ABOUT, ONLY_OWN = "erase", "about", "only_own"
-FORGET, OBJECTS, REFERRED_ONLY = "forget", "objects", "referred_only"
+FORGET, OBJECTS, REFERRED_ONLY, MONTH = "forget", "objects", "referred_only", "month"
 KEEP = "keep: "
 Info = dict[Any, Any]
 
@@ -23,14 +23,17 @@ RANDOM: Info = {ERASE: "random"}
 """One random text in all rows of the patient, which still count as those of one person."""
 
 
+HEADER: Info = {ERASE: "header"}
+"""A stored header: its keys stay, and what :mod:`miqa_node.core.taxonomy.header_words` says."""
+JUDGED: Info = {ERASE: "judged"}
+"""Measurements, findings and reasons stay; a header in them goes as :data:`HEADER`, and what sentences cite of it."""
+HEADER_WORD: Info = {ERASE: "word"}
+"""A value of the header: it stays if it is a word of a fixed list, or a pseudonym."""
+
+
 def kept(why: str) -> Info:
     """The text stays, for a reason."""
     return {ERASE: KEEP + why}
-
-
-def without(*names: str) -> Info:
-    """A JSON object, of which these values are emptied."""
-    return {ERASE: names}
 
 
 def about(*columns: str, only_own: bool = False) -> Info:
@@ -59,6 +62,14 @@ def objects_in(folder: str) -> Info:
     return {OBJECTS: folder}
 
 
+def monthly(column: str) -> Info:
+    """Of a table: a row, with its objects, tells of all patients of a month ("2026-10"), which the column names.
+
+    It goes if an erasure takes a word of a header out of what was counted in that month.
+    """
+    return {MONTH: column}
+
+
 UIDS = kept("names objects, as the proof and the archive do")
 CODE = kept("a word of a fixed list, or a number")
 STAFF = kept("who works or worked here: what was done stays attributable")
@@ -66,4 +77,4 @@ DEVICE = kept("names a device, a protocol, a room or a peer")
 SITE = kept("the site's own words, about no patient")
 VERSION = kept("names a model, a policy or a version")
 SECRET = kept("a hash or a key, of no patient")
-JUDGED = kept("measurements, findings and reasons; of the header only device, part and view")
+SUMMED = kept("of all patients together; an erasure removes the rows that a word of the header names")

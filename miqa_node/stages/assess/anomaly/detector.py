@@ -19,7 +19,6 @@ from miqa_node.stages.assess.anomaly.arrays import load_arrays, take
 from miqa_node.stages.assess.anomaly.baseline import SiteBaseline, baseline_path, percentile, read_baseline
 from miqa_node.stages.assess.anomaly.features import Outputs, Projection, features, read_projections
 from miqa_node.stages.assess.anomaly.files import AnomalyFiles
-from miqa_node.stages.assess.anomaly.forest import read_forest
 from miqa_node.stages.assess.anomaly.forest_graph import open_forest
 from miqa_node.stages.assess.anomaly.regions import METHOD, MemoryBank, read_bank
 from miqa_node.stages.assess.anomaly.section import AnomalySection
@@ -30,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class OrdinaryForest(Protocol):
-    """A forest that ordinary images grew, of arrays or as a graph."""
+    """A forest that ordinary images grew: a graph, or the arrays of one that is being made."""
 
     def score(self, features: NDArray[np.floating], /) -> NDArray[np.float64]:
         """Scores in (0, 1) of features, shape (1, F)."""
@@ -89,8 +88,7 @@ def read_model(section: AnomalySection, files: AnomalyFiles, widths: Mapping[str
         bank = read_bank(arrays)
         if bank.places.shape[1] != widths[section.regions]:
             raise ModelPackageError("the anomaly file's memory was made for another output of the graph.")
-    forest = open_forest(files.forest, width) if section.forest else read_forest(arrays, width)
-    return AnomalyModel(section, projections, forest, ordinary, bank, files.sha256)
+    return AnomalyModel(section, projections, open_forest(files.forest, width), ordinary, bank, files.sha256)
 
 
 class AnomalyDetector:

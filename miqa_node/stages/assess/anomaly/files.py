@@ -12,10 +12,10 @@ from miqa_node.stages.assess.anomaly.section import AnomalySection
 
 @dataclass(frozen=True, slots=True)
 class AnomalyFiles:
-    """Contents of the files; ``forest`` is empty in packages whose forest lies among the arrays."""
+    """Contents of the files: the arrays, and the graph of the forest."""
 
     arrays: bytes
-    forest: bytes = b""
+    forest: bytes
 
     @classmethod
     def of(cls, folder: Path, section: AnomalySection) -> Self:

@@ -1,7 +1,7 @@
 """Scores features with an Isolation Forest that is an ONNX graph of one operator, TreeEnsembleRegressor.
 
-The scores are those of :mod:`~miqa_node.stages.assess.anomaly.forest`, which reads older packages, but for rounding:
-the runtime adds the depths of the leaves in single precision.
+The scores are those of ``IsolationForest`` of scikit-learn, negative, but for rounding: the runtime adds the depths of
+the leaves in single precision.
 """
 
 from __future__ import annotations

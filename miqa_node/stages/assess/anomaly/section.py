@@ -17,7 +17,7 @@ class TapBlock(Section):
 
 
 class HogBlock(Section):
-    """Histograms of oriented gradients of the global view (:mod:`~miqa_node.stages.assess.anomaly.hog`)."""
+    """Histograms of oriented gradients of the global view (:mod:`~miqa_node.stages.assess.anomaly.features`)."""
 
     kind: Literal["hog"] = "hog"
 
@@ -28,14 +28,13 @@ Block = Annotated[TapBlock | HogBlock, Field(discriminator="kind")]
 class AnomalySection(Section):
     """How the score is computed: the features of all blocks, concatenated, go to the forest.
 
-    The forest is the graph in the file ``forest``; in packages that name none it lies in ``file`` among the arrays.
-    If the latter has a projection for a block, it reduces the block's features first. ``regions`` is the graph output
-    whose places are compared with those of ordinary images; None for no map. A map is made if the score reaches
-    ``map_percentile``. ``training`` and ``metrics`` are for human readers.
+    The forest is the graph in the file ``forest``. If ``file`` has a projection for a block, it reduces the block's
+    features first. ``regions`` is the graph output whose places are compared with those of ordinary images; None for no
+    map. A map is made if the score reaches ``map_percentile``. ``training`` and ``metrics`` are for human readers.
     """
 
     file: str
-    forest: str = ""
+    forest: str
     blocks: Annotated[tuple[Block, ...], Field(min_length=1, max_length=8)]
     regions: str | None = None
     map_percentile: Annotated[float, Field(ge=0, le=100)] = 95.0
@@ -45,7 +44,7 @@ class AnomalySection(Section):
     @property
     def files(self) -> tuple[str, ...]:
         """Names of the files that describe ordinary images."""
-        return (self.file, self.forest) if self.forest else (self.file,)
+        return self.file, self.forest
 
     @property
     def tensors(self) -> tuple[str, ...]:

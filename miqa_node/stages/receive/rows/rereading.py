@@ -24,6 +24,7 @@ from miqa_node.errors import lacks_resources
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database, Transaction, insert_into, insert_or_ignore
+from miqa_node.runtime.store.upkeep import unless_erased
 from miqa_node.stages.units.rows import repeats
 
 STUDIES = 50
@@ -118,11 +119,11 @@ class Rereading:
         # PostgreSQL locks the patients of exposures: no more than those of one image at a time.
         for group in [free] if self._database.is_sqlite else [[one] for one in free]:
             with self._database.begin() as transaction:
-                for one in group:
+                for one in _present(transaction, group):
                     earlier, own = map(self._exposures.patient_key, one.texts)
                     repeats.move(transaction, one.row.digest, earlier, own, self._exposures, now)
         with self._database.begin() as transaction:
-            _name(transaction, free, now)
+            _name(transaction, _present(transaction, free), now)
             remainder = state.images_left + len(moves) - len(free)
             _record(transaction, self._rules, studies[-1], remainder, None)
         return len(free)
@@ -144,6 +145,12 @@ class Rereading:
         authority = self._authorities.authority(study.authority or "", row.calling_ae_title, row.peer_address)
         uid = StudyInstanceUid(row.study_instance_uid)  # a surrogate, if the file has none
         return replace(study, study_instance_uid=uid, authority=authority)
+
+
+def _present(transaction: Transaction, moves: Sequence[_Move]) -> list[_Move]:
+    """Without those of images that were erased since their files were read."""
+    present = unless_erased(transaction, [one.row.digest for one in moves])
+    return [one for one in moves if one.row.digest in present]
 
 
 def _studies_after(transaction: Transaction, uid: str) -> list[str]:

@@ -166,7 +166,7 @@ def _add_equipment(own: Dataset, enhanced: EnhancedImage, settings: ReportSettin
     """General Equipment (PS3.3 C.7.5.1): the node, which made this series."""
     own.Manufacturer = own.ManufacturerModelName = MANUFACTURER
     own.DeviceSerialNumber = typed_text(settings.node_name, 64) or MANUFACTURER
-    own.SoftwareVersions = software_versions(enhanced.model)
+    own.SoftwareVersions = software_versions(of_node(), *([of_model(enhanced.model)] if enhanced.model else []))
 
 
 def _add_pixels(own: Dataset, enhanced: EnhancedImage) -> None:

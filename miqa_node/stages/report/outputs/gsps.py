@@ -11,6 +11,7 @@ from pydicom.sequence import Sequence
 
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.words.object_words import object_title
 from miqa_node.dicom.bytes.numbers import numbers
 from miqa_node.stages.report.gsps_gray import add_grayscale
 from miqa_node.stages.report.gsps_shutter import add_shutter
@@ -89,14 +90,21 @@ def _add_graphics(state: Dataset, source: Source, disposition: Disposition, regi
     for region in regions:
         name = f"FINDING_{region.segment_number}"
         subject = region.subject
-        layers.append(_layer(name, len(layers) + 1, subject.words, subject.colour))
-        outlines = region.outlines
-        label = subject.words if subject.certainty is None else f"{subject.words} {subject.certainty:.0%}"
-        annotations.append(
-            _annotation(name, source, [_finding_text(label, outlines[0], source)], [_polyline(o) for o in outlines])
-        )
+        layers.append(_layer(name, len(layers) + 1, region.titles[0], subject.colour))
+        texts = [_finding_text(label, outline, source) for label, outline in _labels(region)]
+        annotations.append(_annotation(name, source, texts, [_polyline(one) for one in region.outlines]))
     state.GraphicAnnotationSequence = Sequence(annotations)
     state.GraphicLayerSequence = Sequence(layers)
+
+
+def _labels(region: MarkedRegion) -> list[tuple[str, NDArray[np.float64]]]:
+    """What is written at the first outline, or at that of each region of an object."""
+    certainty = region.subject.certainty
+    percent = "" if certainty is None else f" {certainty:.0%}"
+    if not region.over:
+        return [(f"{region.subject.words}{percent}", region.outlines[0])]
+    largest = dict(zip(reversed(region.over), reversed(region.outlines), strict=True))
+    return [(f"{object_title(part)}{percent}", outline) for part, outline in reversed(largest.items())]
 
 
 def _layer(name: str, order: int, description: str, colour: tuple[float, float, float]) -> Dataset:

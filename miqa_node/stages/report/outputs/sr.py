@@ -72,7 +72,7 @@ def make_report(context: OutputContext, output: OutputKind, *, is_full: bool) ->
             is_full=is_full,
         ),
         *_finding_groups(context, regions, is_full=is_full),
-        *(landmark_groups(source, assessment.landmarks, lineage, is_full=is_full) if assessment.landmarks else ()),
+        *_points(context, regions, is_full=is_full),
         *marked_groups(context),
     ]
     if context.predecessors:
@@ -96,13 +96,10 @@ def _finding_groups(context: OutputContext, regions: Many[MarkedRegion], *, is_f
     groups: list[ContentItem] = []
     row = 1
     for finding in present:
-        own = [region for region in regions if region.subject.finding and region.subject.finding.name == finding.name]
-        if not own:
-            groups.append(finding_group(source, assessment, finding, None, row, lineage, context.review))
-            row += 1
-        for number, region in enumerate(own):
-            here, review = region.subject.finding or finding, None if number else context.review
-            groups.append(finding_group(source, assessment, here, region, 0, lineage, review))
+        named = (one for one in regions if one.subject.finding and one.subject.finding.name == finding.name)
+        places: list[MarkedRegion | None] = [*named] or [None]
+        groups += [finding_group(context, finding, region, row, is_full=is_full) for region in places]
+        row += places == [None]
     unusual = region_of.get(UNUSUAL_REGION)
     if unusual is not None and assessment.anomaly is not None:
         groups.append(unusual_group(source, assessment.anomaly, unusual, lineage))
@@ -116,6 +113,14 @@ def _finding_groups(context: OutputContext, regions: Many[MarkedRegion], *, is_f
             source, assessment, context.disposition, row, lineage, unusual=is_full and unusual is None, is_full=is_full
         ),
     ]
+
+
+def _points(context: OutputContext, regions: Many[MarkedRegion], *, is_full: bool) -> list[ContentItem]:
+    """All points; in the slim report those of the spine, if a region is said to be on one side of it."""
+    is_sided = any(one.side for region in regions for one in region.over)
+    if context.assessment.landmarks is None or not (is_full or is_sided):
+        return []
+    return landmark_groups(context.source, context.assessment.landmarks, context.lineage, is_full=is_full)
 
 
 def _others(source: Source, series: Many[Source]) -> list[tuple[str, str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,7 +22,6 @@ from miqa_node.runtime.people import patients
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store import documents
-from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction, insert_of, insert_or_ignore, insert_unless_taken
 from miqa_node.runtime.store.phrase_columns import loaded, stored
 from miqa_node.runtime.store.prepared import DriverStatement
@@ -244,15 +243,6 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
         certificate=loaded(row.certificate, row.certificate_phrase),
     )
     return replace(disposition, attention=row.flagged and not disposition.flagged)
-
-
-def decided_among(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[InstanceDigest]:
-    """Those of some instances that have a verdict, in their order."""
-    decided: set[str] = set()
-    for some in batches(digests):
-        query = sa.select(dispositions.c.digest).where(dispositions.c.digest.in_(some))
-        decided |= set(transaction.execute(query).scalars())
-    return [one for one in digests if one in decided]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from miqa_node.interfaces.cli.app import app
 from miqa_node.interfaces.cli.command import commands_of
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.web.app import create_app
+from miqa_node.runtime.site_records import labels
 from tests.interfaces.cli.conftest import Ran
 from tests.web.staging import Stage
 
@@ -139,6 +140,32 @@ def test_a_decision_is_about_all_images_of_a_study_and_can_say_how_many_were_see
     assert (unseen.code, "Another image of this study was judged meanwhile" in unseen.err) == (Exit.CONFLICT, True)
     assert call("--image-count", "2").code == Exit.OK
     assert "decision\t2\t2" in cli("labels", "list", "--data-dir", data_dir).out
+
+
+def test_a_decision_names_its_images_and_its_reason_and_refuses_what_it_cannot_mean(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path
+) -> None:
+    _, first = stage.add(1)
+    _, second = stage.add(2, study=1)
+
+    def call(*words: str) -> Ran:
+        return cli("worklist", "resolve", "1.2.3.1", "rejected", *words, "--data-dir", data_dir)
+
+    refused = [
+        call("--reason", "113001"),
+        call("--image", "f" * 64),
+        call("--archive", "NOWHERE", "--reason", "111210"),
+    ]
+    words = [
+        "reason: no code value of CID 7011.",
+        "digest: not a flagged image of this study.",
+        "archive: NOWHERE takes no rejection notes.",
+    ]
+    assert [(ran.code, ran.err.strip()) for ran in refused] == [(Exit.USAGE, f"miqa-node: {one}") for one in words]
+    assert call("--image", second, "--reason", "111210").code == Exit.OK
+    with stage.services.database.begin() as transaction:
+        [label] = labels.of_images(transaction, [first, second])
+    assert (label.digest, label.judgement.reason) == (second, "111210")
 
 
 def test_the_config_file_is_found_by_flag_and_by_environment(

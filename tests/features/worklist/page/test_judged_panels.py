@@ -28,7 +28,6 @@ from miqa_node.core.domain.policy import Disposition, Policy, Verdict
 from miqa_node.core.language.catalogue import spoken
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.headers import read_header
-from miqa_node.features.operations.selftest.radiographs import make_radiographs
 from miqa_node.features.worklist.page.study.panel import panel_of
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.web.app import create_app
@@ -37,6 +36,7 @@ from miqa_node.local_series import LocalSeriesAssessor, group_files
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.stages.units.rows import instances
+from miqa_selftest.radiographs import make_radiographs
 from tests.features.mammogram_pairs.pairs_making import mammogram_file
 from tests.runtime.store.making import received
 from tests.stages.measure.series import making

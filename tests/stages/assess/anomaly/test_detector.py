@@ -35,8 +35,7 @@ from miqa_node.stages.assess.packages import Package, open_package
 from tests.stages.assess.making import RADIOGRAPH, chest_header
 
 pytest.importorskip("sklearn")
-from miqa_node.stages.assess.anomaly.arrays import dump_arrays, load_arrays
-from tests.stages.assess.anomaly.making import corpus, odd_pixels, pixels, radiograph
+from tests.stages.assess.anomaly.making import odd_pixels, pixels, radiograph
 
 DIGEST = InstanceDigest("0" * 64)
 
@@ -262,23 +261,3 @@ def test_teaching_again_gives_the_same_bytes(taught: Path, tmp_path: Path) -> No
     for name in ("anomaly.npz", "anomaly.onnx"):
         assert (again / name).read_bytes() == (taught / name).read_bytes()
     assert (again / GRAPH_NAME).read_bytes() == (taught / GRAPH_NAME).read_bytes()
-
-
-@pytest.mark.more
-def test_a_package_whose_forest_lies_among_the_arrays_scores_as_before(copy: Path, package: Package) -> None:
-    """As packages were written before the forest became a graph."""
-    from miqa_training.ordinary import ImageLooker, learn
-    from miqa_training.seal import seal
-
-    forest = learn(ImageLooker(copy, read_card(copy)), corpus(), seed=1).forest
-    (copy / "anomaly.npz").write_bytes(dump_arrays(load_arrays((copy / "anomaly.npz").read_bytes()) | forest.arrays()))
-    (copy / "anomaly.onnx").unlink()
-    card = yaml.safe_load((copy / "card.yaml").read_text("utf-8"))
-    del card["anomaly"]["forest"]
-    seal(copy, card)
-
-    scores = [judged(one, odd_pixels(3)).assessment.anomaly for one in (package, opened(copy))]
-
-    assert scores[0] is not None
-    assert scores[1] is not None
-    assert scores[0].score == pytest.approx(scores[1].score, abs=1e-6)

@@ -1,4 +1,4 @@
-"""The flat forest scores as scikit-learn does, and a file that is not one is refused."""
+"""The flat forest scores as scikit-learn does, and a file of other things than arrays is refused."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from miqa_node.errors import ModelPackageError
-from miqa_node.stages.assess.anomaly.arrays import dump_arrays, load_arrays
-from miqa_node.stages.assess.anomaly.forest import read_forest
+from miqa_node.stages.assess.anomaly.arrays import load_arrays
 
 sklearn_ensemble = pytest.importorskip("sklearn.ensemble")
 WIDTH = 12
@@ -34,7 +33,7 @@ def test_scores_are_those_of_scikit_learn(how: dict[str, Any]) -> None:
     from miqa_training.isolation import flatten
 
     model = fitted(**how)
-    forest = read_forest(load_arrays(dump_arrays(flatten(model).arrays())), WIDTH)
+    forest = flatten(model)
     judged = np.concatenate([rows(300, 2), rows(100, 4, spread=6.0)])
 
     expected = -model.score_samples(judged.astype(np.float32))
@@ -53,53 +52,6 @@ def test_what_lies_apart_scores_higher() -> None:
 
     assert apart.min() > ordinary.max()
     assert 0 < ordinary.min() < apart.max() < 1
-
-
-@pytest.mark.parametrize("name", ["left", "right", "roots", "feature"])
-@pytest.mark.parametrize("value", [-1, 10**6])
-def test_a_forest_that_points_outside_is_refused(name: str, value: int) -> None:
-    from miqa_training.isolation import flatten
-
-    arrays = flatten(fitted(n_estimators=3)).arrays()
-    arrays[f"forest_{name}"][1] = value
-
-    with pytest.raises(ModelPackageError, match="points outside"):
-        read_forest(arrays, WIDTH)
-
-
-def test_a_forest_for_other_features_is_refused() -> None:
-    from miqa_training.isolation import flatten
-
-    with pytest.raises(ModelPackageError, match="points outside"):
-        read_forest(flatten(fitted(n_estimators=20)).arrays(), WIDTH - 6)
-
-
-def test_a_forest_that_runs_in_circles_ends() -> None:
-    from miqa_training.isolation import flatten
-
-    arrays = flatten(fitted(n_estimators=2)).arrays()
-    arrays["forest_left"][:] = arrays["forest_right"][:] = np.roll(np.arange(len(arrays["forest_left"])), 1)
-
-    assert np.isfinite(read_forest(arrays, WIDTH).score(rows(3, 0))).all()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"forest_depth": None}, "no array forest_depth"),
-        ({"forest_threshold": np.array([np.nan])}, "kind or shape"),
-        ({"forest_scale": np.array([np.inf])}, "not a number"),
-        ({"forest_scale": np.array([0.0])}, "no positive scale"),
-        ({"forest_feature": np.array([0.5])}, "kind or shape"),
-    ],
-)
-def test_arrays_that_are_no_forest_are_refused(change: dict[str, Any], message: str) -> None:
-    from miqa_training.isolation import flatten
-
-    arrays = {**flatten(fitted(n_estimators=2)).arrays(), **change}
-
-    with pytest.raises(ModelPackageError, match=message):
-        read_forest({name: values for name, values in arrays.items() if values is not None}, WIDTH)
 
 
 def test_a_file_with_objects_in_it_is_refused(tmp_path: Path) -> None:

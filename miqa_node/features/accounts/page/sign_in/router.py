@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from miqa_node.core.domain.access import Means, Principal, Role, account_name
 from miqa_node.core.language.catalogue import OWN_NAMES, languages
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.errors import AccessError
+from miqa_node.errors import AccessError, InputError
 from miqa_node.features.accounts.page.sign_in import passwords
 from miqa_node.features.accounts.page.sign_in.opening import address_of, asks_more, inside, open_session, proceed
 from miqa_node.interfaces.web.access import COOKIE, Reader, Who
@@ -140,7 +140,7 @@ def choose_language(
 ) -> Response:
     """Language and time zone of this browser; an empty value means the site's, an unknown one changes nothing."""
     if (language and language not in languages()) or (zone and not is_zone(zone)):
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "The node does not know this language or time zone.")
+        raise InputError("The node does not know this language or time zone.")
     answer = RedirectResponse("/account", HTTPStatus.SEE_OTHER)
     for name, value in ((LANGUAGE_COOKIE, language), (ZONE_COOKIE, zone)):
         answer.set_cookie(

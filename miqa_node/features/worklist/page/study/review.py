@@ -14,7 +14,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.worklist import Resolution
-from miqa_node.features.worklist.page.decisions import MAX_IMAGES, Decision, decide, known_reason, read_regions
+from miqa_node.features.worklist.decision import MAX_IMAGES, Decision
+from miqa_node.features.worklist.page.desk import desk_of
+from miqa_node.features.worklist.page.regions import read_regions
 from miqa_node.features.worklist.page.study.router import following_study
 from miqa_node.features.worklist.rows import conflicts, worklist
 from miqa_node.interfaces.web.access import Reviewer, acting
@@ -109,10 +111,10 @@ def resolve(
         resolution,
         form.actor,
         comment,
-        known_reason(reason),
-        tuple(dict.fromkeys(digest)),
+        reason,
+        tuple(digest),
         read_regions(regions),
-        tuple(dict.fromkeys(archive)),
+        tuple(archive),
         image_count,
     )
     if resolution is Resolution.CONFIRMED and not sure:
@@ -133,7 +135,7 @@ def resolve(
             onward=onward,
         )
         return HTMLResponse(page)
-    item = decide(services, study_uid, decision)
+    item = services.of(desk_of).decide(study_uid, decision)
     if onward:
         with services.database.begin() as transaction:
             following = following_study(transaction, listed, item, form.who.name)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import Field
 
@@ -25,8 +25,10 @@ from miqa_node.core.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.core.taxonomy.reasons import OTHER_REASONS, reason_words
 from miqa_node.core.words.reason import PlainReason, plain
 from miqa_node.dicom.pixels.plausibility import ISSUES
-from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.errors import ConflictError, InputError, NotFoundError
+from miqa_node.features.worklist.decision import Decision
 from miqa_node.features.worklist.form import Show, WorklistForm
+from miqa_node.features.worklist.page.desk import desk_of
 from miqa_node.features.worklist.page.saving import form_of
 from miqa_node.features.worklist.page.worklist_csv import worklist_csv
 from miqa_node.features.worklist.rows import overview, saved_views, worklist
@@ -40,6 +42,7 @@ from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services
 from miqa_node.runtime.people import users
+from miqa_node.runtime.store.database import Transaction
 
 MOST_COUNTED = 1000
 """Above this the page shows "1,000+", because counting a million rows is too slow."""
@@ -185,7 +188,7 @@ def bulk(
     """
     name, now = acting(who, actor), datetime.now(UTC)
     if action is Bulk.ASSIGN and not to.strip():
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Choose a person to assign the studies to.")
+        raise InputError("Choose a person to assign the studies to.")
     if action.decides and not sure:
         with services.database.begin() as transaction:
             items = [worklist.show(transaction, uid) for uid in dict.fromkeys(study)]
@@ -199,19 +202,13 @@ def bulk(
     done = 0
     for uid in dict.fromkeys(study):
         try:
-            with services.database.begin() as transaction:
-                match action:
-                    case Bulk.CLAIM:
-                        worklist.claim(transaction, uid, name, now)
-                    case Bulk.ASSIGN:
-                        worklist.assign(transaction, uid, to.strip(), name, now)
-                    case Bulk.RELEASE:
-                        worklist.unclaim(transaction, uid, name, now)
-                    case Bulk.DISMISS | Bulk.ACCEPT:
-                        resolution = Resolution.DISMISSED if action is Bulk.DISMISS else Resolution.ACCEPTED
-                        count = counts.get(uid)
-                        item = worklist.resolve(transaction, uid, resolution, name, comment, now, image_count=count)
-                        undo.append(f"{uid} {item.decision}")
+            if action.decides:
+                resolution = Resolution.DISMISSED if action is Bulk.DISMISS else Resolution.ACCEPTED
+                decision = Decision(resolution, name, comment, image_count=counts.get(uid))
+                undo.append(f"{uid} {services.of(desk_of).decide(uid, decision).decision}")
+            else:
+                with services.database.begin() as transaction:
+                    _hand(transaction, action, uid, to.strip(), name, now)
             done += 1
         except (ConflictError, NotFoundError):
             remainder += 1
@@ -220,6 +217,15 @@ def bulk(
         back=_inside(back),
     )  # fmt: skip
     return HTMLResponse(page, HTTPStatus.OK)
+
+
+def _hand(transaction: Transaction, action: Bulk, study_uid: str, to: str, name: str, now: datetime) -> None:
+    if action is Bulk.CLAIM:
+        worklist.claim(transaction, study_uid, name, now)
+    elif action is Bulk.ASSIGN:
+        worklist.assign(transaction, study_uid, to, name, now)
+    else:
+        worklist.unclaim(transaction, study_uid, name, now)
 
 
 @router.post("/worklist/bulk/undo")

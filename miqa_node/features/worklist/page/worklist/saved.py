@@ -15,7 +15,7 @@ from miqa_node.features.worklist.page.saving import form_of, remove_view, save_v
 from miqa_node.features.worklist.rows import saved_views
 from miqa_node.interfaces.web.access import Reader, Reviewer
 from miqa_node.interfaces.web.fields import Actor, ViewName
-from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.page import Page, Trait
 from miqa_node.interfaces.web.services import Services
 
 router = APIRouter()
@@ -54,4 +54,4 @@ def drop_view(
     return RedirectResponse("/", HTTPStatus.SEE_OTHER)
 
 
-PAGE = Page(router, Permission.READ)
+PAGE = Page(router, Permission.READ, traits={"/views": Trait.TYPED_NAME})

@@ -1,7 +1,16 @@
 """The worklist: flagged studies and their handling by readers."""
 
 from miqa_node.features.worklist.filter import WorklistFilter
-from miqa_node.features.worklist.rows.worklist.changes import assign, claim, comment, reopen, resolve, unclaim
+from miqa_node.features.worklist.rows.worklist.changes import (
+    JUDGED_MEANWHILE,
+    assign,
+    claim,
+    comment,
+    images_of,
+    reopen,
+    resolve,
+    unclaim,
+)
 from miqa_node.features.worklist.rows.worklist.retakes import complete_retakes
 from miqa_node.features.worklist.rows.worklist.search import (
     UNRESOLVED,
@@ -18,6 +27,7 @@ from miqa_node.features.worklist.rows.worklist.search import (
 from miqa_node.stages.conclusion.rows.flagged_studies import flag, follow, severity_of
 
 __all__ = [
+    "JUDGED_MEANWHILE",
     "UNRESOLVED",
     "WorklistFilter",
     "WorklistOrder",
@@ -30,6 +40,7 @@ __all__ = [
     "facets",
     "flag",
     "follow",
+    "images_of",
     "newest",
     "page",
     "place_of",

@@ -11,7 +11,7 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import RegionOutline
 from miqa_node.core.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState, check_transition
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.errors import ConflictError
+from miqa_node.errors import ConflictError, InputError
 from miqa_node.features.worklist.rows import decisions
 from miqa_node.features.worklist.rows.worklist.search import COMMENTED, show
 from miqa_node.runtime.people import users
@@ -20,6 +20,8 @@ from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import worklist
 from miqa_node.stages.conclusion.rows.flagged_studies import SELF, UNDECIDED, close_if_unflagged
 from miqa_node.stages.deliver.rows import announcements
+
+JUDGED_MEANWHILE = Phrase("Another image of this study was judged meanwhile. Look at the study again, then decide.")
 
 
 def claim(transaction: Transaction, study_instance_uid: str, actor: str, now: datetime) -> WorklistItem:
@@ -87,34 +89,43 @@ def resolve(
     ------
     ConflictError
         It is resolved already, or its number of flagged images is not ``image_count``.
+    InputError
+        It names an image that is not flagged, or a region on an image that it is not about.
     """
     values: dict[str, object] = {
         "resolution": resolution.value,
         "resolved_by": actor,
         "resolved_at": now,
         "comment": comment,
+        "retaken_at": None,  # a retake that an earlier decision asked for does not answer this one
     }
-    values["retaken_at"] = None  # a retake that an earlier decision asked for does not answer this one
     item = _move(transaction, study_instance_uid, WorklistState.RESOLVED, actor, resolution.value, comment, now, values)
     if image_count not in (None, len(item.images)):
-        raise ConflictError("Another image of this study was judged meanwhile. Look at the study again, then decide.")
+        raise ConflictError(JUDGED_MEANWHILE)
     announcements.resolved(transaction, study_instance_uid, now)
-    flagged = [image.digest for image in item.images]
-    about = list(digests) or flagged
+    drawn, about = regions or {}, images_of(item, digests)
+    if set(drawn) - set(about):
+        raise InputError("regions: drawn on an image that this decision is not about.")
     if not resolution.rejects:
         decisions.keep(transaction, study_instance_uid, about, actor, comment, now)
     decision = decisions.record(transaction, study_instance_uid, resolution, actor, comment, reason, about, now)
     this = worklist.c.study_instance_uid == study_instance_uid
     transaction.execute(sa.update(worklist).where(this).values(decision_id=decision))
-    drawn = regions or {}
-    is_of_all = len(flagged) == 1 or resolution is Resolution.CONFIRMED
-    meant = list(digests) or (flagged if is_of_all else sorted(drawn))
-    for digest in meant:
+    is_of_all = digests or len(about) == 1 or resolution is Resolution.CONFIRMED
+    for digest in about if is_of_all else sorted(drawn):
         own = drawn.get(digest, ())
         decisions.label(
             transaction, InstanceDigest(digest), resolution, actor, now, decision=decision, reason=reason, regions=own
         )
     return show(transaction, study_instance_uid)
+
+
+def images_of(item: WorklistItem, digests: Sequence[str]) -> list[str]:
+    """The images of a decision that names ``digests``: all flagged ones without; InputError if one is not flagged."""
+    flagged = [image.digest for image in item.images]
+    if set(digests) - set(flagged):
+        raise InputError("digest: not a flagged image of this study.")
+    return list(dict.fromkeys(digests)) or flagged
 
 
 def reopen(

@@ -259,7 +259,7 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
             instances.c.study_instance_uid.in_(study_uids),
             dispositions.c.flagged,
         )
-        .order_by(instances.c.received_at)
+        .order_by(instances.c.received_at, instances.c.sop_instance_uid, instances.c.digest)
     )
     images: dict[str, tuple[WorklistImage, ...]] = {}
     for row in transaction.execute(query):
