@@ -47,6 +47,48 @@ FEATURE_GATES = (
 )
 """What says whether a feature with a table is complete."""
 
+FINDING = """
+[finding.dead_column]
+reason = "111214"
+any_part = true
+certainty = { value = "P_DEADCOL", of = "dead column" }
+colour = [15.0, -15.0, -15.0]
+policy = [{ verdict = "REVIEW", min_severity = 0.2 }]
+severity = { scale = "grows with the number of columns; 1 / 2 / 4 / 8" }
+
+[finding.dead_column.words.en]
+title = "Dead column of the detector"
+meaning = "columns without a signal"
+sizes = ["one", "two", "some", "many"]
+hint = "Calibrate the detector of the room before the next patient."
+
+[finding.double_exposure]
+"""
+PATH = '''@router.get("/all", summary="All", responses=responses(401, 403, 503))
+def show_all(who: Reader) -> str:
+    """All."""
+    return who.name
+
+
+'''
+SMALL = (
+    ("config/miqa.toml", "[notices]\n", '[notices]\ngreeting = ""  # first line of each mail\n'),
+    ("miqa_node/core/settings/mailing.py", "    patient_data: bool\n", "    patient_data: bool\n    greeting: str\n"),
+    ("miqa_node/core/taxonomy/detector.toml", "\n[finding.double_exposure]\n", FINDING),
+    ("miqa_node/features/notices/page/status.html", "<section", "<p>Mails of the house are its own.</p>\n<section"),
+    ("miqa_node/features/notices/api.py", "PAGE = ", PATH + "PAGE = "),
+)  # fmt: skip
+"""A setting, a finding, a sentence of a page and a REST path: file, a place in it, and what stands there then."""
+SMALL_GATES = (
+    "tests/core/test_policy.py",
+    "tests/core/language/test_catalogues.py",
+    "tests/core/language/test_every_reason.py",
+    "tests/core/test_settings_words.py",
+    "tests/features/notices",
+    "tests/interfaces/cli/test_docs.py",
+    "tests/stages/report/test_codes.py",
+)
+
 
 def files_of(name: str) -> list[Path]:
     """Of an addition, relative to the checkout."""
@@ -161,6 +203,19 @@ def test_the_feature_passes_its_tests_the_gates_and_the_contracts(house: Path) -
     ran(house, "pytest", "-q", "-p", "no:cacheprovider", *own, *FEATURE_GATES)
     status, text = lint(house)
     assert status == 0, text
+
+
+@pytest.mark.long
+def test_a_setting_a_finding_a_sentence_and_a_path_turn_no_other_test_red(tmp_path: Path) -> None:
+    """German, made pages and rows of the policy are warnings (tests/release.py)."""
+    copy = copy_with(tmp_path / "copy")
+    for file, place, text in SMALL:
+        before = (copy / file).read_text("utf-8")
+        assert before.count(place) == 1, file
+        (copy / file).write_text(before.replace(place, text), "utf-8")
+    output = ran(copy, "pytest", "-q", "-p", "no:cacheprovider", *SMALL_GATES)
+    for fault in ("fill msgstr of 'Mails of the house", "tools.reference configuration", "has no rule for dead_column"):
+        assert fault in output
 
 
 def test_without_its_line_the_feature_is_gone_and_its_rows_are_erased(house: Path) -> None:

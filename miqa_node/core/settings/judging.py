@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, SecretStr
 
 from miqa_node.core.domain.pixel_text import TextImageKind
-from miqa_node.core.settings.base import Count, Pause, Seconds, SettingsTable, written
+from miqa_node.core.settings.base import Count, Seconds, SettingsTable, written
 
 if TYPE_CHECKING:
     from miqa_node.core.taxonomy.anatomy import Anatomy
@@ -99,7 +99,6 @@ class CaptionSettings(SettingsTable):
     token: SecretStr
     long_side_px: Annotated[int, Field(ge=32, le=4096)]
     timeout_s: Seconds
-    pause_s: Pause
 
 
 class TextSettings(SettingsTable):

@@ -21,13 +21,15 @@ from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.ports import Assessor, AssessorResult, Captioner
 from miqa_node.core.domain.traits import ImageTraits
 from miqa_node.core.observe.stages import observe
-from miqa_node.core.settings import CaptionBackend, CaptionSettings, Settings
+from miqa_node.core.settings import CaptionBackend, Settings
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.stages.assess.caption.package import open_caption_package
 from miqa_node.stages.assess.sidecars import sidecar_folder
 
 log = structlog.get_logger(__name__)
 
+PAUSE_S = 60.0
+"""After a failure no image is described for this time."""
 MAX_SENTENCES, MAX_CHARACTERS = 5, 300
 """Further sentences, and the rest of a longer one, are dropped."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -37,11 +39,8 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-
 class CaptioningAssessor:
     """An :class:`~miqa_node.core.domain.ports.Assessor` that adds a caption to the result of another one."""
 
-    def __init__(
-        self, settings: CaptionSettings, assessor: Callable[[], Assessor], captioner: Callable[[], Captioner]
-    ) -> None:
+    def __init__(self, assessor: Callable[[], Assessor], captioner: Callable[[], Captioner]) -> None:
         """The captioner is created for the first image that needs it; if that fails, again after a pause."""
-        self._settings = settings
         self._assessor = assessor
         self._make = captioner
         self._lock = threading.Lock()
@@ -74,8 +73,8 @@ class CaptioningAssessor:
         except Exception as error:  # noqa: BLE001 - whatever a backend does, the image is judged and reported
             # The node's own messages may be shown; the text of another exception could quote the request.
             reason = str(error) if isinstance(error, MiqaError) else type(error).__name__
-            log.warning("no caption", reason=reason, pause_s=self._settings.pause_s)
-            self._paused_until = time.monotonic() + self._settings.pause_s
+            log.warning("no caption", reason=reason, pause_s=PAUSE_S)
+            self._paused_until = time.monotonic() + PAUSE_S
             return None
         return Caption(captioner.writer, caption) if caption else None
 
@@ -89,7 +88,7 @@ class CaptioningAssessor:
 def with_captions(settings: Settings, assessor: Callable[[], Assessor]) -> Callable[[], Assessor]:
     """The assessor, and captions where the settings ask for them; SettingsError as :func:`captioner_of`."""
     opened = captioner_of(settings)
-    return assessor if opened is None else CaptioningAssessor(settings.caption, assessor, opened).assessor
+    return assessor if opened is None else CaptioningAssessor(assessor, opened).assessor
 
 
 def captioner_of(settings: Settings) -> Callable[[], Captioner] | None:

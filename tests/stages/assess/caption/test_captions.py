@@ -28,6 +28,7 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.core.words.narrative import Part, narrative, sentences
 from miqa_node.errors import CaptionError, ModelPackageError, SettingsError
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.caption import captioned
 from miqa_node.stages.assess.caption import package as caption_package
 from miqa_node.stages.assess.caption.captioned import CaptioningAssessor, with_captions
 from miqa_node.stages.assess.caption.package import open_caption_package
@@ -212,7 +213,8 @@ def test_a_slow_server_takes_no_longer_than_the_limit(server: Server) -> None:
     server.may_answer.set()  # it answers only now
 
 
-def test_after_a_failure_images_are_judged_without_asking_again_for_a_while(tmp_path: Path) -> None:
+def test_after_a_failure_images_are_judged_without_asking_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captioned, "PAUSE_S", 3600.0)
     calls = 0
 
     class Broken:
@@ -223,7 +225,7 @@ def test_after_a_failure_images_are_judged_without_asking_again_for_a_while(tmp_
             calls += 1
             raise RuntimeError("Muster^Erika")
 
-    chosen = CaptioningAssessor(settings_with(tmp_path, pause_s=3600.0).caption, Quality, Broken)
+    chosen = CaptioningAssessor(Quality, Broken)
     plainly = Quality().assess(chest_header(), image(0.9), DIGEST, RADIOGRAPH).assessment
     for _ in range(3):
         assessment = chosen.assess(chest_header(), image(0.9), DIGEST, RADIOGRAPH).assessment
