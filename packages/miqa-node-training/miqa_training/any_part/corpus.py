@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from miqa_training.any_part.records import PartRecord, read_parts
+from miqa_training.any_part.records import PartRecord
 from miqa_training.any_part.sampler import UNDECIDED, Picture
 from miqa_training.datasets import DatasetRecord, clear_images, read_records, training_split
 from miqa_training.samples import GRADED_AS
@@ -23,19 +23,9 @@ FINE_PX, FINE_WEIGHT, COARSE_CHEST_WEIGHT = 700, 1.5, 0.45
 """Pictures with more pixels than this along the longer side are drawn more often: there are few of them."""
 
 
-def read_pictures(data_dir: Path) -> list[Picture]:
-    """All pictures of the data folder that weights may learn from: parts, and chests of patients for fitting."""
-    return pictures_of([part for part in read_parts(data_dir) if part.trains], fitting_chests(data_dir))
-
-
 def fitting_chests(data_dir: Path) -> list[DatasetRecord]:
     """Frontal chests of patients for fitting."""
     return training_split(_chests(data_dir))[0]
-
-
-def held_out_chests(data_dir: Path) -> list[DatasetRecord]:
-    """Frontal chests of held-out patients."""
-    return training_split(_chests(data_dir))[1]
 
 
 def _chests(data_dir: Path) -> list[DatasetRecord]:

@@ -21,7 +21,6 @@ from miqa_training.datasets import (
     EQUIPMENT,
     REMOVABLE_KINDS,
     DatasetRecord,
-    ObjectBox,
     clear_images,
     held_out,
     may_ship,
@@ -213,8 +212,3 @@ def cut_boxes(example: ObjectExample) -> list[tuple[tuple[float, ...], PieceKind
     kinds = {0: PieceKind.REMOVABLE, 1: PieceKind.DEVICE}
     return [(o.box, kinds[MAP_OF[o.kind]]) for o in example.record.objects or ()
             if o.sure and MAP_OF.get(o.kind, 9) in kinds]  # fmt: skip
-
-
-def boxes_of(example: ObjectExample, kinds: frozenset[str]) -> list[ObjectBox]:
-    """The example's sure boxes of some kinds."""
-    return [o for o in example.record.objects or () if o.kind in kinds and o.sure]
