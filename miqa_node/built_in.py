@@ -123,7 +123,7 @@ MODEL_CONTRACTS = {
 }
 
 TAXONOMIES = {
-    "built_in": "miqa_node.core.taxonomy.builtin:BUILT_IN",
+    "built_in": "miqa_node.core.taxonomy.lookup:BUILT_IN",
 }
 
 OUTPUTS = {
@@ -183,6 +183,7 @@ OWN: Mapping[str, Mapping[str, str]] = {
     "destinations": DESTINATIONS,
     "effects": EFFECTS,
     "gauges": GAUGES,
+    "phantom_measures": {},  # all are of packages/miqa-node-phantoms
 }
 
 

@@ -17,7 +17,7 @@ def is_release() -> bool:
 
 def tell(faults: Iterable[str]) -> None:
     """Warn of each, or fail if this is a release."""
-    told = sorted(faults)
-    assert not (told and is_release()), "\n".join(told)
-    for fault in told:
+    texts = sorted(faults)
+    assert not (texts and is_release()), "\n".join(texts)
+    for fault in texts:
         warnings.warn(f"Until a release: {fault}", stacklevel=2)  # pyproject.toml lets warnings with this beginning be

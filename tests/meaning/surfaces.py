@@ -48,10 +48,10 @@ def untrue_elsewhere(account: Account) -> Iterator[Untruth]:
 
 def _presentation(account: Account, segments: Mapping[int, Segment], report: Report) -> Iterator[Untruth]:
     layers = read_layers(account.objects["GSPS"])
-    told = " ".join(layers.pop("VERDICT").texts)
-    if not told.startswith(account.line["verdict"]):
-        yield Untruth("verdict", "GSPS", told)
-    yield from (Untruth("verdict", "GSPS", one) for one in account.line["reasons"][:5] if one[:100] not in told)
+    text = " ".join(layers.pop("VERDICT").texts)
+    if not text.startswith(account.line["verdict"]):
+        yield Untruth("verdict", "GSPS", text)
+    yield from (Untruth("verdict", "GSPS", one) for one in account.line["reasons"][:5] if one[:100] not in text)
     drawn = {int(name.rpartition("_")[2]): layer for name, layer in layers.items()}
     if drawn.keys() != segments.keys():
         yield Untruth("seg", "GSPS", f"layers {sorted(drawn)}, segments {sorted(segments)}")
@@ -77,10 +77,10 @@ def _texts(document: Dataset, code: str) -> list[str]:
 
 def _key_object(account: Account, report: Report) -> Iterator[Untruth]:
     document = pydicom.dcmread(BytesIO(account.objects["KOS"]))
-    [told] = _texts(document, DESCRIPTION)
-    if not told.startswith(WORDS[account.line["verdict"]]):
-        yield Untruth("verdict", "KOS", told)
-    yield from (Untruth("verdict", "KOS", f"without {one}") for one in account.line["reasons"] if one not in told)
+    [text] = _texts(document, DESCRIPTION)
+    if not text.startswith(WORDS[account.line["verdict"]]):
+        yield Untruth("verdict", "KOS", text)
+    yield from (Untruth("verdict", "KOS", f"without {one}") for one in account.line["reasons"] if one not in text)
     modifiers = {code_of(one, "ConceptCodeSequence") for one in document.ContentSequence if code_of(one) == MODIFIER}
     if not modifiers <= set(report.groups[0].codes.get(QUALITY_FINDING, [])):
         yield Untruth("verdict", "KOS", f"the reason {modifiers} is none of the report")
@@ -94,6 +94,6 @@ def _assessment(account: Account, report: Report) -> Iterator[Untruth]:
     named = {(one.ManufacturerModelName, one.SoftwareVersions) for one in document.ContributingEquipmentSequence}
     if named != report.equipment:
         yield Untruth("algorithm", "AIRAI", f"{sorted(named)}, and the report names {sorted(report.equipment)}")
-    told = str(document.AssessmentObservationsSequence[0].ObservationDescription)
-    if not told.startswith(WORDS[account.line["verdict"]]):
-        yield Untruth("verdict", "AIRAI", told)
+    text = str(document.AssessmentObservationsSequence[0].ObservationDescription)
+    if not text.startswith(WORDS[account.line["verdict"]]):
+        yield Untruth("verdict", "AIRAI", text)

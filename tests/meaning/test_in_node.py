@@ -67,9 +67,9 @@ def differences(report: Report, rest: Mapping[str, Any], page: StudyPage, event:
     """Each statement of another surface that is not the report's."""
     [one] = rest["instances"]
     digest, assessment, disposition = one["instance"]["digest"], one["assessment"], one["disposition"]
-    told = {"REST": disposition["verdict"], "webhook": event["verdict"], "SR": verdict_of(report)}
-    if len(set(told.values())) > 1 or WORDS[told["SR"]] not in page.text:
-        yield f"verdicts: {told}"
+    verdicts = {"REST": disposition["verdict"], "webhook": event["verdict"], "SR": verdict_of(report)}
+    if len(set(verdicts.values())) > 1 or WORDS[verdicts["SR"]] not in page.text:
+        yield f"verdicts: {verdicts}"
     scores = {"REST": assessment["score"], "webhook": event["score"], "SR": score_of(report)}
     if len({None if score is None else round(score, 1) for score in scores.values()}) > 1:
         yield f"scores: {scores}"
@@ -92,20 +92,20 @@ def _makers(name: str, group: Statement, makers: list[dict[str, str]]) -> Iterat
     [first] = group.algorithms
     if (first["name"], first["version"]) != (makers[0]["name"], makers[0]["version"]):
         yield f"{name}: {first}, and REST says {makers}"
-    said = " ".join(first.values())
-    yield from (f"{name}: without {one}" for one in makers[:1] if one["sha256"] not in said)
-    yield from (f"{name}: without {one}" for one in makers[1:] if f"with {one['name']} {one['version']}" not in said)
+    words = " ".join(first.values())
+    yield from (f"{name}: without {one}" for one in makers[:1] if one["sha256"] not in words)
+    yield from (f"{name}: without {one}" for one in makers[1:] if f"with {one['name']} {one['version']}" not in words)
 
 
 def makers_on_page(page: StudyPage, rest: Mapping[str, Any]) -> Iterator[str]:
     """Every finding of the page names as many packages as REST, and the same."""
     [one] = rest["instances"]
-    told = [
+    texts = [
         ", ".join(f"{maker['name']} {maker['version']}" for maker in makers)
         for makers in rest["made_by"][one["instance"]["digest"]]["findings"].values()
     ]
-    yield from (f"page: {title}: {maker}" for title, maker in page.makers if maker not in told)
-    if told and not page.makers:
+    yield from (f"page: {title}: {maker}" for title, maker in page.makers if maker not in texts)
+    if texts and not page.makers:
         yield "page: nobody is named"
 
 

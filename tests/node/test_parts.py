@@ -16,7 +16,7 @@ from tests.conftest import free_port
 from tests.node.test_node import settings_in
 
 ORDER = {
-    StartMoment.RECORDING: ["audit", "audit_sending"],
+    StartMoment.RECORDING: ["audit", "audit_sending", "erasures"],
     StartMoment.WORKING: [
         *("amending", "better_copies", "counting", "indexing", "mending", "monthly_report"),
         *("notices", "patient_settings", "prediction_watch", "series", "studies", "usual_ranges"),
@@ -24,7 +24,7 @@ ORDER = {
     StartMoment.DELIVERING: ["archives", "destinations", "retention"],
     StartMoment.SERVING: ["certificates", "pseudonym_watch", "web"],
 }
-EVERYWHERE = {"audit", "retention", "certificates", "pseudonym_watch", "web"}
+EVERYWHERE = {"audit", "erasures", "retention", "certificates", "pseudonym_watch", "web"}
 """Retention frees space for images that come; its thread runs where images are judged."""
 
 

@@ -293,12 +293,12 @@ def test_a_second_runner_agrees(tmp_path: Path) -> None:
 
 
 def test_the_report_of_a_two_thousand_pixel_image_refers_to_what_is_there(tmp_path: Path) -> None:
-    """The references of SR and KOS, followed with pydicom alone."""
+    """The references of SR and KOS, followed with pydicom alone; segments are tracked as their groups are."""
     by_kind = {path.stem: pydicom.dcmread(path) for path in written(making.flagged(making.CHEST), tmp_path)}
-    there = {by_kind["SEG"].SOPInstanceUID, pydicom.dcmread(making.CHEST).SOPInstanceUID}
     for document in (by_kind["SR"], by_kind["KOS"]):
-        assert set(referred(document)) <= there
-    assert set(referred(by_kind["SR"])) == there
+        assert set(referred(document)) == {pydicom.dcmread(making.CHEST).SOPInstanceUID}
+    uids = {element.value for element in by_kind["SR"].iterall() if element.keyword == "UID"}
+    assert {one.TrackingUID for one in by_kind["SEG"].SegmentSequence} <= uids
 
 
 def referred(item: Dataset) -> list[str]:

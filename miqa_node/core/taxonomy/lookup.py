@@ -8,12 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from miqa_node.core.domain.codes import OTHER_FAILURE, Code
 from miqa_node.core.domain.finding import Finding, FindingDescription, FindingName, FindingWords, GateClass, humanised
 from miqa_node.core.language.catalogue import learn
-from miqa_node.core.taxonomy.base import SOURCE_LANGUAGE, TAXONOMIES, FindingEntry, GateEntry, NamedEntry, Taxonomy
-from miqa_node.core.taxonomy.builtin import BUILT_IN
+from miqa_node.core.taxonomy.base import (
+    SOURCE_LANGUAGE,
+    TAXONOMIES,
+    FindingEntry,
+    GateEntry,
+    NamedEntry,
+    Taxonomy,
+    read_taxonomy,
+)
 
 
 def finding_entries() -> Mapping[FindingName, FindingEntry]:
@@ -146,3 +154,6 @@ def _merged(taxonomies: tuple[Taxonomy, ...]) -> Taxonomy:
         ) in described.words.items():  # reasons stored with a verdict name findings in English
             learn(language, {described.words[SOURCE_LANGUAGE].title: words.title})
     return Taxonomy(findings_by_name, gates_by_name)
+
+
+BUILT_IN = read_taxonomy(Path(__file__).parent)

@@ -236,8 +236,8 @@ def _narrative(assessment: Assessment, disposition: Disposition, language: str, 
 
     Without ``is_full`` it leaves out what only tells numbers.
     """
-    told = sentences(assessment, disposition, language)
-    texts = (phrase(one.text) for one in told if is_full or one.part not in (Part.MEASUREMENT, Part.ANOMALY))
+    parts = sentences(assessment, disposition, language)
+    texts = (phrase(one.text) for one in parts if is_full or one.part not in (Part.MEASUREMENT, Part.ANOMALY))
     item = text_item(codes.NARRATIVE_SUMMARY, "\r\n".join(texts))
     if language != SOURCE:
         item.children = [code_item(codes.LANGUAGE_OF_CONTENT, voice(language).code, Relationship.HAS_CONCEPT_MOD)]
@@ -270,12 +270,12 @@ def place_region(group: ContentItem, source: Source, region: MarkedRegion) -> No
     parts: Sequence[ObjectPlace | ObjectRegion] = region.over or _places_of(region)
     over = dict.fromkeys(one for part in parts for one in _anatomy(part))
     is_of_each = bool(over) and not all(map(_anatomy, parts))
-    said = {one: projects_over(*one) for one in over}
-    group.children += said.values()
+    statements = {one: projects_over(*one) for one in over}
+    group.children += statements.values()
     for outline, part in zip_longest(region.outlines, parts):
         hidden = _anatomy(part) if is_of_each and part is not None else []
         relationship = Relationship.INFERRED_FROM if hidden else Relationship.CONTAINS
-        parent = said[hidden[0]] if hidden else group
+        parent = statements[hidden[0]] if hidden else group
         parent.children.append(place(codes.IMAGE_REGION, "POLYLINE", outline, source, frames, relationship))
 
 

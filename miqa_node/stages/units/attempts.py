@@ -86,7 +86,7 @@ class Attempts:
         with self._context.database.begin() as transaction:
             attempt = judgements.begin(transaction, digest, datetime.now(UTC))
             deaths = attempt.number - 1 - self._failed[digest] if attempt is not None else 0
-            if deaths > 0 and not is_alone:
+            if attempt is not None and deaths > 0 and not (is_alone or self.is_over(attempt)):
                 raise _SuspectError(deaths - 1)
             if attempt is None or self._copies.is_only(transaction, attempt.instance):
                 return attempt

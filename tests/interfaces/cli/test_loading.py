@@ -23,6 +23,7 @@ from miqa_node.runtime.store.site_store import open_store
 from miqa_node.runtime.work.migration import migrate
 from miqa_node.stages.units.rows import instances
 from tests.quick import in_gate
+from tests.release import tell
 from tests.runtime.store.making import digest, header, received, study
 
 pytestmark = pytest.mark.more
@@ -110,7 +111,8 @@ def test_each_command_with_a_database_is_said_to_read_or_not() -> None:
         if not getattr(command, "commands", None) and any("--data-dir" in one.opts for one in command.params)
     ]
     rows = {*READING, *COMPUTING, *OTHERS}
-    assert [name for name in names if not any(f"{row} ".startswith(f"{name} ") for row in rows)] == []
+    unknown = [name for name in names if not any(f"{row} ".startswith(f"{name} ") for row in rows)]
+    tell(f"tests/interfaces/cli/test_loading.py has no line for `{name}`" for name in unknown)
 
 
 def test_the_commands_of_the_worklist_load_neither_images_nor_pages(node: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_wrong_word_is_answered_with_the_right_ones(cli: Callable[..., Ran], w
 def test_a_group_names_the_commands_that_it_has() -> None:
     groups = {path: command for path, command in COMMANDS.items() if getattr(command, "commands", {})}
     lists = {
-        path: re.search(r": ([a-z-]+(?:, [a-z-]+)+)\.", " ".join(group.help.split())) for path, group in groups.items()
+        path: re.search(r": ([a-z-]+(?:, [a-z-]+)*)\.", " ".join(group.help.split())) for path, group in groups.items()
     }
     assert {path for path, words in lists.items() if not words} == {"miqa-node train", "miqa-node evaluate"}
     for path, words in lists.items():

@@ -16,8 +16,6 @@ pytest.importorskip("onnxscript")
 from miqa_node.stages.assess.preprocess import prepare  # noqa: E402
 from miqa_training.any_part import table as tables  # noqa: E402
 from miqa_training.any_part.cases import CaseTable, collect_cases, read_cases  # noqa: E402
-from miqa_training.any_part.discriminant import fit_discriminant  # noqa: E402
-from miqa_training.any_part.export import export  # noqa: E402
 from miqa_training.any_part.features import SEEN, PartFeatures, joined, sizes  # noqa: E402
 from miqa_training.any_part.figures import (  # noqa: E402
     FEW,
@@ -27,9 +25,15 @@ from miqa_training.any_part.figures import (  # noqa: E402
     judged,
     two_sided,
 )  # fmt: skip
-from miqa_training.any_part.head import Head, HeadSettings, fit_heads  # noqa: E402
+from miqa_training.any_part.head import (  # noqa: E402
+    Head,
+    HeadSettings,
+    fit_discriminant,
+    fit_heads,
+)
 from miqa_training.any_part.kept import KEPT  # noqa: E402
 from miqa_training.any_part.network import PartNet  # noqa: E402
+from miqa_training.any_part.package import export  # noqa: E402
 from miqa_training.any_part.records import PartRecord  # noqa: E402
 from miqa_training.any_part.sampler import CLASSES, COLUMN, PartSample, Picture  # noqa: E402
 from miqa_training.any_part.table import SPEC, SampleTable, collect, read_table  # noqa: E402

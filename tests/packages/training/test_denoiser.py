@@ -12,8 +12,15 @@ pytest.importorskip("torch")
 
 import torch
 
-from miqa_training.denoiser.fit import CHECKPOINT, DenoiserFitSettings, fit
-from miqa_training.denoiser.loss import denoising_loss, edges, gradient, missing_slope
+from miqa_training.denoiser.fit import (
+    CHECKPOINT,
+    DenoiserFitSettings,
+    denoising_loss,
+    edges,
+    fit,
+    gradient,
+    missing_slope,
+)
 from miqa_training.denoiser.network import Denoiser
 from miqa_training.denoiser.pairs import NoisePairs, smooth_phantom
 

@@ -27,12 +27,12 @@ from miqa_training.landmarks import closeup, variation
 from miqa_training.landmarks.data import LandmarkData, draw, read_landmark_data
 from miqa_training.landmarks.estimate import reader_of
 from miqa_training.landmarks.evaluate import evaluate, simulated_cuts
-from miqa_training.landmarks.export import export
 from miqa_training.landmarks.fit import LandmarkSchedule, fit
 from miqa_training.landmarks.losses import LandmarkLoss, LandmarkTargets
 from miqa_training.landmarks.network import WHOLE_IMAGE, LandmarkOutput, landmark_net, part_net, places
 from miqa_training.landmarks.package import write_package
 from miqa_training.landmarks.points import LandmarkAnnotation, spreads
+from miqa_training.landmarks.train import export
 from miqa_training.landmarks.variation import vary_sample
 from tests.stages.assess.landmarks.making import STRAIGHT, points_of
 

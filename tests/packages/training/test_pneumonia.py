@@ -59,7 +59,7 @@ def test_no_patient_is_in_two_parts_and_both_populations_are_tested() -> None:
 
 def test_drawing_makes_population_and_view_say_nothing_of_the_label() -> None:
     pytest.importorskip("torch")
-    from miqa_training.pneumonia.drawn import balanced_weights
+    from miqa_training.pneumonia.fit import balanced_weights
 
     adult = replace(CHILD, population=Population.ADULTS, strong=False)
     samples = [CHILD] * 5 + [replace(CHILD, pneumonia=False)] * 2

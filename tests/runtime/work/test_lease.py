@@ -15,8 +15,7 @@ from miqa_node.core.settings import WorkSettings, load_settings
 from miqa_node.errors import SettingsError
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import executors
-from miqa_node.runtime.work.lease import NameLease
-from miqa_node.runtime.work.process import ProcessIdentity
+from miqa_node.runtime.work.lease import NameLease, ProcessIdentity
 from miqa_node.runtime.work.recovery import RollCall
 from miqa_node.runtime.workers import supervisor
 from miqa_node.runtime.workers.supervisor import Supervisor

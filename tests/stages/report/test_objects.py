@@ -357,9 +357,9 @@ def test_the_report_tells_everything_in_sentences_and_says_in_which_language(sou
     made = make_objects(ReportedImage(source, SaliencyMaps()), assessment, disposition, settings, {SR, SR_FULL})
     image = groups(of_kind(made, SR))[0]
     [stated], [all_stated] = values(image, "111412"), values(groups(of_kind(made, SR_FULL))[0], "111412")
-    told = sentences(assessment, disposition, "de")
-    assert all_stated.split("\r\n") == [phrase(one.text) for one in told]
-    assert stated.split("\r\n") == [phrase(one.text) for one in told if one.part is not Part.MEASUREMENT]
+    every = sentences(assessment, disposition, "de")
+    assert all_stated.split("\r\n") == [phrase(one.text) for one in every]
+    assert stated.split("\r\n") == [phrase(one.text) for one in every if one.part is not Part.MEASUREMENT]
     assert stated != all_stated
     assert "Fremdkörper" in stated
     item = next(item for item in image.ContentSequence if name(item) == "111412")

@@ -345,7 +345,7 @@ def test_a_series_that_kills_its_worker_is_given_up_and_every_slice_says_so(rig:
     rig.receive(*making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(3)], "CT"))
     [anchor] = rig.look(30.0)
     with rig.database.begin() as transaction:
-        for _ in range(3):
+        for _ in range(1 + 3):  # the first counts against nobody
             instances.begin_attempt(transaction, anchor, datetime.now(UTC))
     assert rig.finish(anchor) is Verdict.NOT_ASSESSED
     with rig.database.begin() as transaction:
@@ -371,7 +371,7 @@ def test_a_series_that_cannot_be_read_is_flagged_in_the_end(
     monkeypatch.setattr(SeriesUnit, "judge", fail)
     rig.receive(*making.write_series(tmp_path / "slices", [making.body_ct()], "CT"))
     [digest] = rig.look(30.0)
-    for _ in range(3):  # the limit
+    for _ in range(1 + 3):  # the first, and the limit
         with pytest.raises(ZeroDivisionError):
             rig.pipeline.judge(digest)
     with capture_logs() as lines:

@@ -17,7 +17,7 @@ class TapBlock(Section):
 
 
 class HogBlock(Section):
-    """Histograms of oriented gradients of the global view (:mod:`~miqa_node.stages.assess.anomaly.hog`)."""
+    """Histograms of oriented gradients of the global view (:mod:`~miqa_node.stages.assess.anomaly.features`)."""
 
     kind: Literal["hog"] = "hog"
 

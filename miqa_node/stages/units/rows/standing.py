@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.stages.units.kinds import is_slice
+from miqa_node.runtime.store.tables import assessments, dispositions, instances
+from miqa_node.stages.units.kinds import is_slice, is_slice_class
 from miqa_node.stages.units.rows import fragments
-from miqa_node.stages.units.rows.slice_counts import VerdictPart, parts_of
 
 NOT_MEASURED = Phrase(
     "More of the series came, but could not be measured (files are gone, or it failed each time): its verdict stands."
@@ -94,3 +99,30 @@ def _standing(series: int, parts: Sequence[VerdictPart]) -> UnitStanding:
     unread = sum(part.count for at, part in decided if at > moment)
     own = None if newest.own is None else InstanceDigest(newest.own)
     return UnitStanding(newest.verdict, members, LateMembers(waiting, unread), series, own)
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictPart:
+    """Slices of a series whose verdicts are of one moment; ``own`` is one with an assessment of its own."""
+
+    decided_at: datetime | None
+    verdict: Verdict | None
+    own: str | None
+    count: int
+
+
+def parts_of(transaction: Transaction, uids: Sequence[str]) -> dict[tuple[str, str], list[VerdictPart]]:
+    """Those of some series, by study and Series Instance UID."""
+    of, parts = instances.c, dict[tuple[str, str], list[VerdictPart]]()
+    columns = (of.study_instance_uid, of.series_instance_uid, of.modality, of.sop_class_uid)
+    verdict = dispositions.c.decided_at, dispositions.c.verdict
+    joined = instances.outerjoin(dispositions, dispositions.c.digest == of.digest)
+    joined = joined.outerjoin(assessments, assessments.c.digest == of.digest)
+    counted: sa.Select[Any] = sa.select(*columns, *verdict, sa.func.max(assessments.c.digest), sa.func.count())
+    for some in batches(uids):
+        query = counted.select_from(joined).where(of.series_instance_uid.in_(some)).group_by(*columns, *verdict)
+        for study, uid, modality, sop_class_uid, at, word, own, count in transaction.execute(query):
+            if is_slice_class(modality, sop_class_uid):  # captures may have the UID of the series
+                part = VerdictPart(at, None if word is None else Verdict(word), own, count)
+                parts.setdefault((study, uid), []).append(part)
+    return parts

@@ -12,11 +12,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.taxonomy.lookup import gate_names, reason_code
 from miqa_node.stages.assess.card import GRAPH_NAME
-from miqa_training.any_part.export import export
+from miqa_training.any_part.features import CROP_PX, VIEW_PX
 from miqa_training.any_part.figures import PartCalibration, PartCase, calibrate, flagged_unaltered, two_sided
 from miqa_training.any_part.network import PartNet, parameters
 from miqa_training.any_part.records import SOURCES, PartRecord
@@ -25,8 +26,9 @@ from miqa_training.any_part.table import SPEC
 from miqa_training.datasets import DatasetRecord
 from miqa_training.degrade import Image, degrade, gate
 from miqa_training.degrade.sheet import FIELD_MM, public_chest
-from miqa_training.export import TAPS
-from miqa_training.graph import QualityGraph
+from miqa_training.export import INPUTS, TAPS, fold_normalisation
+from miqa_training.graph import OUTPUTS, QualityGraph
+from miqa_training.onnx_graph import write_graph
 from miqa_training.package import GOLDEN_LONG_SIDE_PX, SOP_CLASSES, sources_of
 from miqa_training.seal import golden_pairs, seal
 
@@ -187,3 +189,16 @@ def _write_goldens(folder: Path, graph: QualityGraph, calibration: PartCalibrati
         }
         (folder / f"{name}.json").write_text(json.dumps(expected) + "\n", encoding="utf-8")
     return list(images)
+
+
+def export(net: PartNet, path: Path) -> float:
+    """Write the graph; returns the largest difference from torch."""
+    generator = torch.Generator().manual_seed(0)
+    view = torch.randn((1, 1, VIEW_PX, VIEW_PX), generator=generator)
+    crops = torch.randn((5, 1, CROP_PX, CROP_PX), generator=generator)
+    numbers = torch.tensor([[-0.2, 0.4, 1.0, 1.0]])
+    return write_graph(
+        fold_normalisation(net).eval(), path, [(view, crops, numbers), (view, crops[:2], numbers)], INPUTS, OUTPUTS,
+        dynamic_shapes={"global_view": None, "crops": {0: torch.export.Dim("K", min=1, max=64)}, "numbers": None},
+        parts=("crops",),
+    )  # fmt: skip

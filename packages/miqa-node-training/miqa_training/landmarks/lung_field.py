@@ -131,7 +131,7 @@ def tapped_graph(graph: Path, path: Path) -> Callable[[NDArray[np.float32]], NDA
     Raises
     ------
     ValueError
-        The graph was not made by :mod:`miqa_training.landmarks.export`.
+        The graph was not made by :mod:`miqa_training.landmarks.train`.
     """
     model, tensor = _with_features(graph)
     onnx.save(model, str(path))

@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from miqa_node.stages.assess.landmarks.estimate import LandmarkNetwork
+from miqa_node.stages.assess.landmarks.estimate import INPUT, LandmarkNetwork
 from miqa_node.stages.assess.sidecars import LANDMARKS
+from miqa_training import weights
 from miqa_training.datasets import read_records
 from miqa_training.landmarks.closeup import CLOSE_UP, CloseUpLoss, draw_close_up
 from miqa_training.landmarks.data import LandmarkData, draw, read_landmark_data, read_pixels
 from miqa_training.landmarks.estimate import reader_of
 from miqa_training.landmarks.evaluate import evaluate, simulated_cuts
-from miqa_training.landmarks.export import export
 from miqa_training.landmarks.fit import LandmarkSchedule, fit, landmark_batches
-from miqa_training.landmarks.losses import LandmarkLoss, LandmarkTargets
-from miqa_training.landmarks.network import LandmarkNet, landmark_net, part_net
+from miqa_training.landmarks.losses import RIBS_TYPICAL, RIBS_UNIT, SCALE_OFFSET, LandmarkLoss, LandmarkTargets
+from miqa_training.landmarks.network import LandmarkNet, LandmarkTask, landmark_net, part_net, places
 from miqa_training.landmarks.package import write_package
 from miqa_training.landmarks.points import read_annotations, spreads
+from miqa_training.onnx_graph import write_graph
 from miqa_training.pretrained import settle
 
 MOBILENET_FILE = "mobilenet_v2_1.0_224_quant.tflite"
@@ -133,3 +134,49 @@ def _steps(checkpoint: Path) -> int:
 
 def _with_checkpoint(schedule: LandmarkSchedule, path: Path) -> LandmarkSchedule:
     return replace(schedule, checkpoint=schedule.checkpoint or path)
+
+
+class ExportedLandmarkNet(nn.Module):
+    """The graph of a network; its outputs are named by :func:`output_names`."""
+
+    def __init__(self, net: LandmarkNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Points (N, P, 2) as fractions of the input, then the state."""
+        heat, state = self.net(image)
+        return places(heat), *(_FINISH[name](values) for name, values in state.items())
+
+
+_FINISH: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "visible": torch.sigmoid,
+    "scale": lambda values: (values.clamp(-3.0, 5.0) - SCALE_OFFSET).exp().reshape(len(values), -1, 2),
+    "cut": torch.sigmoid,
+    "margin": lambda values: values,
+    "ribs": lambda values: values * RIBS_UNIT + RIBS_TYPICAL,
+    "rotation": lambda values: values.clamp(-1.0, 1.0),
+    "grade": torch.sigmoid,
+    "mark": torch.sigmoid,
+    "mirrored": torch.sigmoid,
+}
+
+
+def output_names(task: LandmarkTask) -> tuple[str, ...]:
+    """The graph's outputs in order; the network's log-scale becomes the expected error."""
+    return ("points", *("error" if name == "scale" else name for name in task.state))
+
+
+def export(net: LandmarkNet, path: Path) -> float:
+    """Write the graph for one image; returns the largest difference from torch.
+
+    Raises
+    ------
+    ValueError
+        The difference is above the tolerance of :func:`write_graph`.
+    """
+    side = net.task.side_px
+    generator = torch.Generator().manual_seed(0)
+    examples = [(torch.rand((1, 1, side, side), generator=generator) * 2 - 1,) for _ in range(2)]
+    plain = weights.in_format(net.eval(), torch.contiguous_format)
+    return write_graph(ExportedLandmarkNet(plain).eval(), path, examples, (INPUT,), output_names(net.task))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, WeightedRandomSampler
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
+from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
 from miqa_training import weights
 from miqa_training.architectures import ClassifierNet
 from miqa_training.classifier.fit import fit_classifier
 from miqa_training.loop import TrainingSchedule, warm_cosine
-from miqa_training.pneumonia.augment import augment, plain
-from miqa_training.pneumonia.data import PneumoniaSample
-from miqa_training.pneumonia.drawn import LabelledPictures, balanced_weights
+from miqa_training.pneumonia.data import PneumoniaSample, Population
 from miqa_training.pretrained import settle
 
 
@@ -76,3 +77,74 @@ def logits_of(net: ClassifierNet, pictures: NDArray[np.uint8], batch: int = 64) 
         inputs = plain(torch.from_numpy(np.array(pictures[at : at + batch]))[:, None])
         parts.append(((net(inputs) + net(inputs.flip(-1))) / 2.0).numpy())
     return np.concatenate(parts).astype(np.float32)
+
+
+ROTATION_DEGREES = 10.0
+SCALE = (0.88, 1.15)
+SHIFT = 0.06
+"""Maximum shift as a share of the side."""
+BRIGHTNESS = 0.12
+CONTRAST = (0.75, 1.3)
+NOISE = 0.02
+
+
+def augment(pictures: Tensor, generator: torch.Generator, side: int) -> Tensor:
+    """Values in [-1, 1], (N, 1, side, side), of uint8 pictures (N, 1, rows, columns); each is varied independently."""
+    count = pictures.shape[0]
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(count, generator=generator) * (high - low) + low
+
+    angle = uniform(-ROTATION_DEGREES, ROTATION_DEGREES) * (math.pi / 180.0)
+    size = uniform(*SCALE)
+    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
+    rows = [torch.stack([cos * mirror, -sin, uniform(-SHIFT, SHIFT)], 1)]
+    rows.append(torch.stack([sin * mirror, cos, uniform(-SHIFT, SHIFT)], 1))
+    grid = F.affine_grid(torch.stack(rows, 1), [count, 1, side, side], align_corners=False)
+    images = F.grid_sample(plain(pictures), grid, padding_mode="border", align_corners=False)
+    contrast, brightness = uniform(*CONTRAST), uniform(-BRIGHTNESS, BRIGHTNESS)
+    images = images * contrast[:, None, None, None] + 2.0 * brightness[:, None, None, None]
+    images = images + NOISE * torch.randn(images.shape, generator=generator)
+    return images.clamp(-1.0, 1.0)
+
+
+def plain(pictures: Tensor) -> Tensor:
+    """The same range without variation, as in the package's normalisation."""
+    return pictures.float() / 127.5 - 1.0
+
+
+STRONG_WEIGHT = 2.0
+"""Sampling weight of a radiologist's label relative to a mined one."""
+
+
+class LabelledPictures(Dataset[tuple[Tensor, int]]):
+    """Pictures with their labels as torch expects them: (1, rows, columns) uint8 and 0 or 1."""
+
+    def __init__(self, pictures: NDArray[np.uint8], samples: Sequence[PneumoniaSample]) -> None:
+        self._pictures = pictures
+        self._labels = [int(sample.pneumonia) for sample in samples]
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """One of them."""
+        return torch.from_numpy(np.array(self._pictures[index]))[None], self._labels[index]
+
+
+def balanced_weights(samples: Sequence[PneumoniaSample]) -> list[float]:
+    """Sampling weights that make the label independent of population and view.
+
+    Each population is drawn equally often, within it each label, and within that each view: of NIH's weakly labelled
+    images, the normal ones happen to be mostly AP and the others mostly PA. A radiologist's label counts
+    :data:`STRONG_WEIGHT` times.
+    """
+    cells = [(sample.population, sample.pneumonia, sample.view) for sample in samples]
+    views = {cell[:2]: len({other for other in cells if other[:2] == cell[:2]}) for cell in cells}
+    worth = [STRONG_WEIGHT if sample.strong else 1.0 for sample in samples]
+    total: dict[tuple[Population, bool, str], float] = {}
+    for cell, value in zip(cells, worth, strict=True):
+        total[cell] = total.get(cell, 0.0) + value
+    return [value / total[cell] / views[cell[:2]] for cell, value in zip(cells, worth, strict=True)]

@@ -2,27 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
+from miqa_node.stages.assess.classify.card import AutomationEvidence
 from miqa_node.stages.assess.classify.classifier import FINE_TAP
+from miqa_node.stages.assess.classify.learned import write_learned
 from miqa_node.stages.assess.classify.picture import Clahe, PictureInput
-from miqa_training.architectures import ClassifierNet
+from miqa_training import weights
+from miqa_training.architectures import Architecture, ClassifierNet, build
+from miqa_training.classifier.export import export_classifier, name_fine_features
+from miqa_training.networks import GlobalNet, QualityNet, Widths
 from miqa_training.patients import PatientPart
 from miqa_training.pneumonia.automation import automation_of
 from miqa_training.pneumonia.calibration import calibration_of
-from miqa_training.pneumonia.card import NAME
-from miqa_training.pneumonia.data import PneumoniaSample, Population, cached_pictures, read_all
+from miqa_training.pneumonia.card import NAME, card_of, write_goldens
+from miqa_training.pneumonia.data import LABELS, PneumoniaSample, Population, cached_pictures, learned_marks, read_all
+from miqa_training.pneumonia.ensemble import PneumoniaEnsemble
 from miqa_training.pneumonia.figures import member_figures, tested_figures
 from miqa_training.pneumonia.fit import PneumoniaRecipe, fit, logits_of
-from miqa_training.pneumonia.members import MEMBERS, member
-from miqa_training.pneumonia.package import write_package
+from miqa_training.pretrained import pretrained
+from miqa_training.seal import seal
+from miqa_training.start import classes_in, read_weights
+
+MEMBERS = ("resnet", "mobilenet", "densenet")
+
+
+class QualityTrunk(nn.Module):
+    """The residual stages of the quality network (:mod:`miqa_training.networks`)."""
+
+    def __init__(self, net: GlobalNet) -> None:
+        super().__init__()
+        self.stem, self.stages = net.stem, nn.Sequential(net.stage1, net.stage2, net.stage3, net.stage4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 160, H / 32, W / 32)."""
+        deep: Tensor = self.stages(F.relu(self.stem(images)))
+        return deep
+
+
+def member(name: str, *, quality_graph: Path, mobilenet_file: Path, dropout: float = 0.3) -> ClassifierNet:
+    """One member with its starting weights, before training on this task; takes (N, 1, H, W) of values -1 to 1."""
+    if name == "mobilenet":
+        return pretrained(Architecture.MOBILENET, mobilenet_file, len(LABELS), 1, dropout=dropout)
+    if name == "densenet":
+        return build(Architecture.DENSENET, len(LABELS), 1, dropout=dropout)
+    return ClassifierNet(quality_trunk(quality_graph), Widths().global_stages[-1], len(LABELS), dropout)
+
+
+@torch.no_grad()
+def quality_trunk(graph: Path) -> QualityTrunk:
+    """The trunk of a quality package's graph, whose normalisations are folded into the convolutions.
+
+    The graph takes (x - 0.5) / 0.25, but the input here is 2x - 1, so the first convolution is doubled. Normalisations
+    start as the identity; ``settle`` of :mod:`miqa_training.pretrained` then computes their statistics.
+    """
+    net = QualityNet(classes_in(graph))
+    read_weights(net, graph)
+    trunk = QualityTrunk(net.global_net)
+    cast("nn.Conv2d", trunk.stem[0]).weight.mul_(2.0)
+    return trunk
+
 
 PICTURE = PictureInput(rows=192, columns=192, clahe=Clahe(clip_limit=2.0, tiles=8), mean=(0.5,), std=(0.5,))
 BOTH, WITH_MINED = "both", "both with mined labels"
@@ -171,3 +219,27 @@ def _start(name: str) -> str:
         "mobilenet": "MobileNetV2 1.0/224, ImageNet, Apache-2.0, de-quantised",
         "densenet": "random weights",
     }[name]
+
+
+FINE_STRIDE = 8
+"""Side in picture pixels of one feature cell of a map."""
+
+
+def write_package(
+    folder: Path, nets: Mapping[str, ClassifierNet], ensemble: PneumoniaEnsemble, spec: PictureInput,
+    samples: Sequence[PneumoniaSample], automation: Sequence[AutomationEvidence],
+    training: Mapping[str, Any], metrics: Mapping[str, Any], calibration: Mapping[str, Any], version: str,
+) -> Path:  # fmt: skip
+    """Write the whole folder."""
+    (folder / "golden").mkdir(parents=True, exist_ok=True)
+    for name in (member.architecture for member in ensemble.members):
+        net = nets[name]
+        plain = weights.in_format(net, torch.contiguous_format)
+        export_classifier(plain, folder / f"{name}.onnx", spec.channels, spec.rows, spec.columns)
+    for member in ensemble.members:
+        if member.tap == FINE_TAP:
+            name_fine_features(folder / member.file, spec.rows // FINE_STRIDE)
+    goldens = write_goldens(folder, ensemble, spec)
+    write_learned(folder, learned_marks(samples))
+    card = card_of(ensemble, spec, samples, automation, training, metrics, calibration, version, goldens)
+    return seal(folder, card)

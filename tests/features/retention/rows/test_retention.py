@@ -33,11 +33,10 @@ from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.site_records import labels, retention_clock
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store import upkeep
-from miqa_node.runtime.store.absence import absence
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import maps_key, original_key, preview_key
-from miqa_node.runtime.store.site_store import open_objects
+from miqa_node.runtime.store.site_store import absence, open_objects
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.receive.rows.arrivals import Arrivals
 from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger

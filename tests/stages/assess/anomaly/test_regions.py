@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from miqa_node.errors import ModelPackageError
-from miqa_node.stages.assess.anomaly.hog import CELLS, ORIENTATIONS, hog
+from miqa_node.stages.assess.anomaly.features import CELLS, ORIENTATIONS, hog
 from miqa_node.stages.assess.anomaly.regions import GRID, nearest, pool_places, read_bank
 
 CHANNELS = 16
