@@ -11,14 +11,15 @@ import typer
 
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.keys.signing import KEY_FILE, Signer, read_signed, verify
+from miqa_node.core.settings import Settings
 from miqa_node.features.retention.command.whom import show_patients
 from miqa_node.features.retention.rows import erasure, patient_choice
-from miqa_node.features.retention.work.erasures import FinishedErasure, finish
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import Authority, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_line, print_table
 from miqa_node.interfaces.cli.store import open_transaction, opened
+from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.site_store import objects_of
 
 app = typer.Typer(no_args_is_help=True, help="Erase a patient, with a signed proof: patient, list, proof, verify.")
@@ -64,7 +65,7 @@ def patient(
                 authority=authority,
                 with_unknown=with_unknown,
             )
-        _end(finish(settings, database, objects_of(settings), record, patient_id), record, out)
+        _end(settings, database, record, out, patient_id)
 
 
 @app.command("list")
@@ -91,8 +92,7 @@ def proof(
     with opened(config, data_dir) as database:
         with database.begin() as transaction:
             record = erasure.load(transaction, erasure_id)
-        settings = settings_of(config, data_dir)
-        _end(finish(settings, database, objects_of(settings), record), record, out)
+        _end(settings_of(config, data_dir), database, record, out)
 
 
 @app.command("verify")
@@ -118,8 +118,13 @@ def verify_(
     print_line(f"valid: erasure {document.get('erasure')} of {document.get('at')} by {document.get('actor')}")
 
 
-def _end(finished: FinishedErasure, record: erasure.ErasureRecord, out: Path | None) -> None:
+def _end(
+    settings: Settings, database: Database, record: erasure.ErasureRecord, out: Path | None, patient_id: str = ""
+) -> None:
     """Print the proof, and on the error stream what else there is to do; exit code 7 if there is no proof."""
+    from miqa_node.features.retention.work.erasures import finish
+
+    finished = finish(settings, database, objects_of(settings), record, patient_id)
     watched = finished.watched
     for file in watched.waiting:
         typer.echo(f"watched folder: {file} is the patient's and waits to be received; remove it.", err=True)

@@ -80,10 +80,10 @@ class ErasuresAgain:
         """Look at all; an erasure of the data folder that fails keeps the node from serving."""
         with self._database.begin() as transaction:
             recorded = {one.salt: one for one in erasure.select(transaction)}
-        signed = {one.salt: one for one in proofs.kept(self._settings)}
-        for salt in signed.keys() - recorded.keys():
-            self._again(signed[salt])
-        for salt in recorded.keys() - signed.keys():
+        of_folder = {one.salt: one for one in proofs.kept(self._settings)}
+        for salt in of_folder.keys() - recorded.keys():
+            self._again(of_folder[salt])
+        for salt in recorded.keys() - of_folder.keys():
             self._complete(recorded[salt])
 
     def stop(self) -> None:

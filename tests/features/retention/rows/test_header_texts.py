@@ -16,9 +16,7 @@ SENTENCE = "Limits for {part} have not been tried; {reason}"
 
 def test_a_phrase_loses_the_value_and_can_still_be_translated() -> None:
     text = Phrase(SENTENCE, part="MRS X", reason=Phrase("Mrs X, then."))
-    made = Assessment(
-        digest(1), header(1, body_part_examined="MRS X"), NOW, not_assessed=text, experimental="Mrs X so"
-    )
+    made = Assessment(digest(1), header(1, body_part_examined="MRS X"), NOW, not_assessed=text, experimental="Mrs X so")
     emptied = load_assessment(TEXTS.without_citations(dump_assessment(made)))
     assert emptied.not_assessed == "Limits for  have not been tried; , then."
     assert isinstance(emptied.not_assessed, Phrase)
