@@ -82,22 +82,17 @@ class Costs:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays."""
-    collect()
+    """What was imported stays, and no later collection looks at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """After each file its garbage goes, and glibc gives back what is free; else a worker only grows."""
     if nextitem is not None and nextitem.path != item.path:
-        collect()
+        gc.collect()  # without a freeze: what a thread still holds now is garbage after the next file
         TRIM(0)
-
-
-def collect() -> None:
-    """Free what nothing refers to; what is left has come to stay, and no later collection looks at it again."""
-    gc.collect()
-    gc.freeze()
 
 
 TRIM = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
