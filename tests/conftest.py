@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, LiteralString, Self
 
 import httpcore2
 import httpx2
+import hypothesis
 import psycopg
 import pytest
 import structlog
@@ -57,6 +58,8 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.register(leftovers, "leftovers-of-tests")
 
 
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine stalls for longer than an example takes
+hypothesis.settings.load_profile("tests")
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import itertools
 import os
 import resource
 import sys
@@ -82,19 +83,29 @@ class Costs:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays, and no later collection looks at it again."""
-    gc.collect()
-    gc.freeze()
+    """What was imported stays."""
+    collect()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """After each file its garbage goes, and glibc gives back what is free; else a worker only grows."""
     if nextitem is not None and nextitem.path != item.path:
-        gc.collect()  # without a freeze: what a thread still holds now is garbage after the next file
+        if next(FILES) % LOOK_AGAIN == 0:
+            gc.unfreeze()
+        collect()
         TRIM(0)
 
 
+def collect() -> None:
+    """Free what nothing refers to; what is left has mostly come to stay, and few later collections look at it."""
+    gc.collect()
+    gc.freeze()
+
+
+FILES = itertools.count(1)
+LOOK_AGAIN = 20
+"""After so many files all is looked at again: threads that end after a file held what is garbage then."""
 TRIM = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
 
 
