@@ -21,6 +21,8 @@ IDLE_EVERY = 4
 MEASURED_EVERY = 5
 QUIET_S = 60.0
 PAUSED_EVERY = 4
+ANSWERS = 4
+"""Images that are taken between bursts."""
 MOST_IN_A_ROW = 6
 BURST_S = 5.0
 """Longest life of a node between two kills in a row: it may just have begun to judge."""
@@ -59,7 +61,8 @@ def kill_in_bursts(station: Station, kills: int, seed: int) -> dict[str, Any]:
     station.limit_backlog(BACKLOG)
     killed = bursts = 0
     while killed < kills:
-        station.next_answer()
+        for _ in range(ANSWERS):
+            station.next_answer()
         in_a_row = chance.randint(2, MOST_IN_A_ROW) if killed % 3 == 2 else 1
         bursts += in_a_row > 1
         for number in range(min(in_a_row, kills - killed)):
