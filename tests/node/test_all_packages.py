@@ -91,5 +91,6 @@ def test_a_radiograph_gets_one_report_one_segmentation_and_one_entry_with_everyt
     ]  # fmt: skip
     assert verdict.assessment.caption is not None
     assert verdict.assessment.timings_ms["anomaly"] > 0
-    for words in ("more unusual than 9", "lungs-1.0.0: Pneumonia", "Machine-written by tones-1.0.0"):
+    for words in ("lungs-1.0.0: Pneumonia", "Machine-written by tones-1.0.0"):
         assert words in narrative, words
+    assert "more unusual than" not in narrative, "a number is for the full report"
