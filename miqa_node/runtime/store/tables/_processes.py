@@ -8,7 +8,7 @@ from miqa_node.runtime.store.tables._base import RowId, UtcDateTime, metadata
 from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SITE, STAFF, VERSION
 
 # Heartbeats: a process that is silent too long has its jobs handed to others. "holder" is the process that has the
-# name (runtime/work/process.py), null if it gave it back.
+# name (runtime/work/lease.py), null if it gave it back.
 executors = sa.Table(
     "executors",
     metadata,
