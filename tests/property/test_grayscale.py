@@ -19,7 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from miqa_node.dicom.pixels.grayscale import CONTRADICTION, WHITE, find_padding, read_grayscale, render
 
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

@@ -24,7 +24,6 @@ SEEDS = [
 ] + [(Path(str(files("data_store"))) / "data" / "eCT_Supplemental.dcm").read_bytes()[:9000]]
 MANY = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 

@@ -222,7 +222,7 @@ def test_whatever_is_sent_the_answer_is_as_documented(node: Node, mode: str) -> 
     schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{node.web_port}/api/v1/openapi.json")
 
     @given(case=schema["/predict"]["POST"].as_strategy(generation_mode=GenerationMode(mode)))
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
     def send(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(excluded_checks=[positive_data_acceptance])  # no schema says which bytes are a picture
 

@@ -29,7 +29,7 @@ JSON = st.recursive(
 )
 BODY = st.fixed_dictionaries({}, optional={"actor": TEXT, "resolution": TEXT, "comment": TEXT, "more": JSON}) | JSON
 IS_JSON = {"content-type": "application/json"}
-MANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 pytestmark = [pytest.mark.more, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -82,7 +82,7 @@ def test_every_operation_of_the_openapi_document(stage: Stage, app: FastAPI) -> 
 
 
 def call_with_anything(cases: st.SearchStrategy[schemathesis.Case[Any]], address: str) -> None:
-    @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, database=None, suppress_health_check=list(HealthCheck))
     @given(case=cases)
     def call(case: schemathesis.Case[Any]) -> None:
         answer = case.call(base_url=address)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from miqa_node.libraries.plain_statistics.binomial import binomial_cdf, trials_needed, upper_limit
 from miqa_node.libraries.plain_statistics.guarantee import Count, Promise, count_at, first_offset, offset_grid, walk
 
-relaxed = settings(deadline=None, max_examples=60)  # machines that run other tests beside this have no deadlines
+relaxed = settings(max_examples=60)
 
 TRIALS = st.integers(0, 60)
 SHARES = st.fractions(Fraction(1, 1000), Fraction(999, 1000), max_denominator=1000)
