@@ -40,7 +40,7 @@ from miqa_node.core.domain.instance import (
     StudyInstanceUid,
     StudyRecord,
 )
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.features.backup import work as backup

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from demo.progress import doing
 from miqa_node.core.domain.delivery import KOS, SEG, SR, ResultKind
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.settings import load_settings
 from miqa_selftest.launch import HOST, NodeProcess

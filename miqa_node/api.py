@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from miqa_node.core.domain.instance import StoredInstance as StoredInstance
     from miqa_node.core.domain.judgement import Judgement as Judgement
     from miqa_node.core.domain.phantom import PhantomKind as PhantomKind
-    from miqa_node.core.domain.policy import Verdict as Verdict
     from miqa_node.core.domain.ports import AssessorResult as AssessorResult
     from miqa_node.core.domain.role import NodeRole as NodeRole
+    from miqa_node.core.domain.verdict import Verdict as Verdict
     from miqa_node.core.domain.worklist import WorklistItem as WorklistItem
     from miqa_node.core.observe.metrics import REGISTRY as REGISTRY
     from miqa_node.core.observe.stages import StageClock as StageClock

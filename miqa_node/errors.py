@@ -62,6 +62,10 @@ class SettingsError(MiqaError):
     """A setting is missing, unknown or contradictory."""
 
 
+class FormerPolicyError(SettingsError):
+    """The policy has the form of earlier versions; `miqa-node policy convert` reads it."""
+
+
 class AdmissionError(MiqaError):
     """The peer may not store here, or not now."""
 

@@ -16,9 +16,10 @@ from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
 from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.core.domain.output import default_kinds
-from miqa_node.core.domain.policy import Disposition, Policy
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import Assessor
 from miqa_node.core.domain.site_limit import SiteLimits
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.observe.stages import StageClock
 from miqa_node.core.settings import Settings, WatchedFile
 from miqa_node.core.settings.policy import read_policy

@@ -18,8 +18,8 @@ from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
 from miqa_node.core.domain.moderate_fault import FaultSearch
 from miqa_node.core.domain.output import default_kinds
-from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.series import SliceProfile
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.settings import Settings
 from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.dicom.bytes.headers import read_header

@@ -19,8 +19,8 @@ from miqa_node.core.domain.assessment import REPORT_FORM, Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.identity import with_surrogates
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
-from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.ports import AssessorResult, FaultJudge, JobQueue
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.stages.conclusion.base import Conclusion, Effects

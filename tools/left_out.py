@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from miqa_node.core.domain.measurand import measurands
-from miqa_node.core.domain.policy import LimitSide, Policy
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import LimitSide
 from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
@@ -67,13 +68,13 @@ def rows(all_numbers: Mapping[str, Numbers], policy: Policy) -> Iterable[tuple[s
     for name in (one.name for one in measurands()):
         numbers = all_numbers.get(name, {})
         limits = {
-            rule for scope in policy.scopes for rule in scope.measurements if rule.measurement == name and rule.limit
+            (rule.side, rule.limit) for rule in policy.of(Subject.MEASUREMENT) if rule.what == name and rule.limit
         }
         if len(numbers) < LEAST_SCANNERS or not limits:
             continue
         usual = USUAL.get(name, 0.0)
         values = sorted((one for every in numbers.values() for one in every), key=lambda one: -abs(one - usual))
-        signs = sorted({f"{'>' if one.comparison is LimitSide.ABOVE else '<'} {one.limit:g}" for one in limits})
+        signs = sorted({f"{'>' if side is LimitSide.ABOVE else '<'} {limit:g}" for side, limit in limits})
         alone = ", ".join(flagged_alone(numbers, usual)) or f"none of {len(numbers)}"
         yield (
             f"`{name}`",

@@ -22,8 +22,9 @@ from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.instance import StoredInstance
 from miqa_node.core.domain.model_choice import ModelChoice
-from miqa_node.core.domain.policy import Disposition, Policy
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import Assessor, AssessorResult
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.observe.log import set_up_logging
 from miqa_node.core.observe.stages import ObservedStage, observed_here
 from miqa_node.core.settings import Settings

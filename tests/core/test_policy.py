@@ -17,7 +17,8 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.core.domain.kept_figure import no_figures
-from miqa_node.core.domain.policy import Policy, Scope, Verdict
+from miqa_node.core.domain.policy import Policy, Scope
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import WatchedFile, load_settings, share_dir
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import (

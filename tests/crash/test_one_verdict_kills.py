@@ -19,7 +19,7 @@ import pydicom
 import pytest
 from pydicom.uid import UID
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store.database import Database

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.local import LocalAssessor
 from miqa_node.stages.report.made import ReportSettings

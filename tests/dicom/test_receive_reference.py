@@ -17,7 +17,7 @@ from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 
 from miqa_node.core.domain.instance import InstanceDigest, is_uid
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.dicom.elements import peek_elements

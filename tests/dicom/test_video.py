@@ -17,7 +17,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.stages.units.rows import instances
 from tests.dicom.test_receive_reference import connect, port, rig, store

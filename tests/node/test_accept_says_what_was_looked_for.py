@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.moderate_fault import PAGE, faults_of
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.interfaces.web.app import create_app

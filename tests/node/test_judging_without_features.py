@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from miqa_node import built_in
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.plugins import Seam
 from miqa_node.runtime.store import tables

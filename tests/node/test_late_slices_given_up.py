@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.stages.units.rows import instances
 from tests.interfaces.cli.conftest import Ran, cli
 from tests.node.test_one_verdict_everywhere import Said, check_state, client, files, judge_all, rig, verdict_of

@@ -18,8 +18,8 @@ import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 
 from miqa_node.core.domain.delivery import DeliveryState
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.role import NodeRole
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import SettingsError
 from miqa_node.interfaces.web.set_up import set_up_link

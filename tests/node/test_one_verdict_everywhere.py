@@ -22,8 +22,8 @@ from pydicom.uid import UID
 
 from miqa_node.core.domain.delivery import KOS, SR
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.retention import RemovalCause
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.core.settings import load_settings
 from miqa_node.core.words.codes import QUALITY_ASSESSMENTS

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.node import Node

@@ -24,8 +24,9 @@ from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject
 from miqa_node.core.domain.label import RequestKind
 from miqa_node.core.domain.object_store import ObjectStore, Soundness
-from miqa_node.core.domain.policy import Policy, Verdict
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import Assessor
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DataSetError, ModelPackageError, lacks_resources

@@ -11,7 +11,7 @@ from pynetdicom import AE
 
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_node.features.worklist.rows import worklist

@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, build_context
 
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings
 from miqa_node.node import Node
 from miqa_node.runtime.store.database import Transaction

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import ConflictError, NotFoundError

@@ -14,7 +14,7 @@ import pytest
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.output import output_kinds
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.uncompressed import uncompress

@@ -22,8 +22,8 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.output import output_kinds
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.series import MeasurementMask
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.stages.report.image import ReportedImage
 from miqa_node.stages.report.lower import lower_class

@@ -19,7 +19,7 @@ from demo.samples import make_samples
 from demo.story import faults
 from miqa_node.core.domain.dimse_status import in_words
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import MiqaError

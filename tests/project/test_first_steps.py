@@ -191,7 +191,9 @@ def test_every_block_of_the_readme_can_be_done(
 
     clone, venv, pip, export, run, *others = [line for line in lines if not line.startswith("make ")]
     assert clone.startswith("git clone <address of this repository> ")
-    assert pip == "pip install '.[cpu]' ./packages/miqa-node-{phantoms,selftest} -c constraints.txt"  # done by test_wheels
+    assert (
+        pip == "pip install '.[cpu]' ./packages/miqa-node-{phantoms,selftest} -c constraints.txt"
+    )  # done by test_wheels
     shutil.copy(samples / "RG3_UNCR.dcm", checkout / "one.dcm")
     (tmp_path / "home").mkdir()
     port, web = free_port(), free_port()

@@ -28,8 +28,8 @@ from miqa_node.core.domain.instance import (
     StudyRecord,
 )
 from miqa_node.core.domain.landmarks import Landmarks
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.prediction import Prediction
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
 from miqa_node.features.worklist.rows import worklist

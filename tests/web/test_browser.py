@@ -12,8 +12,8 @@ import pytest
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.runtime.people import users
 from miqa_node.runtime.site_records import labels, marks
 from miqa_node.runtime.store.artifacts import Artifacts

@@ -12,8 +12,8 @@ import pytest
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.operations import DestinationCheck
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.features.limits.budget import propose_limits
 from miqa_node.features.phantoms import rows as phantoms

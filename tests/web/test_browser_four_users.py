@@ -13,7 +13,7 @@ import pytest
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.stages.deliver.rows import deliveries
 from tests.web import hospital
 from tests.web.axe import faults

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from miqa_node import built_in, plugins
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.card import CARDS
 from miqa_node.interfaces.web.page import PAGES

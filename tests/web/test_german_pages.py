@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.operations import DestinationCheck
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.catalogue import catalogue
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.interfaces.web.page import PAGES

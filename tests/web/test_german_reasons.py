@@ -7,8 +7,8 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.catalogue import reworded, spoken
 from miqa_node.core.language.phrase import Phrase
 from tests.core.language.test_phrases import ENGLISH, MESSAGES, _phrase

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.prediction import DECISION_SUPPORT, Prediction
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 
 ID_PREFIX = "evt_"

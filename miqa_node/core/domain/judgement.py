@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import StoredInstance
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.verdict import Disposition
 
 
 @dataclass(frozen=True, slots=True)

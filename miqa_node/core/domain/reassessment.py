@@ -10,7 +10,7 @@ from miqa_node.core.domain.assessment import NO_MODEL, Assessment
 from miqa_node.core.domain.codes import UNKNOWN_FAILURE
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.measurand import MEASUREMENTS
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.language.phrase import Phrase, joined
 
 MAX_REASSESSMENTS = 10_000

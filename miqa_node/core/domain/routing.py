@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.prediction import PackageRule, PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.phrase import Phrase
 
 OF_THE_ANSWER = frozenset({PendingReason.LOW_CONFIDENCE, PendingReason.NOT_PROVEN})

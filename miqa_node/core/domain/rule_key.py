@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from miqa_node.core.domain.finding import humanised
-from miqa_node.core.domain.policy import LimitSide, Reason, Verdict
 from miqa_node.core.domain.prediction import PENDING_NAMES
 from miqa_node.core.domain.reason_texts import NOISIER, UNUSUAL
+from miqa_node.core.domain.rule import LimitSide
+from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.core.language.phrase import Phrase
 
 RuleKey = tuple[str, str, str]

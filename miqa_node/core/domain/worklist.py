@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from miqa_node.core.domain.patient import PatientKey
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.errors import ConflictError
 
 

@@ -11,4 +11,5 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 
 def read_policy(path: Path) -> Policy:
     """The policy in a ``policy.toml``."""
-    return parse_policy(read_toml(path))
+    document = read_toml(path)
+    return parse_policy(document, path.read_text("utf-8"))

@@ -12,12 +12,12 @@ D = TypeVar("D")
 
 
 def rules(table: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
-    """Every ``[[scope.<key>]]``, or the one ``[scope.<key>]``, as ``read`` reads it; ValueError names the one."""
+    """Every ``[[<key>]]``, or the one ``[<key>]``, as ``read`` reads it; ValueError names the one."""
     entries = table.get(key, ())
     if isinstance(entries, Mapping):
         entries = (entries,)
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise ValueError(f"{key} is {entries!r}; it must be a table: [[scope.{key}]].")
+        raise ValueError(f"{key} is {entries!r}; it must be a table: [[{key}]].")
     for place, entry in enumerate(entries, 1):
         try:
             yield read(entry)
@@ -71,3 +71,9 @@ def name_list(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise ValueError(f'{key} is {names!r}; it must be a list of names, such as ["a", "b"].')
     return tuple(names)
+
+
+def close_to(name: str, names: Sequence[str]) -> str:
+    """What somebody may have meant, as a question; empty if nothing is close."""
+    meant = get_close_matches(name, names, 1)
+    return f" Did you mean {meant[0]!r}?" if meant else ""

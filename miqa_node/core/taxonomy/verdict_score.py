@@ -15,7 +15,7 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import StoredInstance
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.taxonomy.lookup import is_expected
 
 BANDS: Mapping[Verdict, tuple[float, float]] = {

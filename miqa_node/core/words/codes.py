@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.base import SCHEME
 

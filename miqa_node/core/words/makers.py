@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.policy import Disposition, Reason
+from miqa_node.core.domain.verdict import Disposition, Reason
 from miqa_node.core.words.algorithms import anomaly_maker, maker_of, makers_of, of_node
 
 HEADER, POLICY = "header", "policy"

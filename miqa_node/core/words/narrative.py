@@ -17,8 +17,8 @@ from miqa_node.core.domain.anomaly import Baseline
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.finding import Finding, FindingName, FindingWords, humanised
 from miqa_node.core.domain.measurand import every_measurand
-from miqa_node.core.domain.policy import EXPERIMENTAL, Disposition, Reason, Verdict
 from miqa_node.core.domain.reassessment import KEPT_FLAG
+from miqa_node.core.domain.verdict import EXPERIMENTAL, Disposition, Reason, Verdict
 from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, spoken
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries

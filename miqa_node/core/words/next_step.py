@@ -9,8 +9,8 @@ new exposure is needed is true of one reason, and wrong as soon as another one a
 from __future__ import annotations
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.prediction import PendingReason
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.words.headline import SHOWS_ANOTHER
 from miqa_node.core.words.narrative import advice

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from miqa_node.core.domain.measurand import every_measurand
 from miqa_node.core.domain.object_kind import ObjectKind
 from miqa_node.core.domain.object_place import ChestRegion, WornAt
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.prediction import PendingReason
+from miqa_node.core.domain.verdict import Verdict
 
 VERDICTS: Mapping[Verdict, str] = {
     Verdict.ACCEPT: "Accepted: the image meets the quality rules of this site.",

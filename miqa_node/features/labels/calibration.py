@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import GateClass
-from miqa_node.core.domain.policy import Policy, Verdict
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.lookup import gate_names
 from miqa_node.libraries.plain_statistics.binomial import trials_needed
 from miqa_node.libraries.plain_statistics.guarantee import (

@@ -17,7 +17,7 @@ from difflib import unified_diff
 from functools import cache
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.decision import decide_quality, experimental
+from miqa_node.core.domain.decision import decide_quality, why_experimental
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import (
@@ -67,7 +67,7 @@ def propose_limits(transaction: Transaction, policy: Policy, budget: float, now:
 
 def proposed(images: Sequence[BudgetImage], policy: Policy, budget: float) -> LimitProposal:
     """The proposal for all soft findings of the policy that these images were judged for."""
-    soft = {rule.finding for scope in policy.scopes for rule in scope.findings if rule.soft}
+    soft = policy.soft
     names = {name for image in images for name in image.judged}
     return propose(images, sorted(soft & names), budget)
 
@@ -91,13 +91,10 @@ def budget_image(assessment: Assessment, policy: Policy) -> BudgetImage | None:
     """Data of an assessment for the budget; None if no soft finding may flag it, or the image shows no patient."""
     assessment = replace(assessment, header=assessment.known_header)
     header = assessment.header
-    scope = policy.scope_of(header)
-    soft = {rule.finding for rule in scope.findings if rule.soft} if scope is not None else set()
-    if scope is None or not soft or header.quality_control or experimental(assessment, scope):
+    soft = {FindingName(rule.what) for rule in policy.covering(header) if rule.soft}
+    if not soft or header.quality_control or why_experimental(assessment, policy):
         return None
-    hard = replace(scope, findings=tuple(rule for rule in scope.findings if not rule.soft))
-    without = replace(policy, scopes=(replace(hard, ignored_findings=(*hard.ignored_findings, *soft)),))
-    by_others = decide_quality(assessment, without)
+    by_others = decide_quality(assessment, policy.silencing(soft))
     plain = decide_quality(assessment, replace(policy, site_limits=SiteLimits()))
     strengths = {f.name: f.strength for f in assessment.findings if f.name in soft and f.present}
     kind = kind_of(assessment)

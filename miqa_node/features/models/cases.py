@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from miqa_node.core.domain.decision import decide_despite_age
+from miqa_node.core.domain.decision import decide_quality
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.core.domain.policy import Policy
@@ -169,7 +169,7 @@ def _case(
         card_routing(package.card, settings.assess).of(_rule(settings, package, assessment.known_header, policy)),
         min_confidence=0.0, accepted_only=True, unproven="", proven_from=0.0,
     )  # fmt: skip
-    routed = route(prediction, assessment, decide_despite_age(assessment, policy), routing)
+    routed = route(prediction, assessment, decide_quality(assessment, policy, despite_age=True), routing)
     return CertificationCase(
         label.label, prediction.label, prediction.confidence, assessment.known_header, label.population, label.reader,
         waits=bool(routed.pending),
@@ -178,9 +178,9 @@ def _case(
 
 def _rule(settings: Settings, package: CertifiedPackage, header: Header, policy: Policy) -> PackageRule:
     """The policy's rule for the package on such an image, or none of its own."""
-    scope = policy.scope_of(header)
-    rules = scope.packages if scope is not None else ()
-    return next((one for one in rules if _is_of(settings, package, one)), PackageRule(package.card.label))
+    return next(
+        (one for one in policy.packages_for(header) if _is_of(settings, package, one)), PackageRule(package.card.label)
+    )
 
 
 def _is_of(settings: Settings, package: CertifiedPackage, rule: PackageRule) -> bool:

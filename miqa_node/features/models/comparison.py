@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.lookup import finding_names
 from miqa_node.libraries.plain_statistics.agreement import agreement
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.reader_study.tables import reader_studies, reader_study_images, reader_study_readings
 from miqa_node.runtime.people.audit import records

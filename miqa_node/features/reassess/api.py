@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from miqa_node.core.domain.instance import ANY_UID
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.reassessment import MAX_REASSESSMENTS, ReassessmentCandidate, ReassessmentFilter
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.reassess.page.again import reassessment_of
 from miqa_node.interfaces.web.access import Admin, acting
 from miqa_node.interfaces.web.fields import Actor, Comment

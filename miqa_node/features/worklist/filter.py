@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from miqa_node.core.domain.instance import ANY_UID
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.prediction import PENDING_NAMES
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.interfaces.web.values import NO_CONTROLS, Moment, Strict
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from pydantic import Field, ValidationError
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.language.local_time import midnight
 from miqa_node.features.worklist.filter import FlaggedImageFilter, WorklistFilter

@@ -12,9 +12,9 @@ from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.landmarks import Landmarks, patient_side
 from miqa_node.core.domain.object_place import ObjectPlace
-from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.core.domain.shown_number import stated
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.words.makers import Makers
 from miqa_node.core.words.narrative import narrative
 from miqa_node.local import LocalResult

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.policy import Reason
+from miqa_node.core.domain.verdict import Reason
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.anatomy import STANDARD
 

@@ -50,7 +50,7 @@ class PackageAutomation:
 
 def automation_of(settings: Settings, policy: Policy, now: datetime | None = None) -> list[PackageAutomation]:
     """Each package for classification that the policy switches on, or that has a certificate."""
-    names = [rule.package for scope in policy.scopes for rule in scope.packages]
+    names = [rule.package for _, rule in policy.packages]
     return _of_packages(settings, (*names, *certificate_names(settings.node.data_dir)), now or datetime.now(UTC))
 
 

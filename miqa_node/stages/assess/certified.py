@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.decision import decide_despite_age, decide_quality
+from miqa_node.core.domain.decision import decide_quality
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.policy import Disposition, Policy
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.routing import Routing
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.stages.assess.prediction_certificate import (
     CertificateState,
@@ -38,7 +39,7 @@ def certified_routing(
     if assessment.header.station_name not in certificate.stations or not populations:
         return replace(routing, unproven=_outside(certificate, assessment.header)), quality
     routing = replace(routing, certificate=state.sha256)
-    despite_age = decide_despite_age(assessment, policy)
+    despite_age = decide_quality(assessment, policy, despite_age=True)
     evidence = [(one, answers) for one in populations for answers in one.answers if answers.label == label]
     if len(evidence) < len(populations):  # nobody knows to which of them the patient belongs
         return replace(routing, unproven=_unproven(certificate, populations, label)), despite_age

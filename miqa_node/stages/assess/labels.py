@@ -28,7 +28,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.lookup import defect_names, gate_names, is_expected
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.dicom.pixels.picture import is_picture

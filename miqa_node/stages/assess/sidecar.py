@@ -10,9 +10,10 @@ from typing import Protocol
 from miqa_node.core.domain.decision import decide_quality
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.policy import Disposition, Policy
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.domain.prediction import PackageRule, Prediction
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.stages.assess.card import BaseCard, Task
 from miqa_node.stages.assess.prediction_certificate import SiteCertificates

@@ -198,9 +198,8 @@ class SidecarModels:
 
     def check(self) -> None:
         """Raise the error that keeps a package of the policy from being used."""
-        for scope in self._policy().scopes:
-            for rule in scope.packages:
-                self._open(rule.package)
+        for _, rule in self._policy().packages:
+            self._open(rule.package)
         for name, package in self._everywhere.items():
             if name == ANY_RADIOGRAPH:  # many nodes see no other part: it is loaded for the first image that needs it
                 read_any_card(sidecar_folder(self._settings.model_folders, package))
@@ -208,8 +207,7 @@ class SidecarModels:
                 self._open(package)
 
     def _rules(self, header: Header, policy: Policy) -> tuple[PackageRule, ...]:
-        scope = policy.scope_of(header)
-        switched_on = scope.packages if scope is not None else ()
+        switched_on = policy.packages_for(header)
         named = {rule.package for rule in switched_on}
         everywhere = [
             PackageRule(package)
@@ -339,10 +337,10 @@ def landmark_package(settings: Settings) -> str:
 
 
 def switched_on(folder: Path, settings: Settings) -> bool:
-    """Whether some scope of the policy in force switches the package on, or the settings do."""
+    """Whether the policy in force switches the package on, or the settings do."""
     if package_label(folder) in packages_everywhere(settings).values():
         return True
-    named = {rule.package for scope in read_policy(settings.policy_file).scopes for rule in scope.packages}
+    named = {rule.package for _, rule in read_policy(settings.policy_file).packages}
     for name in named:
         try:
             if sidecar_folder(settings.model_folders, name) == folder:

@@ -14,7 +14,7 @@ from miqa_node.core.domain.delivery import ResultObject
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.note import RejectionNote
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.units.base import Unit

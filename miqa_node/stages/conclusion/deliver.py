@@ -11,7 +11,7 @@ from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.instance import StoredInstance
 from miqa_node.core.domain.output import default_kinds, output_kinds
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.stages import StageClock
 from miqa_node.errors import lacks_resources, place_of

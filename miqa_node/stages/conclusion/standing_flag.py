@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from miqa_node.core.domain.policy import SPOT_CHECK
 from miqa_node.core.domain.reassessment import lifts_flag, with_flag
+from miqa_node.core.domain.verdict import SPOT_CHECK
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.stages.conclusion.base import Conclusion, Effect
 from miqa_node.stages.conclusion.effects import EffectKind

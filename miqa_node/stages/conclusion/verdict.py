@@ -10,7 +10,8 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.moderate_fault import FaultSearch
-from miqa_node.core.domain.policy import Disposition, Policy, Verdict
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.units.base import JudgingTools, Unit, unit_of
 
@@ -31,6 +32,6 @@ def disposition_of(assessment: Assessment, header: Header, judging: JudgingTools
 
 def search_before_accept(assessment: Assessment, disposition: Disposition, policy: Policy) -> FaultSearch | None:
     """What a series was searched for that is ACCEPT by measurements under this policy; None of all else."""
-    scope = policy.scope_of(assessment.known_header, assessment.kind)
     is_measured = disposition.verdict is Verdict.ACCEPT and bool(assessment.kind) and not assessment.findings
-    return search_of(assessment, scope.limited) if is_measured and scope is not None else None
+    limited = {rule.what for rule in policy.covering(assessment.known_header, assessment.kind)}
+    return search_of(assessment, limited) if is_measured else None

@@ -11,7 +11,7 @@ from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.words.subject import SegmentSubject, of_anomaly, of_object, of_prediction
 from miqa_node.stages.report.made import ReportRequest, ReportSettings
 from miqa_node.stages.report.mask import regions_of

@@ -10,7 +10,7 @@ from typing import Any, Self
 from miqa_node import __version__
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.domain.zone_names import zone_name, zone_named
 from miqa_node.core.settings import Settings
 from miqa_node.core.words.voice import voice

@@ -16,8 +16,8 @@ from reportlab.pdfgen.canvas import Canvas
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.implementation import MANUFACTURER, STATED_VERSION
-from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.shown_number import shown_number
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.catalogue import numerals, reworded, say, spoken
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.core.words.narrative import narrative

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.stages.report.fonts import draw_on_picture
 from miqa_node.stages.report.mask import MarkedRegion, spread_map
 from miqa_node.stages.report.text import typed_text

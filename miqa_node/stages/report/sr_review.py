@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.review import Review
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.lookup import faults, reason_code
 from miqa_node.core.words import codes

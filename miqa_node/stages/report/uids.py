@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.words.algorithms import algorithms_of
 
 _NAMESPACE = UUID("cbc068c2-e572-4ae2-863a-1c3f3b4cb0a7")

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.object_store import Soundness
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import JobQueue
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.units.base import Unit

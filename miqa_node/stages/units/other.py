@@ -9,8 +9,8 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.instance import Header, ReceivedObject, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import AssessorResult, JobQueue
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.deliver.rows import deliveries

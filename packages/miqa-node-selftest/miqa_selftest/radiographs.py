@@ -19,7 +19,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import SettingsError
 from miqa_node.stages.report.uids import derive_uid

@@ -21,7 +21,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from miqa_node import __version__
 from miqa_node.core.domain.delivery import SEG, SR, ResultKind
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import SettingsError
 from miqa_selftest.encodings import ENCODINGS, PhantomEncoding, encoded

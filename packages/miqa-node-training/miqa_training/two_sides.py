@@ -21,7 +21,8 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Disposition, Policy
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
@@ -90,8 +91,7 @@ class NodeJudge:
     """
 
     def __init__(self, settings: Settings, body_part: str = "", view: str = "") -> None:
-        policy = read_policy(settings.policy_file)
-        self._policy = replace(policy, scopes=tuple(replace(one, own_figures=True) for one in policy.scopes))
+        self._policy = read_policy(settings.policy_file).trusting()
         self._header = replace(HEADER, body_part_examined=body_part, view_position=view) if body_part else HEADER
         self._judges, self._why_not = False, ""
         models = ActiveModels(settings, no_choice, calibrated=False)

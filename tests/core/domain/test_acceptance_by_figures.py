@@ -14,7 +14,8 @@ from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.moderate_fault import FAULT_NAMES, MODERATE_FAULTS, faults_of
-from miqa_node.core.domain.policy import Policy, Verdict
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy

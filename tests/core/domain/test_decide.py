@@ -15,7 +15,8 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingDescription, FindingName, FindingWords, GateClass
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace
-from miqa_node.core.domain.policy import Disposition, Policy, Verdict
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError

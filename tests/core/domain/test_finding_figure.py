@@ -12,7 +12,8 @@ from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.kept_figure import no_figures
-from miqa_node.core.domain.policy import EXPERIMENTAL, LOOKED_FOR, Policy, Verdict
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.verdict import EXPERIMENTAL, LOOKED_FOR, Verdict
 from miqa_node.core.settings import share_dir
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy

@@ -12,7 +12,8 @@ from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.kept_figure import no_figures
-from miqa_node.core.domain.policy import EXPERIMENTAL, Policy, Verdict
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.verdict import EXPERIMENTAL, Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from tests.core.domain.test_decide import assessment

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.verdict_score import BANDS, with_score
 from tests.stages.report import making
 

@@ -28,9 +28,9 @@ from miqa_node.core.domain.derivation import DerivedReason
 from miqa_node.core.domain.dimse_status import RANGE_WORDS, STATUS_WORDS
 from miqa_node.core.domain.label import LabelOrigin
 from miqa_node.core.domain.measurand import measurands
-from miqa_node.core.domain.policy import VERDICT_WORDS
 from miqa_node.core.domain.prediction import PredictionStatus
 from miqa_node.core.domain.reassessment import FLAG_STAYS
+from miqa_node.core.domain.verdict import VERDICT_WORDS
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.core.language.catalogue import DOMAIN, FOLDER
 from miqa_node.core.language.template import TemplateTexts

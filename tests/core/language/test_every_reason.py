@@ -14,9 +14,9 @@ from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.core.domain.measurand import MEASUREMENTS
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.reason_texts import counted_text, finding_text, measured_text, unusual_text
 from miqa_node.core.domain.usual_range import UsualRange
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.language.catalogue import SOURCE, languages, reworded, spoken
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import all_finding_names, finding_title, gate_entries, reason_code

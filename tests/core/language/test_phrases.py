@@ -16,8 +16,8 @@ from miqa_node.core.domain.assessment import NO_MODEL, Assessment, Measurement, 
 from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.core.domain.policy import Reason, Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, reworded
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.core.taxonomy.policy_file import parse_policy

@@ -15,8 +15,9 @@ from miqa_node.core.domain.codes import UNKNOWN_FAILURE
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.measurand import MEASUREMENTS, WITHDRAWN, withdrawn_words
-from miqa_node.core.domain.policy import Policy, Reason, Verdict
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.reassessment import lifts_flag
+from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy, withdrawn_measurements
 from miqa_node.core.words.measurement_codes import is_standard, measurement_code

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings
 from miqa_node.features.analysis.monthly_reports import Form, keep_last_month, key, make_month
 from miqa_node.runtime.site_records import labels

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.log_mapping import LogMapping, load_mapping, mappings
 from miqa_node.errors import NotFoundError, QueryError, SettingsError

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from miqa_node import __version__
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import SettingsError
 from miqa_node.features.analysis.monthly_reports import Form, keep_last_month, key

@@ -15,7 +15,7 @@ from miqa_node.core.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.core.domain.delivery import EventNotice
 from miqa_node.core.domain.event import EventOrigin, EventType
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import SPOT_CHECK, Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import SPOT_CHECK, Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store import result_index, upkeep

@@ -11,8 +11,9 @@ import pytest
 from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
-from miqa_node.core.domain.policy import Policy, Verdict
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import JudgedKind, RoomLimit, SiteLimits
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import share_dir
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import reason_code

@@ -14,7 +14,7 @@ from pydicom.sequence import Sequence
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.features.mammogram_pairs.views import Mammogram
 from miqa_node.runtime.store.database import Database

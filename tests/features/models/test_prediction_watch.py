@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.prediction import Prediction
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.models.work import PredictionWatch
 from miqa_node.interfaces.web.app import create_app

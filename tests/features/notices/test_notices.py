@@ -20,7 +20,7 @@ import trustme
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.notice import NoticeKind, NoticePreference, NoticeState, last_shifts
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import ConflictError, DeliveryError, DeliveryRefusedError, SettingsError
 from miqa_node.features.notices.rows import notices

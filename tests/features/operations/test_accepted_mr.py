@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.features.operations.command.series_checks import series_accepted
 from tests.stages.measure.drawn_series import heads, judged, write

@@ -21,9 +21,9 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.delivery import KOS, SR
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.domain.retention import RemovalCause
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import KOS, SR, ResultKind
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.reassessment import ReassessmentFilter
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ConflictError

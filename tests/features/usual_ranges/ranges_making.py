@@ -11,7 +11,7 @@ import numpy as np
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.instance import InstanceDigest, SeriesInstanceUid, StudyInstanceUid, StudyRecord
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.features.usual_ranges.work import HistoryWork
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key

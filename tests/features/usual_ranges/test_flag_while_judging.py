@@ -13,7 +13,7 @@ from pydicom.uid import generate_uid
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.usual_ranges.rows import baselines, confirmations
 from miqa_node.features.usual_ranges.work import HistoryWork

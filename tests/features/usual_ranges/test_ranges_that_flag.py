@@ -15,8 +15,9 @@ from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.core.domain.policy import Policy, Reason, Verdict
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.usual_range import UsualRange
+from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ConflictError, NotFoundError, SettingsError
 from miqa_node.features.usual_ranges.baseline import LEAST_SERIES

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.delivery import KOS, SR
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.reassessment import ReassessmentFilter
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy

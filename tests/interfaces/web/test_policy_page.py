@@ -18,11 +18,13 @@ from fastapi.testclient import TestClient
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import LimitSide, Policy, Reason, Verdict
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.prediction import PendingReason
 from miqa_node.core.domain.reason_texts import finding_text, measured_text, pending_text, unusual_text
+from miqa_node.core.domain.rule import LimitSide
 from miqa_node.core.domain.rule_key import key_of
 from miqa_node.core.domain.usual_range import UsualRange
+from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.core.language.catalogue import catalogue, spoken
 from miqa_node.core.settings.files import read_toml
 from miqa_node.core.settings.policy import read_policy

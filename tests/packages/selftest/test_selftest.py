@@ -11,7 +11,7 @@ import pytest
 from pydicom.uid import JPEGBaseline8Bit
 from typer.testing import CliRunner
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.interfaces.cli.app import app
 from miqa_selftest.encodings import ENCODINGS, PhantomEncoding, encoded

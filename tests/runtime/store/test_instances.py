@@ -17,7 +17,7 @@ from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdent
 from miqa_node.core.domain.codes import MOTION_BLUR
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import NotFoundError

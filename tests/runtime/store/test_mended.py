@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.object_store import Soundness
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ResourcesError
 from miqa_node.runtime.store import damages, tables

@@ -19,7 +19,7 @@ from pydicom.uid import UID
 from pydicom.valuerep import DSfloat
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import DecodeError, DecodeLimitError
 from miqa_node.runtime.workers.answers import ForbiddenAnswerError, read_answer, write_answer

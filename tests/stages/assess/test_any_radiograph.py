@@ -15,9 +15,9 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.domain.traits import ImageTraits
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy

@@ -16,7 +16,8 @@ from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import FindingRule, Policy, Scope, Verdict
+from miqa_node.core.domain.policy import FindingRule, Policy, Scope
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.lookup import defect_names, gate_names, reason_code
 from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.features.labels.calibration import CalibrationCase, CalibrationTarget, make_calibration

@@ -12,7 +12,7 @@ import yaml
 
 from miqa_node.core.domain.codes import UNKNOWN_FAILURE
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import MiqaError
 from miqa_node.stages.assess.card import read_card

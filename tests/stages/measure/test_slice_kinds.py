@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileDataset
 
-from miqa_node.core.domain.policy import Policy, Verdict
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.slice_kind import KIND_NAMES, KINDS, kind_named, kind_of_all
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from miqa_node.stages.measure.base import is_meant, series_measures

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, is_uid
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ConflictError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from miqa_node.core.domain.object_store import MiB
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import ResourcesError
 from miqa_node.features.retention.work.retention import Retention

@@ -13,7 +13,7 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.output import output_kinds
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.dicom.bytes.headers import read_header

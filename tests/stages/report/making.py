@@ -23,7 +23,7 @@ from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.core.domain.landmarks import Landmarks
 from miqa_node.core.domain.output import default_kinds, output_kinds
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.lookup import finding_names, quality_score, reason_code
 from miqa_node.dicom.pixels.frame import decode_frame

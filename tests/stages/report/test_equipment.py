@@ -15,8 +15,8 @@ from miqa_node.core.domain.assessment import ModelIdentity
 from miqa_node.core.domain.caption import Caption
 from miqa_node.core.domain.landmarks import Landmarks
 from miqa_node.core.domain.output import output_kinds
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.prediction import Prediction
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.words.algorithms import algorithms_of, of_model
 from miqa_node.stages.report.equipment import contributing_equipment
 from miqa_node.stages.report.lower import lower_class

@@ -15,7 +15,7 @@ from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.landmarks import Landmarks, Outline
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.stages.report.image import ReportedImage
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.report.make import make_objects

@@ -14,8 +14,8 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.core.domain.kept_figure import no_figures
-from miqa_node.core.domain.policy import EXPERIMENTAL, Disposition, Reason, Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.verdict import EXPERIMENTAL, Disposition, Reason, Verdict
 from miqa_node.core.language.catalogue import languages
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import defect_names, reason_code

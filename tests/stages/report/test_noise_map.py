@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset, FileDataset
 
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.output import default_kinds
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.report.make import make_objects
 from miqa_node.stages.report.series.extra import LIBRARIES

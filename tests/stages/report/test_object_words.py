@@ -11,7 +11,7 @@ import pytest
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace, WornAt
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.core.words.headline import MAX_WORDS, headline
 from miqa_node.core.words.narrative import narrative

@@ -22,7 +22,7 @@ from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.delivery import SEG, SR, SR_FULL, ResultKind
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMaps
-from miqa_node.core.domain.policy import Reason, Verdict
+from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.core.words.narrative import Part, sentences
 from miqa_node.errors import ReportError
 from miqa_node.stages.report.image import ReportedImage

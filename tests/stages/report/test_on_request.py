@@ -17,7 +17,7 @@ from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.output import output_kinds
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.words.narrative import narrative
 from miqa_node.stages.report.gsps_shutter import exposed_field
 from miqa_node.stages.report.image import ReportedImage

@@ -11,8 +11,8 @@ from miqa_node.core.domain.codes import OTHER_FAILURE, Code
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMaps
-from miqa_node.core.domain.policy import Reason, Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.stages.report.image import ReportedImage
 from miqa_node.stages.report.make import make_objects
 from tests.stages.report import making

@@ -15,8 +15,8 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.codes import POSITIONING
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.output import output_kinds
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.series import MeasurementMask
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.stages.report.make import make_objects
 from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.stages.report.stack import ReportedSeries

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import SEG, SR
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.stages.report.made import ReportRequest, ReportSettings
 from miqa_node.stages.report.make import make_objects
 from miqa_node.stages.report.series.extra import LIBRARIES

@@ -12,7 +12,7 @@ import pytest
 
 from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries

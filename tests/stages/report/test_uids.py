@@ -12,7 +12,7 @@ from miqa_node.core.domain.assessment import Assessment, ObjectJudge
 from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.instance import is_uid
 from miqa_node.core.domain.landmarks import Landmarks
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.stages.report.uids import Lineage, derive_uid
 from tests.stages.report import making
 

@@ -17,7 +17,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.stages.report.made import MadeObject, ReportSettings
 from miqa_node.stages.report.outputs.enhanced import make_enhanced
 from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note

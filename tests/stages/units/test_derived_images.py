@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.derivation import DerivedReason
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import DERIVED, Verdict
 from miqa_node.core.domain.retention import RemovalCause
+from miqa_node.core.domain.verdict import DERIVED, Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.worklist.rows import history, worklist

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.local import LocalAssessor
 from miqa_node.local_series import LocalSeriesAssessor, group_files

@@ -15,7 +15,7 @@ from pydicom.uid import UID
 from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.words.narrative import narrative
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.workers.pool import WorkerPool

@@ -18,9 +18,10 @@ from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdent
 from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
-from miqa_node.core.domain.policy import UNFIT, Policy, Verdict
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.domain.slice_kind import COMPUTED
+from miqa_node.core.domain.verdict import UNFIT, Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy

@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 
 from miqa_node.core.domain.delivery import KOS, SR, ResultKind
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.retention import RemovalCause
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy

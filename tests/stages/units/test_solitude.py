@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import MiqaError, ResourcesError
 from miqa_node.runtime.store import tables

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.reject_log import LogSource
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.analysis.rows.census import AcquisitionCounts, Period

@@ -9,7 +9,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.label import LabelOrigin
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.libraries.plain_statistics.recurrence import Peak
 from miqa_node.runtime.site_records.labels import in_force
 from miqa_node.runtime.store.database import Transaction

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.analysis.rows import label_days
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import acquisition_days, acquisition_findings, acquisitions, rollup_marks

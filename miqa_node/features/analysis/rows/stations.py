@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import NotFoundError

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.label import RequestKind
-from miqa_node.core.domain.policy import SPOT_CHECK, Verdict
+from miqa_node.core.domain.verdict import SPOT_CHECK, Verdict
 from miqa_node.runtime.site_records import label_requests
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.conclusion.base import Conclusion, Effect

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import ImageMarks, LabelOrigin, LabelRecord
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.people import patients

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.notice import NoticeKind, NoticePreference, NoticeState, ShiftSpan
 from miqa_node.core.domain.patient import PatientKey
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.errors import ConflictError
 from miqa_node.features.notices.tables import notice_preferences

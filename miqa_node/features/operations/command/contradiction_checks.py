@@ -5,7 +5,8 @@ Without it a wrong label, a wrong patient and a chest that is too blurred to be 
 
 from __future__ import annotations
 
-from miqa_node.core.domain.policy import Scope
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import Subject, Where
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import MiqaError
@@ -14,12 +15,12 @@ from miqa_node.stages.units.kinds import GENERAL_RADIOGRAPHY
 
 
 def rule_of_contradictions(settings: Settings) -> str:
-    """Which scopes for radiographs lack the rule, and where the lines stand that add it."""
+    """Which places of radiographs lack the rule, and where the lines stand that add it."""
     try:
         policy = read_policy(settings.policy_file)
     except MiqaError:  # the check of the policy names it
         return "not looked at"
-    lacking = [scope.name or "without a name" for scope in policy.scopes if _lacks_rule(scope)]
+    lacking = [place.name for place in policy.places if _lacks_rule(policy, place)]
     if not lacking:
         return f"the policy has a rule for {CONTRADICTION}"
     return (
@@ -28,6 +29,7 @@ def rule_of_contradictions(settings: Settings) -> str:
     )
 
 
-def _lacks_rule(scope: Scope) -> bool:
-    is_of_radiographs = not scope.modality or not GENERAL_RADIOGRAPHY.isdisjoint(scope.modality)
-    return is_of_radiographs and all(rule.issue != CONTRADICTION for rule in scope.plausibility)
+def _lacks_rule(policy: Policy, place: Where) -> bool:
+    is_of_radiographs = not place.modality or not GENERAL_RADIOGRAPHY.isdisjoint(place.modality)
+    rules = (rule for rule in policy.of(Subject.CONTRADICTION) if rule.what == CONTRADICTION)
+    return is_of_radiographs and not any(place.is_within(rule.where) for rule in rules)

@@ -15,6 +15,7 @@ import typer
 from miqa_node import plugins
 from miqa_node.core.domain.measurand import MEASUREMENTS, is_withdrawn, withdrawn_words
 from miqa_node.core.domain.operations import RENEWAL, DestinationStatus
+from miqa_node.core.domain.rule import ANOMALY, Subject
 from miqa_node.core.keys.secret_files import KEY_FILE, open_key
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
@@ -177,16 +178,16 @@ def _policy(settings: Settings) -> str:
     except MiqaError as error:
         mend = "Compare it with config/policy.toml; docs/reference/configuration.md names the setting policy.file."
         raise FailedCheck(f"{settings.policy_file}: {error}", mend) from error
-    names = {rule.measurement for scope in policy.scopes for rule in scope.measurements}
+    names = {rule.what for rule in policy.of(Subject.MEASUREMENT)} - {ANOMALY}
     if unknown := sorted(name for name in names - set(MEASUREMENTS.all()) if not is_withdrawn(name)):
         mend = "Correct the names (docs/reference/measurements.md has those of the node), or install what takes them."
         text = f"{settings.policy_file}: nothing here measures {', '.join(unknown)}, so these rules never apply."
         raise FailedCheck(text, mend)
     old = "".join(
-        f"; {withdrawn_words(name)}: rules about it have no effect, and accept that asks for it accepts nothing"
-        for name in withdrawn_measurements(policy.scopes)
+        f"; {withdrawn_words(name)}: rules about it have no effect, and ACCEPT that asks for it accepts nothing"
+        for name in withdrawn_measurements(policy.rules)
     )
-    return f"{settings.policy_file}, version {policy.version}, {len(policy.scopes)} scopes{old}"
+    return f"{settings.policy_file}, version {policy.version}, {len(policy.rules)} rules{old}"
 
 
 def _accelerator(settings: Settings) -> str:

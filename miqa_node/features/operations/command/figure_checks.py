@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from miqa_node.core.domain.model_identity import ModelIdentity
-from miqa_node.core.domain.policy import Policy, Scope
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import ALL, Rule
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.anatomy import STANDARD
@@ -22,7 +23,7 @@ from miqa_node.stages.assess.sidecars import read_any_card
 
 
 def figures_of_packages(settings: Settings) -> str:
-    """Which packages the policy has no figures of, in which scopes, and what to do."""
+    """Which packages the policy has no figures of, in which places, and what to do."""
     try:
         policy, packages = read_policy(settings.policy_file), list(_packages(settings))
     except MiqaError:  # the checks of the policy and of models name it
@@ -33,7 +34,7 @@ def figures_of_packages(settings: Settings) -> str:
         return f"the policy lacks no figure of {names}" if packages else "no package judges"
     return (
         f"{'; '.join(experiments)}: what it finds there is experimental, flags nothing, and no image is accepted, "
-        "until a [[scope.figure]] names it (docs/how-to/models.md, figures of your own package)"
+        "until evidence of the rules there names it (docs/how-to/models.md, figures of your own package)"
     )
 
 
@@ -46,13 +47,13 @@ def _packages(settings: Settings) -> Iterator[BaseCard]:
 
 def _experiment(card: BaseCard, policy: Policy) -> str:
     identity = ModelIdentity(card.name, card.version, "")
-    names = [one.name for one in policy.scopes if _has_others_alone(one, identity, card)]
+    rules = (one for one in policy.rules if one.what == ALL and _has_others_alone(one, identity, card))
+    names = [one.where.name or one.line for one in rules]
     return f"no figure of {card.label} in {', '.join(names)}" if names else ""
 
 
-def _has_others_alone(scope: Scope, package: ModelIdentity, card: BaseCard) -> bool:
-    """Whether findings count in the scope, and its figures of the parts that the package judges are all of others."""
+def _has_others_alone(accepting: Rule, package: ModelIdentity, card: BaseCard) -> bool:
+    """Whether the figures of a rule for ACCEPT, of the parts that the package judges, are all of others."""
     parts = STANDARD.body_parts.expanded(card.applicability.body_part) - {""}
-    judged = [one for one in scope.figures if not (parts and one.body_part) or parts & set(one.body_part)]
-    counts = bool(scope.findings) and not scope.own_figures
-    return counts and bool(judged) and all(one.package and not one.is_of(package) for one in judged)
+    judged = [one for one in accepting.figures if not (parts and one.body_part) or parts & set(one.body_part)]
+    return bool(judged) and all(one.package and not one.is_of(package) for one in judged)

@@ -15,7 +15,7 @@ from miqa_node.stages.report.series.extra import LIBRARIES, missing_libraries
 
 HOW_TO_TRY = (
     "`miqa-node evaluate series DIR --faults` (miqa-node-training) makes the lines of tried_on from your series, or "
-    "take [[scope.accept]] out of these scopes (docs/explanation/series.md#what-accept-stands-for)"
+    "take these rules for ACCEPT out (docs/explanation/series.md#what-accept-stands-for)"
 )
 FIRST_WITHOUT = (3, 14)
 """The first Python for which highdicom's own libraries have no wheels."""
@@ -38,19 +38,17 @@ def series_accepted(settings: Settings) -> str:
         policy = read_policy(settings.policy_file)
     except MiqaError:  # the check of the policy names it
         return "not looked at"
-    by_word = [one.name for one in policy.scopes if any(map(_has_no_figures, one.acceptances))]
+    tables = [(rule.where, rule.acceptance) for rule in policy.rules if rule.acceptance is not None]
+    by_word = dict.fromkeys(where.name for where, table in tables if _has_no_figures(table))
     short = {
-        f"{scope.name}: {text}": None
-        for scope in policy.scopes
-        for table in scope.acceptances
-        for modality in scope.modality
+        f"{where.name}: {text}": None
+        for where, table in tables
+        for modality in where.modality
         if (text := table.shortfall(modality))
     }
-    proven = [
-        one.name
-        for one in policy.scopes
-        if any(table.trials and not any(map(table.shortfall, one.modality)) for table in one.acceptances)
-    ]
+    proven = dict.fromkeys(
+        where.name for where, table in tables if table.trials and not any(map(table.shortfall, where.modality))
+    )
     lines = [f"the policy accepts series by measurements in {', '.join(proven)}" if proven else "", *short]
     if by_word:
         lines.append(

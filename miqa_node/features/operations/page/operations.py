@@ -135,8 +135,8 @@ def look(services: WebServices) -> OperationsReport:
 
 
 def _withdrawn(services: WebServices) -> dict[str, str]:
-    scopes = services.policy().scopes if services.policy is not None else ()
-    return {name: WITHDRAWN[name].successor for name in withdrawn_measurements(scopes)}
+    rules = services.policy().rules if services.policy is not None else ()
+    return {name: WITHDRAWN[name].successor for name in withdrawn_measurements(rules)}
 
 
 def act(services: WebServices, destination: str, action: DestinationAction, actor: str, comment: str) -> str:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.reassessment import MAX_REASSESSMENTS, ReassessmentFilter, ReassessmentPlan
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings
 from miqa_node.errors import ModelPackageError
 from miqa_node.features.reassess.reassessment import Reassessment

@@ -13,8 +13,8 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import DeliveryState
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.retention import RemovalCause, RetentionGroup
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.settings import Settings
 from miqa_node.features.retention.rows.retention_walk import Condition, RetentionWalk

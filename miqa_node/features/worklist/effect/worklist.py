@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.reassessment import keeps_flag
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store.database import Transaction

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.patient import PatientKey
-from miqa_node.core.domain.policy import EXPERIMENTAL, Verdict
+from miqa_node.core.domain.verdict import EXPERIMENTAL, Verdict
 from miqa_node.features.worklist.rows import free_text
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest, SeriesInstanceUid, StoredInstance, StudyInstanceUid
 from miqa_node.core.domain.object_store import ObjectStore
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import ConflictError

@@ -17,7 +17,7 @@ from miqa_node.core.domain.instance import (
     StudyInstanceUid,
     StudyRecord,
 )
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.store import documents

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import DeliveryState
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import deliveries, dispositions, instances, phantom_series, worklist_events

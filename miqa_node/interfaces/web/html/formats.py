@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from miqa_node.core.domain.assessment import Contribution, number_text
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.shown_number import shown_number
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, grouped, numerals, reworded, say
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_title

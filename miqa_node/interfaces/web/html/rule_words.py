@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.measurand import MEASUREMENTS
-from miqa_node.core.domain.policy import FindingRule, LimitSide, MeasurementRule, Reason, Scope, UsualRule, Verdict
+from miqa_node.core.domain.policy import FindingRule, MeasurementRule, Scope, UsualRule
 from miqa_node.core.domain.prediction import PackageRule
+from miqa_node.core.domain.rule import LimitSide
 from miqa_node.core.domain.rule_key import RuleKey, key_of, package_key, usual_key
 from miqa_node.core.domain.slice_kind import kind_named
+from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.core.language.catalogue import numerals, reworded, say
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.reasons import reason_words

@@ -17,7 +17,7 @@ from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.enhanced import DIFFERENCE_GAIN, EnhancedImage
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.image import SaliencyMap
-from miqa_node.core.domain.policy import Reason
+from miqa_node.core.domain.verdict import Reason
 from miqa_node.core.language.catalogue import LANGUAGE, reworded, say, spoken
 from miqa_node.core.words.finding_codes import finding_code
 from miqa_node.core.words.narrative import Part, advice, sentences

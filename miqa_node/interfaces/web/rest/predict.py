@@ -162,12 +162,10 @@ async def _take_in(
 def _refuse_unless_on(services: WebServices, header: Header, package: str) -> None:
     """Refuse an image that no active package covers; one that names no body part might show a chest."""
     header = header if header.body_part_examined else replace(header, body_part_examined=CHEST)
-    scope = services.policy().scope_of(header) if services.policy is not None else None
-    named = [rule.package for rule in scope.packages] if scope is not None else []
+    named = [rule.package for rule in services.policy().packages_for(header)] if services.policy is not None else []
     if not any(_means(package, name) for name in named):
         raise ConflictError(
-            "No package {package} is switched on for this kind of image; add it to the scope in policy.toml "
-            "([[scope.package]]).",
+            "No package {package} is switched on for this kind of image; add it to policy.toml ([[package]]).",
             package=package or "for predictions",
         )
 

@@ -11,8 +11,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import StudyInstanceUid
-from miqa_node.core.domain.policy import EXPERIMENTAL, Reason, Verdict
 from miqa_node.core.domain.prediction import PENDING_NAMES
+from miqa_node.core.domain.verdict import EXPERIMENTAL, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.runtime.site_records.study_notes import note

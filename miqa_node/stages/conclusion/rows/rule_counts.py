@@ -9,8 +9,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from miqa_node.core.domain.policy import OF_LIMITS, Verdict
+from miqa_node.core.domain.policy import OF_LIMITS
 from miqa_node.core.domain.rule_key import RuleKey, key_of
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import assessments, dispositions

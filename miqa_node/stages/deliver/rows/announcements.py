@@ -26,7 +26,7 @@ from miqa_node.core.domain.event import (
 )
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import SPOT_CHECK, Verdict
+from miqa_node.core.domain.verdict import SPOT_CHECK, Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from miqa_node.core.domain.delivery import ResultKind
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.words.object_words import object_title
 from miqa_node.dicom.bytes.numbers import numbers
 from miqa_node.stages.report.gsps_gray import add_grayscale

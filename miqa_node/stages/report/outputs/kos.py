@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 
 from miqa_node.core.domain.codes import UNKNOWN_FAILURE, Code
 from miqa_node.core.domain.delivery import KOS
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.words import codes
 from miqa_node.stages.report.code_items import code_sequence
 from miqa_node.stages.report.content import content_template, device_observer, evidence

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
-from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.retention import Removal, RemovalCause
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.people.audit import records

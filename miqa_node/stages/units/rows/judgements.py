@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.core.domain.usual_range import UsualRange
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.site_records import study_notes
 from miqa_node.runtime.store import documents

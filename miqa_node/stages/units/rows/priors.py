@@ -11,7 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import documents

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.reassessment import ReassessmentCandidate, ReassessmentFilter
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store import documents

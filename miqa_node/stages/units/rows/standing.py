@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction

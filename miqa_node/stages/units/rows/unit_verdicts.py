@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.batches import batches

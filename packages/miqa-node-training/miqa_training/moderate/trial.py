@@ -20,6 +20,7 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.moderate_fault import MODERATE_FAULTS, faults_of
 from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import Subject
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.errors import SettingsError
@@ -187,7 +188,8 @@ def _plain_line(key: str, group: FileGroup, policy: Policy) -> SeriesLine:
 
 
 def _no_scope(kind: str, modality: str, policy: Policy) -> str:
-    limits = any(modality in one.modality and (not one.kind or kind in one.kind) for one in policy.scopes)
+    wheres = [rule.where for rule in policy.of(Subject.MEASUREMENT)]
+    limits = any(modality in one.modality and (not one.kind or kind in one.kind) for one in wheres)
     return "" if limits else f"the policy has no limits for {modality} of the kind {kind or 'unknown'}"
 
 

@@ -18,7 +18,7 @@ from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.analysis.rows import acquisitions, measurement_weeks
 from miqa_node.features.worklist.rows import worklist

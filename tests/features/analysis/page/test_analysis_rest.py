@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import QueryError
 from miqa_node.features.analysis.monthly_reports import Form, make_month

@@ -21,7 +21,7 @@ from miqa_node.core.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.pixel_text import TextKind, TextLine
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.lookup import finding_entries
 from miqa_node.features.analysis.page.rooms import router as rooms

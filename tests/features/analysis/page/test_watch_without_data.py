@@ -6,7 +6,7 @@ import re
 
 from fastapi.testclient import TestClient
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from tests.web.staging import Stage
 
 SECTION = re.compile(r'<section class="card">\s*<h2>(.+?)</h2>')

@@ -17,7 +17,7 @@ from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import NotFoundError

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RequestKind
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.analysis import tables
 from miqa_node.features.analysis.rows import census, measurement_weeks, readings, rollup
 from miqa_node.features.analysis.rows.census import AcquisitionCounts, Period

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.keys.signing import Signer
 from miqa_node.features.audit import rows as chain
 from miqa_node.features.retention.rows import erasure

@@ -15,8 +15,8 @@ import pytest
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.site_limit import LimitProposal, ProposedLimit, RoomLimit
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.cli.exits import Exit

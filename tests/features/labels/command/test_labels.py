@@ -17,7 +17,7 @@ import pytest
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.errors import SettingsError
 from miqa_node.features.labels.command.calibrate import _decisions

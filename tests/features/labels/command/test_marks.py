@@ -13,7 +13,7 @@ import pytest
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import RegionOutline, RequestKind
 from miqa_node.core.domain.object_kind import ObjectKind
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import decisions, worklist
 from miqa_node.interfaces.cli.exits import Exit

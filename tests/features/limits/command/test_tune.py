@@ -11,7 +11,7 @@ import pytest
 from pydicom import dcmwrite
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.runtime.store.object_keys import original_key
 from tests.interfaces.cli.conftest import Ran

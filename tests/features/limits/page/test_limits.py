@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Permission, Role
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from tests.web.people import add_account, add_token
 from tests.web.staging import Stage
 

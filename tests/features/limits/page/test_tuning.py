@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.site_limit import RoomLimit
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.features.limits.budget import difference, propose_limits
 from miqa_node.features.limits.budget_image import BudgetImage

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.anomaly import AnomalyScore
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.runtime.store.documents import dump_assessment

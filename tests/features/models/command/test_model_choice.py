@@ -12,7 +12,7 @@ import pytest
 
 from miqa_node.core.domain.assessment import ModelIdentity
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.features.worklist.rows import history
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.stages.conclusion.rows import shadows

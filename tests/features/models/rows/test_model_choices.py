@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.codes import MOTION_BLUR
 from miqa_node.core.domain.model_choice import ModelChoice, Slot
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.labels.rows import reviews

@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.analysis.rows import acquisitions
 from miqa_node.features.reader_study import rows as reader_studies
 from miqa_node.interfaces.cli.app import run

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.reassess.page.again import reassessment_of
 from miqa_node.features.reassess.reassessment import Reassessment
 from miqa_node.interfaces.web.app import create_app

@@ -17,8 +17,8 @@ from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.patient import PatientKey
-from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.retention import RetentionGroup
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.keys.signing import Signer
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.analysis.rows import acquisitions

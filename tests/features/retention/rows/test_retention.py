@@ -18,8 +18,8 @@ from miqa_node.core.domain.delivery import CommitmentRequest, ResultKind, Result
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.core.domain.object_store import DiskSpace, ObjectStore, Soundness
-from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.retention import RemovalCause, RetentionGroup
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.observe import metrics
 from miqa_node.core.settings import load_settings

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pydicom.data import get_testdata_file
 
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.catalogue import reworded, spoken
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.headers import read_header

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.interfaces.cli.exits import Exit
 from tests.interfaces.cli.conftest import Ran
 from tests.web.staging import Stage, stack

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from typer.main import get_command
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.interfaces.cli.app import app
 from miqa_node.interfaces.cli.command import commands_of

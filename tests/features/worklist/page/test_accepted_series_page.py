@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.site_limit import SiteLimits
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.interfaces.web.app import create_app

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
 from miqa_node.stages.deliver.rows import deliveries
 from tests.web.axe import faults

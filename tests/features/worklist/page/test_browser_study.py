@@ -12,7 +12,7 @@ import pytest
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest, StudyInstanceUid
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
 from miqa_node.runtime.store.artifacts import Artifacts

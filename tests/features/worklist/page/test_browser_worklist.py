@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.features.worklist.rows import worklist
 from tests.quick import in_gate

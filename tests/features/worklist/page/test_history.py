@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.delivery import DeliveryState, ResultKind
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import NotFoundError
 from miqa_node.features.worklist.rows import history, worklist

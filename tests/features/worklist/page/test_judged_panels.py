@@ -24,7 +24,8 @@ from pydicom import dcmread
 from demo.samples import DEFECTS
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Disposition, Policy, Verdict
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.catalogue import spoken
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.headers import read_header

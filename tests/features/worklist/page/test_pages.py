@@ -15,8 +15,8 @@ from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import StudyInstanceUid
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store.artifacts import Artifacts

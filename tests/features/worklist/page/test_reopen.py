@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from miqa_node.core.domain.delivery import DeliveryState, ResultKind
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.worklist.rows import history, worklist
 from tests.features.worklist.page.test_review import STUDY, archives, real_file, said, send
 from tests.web.people import ORIGIN

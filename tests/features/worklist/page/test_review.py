@@ -20,7 +20,7 @@ from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelRecord
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import SettingsError

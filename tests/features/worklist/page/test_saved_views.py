@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.runtime.people.audit import records
 from tests.web.people import ORIGIN, signed_in
 from tests.web.staging import Stage, csrf

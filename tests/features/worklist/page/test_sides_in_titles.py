@@ -7,7 +7,7 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.words.image_title import image_title
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
 from tests.web.staging import Stage

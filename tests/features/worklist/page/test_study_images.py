@@ -23,7 +23,7 @@ from miqa_node.core.domain.instance import (
     SopInstanceUid,
     StudyInstanceUid,
 )
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.words.headline import MAX_WORDS, headline
 from miqa_node.features.worklist.rows import history, worklist

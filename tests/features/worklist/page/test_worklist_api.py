@@ -18,7 +18,7 @@ from miqa_node.core.domain.codes import UNKNOWN_FAILURE
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.identity import with_surrogates
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
-from miqa_node.core.domain.policy import EXPERIMENTAL, Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import EXPERIMENTAL, Disposition, Reason, Verdict
 from miqa_node.core.taxonomy.lookup import finding_names
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.features.worklist.rows import worklist

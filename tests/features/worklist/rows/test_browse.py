@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.codes import UNKNOWN_FAILURE
 from miqa_node.core.domain.operations import DestinationHold
-from miqa_node.core.domain.policy import EXPERIMENTAL, Reason, Verdict
+from miqa_node.core.domain.verdict import EXPERIMENTAL, Reason, Verdict
 from miqa_node.features.worklist.rows import browse, worklist
 from miqa_node.features.worklist.rows.browse import ImageFilter
 from miqa_node.runtime.store.database import Database

@@ -8,7 +8,7 @@ import pytest
 
 from miqa_node.core.domain.event import EventType
 from miqa_node.core.domain.label import RequestKind
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError
 from miqa_node.features.analysis.rows import label_days, rollup, sql_views

@@ -10,7 +10,7 @@ import pytest
 
 from miqa_node.core.domain.codes import MOTION_BLUR
 from miqa_node.core.domain.instance import StudyInstanceUid
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.worklist.rows import worklist

@@ -17,7 +17,8 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import AnomalyRule, Policy, Verdict
+from miqa_node.core.domain.policy import AnomalyRule, Policy
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.lookup import finding_names, reason_code
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError

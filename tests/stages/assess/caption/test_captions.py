@@ -20,9 +20,9 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import Assessor, AssessorResult
 from miqa_node.core.domain.traits import ImageTraits
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Accelerator, CaptionSettings, Settings, load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.core.words.narrative import Part, narrative, sentences

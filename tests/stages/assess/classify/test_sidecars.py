@@ -18,11 +18,11 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.domain.prediction import PendingReason, PredictionStatus
 from miqa_node.core.domain.routing import Routing, route
 from miqa_node.core.domain.traits import ImageTraits
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.lookup import defect_names, reason_code
 from miqa_node.core.taxonomy.policy_file import parse_policy

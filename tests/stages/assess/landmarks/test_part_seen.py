@@ -13,7 +13,8 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.policy import EXPERIMENTAL, Policy, Verdict
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.verdict import EXPERIMENTAL, Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.anatomy import STANDARD

@@ -14,7 +14,7 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.landmarks import SideMarker
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.interfaces.cli.assess_json import document
 from miqa_node.local import LocalResult

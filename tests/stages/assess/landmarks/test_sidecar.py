@@ -17,7 +17,7 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.landmarks import SideMarker
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Accelerator, Settings, load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import quality_score

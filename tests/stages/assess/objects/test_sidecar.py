@@ -13,8 +13,8 @@ import pytest
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import Radiograph
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Accelerator, Settings, load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import quality_score

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.core.domain.policy import EXPERIMENTAL, Verdict
+from miqa_node.core.domain.verdict import EXPERIMENTAL, Verdict
 from miqa_node.core.settings.load import load_settings
 from miqa_node.interfaces.cli.assess_json import document
 from miqa_node.local import LocalAssessor

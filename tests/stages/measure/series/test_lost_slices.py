@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.stages.measure.slices import read_slices

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.core.domain.policy import LimitSide, Policy
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import LimitSide
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from tests.stages.measure.series.mr_in_memory import MrSeries, Volume, read_series

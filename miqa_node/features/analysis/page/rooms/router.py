@@ -12,7 +12,7 @@ from fastapi import APIRouter, Form, HTTPException, Path, Query, Request, Respon
 
 from miqa_node.core.domain.access import Means, Permission, Principal
 from miqa_node.core.domain.image import SaliencyMaps
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, spoken
 from miqa_node.core.language.local_time import clock, local
 from miqa_node.core.words.headline import headline

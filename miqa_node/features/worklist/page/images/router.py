@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.instance import ANY_UID
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.local_time import instant, local, midnight
 from miqa_node.features.worklist.rows import browse
 from miqa_node.features.worklist.rows.browse import ExposureFilter, ImageFilter, ImageRow

@@ -11,8 +11,9 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.instance import StudyRecord
-from miqa_node.core.domain.policy import MeasurementRule, Scope, Verdict, rules_version
+from miqa_node.core.domain.policy import MeasurementRule, Scope, rules_version
 from miqa_node.core.domain.series import SeriesSnapshot
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries

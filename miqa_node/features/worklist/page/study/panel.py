@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.policy import Disposition, LimitSide, MeasurementRule, Verdict
+from miqa_node.core.domain.policy import MeasurementRule
+from miqa_node.core.domain.rule import LimitSide
+from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, numerals, reworded, say
 from miqa_node.core.words.headline import headline
 from miqa_node.core.words.image_title import image_title

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.policy import Disposition, Policy, rules_version
+from miqa_node.core.domain.policy import Policy, rules_version
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.interfaces.web.html.rule_words import RuleWords, matching, rule_of
 
 

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import ANY_UID
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistItem
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.local_time import instant, local

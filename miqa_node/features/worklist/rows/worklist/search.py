@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.core.domain.policy import Verdict, is_experimental
 from miqa_node.core.domain.prediction import PENDING_NAMES
+from miqa_node.core.domain.verdict import Verdict, is_experimental
 from miqa_node.core.domain.worklist import Resolution, WorklistComment, WorklistImage, WorklistItem, WorklistState
 from miqa_node.core.language.phrase import joined
 from miqa_node.core.taxonomy.anatomy import STANDARD
