@@ -52,7 +52,7 @@ def policy_file(folder: Path, share: float) -> Path:
     file.write_text(
         f'version = "ours-1"\n[evidence."two rooms"]\ntried_on = [\n{trials}\n]\n'
         f'[where."CT of ours"]\nmodality = ["CT"]\n[[rule]]\nwhere = "CT of ours"\nevidence = "site"\n'
-        f'each = [\n{rules}\n'
+        f"each = [\n{rules}\n"
         '    { measurement = ["slice_gaps", "ring_index"], then = "ACCEPT", evidence = "two rooms" },\n]\n',
         encoding="utf-8",
     )
