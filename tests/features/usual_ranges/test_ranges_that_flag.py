@@ -212,9 +212,9 @@ def test_an_assessment_of_an_earlier_version_has_no_ranges() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"side": "beside"}, "side is 'beside'"),
-        ({"verdict": "REJECT"}, "can only be REVIEW"),
-        ({"name": "metal_share"}, "has no usual range"),
+        ({"below": "usual"}, "two limits"),
+        ({"then": "REJECT"}, "then is 'REJECT'; here it takes REVIEW, HINT"),
+        ({"measurement": "metal_share"}, "has no usual range"),
         ({"reason": "No Name"}, "No Name"),
         ({"limit": 3}, "there is no key limit"),
     ],

@@ -157,8 +157,8 @@ def test_the_name_of_a_scanner_may_have_quotes(tmp_path: Path) -> None:
 
 def test_the_printed_lines_are_lines_of_a_policy(notebook: Notebook) -> None:
     rows: list[KindRow] = rows_of(notebook, ["f2"])
-    tables = tomllib.loads(evidence_toml("CT of chests", rows))
-    rule = {"measurement": ["ct_noise"], "body_part": ["CHEST"], "then": "ACCEPT", "evidence": "CT of chests"}
+    tables = tomllib.loads(evidence_toml(rows))
+    rule = {"measurement": ["ct_noise"], "body_part": ["CHEST"], "then": "ACCEPT", "evidence": [*tables["evidence"]]}
     [acceptance, *_] = (one.acceptance for one in policy_of(rule, **tables).rules)
     assert acceptance is not None
     assert acceptance.tried_on == ("GE LightSpeed16", "Siemens X")

@@ -66,7 +66,7 @@ def series(
         print_json(_document(notebook, rows, policy.version))
         return
     if toml:
-        _print_toml(rows)
+        typer.echo(evidence_toml(rows), nl=False)
         return
     print_table(HEADINGS, [_line(one) for one in rows])
 
@@ -75,12 +75,6 @@ def _line(row: KindRow) -> tuple[str, ...]:
     mean = f"{sum(row.found.values()) / len(row.found):.2f}" if row.found else "–"
     low = [f"{name} {share:.2f}" for name, share in row.found.items() if share < LEAST_FOUND]
     return f"{row.modality} {row.kind}", row.scanner, str(row.series), str(row.false_alarms), mean, ", ".join(low)
-
-
-def _print_toml(rows: Sequence[KindRow]) -> None:
-    for kind in sorted({(one.modality, one.kind) for one in rows if one.series}):
-        of_kind = [one for one in rows if (one.modality, one.kind) == kind and one.series]
-        typer.echo(evidence_toml(" ".join(kind), of_kind))
 
 
 def _document(notebook: Notebook, rows: Sequence[KindRow], version: str) -> dict[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -226,10 +226,13 @@ class KindRow:
         )
 
 
-def evidence_toml(name: str, rows: Iterable[KindRow]) -> str:
-    """A record of evidence of that name for ``policy.toml``."""
-    entries = "".join(f"    {one.toml},\n" for one in rows)
-    return f'[evidence."{name}"]\ntried_on = [\n{entries}]'
+def evidence_toml(rows: Sequence[KindRow]) -> str:
+    """Records of evidence for ``policy.toml``, one of each kind of series."""
+    kinds: dict[str, list[str]] = {}
+    for one in rows:
+        if one.series:
+            kinds.setdefault(f"{one.modality} {one.kind}", []).append(f"    {one.toml},\n")
+    return "\n".join(f'[evidence."{kind}"]\ntried_on = [\n{"".join(lines)}]\n' for kind, lines in kinds.items())
 
 
 def rows_of(notebook: Notebook, flawed: Sequence[str] = (), *, excerpts: bool = False) -> list[KindRow]:
