@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import AppliedRule
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.taxonomy.policy_file import parse_policy
 
 ACCEPT: Mapping[str, Any] = {"finding": "all", "then": "ACCEPT", "evidence": "card"}
@@ -29,3 +31,8 @@ def document(*rules: Mapping[str, Any], version: str = "t", place: str = "all", 
 def policy_of(*rules: Mapping[str, Any], version: str = "t", place: str = "all", **tables: Any) -> Policy:
     """The same, read."""
     return parse_policy(document(*rules, version=version, place=place, **tables))
+
+
+def rows_about(disposition: Disposition, what: str) -> list[AppliedRule]:
+    """The rows of the table of rules that are about this finding, measurement or contradiction."""
+    return [row for row in disposition.rules if row.what == what]

@@ -26,7 +26,7 @@ def parse_places(document: Mapping[str, Any]) -> dict[str, Where]:
         try:
             check_keys(table, (*CONDITIONS, "except"))
             apart_from = tuple(_named(one, places, "except") for one in name_list(table, "except"))
-            places[name] = replace(_conditions(table), name=name, apart_from=apart_from)
+            places[name] = _checked(replace(_conditions(table), name=name, apart_from=apart_from))
         except ValueError as error:
             raise ValueError(f"where {name!r}: {error}") from error
     return places
@@ -36,7 +36,13 @@ def parse_where(table: Mapping[str, Any], places: Mapping[str, Where]) -> list[W
     """The places that a rule names, one for each, narrowed down by the rule's own conditions."""
     names = (table["where"],) if isinstance(table.get("where"), str) else name_list(table, "where")
     own = _conditions(table)
-    return [_narrowed(_named(name, places, "where"), own) for name in names] or [own]
+    return [_checked(one) for one in [_narrowed(_named(name, places, "where"), own) for name in names] or [own]]
+
+
+def _checked(where: Where) -> Where:
+    if where.kind and not where.modality:
+        raise ValueError("kind is of series: name their modality, too.")
+    return where
 
 
 def _named(name: str, places: Mapping[str, Where], key: str) -> Where:
@@ -60,8 +66,6 @@ def _kinds(table: Mapping[str, Any]) -> tuple[str, ...]:
     kinds = name_list(table, "kind")
     if unknown := [one for one in kinds if one not in KIND_NAMES]:
         raise ValueError(f"kind is {unknown[0]!r}; it takes {', '.join(KIND_NAMES)}.")
-    if kinds and not name_list(table, "modality") and "where" not in table:
-        raise ValueError("kind is of series: name their modality, too.")
     return kinds
 
 

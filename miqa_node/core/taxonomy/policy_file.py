@@ -110,14 +110,14 @@ def _check_conflicts(of: Sequence[Rule]) -> None:
     """SettingsError if two rules about the same what and then are equally specific for an image."""
     competing: dict[tuple[str, ...], list[Rule]] = {}
     for rule in of:
-        if rule.then is not Then.ACCEPT:
+        if rule.acceptance is None or not rule.acceptance.parts:
             competing.setdefault(rule.about, []).append(rule)
     for rules_about in competing.values():
         for one, other in combinations(rules_about, 2):
             if one.where.meets(other.where) and not one.is_narrower(other) and not other.is_narrower(one):
                 raise SettingsError(
-                    f"policy.toml: {one.line} and {other.line} are two rules about {one.what} and {one.then} for the "
-                    "same images, and neither names more of them; narrow one of them down, or take it out."
+                    f"policy.toml: {one.line} and {other.line} are two rules about {one.what or one.subject} and {one.then} for "
+                    "the same images, and neither names more of them; narrow one of them down, or take it out."
                 )
 
 

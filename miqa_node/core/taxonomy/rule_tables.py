@@ -38,7 +38,7 @@ def parse_rule(
     names, wheres = evidence_of(table, known), parse_where(table, places)
     figures = tuple(one.figure for name in names if (one := known.get(name)) is not None and one.figure is not None)
     read = {Subject.FINDING: _findings, Subject.MEASUREMENT: _measurements, Subject.CONTRADICTION: _contradictions}
-    if table.get("then") == Then.ACCEPT:
+    if str(table.get("then")).upper() == Then.ACCEPT:
         made: Iterator[Rule] = _accepting(table, names, known)
     else:
         if any(name in known and known[name].figure is None for name in names):
@@ -128,6 +128,8 @@ def _defaults(table: Mapping[str, Any]) -> Iterator[Rule]:
                 Subject.FINDING, name, Then(rule.verdict), Where(), min_probability=rule.min_probability,
                 min_severity=rule.min_severity, soft=entry.soft, over=rule.over, any_part=entry.any_part, is_default=True,
             )  # fmt: skip
+    for name in sorted(left_out):
+        yield Rule(Subject.FINDING, name, Then.HINT, Where(), any_part=is_of_any_part(name), is_default=True)
 
 
 def _measurements(table: Mapping[str, Any]) -> Iterator[Rule]:
