@@ -65,7 +65,7 @@ class Policy:
         return kind or (place.kind[0] if place is not None and place.kind else "")
 
     def tables_for(self, header: Header, kind: str = "") -> list[Acceptance]:
-        """Which measurements suffice for ACCEPT in images such as this one, of whatever body part; first the one for it."""
+        """Which measurements suffice for ACCEPT in images such as this one: its own, then those of all body parts."""
         of_all = [one for one in self.rules if one.acceptance is not None]
         known = self._known_kind(header, kind)
         best = most_specific([one for one in of_all if one.where.covers(header, known)])

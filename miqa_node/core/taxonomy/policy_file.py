@@ -13,7 +13,7 @@ import structlog
 from miqa_node.core.domain.measurand import WITHDRAWN, is_withdrawn
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.prediction import PackageRule
-from miqa_node.core.domain.rule import Rule, Subject, Then, Where
+from miqa_node.core.domain.rule import Rule, Subject, Where
 from miqa_node.core.taxonomy.entries import check_keys, flag, number, required, rules
 from miqa_node.core.taxonomy.evidence_tables import Evidence, parse_evidence
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, gate_entries
@@ -116,8 +116,8 @@ def _check_conflicts(of: Sequence[Rule]) -> None:
         for one, other in combinations(rules_about, 2):
             if one.where.meets(other.where) and not one.is_narrower(other) and not other.is_narrower(one):
                 raise SettingsError(
-                    f"policy.toml: {one.line} and {other.line} are two rules about {one.what or one.subject} and {one.then} for "
-                    "the same images, and neither names more of them; narrow one of them down, or take it out."
+                    f"policy.toml: {one.line} and {other.line} are two rules about {one.what or one.subject} and {one.then} "
+                    "for the same images, and neither names more of them; narrow one of them down, or take it out."
                 )
 
 

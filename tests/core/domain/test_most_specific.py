@@ -153,7 +153,7 @@ def test_an_age_is_from_and_below_and_an_unknown_one_an_adults(age: int | None, 
 
 @pytest.mark.parametrize("age", [[6], [6, 6], [18, 6], [-1, 6], [6, 151], [6.0, 18], "18", [False, True], 6])
 def test_an_age_that_cannot_be_is_refused(age: Any) -> None:
-    with pytest.raises(SettingsError, match="age is .*two whole numbers of years, from and below"):
+    with pytest.raises(SettingsError, match=r"age is .*two whole numbers of years, from and below"):
         policy_of({**ACCEPT, "age": age})
 
 

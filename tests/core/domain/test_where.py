@@ -1,4 +1,4 @@
-"""Which images a where covers, against all images of a small universe: what it says of two must hold of their images."""
+"""Which images a where covers: what it says of two of them holds of all images of a small universe."""
 
 from __future__ import annotations
 
