@@ -14,6 +14,13 @@ ACCEPT: Mapping[str, Any] = {"finding": "all", "then": "ACCEPT", "evidence": "ca
 """What a model judged is ACCEPT if no rule flags it."""
 DEFAULT: Mapping[str, Any] = {"finding": "default", "evidence": "card"}
 """The default rules of all findings."""
+TRIED: Mapping[str, Any] = {"two scanners": {"tried_on": ["one", "two"]}}
+"""Evidence of a site that names its scanners without figures."""
+
+
+def measured(*names: str) -> dict[str, Any]:
+    """The rule that accepts by these measurements, by :data:`TRIED`."""
+    return {"measurement": [*names], "then": "ACCEPT", "evidence": [*TRIED]}
 
 
 def document(*rules: Mapping[str, Any], version: str = "t", place: str = "all", **tables: Any) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def test_what_was_tried_on_two_scanners_is_accepted_and_anything_else_is_experim
     assert narrative(series, accepted)[:3] == (
         "Accepted: the image meets the quality rules of this site.",
         "No model judges CT or MR series; they are measured.",
-        "The measurements that the policy asks for in its scope CT series were taken, and none is beyond its limit.",
+        "The measurements that the policy asks for were taken, and none is beyond its limit.",
     )
     other = replace(series, header=replace(series.header, body_part_examined="SHOULDER"))
     disposition = decide(other, OF_SITE)

@@ -41,7 +41,7 @@ def series(
         Path | None,
         typer.Option(metavar="FILE", dir_okay=False, help="Keep each judgement; a run that ended goes on after them."),
     ] = None,
-    toml: Annotated[bool, typer.Option("--toml", help="Print lines for tried_on of the policy.")] = False,
+    toml: Annotated[bool, typer.Option("--toml", help="Print records [evidence.…] for the policy.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed makes the same faults.")] = 1,
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -54,7 +54,7 @@ def series(
     settings = settings_of(config)
     quiet_logs(settings)
     from miqa_node.core.settings.policy import read_policy
-    from miqa_training.moderate.trial import Notebook, rows_of, series_of, try_series
+    from miqa_training.moderate.trial import Notebook, evidence_toml, rows_of, series_of, try_series
 
     policy = read_policy(settings.policy_file)
     notebook = Notebook(lines, policy.version, seed)
@@ -79,11 +79,8 @@ def _line(row: KindRow) -> tuple[str, ...]:
 
 def _print_toml(rows: Sequence[KindRow]) -> None:
     for kind in sorted({(one.modality, one.kind) for one in rows if one.series}):
-        typer.echo(f"# {' '.join(kind)}\ntried_on = [")
-        for one in rows:
-            if (one.modality, one.kind) == kind and one.series:
-                typer.echo(f"    {one.toml},")
-        typer.echo("]")
+        of_kind = [one for one in rows if (one.modality, one.kind) == kind and one.series]
+        typer.echo(evidence_toml(" ".join(kind), of_kind))
 
 
 def _document(notebook: Notebook, rows: Sequence[KindRow], version: str) -> dict[str, object]:
