@@ -17,6 +17,89 @@ DEFAULT: Mapping[str, Any] = {"finding": "default", "evidence": "card"}
 TRIED: Mapping[str, Any] = {"two scanners": {"tried_on": ["one", "two"]}}
 """Evidence of a site that names its scanners without figures."""
 
+EVERY_KEY = """\
+version = "1"
+[where.elsewhere]
+room = ["ROOM1"]
+[where.chest]
+modality = ["DX"]
+body_part = ["CHEST"]
+view = ["PA"]
+age = [6, 90]
+except = ["elsewhere"]
+[evidence.ours]
+found = 0.6
+images = 80
+source = "us"
+package = "ours"
+least_age_years = 3
+[evidence.alone]
+found = 0.6
+images = 80
+source = "us"
+package = "ours"
+auroc = 0.96
+flagged = 0.02
+[evidence.tried]
+tried_on = [
+    { scanner = "one", series = 3, false_alarms = 0, found = { ring = 1 } },
+    { scanner = "two", series = 3, false_alarms = 0, found = { ring = 1 } },
+]
+[[rule]]
+where = "chest"
+evidence = "ours"
+finding = "all"
+then = "ACCEPT"
+[[rule]]
+where = "chest"
+evidence = "ours"
+finding = "default"
+except = ["noise"]
+[[rule]]
+where = "chest"
+evidence = "alone"
+finding = "unsharp"
+then = "REVIEW"
+min_probability = 0.5
+[[rule]]
+where = "chest"
+evidence = "card"
+then = "REVIEW"
+each = [
+    { finding = "motion_blur", min_probability = 0.5, min_severity = 0.5, soft = true },
+    { finding = "foreign_object", over = ["lung"] },
+]
+[[rule]]
+modality = ["MR"]
+kind = ["head"]
+room = ["ROOM1"]
+evidence = "tried"
+measurement = ["sharpness"]
+then = "ACCEPT"
+[[rule]]
+evidence = "site"
+measurement = "noise_sigma"
+above = 7
+then = "REVIEW"
+reason = "noise"
+[[rule]]
+evidence = "site"
+measurement = "anomaly"
+min_percentile = 99
+then = "REVIEW"
+[[rule]]
+evidence = "site"
+contradiction = "inverted"
+then = "REJECT"
+[[package]]
+where = "chest"
+name = "lungs"
+min_confidence = 0.5
+max_percentile = 99
+accepted_only = true
+"""
+"""A file with every key."""
+
 
 def measured(*names: str) -> dict[str, Any]:
     """The rule that accepts by these measurements, by :data:`TRIED`."""

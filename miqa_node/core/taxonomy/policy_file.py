@@ -115,9 +115,10 @@ def _check_conflicts(of: Sequence[Rule]) -> None:
     for rules_about in competing.values():
         for one, other in combinations(rules_about, 2):
             if one.where.meets(other.where) and not one.is_narrower(other) and not other.is_narrower(one):
+                what = one.what or one.subject
                 raise SettingsError(
-                    f"policy.toml: {one.line} and {other.line} are two rules about {one.what or one.subject} and {one.then} "
-                    "for the same images, and neither names more of them; narrow one of them down, or take it out."
+                    f"policy.toml: {one.line} and {other.line} are two rules about {what} and {one.then} for the same "
+                    "images, and neither names more of them; narrow one of them down, or take it out."
                 )
 
 

@@ -30,6 +30,7 @@ from miqa_node.errors import NotFoundError, SettingsError
 from miqa_node.runtime.store.arrays import dump_maps, load_maps
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.assess.sidecars import SidecarModels, sidecar_folder
+from tests.policies import ACCEPT, document
 from tests.stages.assess.classify.making import write_classifier
 from tests.stages.assess.making import RADIOGRAPH, chest_header
 
@@ -63,10 +64,9 @@ class Quality:
 
 
 def policy_with(*packages: dict[str, Any]) -> dict[str, Any]:
-    rules = [{"name": "motion_blur", "verdict": "REVIEW"},
-             {"name": "motion_blur", "verdict": "REJECT", "min_probability": 0.9}]  # fmt: skip
-    return {"version": "t", "scope": [{"name": "chest", "modality": ["CR"], "finding": rules,
-                                       "package": list(packages)}]}  # fmt: skip
+    motion = [{"finding": "motion_blur", "then": "REVIEW"},
+              {"finding": "motion_blur", "then": "REJECT", "min_probability": 0.9}]  # fmt: skip
+    return document(ACCEPT, *motion, where={"chest": {"modality": ["CR"]}}, package=list(packages))
 
 
 Judge = Callable[..., AssessorResult]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from miqa_node.core.domain.measurand import MEASUREMENTS
+from miqa_node.core.domain.rule import ANOMALY, Subject
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.stages.measure.base import FramesMeasure, SeriesMeasure
@@ -24,10 +25,10 @@ PROVEN_HERE = frozenset(
 
 def deciding() -> set[str]:
     """Those with a rule in the shipped policy, and those that are asked for before ACCEPT."""
-    scopes = read_policy(load_settings().policy_file).scopes
+    policy = read_policy(load_settings().policy_file)
     return {
-        *(rule.measurement for scope in scopes for rule in scope.measurements),
-        *(name for scope in scopes for table in scope.acceptances for name in table.measured),
+        *(rule.what for rule in policy.of(Subject.MEASUREMENT) if rule.what != ANOMALY),
+        *(name for rule in policy.rules if rule.acceptance is not None for name in rule.acceptance.measured),
     }
 
 
