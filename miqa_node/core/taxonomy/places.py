@@ -19,7 +19,9 @@ MOST_YEARS = 150
 def parse_places(document: Mapping[str, Any]) -> dict[str, Where]:
     """Every ``[where.NAME]``, in the order of the file."""
     places: dict[str, Where] = {}
-    places.update(named(document, "where", lambda name, table: _place(name, table, places)))  # each knows those above it
+    places.update(
+        named(document, "where", lambda name, table: _place(name, table, places))
+    )  # each knows those above it
     return places
 
 

@@ -42,7 +42,7 @@ def parse_rule(
         made: Iterator[Rule] = _accepting(table, names, known)
     else:
         if any(name in known and known[name].figure is None for name in names):
-            raise ValueError("evidence: trials on scanners are evidence for ACCEPT alone.")
+            raise ValueError('evidence: trials on scanners are for then = "ACCEPT" alone.')
         made = read[subjects[0]](table)
     for rule in made:
         checked = _checked(replace(rule, evidence=names, figures=figures, line=line(rule.what)))

@@ -219,7 +219,7 @@ def test_every_rule_is_asked_for_its_evidence() -> None:
     with pytest.raises(SettingsError, match="evidence 'site': this name has a meaning of its own"):
         policy_of(rule(), evidence={"site": {}})
     trials = {"ours": {"tried_on": ["one", "two"]}}
-    with pytest.raises(SettingsError, match="trials on scanners are evidence for ACCEPT alone"):
+    with pytest.raises(SettingsError, match="trials on scanners are for then = .ACCEPT. alone"):
         policy_of({**rule(), "evidence": "ours"}, evidence=trials)
 
 
