@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.rule import AppliedRule
+from miqa_node.core.domain.rule import ANOMALY, AppliedRule, Rule, Subject
 from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.taxonomy.policy_file import parse_policy
 
-ACCEPT: Mapping[str, Any] = {"finding": "all", "then": "ACCEPT", "evidence": "card"}
+ACCEPT: dict[str, Any] = {"finding": "all", "then": "ACCEPT", "evidence": "card"}
 """What a model judged is ACCEPT if no rule flags it."""
-DEFAULT: Mapping[str, Any] = {"finding": "default", "evidence": "card"}
+DEFAULT: dict[str, Any] = {"finding": "default", "evidence": "card"}
 """The default rules of all findings."""
-TRIED: Mapping[str, Any] = {"two scanners": {"tried_on": ["one", "two"]}}
+TRIED: dict[str, Any] = {"two scanners": {"tried_on": ["one", "two"]}}
 """Evidence of a site that names its scanners without figures."""
 
 EVERY_KEY = """\
@@ -107,9 +107,14 @@ def measured(*names: str) -> dict[str, Any]:
 
 
 def document(*rules: Mapping[str, Any], version: str = "t", place: str = "all", **tables: Any) -> dict[str, Any]:
-    """A policy with one place for all images, in which these rules hold; ``evidence`` is the site's word by default."""
+    """A policy with one place for all images, in which these rules hold; ``evidence`` is the site's word by default.
+
+    Of other places, ``where``, they hold in the first unless they name one; so do packages.
+    """
     where = tables.pop("where", {place: {}})
     [first, *_] = where
+    if "package" in tables:
+        tables["package"] = [{"where": first, **one} for one in tables["package"]]
     return {
         "version": version,
         "where": where,
@@ -121,6 +126,11 @@ def document(*rules: Mapping[str, Any], version: str = "t", place: str = "all", 
 def policy_of(*rules: Mapping[str, Any], version: str = "t", place: str = "all", **tables: Any) -> Policy:
     """The same, read."""
     return parse_policy(document(*rules, version=version, place=place, **tables))
+
+
+def numbered(policy: Policy) -> list[Rule]:
+    """The rules with a number as limit of a measurement."""
+    return [one for one in policy.of(Subject.MEASUREMENT) if one.limit is not None and one.what != ANOMALY]
 
 
 def rows_about(disposition: Disposition, what: str) -> list[AppliedRule]:

@@ -33,7 +33,7 @@ from miqa_node.core.taxonomy.lookup import (
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from miqa_node.stages.assess.active import quality_folder
-from tests.policies import ACCEPT, DEFAULT, policy_of, rows_about
+from tests.policies import ACCEPT, DEFAULT, numbered, policy_of, rows_about
 from tests.release import tell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -270,7 +270,7 @@ def an_image_of(where: Where) -> dict[str, str]:
 
 
 def test_measurement_rules_fire_beyond_their_limits(policy: Policy) -> None:
-    rules = [rule for rule in policy.of(Subject.MEASUREMENT) if rule.limit is not None and rule.what != ANOMALY]
+    rules = numbered(policy)
     assert rules
     for rule in rules:
         limit = rule.limit or 0.0

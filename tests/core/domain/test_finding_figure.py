@@ -32,7 +32,7 @@ ALONE = {"body_part": ["KNEE"], "then": "REVIEW", "min_probability": 0.4, "evide
 
 def policy(*findings: str, figure: Mapping[str, Any] = FIGURE, by: str = "as a whole", **keys: Any) -> Policy:
     """A rule with a figure of its own for each of these findings, beside those of images that are judged as a whole."""
-    whole = [
+    whole: list[dict[str, Any]] = [
         {"finding": "motion_blur", "then": "REJECT"},
         {"finding": ["motion_blur", "noise", "unsharp"], "then": "REVIEW"},
     ]

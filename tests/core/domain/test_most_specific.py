@@ -43,7 +43,7 @@ def policy(*rules: Mapping[str, Any]) -> Policy:
     return policy_of(ACCEPT, *rules, where=PLACES)
 
 
-def image(room: str = "", age: int | None = None, part: str = "CHEST", **findings: tuple[float, float]) -> Assessment:
+def image(room: str = "", age: int | None = None, part: str = "CHEST", **findings: Any) -> Assessment:
     judged = assessment(body_part=part, **findings)
     return replace(judged, header=replace(judged.header, station_name=room, age_years=age), measurements=(NOISY,))
 
@@ -219,7 +219,7 @@ def test_every_rule_is_asked_for_its_evidence() -> None:
     with pytest.raises(SettingsError, match="evidence 'site': this name has a meaning of its own"):
         policy_of(rule(), evidence={"site": {}})
     trials = {"ours": {"tried_on": ["one", "two"]}}
-    with pytest.raises(SettingsError, match="trials on scanners are for then = .ACCEPT. alone"):
+    with pytest.raises(SettingsError, match=r"trials on scanners are for then = .ACCEPT. alone"):
         policy_of({**rule(), "evidence": "ours"}, evidence=trials)
 
 

@@ -24,7 +24,7 @@ from miqa_node.core.words.phrases import ADVICE, PENDING, PLAUSIBILITY
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.errors import SettingsError
 from miqa_node.stages.assess.card import Applicability
-from tests.policies import policy_of
+from tests.policies import ACCEPT, policy_of
 from tests.stages.report import making
 
 MEASURED = (
@@ -34,6 +34,7 @@ MEASURED = (
     Measurement("deviation_index", -1.3, "1"),
 )
 POLICY = policy_of(
+    ACCEPT,
     {"finding": ["motion_blur", "gate"], "then": "REVIEW"},
     {"measurement": "noise_share", "above": 2, "then": "REVIEW", "reason": "underexposure"},
     {"contradiction": "inverted_look", "then": "REVIEW"},

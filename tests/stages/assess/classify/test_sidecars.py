@@ -64,7 +64,7 @@ class Quality:
 
 
 def policy_with(*packages: dict[str, Any]) -> dict[str, Any]:
-    motion = [{"finding": "motion_blur", "then": "REVIEW"},
+    motion: list[dict[str, Any]] = [{"finding": "motion_blur", "then": "REVIEW"},
               {"finding": "motion_blur", "then": "REJECT", "min_probability": 0.9}]  # fmt: skip
     return document(ACCEPT, *motion, where={"chest": {"modality": ["CR"]}}, package=list(packages))
 
@@ -225,7 +225,7 @@ def test_predictions_and_their_maps_are_kept(judge: Judge) -> None:
     [{"min_confidence": 0.5}, {"name": "x", "min_confidence": 2}, {"name": "x", "max_percentile": 101}, {"nam": "x"}],
 )
 def test_a_wrong_rule_in_the_policy_is_refused(rule: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="chest"):
+    with pytest.raises(SettingsError, match="package 1: "):
         parse_policy(policy_with(rule))
 
 

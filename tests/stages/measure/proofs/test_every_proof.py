@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from miqa_node.core.domain.measurand import MEASUREMENTS
-from miqa_node.core.domain.rule import ANOMALY, Subject
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.stages.measure.base import FramesMeasure, SeriesMeasure
+from tests.policies import numbered
 from tests.stages.measure.proofs.agreement import agree
 from tools.measurements_page import measurements_page
 
@@ -27,7 +27,7 @@ def deciding() -> set[str]:
     """Those with a rule in the shipped policy, and those that are asked for before ACCEPT."""
     policy = read_policy(load_settings().policy_file)
     return {
-        *(rule.what for rule in policy.of(Subject.MEASUREMENT) if rule.what != ANOMALY),
+        *(rule.what for rule in numbered(policy)),
         *(name for rule in policy.rules if rule.acceptance is not None for name in rule.acceptance.measured),
     }
 
