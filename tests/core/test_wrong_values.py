@@ -131,7 +131,7 @@ NOISE = 'finding = "noise"\nthen = "REVIEW"'
     [
         (
             'finding = "noise"\nthen = "REWIEW"',
-            "rule 1 (rule 1): then is 'REWIEW'; here it takes REVIEW, REJECT, HINT.",
+            "rule 1: then is 'REWIEW'; here it takes REVIEW, REJECT, HINT.",
         ),
         ('finding = "noise"\nthen = "REVIEW"\nmin_severity = "a lot"', "is 'a lot'; it must be a"),
         (f'{NOISE}\nbody_part = "CHEST"', "body_part is 'CHEST'; it must be a list of names"),

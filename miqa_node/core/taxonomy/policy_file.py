@@ -101,7 +101,7 @@ def _rules(
                 read += parse_rule({**shared, **entry}, places, evidence, partial(lines.of, place))
             except ValueError as error:
                 what = next((entry[one.value] for one in Subject if isinstance(entry.get(one.value), str)), "")
-                raise ValueError(f"rule {place} ({lines.of(place, what)}): {error}") from error
+                raise ValueError(f"{lines.of(place, what)}: {error}") from error
     yield from read
     yield from combined_rules(read)
 

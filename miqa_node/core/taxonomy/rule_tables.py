@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
@@ -122,7 +122,7 @@ def _findings(table: Mapping[str, Any]) -> Iterator[Rule]:
 def _defaults(table: Mapping[str, Any]) -> Iterator[Rule]:
     """Yield the rules of docs/reference/findings.md, but those of findings that the rule excepts."""
     check_keys(table, ("finding", "except", *COMMON))
-    left_out: Collection[str] = {finding_name(one, "except") for one in name_list(table, "except")}
+    left_out = {finding_name(one, "except") for one in name_list(table, "except")}
     for name, entry in finding_entries().items():
         for rule in entry.policy if name not in left_out else ():
             yield Rule(

@@ -124,7 +124,7 @@ def test_a_wrong_figure_is_named(change: dict[str, Any], says: str) -> None:
      ({"finding": "motion_blurr"}, "did you mean .motion_blur")],
 )  # fmt: skip
 def test_such_evidence_is_for_review_from_a_point_on_alone(keys: dict[str, Any], says: str) -> None:
-    with pytest.raises(SettingsError, match=rf"rule 4 \(rule 4\): .*{says}"):
+    with pytest.raises(SettingsError, match=f"rule 4: .*{says}"):
         policy("motion_blur", **keys)
 
 
