@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from miqa_node.core.domain.acceptance import obstacle, untried
 from miqa_node.core.domain.assessment import Assessment
@@ -174,9 +175,15 @@ class Evaluation:
         accepts = not unjudged and worst is Verdict.ACCEPT
         outcome = Outcome.ACCEPTS if accepts else Outcome.HINT if unjudged else Outcome.WITHIN
         for rule in most_specific([one for one in self._covering if one.then is Then.ACCEPT]):
-            yield AppliedRule(
-                rule.subject, rule.what, rule.then, rule.where.name, outcome, evidence=rule.evidence, why=unjudged
-            )
+            enough = Phrase("Measured: {measurements}.", measurements=rule.acceptance.labels) if rule.acceptance else ""
+            yield self._applied(rule, outcome, why=unjudged or enough)
+
+    def _applied(self, rule: Rule, outcome: Outcome, **more: Any) -> AppliedRule:
+        matched = rule.where.matched(self._assessment.header, self._assessment.kind)
+        return AppliedRule(
+            rule.subject, rule.what, rule.then, rule.where.name, outcome, evidence=rule.evidence, matched=matched,
+            number=rule.number, **more,
+        )  # fmt: skip
 
     def _with_looked_for(self, plain: Disposition) -> Disposition:
         """The same with what was looked for, where findings may flag an image that is not judged as a whole."""
@@ -295,10 +302,8 @@ class Evaluation:
         lack = self._lack(rule)
         is_hint = rule.then is Then.HINT or bool(lack)
         outcome = Outcome.WITHIN if not is_beyond else Outcome.HINT if is_hint else Outcome.FLAGS
-        row = AppliedRule(
-            rule.subject, rule.what, rule.then, rule.where.name, outcome, values, limits, side, rule.evidence,
-            lack if is_beyond and lack else why,
-        )  # fmt: skip
+        why = lack if is_beyond and lack else why
+        row = self._applied(rule, outcome, values=values, limits=limits, side=side, why=why)
         flags = outcome is Outcome.FLAGS and reason is not None
         return row, replace(reason, verdict=Verdict(rule.then.value)) if flags and reason is not None else None
 

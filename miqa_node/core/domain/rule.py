@@ -22,6 +22,10 @@ ADULT_YEARS = 18
 """An image of unknown age counts as an adult's."""
 
 
+CONDITIONS = ("modality", "body_part", "view", "kind", "room", "age")
+"""Of a place or a rule: the names of what it asks for in images."""
+
+
 class LimitSide(StrEnum):
     """How a rule compares a measurement with its limit."""
 
@@ -52,7 +56,7 @@ class Where:
     """Which images: what is empty or None covers all. ``name`` is that of the place in the policy, if it has one.
 
     ``room`` is the Station Name, ``kind`` that of the slices of a series, ``age`` from and below how many years.
-    ``apart_from``: images that these cover are none of its own.
+    ``apart_from``: images that these cover are none of its own. ``own``: the conditions that a rule adds to its place.
     """
 
     name: str = ""
@@ -63,18 +67,22 @@ class Where:
     room: tuple[str, ...] = ()
     age: tuple[int, int] | None = None
     apart_from: tuple[Where, ...] = ()
+    own: tuple[str, ...] = field(default=(), compare=False)
 
     def covers(self, header: Header, kind: str) -> bool:
         """Whether an image, or a series of slices of this kind, is one of these."""
         years = ADULT_YEARS if header.age_years is None else header.age_years
-        asked = (
-            (self.modality, header.modality), (self.body_part, header.body_part_examined),
-            (self.view, header.view_position), (self.kind, kind), (self.room, header.station_name),
-        )  # fmt: skip
         return (
-            all(not names or name in names for names, name in asked)
+            all(not names or name in names for names, name in zip(self._lists, _named(header, kind), strict=True))
             and (self.age is None or self.age[0] <= years < self.age[1])
             and not any(one.covers(header, kind) for one in self.apart_from)
+        )
+
+    def matched(self, header: Header, kind: str) -> tuple[str, ...]:
+        """What an image has of the conditions that a rule adds to its place."""
+        years = "" if header.age_years is None else str(header.age_years)
+        return tuple(
+            name for key, name in zip(CONDITIONS, (*_named(header, kind), years), strict=True) if key in self.own
         )
 
     @property
@@ -115,6 +123,10 @@ class Where:
         return self.modality, self.body_part, self.view, self.kind, self.room
 
 
+def _named(header: Header, kind: str) -> tuple[str, ...]:
+    return header.modality, header.body_part_examined, header.view_position, kind, header.station_name
+
+
 @dataclass(frozen=True)
 class Rule:
     """One rule. ``what`` is a name of its ``subject``; of a rule for ACCEPT, :data:`ALL` findings or no name.
@@ -125,7 +137,8 @@ class Rule:
     ``side`` of which it lies, and None stands for the usual range of its machine that a person confirmed; of
     :data:`ANOMALY`, the least percentile. ``supports`` is the finding that a measurement supports; empty if its reason is
     only a code. ``figures`` and ``acceptance`` are what ``evidence`` names. ``is_default``: of the taxonomy, so that a rule
-    of the policy for the same images takes its place. ``line`` is where it stands, in words.
+    of the policy for the same images takes its place. ``line`` is where it stands, in words, and ``number`` counts the
+    rules of a policy, from 1.
     """
 
     subject: Subject
@@ -146,6 +159,7 @@ class Rule:
     acceptance: Acceptance | None = None
     is_default: bool = False
     line: str = field(default="", compare=False)
+    number: int = field(default=0, compare=False)
 
     @property
     def is_usual(self) -> bool:
@@ -181,12 +195,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AppliedRule:
-    """A rule that applied to an image: the row that pages, commands and texts of reasons are made from.
+    """A rule that applied to an image: the row that pages and commands are made from.
 
     ``values`` are probability and severity of a finding (or its strength, where ``limits`` is the least one of a room),
     or a measurement; ``limits`` the numbers that they are compared with, lowest and highest of a usual range. ``side`` is
-    "above", "below", "usual above", "usual below", "room", or empty. ``why`` says why it is only a hint, or by which set
-    the limit of the room holds.
+    "above", "below", "usual above", "usual below", "room", "percentile", or empty. ``why`` says why it is only a hint, by
+    which set the limit of the room holds, or what was enough for ACCEPT. ``matched`` is what the image has of conditions
+    that the rule adds to its place, and ``number`` that of the rule in the policy, 0 if a package asks by itself.
     """
 
     subject: Subject
@@ -199,3 +214,5 @@ class AppliedRule:
     side: str = ""
     evidence: tuple[str, ...] = ()
     why: str = ""
+    matched: tuple[str, ...] = ()
+    number: int = 0

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from miqa_node.core.domain.rule import Where
+from miqa_node.core.domain.rule import CONDITIONS, Where
 from miqa_node.core.domain.slice_kind import KIND_NAMES
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.core.taxonomy.entries import check_keys, close_to, name_list
 
-CONDITIONS = ("modality", "body_part", "view", "kind", "room", "age")
 PLACE_KEYS = ("where", *CONDITIONS)
 MOST_YEARS = 150
 
@@ -36,7 +35,10 @@ def parse_where(table: Mapping[str, Any], places: Mapping[str, Where]) -> list[W
     """The places that a rule names, one for each, narrowed down by the rule's own conditions."""
     names = (table["where"],) if isinstance(table.get("where"), str) else name_list(table, "where")
     own = _conditions(table)
-    return [_narrowed(_named(name, places, "where"), own) for name in names] or [own]
+    asked = tuple(key for key in CONDITIONS if getattr(own, key))
+    return [replace(_narrowed(_named(name, places, "where"), own), own=asked) for name in names] or [
+        replace(own, own=asked)
+    ]
 
 
 def _named(name: str, places: Mapping[str, Where], key: str) -> Where:
