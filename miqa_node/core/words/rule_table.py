@@ -197,11 +197,11 @@ def _measured(name: str, number: str) -> str:
 
 
 def _outcome(row: AppliedRule) -> str:
+    words = {Then.HINT: say("Hint"), Then.NOT_ASSESSED: say("Not accepted")}
+    asked = words.get(row.then) or verdict_words(row.then)
     if row.outcome is Outcome.WITHIN:
-        return say("Within its limit")
-    if row.outcome is Outcome.HINT:
-        return say("Hint")
-    return say("Not accepted") if row.then is Then.NOT_ASSESSED else verdict_words(row.then)
+        return say("within, else {outcome}", outcome=asked)
+    return words[Then.HINT] if row.outcome is Outcome.HINT else asked
 
 
 def _evidence(row: AppliedRule) -> str:

@@ -125,7 +125,7 @@ def test_a_study_has_the_table_of_then_whatever_the_policy_says_now(
 
     blur = "from probability 0.9 and severity 0.5 on"
     assert row(page, blur)[1:5] == ["probability 0.97, severity 0.60", blur, "the site's word", "Rejected"]
-    assert row(page, "Noise", "above 20")[1:5] == ["12.5", "above 20", "the site's word", "Within its limit"]
+    assert row(page, "Noise", "above 20")[1:5] == ["12.5", "above 20", "the site's word", "within, else Review"]
     within = page.index("Within their limits (3)")
     assert page.index("Rules that applied (5)") < page.index(blur) < within < page.index("above 20")
     assert f"Place “{CHEST}” of the policy 2026-01. All its rules" in words(page)
@@ -169,7 +169,8 @@ def test_numbers_of_a_row_are_those_of_its_language() -> None:
     )
     assert (cells_of(measured).line[1:3]) == ("1,234 HU", "usual -1.5 – 18 HU")
     assert cells_of(room).line[1:5] == (
-        "strength 0.25", "from strength 0.3 on", "the card of the package, confirmed limit of the room", "Within its limit"
+        "strength 0.25", "from strength 0.3 on", "the card of the package, confirmed limit of the room",
+        "within, else Review",
     )  # fmt: skip
     with spoken("de"):
         assert "-1,5" in cells_of(measured).line[2]
