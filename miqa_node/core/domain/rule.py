@@ -73,17 +73,21 @@ class Where:
         """Whether an image, or a series of slices of this kind, is one of these."""
         years = ADULT_YEARS if header.age_years is None else header.age_years
         return (
-            all(not names or name in names for names, name in zip(self._lists, _named(header, kind), strict=True))
+            (not self.modality or header.modality in self.modality)
+            and (not self.kind or kind in self.kind)
+            and (not self.body_part or header.body_part_examined in self.body_part)
+            and (not self.view or header.view_position in self.view)
+            and (not self.room or header.station_name in self.room)
             and (self.age is None or self.age[0] <= years < self.age[1])
             and not any(one.covers(header, kind) for one in self.apart_from)
         )
 
     def matched(self, header: Header, kind: str) -> tuple[str, ...]:
         """What an image has of the conditions that a rule adds to its place."""
+        part, view, room = header.body_part_examined, header.view_position, header.station_name
         years = "" if header.age_years is None else str(header.age_years)
-        return tuple(
-            name for key, name in zip(CONDITIONS, (*_named(header, kind), years), strict=True) if key in self.own
-        )
+        values = zip(CONDITIONS, (header.modality, part, view, kind, room, years), strict=True)
+        return tuple(value for key, value in values if key in self.own)
 
     @property
     def conditions(self) -> int:
@@ -123,22 +127,18 @@ class Where:
         return self.modality, self.body_part, self.view, self.kind, self.room
 
 
-def _named(header: Header, kind: str) -> tuple[str, ...]:
-    return header.modality, header.body_part_examined, header.view_position, kind, header.station_name
-
-
 @dataclass(frozen=True)
 class Rule:
     """One rule. ``what`` is a name of its ``subject``; of a rule for ACCEPT, :data:`ALL` findings or no name.
 
-    Of a finding both ``min_probability`` and ``min_severity`` must be reached. ``soft``: slight degrees are ordinary, so a
-    site's confirmed limit for a room replaces these; ``over``: an object must lie there, if that is known; ``any_part``:
-    it needs no anatomy, so the rule holds whatever the pixels show. Of a measurement, ``limit`` is the number on the
-    ``side`` of which it lies, and None stands for the usual range of its machine that a person confirmed; of
-    :data:`ANOMALY`, the least percentile. ``supports`` is the finding that a measurement supports; empty if its reason is
-    only a code. ``figures`` and ``acceptance`` are what ``evidence`` names. ``is_default``: of the taxonomy, so that a rule
-    of the policy for the same images takes its place. ``line`` is where it stands, in words, and ``number`` counts the
-    rules of a policy, from 1.
+    Of a finding both ``min_probability`` and ``min_severity`` must be reached. ``soft``: slight degrees are ordinary,
+    so a site's confirmed limit for a room replaces these; ``over``: an object must lie there, if that is known;
+    ``any_part``: it needs no anatomy, so the rule holds whatever the pixels show. Of a measurement, ``limit`` is the
+    number on the ``side`` of which it lies, and None stands for the usual range of its machine that a person confirmed;
+    of :data:`ANOMALY`, the least percentile. ``supports`` is the finding that a measurement supports; empty if its
+    reason is only a code. ``figures`` and ``acceptance`` are what ``evidence`` names. ``is_default``: of the taxonomy,
+    so that a rule of the policy for the same images takes its place. ``line`` is where it stands, in words, and
+    ``number`` counts the rules of a policy, from 1.
     """
 
     subject: Subject
@@ -185,7 +185,7 @@ class Rule:
 
 
 class Outcome(StrEnum):
-    """What a rule came to: beyond its limit it flags (or is ACCEPT), or is a hint where its evidence does not suffice."""
+    """What a rule came to: beyond its limit it flags, or is a hint where its evidence does not suffice."""
 
     FLAGS = "flags"
     HINT = "hint"
@@ -195,13 +195,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AppliedRule:
-    """A rule that applied to an image: the row that pages and commands are made from.
+    """A rule that applied to an image: the row that pages, commands and texts of reasons are made from.
 
     ``values`` are probability and severity of a finding (or its strength, where ``limits`` is the least one of a room),
-    or a measurement; ``limits`` the numbers that they are compared with, lowest and highest of a usual range. ``side`` is
-    "above", "below", "usual above", "usual below", "room", "percentile", or empty. ``why`` says why it is only a hint, by
-    which set the limit of the room holds, or what was enough for ACCEPT. ``matched`` is what the image has of conditions
-    that the rule adds to its place, and ``number`` that of the rule in the policy, 0 if a package asks by itself.
+    or a measurement; ``limits`` the numbers that they are compared with, lowest and highest of a usual range. ``side``
+    is "above", "below", "usual above", "usual below", "room", "percentile", or empty. ``why`` says why it is only a
+    hint, by which set the limit of the room holds, or what was enough for ACCEPT. ``matched`` is what the image has of
+    the conditions that the rule adds to its place; ``number`` is that of the rule, 0 if a package asks by itself.
     """
 
     subject: Subject

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from miqa_node.core.domain.evaluation import PERCENTILE, ROOM, USUAL
 from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.core.domain.prediction import PackageRule
 from miqa_node.core.domain.rule import (
@@ -48,7 +49,7 @@ _TERMS = {
 }
 _REGIONS = {"lung": Phrase("a lung"), "mediastinum": Phrase("the mediastinum"), "outside": Phrase("neither of them")}
 _EVIDENCE = {SITE: Phrase("the site's word"), CARD: Phrase("the card of the package")}
-_CONFIRMED = {"usual": Phrase("confirmed range"), "room": Phrase("confirmed limit of the room")}
+_CONFIRMED = {USUAL.strip(): Phrase("confirmed range"), ROOM: Phrase("confirmed limit of the room")}
 _BEYOND = {
     LimitSide.ABOVE: Phrase("above the confirmed usual range of its machine"),
     LimitSide.BELOW: Phrase("below the confirmed usual range of its machine"),
@@ -88,7 +89,7 @@ def cells_of_rule(rule: Rule) -> RuleCells:
     """A rule of the policy: nothing is measured yet, and it asks for what it can."""
     outcome = {Then.ACCEPT: Outcome.ACCEPTS, Then.HINT: Outcome.HINT}.get(rule.then, Outcome.FLAGS)
     limits: tuple[float, ...] = () if rule.limit is None else (rule.limit,)
-    side = "percentile" if rule.what == ANOMALY else f"usual {rule.side}" if rule.is_usual else rule.side.value
+    side = PERCENTILE if rule.what == ANOMALY else USUAL + rule.side if rule.is_usual else rule.side.value
     if rule.subject is not Subject.MEASUREMENT:
         limits, side = (rule.min_probability, rule.min_severity), ""
     row = AppliedRule(rule.subject, rule.what, rule.then, "", outcome, (), limits, side, rule.evidence)
@@ -146,12 +147,12 @@ def _value(row: AppliedRule) -> str:
         return say("no") if row.outcome is Outcome.WITHIN else say("yes")
     if not row.values:
         return ""
-    if row.side == "room":
+    if row.side == ROOM:
         return say("strength {strength}", strength=figures(row.values[0]))
     if row.subject is Subject.FINDING:
         probability, severity = (numerals(f"{one:.2f}") for one in row.values)
         return say("probability {probability}, severity {severity}", probability=probability, severity=severity)
-    if row.side == "percentile":
+    if row.side == PERCENTILE:
         return numerals(f"{row.values[0]:.1f} %")
     return _measured(row.what, shown(row.values[0], row.what, row.limits[0] if len(row.limits) == 1 else None))
 
@@ -161,7 +162,7 @@ def _limit(row: AppliedRule) -> str:
         return say("no rule flags the image")
     if row.subject is Subject.CONTRADICTION:
         return ""
-    if row.side == "room":
+    if row.side == ROOM:
         return say("from strength {limit} on", limit=figures(row.limits[0]))
     if row.subject is Subject.FINDING:
         return _from(*row.limits)
@@ -169,7 +170,7 @@ def _limit(row: AppliedRule) -> str:
 
 
 def _limit_of_measured(row: AppliedRule) -> str:
-    if row.side == "percentile":
+    if row.side == PERCENTILE:
         return say("among the most unusual {share} percent", share=figures(100 - row.limits[0]))
     side = LimitSide(row.side.split()[-1])
     if not row.limits:

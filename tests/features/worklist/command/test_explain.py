@@ -62,7 +62,8 @@ def test_the_rules_are_a_table_and_a_key(cli: Callable[..., Ran], stage: Stage, 
     [shown] = cli("explain", "1.2.3.4.5.1", "--json", "--data-dir", data_dir).json["instances"]
 
     assert "Rule\tValue\tLimit\tEvidence\tOutcome\tWhy" in output
-    flags = "Motion blur\tprobability 0.97, severity 0.60\tfrom probability 0.5 and severity 0.5 on\tthe site's word\tReview"
+    numbers = "probability 0.97, severity 0.60\tfrom probability 0.5 and severity 0.5 on"
+    flags = f"Motion blur\t{numbers}\tthe site's word\tReview"
     within = "Noise\t12.5\tabove 20\tthe site's word\twithin, else Review"
     assert output.index(flags) < output.index(within)
     first, second = shown["disposition"]["rules"]
