@@ -165,7 +165,8 @@ class Evaluation:
             return assessment.not_assessed
         outside = Phrase("The image is outside the model's scope.") if self._is_outside else ""
         was_read = bool(assessment.not_assessed and assessment.decoder and assessment.measurements)
-        if was_read and (self._tables or self._by_model is None):
+        about = {one.subject for one in self._covering if one.then not in (Then.ACCEPT, Then.HINT)}
+        if was_read and (self._tables or (Subject.MEASUREMENT in about and Subject.FINDING not in about)):
             return obstacle(self._tables, assessment) or outside
         unjudged = assessment.not_assessed or self.experimental or outside
         return unjudged or ("" if self._by_model is not None else Phrase("No rule of the policy accepts such images."))
@@ -233,10 +234,12 @@ class Evaluation:
     def _of_packages(self) -> Iterator[Evaluated]:
         """REVIEW for a finding that no rule names, if the package or distribution that defines it requests that."""
         named = {rule.what for rule in self._covering if rule.subject is Subject.FINDING}
+        evidence = (CARD,) if self._by_model is None else self._by_model.evidence
+        figures = () if self._by_model is None else self._by_model.figures
         for finding in () if self._unproven or self._is_outside else self._assessment.findings:
             is_asked = finding.description is not None and finding.description.flags
             if finding.name not in named and is_asked:
-                rule = Rule(Subject.FINDING, finding.name, Then.REVIEW, Where(self._place), (CARD,))
+                rule = Rule(Subject.FINDING, finding.name, Then.REVIEW, Where(self._place), evidence, figures=figures)
                 reason = Reason(finding.name, _finding_text(finding, ""), finding.code, Verdict.REVIEW)
                 values = finding.probability, finding.severity
                 yield self._row(rule, finding.present, reason, values, (finding.threshold, 0.0))
