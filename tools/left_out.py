@@ -16,7 +16,7 @@ from typing import Any
 
 from miqa_node.core.domain.measurand import measurands
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.rule import LimitSide
+from miqa_node.core.domain.rule import LimitSide, Subject
 from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy

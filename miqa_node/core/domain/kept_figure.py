@@ -1,8 +1,8 @@
 """How much of an image's defects a model is known to find: only a kept figure can make an image ACCEPT.
 
 Where none is kept for a body part, a view and an age, or where it is too low, the verdict is experimental: findings are
-listed, flag nothing, and the image is never ACCEPT. A figure about one finding (with an ``auroc``) makes nothing ACCEPT,
-but lets that finding ask for REVIEW on images that are not judged as a whole.
+listed, flag nothing, and the image is never ACCEPT. A figure about one finding (with an ``auroc``) makes nothing
+ACCEPT, but lets that finding ask for REVIEW on images that are not judged as a whole.
 """
 
 from __future__ import annotations

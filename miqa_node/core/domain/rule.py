@@ -67,12 +67,12 @@ class Where:
     def covers(self, header: Header, kind: str) -> bool:
         """Whether an image, or a series of slices of this kind, is one of these."""
         years = ADULT_YEARS if header.age_years is None else header.age_years
-        asked = (
-            (self.modality, header.modality), (self.body_part, header.body_part_examined),
-            (self.view, header.view_position), (self.kind, kind), (self.room, header.station_name),
-        )  # fmt: skip
         return (
-            all(not names or name in names for names, name in asked)
+            (not self.modality or header.modality in self.modality)
+            and (not self.kind or kind in self.kind)
+            and (not self.body_part or header.body_part_examined in self.body_part)
+            and (not self.view or header.view_position in self.view)
+            and (not self.room or header.station_name in self.room)
             and (self.age is None or self.age[0] <= years < self.age[1])
             and not any(one.covers(header, kind) for one in self.apart_from)
         )
@@ -119,13 +119,13 @@ class Where:
 class Rule:
     """One rule. ``what`` is a name of its ``subject``; of a rule for ACCEPT, :data:`ALL` findings or no name.
 
-    Of a finding both ``min_probability`` and ``min_severity`` must be reached. ``soft``: slight degrees are ordinary, so a
-    site's confirmed limit for a room replaces these; ``over``: an object must lie there, if that is known; ``any_part``:
-    it needs no anatomy, so the rule holds whatever the pixels show. Of a measurement, ``limit`` is the number on the
-    ``side`` of which it lies, and None stands for the usual range of its machine that a person confirmed; of
-    :data:`ANOMALY`, the least percentile. ``supports`` is the finding that a measurement supports; empty if its reason is
-    only a code. ``figures`` and ``acceptance`` are what ``evidence`` names. ``is_default``: of the taxonomy, so that a rule
-    of the policy for the same images takes its place. ``line`` is where it stands, in words.
+    Of a finding both ``min_probability`` and ``min_severity`` must be reached. ``soft``: slight degrees are ordinary,
+    so a site's confirmed limit for a room replaces these; ``over``: an object must lie there, if that is known;
+    ``any_part``: it needs no anatomy, so the rule holds whatever the pixels show. Of a measurement, ``limit`` is the
+    number on the ``side`` of which it lies, and None stands for the usual range of its machine that a person confirmed;
+    of :data:`ANOMALY`, the least percentile. ``supports`` is the finding that a measurement supports; empty if its
+    reason is only a code. ``figures`` and ``acceptance`` are what ``evidence`` names. ``is_default``: of the taxonomy,
+    so that a rule of the policy for the same images takes its place. ``line`` is where it stands, in words.
     """
 
     subject: Subject
@@ -171,7 +171,7 @@ class Rule:
 
 
 class Outcome(StrEnum):
-    """What a rule came to: beyond its limit it flags (or is ACCEPT), or is a hint where its evidence does not suffice."""
+    """What a rule came to: beyond its limit it flags, or is a hint where its evidence does not suffice."""
 
     FLAGS = "flags"
     HINT = "hint"
@@ -184,9 +184,9 @@ class AppliedRule:
     """A rule that applied to an image: the row that pages, commands and texts of reasons are made from.
 
     ``values`` are probability and severity of a finding (or its strength, where ``limits`` is the least one of a room),
-    or a measurement; ``limits`` the numbers that they are compared with, lowest and highest of a usual range. ``side`` is
-    "above", "below", "usual above", "usual below", "room", or empty. ``why`` says why it is only a hint, or by which set
-    the limit of the room holds.
+    or a measurement; ``limits`` the numbers that they are compared with, lowest and highest of a usual range. ``side``
+    is "above", "below", "usual above", "usual below", "room", or empty. ``why`` says why it is only a hint, or by which
+    set the limit of the room holds.
     """
 
     subject: Subject

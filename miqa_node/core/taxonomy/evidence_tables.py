@@ -37,9 +37,9 @@ def parse_evidence(document: Mapping[str, Any]) -> dict[str, Evidence]:
         raise ValueError('evidence must consist of named tables, such as [evidence."my scanners"].')
     read = {}
     for name, table in tables.items():
+        if name in (SITE, CARD):
+            raise ValueError(f"evidence {name!r}: this name has a meaning of its own; choose another one.")
         try:
-            if name in (SITE, CARD):
-                raise ValueError("this name has a meaning of its own; choose another one.")
             read[name] = _trial(table) if TRIAL_KEY in table else Evidence(_figure(table))
         except ValueError as error:
             raise ValueError(f"evidence {name!r}: {error}") from error
@@ -51,8 +51,8 @@ def evidence_of(table: Mapping[str, Any], known: Mapping[str, Evidence]) -> tupl
     names = (table["evidence"],) if isinstance(table.get("evidence"), str) else name_list(table, "evidence")
     if not names:
         raise ValueError(
-            'evidence is missing; name a record [evidence.…], or write "card" for what the card of the package says, or '
-            '"site" for the site\'s own word.'
+            'evidence is missing; name a record [evidence.…], or write "card" for what the card of the package says, '
+            'or "site" for the site\'s own word.'
         )
     for name in names:
         if name not in known and name not in (SITE, CARD):

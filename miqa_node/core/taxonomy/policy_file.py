@@ -38,8 +38,8 @@ def parse_policy(document: Mapping[str, Any], text: str = "") -> Policy:
     """
     if "scope" in document:
         raise FormerPolicyError(
-            "policy.toml: it has the form of earlier versions, with [[scope]]. `miqa-node policy convert FILE --out NEW` "
-            "writes it as rules."
+            "policy.toml: it has the form of earlier versions, with [[scope]]. `miqa-node policy convert FILE --out "
+            "NEW` writes it as rules."
         )
     version = document.get("version")
     if not isinstance(version, str) or not version:
@@ -49,11 +49,11 @@ def parse_policy(document: Mapping[str, Any], text: str = "") -> Policy:
         check_keys(document, KEYS)
         evidence, places = parse_evidence(document), parse_places(document)
         read = tuple(_rules(document, places, evidence, lines))
-        if not read:
-            raise ValueError("there is no [[rule]]; without one no image gets a verdict.")
         packages = tuple(rules(document, "package", lambda one: _package(one, places)))
     except ValueError as error:
         raise SettingsError(f"policy.toml: {error}") from error
+    if not read:
+        raise SettingsError("policy.toml: there is no [[rule]]; without one no image gets a verdict.")
     _check_conflicts(read)
     for name in withdrawn_measurements(read):
         log.warning("withdrawn measurement in the policy", name=name, now=WITHDRAWN[name].successor)

@@ -113,7 +113,8 @@ def _findings(table: Mapping[str, Any]) -> Iterator[Rule]:
         name = finding_name(text, "finding")
         yield Rule(
             Subject.FINDING, name, _then(table, Then.REVIEW, Then.REJECT, Then.HINT), Where(),
-            min_probability=number(table, "min_probability", 0.0, 1.0), min_severity=number(table, "min_severity", 0.0, 1.0),
+            min_probability=number(table, "min_probability", 0.0, 1.0),
+            min_severity=number(table, "min_severity", 0.0, 1.0),
             soft=bool(flag(table, "soft", _is_soft(name))), over=over, any_part=is_of_any_part(name),
         )  # fmt: skip
 
@@ -126,7 +127,8 @@ def _defaults(table: Mapping[str, Any]) -> Iterator[Rule]:
         for rule in entry.policy if name not in left_out else ():
             yield Rule(
                 Subject.FINDING, name, Then(rule.verdict), Where(), min_probability=rule.min_probability,
-                min_severity=rule.min_severity, soft=entry.soft, over=rule.over, any_part=entry.any_part, is_default=True,
+                min_severity=rule.min_severity, soft=entry.soft, over=rule.over, any_part=entry.any_part,
+                is_default=True,
             )  # fmt: skip
 
 

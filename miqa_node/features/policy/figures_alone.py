@@ -84,8 +84,10 @@ class FiguresAlone:
         if not any(_may_be_one(one, other) for one in made.packages for other in earlier.packages):
             if mine.is_narrower(theirs):
                 return True
-        elif made.packages <= earlier.packages and earlier.age <= made.age and (
-            not theirs.view or {*mine.view} <= {*theirs.view} and mine.view
+        elif (
+            made.packages <= earlier.packages
+            and earlier.age <= made.age
+            and (not theirs.view or {*mine.view} <= {*theirs.view} and mine.view)
         ):
             if not theirs.body_part or (mine.body_part and {*mine.body_part} <= {*theirs.body_part}):
                 return False

@@ -287,7 +287,9 @@ class _Scope:
             if any(mine.is_within(one) for one in met):
                 return (), "packages went by the header alone, which an earlier scope covers, so it had no effect"
             if met:
-                raise ValueError("it went by the header alone, whatever the kind of slices: write a [[package]] by hand.")
+                raise ValueError(
+                    "it went by the header alone, whatever the kind of slices: write a [[package]] by hand."
+                )
             where = {key: one for key, one in self._conditions.items() if key != "kind"}
         self._new.packages.append({**where, **table})
         return (f"[[package]] {inline({**where, **table})}",), ""
@@ -296,7 +298,11 @@ class _Scope:
 def _entry(kind: str, table: Table) -> Entry:
     """A rule as entry of a rule for the same place."""
     if kind == "anomaly":
-        return {"measurement": ANOMALY, "then": required(table, "verdict"), "min_percentile": table.get("min_percentile")}
+        return {
+            "measurement": ANOMALY,
+            "then": required(table, "verdict"),
+            "min_percentile": table.get("min_percentile"),
+        }
     subject = SUBJECTS.get(kind, Subject.MEASUREMENT).value
     entry: Entry = {subject: required(table, "name"), "then": required(table, "verdict")}
     if kind == "usual":

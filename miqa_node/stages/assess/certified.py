@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.decision import decide_quality
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.routing import Routing
 from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.language.phrase import Phrase, joined
@@ -18,10 +15,11 @@ from miqa_node.stages.assess.prediction_certificate import (
     CertifiedPopulation,
     PredictionCertificate,
 )
+from miqa_node.stages.assess.sidecar import ImageContext
 
 
 def certified_routing(
-    routing: Routing, state: CertificateState, assessment: Assessment, policy: Policy, label: str
+    routing: Routing, state: CertificateState, context: ImageContext, label: str
 ) -> tuple[Routing, Disposition]:
     """The conditions for an answer of a package that has a certificate, and the disposition that counts for it.
 
@@ -30,16 +28,16 @@ def certified_routing(
     """
     # Until a population of the certificate covers the image, its disposition is that of the policy, age included: what
     # nobody certified must not count as assessed. From then on the age may be disregarded, which the population names.
-    quality, certificate = decide_quality(assessment, policy), state.certificate
+    quality, certificate, header = context.disposition(), state.certificate, context.judgement.assessment.header
     routing = replace(routing, accepted_only=True, unproven="", proven_from=0.0)
     if certificate is None or state.ended:
         return replace(routing, unproven=Phrase("Not automated: {why}.", why=state.sentence)), quality
     routing = replace(routing, min_confidence=max(routing.min_confidence, certificate.level))
-    populations = [one for one in certificate.populations if one.holds(assessment.header)]
-    if assessment.header.station_name not in certificate.stations or not populations:
-        return replace(routing, unproven=_outside(certificate, assessment.header)), quality
+    populations = [one for one in certificate.populations if one.holds(header)]
+    if header.station_name not in certificate.stations or not populations:
+        return replace(routing, unproven=_outside(certificate, header)), quality
     routing = replace(routing, certificate=state.sha256)
-    despite_age = decide_quality(assessment, policy, despite_age=True)
+    despite_age = context.disposition(despite_age=True)
     evidence = [(one, answers) for one in populations for answers in one.answers if answers.label == label]
     if len(evidence) < len(populations):  # nobody knows to which of them the patient belongs
         return replace(routing, unproven=_unproven(certificate, populations, label)), despite_age

@@ -31,10 +31,9 @@ class ImageContext:
     certificates: SiteCertificates | None = None
     """The site's certificates for predictions; None where nothing is automated by them."""
 
-    @property
-    def disposition(self) -> Disposition:
-        """The disposition by image quality alone."""
-        return decide_quality(self.judgement.assessment, self.policy)
+    def disposition(self, *, despite_age: bool = False) -> Disposition:
+        """The disposition by image quality alone; ``despite_age``: whatever the age, if that alone left it open."""
+        return decide_quality(self.judgement.assessment, self.policy, despite_age=despite_age)
 
     def with_prediction(self, prediction: Prediction) -> AssessorResult:
         """The judgement with one more prediction."""

@@ -82,10 +82,10 @@ class ClassifierSidecar:
     def _routed(self, prediction: Prediction, context: ImageContext) -> Prediction:
         """The prediction by the site's certificate if there is one, else by card and rule."""
         assessment, card = context.judgement.assessment, self._classifier.card
-        routing, disposition = self._routing.of(context.rule), context.disposition
+        routing, disposition = self._routing.of(context.rule), context.disposition()
         state = context.certificates.of(card.name, self.name, self.sha256) if context.certificates else None
         if state is not None:
-            routing, disposition = certified_routing(routing, state, assessment, context.policy, prediction.label)
+            routing, disposition = certified_routing(routing, state, context, prediction.label)
         return route(prediction, assessment, disposition, routing)
 
     def _not_judged(self, reason: str) -> Prediction:

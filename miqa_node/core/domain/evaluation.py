@@ -1,0 +1,195 @@
+"""The rules of the policy that cover one image, and what each comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from miqa_node.core.domain.acceptance import obstacle, untried
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_node.core.domain.kept_figure import experiment, not_as_a_whole
+from miqa_node.core.domain.measurand import is_withdrawn
+from miqa_node.core.domain.policy import Policy, most_specific
+from miqa_node.core.domain.rule import (
+    ALL,
+    ANOMALY,
+    CARD,
+    SITE,
+    AppliedRule,
+    LimitSide,
+    Outcome,
+    Rule,
+    Subject,
+    Then,
+    Where,
+)
+from miqa_node.core.domain.site_limit import kind_of
+from miqa_node.core.language.phrase import Phrase
+
+OF_CHESTS = frozenset({"crushed_dark_share"})
+"""Measurements whose limits need the anatomy: beside limbs there is air."""
+USUAL, ROOM, PERCENTILE = "usual ", "room", "percentile"
+"""Sides of rows: before "above" or "below" the usual range; a room's own limit; the percentile of an unusual image."""
+
+Evaluated = tuple[Rule, AppliedRule]
+
+
+class Evaluation:
+    """``assessment`` has its known header: where it names no body part, the one that the pixels show."""
+
+    def __init__(self, assessment: Assessment, policy: Policy) -> None:
+        header, kind = assessment.header, assessment.kind
+        place = policy.place_of(header, kind)
+        self._assessment, self._policy = assessment, policy
+        self.place = place.name if place is not None else ""
+        self.covering = policy.covering(header, kind)
+        self._accepting = most_specific([one for one in self.covering if one.then is Then.ACCEPT])
+        self._by_model = next((one for one in self._accepting if one.acceptance is None), None)
+        self._tables = policy.tables_for(header, kind)
+        self._unproven = experiment((), assessment) if self._by_model is None else self._lack(self._by_model)
+        self._rules = most_specific([one for one in self.covering if self._may_apply(one)])
+
+    def _may_apply(self, rule: Rule) -> bool:
+        if not rule.flags_alone:
+            return rule.then is not Then.ACCEPT
+        known = any(one.flags_alone(self._assessment) for one in rule.figures)
+        return known and bool(self._unproven) and self._assessment.finding(FindingName(rule.what)) is not None
+
+    def _lack(self, rule: Rule) -> str:
+        """Why the evidence of a rule does not suffice for the image; empty if it does."""
+        if SITE in rule.evidence or rule.flags_alone:
+            return ""
+        return experiment(rule.figures, self._assessment)
+
+    @property
+    def alone(self) -> list[FindingName]:
+        """The findings that may flag the image although it is not judged as a whole."""
+        return [FindingName(rule.what) for rule in self._rules if rule.flags_alone]
+
+    @property
+    def experimental(self) -> str:
+        """Why findings flag nothing, but those with a figure of their own; empty if all count."""
+        return not_as_a_whole(self._assessment.header) if self._unproven and self.alone else self._unproven
+
+    @property
+    def experiments(self) -> tuple[str, str, str]:
+        """Why the image was judged or measured, and that does not count; empty ones are no reason."""
+        return self.experimental, self._assessment.experimental, untried(self._tables, self._assessment.header)
+
+    @property
+    def obstacle(self) -> str:
+        """Why the image cannot be accepted even if no rule flags it; empty if it can."""
+        assessment = self._assessment
+        if assessment.is_of_another_kind:
+            return assessment.not_assessed
+        outside = Phrase("The image is outside the model's scope.") if self._is_outside else ""
+        was_read = bool(assessment.not_assessed and assessment.decoder and assessment.measurements)
+        about = {one.subject for one in self._rules if one.then is not Then.HINT}
+        if was_read and (self._tables or (Subject.MEASUREMENT in about and Subject.FINDING not in about)):
+            return obstacle(self._tables, assessment) or outside
+        unjudged = assessment.not_assessed or self.experimental or outside
+        return unjudged or ("" if self._by_model is not None else Phrase("No rule of the policy accepts such images."))
+
+    @property
+    def _is_outside(self) -> bool:
+        gate = self._assessment.finding(FindingName.GATE)
+        return gate is not None and gate.present
+
+    def rows(self) -> Iterator[Evaluated]:
+        """Yield each rule that has something to look at, in the order of reasons."""
+        of = {one: [rule for rule in self._rules if rule.subject is one] for one in Subject}
+        for rule in of[Subject.FINDING]:
+            yield from self._of_finding(rule)
+        yield from self._of_packages()
+        for rule in sorted(of[Subject.MEASUREMENT], key=lambda one: one.is_usual):
+            yield from self._of_usual(rule) if rule.is_usual else self._of_measurement(rule)
+        found = {issue.name: place for place, issue in enumerate(self._assessment.plausibility)}
+        for rule in sorted(of[Subject.CONTRADICTION], key=lambda one: found.get(one.what, len(found))):
+            yield self._row(rule, rule.what in found)
+        for rule in of[Subject.MEASUREMENT]:
+            yield from self._of_anomaly(rule)
+
+    def accepting_rows(self, *, accepts: bool) -> Iterator[AppliedRule]:
+        """Yield the rules for ACCEPT; ``accepts``: nothing flags the image, and nothing keeps it from ACCEPT."""
+        why = self.obstacle
+        outcome = Outcome.ACCEPTS if accepts else Outcome.HINT if why else Outcome.WITHIN
+        for rule in self._accepting:
+            yield AppliedRule(
+                rule.subject, rule.what, rule.then, rule.where.name, outcome, evidence=rule.evidence, why=why
+            )
+
+    def _of_finding(self, rule: Rule) -> Iterator[Evaluated]:
+        assessment, name = self._assessment, FindingName(rule.what)
+        finding = assessment.finding(name)
+        if finding is None or (rule.over and finding.place is not None and {*rule.over}.isdisjoint(finding.place.over)):
+            return
+        # What an inverted image shows of exposure is said of exchanged grey levels.
+        is_inverted = assessment.gate_class == GateClass.INVERTED
+        if self._is_outside and name != FindingName.GATE and (is_inverted or not rule.any_part):
+            return
+        least = rule.min_probability if rule.flags_alone else max(rule.min_probability, finding.threshold)
+        is_beyond = finding.probability >= least and finding.severity >= rule.min_severity
+        room = self._policy.site_limits.limit_of(name, kind_of(assessment)) if rule.soft else None
+        if room is None:
+            values, limits = (finding.probability, finding.severity), (least, rule.min_severity)
+            yield self._row(rule, is_beyond, values, limits)
+            return
+        is_strong = finding.present and finding.strength >= room.least_strength
+        is_beyond = is_strong and (rule.then is not Then.REJECT or is_beyond)
+        words = self._policy.site_limits.words(room)
+        yield self._row(rule, is_beyond, (finding.strength,), (room.least_strength,), ROOM, words)
+
+    def _of_packages(self) -> Iterator[Evaluated]:
+        """Yield REVIEW for findings that no rule names, if the distribution that defines them asks for it."""
+        named = {rule.what for rule in self.covering if rule.subject is Subject.FINDING}
+        like = self._by_model or Rule(Subject.FINDING, ALL, Then.ACCEPT, Where(), (CARD,))
+        for finding in () if self._unproven or self._is_outside else self._assessment.findings:
+            if finding.name not in named and finding.description is not None and finding.description.flags:
+                rule = replace(like, what=finding.name, then=Then.REVIEW)
+                yield self._row(
+                    rule, finding.present, (finding.probability, finding.severity), (finding.threshold, 0.0)
+                )
+
+    def _of_measurement(self, rule: Rule) -> Iterator[Evaluated]:
+        measured = self._assessment.measurement(rule.what)
+        if measured is None or rule.limit is None or (self._assessment.is_of_another_kind and rule.what in OF_CHESTS):
+            return
+        if is_withdrawn(rule.what):  # an old judgement has it, and the limit was for what it meant then
+            return
+        is_above = rule.side is LimitSide.ABOVE
+        is_beyond = (measured.value > rule.limit) if is_above else (measured.value < rule.limit)
+        yield self._row(rule, is_beyond, (measured.value,), (rule.limit,), rule.side.value)
+
+    def _of_usual(self, rule: Rule) -> Iterator[Evaluated]:
+        """Yield what is compared with the confirmed range of the machine."""
+        measured = self._assessment.measurement(rule.what)
+        usual = self._assessment.usual_range(measured.name, measured.unit) if measured is not None else None
+        if measured is None or usual is None or self._assessment.is_of_another_kind:
+            return
+        is_above = rule.side is LimitSide.ABOVE
+        is_beyond = (measured.value > usual.high) if is_above else (measured.value < usual.low)
+        yield self._row(rule, is_beyond, (measured.value,), (usual.low, usual.high), f"{USUAL}{rule.side.value}")
+
+    def _of_anomaly(self, rule: Rule) -> Iterator[Evaluated]:
+        anomaly = self._assessment.anomaly
+        if rule.what == ANOMALY and anomaly is not None and rule.limit is not None:
+            yield self._row(rule, anomaly.percentile >= rule.limit, (anomaly.percentile,), (rule.limit,), PERCENTILE)
+
+    def _row(
+        self,
+        rule: Rule,
+        is_beyond: bool,
+        values: tuple[float, ...] = (),
+        limits: tuple[float, ...] = (),
+        side: str = "",
+        why: str = "",
+    ) -> Evaluated:
+        """The row of a rule: it flags where it is beyond its limit, and its evidence suffices."""
+        lack = self._lack(rule) if is_beyond else ""
+        is_hint = rule.then is Then.HINT or bool(lack)
+        outcome = Outcome.WITHIN if not is_beyond else Outcome.HINT if is_hint else Outcome.FLAGS
+        place = rule.where.name or self.place
+        return rule, AppliedRule(
+            rule.subject, rule.what, rule.then, place, outcome, values, limits, side, rule.evidence, lack or why
+        )
