@@ -85,7 +85,8 @@ class Evaluation:
             return assessment.not_assessed
         outside = Phrase("The image is outside the model's scope.") if self._is_outside else ""
         was_read = bool(assessment.not_assessed and assessment.decoder and assessment.measurements)
-        about = {one.subject for one in self._rules if one.then is not Then.HINT}
+        limits = [one for one in self._rules if one.then is not Then.HINT and one.what != ANOMALY and not one.is_usual]
+        about = {one.subject for one in limits}
         if was_read and (self._tables or (Subject.MEASUREMENT in about and Subject.FINDING not in about)):
             return obstacle(self._tables, assessment) or outside
         unjudged = assessment.not_assessed or self.experimental or outside

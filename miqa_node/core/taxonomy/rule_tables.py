@@ -111,11 +111,13 @@ def _findings(table: Mapping[str, Any]) -> Iterator[Rule]:
     over = tuple(map(_region, name_list(table, "over")))
     for text in _names(table, "finding"):
         name = finding_name(text, "finding")
+        then = _then(table, Then.REVIEW, Then.REJECT, Then.HINT)
         yield Rule(
-            Subject.FINDING, name, _then(table, Then.REVIEW, Then.REJECT, Then.HINT), Where(),
+            Subject.FINDING, name, then, Where(),
             min_probability=number(table, "min_probability", 0.0, 1.0),
             min_severity=number(table, "min_severity", 0.0, 1.0),
-            soft=bool(flag(table, "soft", _is_soft(name))), over=over, any_part=is_of_any_part(name),
+            soft=bool(flag(table, "soft", _is_soft(name))) and then is not Then.HINT, over=over,
+            any_part=is_of_any_part(name),
         )  # fmt: skip
 
 

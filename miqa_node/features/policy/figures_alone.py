@@ -87,7 +87,7 @@ class FiguresAlone:
         elif (
             made.packages <= earlier.packages
             and earlier.age <= made.age
-            and (not theirs.view or {*mine.view} <= {*theirs.view} and mine.view)
+            and (not theirs.view or ({*mine.view} <= {*theirs.view} and mine.view))
         ):
             if not theirs.body_part or (mine.body_part and {*mine.body_part} <= {*theirs.body_part}):
                 return False
@@ -96,8 +96,8 @@ class FiguresAlone:
                 made.where = self._narrow(made.conditions)
                 return True
         raise ValueError(
-            "an earlier figure of this finding covers some of its images, and rules cannot say which of both comes first: "
-            "let each body part stand in one of them."
+            "an earlier figure of this finding covers some of its images, and rules cannot say which comes first. Let each "
+            "body part stand in one of both, and convert again."
         )
 
     def finish(self, place: Where) -> None:

@@ -1,16 +1,16 @@
-"""Writes a policy of the form of before, with ``[[scope]]``, as rules, and says what each of its tables became.
+"""Writes a policy of the form of before, with ``[[scope]]``, as rules, and says what became of each table.
 
-Tables become tables: of an image the first scope that covered it applied, so a place is ``except`` all earlier ones that
-it meets. What rules cannot say is an obstacle, and so is what the reader of rules finds wrong with the outcome.
+Tables become tables: of an image the first scope that covered it applied, so a place is ``except`` all earlier ones
+that it meets. What rules cannot say is an obstacle, and so is what the reader of rules finds wrong with the outcome.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, count
+from itertools import chain, count, groupby
 from typing import Any
 
 from miqa_node.core.domain.rule import ALL, ANOMALY, CARD, SITE, Subject, Then, Where
@@ -44,8 +44,8 @@ SUBJECTS = {"finding": Subject.FINDING, "plausibility": Subject.CONTRADICTION}
 """What rules of these tables are about; all others are about measurements."""
 BY_OWN_FIGURES = "own_figures is true, so it had no effect"
 HEAD = """\
-# Written by `miqa-node policy convert` from a policy with [[scope]]. Its comments are not here; the head of config/policy.toml
-# explains the form.
+# Written by `miqa-node policy convert` from a policy with [[scope]], whose comments are not here. The head of
+# config/policy.toml explains the form.
 
 """
 Table = Mapping[str, Any]
@@ -79,6 +79,16 @@ class Conversion:
     def obstacles(self) -> tuple[Step, ...]:
         """What could not be converted."""
         return tuple(one for one in self.steps if one.obstacle)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the steps as a diff."""
+        for place, steps in groupby(self.steps, lambda one: one.place):
+            yield f"@@ {place} @@"
+            for step in steps:
+                yield f"- {step.before}"
+                yield from (f"+ {line}" for line in step.after)
+                yield from (f"! could not be converted: {text}" for text in (step.obstacle,) if text)
+                yield from (f"  ({text})" for text in (step.remark,) if text)
 
 
 def convert(document: Table) -> Conversion:
@@ -200,7 +210,7 @@ class _Scope:
         return (f"[evidence.{inline(name)}] {inline(table)}",), ""
 
     def _findings(self) -> None:
-        """Rules of its own in place of all defaults of the finding, then defaults, hints and figures of single findings."""
+        """Add the rule for ACCEPT, own rules, defaults of all other findings, hints, and figures of single findings."""
         accepting: Entry = {"finding": ALL, "then": Then.ACCEPT.value}
         has_defaults = self._value("default_findings", flag, False)
         if self._table.get("finding") or has_defaults or not self._table.get("measurement") or self._evidence != CARD:
@@ -288,7 +298,8 @@ class _Scope:
                 return (), "packages went by the header alone, which an earlier scope covers, so it had no effect"
             if met:
                 raise ValueError(
-                    "it went by the header alone, whatever the kind of slices: write a [[package]] by hand."
+                    "packages went by the header alone, whatever the kind of slices, and an earlier scope covers some of "
+                    "these images. Take the table out, convert again, and add a [[package]] for the images that are meant."
                 )
             where = {key: one for key, one in self._conditions.items() if key != "kind"}
         self._new.packages.append({**where, **table})

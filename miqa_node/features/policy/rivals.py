@@ -1,4 +1,4 @@
-"""Which of two entries about the same stays: rules of a place are one for each what and then, those of before were not."""
+"""Which of two entries about the same stays: of a place, one rule is about each what and then."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def winner(earlier: Entry, later: Entry) -> Entry:
         if _includes(one, other):
             return one
     raise ValueError(
-        "another rule of the scope is about the same and asks for the same verdict, beyond other limits: rules cannot say "
-        "that either is enough. Write one with the limits that are to hold, and convert again."
+        "another rule of the scope asks for the same verdict for the same reason, beyond other limits, and rules cannot "
+        "say that either is enough. Write one with the limits that are to hold, and convert again."
     )
 
 
