@@ -108,7 +108,7 @@ def _rules(
                 what = next((entry[one.value] for one in Subject if isinstance(entry.get(one.value), str)), "")
                 raise ValueError(f"rule {place} ({lines.of(place, what)}): {error}") from error
     yield from read
-    yield from combined_rules(read)
+    yield from combined_rules(read, places)
 
 
 def _check_conflicts(of: Sequence[Rule]) -> None:

@@ -96,8 +96,8 @@ class FiguresAlone:
                 made.where = self._narrow(made.conditions)
                 return True
         raise ValueError(
-            "an earlier figure of this finding covers some of its images, and rules cannot say which comes first. Let each "
-            "body part stand in one of both, and convert again."
+            "an earlier figure of this finding covers some of its images, and rules cannot say which comes first. Let "
+            "each body part stand in one of both, and convert again."
         )
 
     def finish(self, place: Where) -> None:

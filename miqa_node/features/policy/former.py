@@ -298,8 +298,8 @@ class _Scope:
                 return (), "packages went by the header alone, which an earlier scope covers, so it had no effect"
             if met:
                 raise ValueError(
-                    "packages went by the header alone, whatever the kind of slices, and an earlier scope covers some of "
-                    "these images. Take the table out, convert again, and add a [[package]] for the images that are meant."
+                    "packages went by the header alone, whatever the kind of slices, and an earlier scope covers some "
+                    "of these images. Take the table out, convert again, and add a [[package]] for those meant."
                 )
             where = {key: one for key, one in self._conditions.items() if key != "kind"}
         self._new.packages.append({**where, **table})

@@ -30,8 +30,8 @@ def winner(earlier: Entry, later: Entry) -> Entry:
         if _includes(one, other):
             return one
     raise ValueError(
-        "another rule of the scope asks for the same verdict for the same reason, beyond other limits, and rules cannot "
-        "say that either is enough. Write one with the limits that are to hold, and convert again."
+        "another rule of the scope asks for the same verdict for the same reason, beyond other limits, and rules "
+        "cannot say that either is enough. Write one with the limits that are to hold, and convert again."
     )
 
 
