@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.settings.policy import watched_policy
 from miqa_node.errors import SettingsError
 from miqa_node.interfaces.cli.app import run
@@ -64,13 +65,13 @@ def test_a_file_of_before_never_replaces_a_good_one(policy: Path) -> None:
     assert COMMAND in logs[0]["reason"]
 
 
-def _stored(node: Node) -> list[str]:
+def _stored(node: Node) -> list[InstanceDigest]:
     import sqlalchemy as sa
 
     with node.database.begin() as transaction:
-        return list(transaction.execute(sa.text("SELECT digest FROM instances")).scalars())
+        return [InstanceDigest(one) for one in transaction.execute(sa.text("SELECT digest FROM instances")).scalars()]
 
 
-def _assessment(node: Node, digest: str) -> Assessment | None:
+def _assessment(node: Node, digest: InstanceDigest) -> Assessment | None:
     with node.database.begin() as transaction:
         return instances.load_assessment(transaction, digest)
