@@ -116,9 +116,8 @@ class Evaluation:
         why = self.obstacle
         outcome = Outcome.ACCEPTS if accepts else Outcome.HINT if why else Outcome.WITHIN
         for rule in self._accepting:
-            yield AppliedRule(
-                rule.subject, rule.what, rule.then, rule.where.name, outcome, evidence=rule.evidence, why=why
-            )
+            place = rule.where.name or self.place
+            yield AppliedRule(rule.subject, rule.what, rule.then, place, outcome, evidence=rule.evidence, why=why)
 
     def _of_finding(self, rule: Rule) -> Iterator[Evaluated]:
         assessment, name = self._assessment, FindingName(rule.what)

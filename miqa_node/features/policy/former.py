@@ -14,6 +14,7 @@ from itertools import chain, count, groupby
 from typing import Any
 
 from miqa_node.core.domain.rule import ALL, ANOMALY, CARD, SITE, Subject, Then, Where
+from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.core.taxonomy.entries import check_keys, flag, name_list, required, rules
 from miqa_node.core.taxonomy.evidence_tables import TRIAL_KEY
 from miqa_node.core.taxonomy.lookup import finding_entries
@@ -141,6 +142,7 @@ class _Scope:
         self._new, self._table = new, table
         self._name = _free(str(table.get("name", "")), new.where)
         self._evidence: Evidence = CARD
+        self._accepted: list[set[str]] = []
 
     def convert(self) -> None:
         """Add the place, then its evidence, rules and packages."""
@@ -281,6 +283,10 @@ class _Scope:
         check_keys(table, ACCEPT_KEYS)
         if remark := self._elsewhere(table):
             return (), remark
+        own = {*STANDARD.body_parts.expanded(name_list(table, "body_part"))}
+        if any(not earlier or (own and own <= earlier) for earlier in self._accepted):
+            return (), "an earlier table covers all of its images, so it had no effect"
+        self._accepted.append(own)
         part = {"body_part": table["body_part"]} if table.get("body_part") else {}
         record = {TRIAL_KEY: table.get(TRIAL_KEY, [])}
         name = self._new.record(record, f"{self._name}, scanners")
