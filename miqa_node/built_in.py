@@ -27,6 +27,7 @@ FEATURES = (
     "notices",
     "operations",
     "phantoms",
+    "policy",
     "reader_study",
     "reassess",
     "retention",

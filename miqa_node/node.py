@@ -14,8 +14,8 @@ from miqa_node.core.domain.role import NodeRole
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.log import log_plugins
 from miqa_node.core.process import give_back_memory
-from miqa_node.core.settings import Settings, WatchedFile
-from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.settings import Settings
+from miqa_node.core.settings.policy import watched_policy
 from miqa_node.isolation.judging import NodeJudging
 from miqa_node.parts import NodePart, OpenParts, PartContext, StartMoment
 from miqa_node.pipeline import Pipeline
@@ -66,7 +66,7 @@ class Node:
         # What the site has, and wants.
         self.database, self.objects = database, objects = open_store(settings)
         self.destinations = there = Destinations(settings.destinations_file, destinations)
-        policy_file = WatchedFile(settings.policy_file, read_policy)
+        policy_file = watched_policy(settings.policy_file)
         self.policy = SiteRules(database, policy_file.current, settings.policy.silent_days)
         origin = EventOrigin(settings.node.name, settings.node.site, settings.web_url)
         announcer = Announcer(there.hearing, origin, settings.work.study_quiet_s, NOT_IMAGE_MODALITIES)

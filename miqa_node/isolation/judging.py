@@ -53,9 +53,7 @@ class NodeJudging:
         self.models = ActiveModels(settings, chosen)
         self.shadow = ShadowRunner(settings, chosen, partial(save_shadow, database, policy.current))
         self.workers = ImageWorkers(settings, chosen, policy.current, self._reports, is_alone=not works)
-        self.faults = NodeFaults(
-            self.workers.check_canary, ALIKE_FAILURES, work.canary_interval_s, self._announce_pause
-        )
+        self.faults = NodeFaults(self._check_canary, ALIKE_FAILURES, work.canary_interval_s, self._announce_pause)
 
     def unit_context(self, objects: ObjectStore, destinations: DestinationsFor) -> UnitContext:
         """The tools of units: worker processes decode, judge and report what ``destinations`` request."""
@@ -94,11 +92,16 @@ class NodeJudging:
         self.choice.lead((self._policy.follow, self.models.follow, *working))
 
     def check(self) -> None:
-        """Have the node judge nothing, until its canary passes, if the models do not run."""
+        """Have the node judge nothing, until its canary passes, if the models do not run or the policy has no rules."""
         try:
+            self._policy.check()
             self.workers.check_now()
         except MiqaError as error:
             self.faults.pause(str(error))  # images are received and wait
+
+    def _check_canary(self) -> None:
+        self._policy.check()
+        self.workers.check_canary()
 
     def _announce_pause(self, reason: str) -> None:
         with self._database.begin() as transaction:

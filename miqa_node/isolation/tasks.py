@@ -28,7 +28,7 @@ from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.observe.log import set_up_logging
 from miqa_node.core.observe.stages import ObservedStage, observed_here
 from miqa_node.core.settings import Settings
-from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.settings.policy import watched_policy
 from miqa_node.errors import MiqaError, ModelPackageError
 from miqa_node.isolation.canary import judge_canary
 from miqa_node.isolation.sandbox import confine
@@ -66,7 +66,7 @@ class _WorkerModels:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.choice = SiteChoice(ModelChoice(), read_policy(settings.policy_file))
+        self.choice = SiteChoice(ModelChoice(), watched_policy(settings.policy_file).current())
         self.active = ActiveModels(settings, lambda: self.choice.models)
         self.sidecars = SidecarModels(settings, self.active.assessor, self.policy)
         self.assessor: Callable[[], Assessor] = self.sidecars.assessor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from miqa_node.core.domain.acceptance import obstacle, untried
 from miqa_node.core.domain.assessment import Assessment
@@ -10,7 +11,19 @@ from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_node.core.domain.kept_figure import experiment, not_as_a_whole
 from miqa_node.core.domain.measurand import is_withdrawn
 from miqa_node.core.domain.policy import Policy, most_specific
-from miqa_node.core.domain.rule import ANOMALY, CARD, SITE, AppliedRule, LimitSide, Outcome, Rule, Subject, Then, Where
+from miqa_node.core.domain.rule import (
+    ALL,
+    ANOMALY,
+    CARD,
+    SITE,
+    AppliedRule,
+    LimitSide,
+    Outcome,
+    Rule,
+    Subject,
+    Then,
+    Where,
+)
 from miqa_node.core.domain.site_limit import kind_of
 from miqa_node.core.language.phrase import Phrase
 
@@ -72,7 +85,9 @@ class Evaluation:
             return assessment.not_assessed
         outside = Phrase("The image is outside the model's scope.") if self._is_outside else ""
         was_read = bool(assessment.not_assessed and assessment.decoder and assessment.measurements)
-        if was_read and (self._tables or self._by_model is None):
+        limits = [one for one in self._rules if one.then is not Then.HINT and one.what != ANOMALY and not one.is_usual]
+        about = {one.subject for one in limits}
+        if was_read and (self._tables or (Subject.MEASUREMENT in about and Subject.FINDING not in about)):
             return obstacle(self._tables, assessment) or outside
         unjudged = assessment.not_assessed or self.experimental or outside
         return unjudged or ("" if self._by_model is not None else Phrase("No rule of the policy accepts such images."))
@@ -132,9 +147,10 @@ class Evaluation:
     def _of_packages(self) -> Iterator[Evaluated]:
         """Yield REVIEW for findings that no rule names, if the distribution that defines them asks for it."""
         named = {rule.what for rule in self.covering if rule.subject is Subject.FINDING}
+        like = self._by_model or Rule(Subject.FINDING, ALL, Then.ACCEPT, Where(), (CARD,))
         for finding in () if self._unproven or self._is_outside else self._assessment.findings:
             if finding.name not in named and finding.description is not None and finding.description.flags:
-                rule = Rule(Subject.FINDING, finding.name, Then.REVIEW, Where(self.place), (CARD,))
+                rule = replace(like, what=finding.name, then=Then.REVIEW)
                 yield self._row(
                     rule, finding.present, (finding.probability, finding.severity), (finding.threshold, 0.0)
                 )

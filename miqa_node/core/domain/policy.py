@@ -33,7 +33,8 @@ class Policy:
     """All rules of a site, the places that they name, and the further packages that it switches on.
 
     ``titles`` are the English titles of findings and gate classes that reasons use. ``site_limits`` are the site's
-    confirmed limits for rooms, which replace the limits of soft rules.
+    confirmed limits for rooms, which replace the limits of soft rules. ``obstacle`` says why nothing can be judged by
+    it, so images wait; empty if they need not.
     """
 
     version: str
@@ -42,6 +43,7 @@ class Policy:
     packages: tuple[tuple[Where, PackageRule], ...] = ()
     titles: Mapping[str, str] = field(default_factory=dict)
     site_limits: SiteLimits = field(default_factory=SiteLimits)
+    obstacle: str = ""
 
     def with_limits(self, limits: SiteLimits) -> Policy:
         """The policy with the limits of the site; its version includes them, because reports contain the version."""
@@ -66,8 +68,9 @@ class Policy:
 
     def tables_for(self, header: Header, kind: str = "") -> list[Acceptance]:
         """Which measurements suffice for ACCEPT in images such as this one: its own, then those of all body parts."""
-        of_all = [one for one in self.rules if one.acceptance is not None]
-        known = self._known_kind(header, kind)
+        place, known = self.place_of(header, kind), self._known_kind(header, kind)
+        here = ("", place.name if place is not None else "")
+        of_all = [one for one in self.rules if one.acceptance is not None and one.where.name in here]
         best = most_specific([one for one in of_all if one.where.covers(header, known)])
         covering = [one for one in of_all if replace(one.where, body_part=()).covers(header, known)]
         return [one.acceptance for one in (*best, *covering) if one.acceptance is not None]

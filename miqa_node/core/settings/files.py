@@ -20,19 +20,29 @@ class WatchedFile(Generic[T]):
     """A file of the site that may change while the node runs.
 
     It is read again when it changes, or one of those in ``beside``, which ``read`` reads, too. A version with an error
-    in it never replaces a good one, and a file that vanishes changes nothing. ``absent`` replaces one that does not
-    exist at the start; without it that is an error.
+    in it never replaces a good one, and a file that vanishes changes nothing. At the start, ``absent`` replaces one
+    that does not exist, and what ``unready`` returns one with an error; without them that is an error.
     """
 
     def __init__(
-        self, path: Path, read: Callable[[Path], T], absent: T | None = None, beside: Sequence[Path] = ()
+        self,
+        path: Path,
+        read: Callable[[Path], T],
+        absent: T | None = None,
+        beside: Sequence[Path] = (),
+        unready: Callable[[SettingsError], T] | None = None,
     ) -> None:
         self._path = path
         self._read = read
         self._beside = beside
         self._lock = threading.Lock()
         self._stamp = self._look()
-        self._value = absent if absent is not None and self._stamp[0] is None else read(path)
+        try:
+            self._value = absent if absent is not None and self._stamp[0] is None else read(path)
+        except SettingsError as error:
+            if unready is None:
+                raise
+            self._value = unready(error)
 
     def current(self) -> T:
         """Values of the newest readable version of the file; cheap enough to call often."""

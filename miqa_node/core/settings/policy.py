@@ -5,11 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.settings.files import read_toml
+from miqa_node.core.settings.files import WatchedFile, read_toml
 from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.errors import FormerPolicyError, SettingsError
 
 
 def read_policy(path: Path) -> Policy:
     """The policy in a ``policy.toml``."""
     document = read_toml(path)
     return parse_policy(document, path.read_text("utf-8"))
+
+
+def check_form(path: Path) -> None:
+    """FormerPolicyError if the policy has the form of earlier versions; any other error is found when it is read."""
+    try:
+        read_policy(path)
+    except FormerPolicyError:
+        raise
+    except SettingsError:
+        return
+
+
+def watched_policy(path: Path) -> WatchedFile[Policy]:
+    """The policy as it changes. Until one of the form of before is converted, a policy without rules stands for it."""
+    return WatchedFile(path, read_policy, unready=_awaited)
+
+
+def _awaited(error: SettingsError) -> Policy:
+    if not isinstance(error, FormerPolicyError):
+        raise error
+    return Policy("", (), obstacle=str(error))

@@ -37,7 +37,7 @@ def parse_policy(document: Mapping[str, Any], text: str = "") -> Policy:
     SettingsError
         Anything else is wrong; it names the rule, its line and the key.
     """
-    if "scope" in document:
+    if is_former(document):
         raise FormerPolicyError(
             "policy.toml: it has the form of earlier versions, with [[scope]]. `miqa-node policy convert FILE --out "
             "NEW` writes it as rules."
@@ -61,6 +61,11 @@ def parse_policy(document: Mapping[str, Any], text: str = "") -> Policy:
         log.warning("withdrawn measurement in the policy", name=name, now=WITHDRAWN[name].successor)
     titles = {str(name): finding_title(name) for name in (*finding_entries(), *gate_entries())}
     return Policy(version, read, tuple(places.values()), tuple(each for one in packages for each in one), titles)
+
+
+def is_former(document: Mapping[str, Any]) -> bool:
+    """Whether a policy has the form of earlier versions."""
+    return "scope" in document
 
 
 def withdrawn_measurements(of: Sequence[Rule]) -> list[str]:
@@ -105,7 +110,7 @@ def _rules(
                 what = next((entry[one.value] for one in Subject if isinstance(entry.get(one.value), str)), "")
                 raise ValueError(f"{lines.of(place, what)}: {error}") from error
     yield from read
-    yield from combined_rules(read)
+    yield from combined_rules(read, places)
 
 
 def _check_conflicts(of: Sequence[Rule]) -> None:

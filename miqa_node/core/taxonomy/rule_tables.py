@@ -81,15 +81,19 @@ def _accepting(table: Mapping[str, Any], names: Sequence[str], known: Mapping[st
     yield Rule(Subject.MEASUREMENT, "", Then.ACCEPT, Where(), acceptance=acceptance)
 
 
-def combined_rules(rules: Sequence[Rule]) -> Iterator[Rule]:
-    """Yield a rule for ACCEPT for each combined term, such as CHESTABDOMEN, of which every part has one."""
+def combined_rules(rules: Sequence[Rule], places: Mapping[str, Where]) -> Iterator[Rule]:
+    """Yield a rule for ACCEPT for each combined term, such as CHESTABDOMEN, of which every part has one.
+
+    Where the place names body parts, the term must be one of them.
+    """
     tables: dict[Where, dict[str, Rule]] = {}
     for rule in rules:
         for part in rule.where.body_part if rule.acceptance is not None else ():
             tables.setdefault(replace(rule.where, body_part=()), {}).setdefault(part, rule)
     for where, of_part in tables.items():
         for term, parts in STANDARD.body_parts.combined.items():
-            if parts <= of_part.keys() and term not in of_part:
+            of_place = places[where.name].body_part if where.name in places else ()
+            if parts <= of_part.keys() and term not in of_part and (not of_place or term in of_place):
                 yield _combined(where, term, [of_part[part] for part in sorted(parts)])
 
 
@@ -111,11 +115,13 @@ def _findings(table: Mapping[str, Any]) -> Iterator[Rule]:
     over = tuple(map(_region, name_list(table, "over")))
     for text in _names(table, "finding"):
         name = finding_name(text, "finding")
+        then = _then(table, Then.REVIEW, Then.REJECT, Then.HINT)
         yield Rule(
-            Subject.FINDING, name, _then(table, Then.REVIEW, Then.REJECT, Then.HINT), Where(),
+            Subject.FINDING, name, then, Where(),
             min_probability=number(table, "min_probability", 0.0, 1.0),
             min_severity=number(table, "min_severity", 0.0, 1.0),
-            soft=bool(flag(table, "soft", _is_soft(name))), over=over, any_part=is_of_any_part(name),
+            soft=bool(flag(table, "soft", _is_soft(name))) and then is not Then.HINT, over=over,
+            any_part=is_of_any_part(name),
         )  # fmt: skip
 
 

@@ -1,323 +1,336 @@
-"""Reads the site's ``policy.toml``: its tables become the rules that ``decide`` applies."""
+"""Writes a policy of the form of before, with ``[[scope]]``, as rules, and says what became of each table.
+
+Tables become tables: of an image the first scope that covered it applied, so a place is ``except`` all earlier ones
+that it meets. What rules cannot say is an obstacle, and so is what the reader of rules finds wrong with the outcome.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+import tomllib
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, count, groupby
 from typing import Any
 
-import structlog
-from miqa_node.core.domain.finding_figure import FindingFigure
-
-from miqa_node.core.domain.acceptance import LEAST_SCANNERS, Acceptance, ScannerTrial
-from miqa_node.core.domain.codes import REASON_CODES, Code
-from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.kept_figure import LEAST_AGE_YEARS, KeptFigure
-from miqa_node.core.domain.measurand import MEASUREMENTS, WITHDRAWN, is_withdrawn
-from miqa_node.core.domain.moderate_fault import FAULT_NAMES
-from miqa_node.core.domain.object_place import ChestRegion
-from miqa_node.core.domain.policy import (
-    AnomalyRule,
-    FindingRule,
-    MeasurementRule,
-    PlausibilityRule,
-    Policy,
-    Scope,
-    UsualRule,
-)
-from miqa_node.core.domain.prediction import PackageRule
-from miqa_node.core.domain.rule import LimitSide
-from miqa_node.core.domain.slice_kind import KIND_NAMES
-from miqa_node.core.domain.verdict import Verdict
+from miqa_node.core.domain.rule import ALL, ANOMALY, CARD, SITE, Subject, Then, Where
 from miqa_node.core.taxonomy.anatomy import STANDARD
-from miqa_node.core.taxonomy.entries import check_keys, flag, name_list, number, required, rules
-from miqa_node.core.taxonomy.lookup import (
-    finding_entries,
-    finding_title,
-    gate_entries,
-    is_of_any_part,
-    reason_code,
-)
+from miqa_node.core.taxonomy.entries import check_keys, flag, name_list, required, rules
+from miqa_node.core.taxonomy.evidence_tables import TRIAL_KEY
+from miqa_node.core.taxonomy.lookup import finding_entries
+from miqa_node.core.taxonomy.places import parse_places, parse_where
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.core.taxonomy.rule_tables import DEFAULT, USUAL
 from miqa_node.errors import SettingsError
+from miqa_node.features.policy.figures_alone import FIGURE_KEYS, FiguresAlone
+from miqa_node.features.policy.rivals import Entry, are_rivals, winner
+from miqa_node.features.policy.toml_text import inline, policy_text
 
-log = structlog.get_logger(__name__)
-
-
-def parse_policy(document: Mapping[str, Any]) -> Policy:
-    """Read the tables of ``policy.toml``; SettingsError names the scope and key with the error."""
-    version = document.get("version")
-    if not isinstance(version, str) or not version:
-        raise SettingsError('policy.toml: give it a version, for example version = "2026-01".')
-    scopes = document.get("scope")
-    if not isinstance(scopes, Sequence) or not scopes or not all(isinstance(scope, Mapping) for scope in scopes):
-        raise SettingsError("policy.toml: there is no [[scope]]; without one no image gets a verdict.")
-    scopes_read = tuple(_parse_scope(scope) for scope in scopes)
-    for name in withdrawn_measurements(scopes_read):
-        log.warning("withdrawn measurement in the policy", name=name, now=WITHDRAWN[name].successor)
-    titles = {str(name): finding_title(name) for name in (*finding_entries(), *gate_entries())}
-    return Policy(version, scopes_read, titles)
-
-
-def withdrawn_measurements(scopes: Sequence[Scope]) -> list[str]:
-    """Measurements that rules and tables of ``accept`` name and that are no longer taken.
-
-    Their rules are without effect, and where ``accept`` asks for one nothing is accepted.
-    """
-    named = {rule.measurement for scope in scopes for rule in scope.measurements}
-    named |= {name for scope in scopes for table in scope.acceptances for name in table.measured}
-    return sorted(filter(is_withdrawn, named))
-
-
-KEYS = (
-    "name", "modality", "body_part", "view", "kind", "finding", "default_findings", "ignored_findings", "measurement",
-    "usual", "plausibility", "anomaly", "accept", "package", "figure", "finding_figure",
-    "own_figures",
+CONDITIONS = ("modality", "body_part", "view", "kind")
+RULE_KEYS = {
+    "finding": ("name", "verdict", "min_probability", "min_severity", "soft", "over"),
+    "measurement": ("name", "verdict", "above", "below", "reason"),
+    "usual": ("name", "verdict", "side", "reason"),
+    "plausibility": ("name", "verdict"),
+    "anomaly": ("verdict", "min_percentile"),
+}
+"""Tables of a scope that are rules."""
+PACKAGE_KEYS = ("name", "min_confidence", "max_percentile", "accepted_only")
+ACCEPT_KEYS = ("body_part", "measured", TRIAL_KEY)
+SCOPE_KEYS = (
+    "name", *CONDITIONS, *RULE_KEYS, "default_findings", "ignored_findings", "package", "accept", "figure",
+    "finding_figure", "own_figures",
 )  # fmt: skip
-"""Of a scope."""
-MOST_IMAGES, MOST_YEARS = 1e9, 120.0
-"""Of a figure: what is more is a mistake."""
+SUBJECTS = {"finding": Subject.FINDING, "plausibility": Subject.CONTRADICTION}
+"""What rules of these tables are about; all others are about measurements."""
+BY_OWN_FIGURES = "own_figures is true, so it had no effect"
+HEAD = """\
+# Written by `miqa-node policy convert` from a policy with [[scope]], whose comments are not here. The head of
+# config/policy.toml explains the form.
+
+"""
+Table = Mapping[str, Any]
+Became = tuple[tuple[str, ...], str]
+"""The lines that a table became, and a remark."""
+Evidence = str | list[str]
 
 
-def _parse_scope(table: Mapping[str, Any]) -> Scope:
-    name = table.get("name", "")
-    try:
-        check_keys(table, KEYS)
-        return Scope(
-            name=name,
-            modality=tuple(name.strip().upper() for name in name_list(table, "modality")),
-            body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(table, "body_part")))),
-            view=tuple(sorted(STANDARD.expanded_views(name_list(table, "view")))),
-            kind=_parse_kinds(table),
-            findings=_parse_findings(table),
-            measurements=tuple(rules(table, "measurement", _parse_measurement)),
-            usual=tuple(rules(table, "usual", _parse_usual)),
-            plausibility=tuple(rules(table, "plausibility", _parse_plausibility)),
-            anomaly=next(rules(table, "anomaly", _parse_anomaly), None),
-            packages=tuple(rules(table, "package", _parse_package)),
-            ignored_findings=_parse_ignored(table),
-            acceptances=_with_combined(tuple(rules(table, "accept", _parse_acceptance))),
-            figures=tuple(rules(table, "figure", _parse_figure)),
-            finding_figures=tuple(rules(table, "finding_figure", _parse_finding_figure)),
-            own_figures=bool(flag(table, "own_figures", False)),
-        )
-    except ValueError as error:
-        raise SettingsError(f"policy.toml: scope {name!r}: {error}") from error
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one table of a place became, as lines of TOML; ``remark`` says why it is nothing, or another thing.
 
-
-def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
-    """The scope's own rules; with ``default_findings`` also the taxonomy's rules for all other findings."""
-    own = tuple(rules(table, "finding", _parse_finding))
-    if not flag(table, "default_findings", False):
-        return own
-    named = {*_parse_ignored(table), *(rule.finding for rule in own)}
-    return own + tuple(
-        FindingRule(
-            name, Verdict(rule.verdict), rule.min_probability, rule.min_severity, entry.soft, rule.over, entry.any_part
-        )
-        for name, entry in finding_entries().items()
-        if name not in named
-        for rule in entry.policy
-    )
-
-
-def _parse_finding(rule: Mapping[str, Any]) -> FindingRule:
-    check_keys(rule, ("name", "verdict", "min_probability", "min_severity", "soft", "over"))
-    probability, severity = number(rule, "min_probability", 0.0, 1.0), number(rule, "min_severity", 0.0, 1.0)
-    verdict, over = _verdict(rule), tuple(map(_parse_region, name_list(rule, "over")))
-    name = _parse_name(required(rule, "name"), "name")
-    soft = flag(rule, "soft", _is_soft(name))
-    return FindingRule(name, verdict, probability, severity, soft, over, is_of_any_part(name))
-
-
-def _parse_kinds(table: Mapping[str, Any]) -> tuple[str, ...]:
-    kinds = name_list(table, "kind")
-    if unknown := [one for one in kinds if one not in KIND_NAMES]:
-        raise ValueError(f"kind is {unknown[0]!r}; it takes {', '.join(KIND_NAMES)}.")
-    if kinds and not name_list(table, "modality"):
-        raise ValueError("kind is of series: name their modality, too.")
-    return kinds
-
-
-def _parse_region(text: str) -> ChestRegion:
-    if text not in set(ChestRegion):
-        raise ValueError(f"over is {text!r}; it takes {', '.join(ChestRegion)}.")
-    return ChestRegion(text)
-
-
-def _is_soft(name: FindingName) -> bool:
-    entry = finding_entries().get(name)
-    return entry is not None and entry.soft
-
-
-def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
-    check_keys(rule, ("name", "verdict", "reason", *LimitSide))
-    sides = [side for side in LimitSide if side.value in rule]
-    if not sides:
-        raise ValueError("a limit is missing; write above = or below = with a number.")
-    if len(sides) > 1:
-        raise ValueError("above and below are two limits; write a rule for each.")
-    reason, finding = _parse_reason(rule)
-    limit = number(rule, sides[0].value, 0.0)
-    return MeasurementRule(required(rule, "name"), sides[0], limit, _verdict(rule), reason, finding)
-
-
-def _parse_usual(rule: Mapping[str, Any]) -> UsualRule:
-    check_keys(rule, ("name", "side", "verdict", "reason"))
-    side, verdict = required(rule, "side"), required(rule, "verdict")
-    if side not in set(LimitSide):
-        raise ValueError(f"side is {side!r}; it takes {', '.join(LimitSide)}.")
-    if verdict != Verdict.REVIEW:
-        raise ValueError(f"verdict is {verdict!r}; here it can only be REVIEW, since what is unusual may be good.")
-    name = required(rule, "name")
-    measurand = MEASUREMENTS.all().get(name)
-    if measurand is not None and not measurand.has_usual_range:
-        raise ValueError(f"{name} has no usual range; docs/reference/measurements.md lists those that have one.")
-    return UsualRule(name, LimitSide(side), *_parse_reason(rule))
-
-
-def _parse_reason(rule: Mapping[str, Any]) -> tuple[Code, str]:
-    """The code of a rule's reason, and the finding that it supports.
-
-    It is the name of a finding, or the code value of a reason of CID 7011; then there is no finding.
+    ``obstacle`` says why it could not be converted, and what to do.
     """
-    text = required(rule, "reason")
-    if text in REASON_CODES:
-        return REASON_CODES[text], ""
-    name = _parse_name(text, "reason")
-    return reason_code(name), name
+
+    place: str
+    before: str
+    after: tuple[str, ...] = ()
+    remark: str = ""
+    obstacle: str = ""
 
 
-def _parse_acceptance(rule: Mapping[str, Any]) -> Acceptance:
-    check_keys(rule, ("measured", "body_part", "tried_on"))
-    measured, trials = name_list(rule, "measured"), _parse_trials(rule)
-    scanners = tuple(one.scanner for one in trials) if trials else name_list(rule, "tried_on")
-    if not measured:
-        raise ValueError("accept: measured is missing; name the measurements that must have been taken.")
-    if len(set(scanners)) < LEAST_SCANNERS:
-        raise ValueError(
-            "accept: tried_on names the scanners whose images showed that the limits are right, at least two of them."
-        )
-    parts = STANDARD.body_parts.expanded(name_list(rule, "body_part"))
-    return Acceptance(measured, tuple(sorted(parts)), tuple(dict.fromkeys(scanners)), trials)
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The policy as rules, and what each of its tables became."""
+
+    text: str
+    steps: tuple[Step, ...]
+
+    @property
+    def obstacles(self) -> tuple[Step, ...]:
+        """What could not be converted."""
+        return tuple(one for one in self.steps if one.obstacle)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the steps as a diff."""
+        for place, steps in groupby(self.steps, lambda one: one.place):
+            yield f"@@ {place} @@"
+            for step in steps:
+                yield f"- {step.before}"
+                yield from (f"+ {line}" for line in step.after)
+                yield from (f"! could not be converted: {text}" for text in (step.obstacle,) if text)
+                yield from (f"  ({text})" for text in (step.remark,) if text)
 
 
-def _parse_trials(rule: Mapping[str, Any]) -> tuple[ScannerTrial, ...]:
-    """The tables of ``tried_on``; empty where it is a list of names."""
-    entries = rule.get("tried_on", ())
-    tables = isinstance(entries, Sequence) and any(isinstance(one, Mapping) for one in entries)
-    return tuple(rules(rule, "tried_on", _parse_trial)) if tables else ()
+def convert(document: Table) -> Conversion:
+    """The policy in a document of the form of before, which decides alike; ValueError if it has no scopes."""
+    new = _NewPolicy()
+    for key in sorted(document.keys() - {"version", "scope"}):
+        new.steps.append(Step("", key, remark="it had no effect and is left out"))
+    for table in rules(document, "scope", dict):
+        _Scope(new, table).convert()
+    text = HEAD + policy_text(document.get("version", ""), new.where, new.evidence, new.rules, new.packages)
+    if not any(step.obstacle for step in new.steps):
+        try:
+            parse_policy(tomllib.loads(text), text)
+        except SettingsError as error:
+            new.steps.append(Step("", "the policy as a whole", obstacle=f"{error} Correct it in the old file."))
+    return Conversion(text, tuple(new.steps))
 
 
-def _parse_trial(table: Mapping[str, Any]) -> ScannerTrial:
-    check_keys(table, ("scanner", "series", "false_alarms", "found"))
-    required(table, "series")
-    shares = table.get("found", {})
-    if not isinstance(shares, Mapping):
-        raise ValueError(f"found is {shares!r}; it must be a table of faults and shares, such as {{ ring = 0.8 }}.")  # noqa: TRY004 - one kind for all
-    check_keys(shares, FAULT_NAMES)
-    return ScannerTrial(
-        required(table, "scanner"),
-        int(number(table, "series", 0.0, MOST_IMAGES)),
-        int(number(table, "false_alarms", 0.0, MOST_IMAGES)),
-        {name: number(shares, name, 0.0, 1.0) for name in shares},
-    )
+class _NewPolicy:
+    """The tables of the policy to come; ``wide`` are its places without what they except."""
+
+    def __init__(self) -> None:
+        self.where: dict[str, Entry] = {}
+        self.wide: dict[str, Where] = {}
+        self.evidence: dict[str, Entry] = {}
+        self.rules: list[tuple[Entry, list[Entry]]] = []
+        self.packages: list[Entry] = []
+        self.steps: list[Step] = []
+
+    def record(self, table: Table, name: str) -> str:
+        """The name of a record of evidence; equal ones are one."""
+        same = next((known for known, other in self.evidence.items() if other == table), "")
+        name = same or _free(name, self.evidence)
+        self.evidence[name] = dict(table)
+        return name
+
+    def add(self, shared: Entry, entry: Entry) -> None:
+        """Add an entry to the rule that has this in common, or to a new one."""
+        entries = next((entries for common, entries in self.rules if common == shared), None)
+        if entries is None:
+            entries = []
+            self.rules.append((shared, entries))
+        entries.append(entry)
 
 
-def _with_combined(tables: tuple[Acceptance, ...]) -> tuple[Acceptance, ...]:
-    """The tables, and one for each combined term, such as CHESTABDOMEN, of which every part has one."""
-    of_part = {part: table for table in reversed(tables) for part in table.body_part}
-    combined = []
-    for term, parts in STANDARD.body_parts.combined.items():
-        if parts <= of_part.keys():
-            of_parts = [of_part[part] for part in sorted(parts)]
-            measured = dict.fromkeys(name for one in of_parts for name in one.measured)
-            scanners = dict.fromkeys(name for one in of_parts for name in one.tried_on)
-            combined.append(Acceptance(tuple(measured), (term,), tuple(scanners), parts=tuple(of_parts)))
-    return (*tables, *combined)
+class _Scope:
+    """One scope on its way into the new policy."""
+
+    def __init__(self, new: _NewPolicy, table: Table) -> None:
+        self._new, self._table = new, table
+        self._name = _free(str(table.get("name", "")), new.where)
+        self._evidence: Evidence = CARD
+        self._accepted: list[set[str]] = []
+
+    def convert(self) -> None:
+        """Add the place, then its evidence, rules and packages."""
+        if not self._try(f"[[scope]] {inline(self._conditions | {'name': self._table.get('name', '')})}", self._place):
+            return
+        if self._value("own_figures", flag, False):
+            self._evidence = SITE
+            self._tell("own_figures = true", f"evidence = {inline(SITE)}")
+        self._each("figure", self._figure)
+        self._findings()
+        for kind in ("measurement", "usual", "plausibility", "anomaly"):
+            self._rules(kind)
+        self._each("accept", self._accept)
+        self._each("package", self._package)
+
+    @property
+    def _conditions(self) -> Entry:
+        return {key: self._table[key] for key in CONDITIONS if self._table.get(key)}
+
+    def _tell(self, before: str, *after: str, remark: str = "", obstacle: str = "") -> None:
+        self._new.steps.append(Step(self._name, before, after, remark, obstacle))
+
+    def _try(self, before: str, step: Callable[[], Became]) -> bool:
+        """Whether a table became anything; what is wrong with it is an obstacle."""
+        try:
+            after, remark = step()
+        except ValueError as error:
+            self._tell(before, obstacle=str(error))
+            return False
+        self._tell(before, *after, remark=remark)
+        return bool(after)
+
+    def _each(self, kind: str, step: Callable[[Table], Became]) -> None:
+        for table in self._value(kind, lambda table, key, _: list(rules(table, key, dict)), ()):
+            self._try(f"[[scope.{kind}]] {inline(table)}", partial(step, table))
+
+    def _value(self, key: str, read: Callable[[Table, str, Any], Any], default: Any) -> Any:
+        try:
+            return read(self._table, key, default)
+        except ValueError as error:
+            self._tell(key, obstacle=str(error))
+            return default
+
+    def _add(self, entry: Entry, evidence: Evidence, **conditions: Any) -> Became:
+        self._new.add({"where": self._name, **conditions, "evidence": evidence}, entry)
+        return (inline(conditions | entry),), ""
+
+    def _place(self) -> Became:
+        check_keys(self._table, SCOPE_KEYS)
+        conditions, new = self._conditions, self._new
+        wide = parse_places({"where": {self._name: conditions}})[self._name]
+        if earlier := next((name for name, one in new.wide.items() if wide.is_within(one)), None):
+            return (), f"left out with all that it says: {earlier!r} covers all of its images, so it never applied"
+        if met := [name for name, one in new.wide.items() if wide.meets(one)]:
+            conditions["except"] = met
+        new.where[self._name], new.wide[self._name] = conditions, wide
+        is_same = self._name == self._table.get("name")
+        return (f"[where.{inline(self._name)}] {inline(conditions)}",), "" if is_same else "the name is new"
+
+    def _figure(self, table: Table) -> Became:
+        check_keys(table, FIGURE_KEYS)
+        if self._evidence == SITE:
+            return (), BY_OWN_FIGURES
+        name = self._new.record(table, f"{self._name}, figure")
+        before = [self._evidence] if isinstance(self._evidence, str) else self._evidence
+        self._evidence = _one_or_all([one for one in (*before, name) if one != CARD])
+        return (f"[evidence.{inline(name)}] {inline(table)}",), ""
+
+    def _findings(self) -> None:
+        """Add the rule for ACCEPT, own rules, defaults of all other findings, hints, and figures of single findings."""
+        accepting: Entry = {"finding": ALL, "then": Then.ACCEPT.value}
+        has_defaults = self._value("default_findings", flag, False)
+        if self._table.get("finding") or has_defaults or not self._table.get("measurement") or self._evidence != CARD:
+            self._add(accepting, self._evidence)
+        asked: dict[str, list[Any]] = {}
+        for entry in self._rules("finding"):
+            asked.setdefault(str(entry["finding"]), []).append(entry.get("over"))
+        ignored = [str(one) for one in self._value("ignored_findings", lambda table, key, _: name_list(table, key), ())]
+        left_out = list(dict.fromkeys((*asked, *ignored)))
+        if has_defaults:
+            default = {"finding": DEFAULT, **({"except": left_out} if left_out else {})}
+            self._try("default_findings = true", lambda: self._add(default, self._evidence))
+            asked |= {
+                name: [rule.over for rule in entry.policy]
+                for name, entry in finding_entries().items()
+                if name not in left_out and entry.policy
+            }
+        for name in ignored:
+            self._try(f"ignored_findings: {name}", partial(self._ignored, name, asked))
+        self._figures_alone(asked)
+
+    def _ignored(self, name: str, asked: Container[str]) -> Became:
+        if name in asked:
+            return (), "it has a rule of its own, which flagged it all the same, and still does"
+        return self._add({"finding": name, "then": Then.HINT.value}, SITE)
+
+    def _figures_alone(self, asked: Mapping[str, Sequence[Any]]) -> None:
+        places = parse_places({"where": self._new.where})
+        figures = FiguresAlone(lambda own: parse_where({"where": self._name, **own}, places)[0], asked)
+
+        def add(table: Table) -> Became:
+            remark = BY_OWN_FIGURES if self._evidence == SITE else self._elsewhere(table) or figures.add(table)
+            return (), remark or "its rule follows"
+
+        self._each("finding_figure", add)
+        figures.finish(places[self._name])
+        for one in figures.rules:
+            names = [self._new.record(record, f"{self._name}, {one.entry['finding']}") for record in one.records]
+            entry = {**one.entry, "evidence": _one_or_all(names)}
+            self._new.add({"where": self._name, **one.conditions}, entry)
+            records = (f"[evidence.{inline(name)}] {inline(self._new.evidence[name])}" for name in names)
+            self._tell("[[scope.finding_figure]]", *records, inline(one.conditions | entry))
+
+    def _elsewhere(self, table: Table) -> str:
+        own = parse_where({key: table[key] for key in ("body_part", "view") if key in table}, {})[0]
+        return "" if own.meets(self._new.wide[self._name]) else "no image of the scope is of these, so it had no effect"
+
+    def _rules(self, kind: str) -> list[Entry]:
+        kept: list[Entry] = []
+
+        def add(table: Table) -> Became:
+            check_keys(table, RULE_KEYS[kind])
+            entry = _entry(kind, table)
+            rival = next((one for one in kept if are_rivals(one, entry)), None)
+            if rival is None:
+                kept.append(entry)
+                return (inline(entry),), ""
+            stays = winner(rival, entry)
+            kept[kept.index(rival)] = stays
+            return (inline(stays),), "one rule with an earlier one about the same, which asks for no more"
+
+        self._each(kind, add)
+        for entry in kept:
+            self._add(entry, SITE if kind in ("measurement", "plausibility") else self._evidence)
+        return kept
+
+    def _accept(self, table: Table) -> Became:
+        check_keys(table, ACCEPT_KEYS)
+        if remark := self._elsewhere(table):
+            return (), remark
+        own = {*STANDARD.body_parts.expanded(name_list(table, "body_part"))}
+        if any(not earlier or (own and own <= earlier) for earlier in self._accepted):
+            return (), "an earlier table covers all of its images, so it had no effect"
+        self._accepted.append(own)
+        part = {"body_part": table["body_part"]} if table.get("body_part") else {}
+        record = {TRIAL_KEY: table.get(TRIAL_KEY, [])}
+        name = self._new.record(record, f"{self._name}, scanners")
+        after, _ = self._add({"then": Then.ACCEPT.value, "measurement": table.get("measured", [])}, name, **part)
+        return (f"[evidence.{inline(name)}] {inline(record)}", *after), ""
+
+    def _package(self, table: Table) -> Became:
+        """Packages went by the header alone, so kinds of slices did not count."""
+        check_keys(table, PACKAGE_KEYS)
+        *before, mine = (replace(one, kind=()) for one in self._new.wide.values())
+        met = [one for one in before if mine.meets(one)]
+        where: Entry = {"where": self._name}
+        if any(self._new.wide[one.name].kind for one in (mine, *met)):
+            if any(mine.is_within(one) for one in met):
+                return (), "packages went by the header alone, which an earlier scope covers, so it had no effect"
+            if met:
+                raise ValueError(
+                    "packages went by the header alone, whatever the kind of slices, and an earlier scope covers some "
+                    "of these images. Take the table out, convert again, and add a [[package]] for those meant."
+                )
+            where = {key: one for key, one in self._conditions.items() if key != "kind"}
+        self._new.packages.append({**where, **table})
+        return (f"[[package]] {inline({**where, **table})}",), ""
 
 
-FIGURE_KEYS = ("body_part", "view", "package", "found", "images", "source", "least_age_years")
+def _entry(kind: str, table: Table) -> Entry:
+    """A rule as entry of a rule for the same place."""
+    if kind == "anomaly":
+        return {
+            "measurement": ANOMALY,
+            "then": required(table, "verdict"),
+            "min_percentile": table.get("min_percentile"),
+        }
+    subject = SUBJECTS.get(kind, Subject.MEASUREMENT).value
+    entry: Entry = {subject: required(table, "name"), "then": required(table, "verdict")}
+    if kind == "usual":
+        entry[required(table, "side")] = USUAL
+    return entry | {key: one for key, one in table.items() if key not in ("name", "verdict", "side")}
 
 
-def _parse_finding_figure(rule: Mapping[str, Any]) -> FindingFigure:
-    own = ("name", "auroc", "flagged", "min_probability", "min_severity")
-    check_keys(rule, (*own, *FIGURE_KEYS))
-    for key in ("auroc", "flagged", "package"):
-        required(rule, key)
-    point = number(rule, "min_probability", 0.0, 1.0), number(rule, "min_severity", 0.0, 1.0)
-    if not any(point):
-        raise ValueError(
-            "min_probability or min_severity is missing; without either the finding would flag everything."
-        )
-    auroc, flagged = number(rule, "auroc", 0.0, 1.0), number(rule, "flagged", 0.0, 1.0)
-    figure = _parse_figure({key: one for key, one in rule.items() if key not in own})
-    return FindingFigure(_parse_name(required(rule, "name"), "name"), auroc, flagged, *point, figure)
+def _free(name: str, taken: Container[str]) -> str:
+    numbers = (f"{name} {number}" for number in count(2))
+    return next(one for one in chain((name,), numbers) if one not in taken)
 
 
-def _parse_figure(rule: Mapping[str, Any]) -> KeptFigure:
-    check_keys(rule, FIGURE_KEYS)
-    for key in ("found", "images"):
-        required(rule, key)
-    images = int(number(rule, "images", 0.0, MOST_IMAGES))
-    if not images:
-        raise ValueError("images is 0; a figure is taken on images.")
-    return KeptFigure(
-        found=number(rule, "found", 0.0, 1.0),
-        images=images,
-        source=required(rule, "source"),
-        body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(rule, "body_part")))),
-        view=tuple(sorted(STANDARD.expanded_views(name_list(rule, "view")))),
-        package=required(rule, "package") if "package" in rule else "",
-        least_age_years=int(number(rule, "least_age_years", LEAST_AGE_YEARS, MOST_YEARS)),
-    )
-
-
-def _parse_plausibility(rule: Mapping[str, Any]) -> PlausibilityRule:
-    keeps = required(rule, "verdict") == Verdict.NOT_ASSESSED
-    return PlausibilityRule(required(rule, "name"), Verdict.NOT_ASSESSED if keeps else _verdict(rule))
-
-
-def _parse_name(text: str, key: str) -> FindingName:
-    try:
-        name = FindingName(text)
-    except ValueError as error:
-        raise ValueError(f"{key}: {error}") from error
-    entries = finding_entries()
-    close = get_close_matches(name, entries, n=1, cutoff=0.9)
-    if name not in entries and close:
-        raise ValueError(f"{key}: there is no finding {text!r}; did you mean {close[0]!r}?")
-    if name in entries and entries[name].retired:
-        raise ValueError(f"{key}: no package finds {text!r} any more.")
-    return name
-
-
-def _parse_ignored(table: Mapping[str, Any]) -> tuple[FindingName, ...]:
-    key = "ignored_findings"
-    return tuple(_parse_name(name, key) for name in name_list(table, key))
-
-
-def _parse_anomaly(rule: Mapping[str, Any]) -> AnomalyRule:
-    check_keys(rule, ("min_percentile", "verdict"))
-    required(rule, "min_percentile")
-    least = number(rule, "min_percentile", 0.0, 100.0)
-    verdict = required(rule, "verdict")
-    if verdict != Verdict.REVIEW:
-        raise ValueError(f"verdict is {verdict!r}; here it can only be REVIEW, since disease is unusual too.")
-    return AnomalyRule(least)
-
-
-def _parse_package(rule: Mapping[str, Any]) -> PackageRule:
-    check_keys(rule, ("name", "min_confidence", "max_percentile", "accepted_only"))
-    return PackageRule(
-        required(rule, "name"),
-        number(rule, "min_confidence", None, 1.0),
-        number(rule, "max_percentile", None, 100.0),
-        flag(rule, "accepted_only", None),
-    )
-
-
-def _verdict(rule: Mapping[str, Any]) -> Verdict:
-    text = required(rule, "verdict")
-    if text not in (Verdict.REVIEW, Verdict.REJECT):
-        raise ValueError(f"verdict is {text!r}; a rule can only ask for REVIEW or REJECT.")
-    return Verdict(text)
+def _one_or_all(names: list[str]) -> Evidence:
+    return names[0] if len(names) == 1 else names

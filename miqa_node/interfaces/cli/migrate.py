@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from miqa_node.core.settings import Settings
+from miqa_node.core.settings.policy import check_form
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.runtime.store.database import Database
@@ -26,9 +27,13 @@ def migrate(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Create or update the database tables; "run" does this too."""
+    """Create or update the database tables; "run" does this too.
+
+    Exit code 2, before anything is done: the policy has the form of earlier versions, by which this one judges nothing.
+    """
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
+    check_form(settings.policy_file)
 
     database, _objects = open_store(settings)
     try:

@@ -11,6 +11,7 @@ from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.silence import Silence
 from miqa_node.core.domain.site_limit import SiteLimits
+from miqa_node.errors import ResourcesError
 from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Database
 
@@ -37,6 +38,11 @@ class SiteRules:
         if joined is None or joined[0] is not policy or joined[1] is not limits:
             joined = self._joined = policy, limits, policy.with_limits(limits)
         return joined[2]
+
+    def check(self) -> None:
+        """ResourcesError with the reason while nothing can be judged by the policy."""
+        if obstacle := self.current().obstacle:
+            raise ResourcesError(obstacle)
 
     def silence(self, header: Header) -> str:
         """Why the verdict on an image is only recorded; empty if it counts. A part's first image begins its days."""

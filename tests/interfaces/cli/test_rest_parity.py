@@ -98,6 +98,8 @@ LOCAL: dict[str, str] = {
             "models certify",
             "labels export",
             "labels import",
+            "policy convert",
+            "policy try",
         ),
         FILES,
     ),

@@ -21,7 +21,7 @@ from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import withdrawn_measurements
 from miqa_node.core.words.voice import voice
-from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, SettingsError
+from miqa_node.errors import DeliveryError, FormerPolicyError, MiqaError, ModelPackageError, SettingsError
 from miqa_node.features.operations.command.contradiction_checks import rule_of_contradictions
 from miqa_node.features.operations.command.destination_health import examine_destinations
 from miqa_node.features.operations.command.figure_checks import figures_of_packages
@@ -175,6 +175,9 @@ def _pseudonyms(settings: Settings) -> str:
 def _policy(settings: Settings) -> str:
     try:
         policy = read_policy(settings.policy_file)
+    except FormerPolicyError as error:
+        mend = "Name NEW in the setting policy.file. Until then a node of this version receives, and judges nothing."
+        raise FailedCheck(f"{settings.policy_file}: {error}", mend) from error
     except MiqaError as error:
         mend = "Compare it with config/policy.toml; docs/reference/configuration.md names the setting policy.file."
         raise FailedCheck(f"{settings.policy_file}: {error}", mend) from error
