@@ -10,14 +10,15 @@ from statistics import mean
 
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
-from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.core.domain.kept_figure import no_figures
-from miqa_node.core.domain.policy import Policy, Scope
+from miqa_node.core.domain.policy import Policy, most_specific
+from miqa_node.core.domain.rule import ANOMALY, LimitSide, Outcome, Rule, Subject, Then, Where
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import WatchedFile, load_settings, share_dir
 from miqa_node.core.settings.policy import read_policy
@@ -32,6 +33,7 @@ from miqa_node.core.taxonomy.lookup import (
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from miqa_node.stages.assess.active import quality_folder
+from tests.policies import ACCEPT, DEFAULT, numbered, policy_of, rows_about
 from tests.release import tell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,35 +67,44 @@ def judged(present: dict[FindingName, tuple[float, float]], **of: str) -> Assess
     return Assessment(InstanceDigest("0" * 64), header(**of), datetime.now(UTC), findings=findings, model=SHIPPED)
 
 
-def scope(policy: Policy, name: str) -> Scope:
-    return next(scope for scope in policy.scopes if scope.name == name)
+def rules_of(policy: Policy, subject: Subject, **of: str) -> list[Rule]:
+    """What applies to such an image, by the shipped policy: by default a frontal chest."""
+    applying = most_specific([rule for rule in policy.covering(header(**of)) if rule.then is not Then.ACCEPT])
+    return [rule for rule in applying if rule.subject is subject and not rule.flags_alone]
+
+
+def least_severity(policy: Policy, name: FindingName) -> float:
+    return min(rule.min_severity for rule in rules_of(policy, Subject.FINDING) if rule.what == name)
 
 
 def test_an_unremarkable_chest_is_accepted(policy: Policy) -> None:
     disposition = decide(judged({}), policy)
     assert (disposition.verdict, disposition.scope, disposition.reasons) == (Verdict.ACCEPT, CHEST, ())
     assert disposition.policy_version == policy.version
+    [row] = rows_about(disposition, "all")
+    assert (row.outcome, row.place, row.evidence) == (Outcome.ACCEPTS, CHEST, ("quality on chests",))
 
 
 @pytest.mark.parametrize("view", ["PA", "AP", ""])
 @pytest.mark.parametrize("modality", ["CR", "DX"])
-def test_the_chest_scope_covers_what_the_model_was_made_for(policy: Policy, modality: str, view: str) -> None:
+def test_the_place_of_chests_covers_what_the_model_was_made_for(policy: Policy, modality: str, view: str) -> None:
     assert decide(judged({}, modality=modality, view=view), policy).scope == CHEST
 
 
 @pytest.mark.parametrize("name", [name for name in finding_names() if name != FindingName.DEVICE_IN_VIEW])
 def test_every_strong_finding_flags_a_chest(policy: Policy, name: FindingName) -> None:
-    least = min(rule.min_severity for rule in scope(policy, CHEST).findings if rule.finding == name)
+    least = least_severity(policy, name)
     disposition = decide(judged({name: (0.94 if least < 0.9 else 0.99, max(0.3, least))}), policy)
     assert disposition.verdict is Verdict.REVIEW
     assert [reason.name for reason in disposition.reasons] == [name]
+    assert [row.outcome for row in rows_about(disposition, name) if row.then is Then.REVIEW] == [Outcome.FLAGS]
 
 
 @pytest.mark.parametrize(
     "name", [n for n in defect_names() if finding_entries()[n].soft and n != FindingName.FOREIGN_OBJECT]
 )
 def test_a_slight_degree_of_a_soft_finding_is_ordinary(policy: Policy, name: FindingName) -> None:
-    least = min(rule.min_severity for rule in scope(policy, CHEST).findings if rule.finding == name)
+    least = least_severity(policy, name)
     disposition = decide(judged({name: (0.99, 0.9 * least)}), policy)
     assert least > 0
     assert disposition.verdict is Verdict.ACCEPT
@@ -126,13 +137,12 @@ def test_devices_are_no_defect(policy: Policy) -> None:
     assert decide(judged({FindingName.DEVICE_IN_VIEW: (1.0, 1.0)}), policy).verdict is Verdict.ACCEPT
 
 
-@pytest.mark.parametrize("key", ["finding", "ignored_findings"])
+@pytest.mark.parametrize("key", ["finding", "except"])
 def test_a_name_that_no_package_uses_any_more_is_refused(key: str) -> None:
     name = "noise_underexposure"
-    rules = {"finding": [{"name": name, "verdict": "REVIEW"}], "ignored_findings": [name]}
-    scope = {"name": "chest", "modality": ["DX"], key: rules[key]}
+    rules = {"finding": {"finding": name, "then": "REVIEW"}, "except": {**DEFAULT, "except": [name]}}
     with pytest.raises(SettingsError, match="no package finds 'noise_underexposure' any more"):
-        parse_policy({"version": "1", "scope": [scope]})
+        policy_of(rules[key])
 
 
 def test_foreign_objects_are_never_rejected_by_a_model(policy: Policy) -> None:
@@ -151,7 +161,7 @@ def test_other_radiographs_are_not_assessed_unless_a_rule_flags_them(policy: Pol
     disposition = decide(nobody_judged, policy)
     assert (disposition.verdict, disposition.scope) == (Verdict.NOT_ASSESSED, OTHER)
     assert "judges chests" in disposition.reasons[0].text
-    named = {rule.finding for rule in scope(policy, OTHER).findings}
+    named = {rule.what for rule in rules_of(policy, Subject.FINDING, body_part="HAND")}
     assert named <= set(defect_names()) - {FindingName.DEVICE_IN_VIEW}
     tell(
         f"config/policy.toml has no rule for {name}"
@@ -195,13 +205,15 @@ def test_the_figure_of_the_chest_speaks_for_no_other_package(policy: Policy, nam
         disposition = decide(replace(judged(present), model=other), policy)
         assert (disposition.verdict, disposition.experimental) == (Verdict.NOT_ASSESSED, True)
         assert f"none of the package {name}-{version}." in disposition.reasons[0].text
-    figure = replace(scope(policy, CHEST).figures[0], package=other.label)
-    added = tuple(replace(one, figures=(*one.figures, figure)) for one in policy.scopes)
-    assert decide(replace(judged({}), model=other), replace(policy, scopes=added)).verdict is Verdict.ACCEPT
+    added = tuple(
+        replace(one, figures=(*one.figures, *(replace(each, package=other.label) for each in one.figures)))
+        for one in policy.rules
+    )
+    assert decide(replace(judged({}), model=other), replace(policy, rules=added)).verdict is Verdict.ACCEPT
 
 
 def test_figures_in_the_policy_are_those_of_the_cards(policy: Policy) -> None:
-    [chest], [limbs] = scope(policy, CHEST).figures, scope(policy, OTHER).figures
+    [[chest], [limbs]] = [one.figures for one in policy.rules if one.then is Then.ACCEPT and one.figures]
     folder = quality_folder(load_settings(None))
     assert folder is not None
     assert chest.package == folder.name
@@ -215,8 +227,9 @@ def test_figures_in_the_policy_are_those_of_the_cards(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("modality", ["US", "PT", "NM", "SR", ""])
-def test_what_is_no_radiograph_has_no_scope(policy: Policy, modality: str) -> None:
-    assert decide(judged({}, modality=modality), policy).verdict is Verdict.NOT_ASSESSED
+def test_what_is_no_radiograph_has_no_place(policy: Policy, modality: str) -> None:
+    decided = decide(judged({}, modality=modality), policy)
+    assert (decided.verdict, decided.scope, decided.rules) == (Verdict.NOT_ASSESSED, "", ())
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR"])
@@ -234,50 +247,53 @@ def test_a_series_is_only_flagged_or_not_assessed_until_the_site_names_what_is_e
     gap = replace(measured, measurements=(Measurement("slice_gaps", 1.0, "1"),))
     assert decide(measured, policy).verdict is Verdict.NOT_ASSESSED
     assert decide(gap, policy).verdict is Verdict.REVIEW
-    enough = (Acceptance(("slice_gaps",), (), ("one", "two")),)
-    trusting = replace(policy, scopes=tuple(replace(s, acceptances=enough) for s in policy.scopes if s.modality))
+    rule = {"where": [], "modality": [modality], "measurement": ["slice_gaps"], "then": "ACCEPT", "evidence": "ours"}
+    enough = policy_of(rule, evidence={"ours": {"tried_on": ["one", "two"]}}).rules
+    limits = tuple(one for one in policy.rules if one.then is not Then.ACCEPT)
+    trusting = replace(policy, rules=(*limits, *enough))
     assert decide(measured, trusting).verdict is Verdict.ACCEPT
     assert decide(gap, trusting).verdict is Verdict.REVIEW
     assert decide(replace(measured, measurements=()), trusting).verdict is Verdict.NOT_ASSESSED
 
 
-def test_no_rule_is_shadowed_by_an_earlier_one_that_asks_for_more(policy: Policy) -> None:
-    for one in policy.scopes:
-        verdicts: dict[FindingName, set[Verdict]] = {}
-        for rule in one.findings:
-            assert rule.verdict not in verdicts.setdefault(rule.finding, set()), f"{one.name}: {rule.finding} twice"
-            verdicts[rule.finding].add(rule.verdict)
-            if rule.verdict is Verdict.REJECT:
-                assert rule.min_probability >= 0.9
-                assert rule.min_severity >= 0.5
+def test_what_rejects_a_finding_is_sure_and_severe(policy: Policy) -> None:
+    rejecting = [rule for rule in policy.of(Subject.FINDING) if rule.then is Then.REJECT]
+    assert rejecting
+    assert all(rule.min_probability >= 0.9 and rule.min_severity >= 0.5 for rule in rejecting)
+
+
+def an_image_of(where: Where) -> dict[str, str]:
+    """Modality, body part and view of an image that this place covers, and the most specific of its rules."""
+    names = {"modality": where.modality, "body_part": where.body_part, "view": where.view}
+    first = {key: words[0] for key, words in names.items() if words}
+    return {"body_part": "CHEST" if where.name == CHEST else "HAND"} | first
 
 
 def test_measurement_rules_fire_beyond_their_limits(policy: Policy) -> None:
-    rules = [(one, rule) for one in policy.scopes for rule in one.measurements]
+    rules = numbered(policy)
     assert rules
-    for one, rule in rules:
-        step = max(abs(rule.limit) * 0.01, 1e-6) * (1 if rule.comparison == "above" else -1)
-        for value, flagged in ((rule.limit + step, True), (rule.limit - step, False)):
-            of = {"body_part": "CHEST"} if one.name == CHEST else {"body_part": "HAND"}
-            if one.modality in (("CT",), ("MR",)):
-                of["modality"] = one.modality[0]
-            image = replace(judged({}, **of), measurements=(Measurement(rule.measurement, value, "1"),))
-            image = replace(image, kind=next(iter(one.kind), ""))
-            assert (rule.measurement in [r.name for r in decide(image, policy).reasons]) is flagged
+    for rule in rules:
+        limit = rule.limit or 0.0
+        step = max(abs(limit) * 0.01, 1e-6) * (1 if rule.side is LimitSide.ABOVE else -1)
+        for value, flagged in ((limit + step, True), (limit - step, False)):
+            image = replace(judged({}, **an_image_of(rule.where)), measurements=(Measurement(rule.what, value, "1"),))
+            decided = decide(replace(image, kind=next(iter(rule.where.kind), "")), policy)
+            assert (rule.what in [r.name for r in decided.reasons]) is flagged
+            [row] = [one for one in rows_about(decided, rule.what) if one.side == rule.side.value]
+            assert (row.outcome is Outcome.FLAGS, row.values, row.limits) == (flagged, (value,), (limit,))
+            assert row.place == rule.where.name
 
 
 def test_measurements_in_the_policy_are_defined_in_the_reference(policy: Policy) -> None:
     page = (ROOT / "docs" / "reference" / "measurements.md").read_text("utf-8")
-    for one in policy.scopes:
-        for rule in one.measurements:
-            assert f"`{rule.measurement}`" in page, f"{rule.measurement} stands in policy.toml but not in the reference"
+    for name in {rule.what for rule in policy.of(Subject.MEASUREMENT)} - {ANOMALY}:
+        assert f"`{name}`" in page, f"{name} stands in policy.toml but not in the reference"
 
 
 def test_contradictions_in_the_policy_are_defined_in_the_reference(policy: Policy) -> None:
     pages = "".join(path.read_text("utf-8") for path in (ROOT / "docs" / "reference").glob("*.md"))
-    for one in policy.scopes:
-        for rule in one.plausibility:
-            assert re.search(rf"`{rule.issue}`", pages), f"{rule.issue} stands in policy.toml but not in the reference"
+    for name in {rule.what for rule in policy.of(Subject.CONTRADICTION)}:
+        assert re.search(rf"`{name}`", pages), f"{name} stands in policy.toml but not in the reference"
 
 
 def test_every_finding_and_gate_class_stands_in_the_reference_with_its_code() -> None:
@@ -322,35 +338,44 @@ def test_severities_in_the_reference_are_those_of_the_simulators() -> None:
         assert form.format(*values) in page
 
 
-LIMIT = '[[scope.measurement]]\nname = "slice_gaps"\nverdict = "REVIEW"\nreason = "111220"\n'
+LIMIT = 'measurement = "slice_gaps"\nthen = "REVIEW"\nreason = "111220"\n'
+MOTION = 'finding = "motion_blur"'
+REVIEWED = f'{MOTION}\nthen = "REVIEW"'
 
 
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ('[[scope.finding]]\nname = "motion_blurr"\nverdict = "REVIEW"', "motion_blurr"),
-        ('[[scope.finding]]\nname = "motion_blur"\nverdict = "ACCEPT"', "ACCEPT"),
-        ('[[scope.finding]]\nname = "motion_blur"', "verdict"),
-        ('colour = "red"', "colour"),
-        ('[[scope.finding]]\nname = "motion_blur"\nverdict = "REVIEW"\nmin_probability = 75', "from 0 to 1"),
-        ('[[scope.finding]]\nname = "motion_blur"\nverdict = "REVIEW"\nmin_severity = -1', "from 0 to 1"),
+        ('finding = "motion_blurr"\nthen = "REVIEW"', "motion_blurr"),
+        (f'{MOTION}\nthen = "ACCEPT"', "ACCEPT"),
+        (MOTION, "then is missing"),
+        ('finding = "default"\nthen = "REVIEW"', "no key then"),
+        (f'{REVIEWED}\ncolour = "red"', "colour"),
+        (f"{REVIEWED}\nmin_probability = 75", "from 0 to 1"),
+        (f"{REVIEWED}\nmin_severity = -1", "from 0 to 1"),
+        (f'{REVIEWED}\nwhere = "chst"', "no place above is called 'chst'. Did you mean 'chest'"),
+        (f'{REVIEWED}\nwhere = "chest"\nbody_part = ["KNEE"]', "body_part is KNEE; 'chest' has none of these"),
+        (f'{REVIEWED}\nwhere = "chest"\nkind = ["head"]', "name their modality"),
         (f"{LIMIT}above = 60\nbelow = 40", "two limits"),
         (f"{LIMIT}above = true", "above is True"),
     ],
 )
-def test_a_mistake_is_named_with_its_scope(rule: str, message: str) -> None:
-    document = tomllib.loads(f'version = "1"\n[[scope]]\nname = "chest"\n{rule}\n')
-    with pytest.raises(SettingsError, match=rf"'chest'.*{message}"):
-        parse_policy(document)
+def test_a_mistake_is_named_with_its_line(rule: str, message: str) -> None:
+    places = '[where.chest]\nbody_part = ["CHEST"]\n'
+    text = f'version = "1"\n{places}[[rule]]\nevidence = "site"\n{REVIEWED}\n[[rule]]\nevidence = "site"\n{rule}\n'
+    with pytest.raises(SettingsError, match=rf"line (8|10): .*{message}"):
+        parse_policy(tomllib.loads(text), text)
 
 
 def test_modality_and_body_part_may_be_in_lower_case() -> None:
-    scope = {"name": "chest", "modality": ["dx"], "body_part": ["chest"], "view": ["pa"]}
-    [read] = parse_policy({"version": "1", "scope": [scope]}).scopes
-    assert read.covers(header())
+    read = policy_of(ACCEPT, where={"chest": {"modality": ["dx"], "body_part": ["chest"], "view": ["pa"]}})
+    assert read.places[0].covers(header(), "")
 
 
-@pytest.mark.parametrize("wrong", ['version = "2"\nscope = ["CT"]', 'version = "2"\nscope = "CT"', "", "version ="])
+@pytest.mark.parametrize(
+    "wrong",
+    ['version = "2"\nrule = ["CT"]', 'version = "2"\nrule = "CT"', "", "version =", 'version = "2"\n[[scope]]'],
+)
 def test_a_policy_with_a_mistake_leaves_the_last_good_one_in_force(tmp_path: Path, wrong: str) -> None:
     """Whoever asks for the policy is receiving or judging an image, and must not pay for the mistake."""
     file = tmp_path / "policy.toml"
@@ -358,6 +383,25 @@ def test_a_policy_with_a_mistake_leaves_the_last_good_one_in_force(tmp_path: Pat
     watched = WatchedFile(file, read_policy)
     good = watched.current()
     file.write_text(wrong)
-    assert watched.current() is good
-    with pytest.raises(SettingsError):
+    with capture_logs() as told:
+        assert watched.current() is good
+    [line] = [one for one in told if one["log_level"] == "error"]
+    assert line["event"] == "the last good version stays in force"
+    with pytest.raises(SettingsError) as refused:
         read_policy(file)
+    assert line["reason"] == str(refused.value)
+
+
+def test_two_rules_for_the_same_leave_the_last_good_ones_in_force_with_both_lines(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    head = 'version = "1"\n'
+    one = '[[rule]]\nevidence = "site"\nfinding = "noise"\nthen = "REVIEW"\n'
+    file.write_text(head + one)
+    watched = WatchedFile(file, read_policy)
+    good = watched.current()
+    file.write_text(head + one + one)
+    with capture_logs() as told:
+        assert watched.current() is good
+    assert "line 4 and line 8 are two rules about noise and REVIEW" in told[0]["reason"]
+    file.write_text(head.replace("1", "2") + one)
+    assert watched.current().version == "2"

@@ -20,6 +20,7 @@ from miqa_node.core.taxonomy.base import read_taxonomy
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.core.wrong_values import what_is_wrong
 from miqa_node.errors import MiqaError, SettingsError
+from tests.policies import EVERY_KEY
 
 FOR_PROGRAMMERS = re.compile(
     r"[Ii]nput should|[a-z] should (be|have|match|contain|not)|unable to parse|Field required|Extra inputs|Value error"
@@ -90,42 +91,10 @@ def test_a_secret_is_not_repeated() -> None:
         assert "271828" not in str(refused.value)
 
 
-POLICY = """
-version = "1"
-[[scope]]
-name = "chest"
-modality = ["DX"]
-body_part = ["CHEST"]
-view = ["PA"]
-default_findings = true
-ignored_findings = ["noise"]
-accept = [{ measured = ["sharpness"], tried_on = ["one", "two"] }]
-anomaly = {min_percentile = 99, verdict = "REVIEW"}
-[[scope.finding]]
-name = "motion_blur"
-verdict = "REVIEW"
-min_probability = 0.5
-min_severity = 0.5
-soft = true
-[[scope.measurement]]
-name = "noise_sigma"
-above = 7
-verdict = "REVIEW"
-reason = "noise"
-[[scope.plausibility]]
-name = "inverted"
-verdict = "REJECT"
-[[scope.package]]
-name = "lungs"
-min_confidence = 0.5
-max_percentile = 99
-accepted_only = true
-"""
-
-
 def _spoilt(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each key of the tables with each wrong value, put in and taken out again; and without it."""
-    for key, good in list(table.items()):
+    whole = dict(table)
+    for key, good in whole.items():
         for one in good if isinstance(good, list) else [good]:
             if isinstance(one, dict):
                 yield from _spoilt(one)
@@ -134,46 +103,46 @@ def _spoilt(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
         del table[key]
         yield key, "absent"
-        table[key] = good
+        table.clear()
+        table.update(whole)  # in its order: a place may except those above it
 
 
 def test_every_key_of_a_policy_says_what_it_may_be() -> None:
-    document = tomllib.loads(POLICY)
+    document = tomllib.loads(EVERY_KEY)
     parse_policy(document)
     refused = 0
-    for key, value in _spoilt(document["scope"][0]):
+    for key, value in _spoilt(document):
         try:
             parse_policy(document)
         except SettingsError as error:
             refused += 1
-            sentence = str(error).partition("scope ")[2].partition(": ")[2]
+            sentence = str(error).removeprefix("policy.toml: ")
             assert FOR_PROGRAMMERS.search(sentence) is None, (key, value, sentence)
-            assert key in sentence or key in {"above", "below"}, (key, value, sentence)
+            names = (key, *(value if isinstance(value, dict) else ()))
+            assert any(one in sentence for one in names) or key in {"above", "below", "each"}, (key, value, sentence)
     assert refused > 150
+
+
+NOISE = 'finding = "noise"\nthen = "REVIEW"'
 
 
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
         (
-            '[[scope.finding]]\nname = "noise"\nverdict = "REWIEW"',
-            "finding 1: verdict is 'REWIEW'; a rule can",
+            'finding = "noise"\nthen = "REWIEW"',
+            "rule 1: then is 'REWIEW'; here it takes REVIEW, REJECT, HINT.",
         ),
-        (
-            '[[scope.finding]]\nname = "noise"\nverdict = "REVIEW"\nmin_severity = "a lot"',
-            "is 'a lot'; it must be a",
-        ),
-        ('body_part = "CHEST"', "body_part is 'CHEST'; it must be a list of names"),
-        (
-            '[[scope.measurement]]\nname = "x"\nverdict = "REVIEW"\nreason = "noise"',
-            "a limit is missing",
-        ),
-        ('modalty = ["DX"]', "there is no key modalty. Did you mean modality?"),
+        ('finding = "noise"\nthen = "REVIEW"\nmin_severity = "a lot"', "is 'a lot'; it must be a"),
+        (f'{NOISE}\nbody_part = "CHEST"', "body_part is 'CHEST'; it must be a list of names"),
+        ('measurement = "x"\nthen = "REVIEW"\nreason = "noise"', "a limit is missing"),
+        (f'{NOISE}\nmodalty = ["DX"]', "there is no key modalty. Did you mean modality?"),
+        (f'{NOISE}\nwhere = "chest"', "no place above is called 'chest'."),
     ],
 )
 def test_a_mistake_in_a_policy_is_mended_by_its_message(rule: str, says: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        parse_policy(tomllib.loads(f'version = "1"\n[[scope]]\nname = "chest"\n{rule}\n'))
+        parse_policy(tomllib.loads(f'version = "1"\n[[rule]]\nevidence = "site"\n{rule}\n'))
     assert says in str(refused.value)
 
 

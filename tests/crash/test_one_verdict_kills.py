@@ -42,15 +42,14 @@ WAYS = list(product(ARRIVALS, SHAPES)) if ALL else [("late, and again late", SHA
 """With ``make faults`` 18 ways and 20 kills or more, else one way."""
 POLICY = """
 version = "s1"
-[[scope]]
-name = "CT"
+[evidence."two scanners"]
+tried_on = ["one", "two"]
+[[rule]]
 modality = ["CT"]
-accept = [{ measured = ["ct_noise", "slice_gaps"], tried_on = ["one", "two"] }]
-[[scope.measurement]]
-name = "slice_gaps"
-above = 0
-verdict = "REVIEW"
-reason = "111209"
+each = [
+    { measurement = ["ct_noise", "slice_gaps"], then = "ACCEPT", evidence = "two scanners" },
+    { measurement = "slice_gaps", above = 0, then = "REVIEW", reason = "111209", evidence = "site" },
+]
 """
 LONGEST_S = 3.0
 """Until a kill: slices arrive, wait one second, are judged and reported in it."""

@@ -35,18 +35,13 @@ CODE = {"value": "111210", "scheme": "DCM", "meaning": "Motion blur"}
 POLICY = """
 version = "examples"
 
-[[scope]]
-name = "everything"
-
-[[scope.finding]]
-name = "patient_motion"
-verdict = "REVIEW"
-
-[[scope.measurement]]
-name = "skipped_values"
-above = -1
-verdict = "REVIEW"
-reason = "patient_motion"
+[[rule]]
+then = "REVIEW"
+evidence = "card"
+each = [
+    { finding = "patient_motion" },
+    { measurement = "skipped_values", above = -1, reason = "patient_motion" },
+]
 """
 
 

@@ -22,6 +22,7 @@ from miqa_node.core.keys.signing import Signer
 from miqa_node.core.settings import share_dir
 from miqa_selftest.encodings import ENCODINGS, encoded
 from tests.conftest import ROOT
+from tests.policies import EVERY_KEY
 from tests.stages.assess.making import chest_dataset, write_package
 from tests.stages.receive.wire import RawPeer, p_data, pdv
 from tests.stages.receive.wire import encoded as data_set_of
@@ -113,13 +114,11 @@ def packages() -> Iterator[tuple[str, bytes]]:
 
 
 def settings() -> Iterator[tuple[str, bytes]]:
-    """Settings, a policy and destinations, table by table."""
+    """Settings table by table, a policy with every key, and destinations."""
     for table, values in tomllib.loads((ROOT / "config/miqa.toml").read_text("utf-8")).items():
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
         yield f"settings-{table}", f"s[{table}]\n".encode() + "\n".join(lines).encode()
-    policy = (ROOT / "config/policy.toml").read_text("utf-8")
-    text = "\n".join(line for line in policy.splitlines() if line and not line.startswith("#"))
-    yield "policy", b"p" + text[:2500].rsplit("\n[[", 1)[0].encode()
+    yield "policy", b"p" + EVERY_KEY.encode()
     yield "destinations", b"d" + (ROOT / "config/destinations.example.toml").read_bytes()
 
 

@@ -44,14 +44,16 @@ def policy_file(folder: Path, share: float) -> Path:
     """A site's policy; in the series of its two scanners so many of one fault were found, and all of the others."""
     shares = ", ".join(f'"{one.name}" = {share if one.name == MISSED else 1.0}' for one in faults_of("CT"))
     rules = "\n".join(
-        f'    {{ name = "{name}", above = {above}, verdict = "REVIEW", reason = "111220" }},'
+        f'    {{ measurement = "{name}", above = {above}, then = "REVIEW", reason = "111220" }},'
         for name, above in LIMITED.items()
     )
     trials = "\n".join(f'    {{ scanner = "Room {room}", series = 6, found = {{ {shares} }} }},' for room in (1, 2))
     file = folder / "policy.toml"
     file.write_text(
-        f'version = "ours-1"\n[[scope]]\nname = "CT of ours"\nmodality = ["CT"]\nmeasurement = [\n{rules}\n]\n'
-        f'[[scope.accept]]\nmeasured = ["slice_gaps", "ring_index"]\ntried_on = [\n{trials}\n]\n',
+        f'version = "ours-1"\n[evidence."two rooms"]\ntried_on = [\n{trials}\n]\n'
+        f'[where."CT of ours"]\nmodality = ["CT"]\n[[rule]]\nwhere = "CT of ours"\nevidence = "site"\n'
+        f"each = [\n{rules}\n"
+        '    { measurement = ["slice_gaps", "ring_index"], then = "ACCEPT", evidence = "two rooms" },\n]\n',
         encoding="utf-8",
     )
     return file

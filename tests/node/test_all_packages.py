@@ -26,16 +26,14 @@ pytest.importorskip("sklearn", reason="the tiny package is taught what is ordina
 
 POLICY = """
 version = "all"
-[[scope]]
-name = "chest"
-anomaly = { min_percentile = 90, verdict = "REVIEW" }
-package = [{ name = "lungs" }, { name = "anomaly" }]
-[[scope.finding]]
-name = "motion_blur"
-verdict = "REVIEW"
-[[scope.finding]]
-name = "gate"
-verdict = "REVIEW"
+[[rule]]
+then = "REVIEW"
+evidence = "card"
+each = [{ finding = ["motion_blur", "gate"] }, { measurement = "anomaly", min_percentile = 90 }]
+[[package]]
+name = "lungs"
+[[package]]
+name = "anomaly"
 """
 LIMIT_S = 60.0
 

@@ -28,13 +28,12 @@ pytestmark = pytest.mark.more
 
 POLICY = """
 version = "t"
-[[scope]]
-name = "all"
-[[scope.measurement]]
-name = "entropy"
+[[rule]]
+measurement = "entropy"
 above = 0.0
-verdict = "REVIEW"
+then = "REVIEW"
 reason = "unsharp"
+evidence = "site"
 """
 
 

@@ -37,7 +37,9 @@ def test_an_image_gets_a_verdict_and_every_result_in_the_words_of_the_card(tmp_p
     own_package(tmp_path / "models/own-1.0.0")
     image = chest_dataset(1)
     image.PixelData = np.zeros((image.Rows, image.Columns), np.uint16).tobytes()  # black speaks for the second class
-    (tmp_path / "policy.toml").write_text('version = "1"\n[[scope]]\nname = "everything"\n')
+    (tmp_path / "policy.toml").write_text(
+        'version = "1"\n[[rule]]\nfinding = "all"\nthen = "ACCEPT"\nevidence = "card"\n'
+    )
     settings = load_settings(
         node={"data_dir": tmp_path / "node", "name": "t", "accelerator": "cpu"},
         dicom={"port": 0, "host": "127.0.0.1"},

@@ -46,13 +46,11 @@ from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.projection import ProjectionUnit
 from miqa_node.stages.units.rows import instances
 from tests.parts import build_pipeline, results_of
+from tests.policies import ACCEPT, TRIED, document, measured, policy_of
 
-FLAG_EVERYTHING: dict[str, Any] = {
-    "version": "t1",
-    "scope": [
-        {"name": "all", "measurement": [{"name": "entropy", "above": 0.0, "verdict": "REVIEW", "reason": "unsharp"}]}
-    ],
-}
+FLAG_EVERYTHING = document(
+    {"measurement": "entropy", "above": 0.0, "then": "REVIEW", "reason": "unsharp"}, version="t1"
+)
 
 
 class ListQueue:
@@ -274,7 +272,7 @@ def test_what_is_neither_radiograph_nor_series_is_reported_as_not_assessed(
     tmp_path: Path, pool: WorkerPool, samples: Path
 ) -> None:
     """The PACS can tell "not covered" from "the node is down"; a destination may decline such reports."""
-    policy = parse_policy({"version": "t1", "scope": [{"name": "radiographs", "modality": ["CR"]}]})
+    policy = policy_of({"contradiction": "blank_image", "then": "REVIEW"}, where={"radiographs": {"modality": ["CR"]}})
     asked_of: list[str] = []
 
     def declining(modality: str) -> list[str]:
@@ -339,7 +337,7 @@ def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_
 ) -> None:
     settings = load_settings()
     package = open_package(settings.models_dir / "quality-0.9.3", Accelerator.CPU, settings.assess)
-    everything_goes = parse_policy({"version": "t", "scope": [{"name": "all"}]})
+    everything_goes = policy_of(ACCEPT)
     rules = AcquisitionRules(key=b"k", rooms={"SCANNER": "Room 5"}, audit_share=1.0)
     rig = Rig(tmp_path, pool, everything_goes, rules=rules, assessor=ImageAssessor(package))
     digest = rig.receive(samples / "RG1_UNCR.dcm", {"OperatorsName": "Meier^Anna", "StationName": ""})
@@ -463,9 +461,7 @@ def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
 def test_nothing_is_accepted_in_silent_days(
     tmp_path: Path, pool: WorkerPool, samples: Path, why: str, verdict: Verdict
 ) -> None:
-    policy = parse_policy(
-        {"version": "1", "scope": [{"name": "all", "accept": [{"measured": ["entropy"], "tried_on": ["one", "two"]}]}]}
-    )
+    policy = policy_of(measured("entropy"), evidence=TRIED)
     rig = Rig(tmp_path, pool, policy, silence=lambda _header: why)
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     rig.finish(digest)

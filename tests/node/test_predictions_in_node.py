@@ -26,17 +26,22 @@ pytestmark = pytest.mark.more
 
 POLICY = """
 version = "all"
-[[scope]]
-name = "frontal chest radiograph"
+[where."frontal chest radiograph"]
 modality = ["CR", "DX"]
 body_part = ["CHEST"]
 view = ["PA", "AP"]
-anomaly = { min_percentile = 95.0, verdict = "REVIEW" }
-finding = [
-    { name = "rotation_orientation", verdict = "REJECT" },
-    { name = "foreign_object", verdict = "REVIEW" },
+[[rule]]
+where = "frontal chest radiograph"
+evidence = "card"
+each = [
+    { finding = "rotation_orientation", then = "REJECT" },
+    { finding = "foreign_object", then = "REVIEW" },
+    { measurement = "anomaly", min_percentile = 95.0, then = "REVIEW" },
 ]
-package = [{ name = "pneumonia-ensemble" }, { name = "anomaly" }]
+[[package]]
+name = "pneumonia-ensemble"
+[[package]]
+name = "anomaly"
 """
 
 

@@ -29,13 +29,12 @@ DISK_MIB = 64
 IMAGES, SIDE, FLAGGED_EVERY = 160, 1024, 20
 POLICY = """
 version = "t"
-[[scope]]
-name = "all"
-[[scope.measurement]]
-name = "deviation_index"
+[[rule]]
+measurement = "deviation_index"
 above = 6
-verdict = "REVIEW"
+then = "REVIEW"
 reason = "overexposure_saturation"
+evidence = "site"
 """
 
 

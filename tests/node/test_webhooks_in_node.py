@@ -26,17 +26,19 @@ __all__ = ["pacs"]
 
 POLICY = """
 version = "w1"
-[[scope]]
-name = "bad"
+[evidence."two scanners"]
+tried_on = ["one", "two"]
+[[rule]]
 modality = ["CR"]
-[[scope.measurement]]
-name = "entropy"
+measurement = "entropy"
 above = 0.0
-verdict = "REJECT"
+then = "REJECT"
 reason = "unsharp"
-[[scope]]
-name = "good"
-accept = [{ measured = ["entropy"], tried_on = ["one", "two"] }]
+evidence = "site"
+[[rule]]
+measurement = ["entropy"]
+then = "ACCEPT"
+evidence = "two scanners"
 """
 
 

@@ -145,7 +145,7 @@ def test_every_step_of_the_tutorial_can_be_done(checkout: Path, start: Callable[
     do(copy)
     policy = checkout / "my-policy.toml"
     text = policy.read_text("utf-8").replace("\nversion = ", '\nversion = "2026-11-mine"  # ', 1)
-    policy.write_text(text.replace("\n[[scope.measurement]]", f"\n{rule}\n[[scope.measurement]]", 1), "utf-8")
+    policy.write_text(f"{text}\n{rule}\n", "utf-8")
     serving.end(signal.SIGINT)
     assert "Stopping." in serving.output
     assert "FAILED" not in serving.output

@@ -43,7 +43,7 @@ class ScannerTrial:
 class Acceptance:
     """All of these measurements must have been taken, and no rule may flag.
 
-    The limits of the scope were tried on each ``body_part`` (empty: any), with images of the scanners of ``tried_on``.
+    Its limits were tried on each ``body_part`` (empty: any), with images of the scanners of ``tried_on``.
     ``trials`` are the figures of these; without them the site vouches for the limits. ``parts`` are the tables of the
     parts of a combined body part.
     """

@@ -65,11 +65,12 @@ class Policy:
         return kind or (place.kind[0] if place is not None and place.kind else "")
 
     def tables_for(self, header: Header, kind: str = "") -> list[Acceptance]:
-        """Which measurements suffice for ACCEPT in images such as this one, of whatever body part."""
+        """Which measurements suffice for ACCEPT in images such as this one: its own, then those of all body parts."""
         of_all = [one for one in self.rules if one.acceptance is not None]
         known = self._known_kind(header, kind)
+        best = most_specific([one for one in of_all if one.where.covers(header, known)])
         covering = [one for one in of_all if replace(one.where, body_part=()).covers(header, known)]
-        return [one.acceptance for one in covering if one.acceptance is not None]
+        return [one.acceptance for one in (*best, *covering) if one.acceptance is not None]
 
     def packages_for(self, header: Header) -> tuple[PackageRule, ...]:
         """Of each further package that is switched on for an image the most specific rule."""
@@ -104,24 +105,26 @@ class Policy:
 def most_specific(rules: Sequence[Rule]) -> list[Rule]:
     """Of rules about the same what and then the most specific one, in the order of the policy.
 
-    A more specific rule that asks for a hint also takes the place of those that flag.
+    A more specific rule that asks for a hint also takes the place of those that flag, and any rule that names a finding
+    that of its default rules.
     """
-    hints = [one for one in rules if one.then is Then.HINT]
     best: dict[tuple[str, ...], Rule] = {}
     for rule in rules:
         before = best.setdefault(rule.about, rule)
         if rule.is_narrower(before):
             best[rule.about] = rule
-    return [rule for rule in best.values() if not any(_silences(hint, rule) for hint in hints)]
+    return [rule for rule in best.values() if not any(_displaces(other, rule) for other in rules)]
 
 
 def _covers(place: Where, header: Header, kind: str) -> bool:
     return (place if kind else replace(place, kind=())).covers(header, kind)
 
 
-def _silences(hint: Rule, rule: Rule) -> bool:
-    is_about = (hint.subject, hint.what) == (rule.subject, rule.what)
-    return is_about and rule.then in (Then.REVIEW, Then.REJECT) and hint.is_narrower(rule)
+def _displaces(other: Rule, rule: Rule) -> bool:
+    is_silent = other.then is Then.HINT and rule.then in (Then.REVIEW, Then.REJECT)
+    if other.is_default > rule.is_default or not (is_silent or other.is_default < rule.is_default):
+        return False
+    return other.about[:-1] == rule.about[:-1] and other.is_narrower(rule)
 
 
 def _is_about(rule: Rule, findings: Collection[str]) -> bool:

@@ -25,6 +25,20 @@ def rules(table: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any]]
             raise ValueError(f"{key} {place}: {error}") from error
 
 
+def named(table: Mapping[str, Any], key: str, read: Callable[[str, Mapping[str, Any]], T]) -> Iterator[tuple[str, T]]:
+    """Every ``[<key>.NAME]``, as ``read`` reads it; ValueError names the one."""
+    entries = table.get(key, {})
+    if not isinstance(entries, Mapping):
+        raise ValueError(f"{key} is {entries!r}; it must be tables with names, such as [{key}.chest].")  # noqa: TRY004 - one kind for all
+    for name, entry in entries.items():
+        if not isinstance(entry, Mapping):
+            raise ValueError(f"{key} {name!r} is {entry!r}; it must be a table: [{key}.{name}].")  # noqa: TRY004 - one kind for all
+        try:
+            yield name, read(name, entry)
+        except ValueError as error:
+            raise ValueError(f"{key} {name!r}: {error}") from error
+
+
 def check_keys(table: Mapping[str, Any], keys: Sequence[str]) -> None:
     """ValueError if the table has others."""
     if unknown := sorted(set(table) - set(keys)):

@@ -11,7 +11,7 @@ from miqa_node.core.domain.kept_figure import LEAST_AGE_YEARS, KeptFigure
 from miqa_node.core.domain.moderate_fault import FAULT_NAMES
 from miqa_node.core.domain.rule import CARD, SITE
 from miqa_node.core.taxonomy.anatomy import STANDARD
-from miqa_node.core.taxonomy.entries import check_keys, close_to, name_list, number, required, rules
+from miqa_node.core.taxonomy.entries import check_keys, close_to, name_list, named, number, required, rules
 
 FIGURE_KEYS = (
     "found", "images", "source", "body_part", "view", "package", "least_age_years", "auroc", "flagged",
@@ -32,18 +32,16 @@ class Evidence:
 
 def parse_evidence(document: Mapping[str, Any]) -> dict[str, Evidence]:
     """Every ``[evidence.NAME]``."""
-    tables = document.get("evidence", {})
-    if not isinstance(tables, Mapping) or not all(isinstance(one, Mapping) for one in tables.values()):
-        raise ValueError('evidence must consist of named tables, such as [evidence."my scanners"].')
-    read = {}
-    for name, table in tables.items():
-        if name in (SITE, CARD):
-            raise ValueError(f"evidence {name!r}: this name has a meaning of its own; choose another one.")
-        try:
-            read[name] = _trial(table) if TRIAL_KEY in table else Evidence(_figure(table))
-        except ValueError as error:
-            raise ValueError(f"evidence {name!r}: {error}") from error
-    return read
+    return dict(named(document, "evidence", _record))
+
+
+def _record(name: str, table: Mapping[str, Any]) -> Evidence:
+    if name in (SITE, CARD):
+        raise ValueError("this name has a meaning of its own; choose another one.")
+    check_keys(table, (*FIGURE_KEYS, TRIAL_KEY))
+    if not {"found", TRIAL_KEY} & {*table}:
+        raise ValueError(f"found is missing, or {TRIAL_KEY}.")
+    return _trial(table) if TRIAL_KEY in table else Evidence(_figure(table))
 
 
 def evidence_of(table: Mapping[str, Any], known: Mapping[str, Evidence]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from miqa_node.core.domain.rule import CONDITIONS, Where
 from miqa_node.core.domain.slice_kind import KIND_NAMES
 from miqa_node.core.taxonomy.anatomy import STANDARD
-from miqa_node.core.taxonomy.entries import check_keys, close_to, name_list
+from miqa_node.core.taxonomy.entries import check_keys, close_to, name_list, named
 
 PLACE_KEYS = ("where", *CONDITIONS)
 MOST_YEARS = 150
@@ -17,18 +17,17 @@ MOST_YEARS = 150
 
 def parse_places(document: Mapping[str, Any]) -> dict[str, Where]:
     """Every ``[where.NAME]``, in the order of the file."""
-    tables = document.get("where", {})
-    if not isinstance(tables, Mapping) or not all(isinstance(one, Mapping) for one in tables.values()):
-        raise ValueError("where must consist of named tables, such as [where.chest].")
     places: dict[str, Where] = {}
-    for name, table in tables.items():
-        try:
-            check_keys(table, (*CONDITIONS, "except"))
-            apart_from = tuple(_named(one, places, "except") for one in name_list(table, "except"))
-            places[name] = replace(_conditions(table), name=name, apart_from=apart_from)
-        except ValueError as error:
-            raise ValueError(f"where {name!r}: {error}") from error
+    places.update(
+        named(document, "where", lambda name, table: _place(name, table, places))
+    )  # each knows those above it
     return places
+
+
+def _place(name: str, table: Mapping[str, Any], places: Mapping[str, Where]) -> Where:
+    check_keys(table, (*CONDITIONS, "except"))
+    apart_from = tuple(_named(one, places, "except") for one in name_list(table, "except"))
+    return _checked(replace(_conditions(table), name=name, apart_from=apart_from))
 
 
 def parse_where(table: Mapping[str, Any], places: Mapping[str, Where]) -> list[Where]:
@@ -36,9 +35,14 @@ def parse_where(table: Mapping[str, Any], places: Mapping[str, Where]) -> list[W
     names = (table["where"],) if isinstance(table.get("where"), str) else name_list(table, "where")
     own = _conditions(table)
     asked = tuple(key for key in CONDITIONS if getattr(own, key))
-    return [replace(_narrowed(_named(name, places, "where"), own), own=asked) for name in names] or [
-        replace(own, own=asked)
-    ]
+    wheres = [_narrowed(_named(name, places, "where"), own) for name in names] or [own]
+    return [replace(_checked(one), own=asked) for one in wheres]
+
+
+def _checked(where: Where) -> Where:
+    if where.kind and not where.modality:
+        raise ValueError("kind is of series: name their modality, too.")
+    return where
 
 
 def _named(name: str, places: Mapping[str, Where], key: str) -> Where:
@@ -62,8 +66,6 @@ def _kinds(table: Mapping[str, Any]) -> tuple[str, ...]:
     kinds = name_list(table, "kind")
     if unknown := [one for one in kinds if one not in KIND_NAMES]:
         raise ValueError(f"kind is {unknown[0]!r}; it takes {', '.join(KIND_NAMES)}.")
-    if kinds and not name_list(table, "modality") and "where" not in table:
-        raise ValueError("kind is of series: name their modality, too.")
     return kinds
 
 

@@ -14,7 +14,7 @@ import structlog
 from miqa_node.core.domain.measurand import WITHDRAWN, is_withdrawn
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.prediction import PackageRule
-from miqa_node.core.domain.rule import Rule, Subject, Then, Where
+from miqa_node.core.domain.rule import Rule, Subject, Where
 from miqa_node.core.taxonomy.entries import check_keys, flag, number, required, rules
 from miqa_node.core.taxonomy.evidence_tables import Evidence, parse_evidence
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, gate_entries
@@ -103,7 +103,7 @@ def _rules(
                 read += parse_rule({**shared, **entry}, places, evidence, partial(lines.of, place))
             except ValueError as error:
                 what = next((entry[one.value] for one in Subject if isinstance(entry.get(one.value), str)), "")
-                raise ValueError(f"rule {place} ({lines.of(place, what)}): {error}") from error
+                raise ValueError(f"{lines.of(place, what)}: {error}") from error
     yield from read
     yield from combined_rules(read)
 
@@ -112,14 +112,15 @@ def _check_conflicts(of: Sequence[Rule]) -> None:
     """SettingsError if two rules about the same what and then are equally specific for an image."""
     competing: dict[tuple[str, ...], list[Rule]] = {}
     for rule in of:
-        if rule.then is not Then.ACCEPT:
+        if rule.acceptance is None or not rule.acceptance.parts:
             competing.setdefault(rule.about, []).append(rule)
     for rules_about in competing.values():
         for one, other in combinations(rules_about, 2):
             if one.where.meets(other.where) and not one.is_narrower(other) and not other.is_narrower(one):
+                what = one.what or one.subject
                 raise SettingsError(
-                    f"policy.toml: {one.line} and {other.line} are two rules about {one.what} and {one.then} for the "
-                    "same images, and neither names more of them; narrow one of them down, or take it out."
+                    f"policy.toml: {one.line} and {other.line} are two rules about {what} and {one.then} for the same "
+                    "images, and neither names more of them; narrow one of them down, or take it out."
                 )
 
 

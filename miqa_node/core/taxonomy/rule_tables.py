@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
@@ -38,11 +38,11 @@ def parse_rule(
     names, wheres = evidence_of(table, known), parse_where(table, places)
     figures = tuple(one.figure for name in names if (one := known.get(name)) is not None and one.figure is not None)
     read = {Subject.FINDING: _findings, Subject.MEASUREMENT: _measurements, Subject.CONTRADICTION: _contradictions}
-    if table.get("then") == Then.ACCEPT:
+    if str(table.get("then")).upper() == Then.ACCEPT:
         made: Iterator[Rule] = _accepting(table, names, known)
     else:
         if any(name in known and known[name].figure is None for name in names):
-            raise ValueError("evidence: trials on scanners are evidence for ACCEPT alone.")
+            raise ValueError('evidence: trials on scanners are for then = "ACCEPT" alone.')
         made = read[subjects[0]](table)
     for rule in made:
         checked = _checked(replace(rule, evidence=names, figures=figures, line=line(rule.what)))
@@ -122,7 +122,7 @@ def _findings(table: Mapping[str, Any]) -> Iterator[Rule]:
 def _defaults(table: Mapping[str, Any]) -> Iterator[Rule]:
     """Yield the rules of docs/reference/findings.md, but those of findings that the rule excepts."""
     check_keys(table, ("finding", "except", *COMMON))
-    left_out: Collection[str] = {finding_name(one, "except") for one in name_list(table, "except")}
+    left_out = {finding_name(one, "except") for one in name_list(table, "except")}
     for name, entry in finding_entries().items():
         for rule in entry.policy if name not in left_out else ():
             yield Rule(
@@ -130,6 +130,8 @@ def _defaults(table: Mapping[str, Any]) -> Iterator[Rule]:
                 min_severity=rule.min_severity, soft=entry.soft, over=rule.over, any_part=entry.any_part,
                 is_default=True,
             )  # fmt: skip
+    for name in sorted(left_out):
+        yield Rule(Subject.FINDING, name, Then.HINT, Where(), any_part=is_of_any_part(name), is_default=True)
 
 
 def _measurements(table: Mapping[str, Any]) -> Iterator[Rule]:

@@ -122,7 +122,7 @@ def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -
         unjudged.insert(0, assessment.not_assessed)
     yield from (_reworded(text, speaker) for text in unjudged)
     if disposition.verdict is Verdict.ACCEPT and assessment.not_assessed and not assessment.findings:
-        yield speaker.say(BY_MEASUREMENTS, scope=disposition.scope)
+        yield speaker.say(BY_MEASUREMENTS)
     if assessment.score is not None and assessment.gate_class is None:
         yield speaker.say(SCORE, score=f"{assessment.score:.0f}")
 

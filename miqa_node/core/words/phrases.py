@@ -21,9 +21,7 @@ VERDICTS: Mapping[Verdict, str] = {
     Verdict.NOT_ASSESSED: "Not assessed: the quality of the image was not judged.",
 }
 EXPERIMENT = "Not assessed: what was found or measured is experimental and does not count yet."
-BY_MEASUREMENTS = (
-    "The measurements that the policy asks for in its scope {scope} were taken, and none is beyond its limit."
-)
+BY_MEASUREMENTS = "The measurements that the policy asks for were taken, and none is beyond its limit."
 SCORE = "Quality score {score} of 100."
 NO_DEFECT = "No quality defect was found."
 

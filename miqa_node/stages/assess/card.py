@@ -238,7 +238,7 @@ def read_card(folder: Path) -> Card:
     if task != Task.QUALITY:
         raise ModelPackageError(
             "{folder} is a package for {task}, not for quality: switch it on beside the quality package "
-            "with [[scope.package]] in policy.toml.",
+            "with [[package]] in policy.toml.",
             folder=folder.name,
             task=task,
         )

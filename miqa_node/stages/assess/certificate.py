@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import Annotated, Literal
 
@@ -102,4 +102,5 @@ class Certificate(Section):
 
 def policy_sha256(policy: Policy) -> str:
     """Identity of the rules and limits; it depends on the policy's version, not on comments or layout of the file."""
-    return hashlib.sha256(json.dumps(asdict(policy), sort_keys=True, default=str).encode()).hexdigest()
+    placed = replace(policy, rules=tuple(replace(rule, line="") for rule in policy.rules))
+    return hashlib.sha256(json.dumps(asdict(placed), sort_keys=True, default=str).encode()).hexdigest()

@@ -110,7 +110,7 @@ class SidecarModels:
     def assess(
         self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
     ) -> AssessorResult:
-        """Judge the quality, then add the results of the packages that the image's scope switches on."""
+        """Judge the quality, then add the results of the packages that the policy switches on for the image."""
         return judge_field(self._assess, header, radiograph, digest, traits)
 
     def _assess(

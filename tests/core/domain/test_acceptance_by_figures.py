@@ -15,11 +15,12 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.moderate_fault import FAULT_NAMES, MODERATE_FAULTS, faults_of
 from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import Outcome, Subject, Then
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
+from tests.policies import policy_of, rows_about
 from tests.stages.measure.phantoms import header
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -31,11 +32,13 @@ def trial(scanner: str = "one", series: int = 5, false_alarms: int = 0, **change
     return {"scanner": scanner, "series": series, "false_alarms": false_alarms, "found": shares}
 
 
+GAPS = {"measurement": "slice_gaps", "above": 0, "then": "REVIEW", "reason": "111209"}
+TABLE = {"measurement": ["ct_noise", "slice_gaps"], "then": "ACCEPT", "body_part": ["CHEST"], "evidence": "tried"}
+
+
 def policy(*trials: Mapping[str, Any], **keys: Any) -> Policy:
-    table = {"measured": ["ct_noise", "slice_gaps"], "body_part": ["CHEST"], "tried_on": list(trials)}
-    limits = [{"name": "slice_gaps", "above": 0, "verdict": "REVIEW", "reason": "111209"}]
-    scope = {"name": "CT", "modality": ["CT"], "accept": [table], "measurement": limits}
-    return parse_policy({"version": "1", "scope": [scope | keys]})
+    evidence = {"tried": {"tried_on": list(trials)}}
+    return policy_of(GAPS, TABLE | keys, where={"CT": {"modality": ["CT"]}}, evidence=evidence)
 
 
 def series(part: str = "CHEST") -> Assessment:
@@ -65,9 +68,12 @@ def series(part: str = "CHEST") -> Assessment:
 )
 def test_two_scanners_few_false_alarms_and_each_fault_found_give_accept(trials: list[Any], text: str) -> None:
     disposition = decide(series(), policy(*trials))
+    [gaps], [row] = rows_about(disposition, "slice_gaps"), rows_about(disposition, "")
+    assert (gaps.outcome, row.then, row.evidence) == (Outcome.WITHIN, Then.ACCEPT, ("tried",))
     if not text:
-        assert disposition.verdict is Verdict.ACCEPT
+        assert (disposition.verdict, row.outcome, row.why) == (Verdict.ACCEPT, Outcome.ACCEPTS, "")
         return
+    assert (row.outcome, row.why) == (Outcome.HINT, disposition.reasons[0].text)
     assert (disposition.verdict, disposition.experimental) == (Verdict.NOT_ASSESSED, True)
     assert text in disposition.reasons[0].text
 
@@ -82,20 +88,36 @@ def test_a_fault_that_nobody_tried_counts_as_missed() -> None:
 def test_a_combined_part_is_accepted_only_if_the_figures_of_each_part_suffice() -> None:
     def with_abdomen(**changes: Any) -> Policy:
         shares: dict[str, dict[str, Any]] = {"CHEST": {}, "ABDOMEN": changes}
+        evidence = {part: {"tried_on": [trial(**of), trial("two", **of)]} for part, of in shares.items()}
         tables = [
-            {"measured": ["ct_noise"], "body_part": [part], "tried_on": [trial(**of_part), trial("two", **of_part)]}
-            for part, of_part in shares.items()
+            {"measurement": ["ct_noise"], "then": "ACCEPT", "body_part": [part], "evidence": part} for part in shares
         ]
-        return policy(accept=tables)
+        return policy_of(GAPS, *tables, where={"CT": {"modality": ["CT"]}}, evidence=evidence)
 
     both = series("CHESTABDOMEN")
     assert decide(both, with_abdomen()).verdict is Verdict.ACCEPT
+    [row] = rows_about(decide(both, with_abdomen()), "")
+    assert row.evidence == ("ABDOMEN", "CHEST")
     assert "a body cut off by 15 % (0.50)" in decide(both, with_abdomen(truncation=0.5)).reasons[0].text
 
 
 def test_names_alone_are_the_word_of_a_site() -> None:
-    table = {"measured": ["ct_noise"], "tried_on": ["one", "two"]}
-    assert decide(series(), policy(accept=[table])).verdict is Verdict.ACCEPT
+    by_names = policy_of({"measurement": ["ct_noise"], "then": "ACCEPT", "evidence": "ours"},
+                         evidence={"ours": {"tried_on": ["one", "two"]}})  # fmt: skip
+    assert decide(series(), by_names).verdict is Verdict.ACCEPT
+
+
+@pytest.mark.parametrize("general_first", [True, False])
+def test_of_tables_the_most_specific_applies_wherever_it_stands(general_first: bool) -> None:
+    """The first in the file applied, so that a table for all parts hid the one of the chest below it."""
+    tables = [TABLE | {"body_part": [], "measurement": ["ring_index"]}, TABLE]
+    evidence = {"tried": {"tried_on": ["one", "two"]}}
+    own = policy_of(*(tables if general_first else reversed(tables)), evidence=evidence)
+    assert decide(series(), own).verdict is Verdict.ACCEPT
+    other = decide(series("KNEE"), own)
+    assert other.reasons[0].text == "Not accepted, because it could not be measured: Ring index."
+    with pytest.raises(SettingsError, match="two rules about measurement and ACCEPT"):
+        policy_of(TABLE, TABLE, evidence=evidence)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +135,8 @@ def test_figures_that_cannot_be_are_refused(entry: Mapping[str, Any], text: str)
 
 
 def test_what_a_series_was_searched_for_was_taken_and_is_limited() -> None:
-    search = search_of(series(), policy(trial(), trial("two")).scopes[0].limited)
+    limited = [rule.what for rule in policy(trial(), trial("two")).of(Subject.MEASUREMENT)]
+    search = search_of(series(), limited)
     assert [one.name for one in search.faults] == ["missing slice"], (
         "ct_noise has no limit, and rings were not measured"
     )
@@ -130,14 +153,15 @@ def test_each_fault_has_a_name_of_its_own() -> None:
 def test_the_shipped_policy_accepts_by_figures_alone() -> None:
     """Until a fault is found in four of five series, its kind is experimental: no word stands in the place of one."""
     shipped = read_policy(load_settings().policy_file)
-    for scope in shipped.scopes:
-        for table in scope.acceptances:
-            assert table.trials, scope.name
-            shares = [
-                sum(one.series * one.found.get(fault.name, 0.0) for one in table.trials)
-                / max(sum(one.series for one in table.trials), 1)
-                for modality in scope.modality
-                for fault in faults_of(modality)
-            ]
-            short = [table.shortfall(modality) for modality in scope.modality]
-            assert all(short) == (min(shares) < LEAST_FOUND), scope.name
+    tables = [(rule.where, rule.acceptance) for rule in shipped.rules if rule.acceptance and not rule.acceptance.parts]
+    assert tables
+    for where, table in tables:
+        assert table.trials, where.name
+        shares = [
+            sum(one.series * one.found.get(fault.name, 0.0) for one in table.trials)
+            / max(sum(one.series for one in table.trials), 1)
+            for modality in where.modality
+            for fault in faults_of(modality)
+        ]
+        short = [table.shortfall(modality) for modality in where.modality]
+        assert all(short) == (min(shares) < LEAST_FOUND), where.name

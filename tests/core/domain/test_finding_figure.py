@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,37 +11,37 @@ import pytest
 from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.kept_figure import no_figures
+from miqa_node.core.domain.kept_figure import LEAST_AUROC, no_figures
 from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import Outcome, Subject, Then
 from miqa_node.core.domain.verdict import EXPERIMENTAL, LOOKED_FOR, Verdict
 from miqa_node.core.settings import share_dir
 from miqa_node.core.settings.policy import read_policy
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.core.words.headline import headline
 from miqa_node.errors import SettingsError
 from tests.core.domain.test_decide import assessment
+from tests.policies import ACCEPT, policy_of, rows_about
 
 FIGURE: dict[str, Any] = {
-    "name": "motion_blur", "auroc": 0.96, "flagged": 0.03, "min_probability": 0.4, "body_part": ["KNEE"],
-    "package": "any-radiograph", "found": 0.6, "images": 161, "source": "five sources",
+    "auroc": 0.96, "flagged": 0.03, "body_part": ["KNEE"], "package": "any-radiograph", "found": 0.6, "images": 161,
+    "source": "five sources",
 }  # fmt: skip
-POLICY = """
-version = "1"
-
-[[scope]]
-name = "other"
-finding = [
-  { name = "motion_blur", verdict = "REJECT" }, { name = "noise", verdict = "REVIEW" },
-  { name = "unsharp", verdict = "REVIEW" },
-]
-figure = [{ body_part = ["KNEE"], package = "any-radiograph", found = 0.3, images = 20, source = "one source" }]
-"""
+AS_A_WHOLE = {"body_part": ["KNEE"], "package": "any-radiograph", "found": 0.3, "images": 20, "source": "one source"}
+ALONE = {"body_part": ["KNEE"], "then": "REVIEW", "min_probability": 0.4, "evidence": "alone"}
 
 
-def policy(*figures: dict[str, Any]) -> Policy:
-    document = tomllib.loads(POLICY)
-    document["scope"][0]["finding_figure"] = list(figures)
-    return parse_policy(document)
+def policy(*findings: str, figure: Mapping[str, Any] = FIGURE, by: str = "as a whole", **keys: Any) -> Policy:
+    """A rule with a figure of its own for each of these findings, beside those of images that are judged as a whole."""
+    whole: list[dict[str, Any]] = [
+        {"finding": "motion_blur", "then": "REJECT"},
+        {"finding": ["motion_blur", "noise", "unsharp"], "then": "REVIEW"},
+    ]
+    return policy_of(
+        ACCEPT | {"evidence": by},
+        *({**one, "evidence": by} for one in whole),
+        *({"finding": name, **ALONE, **keys} for name in findings),
+        evidence={"as a whole": AS_A_WHOLE, "alone": figure},
+    )
 
 
 def knee(part: str = "KNEE", age: int | None = None, model: str = "any-radiograph", **findings: Any) -> Assessment:
@@ -54,10 +54,14 @@ def knee(part: str = "KNEE", age: int | None = None, model: str = "any-radiograp
 
 
 def test_it_asks_for_review_from_its_own_point_on_and_for_nothing_worse() -> None:
-    own = policy(FIGURE)
+    own = policy("motion_blur")
     for probability, flags in ((0.39, False), (0.4, True), (0.9, True)):
         verdict = decide(knee(motion_blur=(probability, 0.5)), own)
         assert (verdict.verdict is Verdict.REVIEW, verdict.flags(FindingName("motion_blur"))) == (flags, flags)
+        reject, review = rows_about(verdict, "motion_blur")
+        assert (review.then, review.outcome is Outcome.FLAGS, review.limits) == (Then.REVIEW, flags, (0.4, 0.0))
+        assert (review.evidence, review.why) == (("alone",), "")
+        assert (reject.then, reject.outcome is Outcome.HINT) == (Then.REJECT, probability >= 0.5)
     assert decide(knee(noise=(0.99, 0.99)), own).verdict is Verdict.NOT_ASSESSED, "noise has no figure"
 
 
@@ -65,59 +69,78 @@ def test_it_asks_for_review_from_its_own_point_on_and_for_nothing_worse() -> Non
     "of", [{"part": "SKULL"}, {"age": 5}, {"model": "quality"}, {"part": ""}],
 )  # fmt: skip
 def test_it_is_about_its_part_its_package_and_its_ages_alone(of: dict[str, Any]) -> None:
-    verdict = decide(knee(motion_blur=(0.9, 0.9), **of), policy(FIGURE))
+    verdict = decide(knee(motion_blur=(0.9, 0.9), **of), policy("motion_blur"))
     assert (verdict.verdict, verdict.experimental) == (Verdict.NOT_ASSESSED, True)
     assert [one.name for one in verdict.reasons] == [EXPERIMENTAL]
+    assert all(row.evidence == ("as a whole",) and row.why for row in rows_about(verdict, "motion_blur"))
 
 
 def test_a_finding_that_tells_too_little_stays_a_hint() -> None:
-    blind = policy(FIGURE | {"auroc": 0.94})
+    blind = policy("motion_blur", figure=FIGURE | {"auroc": 0.94})
     verdict = decide(knee(motion_blur=(0.99, 0.99)), blind)
     assert verdict.verdict is Verdict.NOT_ASSESSED
     assert "30 % are found" in verdict.reasons[0].text
 
 
-def test_policies_of_sites_without_the_key_keep_hints() -> None:
+def test_policies_of_sites_without_such_evidence_keep_hints() -> None:
     verdict = decide(knee(motion_blur=(0.99, 0.99)), policy())
     assert verdict.verdict is Verdict.NOT_ASSESSED
     assert "What was found is listed and flags nothing." in verdict.reasons[0].text
 
 
 def test_nothing_found_is_never_accepted_and_says_in_a_sentence_what_it_is_and_what_was_looked_for() -> None:
-    own = policy(FIGURE, FIGURE | {"name": "unsharp"}, FIGURE | {"name": "double_exposure"})
+    own = policy("motion_blur", "unsharp", "sticker")
     verdict = decide(knee(unsharp=(0.1, 0.1)), own)
     assert (verdict.verdict, verdict.flagged, verdict.experimental) == (Verdict.NOT_ASSESSED, False, True)
     assert [one.name for one in verdict.reasons] == [EXPERIMENTAL, LOOKED_FOR]
     assert verdict.reasons[0].text == "Not judged as a whole: KNEE AP is not switched on here."
-    assert verdict.reasons[1].text == "Looked for: Motion blur, Unsharp; none was found.", "what no rule names is not"
+    assert verdict.reasons[1].text == "Looked for: Motion blur, Unsharp; none was found.", "the package knows no more"
     knee_alone = replace(knee(unsharp=(0.1, 0.1)), header=replace(knee().header, view_position=""))
     plain = decide(knee_alone, own)
     assert headline(knee_alone, plain) == "Not judged as a whole: KNEE is not switched on here"
 
 
 def test_switched_on_parts_go_by_their_rules() -> None:
-    on = policy(FIGURE)
-    on = replace(on, scopes=tuple(replace(one, own_figures=True) for one in on.scopes))
+    on = policy("motion_blur", by="site")
     assert decide(knee(motion_blur=(0.45, 0.5)), on).verdict is Verdict.ACCEPT, "below the package's own point"
     assert decide(knee(motion_blur=(0.9, 0.9)), on).verdict is Verdict.REJECT
+    assert {row.evidence for row in decide(knee(), on).rules} == {("site",)}
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
-    [({"min_probability": 0}, "min_probability or min_severity is missing"), ({"auroc": ""}, "auroc is missing"),
-     ({"package": ""}, "package is missing"), ({"name": "motion_blurr"}, "did you mean .motion_blur"),
-     ({"seen": 3}, "there is no key seen"), ({"flagged": 2}, "flagged")],
+    [({"auroc": 2}, "auroc is 2"), ({"package": ""}, "package is missing"), ({"seen": 3}, "there is no key seen"),
+     ({"flagged": 2}, "flagged is 2"), ({"found": ""}, "found is missing"), ({"auroc": ""}, "auroc is missing")],
 )  # fmt: skip
 def test_a_wrong_figure_is_named(change: dict[str, Any], says: str) -> None:
-    with pytest.raises(SettingsError, match=f"finding_figure 1: .*{says}"):
-        policy(FIGURE | change)
+    with pytest.raises(SettingsError, match=f"evidence 'alone': .*{says}"):
+        policy("motion_blur", figure=FIGURE | change)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [({"min_probability": 0}, "min_probability or min_severity is missing"), ({"then": "REJECT"}, "REVIEW alone"),
+     ({"then": "HINT"}, "REVIEW alone"), ({"evidence": ["alone", "as a whole"]}, "REVIEW alone"),
+     ({"finding": "motion_blurr"}, "did you mean .motion_blur")],
+)  # fmt: skip
+def test_such_evidence_is_for_review_from_a_point_on_alone(keys: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingsError, match=f"rule 4: .*{says}"):
+        policy("motion_blur", **keys)
+
+
+def test_such_evidence_makes_nothing_accept_and_no_measurement_flag() -> None:
+    anomaly = {"measurement": "anomaly", "min_percentile": 99, "then": "REVIEW"}
+    for rule in (ACCEPT, anomaly):
+        with pytest.raises(SettingsError, match="evidence with an auroc is for a finding and REVIEW alone"):
+            policy_of({**rule, "evidence": "alone"}, evidence={"alone": FIGURE})
 
 
 def test_the_shipped_policy_has_one_of_each_finding_that_tells_defects_on_sources_left_out() -> None:
     shipped = read_policy(share_dir("config") / "policy.toml")
-    figures = [one for scope in shipped.scopes for one in scope.finding_figures]
-    assert {one.finding for one in figures} == {"motion_blur", "unsharp", "noise"}
-    assert all(one.may_flag and one.flagged <= 0.03 and one.figure.images >= 20 for one in figures)
+    rules = [rule for rule in shipped.of(Subject.FINDING) if rule.flags_alone]
+    assert {rule.what for rule in rules} == {"motion_blur", "unsharp", "noise"}
+    figures = [one for rule in rules for one in rule.figures]
+    assert all((one.auroc or 0) >= LEAST_AUROC and one.flagged <= 0.03 and one.images >= 20 for one in figures)
 
 
 @pytest.mark.parametrize(

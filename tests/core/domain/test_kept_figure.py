@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from typing import Any
 
@@ -13,30 +12,36 @@ from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdent
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.kept_figure import no_figures
 from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import Outcome
 from miqa_node.core.domain.verdict import EXPERIMENTAL, Verdict
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from tests.core.domain.test_decide import assessment
+from tests.policies import ACCEPT, policy_of, rows_about
 
-POLICY = """
-version = "1"
+EVIDENCE: dict[str, Any] = {
+    "thorax": {"body_part": ["Thorax"], "view": ["PA"], "found": 0.61, "images": 121, "source": "three hospitals"},
+    "knee": {"body_part": ["KNEE"], "package": "any-radiograph-1.0.0", "found": 0.3, "images": 56,
+             "source": "FracAtlas"},
+    "hand": {"body_part": ["HAND"], "package": "any-radiograph", "found": 0.7, "images": 90, "source": "St. Mary"},
+}  # fmt: skip
+MOTION = {"finding": "motion_blur", "then": "REVIEW"}
 
-[[scope]]
-name = "all"
-finding = [{ name = "motion_blur", verdict = "REVIEW" }]
-measurement = [{ name = "entropy", below = 1.0, verdict = "REVIEW", reason = "underexposure" }]
-anomaly = { min_percentile = 99.0, verdict = "REVIEW" }
-figure = [
-  { body_part = ["Thorax"], view = ["PA"], found = 0.61, images = 121, source = "three hospitals" },
-  { body_part = ["KNEE"], package = "any-radiograph-1.0.0", found = 0.3, images = 56, source = "FracAtlas" },
-  { body_part = ["HAND"], package = "any-radiograph", found = 0.7, images = 90, source = "St. Mary" },
-]
-"""
+
+def by_evidence(*names: str, **records: Any) -> Policy:
+    """What a model finds counts by this evidence, and what is measured by the word of the site."""
+    of_models = {"evidence": list(names)}
+    return policy_of(
+        ACCEPT | of_models,
+        MOTION | of_models,
+        {"measurement": "anomaly", "min_percentile": 99.0, "then": "REVIEW"} | of_models,
+        {"measurement": "entropy", "below": 1.0, "then": "REVIEW", "reason": "underexposure"},
+        evidence=records,
+    )
 
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return parse_policy(tomllib.loads(POLICY))
+    return by_evidence(*EVIDENCE, **EVIDENCE)
 
 
 def image(
@@ -69,15 +74,21 @@ def image(
 def test_what_no_figure_allows_is_experimental(policy: Policy, of: dict[str, Any], says: str) -> None:
     """Listed, not flagged, never ACCEPT; the reason names the kind of image, or the figure that is too low."""
     quiet, loud = decide(image(**of), policy), decide(image(**of, motion=True), policy)
+    [accepts], [flags] = rows_about(quiet, "all"), rows_about(loud, "motion_blur")
+    assert accepts.evidence == flags.evidence == tuple(EVIDENCE)
     if not says:
         assert (quiet.verdict, loud.verdict) == (Verdict.ACCEPT, Verdict.REVIEW)
+        assert (accepts.outcome, accepts.why, flags.outcome, flags.why) == (Outcome.ACCEPTS, "", Outcome.FLAGS, "")
         return
+    assert (accepts.outcome, flags.outcome) == (Outcome.HINT, Outcome.HINT)
     for one in (quiet, loud):
         assert (one.verdict, one.flagged, one.experimental) == (Verdict.NOT_ASSESSED, False, True)
         [reason] = one.reasons
         assert reason.name == EXPERIMENTAL
         assert reason.text.startswith("Experimental: ")
         assert says in reason.text
+        assert accepts.why == flags.why == reason.text
+    assert rows_about(quiet, "motion_blur")[0].why == "", "within its limit it needs no evidence"
 
 
 def test_what_needs_no_model_flags_experimental_images_and_an_anomaly_does_not(policy: Policy) -> None:
@@ -85,6 +96,9 @@ def test_what_needs_no_model_flags_experimental_images_and_an_anomaly_does_not(p
     assert decide(unusual, policy).verdict is Verdict.REVIEW
     child = replace(unusual, header=replace(unusual.header, age_years=3))
     assert decide(child, policy).verdict is Verdict.NOT_ASSESSED
+    [row] = rows_about(decide(child, policy), "anomaly")
+    assert (row.outcome, row.values, row.limits, row.side) == (Outcome.HINT, (99.9,), (99.0,), "percentile")
+    assert "children under 6 years" in row.why
     flat = replace(child, measurements=(Measurement("entropy", 0.5, "1"),))
     assert [reason.name for reason in decide(flat, policy).reasons] == ["entropy"]
 
@@ -92,14 +106,13 @@ def test_what_needs_no_model_flags_experimental_images_and_an_anomaly_does_not(p
 def test_a_site_or_a_package_with_figures_of_its_own_ends_the_experiment(policy: Policy) -> None:
     assert decide(replace(image("SKULL"), has_figures=True), policy).verdict is Verdict.ACCEPT
     assert decide(replace(image("SKULL", age=1), has_figures=True), policy).verdict is Verdict.NOT_ASSESSED
-    own = replace(policy, scopes=tuple(replace(one, own_figures=True) for one in policy.scopes))
+    own = by_evidence("site")
     assert decide(image("SKULL", age=1), own).verdict is Verdict.ACCEPT
     assert decide(image("SKULL", age=1, motion=True), own).verdict is Verdict.REVIEW
 
 
-def test_a_scope_without_figures_follows_the_package_and_the_age() -> None:
-    """Policies of sites that were written before there were figures stay as they were, but for small children."""
-    policy = parse_policy({"version": "1", "scope": [{"name": "all"}]})
+def test_the_card_is_evidence_that_follows_the_package_and_the_age() -> None:
+    policy = by_evidence("card")
     assert decide(image("SKULL"), policy).verdict is Verdict.ACCEPT
     assert decide(image("SKULL", age=5), policy).verdict is Verdict.NOT_ASSESSED
     assert decide(image("SKULL", model="any-radiograph"), policy).verdict is Verdict.NOT_ASSESSED
@@ -107,7 +120,7 @@ def test_a_scope_without_figures_follows_the_package_and_the_age() -> None:
 
 def test_a_figure_of_children_allows_them() -> None:
     figure = {"body_part": ["CHEST"], "found": 0.6, "images": 80, "source": "us", "least_age_years": 0}
-    policy = parse_policy({"version": "1", "scope": [{"name": "all", "figure": [figure]}]})
+    policy = by_evidence("ours", ours=figure)
     assert decide(image("CHEST", age=0), policy).verdict is Verdict.ACCEPT
 
 
@@ -119,5 +132,28 @@ def test_a_figure_of_children_allows_them() -> None:
 )  # fmt: skip
 def test_a_wrong_figure_is_named(change: dict[str, Any], says: str) -> None:
     figure = {"body_part": ["CHEST"], "found": 0.6, "images": 80, "source": "us", **change}
-    with pytest.raises(SettingsError, match=f"figure 1: .*{says}"):
-        parse_policy({"version": "1", "scope": [{"name": "all", "figure": [figure]}]})
+    with pytest.raises(SettingsError, match=f"evidence 'ours': .*{says}"):
+        by_evidence("ours", ours=figure)
+
+
+def test_a_figure_counts_where_a_rule_names_it_alone() -> None:
+    """A record that no rule names says nothing, and one rule's figure is none of another's."""
+    motion, noise = ({"finding": name, "then": "REVIEW"} for name in ("motion_blur", "noise"))
+    split = policy_of(ACCEPT | {"evidence": "thorax"}, motion | {"evidence": "thorax"}, noise | {"evidence": "hand"},
+                      evidence=EVIDENCE)  # fmt: skip
+    decided = decide(image("CHEST", motion=True), split)
+    assert [reason.name for reason in decided.reasons] == ["motion_blur"]
+    loud = image("CHEST")
+    findings = tuple(replace(one, probability=0.9) if one.name == "noise" else one for one in loud.findings)
+    decided = decide(replace(loud, findings=findings), split)
+    assert decided.verdict is Verdict.ACCEPT, "noise is a hint"
+    [row] = rows_about(decided, "noise")
+    assert (row.outcome, row.evidence) == (Outcome.HINT, ("hand",))
+    assert "no figures exist for CHEST PA" in row.why
+
+
+def test_accept_by_what_a_model_found_takes_figures_of_it_alone() -> None:
+    trials = {"tried_on": ["one", "two"]}
+    for evidence, says in (({"ours": trials}, "finding = .all. and figures"), ({}, "no record 'ours'")):
+        with pytest.raises(SettingsError, match=says):
+            policy_of(ACCEPT | {"evidence": "ours"}, evidence=evidence)

@@ -26,6 +26,7 @@ from miqa_node.core.words.voice import voice
 from miqa_node.errors import NotFoundError
 from tests.core.language.sources import ROOT, SPEAKING, messages, read, taxonomy_messages
 from tests.core.language.untranslated import differences, lacking, places, untranslated
+from tests.policies import numbered
 from tests.release import VARIABLE, tell
 
 TEMPLATES = [path for folder in SPEAKING for path in sorted((ROOT / folder).rglob("*.html"))]
@@ -103,7 +104,7 @@ def _unmarked(node: nodes.Node, *, inside: bool) -> Iterator[str]:
 def test_each_limit_of_the_shipped_policy_says_why_it_matters() -> None:
     """Reasons of radiographs were bare numbers: "Displayed contrast 7.625 % is below 12 %"."""
     policy = parse_policy(tomllib.loads((ROOT.parent / "config" / "policy.toml").read_text(encoding="utf-8")))
-    limited = {rule.measurement for scope in policy.scopes for rule in scope.measurements}
+    limited = {rule.what for rule in numbered(policy)}
     assert [name for name in sorted(limited) if not MEASUREMENTS.all()[name].concern] == []
 
 
@@ -111,7 +112,7 @@ def test_each_limit_of_the_shipped_policy_says_why_it_matters() -> None:
 def test_reasons_of_measurements_are_translated(language: str) -> None:
     """Each rule of the shipped policy, also as versions stored it whose measurements had no sentence of their own."""
     policy = parse_policy(tomllib.loads((ROOT.parent / "config" / "policy.toml").read_text(encoding="utf-8")))
-    rules = {(rule.measurement, rule.comparison) for scope in policy.scopes for rule in scope.measurements}
+    rules = {(rule.what, rule.side) for rule in numbered(policy)}
     texts = [measured_text(Measurement(name, 7.4, "1"), side, 5) for name, side in rules]
     for name, side in (("displayed_contrast", "below"), ("deviation_index", "above")):
         texts.append(Phrase(f"{humanised(name)} {{value}} is {side} {{limit}}", value="7.4", limit="5"))

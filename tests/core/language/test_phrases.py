@@ -20,11 +20,11 @@ from miqa_node.core.domain.prediction import PendingCause, PendingReason, Predic
 from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, reworded
 from miqa_node.core.language.phrase import Phrase, joined
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.core.words.reason import plain
 from miqa_node.runtime.store import documents
 from tests.core.language.sources import ROOT, _phrases
 from tests.core.language.untranslated import untranslated
+from tests.policies import ACCEPT, policy_of
 
 pytestmark = pytest.mark.more
 
@@ -95,7 +95,7 @@ def test_why_a_prediction_waits_is_german_in_reasons_and_lists() -> None:
         "p-1.0.0", "", "", 0.0, {}, pending=tuple(PendingCause(PendingReason.NOT_JUDGED, text) for text in texts)
     )
     waiting = replace(_assessment(), predictions=(prediction,))
-    policy = parse_policy({"version": "1", "scope": [{"name": "all"}]})
+    policy = policy_of(ACCEPT)
 
     assert prediction.why_pending.startswith("The package failed on this image. Unusual image (top 0.1 % of the")
     assert reworded(prediction.why_pending).startswith("Das Paket ist an diesem Bild gescheitert. Ungewöhnliches Bild")

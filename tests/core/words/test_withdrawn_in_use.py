@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,31 +20,30 @@ from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.reassessment import lifts_flag
 from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.core.settings import load_settings
-from miqa_node.core.taxonomy.policy_file import parse_policy, withdrawn_measurements
+from miqa_node.core.taxonomy.policy_file import withdrawn_measurements
 from miqa_node.core.words.measurement_codes import is_standard, measurement_code
 from miqa_node.errors import ModelPackageError
 from miqa_node.features.operations.command.doctor import _policy
 from miqa_node.stages.assess.card import read_card
 from miqa_node.stages.assess.package_checks import check_measurements
+from tests.policies import ACCEPT, TRIED, measured, policy_of
 from tests.stages.measure.phantoms import header
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
-RULE = {"name": "mr_snr_dietrich", "below": 20, "verdict": "REVIEW", "reason": "111207"}
-ACCEPT = {"measured": ["mr_snr", "mr_uniformity"], "tried_on": ["one", "two"]}
+RULE = {"measurement": "mr_snr_dietrich", "below": 20, "then": "REVIEW", "reason": "111207"}
 TEXT = """version = "ours"
-[[scope]]
-name = "MR of ours"
+[[rule]]
 modality = ["MR"]
-[[scope.measurement]]
-name = "nps_peak"
+measurement = "nps_peak"
 above = 1
-verdict = "REVIEW"
+then = "REVIEW"
 reason = "111207"
+evidence = "site"
 """
 
 
-def policy(**keys: Any) -> Policy:
-    return parse_policy({"version": "ours", "scope": [{"name": "MR of ours", "modality": ["MR"], **keys}]})
+def policy(rule: Mapping[str, Any]) -> Policy:
+    return policy_of(rule, where={"MR of ours": {"modality": ["MR"]}}, evidence=TRIED)
 
 
 def judged(of: Header, *numbers: tuple[str, float], kind: str = "") -> Assessment:
@@ -62,25 +62,25 @@ def test_each_names_a_successor_that_is_taken_or_none() -> None:
 
 def test_a_rule_about_one_is_without_effect_and_the_log_names_both() -> None:
     with capture_logs() as lines:
-        ours = policy(measurement=[RULE])
+        ours = policy(RULE)
     assert [(line["name"], line["now"]) for line in lines if line["event"].startswith("withdrawn")] == [
         ("mr_snr_dietrich", "mr_snrd")
     ]
-    assert withdrawn_measurements(ours.scopes) == ["mr_snr_dietrich"]
+    assert withdrawn_measurements(ours.rules) == ["mr_snr_dietrich"]
     old = judged(header(modality="MR"), ("mr_snr_dietrich", 9.0), kind="structural")
     assert not decide(old, ours).verdict.flagged
 
 
 def test_an_accept_that_asks_for_one_accepts_nothing() -> None:
     series = judged(header(modality="MR"), ("mr_snr", 9.0), kind="structural")
-    table = {**ACCEPT, "measured": ["mr_snr"]}
-    assert decide(series, policy(accept=[table])).verdict is Verdict.ACCEPT
-    disposition = decide(series, policy(accept=[ACCEPT]))
+    assert decide(series, policy(measured("mr_snr"))).verdict is Verdict.ACCEPT
+    asking = policy(measured("mr_snr", "mr_uniformity"))
+    disposition = decide(series, asking)
     assert disposition.verdict is Verdict.NOT_ASSESSED
     assert "mr_uniformity is withdrawn; mr_inu_width takes its place" in disposition.reasons[0].text
     old = judged(header(modality="MR"), ("mr_snr", 9.0), ("mr_uniformity", 90.0), kind="structural")
-    assert decide(old, policy(accept=[ACCEPT])).verdict is Verdict.NOT_ASSESSED, "an old judgement has it"
-    assert withdrawn_measurements(policy(accept=[ACCEPT]).scopes) == ["mr_uniformity"]
+    assert decide(old, asking).verdict is Verdict.NOT_ASSESSED, "an old judgement has it"
+    assert withdrawn_measurements(asking.rules) == ["mr_uniformity"]
 
 
 def test_doctor_names_it_and_its_successor(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_this_version_does_not_take_of_a_view_is_not_unseen() -> None:
 
     def lifts(of: Header, *numbers: tuple[str, float]) -> bool:
         now = judged(of, *numbers)
-        return lifts_flag(now, decide(now, policy()), judged(of, *before), reasons)
+        return lifts_flag(now, decide(now, policy(ACCEPT)), judged(of, *before), reasons)
 
     assert lifts(spot, ("mg_saturated_share", 0.1))
     assert not lifts(spot), "what it takes of the view must have been seen"

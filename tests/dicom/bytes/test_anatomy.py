@@ -31,6 +31,7 @@ from miqa_node.stages.measure.view import PICTURE_HEADER
 from miqa_node.stages.units.kinds import WITH_VIEW
 from miqa_node.stages.units.rows import instances
 from tests.dicom.bytes.test_headers import make
+from tests.policies import ACCEPT, policy_of
 from tests.runtime.store import making
 
 CARD = Applicability(modality=("CR", "DX"), body_part=("CHEST", "THORAX", ""), view=("PA", "AP", ""))
@@ -106,7 +107,7 @@ def test_a_view_is_the_same_in_whatever_words(view: str, written: str) -> None:
 def test_a_lateral_view_is_no_frontal_one(written: str) -> None:
     header = _header("CHEST", STANDARD.view(Naming(written=written)))
     assert CARD.excludes(header, None)
-    assert _scope(header) != SCOPE
+    assert _place(header) != SCOPE
 
 
 @pytest.mark.parametrize(
@@ -257,16 +258,15 @@ def test_policy_and_card_agree_on_every_spelling() -> None:
     views = [*(word for every in FRONTALS.values() for word in every), *LATERALS]
     for part, view in itertools.product(words, views):
         header = _header(STANDARD.body_part(Naming(written=part), "DX"), STANDARD.view(Naming(written=view)))
-        assert (not CARD.excludes(header, None)) == (_scope(header) == SCOPE), (part, view)
+        assert (not CARD.excludes(header, None)) == (_place(header) == SCOPE), (part, view)
 
 
 @pytest.mark.parametrize("written", ["THORAX", "Thorax", "TORAX", "thx bett"])
 def test_a_policy_in_yesterdays_spelling_means_the_same(written: str) -> None:
-    document = {"version": "1", "scope": [{"name": "mine", "body_part": [written], "view": ["postero-anterior"]}]}
-    policy = parse_policy(document)
+    policy = policy_of(ACCEPT, where={"mine": {"body_part": [written], "view": ["postero-anterior"]}})
     now = _header(STANDARD.body_part(Naming(written=written)), "PA")
-    assert policy.scope_of(now) is not None
-    assert policy.scope_of(_header("KNEE", "PA")) is None
+    assert policy.place_of(now) is not None
+    assert policy.place_of(_header("KNEE", "PA")) is None
 
 
 def test_a_header_stored_by_an_earlier_version_has_todays_terms() -> None:
@@ -300,9 +300,9 @@ def _header(part: str, view: str) -> Header:
     return replace(PICTURE_HEADER, body_part_examined=part, view_position=view)
 
 
-def _scope(header: Header) -> str:
-    scope = POLICY.scope_of(header)
-    return scope.name if scope else ""
+def _place(header: Header) -> str:
+    place = POLICY.place_of(header)
+    return place.name if place else ""
 
 
 def _code(value: str, scheme: str, *, meaning: str) -> Sequence:

@@ -170,7 +170,7 @@ def test_experimental_images_of_another_package_steer_nothing(database: Database
 
 
 def test_parts_with_figures_get_limits_of_their_own_beside_the_chest(database: Database, policy: Policy) -> None:
-    own = replace(policy, scopes=tuple(replace(scope, own_figures=True) for scope in policy.scopes))
+    own = policy.trusting()
     for number in range(60):
         keep(database, assessed(number, 0.3 + number / 400), number)
     for number in range(100, 145):

@@ -12,11 +12,11 @@ from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.prediction import Prediction
 from miqa_node.core.domain.verdict import Verdict
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.models.work import PredictionWatch
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.stages.assess.prediction_certificate import LASTS, certificate_path, read_certificate, write_certificate
 from tests.interfaces.cli.conftest import data_dir, stage
+from tests.policies import ACCEPT, policy_of
 from tests.stages.assess.certifying import certificate_for
 from tests.stages.assess.classify.making import write_classifier
 from tests.web.staging import Stage
@@ -49,7 +49,7 @@ def test_operations_says_by_which_evidence_and_when_it_ends(stage: Stage, tmp_pa
     settings = stage.services.settings
     assess = settings.assess.model_copy(update={"shipped_packages": False, "models_dir": str(tmp_path / "models")})
     node = settings.node.model_copy(update={"site": "General"})
-    policy = parse_policy({"version": "t", "scope": [{"name": "chest", "package": [{"name": "lungs"}]}]})
+    policy = policy_of(ACCEPT, package=[{"name": "lungs"}])
     services = replace(
         stage.services, settings=settings.model_copy(update={"assess": assess, "node": node}), policy=lambda: policy
     )

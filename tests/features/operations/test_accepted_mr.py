@@ -11,12 +11,18 @@ from miqa_node.core.settings import Settings, load_settings
 from miqa_node.features.operations.command.series_checks import series_accepted
 from tests.stages.measure.drawn_series import heads, judged, write
 
-SCOPE = 'version = "1"\n[[scope]]\nname = "MR of ours"\nmodality = ["MR"]\n'
-FIGURES = """[[scope.accept]]
-measured = ["mr_snr"]
-tried_on = [{ scanner = "one", series = 1, found = { motion = 0.3 } }, { scanner = "two", series = 2 }]
+RULE = """version = "1"
+[where."MR of ours"]
+modality = ["MR"]
+[[rule]]
+where = "MR of ours"
+measurement = ["mr_snr"]
+then = "ACCEPT"
+evidence = "ours"
+[evidence.ours]
 """
-TABLE = '[[scope.accept]]\nmeasured = ["mr_snr"]\ntried_on = ["one", "two"]\n'
+FIGURES = 'tried_on = [{ scanner = "one", series = 1, found = { motion = 0.3 } }, { scanner = "two", series = 2 }]\n'
+NAMES = 'tried_on = ["one", "two"]\n'
 
 
 def settings_with(policy: str, folder: Path) -> Settings:
@@ -25,14 +31,14 @@ def settings_with(policy: str, folder: Path) -> Settings:
     return load_settings(policy={"file": str(path)})
 
 
-def test_doctor_names_the_scopes_of_a_site_that_copied_the_table(tmp_path: Path) -> None:
-    text = series_accepted(settings_with(SCOPE + TABLE, tmp_path))
+def test_doctor_names_the_places_of_a_site_that_copied_the_table(tmp_path: Path) -> None:
+    text = series_accepted(settings_with(RULE + NAMES, tmp_path))
     assert text.startswith("the policy accepts series by measurements in MR of ours without figures")
     assert "docs/explanation/series.md" in text
 
 
 def test_doctor_says_which_faults_keep_a_table_from_accept(tmp_path: Path) -> None:
-    text = series_accepted(settings_with(SCOPE + FIGURES, tmp_path))
+    text = series_accepted(settings_with(RULE + FIGURES, tmp_path))
     assert text.startswith("MR of ours: Measured, experimental:")
     assert "motion by 3 pixels within a volume (0.10)" in text
     assert "without figures" not in text

@@ -30,12 +30,10 @@ from miqa_node.stages.units.projection import ProjectionUnit
 from miqa_node.stages.units.rows import instances, judgements
 from tests.node.test_pipeline import FLAG_EVERYTHING, Rig
 from tests.parts import any_model, results_of
+from tests.policies import TRIED, document, measured
 
 SMALL = "RG3_UNCR.dcm"
-PASS_EVERYTHING: dict[str, Any] = {
-    "version": "t2",
-    "scope": [{"name": "all", "accept": [{"measured": ["entropy"], "tried_on": ["one", "two"]}]}],
-}
+PASS_EVERYTHING = document(measured("entropy"), version="t2", evidence=TRIED)
 
 
 class AgainRig(Rig):
@@ -296,8 +294,8 @@ def test_a_study_that_people_resolved_opens_only_for_a_worse_verdict(
     rig.again(uids=(digest,))
     rig.finish(digest)
     assert _item(rig, study) == (WorklistState.RESOLVED, Verdict.REVIEW)
-    [scope] = FLAG_EVERYTHING["scope"]
-    worse = {"version": "t3", "scope": [scope | {"measurement": [scope["measurement"][0] | {"verdict": "REJECT"}]}]}
+    [rule] = FLAG_EVERYTHING["rule"]
+    worse = document(rule | {"then": "REJECT"}, version="t3")
     rig = rig.under(worse, pool)
     rig.again(uids=(digest,))
     rig.finish(digest)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
@@ -20,19 +19,15 @@ from miqa_node.features.usual_ranges.work import HistoryWork
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import instances, reassessments
 from tests.node.test_pipeline import Rig
+from tests.policies import TRIED, document, measured
 
 pytestmark = pytest.mark.more
 
-POLICY: dict[str, Any] = {
-    "version": "1",
-    "scope": [
-        {
-            "name": "all",
-            "accept": [{"measured": ["entropy"], "tried_on": ["one", "two"]}],
-            "usual": [{"name": "noise_sigma", "side": "above", "verdict": "REVIEW", "reason": "noise"}],
-        }
-    ],
-}
+POLICY = document(
+    measured("entropy"),
+    {"measurement": "noise_sigma", "above": "usual", "then": "REVIEW", "reason": "noise"},
+    evidence=TRIED,
+)
 TAKEN_AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
 

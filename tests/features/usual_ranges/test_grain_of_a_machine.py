@@ -38,7 +38,7 @@ def test_the_shipped_policy_sends_a_chest_beyond_it_to_review() -> None:
     policy = read_policy(load_settings().policy_file)
     usual = UsualRange(GRAIN, "1", 0.2, 0.4, 50, FIRST_AT)
     of = replace(header(1), modality="DX", body_part_examined="CHEST", view_position="PA")
-    policy = replace(policy, scopes=tuple(replace(one, own_figures=True) for one in policy.scopes))
+    policy = policy.trusting()
     for value, is_flagged in ((0.39, False), (0.41, True)):
         measured = (Measurement(GRAIN, value, "1"),)
         now = datetime(2026, 11, 20, tzinfo=UTC)

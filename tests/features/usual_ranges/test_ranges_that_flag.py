@@ -18,7 +18,6 @@ from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.usual_range import UsualRange
 from miqa_node.core.domain.verdict import Reason, Verdict
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ConflictError, NotFoundError, SettingsError
 from miqa_node.features.usual_ranges.baseline import LEAST_SERIES
 from miqa_node.features.usual_ranges.rows import baselines, confirmations
@@ -30,22 +29,15 @@ from miqa_node.runtime.store.tables import audit_records
 from miqa_node.stages.units.rows import instances
 from miqa_node.stages.units.rows.machine_ranges import ranges_for
 from tests.features.usual_ranges.ranges_making import FIRST_AT, look, measure, noises
+from tests.policies import ACCEPT, policy_of
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 CHEST: dict[str, Any] = {
     "modality": "DX", "body_part_examined": "CHEST", "view_position": "PA", "station_name": "ROOM1",
     "sop_class_uid": "1.2.840.10008.5.1.4.1.1.1.1", "protocol_name": "Thorax pa", "convolution_kernel": "",
 }  # fmt: skip
-RULES: dict[str, Any] = {
-    "version": "1",
-    "scope": [
-        {
-            "name": "chest",
-            "modality": ["DX"],
-            "usual": [{"name": "noise_share", "side": "above", "verdict": "REVIEW", "reason": "noise"}],
-        }
-    ],
-}
+RULE: dict[str, Any] = {"measurement": "noise_share", "above": "usual", "then": "REVIEW", "reason": "noise"}
+OF_CHESTS: dict[str, Any] = {"where": {"chest": {"modality": ["DX"]}}}
 
 
 @pytest.fixture
@@ -195,7 +187,7 @@ def test_what_cannot_flag_cannot_be_confirmed(database: Database) -> None:
 def test_what_is_noisier_than_usual_asks_for_review_with_value_and_range(noise: float, is_flagged: bool) -> None:
     usual = UsualRange("noise_share", "%", 1.0, 3.0, 40, FIRST_AT)
     assessment = chest(noise, usual)
-    flags = reasons(assessment, parse_policy(RULES))
+    flags = reasons(assessment, policy_of(RULE, **OF_CHESTS))
     assert [(one.name, one.finding, one.verdict) for one in flags] == (
         [("noise_share", "noise", Verdict.REVIEW)] if is_flagged else []
     )
@@ -204,8 +196,8 @@ def test_what_is_noisier_than_usual_asks_for_review_with_value_and_range(noise: 
         assert one.text.startswith(text[:60])
         assert "usual 1" in one.text
         assert one.text.endswith("in 40 images since 2026-03-02")
-    assert not reasons(replace(assessment, usual_ranges=()), parse_policy(RULES))
-    silent = parse_policy({"version": "1", "scope": [{"name": "chest", "modality": ["DX"]}]})
+    assert not reasons(replace(assessment, usual_ranges=()), policy_of(RULE, **OF_CHESTS))
+    silent = policy_of(ACCEPT, **OF_CHESTS)
     assert not reasons(assessment, silent), "a policy without the rule has hints"
 
 
@@ -220,18 +212,16 @@ def test_an_assessment_of_an_earlier_version_has_no_ranges() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"side": "beside"}, "side is 'beside'"),
-        ({"verdict": "REJECT"}, "can only be REVIEW"),
-        ({"name": "metal_share"}, "has no usual range"),
+        ({"below": "usual"}, "two limits"),
+        ({"then": "REJECT"}, "then is 'REJECT'; here it takes REVIEW, HINT"),
+        ({"measurement": "metal_share"}, "has no usual range"),
         ({"reason": "No Name"}, "No Name"),
         ({"limit": 3}, "there is no key limit"),
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_refused(change: dict[str, Any], words: str) -> None:
-    [scope] = RULES["scope"]
-    rule = {**scope["usual"][0], **change}
     with pytest.raises(SettingsError, match=words):
-        parse_policy({"version": "1", "scope": [{**scope, "usual": [rule]}]})
+        policy_of({**RULE, **change}, **OF_CHESTS)
 
 
 def chest(noise: float, usual: UsualRange) -> Assessment:

@@ -27,20 +27,16 @@ from miqa_node.stages.deliver.rows.announcements import standing_of
 from miqa_node.stages.units.rows import instances
 from tests.features.reassess.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig
 from tests.node.test_pipeline import FLAG_EVERYTHING
+from tests.policies import ACCEPT, TRIED, document, measured
 
 IMAGE = "RG1_UNCR.dcm"
 """An image that the quality package covers."""
-REJECT_EVERYTHING: dict[str, Any] = {
-    "version": "t4",
-    "scope": [
-        {"name": "all", "measurement": [{"name": "entropy", "above": 0.0, "verdict": "REJECT", "reason": "unsharp"}]}
-    ],
-}
-NO_RULES: dict[str, Any] = {"version": "t5", "scope": [{"name": "all"}]}
-MEASURED: dict[str, Any] = {
-    "version": "t6",
-    "scope": [{"name": "all", "accept": [{"measured": ["entropy"], "tried_on": ["one", "two"]}]}],
-}
+REJECT_EVERYTHING = document(
+    {"measurement": "entropy", "above": 0.0, "then": "REJECT", "reason": "unsharp"}, version="t4"
+)
+NO_RULES = document(ACCEPT, version="t5")
+"""None that flags."""
+MEASURED = document(ACCEPT, measured("entropy"), version="t6", evidence=TRIED)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +223,7 @@ def test_an_audit_stays_on_the_list_and_is_told_to_nobody_else(rigs: Rigs, sampl
 def test_an_image_that_was_given_up_leaves_the_list_once_it_is_judged(
     rigs: Rigs, samples: Path, model: ImageAssessor
 ) -> None:
-    rig = rigs(PASS_EVERYTHING, model)
+    rig = rigs(NO_RULES, model)
     digest = rig.receive(samples / IMAGE)
     rig.pipeline.give_up(digest)
     assert item_of(rig, digest).state is WorklistState.OPEN

@@ -41,4 +41,4 @@ def test_a_checked_image_is_german_on_a_german_page(tmp_path: Path) -> None:
     words = re.sub(r"<[^>]+>", " ", page)
     assert [one for one in ENGLISH if one in words] == []
     assert "Ungewöhnliche Stelle" in words
-    assert "Bereich frontale Thoraxaufnahme" in words
+    assert f"{POLICY.version}, frontale Thoraxaufnahme" in words

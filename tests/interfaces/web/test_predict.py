@@ -25,13 +25,15 @@ from tests.stages.assess.making import chest_dataset, write_package
 
 POLICY = """
 version = "p1"
-[[scope]]
-name = "chest"
+[[rule]]
+finding = "all"
+then = "ACCEPT"
+evidence = "card"
+[[package]]
 modality = ["CR", "DX"]
 body_part = ["CHEST"]
-package = [{ name = "lungs", min_confidence = 0.8 }]
-[[scope]]
-name = "other"
+name = "lungs"
+min_confidence = 0.8
 """
 NOT_DIAGNOSIS = "decision support, not diagnosis"
 
@@ -169,7 +171,7 @@ def test_the_policy_decides_what_is_on(node: Node, client: httpx2.Client) -> Non
     file = node.settings.policy_file
     before = file.read_text("utf-8")
     try:
-        file.write_text('version = "p2"\n[[scope]]\nname = "all"\n')
+        file.write_text('version = "p2"\n[[rule]]\nfinding = "all"\nthen = "ACCEPT"\nevidence = "card"\n')
         assert post(client, picture(205, seed=9)).status_code == 409
     finally:
         file.write_text(before + "# again\n")

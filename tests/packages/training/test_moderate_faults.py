@@ -10,11 +10,11 @@ import pytest
 from pydicom import Dataset
 
 from miqa_node.core.domain.moderate_fault import faults_of
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from miqa_training.degrade.series.stack import RealStack, SeriesFault
 from miqa_training.moderate import ct, mr
-from miqa_training.moderate.trial import MAKERS, FaultLine, KindRow, Notebook, SeriesLine, rows_of
+from miqa_training.moderate.trial import MAKERS, FaultLine, KindRow, Notebook, SeriesLine, evidence_toml, rows_of
+from tests.policies import policy_of
 
 SIDE, COUNT = 64, 12
 
@@ -157,9 +157,9 @@ def test_the_name_of_a_scanner_may_have_quotes(tmp_path: Path) -> None:
 
 def test_the_printed_lines_are_lines_of_a_policy(notebook: Notebook) -> None:
     rows: list[KindRow] = rows_of(notebook, ["f2"])
-    text = f"tried_on = [{', '.join(one.toml for one in rows)}]"
-    table = {"measured": ["ct_noise"], "body_part": ["CHEST"], **tomllib.loads(text)}
-    policy = parse_policy({"version": "1", "scope": [{"name": "CT", "modality": ["CT"], "accept": [table]}]})
-    [acceptance, *_] = policy.scopes[0].acceptances
+    tables = tomllib.loads(evidence_toml(rows))
+    rule = {"measurement": ["ct_noise"], "body_part": ["CHEST"], "then": "ACCEPT", "evidence": [*tables["evidence"]]}
+    [acceptance, *_] = (one.acceptance for one in policy_of(rule, **tables).rules)
+    assert acceptance is not None
     assert acceptance.tried_on == ("GE LightSpeed16", "Siemens X")
     assert acceptance.trials[0].found == {"ring": 0.75}

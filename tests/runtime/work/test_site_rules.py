@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Policy, Scope
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import LimitProposal, ProposedLimit, RoomLimit
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.site_records import site_limits
@@ -17,7 +17,7 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.work.site_rules import SiteRules
 from tests.runtime.store.making import header
 
-POLICY = Policy("1", (Scope("all"),))
+POLICY = Policy("1", ())
 LIMIT = RoomLimit(FindingName("noise"), "", "", 0.5)
 PROPOSAL = LimitProposal(
     0.08,

@@ -15,7 +15,6 @@ import structlog
 from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.model_choice import ModelChoice
-from miqa_node.core.domain.policy import Policy, Scope
 from miqa_node.core.settings import Accelerator, Settings, load_settings
 from miqa_node.errors import ModelPackageError
 from miqa_node.libraries.plain_statistics.guarantee import Promise
@@ -32,9 +31,10 @@ from miqa_node.stages.assess.site_calibration import (
     calibration_path,
     write_calibration,
 )
+from tests.policies import ACCEPT, policy_of
 from tests.stages.assess.making import CLASSES, RADIOGRAPH, chest_header, radiograph, sha256, write_package
 
-POLICY = Policy("p1", (Scope("all"),))
+POLICY = policy_of(ACCEPT, version="p1")
 DIGEST = InstanceDigest("a" * 64)
 
 

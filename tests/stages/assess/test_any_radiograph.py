@@ -20,12 +20,12 @@ from miqa_node.core.domain.traits import ImageTraits
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.core.settings.policy import read_policy
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.assess.another_kind import of_gate
 from miqa_node.stages.assess.any_radiograph import UNKNOWN_PART, left_unsure
 from miqa_node.stages.assess.sidecars import SidecarModels, packages_everywhere, switched_on
+from tests.policies import ACCEPT, DEFAULT, policy_of
 from tests.stages.assess.classify.test_sidecars import DIGEST, Quality
 from tests.stages.assess.making import chest_header, write_package
 from tests.stages.assess.test_another_kind import judged as judged_as
@@ -116,16 +116,14 @@ def test_a_site_with_figures_of_its_own_ends_the_experiment(settings: Settings) 
     assessment = judged(settings, body_part_examined="SKULL").assessment
     defects = [one for one in assessment.findings if one.name is not FindingName.GATE]
     loud = tuple(replace(one, probability=1.0, severity=1.0) for one in defects)
-    table: dict[str, Any] = {
-        "version": "1",
-        "scope": [{"name": "skull", "body_part": ["SKULL"], "default_findings": True, "own_figures": True}],
-    }
-    policy = parse_policy(table)
+    skulls = {"skull": {"body_part": ["SKULL"]}}
+    of_site = {"evidence": "site"}
+    policy = policy_of(ACCEPT | of_site, DEFAULT | of_site, where=skulls)
     assert decide(replace(assessment, findings=loud, gate={}), policy).verdict is Verdict.REJECT
     quiet = tuple(replace(one, probability=0.0, severity=0.0) for one in loud)
     assert decide(replace(assessment, findings=quiet, gate={}), policy).verdict is Verdict.ACCEPT
-    del table["scope"][0]["own_figures"]
-    assert decide(replace(assessment, findings=loud, gate={}), parse_policy(table)).verdict is Verdict.NOT_ASSESSED
+    by_card = policy_of(ACCEPT, DEFAULT, where=skulls)
+    assert decide(replace(assessment, findings=loud, gate={}), by_card).verdict is Verdict.NOT_ASSESSED
 
 
 def test_pixels_that_contradict_the_header_stay_the_only_reason(settings: Settings) -> None:

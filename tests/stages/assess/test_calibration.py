@@ -16,7 +16,6 @@ from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import FindingRule, Policy, Scope
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.lookup import defect_names, gate_names, reason_code
 from miqa_node.errors import ModelPackageError, SettingsError
@@ -43,10 +42,11 @@ from miqa_node.stages.assess.site_calibration import (
     read_calibration,
     write_calibration,
 )
+from tests.policies import ACCEPT, policy_of
 from tests.stages.assess.making import chest_header, write_package
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-POLICY = Policy("p1", (Scope("all", findings=tuple(FindingRule(name, Verdict.REVIEW) for name in defect_names())),))
+POLICY = policy_of(ACCEPT, {"finding": [*defect_names()], "then": "REVIEW", "evidence": "card"}, version="p1")
 SHA = "c" * 64
 
 
@@ -378,7 +378,9 @@ def test_what_does_not_fit_is_shown_as_expired_and_never_used(
         certificate_sentence(card, good, other_policy, "General")
         == "no certificate: that of 2026-11-20 expired, the policy changed from p1 to p2"
     )
-    same_name = replace(POLICY, scopes=(*POLICY.scopes, Scope("more")))
+    elsewhere = replace(POLICY, rules=tuple(replace(rule, line="line 99") for rule in POLICY.rules))
+    assert certificate_sentence(card, good, elsewhere, "General").startswith("certified"), "a comment moves rules"
+    same_name = replace(POLICY, rules=POLICY.rules[:-1])
     assert certificate_sentence(card, good, same_name, "General").startswith("no certificate"), "rules count, not names"
 
     for result, says in (

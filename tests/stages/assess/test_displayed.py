@@ -13,6 +13,7 @@ import pytest
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.rule import Subject
 from miqa_node.core.settings import share_dir
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.dicom.pixels.frame import decode_frame
@@ -67,7 +68,7 @@ def test_black_beside_a_limb_is_no_defect() -> None:
 
 def test_the_limits_are_those_of_the_shipped_policy() -> None:
     policy = parse_policy(tomllib.loads((share_dir("config") / "policy.toml").read_text("utf-8")))
-    limits = {rule.measurement: rule.limit for rule in policy.scopes[0].measurements if rule.finding == FINDING}
+    limits = {rule.what: rule.limit for rule in policy.of(Subject.MEASUREMENT) if rule.supports == FINDING}
     assert limits == {
         "displayed_contrast": limits_of.FLAT_LIMIT,
         "burnt_out_share": limits_of.END_LIMIT,

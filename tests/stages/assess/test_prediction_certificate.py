@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from miqa_node.core.settings import load_settings
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.stages.assess.automation import Evidence, PackageAutomation, automation_alarms, automation_of
 from miqa_node.stages.assess.prediction_certificate import (
     LASTS,
@@ -22,6 +21,7 @@ from miqa_node.stages.assess.prediction_certificate import (
     read_certificate,
     write_certificate,
 )
+from tests.policies import ACCEPT, policy_of
 from tests.stages.assess.certifying import certificate_for
 from tests.stages.assess.classify.making import write_classifier
 
@@ -124,8 +124,7 @@ def evidence(tmp_path: Path, *names: str) -> dict[str, PackageAutomation]:
         None, assess={"shipped_packages": False, "models_dir": str(tmp_path / "models")},
         node={"data_dir": tmp_path, "site": "General"},
     )  # fmt: skip
-    rules = [{"name": name} for name in names]
-    policy = parse_policy({"version": "t", "scope": [{"name": "chest", "package": rules}]})
+    policy = policy_of(ACCEPT, package=[{"name": name} for name in names])
     return {one.package: one for one in automation_of(settings, policy, NOW)}
 
 

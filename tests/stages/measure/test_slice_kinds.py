@@ -11,10 +11,10 @@ from pydicom.dataset import Dataset, FileDataset
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.slice_kind import KIND_NAMES, KINDS, kind_named, kind_of_all
 from miqa_node.core.domain.verdict import Verdict
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from miqa_node.stages.measure.base import is_meant, series_measures
 from miqa_node.stages.measure.slices import read_slices
+from tests.policies import ACCEPT, policy_of
 from tests.stages.measure.drawn_series import Change, body, flags, heads, issues, judged, value, write
 
 
@@ -149,15 +149,15 @@ def test_a_mosaic_is_called_so_and_its_tiles_are_not_measured_as_one_slice(tmp_p
 
 def test_kinds_without_a_modality_are_refused() -> None:
     with pytest.raises(SettingsError, match="name their modality"):
-        parse_policy({"version": "1", "scope": [{"name": "all", "kind": ["structural"]}]})
+        policy_of(ACCEPT, where={"all": {"kind": ["structural"]}})
 
 
 @pytest.mark.more
 def test_what_means_nothing_for_a_kind_cannot_flag_by_an_older_policy(tmp_path: Path) -> None:
     strict = [
-        {"name": name, "above": -1e9, "verdict": "REVIEW", "reason": "111207"} for name in ("mr_ghost", "mr_spikes")
+        {"measurement": name, "above": -1e9, "then": "REVIEW", "reason": "111207"} for name in ("mr_ghost", "mr_spikes")
     ]
-    policy = parse_policy({"version": "1", "scope": [{"name": "MR", "modality": ["MR"], "measurement": strict}]})
+    policy = policy_of(*strict, where={"MR": {"modality": ["MR"]}})
     assessment, disposition = judged(write(tmp_path, heads(), "MR", given(ScanningSequence="EP")), policy)
     assert assessment.kind == "echo-planar"
     assert not flags(disposition)
@@ -195,24 +195,18 @@ def test_phase_images_beside_magnitude_are_left_out_and_counted(tmp_path: Path) 
     assert not flags(disposition)
 
 
-def scopes(*kinds: tuple[str, ...]) -> Policy:
-    """One scope for each, which flags everything."""
-    flagged = [{"name": "slice_count", "above": 0, "verdict": "REVIEW", "reason": "111207"}]
-    return parse_policy(
-        {
-            "version": "1",
-            "scope": [
-                {"name": str(one), "modality": ["MR"], "kind": list(one), "measurement": flagged} for one in kinds
-            ],
-        }
-    )
+def places(*kinds: tuple[str, ...]) -> Policy:
+    """One place for each, in which everything is flagged."""
+    where = {str(one): {"modality": ["MR"], "kind": list(one)} for one in kinds}
+    flagged = {"measurement": "slice_count", "above": 0, "then": "REVIEW", "reason": "111207"}
+    return policy_of({"where": [*where], **flagged}, where=where)
 
 
 @pytest.mark.more
-def test_a_scope_may_name_kinds_and_one_that_names_none_covers_all(tmp_path: Path) -> None:
+def test_a_place_may_name_kinds_and_one_that_names_none_covers_all(tmp_path: Path) -> None:
     paths = write(tmp_path, heads(), "MR")
-    assert judged(paths, scopes(("diffusion",), ("structural", "head")))[1].scope == "('structural', 'head')"
-    assert judged(paths, scopes(("diffusion",)))[1].scope == ""
-    assert judged(paths, scopes(("diffusion",), ()))[1].scope == "()"
+    assert judged(paths, places(("diffusion",), ("structural", "head")))[1].scope == "('structural', 'head')"
+    assert judged(paths, places(("diffusion",)))[1].scope == ""
+    assert judged(paths, places(("diffusion",), ()))[1].scope == "()"
     with pytest.raises(SettingsError, match=r"kind is 'structual'; it takes localizer, mosaic"):
-        scopes(("structual",))
+        places(("structual",))

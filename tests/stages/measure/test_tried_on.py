@@ -58,7 +58,7 @@ OF_STACKS = {"slice_gaps", "slice_overlaps", "slice_disorder", "slices_repeated"
 def test_what_the_shipped_policy_accepts_was_tried_on_scanners_of_the_table() -> None:
     """CT of the chest and abdomen stood on two names that were in no table and on images that nobody could find."""
     policy = read_policy(load_settings().policy_file)
-    for modality, table in ((scope.modality[0], one) for scope in policy.scopes for one in scope.acceptances):
+    for modality, table in ((one.where.modality[0], one.acceptance) for one in policy.rules if one.acceptance):
         of_modality = [trial for trial in trials() if trial.modality == modality]
         assert set(table.tried_on) <= {trial.scanner for trial in of_modality}, table.body_part
         for name in table.measured:

@@ -19,12 +19,12 @@ from miqa_node.core.domain.verdict import EXPERIMENTAL, Disposition, Reason, Ver
 from miqa_node.core.language.catalogue import languages
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import defect_names, reason_code
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.core.words.narrative import Part, narrative, sentences
 from miqa_node.core.words.phrases import ADVICE, PENDING, PLAUSIBILITY
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.errors import SettingsError
 from miqa_node.stages.assess.card import Applicability
+from tests.policies import ACCEPT, policy_of
 from tests.stages.report import making
 
 MEASURED = (
@@ -33,16 +33,14 @@ MEASURED = (
     Measurement("noise_share", 3.1, "%"),
     Measurement("deviation_index", -1.3, "1"),
 )
-POLICY = parse_policy({
-    "version": "test",
-    "scope": [{
-        "name": "chest",
-        "finding": [{"name": "motion_blur", "verdict": "REVIEW"}, {"name": "gate", "verdict": "REVIEW"}],
-        "measurement": [{"name": "noise_share", "above": 2, "verdict": "REVIEW", "reason": "underexposure"}],
-        "plausibility": [{"name": "inverted_look", "verdict": "REVIEW"}],
-        "anomaly": {"min_percentile": 99.5, "verdict": "REVIEW"},
-    }],
-})  # fmt: skip
+POLICY = policy_of(
+    ACCEPT,
+    {"finding": ["motion_blur", "gate"], "then": "REVIEW"},
+    {"measurement": "noise_share", "above": 2, "then": "REVIEW", "reason": "underexposure"},
+    {"contradiction": "inverted_look", "then": "REVIEW"},
+    {"measurement": "anomaly", "min_percentile": 99.5, "then": "REVIEW"},
+    version="test", place="chest",
+)  # fmt: skip
 INVERTED = PlausibilityIssue("inverted_look", "Lungs are brighter …", codes.INAPPROPRIATE_PROCESSING)
 
 ENGLISH = (
@@ -234,8 +232,8 @@ def test_an_object_is_said_to_be_where_its_map_is_highest(peak: tuple[float, flo
 
 def test_a_limit_with_its_significance_is_told_in_the_language_of_the_reader() -> None:
     """Reasons with a sentence of their own stayed English in a German narrative."""
-    rule = {"name": "displayed_contrast", "below": 12, "verdict": "REVIEW", "reason": "contrast_processing"}
-    policy = parse_policy({"version": "t", "scope": [{"name": "all", "measurement": [rule]}]})
+    rule = {"measurement": "displayed_contrast", "below": 12, "then": "REVIEW", "reason": "contrast_processing"}
+    policy = policy_of(rule)
     assessment = making.assessment(measurements=(Measurement("displayed_contrast", 7.625, "%"),))
     texts = {language: narrative(assessment, decide(assessment, policy), language) for language in ("en", "de")}
     [english] = [one for one in texts["en"] if one.startswith("Displayed contrast: 7.6 %, below the limit of 12 %. ")]
@@ -253,8 +251,8 @@ def test_a_limit_with_its_significance_is_told_in_the_language_of_the_reader() -
     ],
 )
 def test_a_broken_limit_is_told_with_value_and_limit(name: str, value: float, unit: str, message: str) -> None:
-    rule = {"name": name, "below": 20, "verdict": "REVIEW", "reason": "unsharp"}
-    policy = parse_policy({"version": "t", "scope": [{"name": "all", "measurement": [rule]}]})
+    rule = {"measurement": name, "below": 20, "then": "REVIEW", "reason": "unsharp"}
+    policy = policy_of(rule)
     assessment = making.assessment(
         measurements=(Measurement(name, value, unit), Measurement("noise_share", float("nan"), "%"))
     )

@@ -19,17 +19,12 @@ from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.report.sr_groups import OTHERS_OF_SERIES
 from tests.features.reassess.test_reassessment import AgainRig
 from tests.parts import results_of
+from tests.policies import document
 
-ONLY_XA: dict[str, Any] = {
-    "version": "t1",
-    "scope": [
-        {
-            "name": "runs",
-            "modality": ["XA"],
-            "measurement": [{"name": "entropy", "above": 0.0, "verdict": "REVIEW", "reason": "unsharp"}],
-        }
-    ],
-}
+ONLY_XA = document(
+    {"measurement": "entropy", "above": 0.0, "then": "REVIEW", "reason": "unsharp"},
+    where={"runs": {"modality": ["XA"]}},
+)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from pydicom import Dataset
 from pydicom.data import get_testdata_file
 from pydicom.uid import UID
 
-from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.decision import decide
@@ -42,6 +41,7 @@ from miqa_node.stages.units.kinds import (
     series_traits,
     unfit_reason,
 )
+from tests.policies import TRIED, measured, policy_of
 from tests.stages.measure.series import making
 
 Change = Callable[[Dataset], None]
@@ -67,14 +67,15 @@ def stack(folder: Path, count: int, change: Change | None = None, first: int = 1
     return making.write_series(folder, images, "CT", places, change, first)
 
 
-def allowing(policy: Policy, acceptance: Acceptance) -> Policy:
-    """The policy of a site that has tried the limits of CT on its own scanners."""
-    scopes = (replace(one, acceptances=(acceptance,)) if "CT" in one.modality else one for one in policy.scopes)
-    return replace(policy, scopes=tuple(scopes))
+def allowing(policy: Policy) -> Policy:
+    """The policy of a site that has tried the limits of CT of the chest on its own scanners."""
+    of_ct = {"where": [], "modality": ["CT"], "body_part": ["CHEST"]}
+    table = policy_of({**measured("ct_noise", "slice_gaps", "truncation"), **of_ct}, evidence=TRIED).rules
+    others = (one for one in policy.rules if one.acceptance is None or "CT" not in one.where.modality)
+    return replace(policy, rules=(*others, *table))
 
 
-OF_ROOMS = Acceptance(("ct_noise", "slice_gaps", "truncation"), ("CHEST",), ("room 1", "room 2"))
-OF_SITE = allowing(SHIPPED, OF_ROOMS)
+OF_SITE = allowing(SHIPPED)
 
 
 def changed(**elements: Any) -> Change:
@@ -133,7 +134,7 @@ def test_an_issue_may_keep_from_accept_and_flags_nothing(tmp_path: Path, policy:
     if policy != "shipped":
         text = load_settings().policy_file.read_text(encoding="utf-8")
         rules = parse_policy(tomllib.loads(text.replace('"slices_unmeasured"', f'"{name}"')))
-    rules = allowing(rules, OF_ROOMS)
+    rules = allowing(rules)
     part = judged(stack(tmp_path, 5, changed(BodyPartExamined="CHEST")))
     part = replace(part, plausibility=(*part.plausibility, PlausibilityIssue(name, "Not so many.", OTHER_FAILURE)))
     disposition = decide(part, rules)
@@ -175,7 +176,7 @@ def test_what_was_tried_on_two_scanners_is_accepted_and_anything_else_is_experim
     assert narrative(series, accepted)[:3] == (
         "Accepted: the image meets the quality rules of this site.",
         "No model judges CT or MR series; they are measured.",
-        "The measurements that the policy asks for in its scope CT series were taken, and none is beyond its limit.",
+        "The measurements that the policy asks for were taken, and none is beyond its limit.",
     )
     other = replace(series, header=replace(series.header, body_part_examined="SHOULDER"))
     disposition = decide(other, OF_SITE)
@@ -189,8 +190,8 @@ def test_a_header_without_a_body_part_is_told_so(series: Assessment) -> None:
     disposition = decide(nowhere, OF_SITE)
     assert (disposition.verdict, disposition.experimental) == (Verdict.NOT_ASSESSED, True)
     assert "the header does not say which body part this is" in disposition.reasons[0].text
-    scopes = tuple(replace(one, acceptances=()) for one in SHIPPED.scopes)
-    of_none = decide(nowhere, replace(SHIPPED, scopes=scopes))
+    limits = tuple(one for one in SHIPPED.rules if one.acceptance is None)
+    of_none = decide(nowhere, replace(SHIPPED, rules=limits))
     assert of_none.reasons[0].text == "Measured, experimental: limits for CT have not been tried on two scanners."
 
 
@@ -205,8 +206,8 @@ def test_a_header_without_a_body_part_is_told_so(series: Assessment) -> None:
 def test_limits_of_a_combined_part_were_tried_if_those_of_all_its_parts_were(
     tried: tuple[str, ...], part: str, verdict: Verdict, series: Assessment
 ) -> None:
-    tables = [{"measured": ["ct_noise"], "body_part": [one], "tried_on": ["a", "b"]} for one in tried]
-    policy = parse_policy({"version": "1", "scope": [{"name": "CT", "modality": ["CT"], "accept": tables}]})
+    tables = [{**measured("ct_noise"), "body_part": [one]} for one in tried]
+    policy = policy_of(*tables, where={"CT": {"modality": ["CT"]}}, evidence=TRIED)
     combined = replace(series, header=replace(series.header, body_part_examined=part))
     assert decide(combined, policy).verdict is verdict
 
@@ -234,24 +235,27 @@ def test_a_measurement_of_the_list_that_is_missing_is_named(series: Assessment) 
     assert decide(replace(series, measurements=loud), OF_SITE).verdict is Verdict.REVIEW
 
 
-def test_every_shipped_table_of_acceptance_names_two_scanners_and_known_measurements(series: Assessment) -> None:
-    tables = [one for scope in SHIPPED.scopes for one in scope.acceptances]
-    assert tables
-    assert {modality for scope in SHIPPED.scopes if scope.acceptances for modality in scope.modality} <= {"CT", "MR"}
-    assert all(len(set(one.tried_on)) >= 2 and one.trials and one.body_part for one in tables)
+def test_every_shipped_rule_for_accept_names_two_scanners_and_known_measurements(series: Assessment) -> None:
+    rules = [one for one in SHIPPED.rules if one.acceptance is not None]
+    assert rules
+    assert {modality for one in rules for modality in one.where.modality} <= {"CT", "MR"}
+    tables = [one.acceptance for one in rules if one.acceptance is not None]
+    assert all(len(set(one.tried_on)) >= 2 and one.body_part and (one.trials or one.parts) for one in tables)
 
 
 @pytest.mark.parametrize(
-    ("table", "text"),
+    ("rule", "scanners", "text"),
     [
-        ({"measured": ["ct_noise"], "tried_on": ["one"]}, "at least two"),
-        ({"tried_on": ["one", "two"]}, "measured is missing"),
-        ({"measured": ["ct_noise"], "tried_on": ["a", "b"], "part": ["CHEST"]}, "there is no key part"),
+        (measured("ct_noise"), ["one"], "at least two"),
+        (measured(), ["one", "two"], "takes a list of measurements"),
+        ({**measured("ct_noise"), "evidence": "site"}, ["one", "two"], "a record of scanners that has tried_on"),
+        ({**measured("ct_noise"), "measurement": "ct_noise"}, ["one", "two"], "it must be a list of names"),
+        ({**measured("ct_noise"), "part": ["CHEST"]}, ["a", "b"], "there is no key part"),
     ],
 )
-def test_a_table_that_says_too_little_is_refused(table: dict[str, Any], text: str) -> None:
+def test_a_rule_that_says_too_little_is_refused(rule: dict[str, Any], scanners: list[str], text: str) -> None:
     with pytest.raises(SettingsError, match=text):
-        parse_policy({"version": "1", "scope": [{"name": "CT", "modality": ["CT"], "accept": [table]}]})
+        policy_of(rule, evidence={name: {"tried_on": scanners} for name in TRIED})
 
 
 def test_captures_and_tiles_are_not_for_limits(series: Assessment) -> None:

@@ -36,23 +36,16 @@ from miqa_node.stages.units.rows.standing import standing
 from miqa_node.stages.units.series import SeriesUnit
 from miqa_node.stages.units.work.series import SeriesWatch
 from tests.parts import build_pipeline, results_of
+from tests.policies import TRIED, document, measured
 from tests.stages.measure.series import making
 from tests.stages.report.flagged import flagged_series
 
-RULES: dict[str, Any] = {
-    "version": "s1",
-    "scope": [
-        {
-            "name": "CT",
-            "modality": ["CT"],
-            "accept": [{"measured": ["ct_noise", "slice_gaps"], "tried_on": ["one", "two"]}],
-            "measurement": [
-                {"name": "slice_gaps", "above": 0, "verdict": "REVIEW", "reason": "111209"},
-                {"name": "metal_share", "above": 0.01, "verdict": "REVIEW", "reason": "foreign_object"},
-            ],
-        }
-    ],
-}
+RULES = document(
+    measured("ct_noise", "slice_gaps"),
+    {"measurement": "slice_gaps", "above": 0, "then": "REVIEW", "reason": "111209"},
+    {"measurement": "metal_share", "above": 0.01, "then": "REVIEW", "reason": "foreign_object"},
+    version="s1", where={"CT": {"modality": ["CT"]}}, evidence=TRIED,
+)  # fmt: skip
 
 
 class Jobs:

@@ -41,7 +41,7 @@ def series(
         Path | None,
         typer.Option(metavar="FILE", dir_okay=False, help="Keep each judgement; a run that ended goes on after them."),
     ] = None,
-    toml: Annotated[bool, typer.Option("--toml", help="Print lines for tried_on of the policy.")] = False,
+    toml: Annotated[bool, typer.Option("--toml", help="Print records [evidence.…] for the policy.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed makes the same faults.")] = 1,
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -54,7 +54,7 @@ def series(
     settings = settings_of(config)
     quiet_logs(settings)
     from miqa_node.core.settings.policy import read_policy
-    from miqa_training.moderate.trial import Notebook, rows_of, series_of, try_series
+    from miqa_training.moderate.trial import Notebook, evidence_toml, rows_of, series_of, try_series
 
     policy = read_policy(settings.policy_file)
     notebook = Notebook(lines, policy.version, seed)
@@ -66,7 +66,7 @@ def series(
         print_json(_document(notebook, rows, policy.version))
         return
     if toml:
-        _print_toml(rows)
+        typer.echo(evidence_toml(rows), nl=False)
         return
     print_table(HEADINGS, [_line(one) for one in rows])
 
@@ -75,15 +75,6 @@ def _line(row: KindRow) -> tuple[str, ...]:
     mean = f"{sum(row.found.values()) / len(row.found):.2f}" if row.found else "–"
     low = [f"{name} {share:.2f}" for name, share in row.found.items() if share < LEAST_FOUND]
     return f"{row.modality} {row.kind}", row.scanner, str(row.series), str(row.false_alarms), mean, ", ".join(low)
-
-
-def _print_toml(rows: Sequence[KindRow]) -> None:
-    for kind in sorted({(one.modality, one.kind) for one in rows if one.series}):
-        typer.echo(f"# {' '.join(kind)}\ntried_on = [")
-        for one in rows:
-            if (one.modality, one.kind) == kind and one.series:
-                typer.echo(f"    {one.toml},")
-        typer.echo("]")
 
 
 def _document(notebook: Notebook, rows: Sequence[KindRow], version: str) -> dict[str, object]:

@@ -183,11 +183,11 @@ def _plain_line(key: str, group: FileGroup, policy: Policy) -> SeriesLine:
         slices=len(group.slices),
         is_complete=not UNFINISHED & {one.name for one in assessment.plausibility} and len(group.slices) >= SHORTEST,
         flags=tuple(sorted({one.name for one in disposition.reasons if one.verdict.flagged})),
-        apart=str(assessment.phantom or assessment.unfit or _no_scope(assessment.kind, header.modality, policy)),
+        apart=str(assessment.phantom or assessment.unfit or _no_rules(assessment.kind, header.modality, policy)),
     )
 
 
-def _no_scope(kind: str, modality: str, policy: Policy) -> str:
+def _no_rules(kind: str, modality: str, policy: Policy) -> str:
     wheres = [rule.where for rule in policy.of(Subject.MEASUREMENT)]
     limits = any(modality in one.modality and (not one.kind or kind in one.kind) for one in wheres)
     return "" if limits else f"the policy has no limits for {modality} of the kind {kind or 'unknown'}"
@@ -217,13 +217,22 @@ class KindRow:
 
     @property
     def toml(self) -> str:
-        """A line of ``tried_on`` of a policy."""
+        """An entry of ``tried_on`` of a record of evidence."""
         shares = ", ".join(f'"{name}" = {share:.4g}' for name, share in self.found.items())
         scanner = json.dumps(self.scanner)  # a header may have quotes; TOML writes them as JSON does
         return (
             f"{{ scanner = {scanner}, series = {self.series}, false_alarms = {self.false_alarms}, "
             f"found = {{ {shares} }} }}"
         )
+
+
+def evidence_toml(rows: Sequence[KindRow]) -> str:
+    """Records of evidence for ``policy.toml``, one of each kind of series."""
+    kinds: dict[str, list[str]] = {}
+    for one in rows:
+        if one.series:
+            kinds.setdefault(f"{one.modality} {one.kind}", []).append(f"    {one.toml},\n")
+    return "\n".join(f'[evidence."{kind}"]\ntried_on = [\n{"".join(lines)}]\n' for kind, lines in kinds.items())
 
 
 def rows_of(notebook: Notebook, flawed: Sequence[str] = (), *, excerpts: bool = False) -> list[KindRow]:

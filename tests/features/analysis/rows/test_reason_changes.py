@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from miqa_node.core.domain.rule import Subject
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.features.analysis.rows.reason_changes import codes_changed
@@ -22,12 +23,9 @@ BY_RADIOGRAPHER = {"truncation"}
 
 
 def test_only_what_positioning_can_mend_is_positioning() -> None:
-    scopes = read_policy(POLICY).scopes
-    measured = {rule.measurement for scope in scopes for rule in scope.measurements if rule.code.value == "111209"}
-    exposed = {
-        rule.measurement for scope in scopes if "MR" in scope.modality
-        for rule in scope.measurements if rule.code.value in ("111211", "111212")
-    }  # fmt: skip
+    rules = [*read_policy(POLICY).of(Subject.MEASUREMENT)]
+    measured = {rule.what for rule in rules if rule.code.value == "111209"}
+    exposed = {rule.what for rule in rules if "MR" in rule.where.modality and rule.code.value in ("111211", "111212")}
     assert measured == BY_RADIOGRAPHER
     assert exposed == set(), "nothing is exposed in MR"
     assert {name for name, code in ISSUES.items() if code.value == "111209"} == {"marker_contradicts_laterality"}

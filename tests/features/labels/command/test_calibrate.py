@@ -29,9 +29,9 @@ from tests.web.staging import Stage
 
 POLICY = """
 version = "{version}"
-[[scope]]
-name = "all"
-finding = [{{ name = "motion_blur", verdict = "REVIEW" }}]
+[[rule]]
+evidence = "card"
+each = [{{ finding = "all", then = "ACCEPT" }}, {{ finding = "motion_blur", then = "REVIEW" }}]
 """
 
 

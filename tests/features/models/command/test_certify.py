@@ -26,9 +26,13 @@ from tests.stages.assess.making import chest_dataset, write_package
 
 POLICY = """
 version = "p1"
-[[scope]]
-name = "chest"
-package = [{ name = "lungs", min_confidence = 0.8 }]
+[[rule]]
+finding = "all"
+then = "ACCEPT"
+evidence = "card"
+[[package]]
+name = "lungs"
+min_confidence = 0.8
 """
 
 
@@ -85,9 +89,8 @@ def certified(data_dir: Path) -> bool:
 
 
 def test_what_waits_for_its_quality_is_said(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
-    rules = POLICY.replace('name = "chest"', 'name = "chest"\nmeasurement = [{ name = "entropy", above = 0.0, '
-                           'verdict = "REVIEW", reason = "unsharp" }]')  # fmt: skip
-    (tmp_path / "policy.toml").write_text(rules)
+    rule = '[[rule]]\nmeasurement = "entropy"\nabove = 0.0\nthen = "REVIEW"\nreason = "unsharp"\nevidence = "site"\n'
+    (tmp_path / "policy.toml").write_text(POLICY + rule)
     ran = cli("models", "certify", "lungs", write_table(tmp_path / "labels", 2, 2), "--show", "--config", config)
     assert "4 wait whatever the answer: their quality comes first" in ran.out
     assert f"0.80 |{'.' * 50}| right 0, wrong 0, waiting 4" in ran.out

@@ -136,8 +136,8 @@ def test_a_rule_on_a_number_that_nothing_measures_is_named(
     cli: Callable[..., Ran], config: Path, tmp_path: Path
 ) -> None:
     policy = tmp_path / "policy.toml"
-    rule = '[[scope.measurement]]\nname = "sharpnes"\nabove = 1\nverdict = "REVIEW"\nreason = "unsharp"\n'
-    policy.write_text(f'version = "1"\n[[scope]]\nname = "all"\n{rule}')
+    rule = 'measurement = "sharpnes"\nabove = 1\nthen = "REVIEW"\nreason = "unsharp"\nevidence = "site"\n'
+    policy.write_text(f'version = "1"\n[[rule]]\n{rule}')
     change(config, "[assess]", f'[policy]\nfile = "{policy}"\n[assess]')
 
     check = checks(cli("doctor", "--config", config, "--json"))["policy"]
@@ -368,10 +368,9 @@ def test_a_policy_without_the_rule_for_contradictions_is_told_so(
     assert contradictions() == "the policy has a rule for pixels_contradict_body_part"
     own = tmp_path / "own.toml"
     own.write_text(
-        'version = "1"\n[[scope]]\nname = "chests"\nmodality = ["DX"]\ndefault_findings = true\n'
-        '[[scope]]\nname = "knees"\nbody_part = ["KNEE"]\n'
-        'plausibility = [{ name = "pixels_contradict_body_part", verdict = "REVIEW" }]\n'
-        '[[scope]]\nname = "CT"\nmodality = ["CT"]\n'
+        'version = "1"\n[where.knees]\nbody_part = ["KNEE"]\n[where.chests]\nmodality = ["DX"]\nexcept = ["knees"]\n'
+        '[where.CT]\nmodality = ["CT"]\n[[rule]]\nwhere = "chests"\nfinding = "default"\nevidence = "card"\n'
+        '[[rule]]\nwhere = "knees"\ncontradiction = "pixels_contradict_body_part"\nthen = "REVIEW"\nevidence = "site"\n'
     )
     config.write_text(config.read_text() + f'[policy]\nfile = "{own}"\n')
     assert contradictions().startswith("no rule for pixels_contradict_body_part in chests: ")
@@ -389,7 +388,7 @@ def test_a_package_that_the_policy_has_no_figure_of_is_named(cli: Callable[..., 
     change(config, "[assess]", f'[policy]\nfile = "{policy}"\n[assess]')
     every = "the policy lacks no figure of tiny-1.0.0"
     assert checks(cli("doctor", "--config", config, "--json"))["figures"]["detail"] == every
-    policy.write_text(shipped.replace("default_findings = true", "default_findings = true\nown_figures = true"))
+    policy.write_text(shipped.replace('evidence = "quality on chests"', 'evidence = "site"'))
     assert checks(cli("doctor", "--config", config, "--json"))["figures"]["detail"] == every
 
 

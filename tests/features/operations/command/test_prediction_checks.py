@@ -22,12 +22,13 @@ from tests.stages.assess.certifying import certificate_for
 from tests.stages.assess.classify.making import write_classifier
 
 NOW = datetime.now(UTC)
+POLICY = 'version = "t"\n[[rule]]\nfinding = "all"\nthen = "ACCEPT"\nevidence = "card"\n[[package]]\nname = "lungs"\n'
 
 
 @pytest.fixture
 def words(tmp_path: Path) -> Callable[[], str]:
     write_classifier(tmp_path / "models/lungs-1.0.0")
-    (tmp_path / "policy.toml").write_text('version = "t"\n[[scope]]\nname = "chest"\npackage = [{ name = "lungs" }]\n')
+    (tmp_path / "policy.toml").write_text(POLICY)
     settings = load_settings(
         None, assess={"shipped_packages": False, "models_dir": str(tmp_path / "models")},
         node={"data_dir": tmp_path, "site": "General"}, policy={"file": str(tmp_path / "policy.toml")},

@@ -17,7 +17,6 @@ from miqa_node.core.domain.object_store import DiskSpace
 from miqa_node.core.domain.operations import DestinationCheck
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import load_settings
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DeliveryError
 from miqa_node.interfaces.web.services import ALARMS_AGE_S
 from miqa_node.runtime.store import upkeep
@@ -25,6 +24,7 @@ from miqa_node.stages.deliver.rows import deliveries, destination_checks
 from miqa_node.stages.receive.admission import Admission, Caller
 from miqa_node.stages.receive.rows import senders
 from miqa_node.stages.receive.rows.senders import SenderBook
+from tests.policies import policy_of
 from tests.web.people import PASSWORD, add_account
 from tests.web.staging import Stage, csrf
 
@@ -257,8 +257,7 @@ def test_strangers_do_not_push_senders_out(stage: Stage) -> None:
 def test_a_withdrawn_measurement_in_the_policy_is_named_with_its_successor(
     stage: Stage, app: FastAPI, client: TestClient
 ) -> None:
-    rule = {"name": "nps_peak", "above": 1, "verdict": "REVIEW", "reason": "111207"}
-    policy = parse_policy({"version": "ours", "scope": [{"name": "CT", "measurement": [rule]}]})
+    policy = policy_of({"measurement": "nps_peak", "above": 1, "then": "REVIEW", "reason": "111207"})
     app.state.services = replace(stage.services, policy=lambda: policy)
     page = client.get("/operations").text
     assert "Withdrawn measurement" in page

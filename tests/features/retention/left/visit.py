@@ -38,13 +38,12 @@ from tests.waiting import wait_until
 
 POLICY = """
 version = "t"
-[[scope]]
-name = "all"
-[[scope.measurement]]
-name = "deviation_index"
+[[rule]]
+measurement = "deviation_index"
 above = 6
-verdict = "REVIEW"
+then = "REVIEW"
 reason = "overexposure_saturation"
+evidence = "site"
 """
 SETTINGS = """
 [node]

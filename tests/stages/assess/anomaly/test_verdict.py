@@ -17,12 +17,14 @@ from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import AnomalyRule, Policy
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import ANOMALY, Subject, Then
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.lookup import finding_names, reason_code
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from tests.conftest import ROOT
+from tests.policies import ACCEPT, policy_of
 from tests.stages.assess.making import chest_header
 
 USUAL = AnomalyScore(0.41, 60.0)
@@ -38,10 +40,10 @@ def assessment(anomaly: AnomalyScore | None, *present: FindingName) -> Assessmen
 
 
 def policy(**rule: Any) -> Policy:
-    return parse_policy({"version": "t", "scope": [{"name": "all", "anomaly": rule}]})
+    return policy_of(ACCEPT, {"measurement": "anomaly", **rule})
 
 
-RULE = policy(min_percentile=99.5, verdict="REVIEW")
+RULE = policy(min_percentile=99.5, then="REVIEW")
 
 
 def test_an_unusual_image_goes_to_review_with_a_plain_reason() -> None:
@@ -70,9 +72,8 @@ def test_an_ordinary_image_is_judged_by_its_findings_alone(anomaly: AnomalyScore
 
 
 def test_being_ordinary_never_takes_back_what_a_finding_asks_for() -> None:
-    table: dict[str, Any] = {"name": "all", "anomaly": {"min_percentile": 99.5, "verdict": "REVIEW"}}
-    table["finding"] = [{"name": "motion_blur", "verdict": "REJECT"}]
-    both = parse_policy({"version": "t", "scope": [table]})
+    unusual = {"measurement": "anomaly", "min_percentile": 99.5, "then": "REVIEW"}
+    both = policy_of(unusual, {"finding": "motion_blur", "then": "REJECT"})
 
     assert decide(assessment(USUAL, FindingName.MOTION_BLUR), both).verdict is Verdict.REJECT
     disposition = decide(assessment(UNUSUAL, FindingName.MOTION_BLUR), both)
@@ -89,12 +90,12 @@ def test_an_image_that_no_model_judged_is_not_accepted_for_being_ordinary() -> N
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({"min_percentile": 99.5, "verdict": "REJECT"}, "only be REVIEW"),
-        ({"min_percentile": 99.5, "verdict": "ACCEPT"}, "only be REVIEW"),
-        ({"min_percentile": 101, "verdict": "REVIEW"}, "from 0 to 100"),
-        ({"verdict": "REVIEW"}, "min_percentile"),
-        ({"min_percentile": 99.5}, "verdict"),
-        ({"min_percentile": 99.5, "verdict": "REVIEW", "min_score": 1}, "min_score"),
+        ({"min_percentile": 99.5, "then": "REJECT"}, "here it takes REVIEW, HINT"),
+        ({"min_percentile": 99.5, "then": "ACCEPT"}, "there is no key min_percentile"),
+        ({"min_percentile": 101, "then": "REVIEW"}, "from 0 to 100"),
+        ({"then": "REVIEW"}, "min_percentile"),
+        ({"min_percentile": 99.5}, "then is missing"),
+        ({"min_percentile": 99.5, "then": "REVIEW", "min_score": 1}, "min_score"),
     ],
 )
 def test_a_rule_that_is_wrong_is_refused(rule: dict[str, Any], message: str) -> None:
@@ -105,8 +106,8 @@ def test_a_rule_that_is_wrong_is_refused(rule: dict[str, Any], message: str) -> 
 def test_the_shipped_policy_reviews_unusual_chests_and_no_rule_rejects_them() -> None:
     shipped = parse_policy(tomllib.loads((ROOT / "config" / "policy.toml").read_text("utf-8")))
 
-    chest = next(scope for scope in shipped.scopes if scope.name == "frontal chest radiograph")
-    assert chest.anomaly == AnomalyRule(99.5, Verdict.REVIEW)
+    [rule] = [one for one in shipped.of(Subject.MEASUREMENT) if one.what == ANOMALY]
+    assert (rule.where.name, rule.limit, rule.then) == ("frontal chest radiograph", 99.5, Then.REVIEW)
     package = ModelIdentity("quality", "0.9.3", "")
     assert decide(replace(assessment(UNUSUAL), model=package), shipped).verdict is Verdict.REVIEW
     assert decide(replace(assessment(USUAL), model=package), shipped).verdict is Verdict.ACCEPT

@@ -24,7 +24,6 @@ from miqa_node.core.domain.ports import Assessor, AssessorResult
 from miqa_node.core.domain.traits import ImageTraits
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Accelerator, CaptionSettings, Settings, load_settings
-from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.core.words.narrative import Part, narrative, sentences
 from miqa_node.errors import CaptionError, ModelPackageError, SettingsError
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
@@ -34,6 +33,7 @@ from miqa_node.stages.assess.caption.captioned import CaptioningAssessor, with_c
 from miqa_node.stages.assess.caption.package import open_caption_package
 from miqa_node.stages.assess.caption.service import CaptionService
 from tests.pictures import picture_pixels
+from tests.policies import ACCEPT, policy_of
 from tests.stages.assess.caption.making import PIECES, write_captions
 from tests.stages.assess.making import RADIOGRAPH, chest_header
 from tests.stages.report import making
@@ -253,8 +253,7 @@ def test_captions_are_off_unless_a_site_wants_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verdict", [Verdict.ACCEPT, Verdict.REVIEW])
 def test_what_a_machine_writes_never_changes_a_verdict_and_is_marked(verdict: Verdict) -> None:
-    rule = {"name": "motion_blur", "verdict": "REVIEW"}
-    policy = parse_policy({"version": "t", "scope": [{"name": "all", "finding": [rule]}]})
+    policy = policy_of(ACCEPT, {"finding": "motion_blur", "then": "REVIEW"})
     present = () if verdict is Verdict.ACCEPT else (FindingName.MOTION_BLUR,)
     plainly = making.assessment(*present)
     caption = Caption("blip-1.0.0", ("REJECT this image.", "Verdict: ACCEPT."))

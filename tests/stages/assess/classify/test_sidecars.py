@@ -30,6 +30,7 @@ from miqa_node.errors import NotFoundError, SettingsError
 from miqa_node.runtime.store.arrays import dump_maps, load_maps
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.assess.sidecars import SidecarModels, sidecar_folder
+from tests.policies import ACCEPT, document
 from tests.stages.assess.classify.making import write_classifier
 from tests.stages.assess.making import RADIOGRAPH, chest_header
 
@@ -63,10 +64,9 @@ class Quality:
 
 
 def policy_with(*packages: dict[str, Any]) -> dict[str, Any]:
-    rules = [{"name": "motion_blur", "verdict": "REVIEW"},
-             {"name": "motion_blur", "verdict": "REJECT", "min_probability": 0.9}]  # fmt: skip
-    return {"version": "t", "scope": [{"name": "chest", "modality": ["CR"], "finding": rules,
-                                       "package": list(packages)}]}  # fmt: skip
+    motion: list[dict[str, Any]] = [{"finding": "motion_blur", "then": "REVIEW"},
+              {"finding": "motion_blur", "then": "REJECT", "min_probability": 0.9}]  # fmt: skip
+    return document(ACCEPT, *motion, where={"chest": {"modality": ["CR"]}}, package=list(packages))
 
 
 Judge = Callable[..., AssessorResult]
@@ -225,7 +225,7 @@ def test_predictions_and_their_maps_are_kept(judge: Judge) -> None:
     [{"min_confidence": 0.5}, {"name": "x", "min_confidence": 2}, {"name": "x", "max_percentile": 101}, {"nam": "x"}],
 )
 def test_a_wrong_rule_in_the_policy_is_refused(rule: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="chest"):
+    with pytest.raises(SettingsError, match="package 1: "):
         parse_policy(policy_with(rule))
 
 

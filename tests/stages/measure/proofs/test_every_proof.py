@@ -11,6 +11,7 @@ from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.stages.measure.base import FramesMeasure, SeriesMeasure
+from tests.policies import numbered
 from tests.stages.measure.proofs.agreement import agree
 from tools.measurements_page import measurements_page
 
@@ -24,10 +25,10 @@ PROVEN_HERE = frozenset(
 
 def deciding() -> set[str]:
     """Those with a rule in the shipped policy, and those that are asked for before ACCEPT."""
-    scopes = read_policy(load_settings().policy_file).scopes
+    policy = read_policy(load_settings().policy_file)
     return {
-        *(rule.measurement for scope in scopes for rule in scope.measurements),
-        *(name for scope in scopes for table in scope.acceptances for name in table.measured),
+        *(rule.what for rule in numbered(policy)),
+        *(name for rule in policy.rules if rule.acceptance is not None for name in rule.acceptance.measured),
     }
 
 

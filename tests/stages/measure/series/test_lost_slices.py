@@ -15,6 +15,7 @@ from pydicom.uid import generate_uid
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.rule import Subject
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
@@ -99,7 +100,7 @@ def test_a_series_that_begins_late_says_so_and_no_more(tmp_path: Path) -> None:
     assert issues(late)["instance_numbers_begin_late"] == (
         "The lowest Instance Number is 144: images before it may be missing, unless the scanner begins there."
     )
-    assert "instance_numbers_begin_late" not in {one.issue for scope in SHIPPED.scopes for one in scope.plausibility}
+    assert "instance_numbers_begin_late" not in {one.what for one in SHIPPED.of(Subject.CONTRADICTION)}
 
 
 def test_what_was_not_looked_for_is_named(tmp_path: Path) -> None:

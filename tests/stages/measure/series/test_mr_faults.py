@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.rule import LimitSide
+from miqa_node.core.domain.rule import LimitSide, Subject
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from tests.stages.measure.series.mr_in_memory import MrSeries, Volume, read_series
@@ -65,16 +65,14 @@ def policy() -> Policy:
 
 
 def flags(series: MrSeries, policy: Policy, *volumes: Volume) -> set[str]:
-    """Measurements beyond a limit of the scope of MR series."""
-    scope = policy.scope_of(series.header)
-    assert scope is not None
-    assert all(rule.comparison is LimitSide.ABOVE for rule in scope.measurements)
+    """Measurements beyond a limit of the rules for MR series."""
+    rules = [
+        rule for rule in policy.covering(series.header) if rule.subject is Subject.MEASUREMENT and not rule.acceptance
+    ]
+    assert rules
+    assert all(rule.side is LimitSide.ABOVE for rule in rules)
     measured = series.measured(*volumes)
-    return {
-        rule.measurement
-        for rule in scope.measurements
-        if rule.measurement in measured and measured[rule.measurement].value > rule.limit
-    }
+    return {rule.what for rule in rules if rule.what in measured and measured[rule.what].value > (rule.limit or 0.0)}
 
 
 def test_an_unaltered_series_flags_nothing(series: MrSeries, policy: Policy) -> None:
