@@ -73,15 +73,31 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The document in a TOML file, with or without byte order mark; SettingsError if it cannot be read."""
+    return parse_toml(text_of(read_bytes(path), path.name), path.name)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file; SettingsError if it cannot be read."""
     try:
-        # Line ends as they are: TOML knows no lone CR. Windows' Notepad begins UTF-8 with a mark.
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        return path.read_bytes()
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def text_of(data: bytes, name: str) -> str:
+    """The text of a TOML file. Line ends stay: TOML knows no lone CR. Windows' Notepad begins UTF-8 with a mark."""
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path.name}: is not UTF-8, which TOML is: save it with the encoding UTF-8.") from error
+        raise SettingsError(f"{name}: is not UTF-8, which TOML is: save it with the encoding UTF-8.") from error
+
+
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """The document of a TOML text; SettingsError names the file."""
+    try:
+        return tomllib.loads(text)
     except ValueError as error:
-        raise SettingsError(f"{path.name}: cannot be read as TOML: {error}") from error
+        raise SettingsError(f"{name}: cannot be read as TOML: {error}") from error
 
 
 def share_dir(name: str) -> Path:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.settings.files import WatchedFile, read_toml
+from miqa_node.core.settings.files import WatchedFile, parse_toml, read_bytes, text_of
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import FormerPolicyError, SettingsError
 
 
 def read_policy(path: Path) -> Policy:
     """The policy in a ``policy.toml``."""
-    document = read_toml(path)
-    return parse_policy(document, path.read_text("utf-8"))
+    return read_policy_text(read_bytes(path), path.name)
+
+
+def read_policy_text(data: bytes, name: str) -> Policy:
+    """The policy that a file of this name would have."""
+    text = text_of(data, name)
+    return parse_policy(parse_toml(text, name), text)
 
 
 def check_form(path: Path) -> None:

@@ -104,10 +104,11 @@ def _rules(
         shared = {key: value for key, value in table.items() if key != "each"}
         entries = list(rules(table, "each", dict)) if "each" in table else [{}]
         for entry in entries:
+            said = {**shared, **entry}
             try:
-                read += parse_rule({**shared, **entry}, places, evidence, partial(lines.of, place))
+                read += parse_rule(said, places, evidence, partial(lines.of, place))
             except ValueError as error:
-                what = next((entry[one.value] for one in Subject if isinstance(entry.get(one.value), str)), "")
+                what = next((said[one.value] for one in Subject if isinstance(said.get(one.value), str)), "")
                 raise ValueError(f"{lines.of(place, what)}: {error}") from error
     yield from read
     yield from combined_rules(read, places)

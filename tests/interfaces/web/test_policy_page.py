@@ -23,7 +23,8 @@ from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.words.rule_table import PLACE_NAMES, cells_of, cells_of_package, cells_of_rule
 from miqa_node.runtime.store.tables import dispositions
 from tests.policies import ACCEPT, policy_of
-from tests.web.staging import Stage
+from tests.web.people import ORIGIN
+from tests.web.staging import Stage, csrf
 
 SHIPPED = Path(__file__).parents[3] / "config" / "policy.toml"
 TAGS = re.compile(r"<[^>]+>")
@@ -175,3 +176,31 @@ def test_numbers_of_a_row_are_those_of_its_language() -> None:
     with spoken("de"):
         assert "-1,5" in cells_of(measured).line[2]
         assert "0,25" in cells_of(room).line[1]
+
+
+def test_a_file_says_what_it_would_flag_instead(stage: Stage, app: FastAPI, client: TestClient) -> None:
+    policy, now = use(app, stage, rules()), datetime.now(UTC)
+    stage.add(1, Verdict.REJECT, at=now, policy=policy)
+    stage.add(2, Verdict.REJECT, at=now - timedelta(days=31), policy=policy)
+    stage.add(3, Verdict.ACCEPT, at=now, policy=policy)
+    assert "What would another policy flag?" in words(client.get("/policy").text)
+
+    def tried(text: str) -> str:
+        answer = client.post(
+            "/policy/trial",
+            data={"csrf": csrf(client, "/policy")},
+            files={"file": ("new.toml", text.encode())},
+            headers=ORIGIN,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    quiet = 'version = "2"\n[[rule]]\nfinding = "all"\nthen = "ACCEPT"\nevidence = "card"\n'
+    page = tried(quiet)
+    assert "Of 2 images and series of the last 30 days 1 are flagged by the policy in force, 0 would be" in words(page)
+    assert row(page, "Motion blur", "REJECT") == ["Frontal chest", "Motion blur", "REJECT", "0", "1 1"]
+    assert "/studies/1.2.3.1" in page
+    assert "line 3: finding: there is no finding" in words(
+        tried(quiet.replace('"all"\nthen = "ACCEPT"', '"motion_blurr"\nthen = "REVIEW"'))
+    )
+    assert "miqa-node policy convert" in words(tried('version = "1"\n[[scope]]\nname = "all"\n'))

@@ -1,19 +1,29 @@
-"""The policy in force as rules by place, each with what it flagged lately; nothing can be changed here."""
+"""The policy in force as rules by place, each with what it flagged lately, and what a file would flag instead.
+
+Nothing is changed here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
-from fastapi import APIRouter
+from fastapi import APIRouter, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.policy import Policy, rules_version
 from miqa_node.core.domain.rule import CONDITIONS, Where
-from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.settings.policy import read_policy, read_policy_text
+from miqa_node.core.taxonomy.reasons import reason_words
 from miqa_node.core.words.formats import whole
 from miqa_node.core.words.rule_table import RuleCells, cells_of_package, cells_of_rule, conditions
+from miqa_node.errors import MiqaError
+from miqa_node.features.policy.rows import judged_since
+from miqa_node.features.policy.trial import PolicyTrial, compare
 from miqa_node.interfaces.web.access import Reader
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
@@ -22,6 +32,8 @@ from miqa_node.stages.conclusion.rows.rule_counts import RuleCounts, rule_counts
 
 DAYS = 30
 """For how long the page counts."""
+MOST_TRIED = 5000
+"""Images that a file is tried on, the newest ones: the page answers within some seconds. The command tries all."""
 
 router = APIRouter()
 
@@ -53,6 +65,29 @@ def policy_page(services: Services, who: Reader) -> str:
         began=counts.since if counts.since and counts.since - since > timedelta(days=1) else None,
         places=list(_places(policy, counts)),
     )
+
+
+@router.post("/policy/trial")
+async def try_file(services: Services, who: Reader, file: UploadFile) -> HTMLResponse:
+    """What a policy would newly flag of the images that were judged lately, and what no longer."""
+    data = await file.read()
+    try:
+        tried = read_policy_text(data, "policy.toml")
+    except MiqaError as error:
+        return HTMLResponse(render("policy/trial.html", who=who, fault=str(error), trial=None, **_LIMITS))
+    trial = await run_in_threadpool(_try, services, tried)
+    return HTMLResponse(render("policy/trial.html", who=who, fault="", trial=trial, tried=tried, **_LIMITS))
+
+
+_LIMITS = {"days": DAYS, "most": MOST_TRIED, "title": reason_words}
+
+
+def _try(services: WebServices, tried: Policy) -> PolicyTrial:
+    in_force, since = policy_in_force(services), datetime.now(UTC) - timedelta(days=DAYS)
+    if in_force.site_limits.number:
+        tried = tried.with_limits(in_force.site_limits)
+    with services.database.begin() as transaction:
+        return compare(islice(judged_since(transaction, since), MOST_TRIED), in_force, tried)
 
 
 def policy_in_force(services: WebServices) -> Policy:
