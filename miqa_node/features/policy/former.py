@@ -121,7 +121,7 @@ class _NewPolicy:
 
     def record(self, table: Table, name: str) -> str:
         """The name of a record of evidence; equal ones are one."""
-        same = next((known for known, other in self.evidence.items() if other == table), "")
+        same = next((label for label, other in self.evidence.items() if other == table), "")
         name = same or _free(name, self.evidence)
         self.evidence[name] = dict(table)
         return name
@@ -261,29 +261,31 @@ class _Scope:
         return "" if own.meets(self._new.wide[self._name]) else "no image of the scope is of these, so it had no effect"
 
     def _rules(self, kind: str) -> list[Entry]:
-        kept: list[Entry] = []
+        entries: list[Entry] = []
 
         def add(table: Table) -> Became:
             check_keys(table, RULE_KEYS[kind])
             entry = _entry(kind, table)
-            rival = next((one for one in kept if are_rivals(one, entry)), None)
+            rival = next((one for one in entries if are_rivals(one, entry)), None)
             if rival is None:
-                kept.append(entry)
+                entries.append(entry)
                 return (inline(entry),), ""
             stays = winner(rival, entry)
-            kept[kept.index(rival)] = stays
+            entries[entries.index(rival)] = stays
             return (inline(stays),), "one rule with an earlier one about the same, which asks for no more"
 
         self._each(kind, add)
-        for entry in kept:
+        for entry in entries:
             self._add(entry, SITE if kind in ("measurement", "plausibility") else self._evidence)
-        return kept
+        return entries
 
     def _accept(self, table: Table) -> Became:
         check_keys(table, ACCEPT_KEYS)
         if remark := self._elsewhere(table):
             return (), remark
+        of_scope = {*self._new.wide[self._name].body_part}
         own = {*STANDARD.body_parts.expanded(name_list(table, "body_part"))}
+        own = own & of_scope if of_scope else own
         before = {part for parts in self._accepting for part in parts}
         if set() in self._accepting or (own and own <= before):
             return (), "earlier tables cover all of its images, so it had no effect"
