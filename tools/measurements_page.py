@@ -7,8 +7,8 @@ from importlib import import_module
 from math import inf
 
 from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand, measurands
+from miqa_node.core.words.formats import unit
 from miqa_node.core.words.measurement_codes import measurement_code
-from miqa_node.interfaces.web.html.formats import unit
 from miqa_node.libraries.plain_statistics.scales import ScaleKind
 from miqa_node.stages.measure.tried_on import scanners_of
 

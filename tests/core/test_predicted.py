@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,24 +47,29 @@ def assessment(question: Mapping[str, Any]) -> Assessment:
         asked["modality"], body_part_examined=asked["body_part"], view_position=asked.get("view", ""),
         age_years=asked.get("age"),
     )  # fmt: skip
-    package, given = question.get("package", ""), question.get("findings", {})
-    percentile = question.get("percentile")
+    package, percentile = question.get("package", ""), question.get("percentile")
     measured = question.get("measurements", {}).items()
     return Assessment(
         InstanceDigest("d"), header, datetime(2026, 1, 1, tzinfo=UTC), decoder="any", kind=question.get("kind", ""),
-        findings=tuple(
-            Finding(
-                name, reason_code(name), *given.get(name, (0.01, 0.0)), threshold=OPERATING_POINT,
-                place=ObjectPlace(tuple(map(ChestRegion, question.get("over", ())))) if name in given else None,
-            )
-            for name in map(FindingName, finding_names() if package else ())
-        ),
-        model=ModelIdentity(*package.rsplit("-", 1), "") if package else None,
+        findings=tuple(_finding(name, question) for name in (finding_names() if package else ())),
+        model=_model(package) if package else None,
         not_assessed="" if package else "No package judges such images.",
         measurements=tuple(Measurement(name, float(value), _unit(name)) for name, value in measured),
         plausibility=tuple(PlausibilityIssue(name, name, OTHER_FAILURE) for name in question.get("contradictions", ())),
         anomaly=None if percentile is None else AnomalyScore(1.0, percentile),
     )  # fmt: skip
+
+
+def _finding(name: FindingName, question: Mapping[str, Any]) -> Finding:
+    given = question.get("findings", {})
+    probability, severity = given.get(name, (0.01, 0.0))
+    place = ObjectPlace(tuple(map(ChestRegion, question.get("over", ())))) if name in given else None
+    return Finding(name, reason_code(name), probability, severity, threshold=OPERATING_POINT, place=place)
+
+
+def _model(package: str) -> ModelIdentity:
+    name, _, version = package.rpartition("-")
+    return ModelIdentity(name, version, "")
 
 
 def _unit(name: str) -> str:

@@ -134,6 +134,7 @@ NOISE = 'finding = "noise"\nthen = "REVIEW"'
             "rule 1: then is 'REWIEW'; here it takes REVIEW, REJECT, HINT.",
         ),
         ('finding = "noise"\nthen = "REVIEW"\nmin_severity = "a lot"', "is 'a lot'; it must be a"),
+        (f"{NOISE}\nmin_severity = 1{400 * '0'}", "it must be a number from 0 to 1"),
         (f'{NOISE}\nbody_part = "CHEST"', "body_part is 'CHEST'; it must be a list of names"),
         ('measurement = "x"\nthen = "REVIEW"\nreason = "noise"', "a limit is missing"),
         (f'{NOISE}\nmodalty = ["DX"]', "there is no key modalty. Did you mean modality?"),

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import (
@@ -28,6 +29,7 @@ from miqa_node.core.domain.instance import (
     StudyRecord,
 )
 from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.prediction import Prediction
 from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.settings import load_settings
@@ -77,8 +79,12 @@ class Stage:
         peak: tuple[float, float] | None = None,
         part_seen: str = "",
         laterality: str = "",
+        policy: Policy | None = None,
     ) -> tuple[StudyInstanceUid, InstanceDigest]:
-        """Receive, assess, decide, report and flag image ``number``; with ``part_seen`` its header names no part."""
+        """Receive, assess, decide, report and flag image ``number``; with ``part_seen`` its header names no part.
+
+        With ``policy`` that decides, else the verdict is given.
+        """
         at = at or NOW + timedelta(minutes=number)
         study_uid = StudyInstanceUid(f"1.2.3.{study if study is not None else number}")
         digest = InstanceDigest(hashlib.sha256(b"%d" % number).hexdigest())
@@ -129,6 +135,8 @@ class Stage:
         words = text or f"{finding.replace('_', ' ').capitalize()}: probability 0.97, severity 0.60"
         reasons = (Reason(finding, words, reason_code(finding), verdict),) if verdict.flagged else ()
         disposition = Disposition(verdict, reasons, "2026-01", "frontal chest")
+        if policy is not None:
+            disposition = decide(assessment, policy)
         result = ResultObject(
             f"2.25.{number}", "1.2.840.10008.5.1.4.1.1.88.34", ResultKind("SR"), f"results/aa/{number}.dcm"
         )

@@ -39,10 +39,10 @@ NOT_ASSESSED = "not_assessed"
 def decide(assessment: Assessment, policy: Policy) -> Disposition:
     """Decide the verdict of an image, the worst one that a rule asks for, with the reasons of all and their table.
 
-    Of the rules about the same what and then the most specific applies (:func:`~miqa_node.core.domain.policy.most_specific`). A rule flags when
-    what it is about lies beyond its limit, and its evidence suffices for the image; else it is a hint. An image is
-    ACCEPT when no rule flags and one for ACCEPT applies, whose evidence suffices; else it is NOT_ASSESSED, with the
-    reason.
+    Of the rules about the same what and then the most specific applies
+    (:func:`~miqa_node.core.domain.policy.most_specific`). A rule flags when what it is about lies beyond its limit, and
+    its evidence suffices for the image; else it is a hint. An image is ACCEPT when no rule flags and one for ACCEPT
+    applies, whose evidence suffices; else it is NOT_ASSESSED, with the reason.
 
     An image with the gate present is outside the model's scope: of its findings only the gate and, unless its grey
     levels are inverted, those that need no anatomy count, and without any that flags it is NOT_ASSESSED. So is an image

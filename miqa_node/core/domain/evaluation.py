@@ -116,8 +116,8 @@ class Evaluation:
         why = self.obstacle
         outcome = Outcome.ACCEPTS if accepts else Outcome.HINT if why else Outcome.WITHIN
         for rule in self._accepting:
-            place = rule.where.name or self.place
-            yield AppliedRule(rule.subject, rule.what, rule.then, place, outcome, evidence=rule.evidence, why=why)
+            enough = Phrase("Measured: {measurements}.", measurements=rule.acceptance.labels) if rule.acceptance else ""
+            yield self._applied(rule, outcome, why=why or enough)
 
     def _of_finding(self, rule: Rule) -> Iterator[Evaluated]:
         assessment, name = self._assessment, FindingName(rule.what)
@@ -130,15 +130,19 @@ class Evaluation:
             return
         least = rule.min_probability if rule.flags_alone else max(rule.min_probability, finding.threshold)
         is_beyond = finding.probability >= least and finding.severity >= rule.min_severity
+        values, limits = (finding.probability, finding.severity), (least, rule.min_severity)
         room = self._policy.site_limits.limit_of(name, kind_of(assessment)) if rule.soft else None
         if room is None:
-            values, limits = (finding.probability, finding.severity), (least, rule.min_severity)
             yield self._row(rule, is_beyond, values, limits)
             return
-        is_strong = finding.present and finding.strength >= room.least_strength
-        is_beyond = is_strong and (rule.then is not Then.REJECT or is_beyond)
-        words = self._policy.site_limits.words(room)
-        yield self._row(rule, is_beyond, (finding.strength,), (room.least_strength,), ROOM, words)
+        is_strong, words = (
+            finding.present and finding.strength >= room.least_strength,
+            self._policy.site_limits.words(room),
+        )
+        if rule.then is Then.REJECT:  # asks for both
+            yield self._row(rule, is_strong and is_beyond, values, limits, why=words)
+        else:
+            yield self._row(rule, is_strong, (finding.strength,), (room.least_strength,), ROOM, words)
 
     def _of_packages(self) -> Iterator[Evaluated]:
         """Yield REVIEW for findings that no rule names, if the distribution that defines them asks for it."""
@@ -189,7 +193,22 @@ class Evaluation:
         lack = self._lack(rule) if is_beyond else ""
         is_hint = rule.then is Then.HINT or bool(lack)
         outcome = Outcome.WITHIN if not is_beyond else Outcome.HINT if is_hint else Outcome.FLAGS
-        place = rule.where.name or self.place
-        return rule, AppliedRule(
-            rule.subject, rule.what, rule.then, place, outcome, values, limits, side, rule.evidence, lack or why
+        return rule, self._applied(rule, outcome, values, limits, side, lack or why)
+
+    def _applied(
+        self,
+        rule: Rule,
+        outcome: Outcome,
+        values: tuple[float, ...] = (),
+        limits: tuple[float, ...] = (),
+        side: str = "",
+        why: str = "",
+    ) -> AppliedRule:
+        place, matched = (
+            rule.where.name or self.place,
+            rule.where.matched(self._assessment.header, self._assessment.kind),
         )
+        return AppliedRule(
+            rule.subject, rule.what, rule.then, place, outcome, values, limits, side, rule.evidence, why, matched,
+            rule.number,
+        )  # fmt: skip

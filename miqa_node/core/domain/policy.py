@@ -108,26 +108,25 @@ class Policy:
 def most_specific(rules: Sequence[Rule]) -> list[Rule]:
     """Of rules about the same what and then the most specific one, in the order of the policy.
 
-    A more specific rule that asks for a hint also takes the place of those that flag, and any rule that names a finding
-    that of its default rules.
+    A more specific rule that asks for a hint also takes the place of those that flag.
     """
     best: dict[tuple[str, ...], Rule] = {}
     for rule in rules:
         before = best.setdefault(rule.about, rule)
         if rule.is_narrower(before):
             best[rule.about] = rule
-    return [rule for rule in best.values() if not any(_displaces(other, rule) for other in rules)]
+    return [rule for rule in best.values() if not any(_silences(hint, rule) for hint in rules)]
 
 
 def _covers(place: Where, header: Header, kind: str) -> bool:
     return (place if kind else replace(place, kind=())).covers(header, kind)
 
 
-def _displaces(other: Rule, rule: Rule) -> bool:
-    is_silent = other.then is Then.HINT and rule.then in (Then.REVIEW, Then.REJECT)
-    if other.is_default > rule.is_default or not (is_silent or other.is_default < rule.is_default):
-        return False
-    return other.about[:-1] == rule.about[:-1] and other.is_narrower(rule)
+def _silences(hint: Rule, rule: Rule) -> bool:
+    is_hint = hint.then is Then.HINT and rule.then in (Then.REVIEW, Then.REJECT)
+    return (
+        is_hint and hint.is_default <= rule.is_default and hint.about[:-1] == rule.about[:-1] and hint.is_narrower(rule)
+    )
 
 
 def _is_about(rule: Rule, findings: Collection[str]) -> bool:

@@ -22,6 +22,10 @@ ADULT_YEARS = 18
 """An image of unknown age counts as an adult's."""
 
 
+CONDITIONS = ("modality", "body_part", "view", "kind", "room", "age")
+"""Of a place or a rule: the names of what it asks for in images."""
+
+
 class LimitSide(StrEnum):
     """How a rule compares a measurement with its limit."""
 
@@ -52,7 +56,7 @@ class Where:
     """Which images: what is empty or None covers all. ``name`` is that of the place in the policy, if it has one.
 
     ``room`` is the Station Name, ``kind`` that of the slices of a series, ``age`` from and below how many years.
-    ``apart_from``: images that these cover are none of its own.
+    ``apart_from``: images that these cover are none of its own. ``own``: the conditions that a rule adds to its place.
     """
 
     name: str = ""
@@ -63,6 +67,7 @@ class Where:
     room: tuple[str, ...] = ()
     age: tuple[int, int] | None = None
     apart_from: tuple[Where, ...] = ()
+    own: tuple[str, ...] = field(default=(), compare=False)
 
     def covers(self, header: Header, kind: str) -> bool:
         """Whether an image, or a series of slices of this kind, is one of these."""
@@ -76,6 +81,13 @@ class Where:
             and (self.age is None or self.age[0] <= years < self.age[1])
             and not any(one.covers(header, kind) for one in self.apart_from)
         )
+
+    def matched(self, header: Header, kind: str) -> tuple[str, ...]:
+        """What an image has of the conditions that a rule adds to its place."""
+        part, view, room = header.body_part_examined, header.view_position, header.station_name
+        years = "" if header.age_years is None else str(header.age_years)
+        values = zip(CONDITIONS, (header.modality, part, view, kind, room, years), strict=True)
+        return tuple(value for key, value in values if key in self.own)
 
     @property
     def conditions(self) -> int:
@@ -125,7 +137,8 @@ class Rule:
     number on the ``side`` of which it lies, and None stands for the usual range of its machine that a person confirmed;
     of :data:`ANOMALY`, the least percentile. ``supports`` is the finding that a measurement supports; empty if its
     reason is only a code. ``figures`` and ``acceptance`` are what ``evidence`` names. ``is_default``: of the taxonomy,
-    so that a rule of the policy for the same images takes its place. ``line`` is where it stands, in words.
+    so that a rule of the policy for the same images takes its place. ``line`` is where it stands, in words, and
+    ``number`` counts the rules of a policy, from 1.
     """
 
     subject: Subject
@@ -146,6 +159,7 @@ class Rule:
     acceptance: Acceptance | None = None
     is_default: bool = False
     line: str = field(default="", compare=False)
+    number: int = field(default=0, compare=False)
 
     @property
     def is_usual(self) -> bool:
@@ -185,8 +199,9 @@ class AppliedRule:
 
     ``values`` are probability and severity of a finding (or its strength, where ``limits`` is the least one of a room),
     or a measurement; ``limits`` the numbers that they are compared with, lowest and highest of a usual range. ``side``
-    is "above", "below", "usual above", "usual below", "room", or empty. ``why`` says why it is only a hint, or by which
-    set the limit of the room holds.
+    is "above", "below", "usual above", "usual below", "room", "percentile", or empty. ``why`` says why it is only a
+    hint, by which set the limit of the room holds, or what was enough for ACCEPT. ``matched`` is what the image has of
+    the conditions that the rule adds to its place; ``number`` is that of the rule, 0 if a package asks by itself.
     """
 
     subject: Subject
@@ -199,3 +214,5 @@ class AppliedRule:
     side: str = ""
     evidence: tuple[str, ...] = ()
     why: str = ""
+    matched: tuple[str, ...] = ()
+    number: int = 0

@@ -62,7 +62,7 @@ def number(table: Mapping[str, Any], key: str, default: D, most: float | None = 
     allowed = "a number" if most is None else f"a number from 0 to {most:g}"
     try:
         value = math.nan if isinstance(table[key], bool) else float(table[key])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if math.isnan(value) or (most is not None and not 0.0 <= value <= most):
         raise ValueError(f"{key} is {table[key]!r}; it must be {allowed}.")

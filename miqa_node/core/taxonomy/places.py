@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from miqa_node.core.domain.rule import Where
+from miqa_node.core.domain.rule import CONDITIONS, Where
 from miqa_node.core.domain.slice_kind import KIND_NAMES
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.core.taxonomy.entries import check_keys, close_to, name_list, named
 
-CONDITIONS = ("modality", "body_part", "view", "kind", "room", "age")
 PLACE_KEYS = ("where", *CONDITIONS)
 MOST_YEARS = 150
 
@@ -35,7 +34,9 @@ def parse_where(table: Mapping[str, Any], places: Mapping[str, Where]) -> list[W
     """The places that a rule names, one for each, narrowed down by the rule's own conditions."""
     names = (table["where"],) if isinstance(table.get("where"), str) else name_list(table, "where")
     own = _conditions(table)
-    return [_checked(one) for one in [_narrowed(_named(name, places, "where"), own) for name in names] or [own]]
+    asked = tuple(key for key in CONDITIONS if getattr(own, key))
+    wheres = [_narrowed(_named(name, places, "where"), own) for name in names] or [own]
+    return [_checked(replace(where, own=asked)) for where in wheres]
 
 
 def _checked(where: Where) -> Where:

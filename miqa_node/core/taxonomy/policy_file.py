@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -48,7 +49,8 @@ def parse_policy(document: Mapping[str, Any], text: str = "") -> Policy:
     try:
         check_keys(document, KEYS)
         evidence, places = parse_evidence(document), parse_places(document)
-        read = tuple(_rules(document, places, evidence, lines))
+        of_file = _rules(document, places, evidence, lines)
+        read = tuple(replace(rule, number=count) for count, rule in enumerate(of_file, 1))
         packages = tuple(rules(document, "package", lambda one: _package(one, places)))
     except ValueError as error:
         raise SettingsError(f"policy.toml: {error}") from error

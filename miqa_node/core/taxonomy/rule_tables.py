@@ -103,7 +103,7 @@ def _combined(where: Where, term: str, rules: Sequence[Rule]) -> Rule:
     scanners = dict.fromkeys(name for one in tables for name in one.tried_on)
     evidence = dict.fromkeys(name for one in rules for name in one.evidence)
     acceptance = Acceptance(tuple(measured), (term,), tuple(scanners), parts=tuple(tables))
-    where = replace(where, body_part=(term,))
+    where = replace(where, body_part=(term,), own=rules[0].where.own)
     return replace(rules[0], where=where, evidence=tuple(evidence), acceptance=acceptance)
 
 

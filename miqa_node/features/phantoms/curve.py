@@ -10,9 +10,9 @@ from miqa_node.core.domain.assessment import number_text
 from miqa_node.core.drawing import Anchor, Dot, Drawing, Ink, Words
 from miqa_node.core.drawing.frame import Frame, round_marks
 from miqa_node.core.language.catalogue import numerals, reworded, say, say_number
+from miqa_node.core.words.formats import unit
 from miqa_node.features.phantoms.history import PhantomHistory, QualityLevel, ValueLimits
 from miqa_node.features.phantoms.titles import title_of
-from miqa_node.interfaces.web.html.formats import unit
 
 MOST_POINTS, MOST_DOTS = 40, 1000
 """Of a small curve, and scans of a large one: the newest."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.rule import AppliedRule
 from miqa_node.core.domain.verdict import Reason
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.anatomy import STANDARD
@@ -35,9 +36,14 @@ def _reasons() -> TypeAdapter[tuple[Reason, ...]]:
     return TypeAdapter(tuple[Reason, ...])
 
 
+@cache
+def _rules() -> TypeAdapter[tuple[AppliedRule, ...]]:
+    return TypeAdapter(tuple[AppliedRule, ...])
+
+
 def prepare() -> None:
     """Make the adapters now: processes that are forked later share them."""
-    for adapter in (_assessments, _headers, _reasons):
+    for adapter in (_assessments, _headers, _reasons, _rules):
         adapter()
 
 
@@ -128,4 +134,22 @@ def load_reasons(document: list[dict[str, Any]]) -> tuple[Reason, ...]:
     return tuple(
         replace(reason, text=Phrase.of(one[_PHRASE])) if _PHRASE in one else reason
         for reason, one in zip(reasons, document, strict=True)
+    )
+
+
+def dump_rules(rules: Sequence[AppliedRule]) -> list[dict[str, Any]]:
+    """JSON-ready list of the rules that applied, without what is empty."""
+    documents: list[dict[str, Any]] = _rules().dump_python(tuple(rules), mode="json", exclude_defaults=True)
+    for document, rule in zip(documents, rules, strict=True):
+        if isinstance(rule.why, Phrase):
+            document[_PHRASE] = rule.why.parts()
+    return documents
+
+
+def load_rules(document: Sequence[dict[str, Any]] | None) -> tuple[AppliedRule, ...]:
+    """The rules of a stored document; none of a verdict of an earlier version, which has none."""
+    rules = _rules().validate_python(document or ())
+    return tuple(
+        replace(rule, why=Phrase.of(one[_PHRASE])) if _PHRASE in one else rule
+        for rule, one in zip(rules, document or (), strict=True)
     )

@@ -250,11 +250,11 @@ def test_default_rules_stand_for_findings_without_a_rule_and_those_left_out_neve
         ACCEPT, {**DEFAULT, "except": ["foreign_object"]}, {"finding": "unsharp", "then": "REVIEW", "min_severity": 0.9}
     )
     assert decide(assessment(motion_blur=(0.95, 0.8)), policy).verdict is Verdict.REJECT
-    assert decide(assessment(unsharp=(0.95, 0.8)), policy).verdict is Verdict.ACCEPT
+    assert decide(assessment(unsharp=(0.95, 0.7)), policy).verdict is Verdict.ACCEPT
     assert decide(assessment(foreign_object=(0.99, 1.0)), policy).verdict is Verdict.ACCEPT
     [row] = rows_about(decide(assessment(foreign_object=(0.99, 1.0)), policy), "foreign_object")
     assert (row.then, row.outcome) == (Then.HINT, Outcome.HINT), "listed"
-    assert [row.then for row in rows_about(decide(assessment(), policy), "unsharp")] == [Then.REVIEW]
+    assert [row.then for row in rows_about(decide(assessment(), policy), "unsharp")] == [Then.REVIEW, Then.REJECT]
 
 
 def test_a_finding_with_words_of_its_own_asks_for_a_look_unless_the_policy_or_its_card_says_otherwise() -> None:

@@ -108,15 +108,18 @@ def test_a_hint_takes_the_place_of_nothing_narrower_and_of_no_other_side() -> No
     assert decide(image("ROOM2"), policy(limit(), limit(ROOM, "HINT", above=1))).verdict is Verdict.ACCEPT
 
 
-def test_a_rule_that_names_a_finding_takes_the_place_of_its_default_rules() -> None:
-    """The default ones reject noise, and a site's rule for REVIEW left that standing."""
-    strong = image(noise=(0.99, 1.0), motion_blur=(0.0, 0.0))
+def test_a_rule_that_names_a_finding_takes_the_place_of_its_default_rule_with_the_same_then() -> None:
+    strong, slight = image(noise=(0.99, 1.0)), image(noise=(0.99, 0.3))
     assert decide(strong, policy(DEFAULT)).verdict is Verdict.REJECT
+    assert decide(slight, policy(DEFAULT)).verdict is Verdict.REVIEW
     for where in ("all", CHEST):
-        decided = decide(strong, policy(DEFAULT, rule(where=where)))
-        assert decided.verdict is Verdict.REVIEW
-        assert [row.then for row in rows_about(decided, "noise")] == [Then.REVIEW]
-    assert decide(strong, policy({**DEFAULT, "where": CHEST}, rule())).verdict is Verdict.REJECT, "more specific"
+        with_own = policy(DEFAULT, rule(where=where, min_severity=0.4))
+        assert decide(slight, with_own).verdict is Verdict.ACCEPT
+        assert [row.then for row in rows_about(decide(slight, with_own), "noise")] == [Then.REVIEW, Then.REJECT]
+        assert decide(strong, with_own).verdict is Verdict.REJECT, "the default for REJECT goes on applying"
+        assert decide(strong, policy(DEFAULT, rule(where=where, then="HINT"))).verdict is Verdict.ACCEPT
+    own = policy({**DEFAULT, "where": CHEST}, rule(min_severity=0.4))
+    assert decide(slight, own).verdict is Verdict.REVIEW, "the default is more specific"
 
 
 def test_what_default_rules_leave_out_is_listed_and_silences_no_rule_but_default_ones() -> None:
@@ -211,7 +214,7 @@ def test_the_same_what_and_then_twice_for_the_same_images_is_refused(rules: list
 def test_every_rule_is_asked_for_its_evidence() -> None:
     unproven = document({**rule(), "evidence": "card"})
     del unproven["rule"][0]["evidence"]
-    with pytest.raises(SettingsError, match=r"rule 1 .*: evidence is missing; name a record \[evidence"):
+    with pytest.raises(SettingsError, match=r"rule 1: evidence is missing; name a record \[evidence"):
         parse_policy(unproven)
     for wrong, says in (("sites", "no record 'sites'. Did you mean 'site'"), (["site", "card"], "stand alone")):
         with pytest.raises(SettingsError, match=says):

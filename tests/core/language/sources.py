@@ -37,6 +37,7 @@ from miqa_node.core.language.template import TemplateTexts
 from miqa_node.core.settings.log_mapping import load_mapping, mappings, reasons
 from miqa_node.core.taxonomy.lookup import finding_entries, gate_entries
 from miqa_node.core.taxonomy.reasons import OTHER_REASONS
+from miqa_node.core.words.formats import words
 from miqa_node.core.words.image_title import SIDES
 from miqa_node.core.words.next_step import LABEL, LOOK, NOTHING, OF_SERIES
 from miqa_node.core.words.phrases import messages as narrative_messages
@@ -54,7 +55,6 @@ from miqa_node.features.reassess.reassessment import GONE, NO_MODEL, UNPLACED, U
 from miqa_node.features.worklist.form import Show
 from miqa_node.features.worklist.page.study.router import KEYS
 from miqa_node.features.worklist.page.worklist.router import FACETS
-from miqa_node.interfaces.web.html.formats import words
 from miqa_node.interfaces.web.html.pages import script_texts
 from miqa_node.interfaces.web.page import PAGES
 from miqa_node.interfaces.web.problems import _DETAILS, _TITLES

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.core.language.catalogue import LANGUAGE, numerals
-from miqa_node.interfaces.web.html.formats import figures, whole
+from miqa_node.core.words.formats import figures, whole
 from tests.web import hospital
 from tests.web.staging import Stage
 

@@ -17,6 +17,7 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.words.formats import finding
 from miqa_node.errors import ModelPackageError, NotFoundError
 from miqa_node.features.limits import budget as budgets
 from miqa_node.features.limits.page.findings import by_finding, unshown
@@ -24,7 +25,6 @@ from miqa_node.features.limits.page.silence import silence
 from miqa_node.features.limits.refusal import BudgetRefusal, refusal_of
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment
-from miqa_node.interfaces.web.html.formats import finding
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services, WebServices

@@ -10,12 +10,12 @@ from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.drawing import Dot, Drawing, Ink, Words
 from miqa_node.core.drawing.frame import Frame
 from miqa_node.core.language.catalogue import numerals, say
+from miqa_node.core.words.formats import measurement, unit
 from miqa_node.features.usual_ranges.baseline import MeasurementRange
 from miqa_node.features.usual_ranges.page.frame import LEAST_BAND, frame_of
 from miqa_node.features.usual_ranges.rows.baselines import RECENT
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange
 from miqa_node.features.usual_ranges.rows.points import SeriesPoint
-from miqa_node.interfaces.web.html.formats import measurement, unit
 
 WIDTH, HEIGHT = 640.0, 150.0
 LEFT, RIGHT, TOP, BOTTOM = 70.0, 14.0, 14.0, 24.0

@@ -9,12 +9,12 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.drawing import Dot, Drawing
 from miqa_node.core.language.catalogue import numerals, say
+from miqa_node.core.words.formats import measurement, unit
 from miqa_node.features.usual_ranges.baseline import MeasurementRange
 from miqa_node.features.usual_ranges.page.frame import LEAST_BAND, frame_of
 from miqa_node.features.usual_ranges.rows import baselines, points
 from miqa_node.features.usual_ranges.rows.points import Key, SeriesPoint
 from miqa_node.interfaces.web.card import CardContext, NumberOfImage
-from miqa_node.interfaces.web.html.formats import measurement, unit
 
 WIDTH, HEIGHT, MARGIN = 96.0, 28.0, 4.0
 DOT = 3.0

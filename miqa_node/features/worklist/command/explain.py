@@ -10,6 +10,7 @@ from miqa_node.core.domain.assessment import contributions_text
 from miqa_node.core.domain.delivery import DeliveryState
 from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.domain.transfer_syntax import transfer_syntax_name
+from miqa_node.core.words.rule_table import COLUMNS, table_of
 from miqa_node.errors import NotFoundError
 from miqa_node.features.worklist.rows import history
 from miqa_node.features.worklist.rows.history import InstanceHistory, SeriesHistory, WorklistEvent
@@ -90,6 +91,10 @@ def _tell(image: InstanceHistory, place: str) -> None:
             _fact("", image.disposition.certificate)
         for reason in image.disposition.reasons:
             _fact("", f"{reason.text} ({reason.code.value} {reason.code.scheme}, {reason.code.meaning})")
+        if image.disposition.rules:
+            print_table(COLUMNS, (one.line for one in table_of(image.disposition.rules)))
+        else:
+            _fact("rules", "none applied, or an earlier version gave the verdict and did not keep them")
     for result in image.results:
         _fact("result", f"{result.kind} {result.sop_instance_uid} made {moment(result.made_at)}")
         for one in result.deliveries:

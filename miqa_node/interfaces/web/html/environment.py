@@ -20,10 +20,10 @@ from miqa_node.core.language.catalogue import (
 )
 from miqa_node.core.language.local_time import clock, moment, zone_name
 from miqa_node.core.language.template import TemplateTexts
+from miqa_node.core.words import formats
 from miqa_node.core.words.algorithms import algorithms_of, makers_of
 from miqa_node.core.words.image_title import image_title
 from miqa_node.core.words.reason import plain
-from miqa_node.interfaces.web.html import formats
 
 
 class _SpokenTemplates(BaseLoader):

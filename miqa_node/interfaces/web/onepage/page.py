@@ -20,12 +20,12 @@ from miqa_node.core.domain.image import SaliencyMap
 from miqa_node.core.domain.verdict import Reason
 from miqa_node.core.language.catalogue import LANGUAGE, reworded, say, spoken
 from miqa_node.core.words.finding_codes import finding_code
+from miqa_node.core.words.formats import measurement
 from miqa_node.core.words.narrative import Part, advice, sentences
 from miqa_node.core.words.next_step import next_step
 from miqa_node.core.words.object_words import title_of
 from miqa_node.core.words.subject import SegmentSubject, of_anomaly, of_object, of_prediction
 from miqa_node.interfaces.web.html.environment import environment
-from miqa_node.interfaces.web.html.formats import measurement
 from miqa_node.interfaces.web.html.landmark_layer import landmark_layer
 from miqa_node.local import LocalResult
 from miqa_node.stages.report.mask import MarkedRegion, regions_of, spread_map

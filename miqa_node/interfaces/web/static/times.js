@@ -13,7 +13,7 @@ function name(times) {
   }
 }
 
-/* How long ago, as the node writes it (interfaces/web/html/formats.py); an open page grows older with its times. */
+/* How long ago, as the node writes it (core/words/formats.py); an open page grows older with its times. */
 function age(time) {
   const minutes = Math.max(0, Math.floor((Date.now() - new Date(time.dateTime).getTime()) / 60000));
   if (minutes < 60) return minutes ? `${minutes} min` : "< 1 min";

@@ -157,7 +157,8 @@ assessments = sa.Table(
     info=about("digest"),
 )
 
-# One row per decided instance: its verdict and the reasons.
+# One row per decided instance: its verdict, the reasons, and the rules that applied, with what each came to. Rules of a
+# series are in the row of the instance that represents it alone; they are null if an earlier version decided.
 dispositions = sa.Table(
     "dispositions",
     metadata,
@@ -171,6 +172,7 @@ dispositions = sa.Table(
     sa.Column("decided_at", UtcDateTime, nullable=False),
     sa.Column("certificate", sa.Text, nullable=False, server_default="", info=VERSION),
     sa.Column("certificate_phrase", PhraseParts, info=VERSION),
+    sa.Column("rules", LargeJson, info=JUDGED),
     sa.Index("ix_dispositions_decided_at", "decided_at", "verdict"),
     info=about("digest"),
 )

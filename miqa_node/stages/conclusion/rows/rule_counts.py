@@ -10,8 +10,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.policy import OF_LIMITS
-from miqa_node.core.domain.rule_key import RuleKey, key_of
+from miqa_node.core.domain.prediction import PENDING_NAMES
+from miqa_node.core.domain.rule import Outcome
 from miqa_node.core.domain.verdict import Verdict
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import assessments, dispositions
@@ -21,13 +23,15 @@ from miqa_node.runtime.store.tables import assessments, dispositions
 class RuleCounts:
     """What was judged by one version of the policy from ``since`` on; ``since`` is None if nothing was.
 
-    ``judged`` and ``flagged`` are by scope, ``by_rule`` is by scope and rule: an image may have several reasons.
+    ``judged`` and ``flagged`` are by place, ``by_rule`` is by the number of the rule, of which an image may meet
+    several, and ``by_package`` by the name and version of a package whose prediction waits.
     """
 
     since: datetime | None
     judged: Mapping[str, int]
     flagged: Mapping[str, int]
-    by_rule: Mapping[tuple[str, RuleKey], int]
+    by_rule: Mapping[int, int]
+    by_package: Mapping[str, int]
 
 
 def rule_counts(transaction: Transaction, version: str, since: datetime) -> RuleCounts:
@@ -46,8 +50,10 @@ def rule_counts(transaction: Transaction, version: str, since: datetime) -> Rule
         judged[scope] += count
         first.append(earliest)
     asks = sa.or_(of.verdict.in_([one.value for one in Verdict if one.flagged]), of.flagged)
-    flagged, by_rule = Counter[str](), Counter[tuple[str, RuleKey]]()
-    for scope, reasons in transaction.execute(sa.select(of.scope, of.reasons).where(*counted, asks)):
+    flagged, by_rule, by_package = Counter[str](), Counter[int](), Counter[str]()
+    for scope, reasons, rules in transaction.execute(sa.select(of.scope, of.reasons, of.rules).where(*counted, asks)):
         flagged[scope] += 1
-        by_rule.update({(scope, key_of(one)) for one in documents.load_reasons(reasons)})
-    return RuleCounts(min(first, default=None), judged, flagged, by_rule)
+        by_rule.update({one.number for one in documents.load_rules(rules) if one.outcome is Outcome.FLAGS})
+        waiting = [one.text for one in documents.load_reasons(reasons) if one.name in PENDING_NAMES]
+        by_package.update({one.values.get("package", "") for one in waiting if isinstance(one, Phrase)})
+    return RuleCounts(min(first, default=None), judged, flagged, by_rule, by_package)

@@ -219,6 +219,7 @@ def save_disposition(
             "policy_version": disposition.policy_version,
             "scope": disposition.scope,
             "reasons": documents.dump_reasons(disposition.reasons),
+            "rules": documents.dump_rules(disposition.rules),
             "decided_at": decided_at,
             **stored(certificate=disposition.certificate),
         },
@@ -241,6 +242,7 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
         row.policy_version,
         row.scope,
         certificate=loaded(row.certificate, row.certificate_phrase),
+        rules=documents.load_rules(row.rules),
     )
     return replace(disposition, attention=row.flagged and not disposition.flagged)
 

@@ -220,6 +220,7 @@ def judgement(transaction: Transaction, digest: InstanceDigest, generation: int)
         document["scope"],
         document["flagged"] and not verdict.flagged,
         loaded(document["certificate"], document.get("certificate_phrase")),
+        documents.load_rules(document.get("rules")),
     )
     return Judgement(instance, documents.load_assessment(document["assessment"]), disposition)
 
@@ -246,6 +247,7 @@ def _in_force(transaction: Transaction, digest: InstanceDigest) -> dict[str, Any
         "policy_version": row.policy_version,
         "scope": row.scope,
         "reasons": row.reasons,
+        "rules": row.rules,
         "certificate": row.certificate,
         "certificate_phrase": row.certificate_phrase,
         "decided_at": row.decided_at.isoformat(),

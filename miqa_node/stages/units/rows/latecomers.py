@@ -29,8 +29,9 @@ def join_standing(
         row = transaction.execute(query).mappings().one_or_none()
     if row is None:
         return False
+    others = {"flagged": False, "rules": [], "decided_at": now}
     for one in (instance.digest, *members):
-        insert_or_ignore(transaction, dispositions, {**row, "digest": one, "flagged": False, "decided_at": now})
+        insert_or_ignore(transaction, dispositions, {**row, **others, "digest": one})
     study = instance.header.study_instance_uid
     if transaction.execute(sa.select(sa.exists().where(worklist.c.study_instance_uid == study))).scalar_one():
         study_notes.note(transaction, study, "not judged again", "", NOT_MEASURED, now)

@@ -74,6 +74,7 @@ def share(
         "policy_version": disposition.policy_version,
         "scope": disposition.scope,
         "reasons": documents.dump_reasons(disposition.reasons),
+        "rules": [],
         "decided_at": now,
         **stored(certificate=disposition.certificate),
     }

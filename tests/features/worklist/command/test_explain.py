@@ -10,6 +10,7 @@ import pytest
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.interfaces.cli.exits import Exit
 from tests.interfaces.cli.conftest import Ran
+from tests.policies import policy_of
 from tests.web.staging import Stage, stack
 
 
@@ -50,6 +51,29 @@ def test_a_series_is_one_block_unless_its_slices_are_asked_for(
     of_slice = cli("explain", "1.2.3.4.5.2", "--data-dir", data_dir).out
     assert "3, verdict REJECT" in of_slice, "a slice has the verdict of its series"
     assert "image 1.2.3.4.5.2" in of_slice
+
+
+def test_the_rules_are_a_table_and_a_key(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
+    noise = {"measurement": "noise", "above": 20, "then": "REVIEW", "reason": "noise"}
+    stage.add(1, policy=policy_of({"finding": "motion_blur", "then": "REVIEW", "min_severity": 0.5}, noise))
+    stage.add(2)
+
+    output = cli("explain", "1.2.3.4.5.1", "--data-dir", data_dir).out
+    [shown] = cli("explain", "1.2.3.4.5.1", "--json", "--data-dir", data_dir).json["instances"]
+
+    assert "Rule\tValue\tLimit\tEvidence\tOutcome\tWhy" in output
+    numbers = "probability 0.97, severity 0.60\tfrom probability 0.5 and severity 0.5 on"
+    flags = f"Motion blur\t{numbers}\tthe site's word\tReview"
+    within = "Noise\t12.5\tabove 20\tthe site's word\twithin, else Review"
+    assert output.index(flags) < output.index(within)
+    first, second = shown["disposition"]["rules"]
+    assert (first["what"], first["outcome"], first["values"], first["limits"]) == (
+        "motion_blur", "flags", [0.97, 0.6], [0.5, 0.5]
+    )  # fmt: skip
+    assert (second["what"], second["outcome"], second["side"], second["evidence"]) == (
+        "noise", "within", "above", ["site"]
+    )  # fmt: skip
+    assert "did not keep them" in cli("explain", "1.2.3.4.5.2", "--data-dir", data_dir).out
 
 
 def test_an_unknown_uid(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:

@@ -143,8 +143,7 @@ class Judge:
     def lines(self, judged: Judged) -> tuple[str, str, str]:
         """The first three lines of its panel, in the language that is spoken."""
         assessment, disposition = judged
-        scope = self.policy.scope_of(assessment.known_header, assessment.kind)
-        return panel_of(assessment, disposition, scope.measurements if scope else (), {}).lines
+        return panel_of(assessment, disposition, {}).lines
 
 
 def several_patients(judge: Judge, stage: Stage, folder: Path) -> str:

@@ -107,8 +107,7 @@ CASES: dict[str, Assessment] = {
 def panel(name: str) -> Panel:
     """The panel in the language that is spoken."""
     assessment = CASES[name]
-    scope = POLICY.scope_of(assessment.known_header, assessment.kind)
-    return panel_of(assessment, decide(assessment, POLICY), scope.measurements if scope else (), {})
+    return panel_of(assessment, decide(assessment, POLICY), {})
 
 
 def lines_of(name: str, language: str) -> str:
@@ -136,7 +135,7 @@ def test_no_new_exposure_is_never_said_beside_what_asks_for_one() -> None:
 def test_what_the_policy_tolerates_stays_and_is_grey() -> None:
     assessment = radiograph("CHEST", "PA", {"motion_blur": (0.55, 0.05)})
     disposition = decide(assessment, POLICY)
-    [tolerated] = [one for one in panel_of(assessment, disposition, (), {}).numbers if one.tolerated]
+    [tolerated] = [one for one in panel_of(assessment, disposition, {}).numbers if one.tolerated]
     assert (disposition.flagged, tolerated.name, tolerated.is_beyond) == (False, "motion_blur", False)
 
 
@@ -153,7 +152,7 @@ def test_the_worst_number_is_that_of_the_headline() -> None:
     findings = tuple(replace(one, threshold=limits.get(one.name, one.threshold)) for one in dark.findings)
     judged = replace(dark, findings=findings)
     disposition = decide(judged, POLICY)
-    shown = panel_of(judged, disposition, (), {})
+    shown = panel_of(judged, disposition, {})
     assert shown.what.startswith("Noisy")
     assert [one.name for one in shown.numbers] == ["noise", "unsharp", "underexposure"]
 
@@ -162,16 +161,15 @@ def test_a_limit_that_did_not_apply_is_no_reason() -> None:
     slices = measured(CT, slice_gaps=(2.0, "1"), truncation=(1.0, "%"))
     apart = replace(slices, phantom=Phrase(OBJECT)), replace(slices, unfit=Phrase("A single slice is no series."))
     for one in apart:
-        assert _numbers(one)[0] == ("slice_gaps", False), "no limit is about it"
+        assert _numbers(one) == [], "no limit is about it"
     assert _numbers(slices)[0] == ("slice_gaps", True)
 
     dark = replace(radiograph("CHEST", "PA", {}), measurements=(Measurement("crushed_dark_share", 40.0, "%"),))
     assert _numbers(dark)[0] == ("crushed_dark_share", True)
     limb = replace(dark, not_assessed=Phrase(NO_CHEST), findings=())
-    assert _numbers(limb) == [("crushed_dark_share", False)], "beside limbs there is air"
+    assert _numbers(limb) == [], "beside limbs there is air"
 
 
 def _numbers(assessment: Assessment) -> list[tuple[str, bool]]:
-    scope = POLICY.scope_of(assessment.known_header, assessment.kind)
-    numbers = panel_of(assessment, decide(assessment, POLICY), scope.measurements if scope else (), {}).numbers
+    numbers = panel_of(assessment, decide(assessment, POLICY), {}).numbers
     return [(one.name, one.is_beyond) for one in numbers]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.series import SliceProfile
 from miqa_node.core.drawing import Dot, Drawing
 from miqa_node.core.language.catalogue import say
-from miqa_node.interfaces.web.html.formats import measurement
+from miqa_node.core.words.formats import measurement
 from miqa_node.libraries.plain_statistics.outliers import outliers
 
 WIDTH, HEIGHT = 320.0, 56.0

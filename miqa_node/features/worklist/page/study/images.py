@@ -6,26 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from miqa_node.core.domain.acceptance import Acceptance, acceptance_of
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.instance import StudyRecord
-from miqa_node.core.domain.policy import MeasurementRule, Scope, rules_version
+from miqa_node.core.domain.rule import AppliedRule, LimitSide
 from miqa_node.core.domain.series import SeriesSnapshot
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries
+from miqa_node.core.words.formats import verdict_words
 from miqa_node.core.words.headline import is_whole
 from miqa_node.core.words.image_title import SIDES, image_title
 from miqa_node.core.words.narrative import Part, Sentence, sentences
+from miqa_node.core.words.rule_table import RuleCells, table_of
 from miqa_node.features.worklist.page.study.along import SliceChart, slice_charts
 from miqa_node.features.worklist.page.study.panel import Panel, panel_of, what_of
-from miqa_node.features.worklist.page.study.rules import RuleTrail, rule_trail
 from miqa_node.features.worklist.rows import history
 from miqa_node.features.worklist.rows.history import DeliveryHistory, InstanceHistory, WorklistEvent
-from miqa_node.interfaces.web.html.formats import verdict_words
 from miqa_node.interfaces.web.pages.pictures.router import maps_of
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.people import patients
@@ -75,25 +74,22 @@ class StudyImage:
     """(digest, frame) of the scrollable stack in order: a series, or one object with many frames."""
     along: tuple[SliceChart, ...] = ()
     """The measurements that single slices have, drawn along the series; those where one stands out come first."""
-    acceptance: Acceptance | None = None
-    """Which measurements were enough to accept it without a model; None if a model judged, or the policy changed."""
-
-    rules: tuple[MeasurementRule, ...] = ()
-    """The limits by which its measurements were judged; empty if the policy changed."""
-
-    trail: RuleTrail | None = None
-    """Which scope and which rules judged it."""
-
     late: LateMembers = NONE_LATE
     """Slices that came after the verdict."""
 
-    def limits(self, name: str) -> list[MeasurementRule]:
-        """The limits of the measurement."""
-        return [one for one in self.rules if one.measurement == name]
+    @property
+    def rules(self) -> tuple[RuleCells, ...]:
+        """The table of the rules that applied, in words."""
+        return () if self.history.disposition is None else table_of(self.history.disposition.rules)
+
+    def limits(self, name: str) -> list[AppliedRule]:
+        """The rules with limits of the measurement."""
+        rules = () if self.history.disposition is None else self.history.disposition.rules
+        return [one for one in rules if one.what == name and one.side in set(LimitSide)]
 
     def nearest_limit(self, measured: Measurement) -> float | None:
         """The limit that its shown number must not seem to be on the other side of; None if it has none."""
-        limits = (one.limit for one in self.limits(measured.name))
+        limits = (one.limits[0] for one in self.limits(measured.name))
         return min(limits, key=lambda limit: abs(limit - measured.value), default=None)
 
     @property
@@ -139,7 +135,7 @@ class StudyImage:
     def panel(self) -> Panel | None:
         """What stands first; None while it waits for a verdict."""
         assessment, disposition = self.history.assessment, self.history.disposition
-        return None if disposition is None else panel_of(assessment, disposition, self.rules, self.usual)
+        return None if disposition is None else panel_of(assessment, disposition, self.usual)
 
     @property
     def prose(self) -> tuple[Sentence, ...]:
@@ -224,29 +220,7 @@ def _shown(
         earlier_names=tuple(earlier),
         slices=_slices(image, members, snapshot),
         along=() if snapshot is None else slice_charts(snapshot.profiles, MAX_SLICES),
-        acceptance=_acceptance(services, image),
-        trail=rule_trail(services.policy() if services.policy else None, assessment, disposition),
-        rules=() if (scope := _scope(services, image)) is None else scope.measurements,
     )
-
-
-def _scope(services: WebServices, image: InstanceHistory) -> Scope | None:
-    """The rules by which it was judged; None if it was not, or the policy changed."""
-    assessment, disposition = image.assessment, image.disposition
-    if services.policy is None or assessment is None or disposition is None:
-        return None
-    policy = services.policy()
-    is_same = rules_version(disposition.policy_version) == rules_version(policy.version)
-    return policy.scope_of(assessment.known_header, assessment.kind) if is_same else None
-
-
-def _acceptance(services: WebServices, image: InstanceHistory) -> Acceptance | None:
-    assessment, disposition, scope = image.assessment, image.disposition, _scope(services, image)
-    if assessment is None or disposition is None or scope is None:
-        return None
-    if disposition.verdict is not Verdict.ACCEPT or not assessment.not_assessed or assessment.findings:
-        return None
-    return acceptance_of(scope.acceptances, assessment.known_header)
 
 
 def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[Moment, ...]:

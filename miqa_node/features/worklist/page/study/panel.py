@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.policy import MeasurementRule
-from miqa_node.core.domain.rule import LimitSide
+from miqa_node.core.domain.rule import AppliedRule, LimitSide, Outcome, Subject
 from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, numerals, reworded, say
+from miqa_node.core.words.formats import figures, measurement, shown, unit
 from miqa_node.core.words.headline import headline
 from miqa_node.core.words.image_title import image_title
 from miqa_node.core.words.next_step import next_step
 from miqa_node.core.words.object_words import title_of
-from miqa_node.interfaces.web.html.formats import figures, measurement, shown, unit
 from miqa_node.stages.units.rows.priors import UsualRange
 
 NEAREST = 3
@@ -38,15 +37,13 @@ class PanelNumber:
     place: str = ""
     tolerated: bool = False
     """It is there, and the policy lets it pass."""
-    applies: bool = True
-    """Whether its limit is about the image; of a phantom, or of what is no chest, some are not."""
     measured: Measurement | None = None
     """What was measured; None of a finding."""
 
     @property
     def is_beyond(self) -> bool:
         """Whether it is a reason for the verdict."""
-        return self.nearness > 0 and self.applies and not self.tolerated
+        return self.nearness > 0 and not self.tolerated
 
     @property
     def line(self) -> str:
@@ -69,14 +66,9 @@ class Panel:
         return self.what, self.what_to_do, worst
 
 
-def panel_of(
-    assessment: Assessment | None,
-    disposition: Disposition,
-    rules: Sequence[MeasurementRule],
-    usual: Mapping[str, UsualRange],
-) -> Panel:
-    """The panel of an image in the language that is spoken now; ``rules`` are those by which it was judged."""
-    numbers = () if assessment is None else tuple(_numbers(assessment, disposition, rules, usual))
+def panel_of(assessment: Assessment | None, disposition: Disposition, usual: Mapping[str, UsualRange]) -> Panel:
+    """The panel of an image in the language that is spoken now."""
+    numbers = () if assessment is None else tuple(_numbers(assessment, disposition, usual))
     beyond = _worst_first([one for one in numbers if one.is_beyond])
     within = [one for one in numbers if not one.is_beyond and not one.tolerated]
     named = [(one, reason) for reason in reversed(disposition.reasons) for one in (reason.finding, reason.name)]
@@ -102,21 +94,16 @@ def _worst_first(numbers: Sequence[PanelNumber]) -> list[PanelNumber]:
 
 
 def _numbers(
-    assessment: Assessment,
-    disposition: Disposition,
-    rules: Sequence[MeasurementRule],
-    usual: Mapping[str, UsualRange],
+    assessment: Assessment, disposition: Disposition, usual: Mapping[str, UsualRange]
 ) -> Iterator[PanelNumber]:
     names = {one for reason in disposition.reasons if reason.verdict.flagged for one in (reason.name, reason.finding)}
-    reasons = {reason.name for reason in disposition.reasons}
     for finding in assessment.findings:
         if finding.present or disposition.verdict is Verdict.ACCEPT:
             yield _of_finding(finding, tolerated=finding.present and finding.name not in names)
-    for rule in rules:
-        measured = assessment.measurement(rule.measurement)
-        if measured is not None:
-            number = _of_measurement(measured, rule, usual.get(measured.name))
-            yield replace(number, applies=number.nearness <= 0 or rule.measurement in reasons)
+    for rule in disposition.rules:
+        measured = assessment.measurement(rule.what)
+        if measured is not None and rule.subject is Subject.MEASUREMENT and rule.side in set(LimitSide):
+            yield _of_measurement(measured, rule, usual.get(measured.name))
 
 
 def _of_finding(finding: Finding, *, tolerated: bool) -> PanelNumber:
@@ -130,18 +117,19 @@ def _of_finding(finding: Finding, *, tolerated: bool) -> PanelNumber:
     )  # fmt: skip
 
 
-def _of_measurement(measured: Measurement, rule: MeasurementRule, usual: UsualRange | None) -> PanelNumber:
+def _of_measurement(measured: Measurement, rule: AppliedRule, usual: UsualRange | None) -> PanelNumber:
     of_unit = f" {unit(measured.unit)}".rstrip()
-    above = rule.comparison is LimitSide.ABOVE
-    past = (measured.value - rule.limit) * (1 if above else -1)
-    limit = f"{figures(rule.limit)}{of_unit}"
+    [least_or_most], above = rule.limits, rule.side == LimitSide.ABOVE
+    past = (measured.value - least_or_most) * (1 if above else -1)
+    limit = f"{figures(least_or_most)}{of_unit}"
     return PanelNumber(
         measured.name,
         measurement(measured.name),
-        f"{shown(measured.value, measured.name, rule.limit)}{of_unit}",
+        f"{shown(measured.value, measured.name, least_or_most)}{of_unit}",
         say("at most {limit}", limit=limit) if above else say("at least {limit}", limit=limit),
-        past / (abs(rule.limit) or 1.0),
+        past / (abs(least_or_most) or 1.0),
         "" if usual is None else f"{shown(usual.low, measured.name)} – {shown(usual.high, measured.name)}",
         numerals(reworded(measured.place)) if measured.place else "",
+        tolerated=rule.outcome is Outcome.HINT,
         measured=measured,
     )

@@ -23,6 +23,7 @@ from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.local_time import instant, local
 from miqa_node.core.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.core.taxonomy.reasons import OTHER_REASONS, reason_words
+from miqa_node.core.words.formats import whole
 from miqa_node.core.words.reason import PlainReason, plain
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.errors import ConflictError, InputError, NotFoundError
@@ -37,7 +38,6 @@ from miqa_node.interfaces.web.access import Reader, Reviewer, acting
 from miqa_node.interfaces.web.card import WORKLIST, WORKLIST_NUMBER, WORKLIST_ROW, NumberOnPage
 from miqa_node.interfaces.web.fields import Actor, Comment
 from miqa_node.interfaces.web.html.cards import PageCards
-from miqa_node.interfaces.web.html.formats import whole
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services

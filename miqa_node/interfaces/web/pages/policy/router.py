@@ -1,19 +1,21 @@
-"""The policy in force as rules by scope, each with what it flagged lately; nothing can be changed here."""
+"""The policy in force as rules by place, each with what it flagged lately; nothing can be changed here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter
 
 from miqa_node.core.domain.access import Permission
-from miqa_node.core.domain.policy import Policy, Scope, rules_version
+from miqa_node.core.domain.policy import Policy, rules_version
+from miqa_node.core.domain.rule import CONDITIONS, Where
 from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.words.formats import whole
+from miqa_node.core.words.rule_table import RuleCells, cells_of_package, cells_of_rule, conditions
 from miqa_node.interfaces.web.access import Reader
-from miqa_node.interfaces.web.html.formats import finding
 from miqa_node.interfaces.web.html.pages import render
-from miqa_node.interfaces.web.html.rule_words import RuleWords, covered, rules_of
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.stages.conclusion.rows.rule_counts import RuleCounts, rule_counts
@@ -25,20 +27,20 @@ router = APIRouter()
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeRules:
-    """A scope with its rules, each with how many images it flagged."""
+class PlaceRules:
+    """A place with its rules, each with how many images it flagged, and ``narrower`` ones of single rules."""
 
     name: str
     covers: str
-    judged: int
-    flagged: int
-    rules: tuple[tuple[RuleWords, int], ...]
-    ignored: tuple[str, ...]
+    apart_from: tuple[str, ...]
+    rules: tuple[RuleCells, ...]
+    counts: tuple[str, ...]
+    narrower: tuple[PlaceRules, ...] = ()
 
 
 @router.get("/policy")
 def policy_page(services: Services, who: Reader) -> str:
-    """The rules of each scope in the order in which scopes are tried."""
+    """The rules of each place, in the order of the file."""
     policy, since = policy_in_force(services), datetime.now(UTC) - timedelta(days=DAYS)
     with services.database.begin() as transaction:
         counts = rule_counts(transaction, rules_version(policy.version), since)
@@ -49,7 +51,7 @@ def policy_page(services: Services, who: Reader) -> str:
         days=DAYS,
         counts=counts,
         began=counts.since if counts.since and counts.since - since > timedelta(days=1) else None,
-        scopes=[_rules(scope, counts) for scope in policy.scopes],
+        places=list(_places(policy, counts)),
     )
 
 
@@ -58,14 +60,37 @@ def policy_in_force(services: WebServices) -> Policy:
     return services.policy() if services.policy is not None else read_policy(services.settings.policy_file)
 
 
-def _rules(scope: Scope, counts: RuleCounts) -> ScopeRules:
-    return ScopeRules(
-        scope.name,
-        covered(scope),
-        counts.judged.get(scope.name, 0),
-        counts.flagged.get(scope.name, 0),
-        tuple((rule, counts.by_rule.get((scope.name, rule.key), 0)) for rule in rules_of(scope)),
-        tuple(finding(name) for name in scope.ignored_findings),
+def _places(policy: Policy, counts: RuleCounts) -> Iterator[PlaceRules]:
+    """Yield each place that the policy names, and what rules without a place are about."""
+    wheres = dict.fromkeys([*(rule.where for rule in policy.rules), *(where for where, _ in policy.packages)])
+    for place in (*policy.places, Where()):
+        own = [where for where in wheres if where.name == place.name and where.own and where != place]
+        narrower = tuple(_rules(policy, counts, where, where.own) for where in own)
+        whole_place = _rules(policy, counts, place, CONDITIONS, narrower)
+        if place.name or whole_place.rules or narrower:
+            yield whole_place
+
+
+def _rules(
+    policy: Policy,
+    counts: RuleCounts,
+    where: Where,
+    shown: tuple[str, ...],
+    narrower: tuple[PlaceRules, ...] = (),
+) -> PlaceRules:
+    cells = tuple(cells_of_rule(rule) for rule in policy.rules if rule.where == where)
+    packages = [rule for place, rule in policy.packages if place == where]
+    waiting = [
+        sum(count for label, count in counts.by_package.items() if f"{label}-".startswith(f"{one.package}-"))
+        for one in packages
+    ]
+    return PlaceRules(
+        where.name,
+        conditions(where, shown),
+        tuple(one.name for one in where.apart_from),
+        (*cells, *map(cells_of_package, packages)),
+        (*(whole(counts.by_rule.get(one.number, 0)) if one.may_flag else "–" for one in cells), *map(whole, waiting)),
+        narrower,
     )
 
 
