@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from miqa_node.core.domain.policy import Policy
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings.files import WatchedFile, parse_toml, read_bytes, text_of
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import FormerPolicyError, SettingsError
+
+FORMER = Phrase(
+    "The policy has the form of earlier versions, with [[scope]]: images wait. `miqa-node policy convert FILE --out NEW` "
+    "writes it as rules."
+)
+"""Why nothing is judged until such a file is converted."""
 
 
 def read_policy(path: Path) -> Policy:
@@ -39,4 +46,4 @@ def watched_policy(path: Path) -> WatchedFile[Policy]:
 def _awaited(error: SettingsError) -> Policy:
     if not isinstance(error, FormerPolicyError):
         raise error
-    return Policy("", (), obstacle=str(error))
+    return Policy("", (), obstacle=FORMER)

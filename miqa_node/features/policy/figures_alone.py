@@ -42,9 +42,9 @@ class FigureAlone:
 class FiguresAlone:
     """All rules of a scope; ``narrow`` gives the place with further conditions, ValueError if nothing remains."""
 
-    def __init__(self, narrow: Narrow, asked: Mapping[str, Sequence[Any]]) -> None:
-        """``asked`` are the findings that the scope has rules for, with ``over`` of each rule."""
-        self._narrow, self._asked = narrow, asked
+    def __init__(self, narrow: Narrow, over_of: Mapping[str, Sequence[Any]]) -> None:
+        """``over_of`` are the findings that the scope has rules for, with ``over`` of each rule."""
+        self._narrow, self._over_of = narrow, over_of
         self.rules: list[FigureAlone] = []
 
     def add(self, table: Mapping[str, Any]) -> str:
@@ -55,7 +55,7 @@ class FiguresAlone:
         name = required(table, "name")
         if number(table, "auroc", 0.0, 1.0) < LEAST_AUROC:
             return f"its auroc is below {LEAST_AUROC:g}, so it had no effect"
-        if name not in self._asked:
+        if name not in self._over_of:
             return "the scope has no rule for this finding, so it had no effect"
         made = self._rule(table, name)
         for earlier in [one for one in self.rules if one.entry["finding"] == name]:
@@ -69,7 +69,7 @@ class FiguresAlone:
 
     def _rule(self, table: Mapping[str, Any], name: str) -> FigureAlone:
         entry = {"finding": name, "then": Then.REVIEW.value, **{key: table[key] for key in OF_RULE if key in table}}
-        if all(over := self._asked[name]):
+        if all(over := self._over_of[name]):
             entry["over"] = sorted({str(region) for regions in over for region in regions})
         conditions = {key: table[key] for key in ("body_part", "view") if table.get(key)}
         record = {key: table[key] for key in ("auroc", "flagged", *OF_FIGURE) if key in table}

@@ -121,7 +121,7 @@ class _NewPolicy:
 
     def record(self, table: Table, name: str) -> str:
         """The name of a record of evidence; equal ones are one."""
-        same = next((known for known, other in self.evidence.items() if other == table), "")
+        same = next((label for label, other in self.evidence.items() if other == table), "")
         name = same or _free(name, self.evidence)
         self.evidence[name] = dict(table)
         return name
@@ -142,7 +142,7 @@ class _Scope:
         self._new, self._table = new, table
         self._name = _free(str(table.get("name", "")), new.where)
         self._evidence: Evidence = CARD
-        self._accepted: list[set[str]] = []
+        self._accepting: list[set[str]] = []
 
     def convert(self) -> None:
         """Add the place, then its evidence, rules and packages."""
@@ -217,31 +217,31 @@ class _Scope:
         has_defaults = self._value("default_findings", flag, False)
         if self._table.get("finding") or has_defaults or not self._table.get("measurement") or self._evidence != CARD:
             self._add(accepting, self._evidence)
-        asked: dict[str, list[Any]] = {}
+        over_of: dict[str, list[Any]] = {}
         for entry in self._rules("finding"):
-            asked.setdefault(str(entry["finding"]), []).append(entry.get("over"))
+            over_of.setdefault(str(entry["finding"]), []).append(entry.get("over"))
         ignored = [str(one) for one in self._value("ignored_findings", lambda table, key, _: name_list(table, key), ())]
-        left_out = list(dict.fromkeys((*asked, *ignored)))
+        left_out = list(dict.fromkeys((*over_of, *ignored)))
         if has_defaults:
             default = {"finding": DEFAULT, **({"except": left_out} if left_out else {})}
             self._try("default_findings = true", lambda: self._add(default, self._evidence))
-            asked |= {
+            over_of |= {
                 name: [rule.over for rule in entry.policy]
                 for name, entry in finding_entries().items()
                 if name not in left_out and entry.policy
             }
         for name in ignored:
-            self._try(f"ignored_findings: {name}", partial(self._ignored, name, asked))
-        self._figures_alone(asked)
+            self._try(f"ignored_findings: {name}", partial(self._ignored, name, over_of))
+        self._figures_alone(over_of)
 
-    def _ignored(self, name: str, asked: Container[str]) -> Became:
-        if name in asked:
+    def _ignored(self, name: str, over_of: Container[str]) -> Became:
+        if name in over_of:
             return (), "it has a rule of its own, which flagged it all the same, and still does"
         return self._add({"finding": name, "then": Then.HINT.value}, SITE)
 
-    def _figures_alone(self, asked: Mapping[str, Sequence[Any]]) -> None:
+    def _figures_alone(self, over_of: Mapping[str, Sequence[Any]]) -> None:
         places = parse_places({"where": self._new.where})
-        figures = FiguresAlone(lambda own: parse_where({"where": self._name, **own}, places)[0], asked)
+        figures = FiguresAlone(lambda own: parse_where({"where": self._name, **own}, places)[0], over_of)
 
         def add(table: Table) -> Became:
             remark = BY_OWN_FIGURES if self._evidence == SITE else self._elsewhere(table) or figures.add(table)
@@ -261,33 +261,36 @@ class _Scope:
         return "" if own.meets(self._new.wide[self._name]) else "no image of the scope is of these, so it had no effect"
 
     def _rules(self, kind: str) -> list[Entry]:
-        kept: list[Entry] = []
+        entries: list[Entry] = []
 
         def add(table: Table) -> Became:
             check_keys(table, RULE_KEYS[kind])
             entry = _entry(kind, table)
-            rival = next((one for one in kept if are_rivals(one, entry)), None)
+            rival = next((one for one in entries if are_rivals(one, entry)), None)
             if rival is None:
-                kept.append(entry)
+                entries.append(entry)
                 return (inline(entry),), ""
             stays = winner(rival, entry)
-            kept[kept.index(rival)] = stays
+            entries[entries.index(rival)] = stays
             return (inline(stays),), "one rule with an earlier one about the same, which asks for no more"
 
         self._each(kind, add)
-        for entry in kept:
+        for entry in entries:
             self._add(entry, SITE if kind in ("measurement", "plausibility") else self._evidence)
-        return kept
+        return entries
 
     def _accept(self, table: Table) -> Became:
         check_keys(table, ACCEPT_KEYS)
         if remark := self._elsewhere(table):
             return (), remark
+        of_scope = {*self._new.wide[self._name].body_part}
         own = {*STANDARD.body_parts.expanded(name_list(table, "body_part"))}
-        if any(not earlier or (own and own <= earlier) for earlier in self._accepted):
-            return (), "an earlier table covers all of its images, so it had no effect"
-        self._accepted.append(own)
-        part = {"body_part": table["body_part"]} if table.get("body_part") else {}
+        own = own & of_scope if of_scope else own
+        before = {part for parts in self._accepting for part in parts}
+        if set() in self._accepting or (own and own <= before):
+            return (), "earlier tables cover all of its images, so it had no effect"
+        self._accepting.append(own)
+        part = {"body_part": sorted(own - before) if own & before else table["body_part"]} if own else {}
         record = {TRIAL_KEY: table.get(TRIAL_KEY, [])}
         name = self._new.record(record, f"{self._name}, scanners")
         after, _ = self._add({"then": Then.ACCEPT.value, "measurement": table.get("measured", [])}, name, **part)
@@ -327,9 +330,9 @@ def _entry(kind: str, table: Table) -> Entry:
     return entry | {key: one for key, one in table.items() if key not in ("name", "verdict", "side")}
 
 
-def _free(name: str, taken: Container[str]) -> str:
+def _free(name: str, others: Container[str]) -> str:
     numbers = (f"{name} {number}" for number in count(2))
-    return next(one for one in chain((name,), numbers) if one not in taken)
+    return next(one for one in chain((name,), numbers) if one not in others)
 
 
 def _one_or_all(names: list[str]) -> Evidence:

@@ -141,5 +141,5 @@ def test_the_diff_has_a_line_for_each_table() -> None:
         scopes = [one for one in document["scope"] if one["name"] != dead]
         tables = [one for scope in scopes for key in RULE_KEYS if key != "anomaly" for one in scope.get(key, ())]
         assert sum(line.startswith("- [[scope]]") for line in lines) == len(document["scope"])
-        told = [line for line in lines if line.startswith("- [[scope.") and line[10:].split("]")[0] in RULE_KEYS]
-        assert len([line for line in told if "anomaly" not in line]) == len(tables)
+        steps = [line for line in lines if line.startswith("- [[scope.") and line[10:].split("]")[0] in RULE_KEYS]
+        assert len([line for line in steps if "anomaly" not in line]) == len(tables)
