@@ -11,8 +11,8 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import FormerPolicyError, SettingsError
 
 FORMER = Phrase(
-    "The policy has the form of earlier versions, with [[scope]]: images wait. `miqa-node policy convert FILE --out NEW` "
-    "writes it as rules."
+    "The policy has the form of earlier versions, with [[scope]]: images wait. `miqa-node policy convert FILE --out "
+    "NEW` writes it as rules."
 )
 """Why nothing is judged until such a file is converted."""
 
