@@ -213,10 +213,8 @@ class _Scope:
 
     def _findings(self) -> None:
         """Add the rule for ACCEPT, own rules, defaults of all other findings, hints, and figures of single findings."""
-        accepting: Entry = {"finding": ALL, "then": Then.ACCEPT.value}
+        self._add({"finding": ALL, "then": Then.ACCEPT.value}, self._evidence)
         has_defaults = self._value("default_findings", flag, False)
-        if self._table.get("finding") or has_defaults or not self._table.get("measurement") or self._evidence != CARD:
-            self._add(accepting, self._evidence)
         over_of: dict[str, list[Any]] = {}
         for entry in self._rules("finding"):
             over_of.setdefault(str(entry["finding"]), []).append(entry.get("over"))

@@ -144,4 +144,4 @@ def test_a_policy_that_cannot_be_read_is_not_tried(cli: Cli, former: Path, data_
     assert (ran.code, COMMAND in ran.err) == (Exit.USAGE, True)
     former.write_text('version = "1"\n[[rule]]\nfinding = "noise"\nthen = "REVEIW"\nevidence = "site"\n')
     ran = cli("policy", "try", former, "--data-dir", data_dir)
-    assert (ran.code, "line 2" in ran.err) == (Exit.USAGE, True)
+    assert (ran.code, "line 3" in ran.err) == (Exit.USAGE, True)
