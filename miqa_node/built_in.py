@@ -80,6 +80,7 @@ PAGES = {
     "frames": "miqa_node.interfaces.dicomweb.frames:PAGE",
     "look": "miqa_node.interfaces.web.pages.look.router:PAGE",
     "pictures": "miqa_node.interfaces.web.pages.pictures.router:PAGE",
+    "policy": "miqa_node.interfaces.web.pages.policy.router:PAGE",
     "predict": "miqa_node.interfaces.web.rest.predict:PAGE",
     "qido": "miqa_node.interfaces.dicomweb.qido:PAGE",
     "stow": "miqa_node.interfaces.dicomweb.stow:PAGE",

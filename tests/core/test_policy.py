@@ -383,9 +383,9 @@ def test_a_policy_with_a_mistake_leaves_the_last_good_one_in_force(tmp_path: Pat
     watched = WatchedFile(file, read_policy)
     good = watched.current()
     file.write_text(wrong)
-    with capture_logs() as told:
+    with capture_logs() as says_so:
         assert watched.current() is good
-    [line] = [one for one in told if one["log_level"] == "error"]
+    [line] = [one for one in says_so if one["log_level"] == "error"]
     assert line["event"] == "the last good version stays in force"
     with pytest.raises(SettingsError) as refused:
         read_policy(file)
@@ -400,8 +400,8 @@ def test_two_rules_for_the_same_leave_the_last_good_ones_in_force_with_both_line
     watched = WatchedFile(file, read_policy)
     good = watched.current()
     file.write_text(head + one + one)
-    with capture_logs() as told:
+    with capture_logs() as says_so:
         assert watched.current() is good
-    assert "line 4 and line 8 are two rules about noise and REVIEW" in told[0]["reason"]
+    assert "line 4 and line 8 are two rules about noise and REVIEW" in says_so[0]["reason"]
     file.write_text(head.replace("1", "2") + one)
     assert watched.current().version == "2"

@@ -41,11 +41,11 @@ def test_a_reader_of_the_policy_predicts_the_verdict(question: Mapping[str, Any]
 
 
 def assessment(question: Mapping[str, Any]) -> Assessment:
-    asked = question["header"]
+    header_of = question["header"]
     header = Header(
         "1.2", SopInstanceUid("1.2.3"), SeriesInstanceUid("1.2.4"), StudyInstanceUid("1.2.5"), "1.2.1",
-        asked["modality"], body_part_examined=asked["body_part"], view_position=asked.get("view", ""),
-        age_years=asked.get("age"),
+        header_of["modality"], body_part_examined=header_of["body_part"], view_position=header_of.get("view", ""),
+        age_years=header_of.get("age"),
     )  # fmt: skip
     package, percentile = question.get("package", ""), question.get("percentile")
     measured = question.get("measurements", {}).items()
@@ -61,9 +61,9 @@ def assessment(question: Mapping[str, Any]) -> Assessment:
 
 
 def _finding(name: FindingName, question: Mapping[str, Any]) -> Finding:
-    given = question.get("findings", {})
-    probability, severity = given.get(name, (0.01, 0.0))
-    place = ObjectPlace(tuple(map(ChestRegion, question.get("over", ())))) if name in given else None
+    findings = question.get("findings", {})
+    probability, severity = findings.get(name, (0.01, 0.0))
+    place = ObjectPlace(tuple(map(ChestRegion, question.get("over", ())))) if name in findings else None
     return Finding(name, reason_code(name), probability, severity, threshold=OPERATING_POINT, place=place)
 
 

@@ -53,8 +53,8 @@ class Evaluation:
     def _may_apply(self, rule: Rule) -> bool:
         if not rule.flags_alone:
             return rule.then is not Then.ACCEPT
-        known = any(one.flags_alone(self._assessment) for one in rule.figures)
-        return known and bool(self._unproven) and self._assessment.finding(FindingName(rule.what)) is not None
+        tells = any(one.flags_alone(self._assessment) for one in rule.figures)
+        return tells and bool(self._unproven) and self._assessment.finding(FindingName(rule.what)) is not None
 
     def _lack(self, rule: Rule) -> str:
         """Why the evidence of a rule does not suffice for the image; empty if it does."""
@@ -105,9 +105,9 @@ class Evaluation:
         yield from self._of_packages()
         for rule in sorted(of[Subject.MEASUREMENT], key=lambda one: one.is_usual):
             yield from self._of_usual(rule) if rule.is_usual else self._of_measurement(rule)
-        found = {issue.name: place for place, issue in enumerate(self._assessment.plausibility)}
-        for rule in sorted(of[Subject.CONTRADICTION], key=lambda one: found.get(one.what, len(found))):
-            yield self._row(rule, rule.what in found)
+        places = {issue.name: place for place, issue in enumerate(self._assessment.plausibility)}
+        for rule in sorted(of[Subject.CONTRADICTION], key=lambda one: places.get(one.what, len(places))):
+            yield self._row(rule, rule.what in places)
         for rule in of[Subject.MEASUREMENT]:
             yield from self._of_anomaly(rule)
 

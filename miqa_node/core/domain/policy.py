@@ -59,8 +59,8 @@ class Policy:
 
     def covering(self, header: Header, kind: str = "") -> list[Rule]:
         """All rules that cover an image; :func:`most_specific` says which of them apply."""
-        known = self._known_kind(header, kind)
-        return [rule for rule in self.rules if rule.where.covers(header, known)]
+        of_kind = self._known_kind(header, kind)
+        return [rule for rule in self.rules if rule.where.covers(header, of_kind)]
 
     def _known_kind(self, header: Header, kind: str) -> str:
         place = None if kind else self.place_of(header)
@@ -68,11 +68,11 @@ class Policy:
 
     def tables_for(self, header: Header, kind: str = "") -> list[Acceptance]:
         """Which measurements suffice for ACCEPT in images such as this one: its own, then those of all body parts."""
-        place, known = self.place_of(header, kind), self._known_kind(header, kind)
+        place, of_kind = self.place_of(header, kind), self._known_kind(header, kind)
         here = ("", place.name if place is not None else "")
         of_all = [one for one in self.rules if one.acceptance is not None and one.where.name in here]
-        best = most_specific([one for one in of_all if one.where.covers(header, known)])
-        covering = [one for one in of_all if replace(one.where, body_part=()).covers(header, known)]
+        best = most_specific([one for one in of_all if one.where.covers(header, of_kind)])
+        covering = [one for one in of_all if replace(one.where, body_part=()).covers(header, of_kind)]
         return [one.acceptance for one in (*best, *covering) if one.acceptance is not None]
 
     def packages_for(self, header: Header) -> tuple[PackageRule, ...]:

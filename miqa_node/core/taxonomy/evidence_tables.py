@@ -44,7 +44,7 @@ def _record(name: str, table: Mapping[str, Any]) -> Evidence:
     return _trial(table) if TRIAL_KEY in table else Evidence(_figure(table))
 
 
-def evidence_of(table: Mapping[str, Any], known: Mapping[str, Evidence]) -> tuple[str, ...]:
+def evidence_of(table: Mapping[str, Any], records: Mapping[str, Evidence]) -> tuple[str, ...]:
     """The names of the evidence of a rule: ``site``, ``card``, or records that the policy has."""
     names = (table["evidence"],) if isinstance(table.get("evidence"), str) else name_list(table, "evidence")
     if not names:
@@ -53,8 +53,8 @@ def evidence_of(table: Mapping[str, Any], known: Mapping[str, Evidence]) -> tupl
             'or "site" for the site\'s own word.'
         )
     for name in names:
-        if name not in known and name not in (SITE, CARD):
-            raise ValueError(f"evidence: there is no record {name!r}.{close_to(name, (*known, SITE, CARD))}")
+        if name not in records and name not in (SITE, CARD):
+            raise ValueError(f"evidence: there is no record {name!r}.{close_to(name, (*records, SITE, CARD))}")
     if len(names) > 1 and {SITE, CARD} & {*names}:
         raise ValueError("evidence: site and card stand alone.")
     return names

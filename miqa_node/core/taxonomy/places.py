@@ -34,9 +34,9 @@ def parse_where(table: Mapping[str, Any], places: Mapping[str, Where]) -> list[W
     """The places that a rule names, one for each, narrowed down by the rule's own conditions."""
     names = (table["where"],) if isinstance(table.get("where"), str) else name_list(table, "where")
     own = _conditions(table)
-    asked = tuple(key for key in CONDITIONS if getattr(own, key))
+    conditions = tuple(key for key in CONDITIONS if getattr(own, key))
     wheres = [_narrowed(_named(name, places, "where"), own) for name in names] or [own]
-    return [_checked(replace(where, own=asked)) for where in wheres]
+    return [_checked(replace(where, own=conditions)) for where in wheres]
 
 
 def _checked(where: Where) -> Where:

@@ -104,11 +104,13 @@ def _rules(
         shared = {key: value for key, value in table.items() if key != "each"}
         entries = list(rules(table, "each", dict)) if "each" in table else [{}]
         for entry in entries:
-            said = {**shared, **entry}
+            rule_table = {**shared, **entry}
             try:
-                read += parse_rule(said, places, evidence, partial(lines.of, place))
+                read += parse_rule(rule_table, places, evidence, partial(lines.of, place))
             except ValueError as error:
-                what = next((said[one.value] for one in Subject if isinstance(said.get(one.value), str)), "")
+                what = next(
+                    (rule_table[one.value] for one in Subject if isinstance(rule_table.get(one.value), str)), ""
+                )
                 raise ValueError(f"{lines.of(place, what)}: {error}") from error
     yield from read
     yield from combined_rules(read, places)

@@ -29,19 +29,19 @@ Naming = Callable[[str], str]
 
 
 def parse_rule(
-    table: Mapping[str, Any], places: Mapping[str, Where], known: Mapping[str, Evidence], line: Naming
+    table: Mapping[str, Any], places: Mapping[str, Where], records: Mapping[str, Evidence], line: Naming
 ) -> Iterator[Rule]:
     """Yield a rule for each place and each name; ValueError says what is wrong with the table."""
     subjects = [one for one in Subject if one.value in table]
     if len(subjects) != 1:
         raise ValueError(f"a rule is about one of {', '.join(Subject)}, and names it.")
-    names, wheres = evidence_of(table, known), parse_where(table, places)
-    figures = tuple(one.figure for name in names if (one := known.get(name)) is not None and one.figure is not None)
+    names, wheres = evidence_of(table, records), parse_where(table, places)
+    figures = tuple(one.figure for name in names if (one := records.get(name)) is not None and one.figure is not None)
     read = {Subject.FINDING: _findings, Subject.MEASUREMENT: _measurements, Subject.CONTRADICTION: _contradictions}
     if str(table.get("then")).upper() == Then.ACCEPT:
-        made: Iterator[Rule] = _accepting(table, names, known)
+        made: Iterator[Rule] = _accepting(table, names, records)
     else:
-        if any(name in known and known[name].figure is None for name in names):
+        if any(name in records and records[name].figure is None for name in names):
             raise ValueError('evidence: trials on scanners are for then = "ACCEPT" alone.')
         made = read[subjects[0]](table)
     for rule in made:
@@ -64,16 +64,16 @@ def _checked(rule: Rule) -> Rule:
     return replace(rule, soft=False)
 
 
-def _accepting(table: Mapping[str, Any], names: Sequence[str], known: Mapping[str, Evidence]) -> Iterator[Rule]:
+def _accepting(table: Mapping[str, Any], names: Sequence[str], records: Mapping[str, Evidence]) -> Iterator[Rule]:
     if "finding" in table:
         check_keys(table, ("finding", "then", *COMMON))
-        if table["finding"] != ALL or any(known[name].figure is None for name in names if name in known):
+        if table["finding"] != ALL or any(records[name].figure is None for name in names if name in records):
             raise ValueError(f'then = "ACCEPT" takes finding = "{ALL}" and figures of what is found, or measurements.')
         yield Rule(Subject.FINDING, ALL, Then.ACCEPT, Where())
         return
     check_keys(table, ("measurement", "then", *COMMON))
     measured = name_list(table, "measurement")
-    trials = [known[name] for name in names if name in known and known[name].scanners]
+    trials = [records[name] for name in names if name in records and records[name].scanners]
     if not measured or len(trials) != len(names):
         raise ValueError('then = "ACCEPT" takes a list of measurements, and a record of scanners that has tried_on.')
     scanners = tuple(dict.fromkeys(one for record in trials for one in record.scanners))

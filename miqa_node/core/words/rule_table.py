@@ -199,10 +199,10 @@ def _measured(name: str, number: str) -> str:
 
 def _outcome(row: AppliedRule) -> str:
     words = {Then.HINT: say("Hint"), Then.NOT_ASSESSED: say("Not accepted")}
-    asked = words.get(row.then) or verdict_words(row.then)
+    verdict = words.get(row.then) or verdict_words(row.then)
     if row.outcome is Outcome.WITHIN:
-        return say("within, else {outcome}", outcome=asked)
-    return words[Then.HINT] if row.outcome is Outcome.HINT else asked
+        return say("within, else {outcome}", outcome=verdict)
+    return words[Then.HINT] if row.outcome is Outcome.HINT else verdict
 
 
 def _evidence(row: AppliedRule) -> str:

@@ -3,4 +3,3 @@
 COMMANDS = {
     "policy": "command.policy:app | maintain 3 | The policy: convert one of before, try one on what was judged lately.",
 }
-PAGES = {"policy": "page.router:PAGE"}

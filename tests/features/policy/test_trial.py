@@ -9,7 +9,7 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import RoomLimit, SiteLimits
 from miqa_node.core.taxonomy.policy_file import parse_policy
-from miqa_node.features.policy.trial import EXAMPLES, FlaggingRule, compare
+from miqa_node.stages.conclusion.policy_trial import EXAMPLES, FlaggingRule, compare
 from tests.features.policy.judged_images import AT, images
 
 

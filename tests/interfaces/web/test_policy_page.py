@@ -197,7 +197,10 @@ def test_a_file_says_what_it_would_flag_instead(stage: Stage, app: FastAPI, clie
 
     quiet = 'version = "2"\n[[rule]]\nfinding = "all"\nthen = "ACCEPT"\nevidence = "card"\n'
     page = tried(quiet)
-    assert "Of 2 images and series of the last 30 days 1 are flagged by the policy in force, 0 would be" in words(page)
+    assert (
+        "Judged in the last 30 days: 2. Flagged by the policy in force: 1; by this one: 0, 0 newly, 1 no longer"
+        in words(page)
+    )
     assert row(page, "Motion blur", "REJECT") == ["Frontal chest", "Motion blur", "REJECT", "0", "1 1"]
     assert "/studies/1.2.3.1" in page
     assert "line 3: finding: there is no finding" in words(

@@ -67,9 +67,9 @@ def test_what_was_decided_is_read_back_and_said_in_german(judged: Database) -> N
 
 def test_what_is_empty_takes_no_room(judged: Database) -> None:
     rules = decided().rules
-    kept = documents.dump_rules(rules)
-    assert all(value not in ((), [], "", 0) for row in kept for value in row.values())
-    assert documents.load_rules(json.loads(json.dumps(kept))) == rules
+    rows = documents.dump_rules(rules)
+    assert all(value not in ((), [], "", 0) for row in rows for value in row.values())
+    assert documents.load_rules(json.loads(json.dumps(rows))) == rules
 
 
 def test_a_verdict_of_an_earlier_version_has_none(judged: Database) -> None:

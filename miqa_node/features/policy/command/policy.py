@@ -15,12 +15,12 @@ from miqa_node.core.settings.files import read_toml
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import is_former
 from miqa_node.errors import InputError
-from miqa_node.features.policy.trial import Changes, PolicyTrial, RuleTrial, compare
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_moment
 from miqa_node.interfaces.cli.output import print_json, print_line, print_table
 from miqa_node.interfaces.cli.site_choice import site_limits_of
 from miqa_node.interfaces.cli.store import opened, settings_of_node
+from miqa_node.stages.conclusion.policy_trial import Changes, PolicyTrial, RuleTrial, compare
 
 app = typer.Typer(no_args_is_help=True, help="The policy: convert one of before, try one on what was judged lately.")
 PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A policy.toml.")]
@@ -87,7 +87,7 @@ def try_(
     Both the policy in force and FILE, each with the confirmed limits of rooms, decide the stored assessments; nothing
     is judged again, and nothing is changed. Images are the newest ones of each rule, by digest and study.
     """
-    from miqa_node.features.policy.rows import judged_since
+    from miqa_node.stages.conclusion.rows.judged import judged_since
 
     settings = settings_of_node(config, data_dir)
     tried, in_force = read_policy(file), read_policy(settings.policy_file)

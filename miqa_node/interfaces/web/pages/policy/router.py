@@ -22,12 +22,12 @@ from miqa_node.core.taxonomy.reasons import reason_words
 from miqa_node.core.words.formats import whole
 from miqa_node.core.words.rule_table import RuleCells, cells_of_package, cells_of_rule, conditions
 from miqa_node.errors import MiqaError
-from miqa_node.features.policy.rows import judged_since
-from miqa_node.features.policy.trial import PolicyTrial, compare
 from miqa_node.interfaces.web.access import Reader
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services, WebServices
+from miqa_node.stages.conclusion.policy_trial import PolicyTrial, compare
+from miqa_node.stages.conclusion.rows.judged import judged_since
 from miqa_node.stages.conclusion.rows.rule_counts import RuleCounts, rule_counts
 
 DAYS = 30
