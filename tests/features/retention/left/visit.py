@@ -38,7 +38,10 @@ from tests.waiting import wait_until
 
 POLICY = """
 version = "t"
+[where.radiographs]
+modality = ["CR", "DX"]
 [[rule]]
+where = "radiographs"
 measurement = "deviation_index"
 above = 6
 then = "REVIEW"

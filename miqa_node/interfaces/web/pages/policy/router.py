@@ -22,7 +22,7 @@ from miqa_node.core.taxonomy.reasons import reason_words
 from miqa_node.core.words.formats import whole
 from miqa_node.core.words.rule_table import RuleCells, cells_of_package, cells_of_rule, conditions
 from miqa_node.errors import MiqaError
-from miqa_node.interfaces.web.access import Reader
+from miqa_node.interfaces.web.access import Reader, Reviewer
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services, WebServices
@@ -68,7 +68,7 @@ def policy_page(services: Services, who: Reader) -> str:
 
 
 @router.post("/policy/trial")
-async def try_file(services: Services, who: Reader, file: UploadFile) -> HTMLResponse:
+async def try_file(services: Services, who: Reviewer, file: UploadFile) -> HTMLResponse:
     """What a policy would newly flag of the images that were judged lately, and what no longer."""
     data = await file.read()
     try:
