@@ -126,6 +126,7 @@ def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.more
+@pytest.mark.usefixtures("alone")
 def test_the_whole_story_ends_well(tmp_path: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-m", "demo", "--once", "--data-dir", str(tmp_path)],

@@ -169,6 +169,7 @@ def test_every_step_of_the_tutorial_can_be_done(checkout: Path, start: Callable[
     wait_until(lambda: not node.is_running() or node.status() == psutil.STATUS_ZOMBIE, LIMIT_S)
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_node_ends_with_a_demonstration_that_is_killed(checkout: Path, start: Callable[[str], Serving]) -> None:
     serving = start("make run")
     serving.says("Serving until Ctrl-C.")
