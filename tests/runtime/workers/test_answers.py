@@ -111,7 +111,7 @@ CLASS = b"ctests.runtime.workers.test_answers\nPlain\n"
     "answer",
     [
         CLASS + b"(N}Vvalues\nI1\nstb.",
-        b"cmiqa_node.core.domain.policy\nVerdict\n(V" + Verdict.REJECT.value.encode() + b"\ntR}V_value_\nVACCEPT\nsb.",
+        b"cmiqa_node.core.domain.verdict\nVerdict\n(V" + Verdict.REJECT.value.encode() + b"\ntR}V_value_\nVACCEPT\nsb.",
         b"cnumpy\ndtype\n(Vf4\ntR(I3\nV>\nNNNI-1\nI-1\nI0\ntb.",
     ],
     ids=["class", "member of an enumeration", "type of numbers"],
