@@ -65,6 +65,12 @@ class SettingsError(MiqaError):
 class FormerPolicyError(SettingsError):
     """The policy has the form of earlier versions; `miqa-node policy convert` reads it."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "policy.toml: it has the form of earlier versions, with [[scope]]. `miqa-node policy convert FILE --out "
+            "NEW` writes it as rules."
+        )
+
 
 class AdmissionError(MiqaError):
     """The peer may not store here, or not now."""

@@ -28,16 +28,6 @@ def read_policy_text(data: bytes, name: str) -> Policy:
     return parse_policy(parse_toml(text, name), text)
 
 
-def check_form(path: Path) -> None:
-    """FormerPolicyError if the policy has the form of earlier versions; any other error is found when it is read."""
-    try:
-        read_policy(path)
-    except FormerPolicyError:
-        raise
-    except SettingsError:
-        return
-
-
 def watched_policy(path: Path) -> WatchedFile[Policy]:
     """The policy as it changes. Until one of the form of before is converted, a policy without rules stands for it."""
     return WatchedFile(path, read_policy, unready=_awaited)

@@ -37,11 +37,8 @@ def parse_policy(document: Mapping[str, Any], text: str = "") -> Policy:
     SettingsError
         Anything else is wrong; it names the rule, its line and the key.
     """
-    if is_former(document):
-        raise FormerPolicyError(
-            "policy.toml: it has the form of earlier versions, with [[scope]]. `miqa-node policy convert FILE --out "
-            "NEW` writes it as rules."
-        )
+    if "scope" in document:
+        raise FormerPolicyError
     version = document.get("version")
     if not isinstance(version, str) or not version:
         raise SettingsError('policy.toml: give it a version, for example version = "2026-01".')
@@ -61,11 +58,6 @@ def parse_policy(document: Mapping[str, Any], text: str = "") -> Policy:
         log.warning("withdrawn measurement in the policy", name=name, now=WITHDRAWN[name].successor)
     titles = {str(name): finding_title(name) for name in (*finding_entries(), *gate_entries())}
     return Policy(version, read, tuple(places.values()), tuple(each for one in packages for each in one), titles)
-
-
-def is_former(document: Mapping[str, Any]) -> bool:
-    """Whether a policy has the form of earlier versions."""
-    return "scope" in document
 
 
 def withdrawn_measurements(of: Sequence[Rule]) -> list[str]:

@@ -1,5 +1,5 @@
 """The site's policy: converted from the form of before, and tried on stored assessments before it is put in force."""
 
 COMMANDS = {
-    "policy": "command.policy:app | maintain 3 | The policy: convert one of before, try one on what was judged lately.",
+    "policy": "command.policy:app | maintain 3 | The site's policy: convert, try.",
 }

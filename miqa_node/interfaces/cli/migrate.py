@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from miqa_node.core.settings import Settings
-from miqa_node.core.settings.policy import check_form
+from miqa_node.core.settings.policy_form import check_form
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.runtime.store.database import Database

@@ -26,9 +26,9 @@ from tests.stages.assess.making import write_package
 from tests.stages.report import making
 from tests.web.staging import phantom_png
 
-KEYS = """file sop_instance_uid modality body_part verdict experimental certificate score reasons narrative findings
-contributions gate anomaly predictions landmarks lung_field side_markers text measurements left_out model
-timings_ms"""
+KEYS = """file sop_instance_uid modality body_part verdict experimental certificate score reasons reasons_made_by
+narrative findings contributions gate anomaly predictions landmarks lung_field side_markers text
+measurements left_out model timings_ms"""
 
 
 @pytest.fixture(scope="module")

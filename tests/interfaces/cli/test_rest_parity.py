@@ -163,6 +163,7 @@ PAGES: dict[str, str] = {
 ONESELF = "signs a person in or out, or changes that person's own secrets"
 LOOKING = "a person must have looked at the image, or be in the room"
 PEOPLE_ONLY: dict[str, str] = {
+    "POST /policy/trial": "changes nothing; `miqa-node policy try` has it as JSON",
     "POST /rooms/{station}/acknowledge": LOOKING,
     "POST /readings/{digest}": LOOKING,
     "POST /reader-studies/{name}": LOOKING,

@@ -13,7 +13,7 @@ import typer
 
 from miqa_node.core.settings.files import read_toml
 from miqa_node.core.settings.policy import read_policy
-from miqa_node.core.taxonomy.policy_file import is_former
+from miqa_node.core.settings.policy_form import is_former
 from miqa_node.errors import InputError
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_moment
@@ -22,7 +22,7 @@ from miqa_node.interfaces.cli.site_choice import site_limits_of
 from miqa_node.interfaces.cli.store import opened, settings_of_node
 from miqa_node.stages.conclusion.policy_trial import Changes, PolicyTrial, RuleTrial, compare
 
-app = typer.Typer(no_args_is_help=True, help="The policy: convert one of before, try one on what was judged lately.")
+app = typer.Typer(no_args_is_help=True, help="The site's policy: convert, try.")
 PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A policy.toml.")]
 
 
@@ -34,7 +34,7 @@ def convert(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a policy with [[scope]], the form of earlier versions, as rules, which decide alike.
+    """Write a policy with scopes, the form of earlier versions, as rules, which decide alike.
 
     What each table became is listed: with - what it was, with + what it is now, with ! what cannot be converted and
     what to do. Comments are lost. Without --out the rules are printed, and the list goes to stderr.
