@@ -41,7 +41,7 @@ def series(
         Path | None,
         typer.Option(metavar="FILE", dir_okay=False, help="Keep each judgement; a run that ended goes on after them."),
     ] = None,
-    toml: Annotated[bool, typer.Option("--toml", help="Print records [evidence.…] for the policy.")] = False,
+    toml: Annotated[bool, typer.Option("--toml", help="Print records of evidence for the policy.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed makes the same faults.")] = 1,
     as_json: AsJson = False,
     config: ConfigFile = None,
