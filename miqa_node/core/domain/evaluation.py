@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 
 from miqa_node.core.domain.acceptance import obstacle, untried
 from miqa_node.core.domain.assessment import Assessment
@@ -77,7 +78,7 @@ class Evaluation:
         """Why the image was judged or measured, and that does not count; empty ones are no reason."""
         return self.experimental, self._assessment.experimental, untried(self._tables, self._assessment.header)
 
-    @property
+    @cached_property
     def obstacle(self) -> str:
         """Why the image cannot be accepted even if no rule flags it; empty if it can."""
         assessment = self._assessment

@@ -33,5 +33,6 @@ def disposition_of(assessment: Assessment, header: Header, judging: JudgingTools
 def search_before_accept(assessment: Assessment, disposition: Disposition, policy: Policy) -> FaultSearch | None:
     """What a series was searched for that is ACCEPT by measurements under this policy; None of all else."""
     is_measured = disposition.verdict is Verdict.ACCEPT and bool(assessment.kind) and not assessment.findings
-    limited = {rule.what for rule in policy.covering(assessment.known_header, assessment.kind)}
-    return search_of(assessment, limited) if is_measured else None
+    if not is_measured:
+        return None
+    return search_of(assessment, {rule.what for rule in policy.covering(assessment.known_header, assessment.kind)})
