@@ -145,8 +145,7 @@ class LocalAssessor:
         return self._current_policy()
 
     def _current_policy(self) -> Policy:
-        policy = self._policy_file.current()
-        return policy.with_limits(self._limits) if self._limits.number else policy
+        return self._policy_file.current().with_limits(self._limits)
 
     def close(self) -> None:
         """End the decoding processes."""

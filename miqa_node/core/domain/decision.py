@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from miqa_node.core.domain.acceptance import labels
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
 from miqa_node.core.domain.evaluation import Evaluated, Evaluation
@@ -20,6 +21,7 @@ from miqa_node.core.domain.verdict import (
     ANOTHER_KIND,
     DERIVED,
     EXPERIMENTAL,
+    HELD,
     LOOKED_FOR,
     PHANTOM,
     UNFIT,
@@ -27,7 +29,7 @@ from miqa_node.core.domain.verdict import (
     Reason,
     Verdict,
 )
-from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.language.phrase import Phrase, joined
 
 MISSING_MEASURED = ("slice_gaps", "slices_unreadable")
 MISSING_ISSUES = frozenset({"series_incomplete", "instance_numbers_missing"})
@@ -99,19 +101,29 @@ def _disposition(assessment: Assessment, policy: Policy) -> Disposition:
     evaluated = list(evaluation.rows())
     reasons = tuple(_reasons(evaluated, assessment, policy))
     worst = max((r.verdict for r in reasons), key=lambda v: v.rank, default=Verdict.ACCEPT)
-    unjudged = "" if worst.flagged else evaluation.obstacle
+    held = _held(evaluated, evaluation, policy)
+    unjudged = "" if worst.flagged else evaluation.obstacle or held
     accepting = evaluation.accepting_rows(accepts=worst is Verdict.ACCEPT and not unjudged)
     rows = (*(row for _, row in evaluated), *accepting)
     if not unjudged:
         return Disposition(worst, reasons, policy.version, evaluation.place, rules=rows)
     name = EXPERIMENTAL if unjudged in evaluation.experiments else NOT_ASSESSED
-    name = ANOTHER_KIND if assessment.is_of_another_kind else name
+    name = ANOTHER_KIND if assessment.is_of_another_kind else HELD if unjudged is held else name
     plain = _not_assessed(unjudged, policy, evaluation.place, name)
     if plain.experimental and evaluation.alone:
         text = looked_for(evaluation.alone, policy.titles)
         searched = Reason(LOOKED_FOR, text, UNKNOWN_FAILURE, Verdict.NOT_ASSESSED)
         plain = replace(plain, reasons=(*plain.reasons, searched))
     return _with_missing(replace(plain, reasons=(*plain.reasons, *reasons), rules=rows), assessment)
+
+
+def _held(evaluated: Iterable[Evaluated], evaluation: Evaluation, policy: Policy) -> str:
+    """What is held while the room learns; empty if nothing is."""
+    names = dict.fromkeys(row.what for _, row in evaluated if row.outcome is Outcome.HELD)
+    if not names or evaluation.look is None:
+        return ""
+    titles = joined(", ", [_known(name, policy) for name in names])
+    return Phrase("{findings}: {held}.", findings=titles, held=evaluation.look.held)
 
 
 def _reasons(evaluated: Iterable[Evaluated], assessment: Assessment, policy: Policy) -> Iterator[Reason]:
@@ -146,6 +158,13 @@ def _reasons_of(rule: Rule, row: AppliedRule, assessment: Assessment, policy: Po
         of_number = measured_text(measured, rule.side, row.limits[0])
         text = of_number if usual is None else unusual_text(measured, usual, rule.side)
         yield Reason(row.what, text, rule.code, verdict, rule.supports)
+
+
+def _known(name: str, policy: Policy) -> str:
+    """A finding or measurement in words."""
+    if name == ANOMALY:
+        return Phrase("Unusual image")
+    return policy.titles.get(name) or labels((name,))
 
 
 def _title(finding: Finding, assessment: Assessment, policy: Policy) -> str:

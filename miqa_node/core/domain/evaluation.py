@@ -12,6 +12,7 @@ from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_node.core.domain.kept_figure import experiment, not_as_a_whole
 from miqa_node.core.domain.measurand import is_withdrawn
 from miqa_node.core.domain.policy import Policy, most_specific
+from miqa_node.core.domain.room import kind_of
 from miqa_node.core.domain.rule import (
     ALL,
     ANOMALY,
@@ -25,7 +26,7 @@ from miqa_node.core.domain.rule import (
     Then,
     Where,
 )
-from miqa_node.core.domain.site_limit import kind_of
+from miqa_node.core.domain.site_limit import RoomLimit
 from miqa_node.core.language.phrase import Phrase
 
 OF_CHESTS = frozenset({"crushed_dark_share"})
@@ -50,6 +51,8 @@ class Evaluation:
         self._tables = policy.tables_for(header, kind)
         self._unproven = experiment((), assessment) if self._by_model is None else self._lack(self._by_model)
         self._rules = most_specific([one for one in self.covering if self._may_apply(one)])
+        self._limits, self._kind = policy.site_limits, kind_of(assessment)
+        self.look = self._limits.look_of(self._kind)
 
     def _may_apply(self, rule: Rule) -> bool:
         if not rule.flags_alone:
@@ -90,8 +93,17 @@ class Evaluation:
         about = {one.subject for one in limits}
         if was_read and (self._tables or (Subject.MEASUREMENT in about and Subject.FINDING not in about)):
             return obstacle(self._tables, assessment) or outside
-        unjudged = assessment.not_assessed or self.experimental or outside
+        unjudged = assessment.not_assessed or self.experimental or outside or self._too_blind
         return unjudged or ("" if self._by_model is not None else Phrase("No rule of the policy accepts such images."))
+
+    @property
+    def _too_blind(self) -> str:
+        if self.look is None or self.look.found is None or not self.look.is_blind:
+            return ""
+        return Phrase(
+            "With the limits of this room too few simulated defects are found for ACCEPT: {found}.",
+            found=f"{self.look.found:.2f}",
+        )
 
     @property
     def _is_outside(self) -> bool:
@@ -132,18 +144,27 @@ class Evaluation:
         least = rule.min_probability if rule.flags_alone else max(rule.min_probability, finding.threshold)
         is_beyond = finding.probability >= least and finding.severity >= rule.min_severity
         values, limits = (finding.probability, finding.severity), (least, rule.min_severity)
-        room = self._policy.site_limits.limit_of(name, kind_of(assessment)) if rule.soft else None
+        room = self._limit(rule)
         if room is None:
-            yield self._row(rule, is_beyond, values, limits)
+            yield self._row(rule, is_beyond, values, limits, degree=finding.strength)
             return
-        is_strong, words = (
-            finding.present and finding.strength >= room.least_strength,
-            self._policy.site_limits.words(room),
-        )
+        is_strong, words = finding.present and finding.strength >= room.least_strength, self._limits.words(room)
         if rule.then is Then.REJECT:  # asks for both
             yield self._row(rule, is_strong and is_beyond, values, limits, why=words)
         else:
-            yield self._row(rule, is_strong, (finding.strength,), (room.least_strength,), ROOM, words)
+            is_unusual = is_strong and (is_beyond or room.replaces)
+            yield self._row(rule, is_unusual, (finding.strength,), (room.least_strength,), ROOM, words)
+
+    def _limit(self, rule: Rule) -> RoomLimit | None:
+        """The room's limit of what a rule is about; while the room learns only one that a person confirmed."""
+        limit = self._limits.limit_of(rule.what, self._kind) if rule.soft or rule.is_learned else None
+        learns = self.look is not None and self.look.learns
+        return None if limit is None or (learns and not limit.replaces) else limit
+
+    def _holds(self, rule: Rule, degree: float | None) -> bool:
+        """Whether the room still learns what is usual there, and the degree is not so severe that it counts anyway."""
+        learns = degree is not None and rule.is_learned and self.look is not None and self.look.learns
+        return learns and not rule.is_severe(degree or 0.0)
 
     def _of_packages(self) -> Iterator[Evaluated]:
         """Yield REVIEW for findings that no rule names, if the distribution that defines them asks for it."""
@@ -162,9 +183,24 @@ class Evaluation:
             return
         if is_withdrawn(rule.what):  # an old judgement has it, and the limit was for what it meant then
             return
-        is_above = rule.side is LimitSide.ABOVE
-        is_beyond = (measured.value > rule.limit) if is_above else (measured.value < rule.limit)
-        yield self._row(rule, is_beyond, (measured.value,), (rule.limit,), rule.side.value)
+        is_beyond, room, limit, words = (
+            rule.side.is_beyond(measured.value, rule.limit),
+            self._limit(rule),
+            rule.limit,
+            "",
+        )
+        if room is not None and rule.side.is_beyond(room.least_strength, limit):
+            limit, words = room.least_strength, self._limits.words(room)
+            is_beyond = rule.side.is_beyond(measured.value, limit)
+        yield self._row(
+            rule,
+            is_beyond,
+            (measured.value,),
+            (limit,),
+            rule.side.value,
+            words,
+            degree=None if room else measured.value,
+        )
 
     def _of_usual(self, rule: Rule) -> Iterator[Evaluated]:
         """Yield what is compared with the confirmed range of the machine."""
@@ -172,14 +208,17 @@ class Evaluation:
         usual = self._assessment.usual_range(measured.name, measured.unit) if measured is not None else None
         if measured is None or usual is None or self._assessment.is_of_another_kind:
             return
-        is_above = rule.side is LimitSide.ABOVE
-        is_beyond = (measured.value > usual.high) if is_above else (measured.value < usual.low)
+        is_beyond = rule.side.is_beyond(measured.value, usual.high if rule.side is LimitSide.ABOVE else usual.low)
         yield self._row(rule, is_beyond, (measured.value,), (usual.low, usual.high), f"{USUAL}{rule.side.value}")
 
     def _of_anomaly(self, rule: Rule) -> Iterator[Evaluated]:
         anomaly = self._assessment.anomaly
-        if rule.what == ANOMALY and anomaly is not None and rule.limit is not None:
-            yield self._row(rule, anomaly.percentile >= rule.limit, (anomaly.percentile,), (rule.limit,), PERCENTILE)
+        if rule.what != ANOMALY or anomaly is None or rule.limit is None:
+            return
+        room = self._limit(rule)
+        is_unusual = anomaly.percentile >= rule.limit and (room is None or anomaly.score >= room.least_strength)
+        words, degree = (self._limits.words(room), None) if room is not None else ("", anomaly.score)
+        yield self._row(rule, is_unusual, (anomaly.percentile,), (rule.limit,), PERCENTILE, words, degree=degree)
 
     def _row(
         self,
@@ -189,12 +228,21 @@ class Evaluation:
         limits: tuple[float, ...] = (),
         side: str = "",
         why: str = "",
+        *,
+        degree: float | None = None,
     ) -> Evaluated:
-        """The row of a rule: it flags where it is beyond its limit, and its evidence suffices."""
-        lack = self._lack(rule) if is_beyond else ""
-        is_hint = rule.then is Then.HINT or bool(lack)
-        outcome = Outcome.WITHIN if not is_beyond else Outcome.HINT if is_hint else Outcome.FLAGS
-        return rule, self._applied(rule, outcome, values, limits, side, lack or why)
+        """The row of a rule: it flags where it is beyond its limit, its evidence suffices, and the room learned enough.
+
+        ``degree`` is how strong it is, by the policy's limit; None where a limit of the room decides.
+        """
+        if not is_beyond:
+            return rule, self._applied(rule, Outcome.WITHIN, values, limits, side, why)
+        lack = self._lack(rule)
+        if rule.then is Then.HINT or lack:
+            return rule, self._applied(rule, Outcome.HINT, values, limits, side, lack or why)
+        if self.look is not None and self._holds(rule, degree):
+            return rule, self._applied(rule, Outcome.HELD, values, limits, side, self.look.held)
+        return rule, self._applied(rule, Outcome.FLAGS, values, limits, side, why)
 
     def _applied(
         self,

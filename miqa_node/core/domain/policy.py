@@ -47,7 +47,10 @@ class Policy:
 
     def with_limits(self, limits: SiteLimits) -> Policy:
         """The policy with the limits of the site; its version includes them, because reports contain the version."""
-        return replace(self, version=f"{self.version}{OF_LIMITS}{limits.number}", site_limits=limits)
+        if limits.are_none:
+            return self
+        version = f"{self.version}{OF_LIMITS}{limits.number}" if limits.number else self.version
+        return replace(self, version=version, site_limits=limits)
 
     def place_of(self, header: Header, kind: str = "") -> Where | None:
         """The most specific place that covers an image, the first of equal ones; None if none does.

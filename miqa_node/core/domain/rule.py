@@ -32,6 +32,10 @@ class LimitSide(StrEnum):
     ABOVE = "above"
     BELOW = "below"
 
+    def is_beyond(self, value: float, limit: float) -> bool:
+        """Whether the value lies on this side of the limit."""
+        return value > limit if self is LimitSide.ABOVE else value < limit
+
 
 class Subject(StrEnum):
     """What a rule is about, in the order of reasons."""
@@ -132,13 +136,14 @@ class Rule:
     """One rule. ``what`` is a name of its ``subject``; of a rule for ACCEPT, :data:`ALL` findings or no name.
 
     Of a finding both ``min_probability`` and ``min_severity`` must be reached. ``soft``: slight degrees are ordinary,
-    so a site's confirmed limit for a room replaces these; ``over``: an object must lie there, if that is known;
-    ``any_part``: it needs no anatomy, so the rule holds whatever the pixels show. Of a measurement, ``limit`` is the
-    number on the ``side`` of which it lies, and None stands for the usual range of its machine that a person confirmed;
-    of :data:`ANOMALY`, the least percentile. ``supports`` is the finding that a measurement supports; empty if its
-    reason is only a code. ``figures`` and ``acceptance`` are what ``evidence`` names. ``is_default``: of the taxonomy,
-    so that a rule of the policy for the same images takes its place. ``line`` is where it stands, in words, and
-    ``number`` counts the rules of a policy, from 1.
+    so a site's confirmed limit for a room replaces these; ``is_learned``: what is usual is a room's own, so it is held
+    while the room learns, unless it reaches ``severe`` (a strength, or the value of a measurement); ``over``: an object
+    must lie there, if that is known; ``any_part``: it needs no anatomy, so the rule holds whatever the pixels show. Of
+    a measurement, ``limit`` is the number on the ``side`` of which it lies, and None stands for the usual range of its
+    machine that a person confirmed; of :data:`ANOMALY`, the least percentile. ``supports`` is the finding that a
+    measurement supports; empty if its reason is only a code. ``figures`` and ``acceptance`` are what ``evidence``
+    names. ``is_default``: of the taxonomy, so that a rule of the policy for the same images takes its place. ``line``
+    is where it stands, in words, and ``number`` counts the rules of a policy, from 1.
     """
 
     subject: Subject
@@ -149,6 +154,8 @@ class Rule:
     min_probability: float = 0.0
     min_severity: float = 0.0
     soft: bool = False
+    is_learned: bool = False
+    severe: float | None = None
     over: tuple[ChestRegion, ...] = ()
     any_part: bool = False
     side: LimitSide = LimitSide.ABOVE
@@ -171,6 +178,13 @@ class Rule:
         """Whether its evidence is about this finding alone, so that it flags images that are not judged as a whole."""
         return any(one.auroc is not None for one in self.figures)
 
+    def is_severe(self, strength: float) -> bool:
+        """Whether a degree counts although the room still learns."""
+        if self.severe is None:
+            return False
+        is_measured_below = self.subject is Subject.MEASUREMENT and self.side is LimitSide.BELOW
+        return strength <= self.severe if is_measured_below else strength >= self.severe
+
     @cached_property
     def about(self) -> tuple[str, ...]:
         """What it competes for with other rules: of these the most specific applies."""
@@ -185,10 +199,14 @@ class Rule:
 
 
 class Outcome(StrEnum):
-    """What a rule came to: beyond its limit it flags, or is a hint where its evidence does not suffice."""
+    """What a rule came to: beyond its limit it flags, or is a hint where its evidence does not suffice.
+
+    *Held*: it would flag, but the room of the image still learns what is usual there.
+    """
 
     FLAGS = "flags"
     HINT = "hint"
+    HELD = "held"
     WITHIN = "within"
     ACCEPTS = "accepts"
 

@@ -1,65 +1,31 @@
-"""Limits that a site confirmed for its rooms: the strength from which a soft finding is unusual there."""
+"""Limits of a site's rooms: from which strength on a soft finding, or a soft measurement, is unusual there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import product
 
-from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.language.phrase import Phrase, joined
+from miqa_node.core.domain.room import JudgedKind, Place, RoomLook, RoomState
+from miqa_node.core.language.phrase import Phrase
 
 ENOUGH_IMAGES = 40
 """Minimum number of images for limits of their own, and for limits to end the silent days of a body part."""
 FEW_DEFECTS = 8
 """Of fewer simulated defects a share says little."""
 
-Place = tuple[str, str, str, str]
-"""(package, body part, room, view); empty means all without a more specific limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedKind:
-    """What limits go by: the package that judged an image, its body part, its room and its view.
-
-    ``is_left``: the quality package left the image to another package, whose strengths are other ones.
-    """
-
-    package: str
-    body_part: str
-    room: str
-    view: str
-    is_left: bool = False
-
-    def places(self) -> Iterator[Place]:
-        """What may name a limit of these images, the most specific first."""
-        packages = (self.package,) if self.is_left else (self.package, "")
-        for part, room, view, package in product((self.body_part, ""), (self.room, ""), (self.view, ""), packages):
-            yield package, part, room, view
-
-
-def kind_of(assessment: Assessment) -> JudgedKind:
-    """What limits of a judged image go by."""
-    header, model = assessment.header, assessment.model
-    return JudgedKind(
-        model.name if model is not None else "",
-        header.body_part_examined,
-        header.station_name,
-        header.view_position,
-        is_left=bool(assessment.experimental) or assessment.has_figures,
-    )
-
 
 @dataclass(frozen=True, slots=True)
 class RoomLimit:
-    """The minimum strength (probability times severity, 0 to 1) from which a soft finding flags in one room and view.
+    """From where on a soft rule flags images of a place (:class:`~miqa_node.core.domain.room.Place`).
 
-    ``room`` is the Station Name (0008,1010), ``view`` the View Position (0018,5101), ``body_part`` the Body Part
-    Examined (0018,0015); empty means all without a more specific limit. ``package`` is the name of the package whose
-    strengths it is about; empty, as in limits of earlier versions: the quality package, whichever is chosen.
+    ``finding`` names a finding, of which ``least_strength`` is the minimum strength (probability times severity, 0 to
+    1), or a measurement, of which it is the limit in its unit; of ``anomaly`` the least score. ``package`` is the name
+    of the package whose strengths it is about; empty, as in limits of earlier versions: the quality package, whichever
+    is chosen. ``replaces``: it takes the place of the policy's limit, as limits do that a person confirmed before rooms
+    learned; else an image is flagged that lies beyond both, so whichever flags less decides.
     """
 
     finding: FindingName
@@ -68,11 +34,19 @@ class RoomLimit:
     least_strength: float
     package: str = ""
     body_part: str = ""
+    detector: str = ""
+    replaces: bool = True
+
+    @classmethod
+    def at(cls, place: Place, finding: FindingName, least_strength: float, *, replaces: bool = True) -> RoomLimit:
+        """A limit of that place."""
+        of, where = (finding, place.room, place.view, least_strength), (place.package, place.body_part, place.detector)
+        return cls(*of, *where, replaces)
 
     @property
     def where(self) -> Place:
         """The images for which it is meant."""
-        return self.package, self.body_part, self.room, self.view
+        return Place(self.package, self.body_part, self.room, self.view, self.detector)
 
     def covers(self, kind: JudgedKind) -> bool:
         """Whether it applies to images of this kind."""
@@ -80,42 +54,62 @@ class RoomLimit:
 
     @property
     def place(self) -> str:
-        """Body part, room and view in words.
-
-        >>> [RoomLimit(FindingName("noise"), *of, 0.5).place for of in (("ROOM1", "AP"), ("", ""))]
-        ['ROOM1, AP', 'all other rooms']
-        >>> RoomLimit(FindingName("noise"), "ROOM1", "AP", 0.5, "any-radiograph", "KNEE").place
-        'KNEE, ROOM1, AP'
-        """
-        return joined(
-            ", ", [*filter(None, [self.body_part]), self.room or Phrase("all other rooms"), *filter(None, [self.view])]
-        )
+        """Body part, room and view in words."""
+        return str(self.where)
 
 
 @dataclass(frozen=True, slots=True)
 class SiteLimits:
-    """The limits in force. ``number`` counts the sets of a site; it is 0, with no limits, if none was confirmed."""
+    """The limits in force, and how far each room's look is known.
+
+    ``number`` counts the sets of a site; it is 0, with no limits, if none is in force. ``learns_from`` is the number of
+    images that a room without an entry in ``looks`` learns from; 0: such rooms go by the policy's limits.
+    """
 
     number: int = 0
     limits: tuple[RoomLimit, ...] = ()
     confirmed_at: datetime | None = None
     actor: str = ""
+    looks: tuple[RoomLook, ...] = ()
+    learns_from: int = 0
+    _by_finding: dict[str, dict[Place, RoomLimit]] = field(init=False, repr=False, compare=False)
+    _by_place: dict[Place, RoomLook] = field(init=False, repr=False, compare=False)
 
-    def limit_of(self, finding: FindingName, kind: JudgedKind) -> RoomLimit | None:
-        """The most specific limit of a finding for an image; None if the policy's own limits apply."""
-        mine = {one.where: one for one in self.limits if one.finding == finding}
+    def __post_init__(self) -> None:
+        """Index both: each rule asks for each image."""
+        by_finding: dict[str, dict[Place, RoomLimit]] = {}
+        for one in self.limits:
+            by_finding.setdefault(one.finding, {})[one.where] = one
+        object.__setattr__(self, "_by_finding", by_finding)
+        object.__setattr__(self, "_by_place", {one.place: one for one in self.looks})
+
+    @property
+    def are_none(self) -> bool:
+        """Whether all rooms go by the policy's limits."""
+        return not (self.number or self.looks or self.learns_from)
+
+    def limit_of(self, finding: str, kind: JudgedKind) -> RoomLimit | None:
+        """The most specific limit of a finding or measurement for an image; None if the policy's own limit applies."""
+        mine = self._by_finding.get(finding)
         return next((mine[place] for place in kind.places() if place in mine), None) if mine else None
+
+    def look_of(self, kind: JudgedKind) -> RoomLook | None:
+        """How far the look of an image's room is known; None if it goes by the policy's limits."""
+        look = self._by_place.get(kind.place)
+        if look is None and self.learns_from:
+            return RoomLook(kind.place, RoomState.LEARNING, lacking=self.learns_from)
+        return look
 
     def words(self, limit: RoomLimit) -> str:
         """The limit in words: its number, since when, and by whom."""
-        since = f"{self.confirmed_at:%Y-%m-%d}" if self.confirmed_at else "?"
+        at = {"limit": f"{limit.least_strength:.2f}", "place": limit.place, "number": str(self.number)}
+        if self.confirmed_at is None:
+            return Phrase("limit {limit} of {place}, set {number}, provisional", **at)
         return Phrase(
             "limit {limit} of {place}, set {number}, {day} by {actor}",
-            limit=f"{limit.least_strength:.2f}",
-            place=limit.place,
-            number=str(self.number),
-            day=since,
+            day=f"{self.confirmed_at:%Y-%m-%d}",
             actor=self.actor,
+            **at,
         )
 
 
@@ -199,6 +193,7 @@ class LimitProposal:
     days: int = 0
     parts: Mapping[str, int] = field(default_factory=dict)
     others: tuple[OtherRule, ...] = ()
+    looks: tuple[RoomLook, ...] = ()
 
     @property
     def known_parts(self) -> tuple[str, ...]:
@@ -237,7 +232,8 @@ def _side(limits: Sequence[ProposedLimit]) -> FindingSide:
 class LimitSet:
     """One stored proposal; in force from ``confirmed_at`` until a later set is confirmed.
 
-    Without a proposal it is a withdrawal: the policy's own limits apply again.
+    Without a proposal it is a withdrawal: the policy's own limits apply again. ``in_force_at``: the node put it in
+    force by itself, provisionally, because what it finds of simulated defects was tried.
     """
 
     number: int
@@ -246,3 +242,4 @@ class LimitSet:
     confirmed_at: datetime | None = None
     actor: str = ""
     comment: str = ""
+    in_force_at: datetime | None = None

@@ -75,6 +75,8 @@ SILENT = "silent"
 """Name of the reason for a verdict that is only recorded."""
 LOOKED_FOR = "looked_for"
 """Name of the reason that says what was looked for in an image that is not judged as a whole."""
+HELD = "held"
+"""Name of the reason for an image with a soft finding that counts only when its room has learned what is usual."""
 EXPERIMENTAL = "experimental"
 """Name of the reason for an image whose findings or measurements do not count yet, so that it is never ACCEPT."""
 

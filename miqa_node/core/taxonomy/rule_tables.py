@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -22,8 +23,8 @@ from miqa_node.core.taxonomy.places import PLACE_KEYS, parse_where
 DEFAULT, USUAL = "default", "usual"
 """As finding: the default rules of the taxonomy; as limit: the usual range of the machine."""
 COMMON = (*PLACE_KEYS, "evidence")
-FINDING_KEYS = ("finding", "then", "min_probability", "min_severity", "soft", "over")
-MEASUREMENT_KEYS = ("measurement", "then", *LimitSide, "reason")
+FINDING_KEYS = ("finding", "then", "min_probability", "min_severity", "soft", "learned", "severe", "over")
+MEASUREMENT_KEYS = ("measurement", "then", *LimitSide, "reason", "learned", "severe")
 
 Naming = Callable[[str], str]
 
@@ -61,7 +62,7 @@ def _checked(rule: Rule) -> Rule:
         raise ValueError(
             "min_probability or min_severity is missing; without either the finding would flag everything."
         )
-    return replace(rule, soft=False)
+    return replace(rule, soft=False, is_learned=False)
 
 
 def _accepting(table: Mapping[str, Any], names: Sequence[str], records: Mapping[str, Evidence]) -> Iterator[Rule]:
@@ -115,13 +116,13 @@ def _findings(table: Mapping[str, Any]) -> Iterator[Rule]:
     over = tuple(map(_region, name_list(table, "over")))
     for text in _names(table, "finding"):
         name = finding_name(text, "finding")
-        then = _then(table, Then.REVIEW, Then.REJECT, Then.HINT)
+        then, entry = _then(table, Then.REVIEW, Then.REJECT, Then.HINT), finding_entries().get(name)
         yield Rule(
             Subject.FINDING, name, then, Where(),
             min_probability=number(table, "min_probability", 0.0, 1.0),
             min_severity=number(table, "min_severity", 0.0, 1.0),
-            soft=bool(flag(table, "soft", _is_soft(name))) and then is not Then.HINT, over=over,
-            any_part=is_of_any_part(name),
+            soft=bool(flag(table, "soft", entry is not None and entry.soft)) and then is not Then.HINT, over=over,
+            any_part=is_of_any_part(name), **_learned(table, entry.severe if entry is not None else None, 1.0),
         )  # fmt: skip
 
 
@@ -133,8 +134,8 @@ def _defaults(table: Mapping[str, Any]) -> Iterator[Rule]:
         for rule in entry.policy if name not in left_out else ():
             yield Rule(
                 Subject.FINDING, name, Then(rule.verdict), Where(), min_probability=rule.min_probability,
-                min_severity=rule.min_severity, soft=entry.soft, over=rule.over, any_part=entry.any_part,
-                is_default=True,
+                min_severity=rule.min_severity, soft=entry.soft, is_learned=entry.severe is not None,
+                severe=entry.severe, over=rule.over, any_part=entry.any_part, is_default=True,
             )  # fmt: skip
     for name in sorted(left_out):
         yield Rule(Subject.FINDING, name, Then.HINT, Where(), any_part=is_of_any_part(name), is_default=True)
@@ -143,11 +144,11 @@ def _defaults(table: Mapping[str, Any]) -> Iterator[Rule]:
 def _measurements(table: Mapping[str, Any]) -> Iterator[Rule]:
     name = required(table, "measurement")
     if name == ANOMALY:
-        check_keys(table, ("measurement", "then", "min_percentile", *COMMON))
+        check_keys(table, ("measurement", "then", "min_percentile", "learned", "severe", *COMMON))
         required(table, "min_percentile")
         yield Rule(
             Subject.MEASUREMENT, ANOMALY, _then(table, Then.REVIEW, Then.HINT), Where(),
-            limit=number(table, "min_percentile", 0.0, 100.0),
+            limit=number(table, "min_percentile", 0.0, 100.0), **_learned(table, None, 1.0),
         )  # fmt: skip
         return
     check_keys(table, (*MEASUREMENT_KEYS, *COMMON))
@@ -162,7 +163,10 @@ def _measurements(table: Mapping[str, Any]) -> Iterator[Rule]:
     if is_usual and (measurand := MEASUREMENTS.all().get(name)) is not None and not measurand.has_usual_range:
         raise ValueError(f"{name} has no usual range; docs/reference/measurements.md lists those that have one.")
     limit = None if is_usual else number(table, sides[0].value, 0.0)
-    yield Rule(Subject.MEASUREMENT, name, then, Where(), side=sides[0], limit=limit, code=code, supports=supports)
+    yield Rule(
+        Subject.MEASUREMENT, name, then, Where(), side=sides[0], limit=limit, code=code, supports=supports,
+        **_learned(table, None),
+    )  # fmt: skip
 
 
 def _contradictions(table: Mapping[str, Any]) -> Iterator[Rule]:
@@ -170,6 +174,13 @@ def _contradictions(table: Mapping[str, Any]) -> Iterator[Rule]:
     then = _then(table, Then.REVIEW, Then.REJECT, Then.NOT_ASSESSED, Then.HINT)
     for name in _names(table, "contradiction"):
         yield Rule(Subject.CONTRADICTION, name, then, Where())
+
+
+def _learned(table: Mapping[str, Any], severe: float | None, highest: float = math.inf) -> dict[str, Any]:
+    """Whether a room learns what is usual of it, and from which degree on it counts before; ``severe`` by default."""
+    if "severe" in table:
+        severe = number(table, "severe", 0.0, highest)
+    return {"is_learned": bool(flag(table, "learned", severe is not None)), "severe": severe}
 
 
 def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
@@ -217,8 +228,3 @@ def _region(text: str) -> ChestRegion:
     if text not in set(ChestRegion):
         raise ValueError(f"over is {text!r}; it takes {', '.join(ChestRegion)}.")
     return ChestRegion(text)
-
-
-def _is_soft(name: FindingName) -> bool:
-    entry = finding_entries().get(name)
-    return entry is not None and entry.soft

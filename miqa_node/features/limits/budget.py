@@ -20,17 +20,15 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide_quality, why_experimental
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.room import JudgedKind, Place, kind_of
 from miqa_node.core.domain.site_limit import (
     ENOUGH_IMAGES,
-    JudgedKind,
     LimitProposal,
     LimitSet,
     NearImage,
-    Place,
     ProposedLimit,
     RoomLimit,
     SiteLimits,
-    kind_of,
 )
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.anatomy import STANDARD
@@ -105,6 +103,7 @@ def budget_image(assessment: Assessment, policy: Policy) -> BudgetImage | None:
         kind.package, kind.body_part, kind.is_left,
         frozenset(name for name in strengths if any(reason.name == name for reason in plain.reasons)),
         frozenset(reason.name for reason in by_others.reasons if reason.verdict.flagged),
+        kind.detector,
     )  # fmt: skip
 
 
@@ -152,8 +151,8 @@ def limit_for(
 ) -> RoomLimit:
     """A limit that a person writes: the part in any words, the package also with its version.
 
-    >>> limit_for(FindingName("noise"), "", "", 0.6, "any-radiograph-0.3.0", "knee").where[:2]
-    ('any-radiograph', 'KNEE')
+    >>> limit_for(FindingName("noise"), "", "", 0.6, "any-radiograph-0.3.0", "knee").place
+    'KNEE, all other rooms'
     """
     part = STANDARD.body_parts.canonical(body_part) if body_part else ""
     return RoomLimit(finding, room, view, least_strength, VERSION.sub("", package), part)
@@ -207,7 +206,9 @@ def _proposal(
         before=sum(image.before for image in images),
         flagged=_flagged(images, limits),
         tail=round(tail, 4),
-        groups={", ".join(part or "all others" for part in group): len(members) for group, members in groups.items()},
+        groups={
+            ", ".join(part or "all others" for part in group.names): len(members) for group, members in groups.items()
+        },
         limits=tuple(_described(limit, groups[limit.where]) for limit in limits),
         days=len({image.day for image in images if image.day is not None}),
         parts=Counter(image.body_part for image in images),
@@ -234,22 +235,26 @@ def _groups_of(package: str, images: list[BudgetImage]) -> dict[Place, list[Budg
     """
     groups: dict[Place, list[BudgetImage]] = {}
     rest = images
-    for place_of in (_room_of, _view_of, _part_of):
+    for place_of in (_detector_of, _room_of, _view_of, _part_of):
         rest = _pooled(groups, rest, place_of)
-    groups[package, "", "", ""] = rest if len(rest) >= FEWEST else list(images)
+    groups[Place(package)] = rest if len(rest) >= FEWEST else list(images)
     return groups
 
 
+def _detector_of(image: BudgetImage) -> Place | None:
+    return image.kind.place if image.room and image.detector and image.view else None
+
+
 def _room_of(image: BudgetImage) -> Place | None:
-    return (image.package, image.body_part, image.room, image.view) if image.room and image.view else None
+    return replace(image.kind.place, detector="") if image.room and image.view else None
 
 
 def _view_of(image: BudgetImage) -> Place | None:
-    return (image.package, image.body_part, "", image.view) if image.view else None
+    return Place(image.package, image.body_part, view=image.view) if image.view else None
 
 
 def _part_of(image: BudgetImage) -> Place | None:
-    return (image.package, image.body_part, "", "") if image.body_part else None
+    return Place(image.package, image.body_part) if image.body_part else None
 
 
 def _pooled(
@@ -270,8 +275,8 @@ def _limits(
     groups: Mapping[Place, Sequence[BudgetImage]], names: Sequence[FindingName], tail: float
 ) -> list[RoomLimit]:
     return [
-        RoomLimit(name, room, view, _limit([one.strengths.get(name, 0.0) for one in members], tail), package, part)
-        for (package, part, room, view), members in groups.items()
+        RoomLimit.at(place, name, _limit([one.strengths.get(name, 0.0) for one in members], tail))
+        for place, members in groups.items()
         for name in names
         if any(name in one.judged for one in members)
     ]

@@ -8,7 +8,7 @@ from datetime import date
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.site_limit import JudgedKind
+from miqa_node.core.domain.room import JudgedKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,9 @@ class BudgetImage:
     is_left: bool = False
     by_policy: frozenset[FindingName] = frozenset()
     always_by: frozenset[str] = frozenset()
+    detector: str = ""
 
     @property
     def kind(self) -> JudgedKind:
         """What limits go by."""
-        return JudgedKind(self.package, self.body_part, self.room, self.view, self.is_left)
+        return JudgedKind(self.package, self.body_part, self.room, self.view, self.is_left, self.detector)

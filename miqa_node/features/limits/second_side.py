@@ -23,7 +23,8 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.site_limit import JudgedKind, LimitProposal, RoomLimit, SiteLimits
+from miqa_node.core.domain.room import JudgedKind
+from miqa_node.core.domain.site_limit import LimitProposal, RoomLimit, SiteLimits
 from miqa_node.dicom.pixels.pitch import pitch_of
 from miqa_node.errors import MiqaError
 from miqa_node.features.limits.budget import appraise, quiet_images

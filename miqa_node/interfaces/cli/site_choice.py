@@ -31,8 +31,7 @@ def site_limits_of(settings: Settings) -> SiteLimits:
 
 def policy_of(settings: Settings) -> Policy:
     """The policy in force: that of the file with the confirmed limits of the node with these settings."""
-    policy, limits = read_policy(settings.policy_file), site_limits_of(settings)
-    return policy.with_limits(limits) if limits.number else policy
+    return read_policy(settings.policy_file).with_limits(site_limits_of(settings))
 
 
 def _kept(settings: Settings, read: Callable[[Transaction], T], otherwise: T) -> T:

@@ -15,8 +15,9 @@ from pydantic import TypeAdapter
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.room import kind_of
 from miqa_node.core.domain.silence import PartStart, Silence
-from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits, kind_of
+from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.people.audit import records

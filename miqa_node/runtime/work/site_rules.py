@@ -32,7 +32,7 @@ class SiteRules:
     def current(self) -> Policy:
         """The policy in force; cheap enough to call often."""
         policy, limits = self._file_policy(), self._limits
-        if not limits.number:
+        if limits.are_none:
             return policy
         joined = self._joined
         if joined is None or joined[0] is not policy or joined[1] is not limits:

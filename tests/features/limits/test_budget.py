@@ -12,7 +12,8 @@ from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.site_limit import JudgedKind, RoomLimit, SiteLimits
+from miqa_node.core.domain.room import JudgedKind
+from miqa_node.core.domain.site_limit import RoomLimit, SiteLimits
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import share_dir
 from miqa_node.core.settings.policy import read_policy

@@ -122,8 +122,8 @@ def limit_of(text: str) -> RoomLimit:
 
     >>> limit_of("noise:BEDSIDE:AP=0.6").place, limit_of("noise::AP=0.6").place
     ('BEDSIDE, AP', 'all other rooms, AP')
-    >>> limit_of("any-radiograph/knee/noise:ROOM1=0.6").where
-    ('any-radiograph', 'KNEE', 'ROOM1', '')
+    >>> limit_of("any-radiograph/knee/noise:ROOM1=0.6").place
+    'KNEE, ROOM1'
     """
     where, _, number = text.rpartition("=")
     about, _, place = where.partition(":")

@@ -84,8 +84,7 @@ _LIMITS = {"days": DAYS, "most": MOST_TRIED, "title": reason_words}
 
 def _try(services: WebServices, tried: Policy) -> PolicyTrial:
     in_force, since = policy_in_force(services), datetime.now(UTC) - timedelta(days=DAYS)
-    if in_force.site_limits.number:
-        tried = tried.with_limits(in_force.site_limits)
+    tried = tried.with_limits(in_force.site_limits)
     with services.database.begin() as transaction:
         return compare(islice(judged_since(transaction, since), MOST_TRIED), in_force, tried)
 

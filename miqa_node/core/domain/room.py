@@ -1,0 +1,135 @@
+"""A room and its look: what images of one station, detector, part and view usually show, and how far that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from itertools import product
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.language.phrase import Phrase, joined
+
+LEAST_FOUND = 0.5
+"""Share of simulated defects; of a room that finds less nothing is ACCEPT, as of packages (``found`` of evidence)."""
+
+
+class RoomState(StrEnum):
+    """How far the look of a room is known: *expired* limits stay in force until new ones exist."""
+
+    LEARNING = "learning"
+    PROVISIONAL = "provisional"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Images of one package, body part, room and view: what limits go by; empty means all without a more specific one.
+
+    ``room`` is the Station Name (0008,1010), ``detector`` the Detector ID (0018,700A), ``view`` the View Position
+    (0018,5101), ``body_part`` the Body Part Examined (0018,0015).
+    """
+
+    package: str = ""
+    body_part: str = ""
+    room: str = ""
+    view: str = ""
+    detector: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Package, body part, room, detector and view; the detector only if there is one."""
+        return self.package, self.body_part, self.room, *filter(None, [self.detector]), self.view
+
+    def __str__(self) -> str:
+        """In words.
+
+        >>> str(Place("quality", "KNEE", "ROOM1", "AP")), str(Place())
+        ('KNEE, ROOM1, AP', 'all other rooms')
+        """
+        room = joined(" ", [self.room or Phrase("all other rooms"), *filter(None, [self.detector])])
+        return joined(", ", [*filter(None, [self.body_part]), room, *filter(None, [self.view])])
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedKind:
+    """What limits go by: the package that judged an image, its body part, its room with its detector, and its view.
+
+    ``is_left``: the quality package left the image to another package, whose strengths are other ones.
+    """
+
+    package: str
+    body_part: str
+    room: str
+    view: str
+    is_left: bool = False
+    detector: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Its own room, the most specific place."""
+        return Place(self.package, self.body_part, self.room, self.view, self.detector)
+
+    def places(self) -> tuple[Place, ...]:
+        """What may name a limit of these images, the most specific first."""
+        return _places(self)
+
+
+@lru_cache(maxsize=1024)  # a site has few rooms, and each rule asks
+def _places(kind: JudgedKind) -> tuple[Place, ...]:
+    packages = (kind.package,) if kind.is_left else (kind.package, "")
+    rooms = dict.fromkeys(((kind.room, kind.detector), (kind.room, ""), ("", "")))
+    wanted = product((kind.body_part, ""), rooms, (kind.view, ""), packages)
+    return tuple(Place(package, part, room, view, detector) for part, (room, detector), view, package in wanted)
+
+
+def kind_of(assessment: Assessment) -> JudgedKind:
+    """What limits of a judged image go by."""
+    header, model = assessment.header, assessment.model
+    return JudgedKind(
+        model.name if model is not None else "",
+        header.body_part_examined,
+        header.station_name,
+        header.view_position,
+        is_left=bool(assessment.experimental) or assessment.has_figures,
+        detector=header.detector_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLook:
+    """How far the look of one room is known.
+
+    ``images`` is the number of images that it learned from, ``lacking`` how many it still needs while it learns.
+    ``found`` is the mean share of simulated defects that are found with its limits, over the findings; below
+    :data:`LEAST_FOUND` nothing in the room is ACCEPT; None if nobody tried. ``since`` is when it came into
+    this state.
+    """
+
+    place: Place
+    state: RoomState
+    images: int = 0
+    lacking: int = 0
+    found: float | None = None
+    since: datetime | None = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether soft findings are only held against the room."""
+        return self.state is RoomState.LEARNING
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether too little is found for ACCEPT."""
+        return self.found is not None and self.found < LEAST_FOUND
+
+    @property
+    def held(self) -> Phrase:
+        """Why a soft finding of an image is only a hint while the room learns."""
+        return Phrase.of_number(
+            "held while this room learns: counts after {count} more image",
+            "held while this room learns: counts after {count} more images",
+            self.lacking,
+        )

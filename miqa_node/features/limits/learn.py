@@ -1,0 +1,141 @@
+"""A room's own limits, learned from its images and tried with simulated defects on some of them.
+
+Nobody labels anything. One ordinary image of the room after the other is silenced, by limits just above what it shows,
+the one first that costs the fewest simulated defects, until the alarm budget is kept; where limits cost next to nothing
+they rise on. No limit may cost more than a share of the simulated defects that the policy finds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.decision import decide_quality
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.rule import ANOMALY, LimitSide, Rule, Subject
+from miqa_node.core.domain.site_limit import FEW_DEFECTS, SiteLimits
+
+MOST_LOST, MOST_NOISE_LOST = 0.2, 0.5
+"""Share of the simulated defects that the policy finds which limits may lose; grain is a room's own most of all."""
+LITTLE_LOST = 0.04
+"""What may be lost within the budget, for a room that is quieter than it has to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenImage:
+    """How far one image is beyond the soft rules of the policy, by the name of a finding or measurement.
+
+    ``degrees``: the strength of a finding, the value of a measurement (negative where the rule flags below its limit),
+    or the score of ``anomaly``; higher is worse. ``flags``: those that flag by the policy's limits. ``always``: another
+    rule flags the image. ``defect`` was simulated on it; empty of an image as it came.
+    """
+
+    degrees: Mapping[str, float]
+    flags: frozenset[str]
+    always: bool
+    defect: str = ""
+
+    def is_flagged(self, limits: Mapping[str, float]) -> bool:
+        """Whether a soft rule flags it with these limits."""
+        return any(self.degrees[name] >= limits.get(name, -math.inf) for name in self.flags)
+
+
+def seen_image(assessment: Assessment, policy: Policy, defect: str = "") -> SeenImage:
+    """What a room learns from an image, or from a simulated defect on one."""
+    known = replace(assessment, header=assessment.known_header)
+    plain = decide_quality(assessment, replace(policy, site_limits=SiteLimits()))
+    learned = {rule.what: rule for rule in policy.covering(known.header, known.kind) if rule.is_learned}
+    flagging = frozenset(reason.name for reason in plain.reasons if reason.verdict.flagged)
+    degrees = {name: degree for name, rule in learned.items() if (degree := _degree(rule, known)) is not None}
+    return SeenImage(degrees, flagging & degrees.keys(), bool(flagging - degrees.keys()), defect)
+
+
+def _degree(rule: Rule, assessment: Assessment) -> float | None:
+    if rule.subject is Subject.FINDING:
+        finding = assessment.finding(FindingName(rule.what))
+        return None if finding is None else finding.strength
+    if rule.what == ANOMALY:
+        return None if assessment.anomaly is None else assessment.anomaly.score
+    measured = assessment.measurement(rule.what)
+    return None if measured is None else measured.value if rule.side is LimitSide.ABOVE else -measured.value
+
+
+@dataclass(frozen=True)
+class SecondSide:
+    """The simulated defects of one kind: by each that the policy finds, the degrees of the rules that tell of it."""
+
+    defect: str
+    simulated: int
+    degrees: tuple[Mapping[str, float], ...]
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether the policy finds enough of them to say what limits cost."""
+        return len(self.degrees) >= FEW_DEFECTS
+
+    def found(self, limits: Mapping[str, float]) -> int:
+        """How many are found with these limits."""
+        return sum(any(degree >= limits.get(name, -math.inf) for name, degree in of.items()) for of in self.degrees)
+
+    def lost(self, limits: Mapping[str, float]) -> float:
+        """The share that is found no more, of what may be lost at most: above 1 it is too much."""
+        most = MOST_NOISE_LOST if self.defect == FindingName.NOISE else MOST_LOST
+        return (1.0 - self.found(limits) / len(self.degrees)) / most if self.degrees else 0.0
+
+
+def second_sides(trials: Iterable[SeenImage], kinds: Mapping[str, Collection[str]]) -> dict[str, SecondSide]:
+    """By defect what was tried; ``kinds`` names the simulated defects that each rule tells of."""
+    of: dict[str, list[SeenImage]] = {}
+    for one in trials:
+        of.setdefault(one.defect, []).append(one)
+    sides = {}
+    for defect, mine in of.items():
+        telling = {name for name, kind in kinds.items() if defect in kind}
+        degrees = [{name: one.degrees[name] for name in one.flags & telling} for one in mine]
+        sides[defect] = SecondSide(defect, len(mine), tuple(one for one in degrees if one))
+    return sides
+
+
+def learned_limits(
+    images: Sequence[SeenImage], sides: Mapping[str, SecondSide], kinds: Mapping[str, Collection[str]], budget: float
+) -> dict[str, float]:
+    """By name the degree from which a rule flags, for the rules that the policy's limit is too strict for.
+
+    Rules whose simulated defects were not tried keep the policy's limit; one that tells of none costs none. ``budget``
+    is the share of images that may be flagged, by other rules too.
+    """
+    names = {name for image in images for name in image.degrees}
+    free = {name for name in names if all(one in sides and sides[one].is_tried for one in kinds.get(name, ()))}
+    limits: dict[str, float] = {}
+    while waiting := [image for image in images if not image.always and image.is_flagged(limits)]:
+        flagged = sum(image.always for image in images) + len(waiting)
+        most = 1.0 if flagged > budget * len(images) else LITTLE_LOST / MOST_LOST
+        steps = [step for image in waiting if (step := _silencing(image, limits, free)) is not None]
+        costs = [max((side.lost(step) for side in sides.values()), default=0.0) for step in steps]
+        if not costs or min(costs) > most:
+            break
+        limits = steps[costs.index(min(costs))]
+    return {name: _freely(name, limit, limits, sides.values()) for name, limit in limits.items()}
+
+
+def _silencing(image: SeenImage, limits: Mapping[str, float], free: Collection[str]) -> dict[str, float] | None:
+    """The limits with which an image is not flagged; None if a rule flags it whose limit is fixed."""
+    flagging = [name for name in image.flags if image.degrees[name] >= limits.get(name, -math.inf)]
+    if not free >= set(flagging):
+        return None
+    return {**limits, **{name: math.nextafter(image.degrees[name], math.inf) for name in flagging}}
+
+
+def _freely(name: str, limit: float, limits: Mapping[str, float], sides: Iterable[SecondSide]) -> float:
+    """Halfway to where the next simulated defect would be lost: the room's next images vary, too."""
+    above = [
+        of[name]
+        for side in sides
+        for of in side.degrees
+        if of.get(name, -math.inf) >= limit
+        and not any(degree >= limits.get(other, -math.inf) for other, degree in of.items() if other != name)
+    ]
+    return (limit + min(above)) / 2.0 if above else limit
