@@ -49,12 +49,12 @@ _TERMS = {
 }
 _REGIONS = {"lung": Phrase("a lung"), "mediastinum": Phrase("the mediastinum"), "outside": Phrase("neither of them")}
 _EVIDENCE = {SITE: Phrase("the site's word"), CARD: Phrase("the card of the package")}
-_CONFIRMED = {USUAL.strip(): Phrase("confirmed range"), ROOM: Phrase("confirmed limit of the room")}
+_CONFIRMED = {USUAL.strip(): Phrase("confirmed range"), ROOM: Phrase("limit of the room")}
 _BEYOND = {
     LimitSide.ABOVE: Phrase("above the confirmed usual range of its machine"),
     LimitSide.BELOW: Phrase("below the confirmed usual range of its machine"),
 }
-_ORDER = (Outcome.FLAGS, Outcome.ACCEPTS, Outcome.HINT, Outcome.WITHIN)
+_ORDER = (Outcome.FLAGS, Outcome.ACCEPTS, Outcome.HELD, Outcome.HINT, Outcome.WITHIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,9 @@ def cells_of_rule(rule: Rule) -> RuleCells:
         limits, side = (rule.min_probability, rule.min_severity), ""
     row = AppliedRule(rule.subject, rule.what, rule.then, "", outcome, (), limits, side, rule.evidence)
     parts = [_limit(row)]
-    if rule.soft:
+    if rule.is_learned:
+        parts.append(say("a room learns what is usual there"))
+    elif rule.soft:
         parts.append(say("a confirmed limit of the room takes its place"))
     if rule.over:
         parts.append(say("over {regions}", regions=", ".join(reworded(_REGIONS[one.value]) for one in rule.over)))
@@ -202,6 +204,8 @@ def _outcome(row: AppliedRule) -> str:
     verdict = words.get(row.then) or verdict_words(row.then)
     if row.outcome is Outcome.WITHIN:
         return say("within, else {outcome}", outcome=verdict)
+    if row.outcome is Outcome.HELD:
+        return say("Held, later {outcome}", outcome=verdict)
     return words[Then.HINT] if row.outcome is Outcome.HINT else verdict
 
 

@@ -20,8 +20,8 @@ from miqa_node.core.domain.site_limit import FEW_DEFECTS, SiteLimits
 
 MOST_LOST, MOST_NOISE_LOST = 0.2, 0.5
 """Share of the simulated defects that the policy finds which limits may lose; grain is a room's own most of all."""
-LITTLE_LOST = 0.04
-"""What may be lost within the budget, for a room that is quieter than it has to be."""
+LITTLE_LOST = 0.25
+"""What may be lost for one image within the budget, as a part of these shares, for a room quieter than it has to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +111,23 @@ def learned_limits(
     free = {name for name in names if all(one in sides and sides[one].is_tried for one in kinds.get(name, ()))}
     limits: dict[str, float] = {}
     while waiting := [image for image in images if not image.always and image.is_flagged(limits)]:
-        flagged = sum(image.always for image in images) + len(waiting)
-        most = 1.0 if flagged > budget * len(images) else LITTLE_LOST / MOST_LOST
+        is_over = sum(image.always for image in images) + len(waiting) > budget * len(images)
+        before = _lost(sides.values(), limits)
         steps = [step for image in waiting if (step := _silencing(image, limits, free)) is not None]
-        costs = [max((side.lost(step) for side in sides.values()), default=0.0) for step in steps]
-        if not costs or min(costs) > most:
+        costs = [_lost(sides.values(), step) for step in steps]
+        allowed = [
+            (sum(cost), place)
+            for place, cost in enumerate(costs)
+            if max(cost, default=0.0) <= 1.0 and (is_over or sum(cost) - sum(before) <= LITTLE_LOST)
+        ]
+        if not allowed:
             break
-        limits = steps[costs.index(min(costs))]
-    return {name: _freely(name, limit, limits, sides.values()) for name, limit in limits.items()}
+        limits = steps[min(allowed)[1]]
+    return {name: _freely(name, images, limits, sides.values()) for name in limits}
+
+
+def _lost(sides: Iterable[SecondSide], limits: Mapping[str, float]) -> list[float]:
+    return [side.lost(limits) for side in sides]
 
 
 def _silencing(image: SeenImage, limits: Mapping[str, float], free: Collection[str]) -> dict[str, float] | None:
@@ -129,8 +138,12 @@ def _silencing(image: SeenImage, limits: Mapping[str, float], free: Collection[s
     return {**limits, **{name: math.nextafter(image.degrees[name], math.inf) for name in flagging}}
 
 
-def _freely(name: str, limit: float, limits: Mapping[str, float], sides: Iterable[SecondSide]) -> float:
-    """Halfway to where the next simulated defect would be lost: the room's next images vary, too."""
+def _freely(name: str, images: Sequence[SeenImage], limits: Mapping[str, float], sides: Iterable[SecondSide]) -> float:
+    """The limit, raised halfway to where the next simulated defect would be lost: the room's next images vary, too.
+
+    Where nothing is lost, by as much as the last tenth of the images spans.
+    """
+    limit = limits[name]
     above = [
         of[name]
         for side in sides
@@ -138,4 +151,7 @@ def _freely(name: str, limit: float, limits: Mapping[str, float], sides: Iterabl
         if of.get(name, -math.inf) >= limit
         and not any(degree >= limits.get(other, -math.inf) for other, degree in of.items() if other != name)
     ]
-    return (limit + min(above)) / 2.0 if above else limit
+    if above:
+        return (limit + min(above)) / 2.0
+    ordered = sorted(image.degrees[name] for image in images if name in image.degrees)
+    return limit + max(limit - ordered[int(0.9 * len(ordered))], 0.0)

@@ -52,7 +52,7 @@ class LearnedRoom:
 
 
 def kinds_of(policy: Policy) -> dict[str, frozenset[str]]:
-    """By what is learned the simulated defects that it tells of: those of the finding, or that a measurement supports."""
+    """By what is learned the simulated defects that it tells of: of the finding, or of what a measurement supports."""
     kinds: dict[str, set[str]] = {}
     for rule in policy.rules:
         if rule.is_learned:

@@ -170,7 +170,7 @@ def test_numbers_of_a_row_are_those_of_its_language() -> None:
     )
     assert (cells_of(measured).line[1:3]) == ("1,234 HU", "usual -1.5 – 18 HU")
     assert cells_of(room).line[1:5] == (
-        "strength 0.25", "from strength 0.3 on", "the card of the package, confirmed limit of the room",
+        "strength 0.25", "from strength 0.3 on", "the card of the package, limit of the room",
         "within, else Review",
     )  # fmt: skip
     with spoken("de"):
