@@ -137,8 +137,8 @@ def _after(
 def _flagged_and_found(images: Iterable[Assessment], defects: Sequence[Judged], policy: Policy) -> dict[str, Any]:
     flagged = [decide_quality(one, policy) for one in images]
     reasons: dict[str, int] = {}
-    for one in flagged:
-        for name in {reason.name for reason in one.reasons if reason.verdict.flagged}:
+    for disposition in flagged:
+        for name in {reason.name for reason in disposition.reasons if reason.verdict.flagged}:
             reasons[name] = reasons.get(name, 0) + 1
     kinds = kinds_of(policy)
     found: dict[str, list[bool]] = {}
