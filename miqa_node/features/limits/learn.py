@@ -20,7 +20,7 @@ from miqa_node.core.domain.site_limit import FEW_DEFECTS, SiteLimits
 
 MOST_LOST, MOST_NOISE_LOST = 0.2, 0.5
 """Share of the simulated defects that the policy finds which limits may lose; grain is a room's own most of all."""
-LITTLE_LOST = 0.25
+LITTLE_LOST = 0.1
 """What may be lost for one image within the budget, as a part of these shares, for a room quieter than it has to be."""
 
 

@@ -18,6 +18,7 @@ from miqa_node.errors import MiqaError
 from miqa_node.features.limits.defects import KEPT
 from miqa_node.features.limits.learn import SeenImage, learned_limits, second_sides, seen_image
 from miqa_node.features.limits.second_side import LEVELS, SEED, with_defect
+from miqa_node.features.limits.whole_room import whole_room
 
 ENOUGH_FOUND = 12
 """Simulated defects of a kind that the policy finds, after which no more of it are tried."""
@@ -98,8 +99,9 @@ def learned_room(
     )
     counts = {one.defect: (one.simulated, len(one.degrees), one.found(degrees)) for one in sides.values()}
     shares = [found / simulated for simulated, _, found in counts.values()]
+    mean = sum(shares) / len(shares) if shares else None
     return LearnedRoom(
-        RoomLook(place, RoomState.PROVISIONAL, len(images), found=sum(shares) / len(shares) if shares else None),
+        RoomLook(place, RoomState.PROVISIONAL, len(images), found=mean, told=whole_room(images)),
         limits,
         before=sum(one.always or one.is_flagged({}) for one in images),
         flagged=sum(one.always or one.is_flagged(degrees) for one in images),
