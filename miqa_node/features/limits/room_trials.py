@@ -21,7 +21,7 @@ from miqa_node.features.limits.second_side import LEVELS, SEED, with_defect
 
 ENOUGH_FOUND = 12
 """Simulated defects of a kind that the policy finds, after which no more of it are tried."""
-BUDGET = 0.05
+BUDGET = 0.02
 """Share of a room's images that may be flagged, if the site says no other."""
 
 Judge = Callable[[Header, Radiograph, InstanceDigest], Assessment]
@@ -65,21 +65,23 @@ def defect_trials(originals: Iterable[OwnImage], judge: Judge, policy: Policy) -
     """Yield simulated defects on these images, in turn at each severity, until enough of each kind are found."""
     kinds = kinds_of(policy)
     found: Counter[str] = Counter()
+    made: Counter[str] = Counter()
     for number, original in enumerate(originals):
         wanted = [one for one in sorted(set().union(*kinds.values())) if found[one] < ENOUGH_FOUND]
-        if not wanted:
-            return
         for place, defect in enumerate(wanted):
-            level = LEVELS[(number + place) % len(LEVELS)]
-            changed = with_defect(original.radiograph, FindingName(defect), level, (SEED, number, place))
-            if changed is None:
-                continue
-            try:
-                seen = seen_image(judge(original.header, changed, original.digest), policy, defect)
-            except MiqaError:  # of one picture that a package cannot judge
-                continue
-            found[defect] += any(defect in kinds[name] for name in seen.flags)
-            yield seen
+            # What cannot be seen in many images is tried at each severity in the others.
+            levels = LEVELS if made[defect] < number else (LEVELS[(number + place) % len(LEVELS)],)
+            for level in levels:
+                changed = with_defect(original.radiograph, FindingName(defect), level, (SEED, number, place))
+                if changed is None:
+                    continue
+                try:
+                    seen = seen_image(judge(original.header, changed, original.digest), policy, defect)
+                except MiqaError:  # of one picture that a package cannot judge
+                    continue
+                made[defect] += 1
+                found[defect] += any(defect in kinds[name] for name in seen.flags)
+                yield seen
 
 
 def learned_room(
