@@ -136,7 +136,7 @@ def _lost(sides: Iterable[SecondSide], limits: Mapping[str, float]) -> list[floa
 def _silencing(image: SeenImage, limits: Mapping[str, float], free: Collection[str]) -> dict[str, float] | None:
     """The limits with which an image is not flagged; None if a rule flags it whose limit is fixed."""
     flagging = [name for name in image.flags if image.degrees[name] >= limits.get(name, -math.inf)]
-    if not free >= set(flagging):
+    if not set(flagging) <= set(free):
         return None
     return {**limits, **{name: math.nextafter(image.degrees[name], math.inf) for name in flagging}}
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import Field, ValidationError
 
-from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.finding import NAME_PATTERN, FindingName
 from miqa_node.core.domain.room import LEARN_IMAGES, Place, RoomLook, RoomState
 from miqa_node.core.domain.site_limit import RoomLimit, SiteLimits
 from miqa_node.core.settings import Settings
@@ -46,7 +46,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class LearnedLimit(Section):
     """From where on a rule flags: a strength (0 to 1), the score of an unusual image (0 to 1), or a measured value."""
 
-    what: str
+    what: Annotated[str, Field(pattern=NAME_PATTERN)]
     limit: Annotated[float, Field(allow_inf_nan=False)]
     kind: Literal["strength", "score", "measurement"]
 
@@ -133,7 +133,11 @@ def toml_of(document: Mapping[str, Any]) -> str:
 
 
 def _lines(values: Mapping[str, Any]) -> str:
-    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
+    return "".join(f"{key} = {_value(value)}\n" for key, value in values.items())
+
+
+def _value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # all that JSON allows and TOML does not
 
 
 def read_room_file(path: Path) -> RoomFile:

@@ -21,7 +21,7 @@ from miqa_node.core.settings import Settings
 from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import InputError, MiqaError, ModelPackageError, NotAnImageError, SettingsError
 from miqa_node.features.limits.learn import SeenImage, seen_image
-from miqa_node.features.limits.room_trials import LearnedRoom, OwnImage, defect_trials, learned_room
+from miqa_node.features.limits.room_trials import BUDGET, LearnedRoom, OwnImage, defect_trials, learned_room
 from miqa_node.interfaces.cli.files import images, unpacked
 from miqa_node.interfaces.cli.output import Column, print_line, print_table
 from miqa_node.interfaces.cli.room_file import FlaggedImages, LearnedLimit, RoomFile, TriedDefect
@@ -61,7 +61,7 @@ class FolderImage:
     seen: SeenImage
 
 
-def learned_folder(settings: Settings, folder: Path, budget: float, described: Described) -> RoomFile:
+def learned_folder(settings: Settings, folder: Path, described: Described, budget: float | None = None) -> RoomFile:
     """What a room with these images learns; ``described`` is modality, body part and view of pictures.
 
     Raises
@@ -78,7 +78,7 @@ def learned_folder(settings: Settings, folder: Path, budget: float, described: D
         room.left_out[NO_IMAGE] += skipped + len(empty)
         for unit in counted(group_files(counted(list(names), "Reading headers"), settings), "Judging"):
             room.add(unit)
-        return room.learned(budget)
+        return room.learned(BUDGET if budget is None else budget)
 
 
 class _Folder:

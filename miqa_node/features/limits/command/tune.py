@@ -30,8 +30,6 @@ from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Transaction
 
 HIGHEST_BUDGET = 0.5
-BUDGET = "5%"
-"""Of a folder, unless one is given."""
 
 
 def tune(
@@ -42,7 +40,7 @@ def tune(
         Path | None,
         typer.Option(
             "--from", metavar="FOLDER", exists=True, file_okay=False,
-            help="Without a node: learn what is usual in a folder of images, one room; --budget is 5% by default.",
+            help="Without a node: learn what is usual in a folder of images, which are one room.",
         ),
     ] = None,
     out: Annotated[
@@ -94,7 +92,9 @@ def tune(
         if source is None or out is None or any(others):
             raise typer.BadParameter("--from and --out go together, with no other option than --budget")
         described = modality, body_part, view
-        _learn(settings_of(config, data_dir), source, out, share_of(budget or BUDGET), described, as_json=as_json)
+        _learn(
+            settings_of(config, data_dir), source, out, share_of(budget) if budget else None, described, as_json=as_json
+        )
         return
     if sum((bool(budget), bool(show or limit), bool(simulate), bool(confirm), withdraw)) > 1:
         raise typer.BadParameter("give only one of --budget, --show or --limit, --simulate, --confirm and --withdraw")
@@ -125,7 +125,13 @@ def tune(
 
 
 def _learn(
-    settings: Settings, source: Path, out: Path, budget: float, described: tuple[str, str, str], *, as_json: bool
+    settings: Settings,
+    source: Path,
+    out: Path,
+    budget: float | None,
+    described: tuple[str, str, str],
+    *,
+    as_json: bool,
 ) -> None:
     """Write what the images of a folder teach."""
     from miqa_node.features.limits.command.folder_room import learned_folder, print_room
@@ -133,7 +139,7 @@ def _learn(
     quiet_logs(settings)
     if not out.parent.is_dir():
         raise typer.BadParameter(f"the folder {out.parent} for {out.name} does not exist")
-    room = learned_folder(settings, source, budget, described)
+    room = learned_folder(settings, source, described, budget)
     write_whole(out, room.text)
     if as_json:
         print_json(room.document)
