@@ -130,7 +130,7 @@ def _after(
 ) -> dict[str, Any]:  # fmt: skip
     images = random.Random(seed).sample(list(teaching), min(learned, len(teaching)))
     room = learned_room(Place(), [one for one in images if not one.always], trials, policy, budget)
-    looks = SiteLimits(1, room.limits, looks=(room.look,))
+    looks = SiteLimits(1, room.limits, everywhere=room.look)
     return _flagged_and_found(others, defects, policy.with_limits(looks)) | {"own_found": room.look.found}
 
 

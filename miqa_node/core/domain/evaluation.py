@@ -157,9 +157,7 @@ class Evaluation:
 
     def _limit(self, rule: Rule) -> RoomLimit | None:
         """The room's limit of what a rule is about; while the room learns only one that a person confirmed."""
-        limit = self._limits.limit_of(rule.what, self._kind) if rule.soft or rule.is_learned else None
-        learns = self.look is not None and self.look.learns
-        return None if limit is None or (learns and not limit.replaces) else limit
+        return self._limits.limit_in_force(rule.what, self._kind) if rule.soft or rule.is_learned else None
 
     def _holds(self, rule: Rule, degree: float | None) -> bool:
         """Whether the room still learns what is usual there, and the degree is not so severe that it counts anyway."""

@@ -16,13 +16,15 @@ from miqa_node.core.domain.rule import SITE, Rule, Subject, Then, Where
 from miqa_node.core.domain.site_limit import SiteLimits
 
 OF_LIMITS = "+limits."
-"""Between the version of the rules and the number of the site's set of limits."""
+"""Between the version of the rules and the number of the site's set of limits, or the name of limits of a file."""
 
 
 def rules_version(version: str) -> str:
     """The version of a policy without its set of limits, which changes no rule.
 
     >>> rules_version("2026-11-28.3+limits.4")
+    '2026-11-28.3'
+    >>> rules_version("2026-11-28.3+limits.learning")
     '2026-11-28.3'
     """
     return version.partition(OF_LIMITS)[0]
@@ -49,7 +51,7 @@ class Policy:
         """The policy with the limits of the site; its version includes them, because reports contain the version."""
         if limits.are_none:
             return self
-        version = f"{self.version}{OF_LIMITS}{limits.number}" if limits.number else self.version
+        version = f"{self.version}{OF_LIMITS}{limits.label}" if limits.label else self.version
         return replace(self, version=version, site_limits=limits)
 
     def place_of(self, header: Header, kind: str = "") -> Where | None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.prediction import PackageRule, PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.room import kind_of
+from miqa_node.core.domain.rule import ANOMALY
+from miqa_node.core.domain.site_limit import SiteLimits
 from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.phrase import Phrase
 
@@ -30,6 +33,14 @@ class Routing:
     """By which certificate of the site predictions are automated, as a sentence; empty without one."""
     certificate: str = ""
     """The digest of a certificate that covers the image."""
+    unusual_from: float | None = None
+    """The room's own limit of how unusual images are there, a score; None if it has none."""
+
+    def in_room(self, assessment: Assessment, limits: SiteLimits) -> Routing:
+        """The conditions where an image was made: the look of its own room is not unusual there."""
+        kind = kind_of(replace(assessment, header=assessment.known_header))
+        limit = limits.limit_in_force(ANOMALY, kind)
+        return replace(self, unusual_from=None if limit is None else limit.least_strength)
 
     def of(self, rule: PackageRule) -> Routing:
         """The conditions with the rule's changes."""
@@ -81,6 +92,8 @@ def _quality(assessment: Assessment, disposition: Disposition, routing: Routing)
 def _unusual(assessment: Assessment, routing: Routing) -> tuple[PendingCause, ...]:
     anomaly = assessment.anomaly
     if anomaly is None or anomaly.percentile < routing.max_percentile:
+        return ()
+    if routing.unusual_from is not None and anomaly.score < routing.unusual_from:
         return ()
     return (PendingCause(PendingReason.OUT_OF_DISTRIBUTION, Phrase("{unusual}.", unusual=anomaly.sentence)),)
 

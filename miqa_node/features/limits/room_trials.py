@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.room import Place, RoomLook, RoomState
-from miqa_node.core.domain.rule import LimitSide, Subject
+from miqa_node.core.domain.rule import ANOMALY, LimitSide, Subject
 from miqa_node.core.domain.site_limit import RoomLimit
 from miqa_node.errors import MiqaError
 from miqa_node.features.limits.defects import KEPT
@@ -92,9 +93,8 @@ def learned_room(
     kinds = kinds_of(policy)
     sides = second_sides(trials, kinds)
     degrees = learned_limits([one for one in images if not one.always], sides, kinds, budget)
-    below = {one.what for one in policy.rules if one.subject is Subject.MEASUREMENT and one.side is LimitSide.BELOW}
     limits = tuple(
-        RoomLimit.at(place, FindingName(name), round(-degree if name in below else degree, 4), replaces=False)
+        RoomLimit.at(place, FindingName(name), _compared(name, degree, policy), replaces=False)
         for name, degree in sorted(degrees.items())
     )
     counts = {one.defect: (one.simulated, len(one.degrees), one.found(degrees)) for one in sides.values()}
@@ -108,3 +108,12 @@ def learned_room(
         always=sum(one.always for one in images),
         sides=counts,
     )
+
+
+def _compared(name: str, degree: float, policy: Policy) -> float:
+    """The limit that rules compare with: a finding flags from there on, a measurement only beyond."""
+    measured = [one for one in policy.rules if one.what == name and one.subject is Subject.MEASUREMENT]
+    if not measured or name == ANOMALY:
+        return degree
+    is_below = any(one.side is LimitSide.BELOW for one in measured)
+    return math.nextafter(-degree, math.inf) if is_below else math.nextafter(degree, -math.inf)

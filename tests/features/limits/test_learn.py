@@ -117,6 +117,26 @@ def test_a_second_side_counts_a_defect_that_any_rule_about_it_finds() -> None:
     assert not SecondSide("noise", 0, ()).lost({})
 
 
+@given(images, st.floats(0.0, 0.5))
+def test_the_budget_is_kept_where_limits_cost_no_defect(room: Sequence[SeenImage], budget: float) -> None:
+    strong = [seen(kind, **{name: 1.5}) for name, kinds in KINDS.items() for kind in kinds for _ in range(10)]
+    quiet = [one for one in room if not one.always]
+
+    limits = learned_limits(quiet, second_sides(strong, KINDS), KINDS, budget)
+
+    assert sum(one.is_flagged(limits) for one in quiet) <= budget * len(quiet)
+
+
+@pytest.mark.parametrize(("level", "silenced"), [(0.5, True), (0.95, False)])
+def test_a_room_as_noisy_as_its_defects_goes_on_flagging(level: float, silenced: bool) -> None:
+    room = [seen(noise=level)] * 50
+    defects = [seen("noise", noise=0.6 + number / 50) for number in range(20)]  # up to 0.98
+
+    limits = learned_limits(room, second_sides(defects, KINDS), KINDS, 0.02)
+
+    assert room[0].is_flagged(limits) is not silenced
+
+
 @pytest.mark.parametrize(
     ("room", "told"),
     [
