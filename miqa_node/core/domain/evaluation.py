@@ -17,6 +17,7 @@ from miqa_node.core.domain.rule import (
     ANOMALY,
     CARD,
     SITE,
+    SLICE_COUNT,
     AppliedRule,
     LimitSide,
     Outcome,
@@ -24,6 +25,7 @@ from miqa_node.core.domain.rule import (
     Subject,
     Then,
     Where,
+    compared_number,
 )
 from miqa_node.core.domain.site_limit import kind_of
 from miqa_node.core.language.phrase import Phrase
@@ -162,9 +164,15 @@ class Evaluation:
             return
         if is_withdrawn(rule.what):  # an old judgement has it, and the limit was for what it meant then
             return
-        is_above = rule.side is LimitSide.ABOVE
-        is_beyond = (measured.value > rule.limit) if is_above else (measured.value < rule.limit)
-        yield self._row(rule, is_beyond, (measured.value,), (rule.limit,), rule.side.value)
+        values: tuple[float, ...] = (measured.value,)
+        if rule.side is LimitSide.SHARE:
+            slices = self._assessment.measurement(SLICE_COUNT)
+            if slices is None or not slices.value > 0.0:
+                return
+            values = measured.value, slices.value
+        compared = compared_number(values)
+        is_beyond = compared < rule.limit if rule.side is LimitSide.BELOW else compared > rule.limit
+        yield self._row(rule, is_beyond, values, (rule.limit,), rule.side.value)
 
     def _of_usual(self, rule: Rule) -> Iterator[Evaluated]:
         """Yield what is compared with the confirmed range of the machine."""
