@@ -107,7 +107,7 @@ class Evaluation:
             yield from self._of_finding(rule)
         yield from self._of_packages()
         for rule in sorted(of[Subject.MEASUREMENT], key=lambda one: one.is_usual):
-            yield from self._of_usual(rule) if rule.is_usual else self._of_measurement(rule)
+            yield from self._of_measurement(rule)
         places = {issue.name: place for place, issue in enumerate(self._assessment.plausibility)}
         for rule in sorted(of[Subject.CONTRADICTION], key=lambda one: places.get(one.what, len(places))):
             yield self._row(rule, rule.what in places)
@@ -120,7 +120,7 @@ class Evaluation:
         outcome = Outcome.ACCEPTS if accepts else Outcome.HINT if why else Outcome.WITHIN
         for rule in self._accepting:
             enough = Phrase("Measured: {measurements}.", measurements=rule.acceptance.labels) if rule.acceptance else ""
-            yield self._applied(rule, outcome, why=why or enough)
+            yield replace(self._row(rule, False, why=why or enough)[1], outcome=outcome)
 
     def _of_finding(self, rule: Rule) -> Iterator[Evaluated]:
         assessment, name = self._assessment, FindingName(rule.what)
@@ -138,10 +138,8 @@ class Evaluation:
         if room is None:
             yield self._row(rule, is_beyond, values, limits)
             return
-        is_strong, words = (
-            finding.present and finding.strength >= room.least_strength,
-            self._policy.site_limits.words(room),
-        )
+        is_strong = finding.present and finding.strength >= room.least_strength
+        words = self._policy.site_limits.words(room)
         if rule.then is Then.REJECT:  # asks for both
             yield self._row(rule, is_strong and is_beyond, values, limits, why=words)
         else:
@@ -159,30 +157,28 @@ class Evaluation:
                 )
 
     def _of_measurement(self, rule: Rule) -> Iterator[Evaluated]:
-        measured = self._assessment.measurement(rule.what)
-        if measured is None or rule.limit is None or (self._assessment.is_of_another_kind and rule.what in OF_CHESTS):
-            return
-        if is_withdrawn(rule.what):  # an old judgement has it, and the limit was for what it meant then
+        """Yield what is compared with a number, with a share of the slices, or with the range of the machine."""
+        assessment, measured = self._assessment, self._assessment.measurement(rule.what)
+        if measured is None or (assessment.is_of_another_kind and (rule.is_usual or rule.what in OF_CHESTS)):
             return
         values: tuple[float, ...] = (measured.value,)
-        if rule.side is LimitSide.SHARE:
-            slices = self._assessment.measurement(SLICE_COUNT)
+        limits: tuple[float, ...] = (rule.limit or 0.0,)
+        side = rule.side.value
+        if rule.is_usual:
+            usual = assessment.usual_range(measured.name, measured.unit)
+            if usual is None:
+                return
+            limits, side = (usual.low, usual.high), f"{USUAL}{side}"
+        elif is_withdrawn(rule.what):  # an old judgement has it, and the limit was for what it meant then
+            return
+        elif rule.side is LimitSide.SHARE:
+            slices = assessment.measurement(SLICE_COUNT)
             if slices is None or not slices.value > 0.0:
                 return
             values = measured.value, slices.value
         compared = compared_number(values)
-        is_beyond = compared < rule.limit if rule.side is LimitSide.BELOW else compared > rule.limit
-        yield self._row(rule, is_beyond, values, (rule.limit,), rule.side.value)
-
-    def _of_usual(self, rule: Rule) -> Iterator[Evaluated]:
-        """Yield what is compared with the confirmed range of the machine."""
-        measured = self._assessment.measurement(rule.what)
-        usual = self._assessment.usual_range(measured.name, measured.unit) if measured is not None else None
-        if measured is None or usual is None or self._assessment.is_of_another_kind:
-            return
-        is_above = rule.side is LimitSide.ABOVE
-        is_beyond = (measured.value > usual.high) if is_above else (measured.value < usual.low)
-        yield self._row(rule, is_beyond, (measured.value,), (usual.low, usual.high), f"{USUAL}{rule.side.value}")
+        is_beyond = compared < limits[0] if rule.side is LimitSide.BELOW else compared > limits[-1]
+        yield self._row(rule, is_beyond, values, limits, side)
 
     def _of_anomaly(self, rule: Rule) -> Iterator[Evaluated]:
         anomaly = self._assessment.anomaly
@@ -199,25 +195,11 @@ class Evaluation:
         why: str = "",
     ) -> Evaluated:
         """The row of a rule: it flags where it is beyond its limit, and its evidence suffices."""
+        header, kind = self._assessment.header, self._assessment.kind
         lack = self._lack(rule) if is_beyond else ""
         is_hint = rule.then is Then.HINT or bool(lack)
         outcome = Outcome.WITHIN if not is_beyond else Outcome.HINT if is_hint else Outcome.FLAGS
-        return rule, self._applied(rule, outcome, values, limits, side, lack or why)
-
-    def _applied(
-        self,
-        rule: Rule,
-        outcome: Outcome,
-        values: tuple[float, ...] = (),
-        limits: tuple[float, ...] = (),
-        side: str = "",
-        why: str = "",
-    ) -> AppliedRule:
-        place, matched = (
-            rule.where.name or self.place,
-            rule.where.matched(self._assessment.header, self._assessment.kind),
-        )
-        return AppliedRule(
-            rule.subject, rule.what, rule.then, place, outcome, values, limits, side, rule.evidence, why, matched,
-            rule.number,
+        return rule, AppliedRule(
+            rule.subject, rule.what, rule.then, rule.where.name or self.place, outcome, values, limits, side,
+            rule.evidence, lack or why, rule.where.matched(header, kind), rule.number,
         )  # fmt: skip

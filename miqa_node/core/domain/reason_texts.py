@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import humanised
-from miqa_node.core.domain.measurand import MEASUREMENTS
+from miqa_node.core.domain.measurand import MEASUREMENTS, label_of
 from miqa_node.core.domain.rule import compared_number
 from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.domain.usual_range import UsualRange
@@ -71,12 +71,12 @@ def unusual_words(measurement: str, comparison: str) -> Phrase:
 
 def unusual_text(measured: Measurement, usual: UsualRange, comparison: str) -> Phrase:
     """What is unusual, with value and range."""
-    unit, measurand = _unit(measured), MEASUREMENTS.all().get(measured.name)
+    unit = _unit(measured)
     low, high = (shown_number(measured.name, one) for one in (usual.low, usual.high))
     return Phrase(
         "{what}: {measurement} {value}, usual {low} to {high} in {count} images since {day}",
         what=unusual_words(measured.name, comparison),
-        measurement=Phrase(measurand.label if measurand else humanised(measured.name)),
+        measurement=label_of(measured.name),
         value=f"{shown_number(measured.name, measured.value)}{unit}",
         low=f"{low}{unit}",
         high=f"{high}{unit}",
@@ -90,7 +90,7 @@ def counted_text(measured: Measurement) -> Phrase:
     measurand = MEASUREMENTS.all().get(measured.name)
     return Phrase(
         "{measurement}: {value}. {concern}",
-        measurement=Phrase(measurand.label if measurand else humanised(measured.name)),
+        measurement=label_of(measured.name),
         value=_placed(f"{measured.value:g}", measured),
         concern=Phrase(measurand.concern if measurand else ""),
     )
