@@ -59,7 +59,7 @@ class Policy:
 
         An assessment of an earlier version has no kind; then kinds do not count.
         """
-        covering = [one for one in self.places if _covers(one, header, kind)]
+        covering = [one for one in self.places if (one if kind else replace(one, kind=())).covers(header, kind)]
         return next((one for one in covering if not any(other.is_narrower(one) for other in covering)), None)
 
     def covering(self, header: Header, kind: str = "") -> list[Rule]:
@@ -104,10 +104,11 @@ class Policy:
 
     def silencing(self, findings: Collection[str]) -> Policy:
         """The same, where these findings are only listed."""
-        return replace(
-            self,
-            rules=tuple(replace(rule, then=Then.HINT) if _is_about(rule, findings) else rule for rule in self.rules),
+        rules = (
+            replace(rule, then=Then.HINT) if rule.subject is Subject.FINDING and rule.what in findings else rule
+            for rule in self.rules
         )
+        return replace(self, rules=tuple(rules))
 
 
 def most_specific(rules: Sequence[Rule]) -> list[Rule]:
@@ -123,16 +124,8 @@ def most_specific(rules: Sequence[Rule]) -> list[Rule]:
     return [rule for rule in best.values() if not any(_silences(hint, rule) for hint in rules)]
 
 
-def _covers(place: Where, header: Header, kind: str) -> bool:
-    return (place if kind else replace(place, kind=())).covers(header, kind)
-
-
 def _silences(hint: Rule, rule: Rule) -> bool:
     is_hint = hint.then is Then.HINT and rule.then in (Then.REVIEW, Then.REJECT)
     return (
         is_hint and hint.is_default <= rule.is_default and hint.about[:-1] == rule.about[:-1] and hint.is_narrower(rule)
     )
-
-
-def _is_about(rule: Rule, findings: Collection[str]) -> bool:
-    return rule.subject is Subject.FINDING and rule.what in findings
