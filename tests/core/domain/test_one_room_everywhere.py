@@ -74,9 +74,9 @@ def test_verdicts_say_that_limits_of_a_file_were_used(policy: Policy) -> None:
     assert "limit 0.80 of this room, learned from 60 images" in disposition.reasons[0].text
 
 
-def pending(seen: Assessment, policy: Policy) -> list[PendingReason]:
-    routing = Routing(0.8, 99.0, accepted_only=True).in_room(seen, policy.site_limits)
-    return [one.reason for one in route(PREDICTION, seen, decide_quality(seen, policy), routing).pending]
+def pending(one: Assessment, policy: Policy) -> list[PendingReason]:
+    routing = Routing(0.8, 99.0, accepted_only=True).in_room(one, policy.site_limits)
+    return [cause.reason for cause in route(PREDICTION, one, decide_quality(one, policy), routing).pending]
 
 
 def test_the_look_of_the_room_is_not_unusual_for_a_prediction(policy: Policy) -> None:

@@ -231,10 +231,10 @@ def test_limits_of_another_policy_or_package_are_told(
     assert "was made with" not in cli("assess", grainy / "0.dcm", "--limits", file, "--config", config).err
 
     file.write_text(ROOM.model_copy(update={"policy": "p0", "version": "0.9.0"}).text)
-    told = cli("assess", grainy / "0.dcm", "--limits", file, "--config", config).err
+    ran = cli("assess", grainy / "0.dcm", "--limits", file, "--config", config).err
 
-    assert "limits.toml was made with policy p0; policy p1 is in force. Make it again." in told
-    assert "limits.toml was made with package quality-0.9.0; package quality-1.0.0 is in force." in told
+    assert "limits.toml was made with policy p0; policy p1 is in force. Make it again." in ran
+    assert "limits.toml was made with package quality-0.9.0; package quality-1.0.0 is in force." in ran
 
 
 word = st.text(max_size=12)
