@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def policy() -> Policy:
 
 
 def image(
-    station: str = "ROOM1", noise: float = 0.1, score: float = 0.1, package: str = "quality", **header: str
+    station: str = "ROOM1", noise: float = 0.1, score: float = 0.1, package: str = "quality", **header: Any
 ) -> Assessment:
     one = assessment(noise=(noise, 1.0))
     return replace(
@@ -49,7 +50,7 @@ def everywhere(state: RoomState = RoomState.PROVISIONAL, **limits: float) -> Sit
 
 
 @pytest.mark.parametrize("header", [{}, {"view_position": "AP"}, {"body_part_examined": "HAND"}, {"detector_id": "D"}])
-def test_headers_do_not_count(policy: Policy, header: dict[str, str]) -> None:
+def test_headers_do_not_count(policy: Policy, header: dict[str, Any]) -> None:
     limits = everywhere(noise=0.8)
     for station in ("ROOM1", "BEDSIDE", ""):
         quiet, loud = (image(station, noise=noise, **header) for noise in (0.7, 0.85))

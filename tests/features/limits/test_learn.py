@@ -57,7 +57,7 @@ def test_no_limit_loses_more_defects_than_allowed_or_flags_more_than_the_policy(
 
 @given(images, st.floats(0.0, 0.5))
 def test_the_budget_is_kept_where_limits_cost_no_defect(images: list[SeenImage], budget: float) -> None:
-    strong = [seen(defect, **{defect: 1.5}) for defect in ("noise", "unsharp") for _ in range(10)]
+    strong = [seen(defect, noise=1.5 * (defect == "noise"), unsharp=1.5 * (defect == "unsharp")) for defect in ("noise", "unsharp") for _ in range(10)]
 
     limits = learned_limits(images, second_sides(strong, KINDS), KINDS, budget)
 
