@@ -113,14 +113,16 @@ def figures(rows: Sequence[Judged], policy: Policy, budget: float) -> dict[str, 
     plain = [one for one in rows if not one.defect]
     others = [one.assessment for one in plain if one.number % 2]
     teaching = [seen_image(one.assessment, policy) for one in plain if not one.number % 2]
-    trials = [seen_image(one.assessment, policy, one.defect) for one in rows if one.defect and not one.number % 2]
+    learned = set().union(*kinds_of(policy).values())
+    simulated = [one for one in rows if one.defect in learned and not one.number % 2]
+    trials = [seen_image(one.assessment, policy, one.defect) for one in simulated]
     defects = [one for one in rows if one.defect and one.number % 2]
     result: dict[str, Any] = {"images": len(plain), "judged": len(others)}
     result["before"] = _flagged_and_found(others, defects, policy)
     result["learning"] = _flagged_and_found(others, defects, policy.with_limits(SiteLimits(learns_from=LEARN)))
-    for learned in (LEARN, MANY) if len(plain) >= FOR_MANY else (LEARN,):
-        drawn = [_after(teaching, trials, others, defects, policy, budget, learned, seed) for seed in range(DRAWS)]
-        result[f"after_{learned}"] = _mean(drawn)
+    for count in (LEARN, MANY) if len(plain) >= FOR_MANY else (LEARN,):
+        drawn = [_after(teaching, trials, others, defects, policy, budget, count, seed) for seed in range(DRAWS)]
+        result[f"after_{count}"] = _mean(drawn)
     return result
 
 
@@ -130,15 +132,15 @@ def _after(
 ) -> dict[str, Any]:  # fmt: skip
     images = random.Random(seed).sample(list(teaching), min(learned, len(teaching)))
     room = learned_room(Place(), [one for one in images if not one.always], trials, policy, budget)
-    looks = SiteLimits(1, room.limits, looks=(room.look,))
+    looks = SiteLimits(1, room.limits, everywhere=room.look)
     return _flagged_and_found(others, defects, policy.with_limits(looks)) | {"own_found": room.look.found}
 
 
 def _flagged_and_found(images: Iterable[Assessment], defects: Sequence[Judged], policy: Policy) -> dict[str, Any]:
     flagged = [decide_quality(one, policy) for one in images]
     reasons: dict[str, int] = {}
-    for one in flagged:
-        for name in {reason.name for reason in one.reasons if reason.verdict.flagged}:
+    for disposition in flagged:
+        for name in {reason.name for reason in disposition.reasons if reason.verdict.flagged}:
             reasons[name] = reasons.get(name, 0) + 1
     kinds = kinds_of(policy)
     found: dict[str, list[bool]] = {}

@@ -106,9 +106,10 @@ class RoomLook:
     """How far the look of one room is known.
 
     ``images`` is the number of images that it learned from, ``lacking`` how many it still needs while it learns.
-    ``found`` is the mean share of simulated defects that are found with its limits, over the findings; below
-    :data:`LEAST_FOUND` nothing in the room is ACCEPT; None if nobody tried. ``since`` is when it came into
-    this state.
+    ``found`` is the share of images with a simulated defect that are flagged with its limits, the mean over the
+    findings; below :data:`LEAST_FOUND` nothing in the room is ACCEPT; None if nobody tried. ``since`` is when it came
+    into this state. ``told`` names what most of its images show, so that the room is told as a room: findings, or
+    ``anomaly``, where the figures of the card do not hold.
     """
 
     place: Place
@@ -117,6 +118,7 @@ class RoomLook:
     lacking: int = 0
     found: float | None = None
     since: datetime | None = None
+    told: tuple[str, ...] = ()
 
     @property
     def learns(self) -> bool:

@@ -90,7 +90,8 @@ class SiteLimits:
     @property
     def are_none(self) -> bool:
         """Whether all rooms go by the policy's limits."""
-        return not (self.number or self.looks or self.learns_from or self.everywhere)
+        known = self.looks or self.learns_from or self.everywhere
+        return not (self.number or self.limits or known)
 
     @property
     def label(self) -> str:

@@ -20,7 +20,7 @@ from miqa_node.core.domain.site_limit import FEW_DEFECTS, SiteLimits
 
 MOST_LOST, MOST_NOISE_LOST = 0.2, 0.5
 """Share of the simulated defects that the policy finds which limits may lose; grain is a room's own most of all."""
-LITTLE_LOST = 0.25
+LITTLE_LOST = 0.1
 """What may be lost for one image within the budget, as a part of these shares, for a room quieter than it has to be."""
 
 
@@ -136,7 +136,7 @@ def _lost(sides: Iterable[SecondSide], limits: Mapping[str, float]) -> list[floa
 def _silencing(image: SeenImage, limits: Mapping[str, float], free: Collection[str]) -> dict[str, float] | None:
     """The limits with which an image is not flagged; None if a rule flags it whose limit is fixed."""
     flagging = [name for name in image.flags if image.degrees[name] >= limits.get(name, -math.inf)]
-    if not set(flagging) <= set(free):
+    if any(name not in free for name in flagging):
         return None
     return {**limits, **{name: math.nextafter(image.degrees[name], math.inf) for name in flagging}}
 

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
@@ -19,6 +20,7 @@ from miqa_node.errors import MiqaError
 from miqa_node.features.limits.defects import KEPT
 from miqa_node.features.limits.learn import SeenImage, learned_limits, second_sides, seen_image
 from miqa_node.features.limits.second_side import LEVELS, SEED, with_defect
+from miqa_node.features.limits.whole_room import whole_room
 
 ENOUGH_FOUND = 12
 """Simulated defects of a kind that the policy finds, after which no more of it are tried."""
@@ -89,23 +91,32 @@ def learned_room(
     place: Place, images: Sequence[SeenImage], trials: Iterable[SeenImage], policy: Policy, budget: float = BUDGET
 ) -> LearnedRoom:
     """The limits of a room that has enough images, provisionally."""
-    kinds = kinds_of(policy)
-    sides = second_sides(trials, kinds)
+    kinds, tried = kinds_of(policy), tuple(trials)
+    sides = second_sides(tried, kinds)
     degrees = learned_limits([one for one in images if not one.always], sides, kinds, budget)
     limits = tuple(
         RoomLimit.at(place, FindingName(name), _compared(name, degree, policy), replaces=False)
         for name, degree in sorted(degrees.items())
     )
     counts = {one.defect: (one.simulated, len(one.degrees), one.found(degrees)) for one in sides.values()}
-    shares = [found / simulated for simulated, _, found in counts.values()]
     return LearnedRoom(
-        RoomLook(place, RoomState.PROVISIONAL, len(images), found=sum(shares) / len(shares) if shares else None),
+        RoomLook(
+            place, RoomState.PROVISIONAL, len(images), found=_share_found(tried, degrees), told=whole_room(images)
+        ),
         limits,
         before=sum(one.always or one.is_flagged({}) for one in images),
         flagged=sum(one.always or one.is_flagged(degrees) for one in images),
         always=sum(one.always for one in images),
         sides=counts,
     )
+
+
+def _share_found(trials: Sequence[SeenImage], limits: Mapping[str, float]) -> float | None:
+    """Of images with a simulated defect the share that any rule flags, the mean over the defects; None without any."""
+    by_defect: dict[str, list[bool]] = {}
+    for one in trials:
+        by_defect.setdefault(one.defect, []).append(one.always or one.is_flagged(limits))
+    return mean(map(mean, by_defect.values())) if by_defect else None
 
 
 def _compared(name: str, degree: float, policy: Policy) -> float:
