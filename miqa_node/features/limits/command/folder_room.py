@@ -140,6 +140,7 @@ class _Folder:
             policy=policy.version, package=package, version=version, images=len(teaching), lacking=lacking,
             state="learning" if room is None else "provisional", budget=budget,
             found=None if room is None or room.look.found is None else round(room.look.found, 3),
+            told=() if room is None else room.look.told,
             flagged=FlaggedImages(
                 images=len(mine), always=always, before=before, after=None if room is None else room.flagged
             ),
@@ -212,4 +213,6 @@ def print_room(room: RoomFile, folder: Path, out: Path) -> None:
         if room.found is not None:
             blind = "; below 50% nothing is ACCEPT" if room.found < LEAST_FOUND else ""
             print_line(f"Of all kinds {room.found:.0%} are found on average{blind}.")
+    if room.told:
+        print_line(f"Most images show it, so look at the room, not at single images: {', '.join(room.told)}")
     print_line(f"Written. Judge by it: miqa-node assess PATH --limits {out}")

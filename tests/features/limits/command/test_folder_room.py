@@ -246,6 +246,7 @@ count = st.integers(0, 10**6)
         RoomFile, policy=word, package=word, version=word, state=st.sampled_from(["provisional", "learning"]),
         images=count, lacking=count, budget=st.floats(0, 1), found=st.none() | st.floats(0, 1),
         flagged=st.builds(FlaggedImages, images=count, always=count, before=count, after=st.none() | count),
+        told=st.lists(word, max_size=3).map(tuple),
         left_out=st.dictionaries(st.sampled_from(["unreadable", "repeated"]), count),
         limit=st.lists(
             st.builds(
