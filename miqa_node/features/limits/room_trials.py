@@ -22,7 +22,7 @@ from miqa_node.features.limits.learn import SeenImage, learned_limits, second_si
 from miqa_node.features.limits.second_side import LEVELS, SEED, with_defect
 from miqa_node.features.limits.whole_room import whole_room
 
-ENOUGH_FOUND = 12
+ENOUGH_FOUND = 30
 """Simulated defects of a kind that the policy finds, after which no more of it are tried."""
 BUDGET = 0.02
 """Share of a room's images that may be flagged, if the site says no other."""
