@@ -96,9 +96,13 @@ class SiteLimits:
     def look_of(self, kind: JudgedKind) -> RoomLook | None:
         """How far the look of an image's room is known; None if it goes by the policy's limits."""
         look = self._by_place.get(kind.place)
-        if look is None and self.learns_from:
+        if look is None and self.learns_from and kind.place != Place():
             return RoomLook(kind.place, RoomState.LEARNING, lacking=self.learns_from)
         return look
+
+    def knows(self, kind: JudgedKind) -> bool:
+        """Whether an image's room has a look of its own, or none can be named."""
+        return kind.place in self._by_place or kind.place == Place()
 
     def words(self, limit: RoomLimit) -> str:
         """The limit in words: its number, since when, and by whom."""

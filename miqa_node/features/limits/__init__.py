@@ -12,3 +12,4 @@ COMMANDS = {
     ),
 }
 PAGES = {"limits_api": "api:PAGE", "tuning": "page.router:PAGE"}
+PARTS = {"rooms": "room_work:PART"}
