@@ -1,6 +1,6 @@
-"""Limits of soft findings for each room of a site, and the silent first days of its body parts."""
+"""Limits of soft findings for each room of a site, which learn them, and the silent first days of its body parts."""
 
-CARDS = {"silence": "page.silence:CARD"}
+CARDS = {"learned_rooms": "page.rooms:CARD", "silence": "page.silence:CARD"}
 COMMANDS = {
     "silence": (
         "command.silence:silence | models 15 | Show which body parts are silent, in their first days at this "
@@ -12,4 +12,4 @@ COMMANDS = {
     ),
 }
 PAGES = {"limits_api": "api:PAGE", "tuning": "page.router:PAGE"}
-PARTS = {"rooms": "room_work:PART"}
+PARTS = {"learned_rooms": "room_work:PART"}

@@ -212,4 +212,4 @@ def _part(context: PartContext) -> RoomWork:
     return RoomWork(context.database, context.settings.policy, context.unit.judging.policy, tried)
 
 
-PART = PartKind("rooms", _part)
+PART = PartKind("learned_rooms", _part)

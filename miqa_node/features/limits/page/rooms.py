@@ -1,0 +1,20 @@
+"""On the page of operations: rooms that go by limits of before, of others, or of nobody's confirmation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from miqa_node.core.domain.room import RoomState
+from miqa_node.features.limits.room_list import room_list
+from miqa_node.interfaces.web.card import OPERATIONS, CardContext, PageCard
+
+
+def _on_operations(context: CardContext, _: Sequence[None]) -> list[dict[str, object] | None]:
+    services = context.services
+    with services.database.begin() as transaction:
+        listed = room_list(transaction, services.settings.policy)
+    told = [one for one in listed.rooms if (one.why and one.look.state is not RoomState.LEARNING) or one.waiting_set]
+    return [{"told": told} if told else None]
+
+
+CARD = PageCard(OPERATIONS, "told.html", __file__, _on_operations)
