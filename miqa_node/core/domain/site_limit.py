@@ -86,7 +86,7 @@ class SiteLimits:
     @property
     def are_none(self) -> bool:
         """Whether all rooms go by the policy's limits."""
-        return not (self.number or self.looks or self.learns_from)
+        return not (self.number or self.limits or self.looks or self.learns_from)
 
     def limit_of(self, finding: str, kind: JudgedKind) -> RoomLimit | None:
         """The most specific limit of a finding or measurement for an image; None if the policy's own limit applies."""
