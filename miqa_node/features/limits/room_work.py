@@ -205,7 +205,7 @@ def _part(context: PartContext) -> RoomWork:
             seen: list[SeenImage] = context.work(try_original, stored, path, image.package, tries)
         except ResourcesError:  # no process can be started now
             raise
-        except MiqaError:
+        except (MiqaError, OSError):  # of one original, which is gone or damaged
             return []
         return seen
 

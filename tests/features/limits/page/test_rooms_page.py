@@ -14,8 +14,9 @@ from miqa_node.core.domain.room import RoomState
 from miqa_node.runtime.site_records import rooms
 from miqa_node.runtime.store import tables
 from tests.features.limits.page.test_tuning import csrf, post
-from tests.features.limits.test_rooms import HARD, LIKE, NOW, RULE, Site
+from tests.features.limits.test_rooms import HARD, LIKE, RULE, Site
 from tests.policies import ACCEPT, policy_of
+from tests.runtime.store.making import NOW
 from tests.web.staging import Stage
 
 
