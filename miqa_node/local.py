@@ -130,6 +130,11 @@ class LocalAssessor:
         return self._models
 
     @property
+    def judge(self) -> Assessor:
+        """What judges a decoded image, without captions and the search for text."""
+        return self._sidecars.assessor()
+
+    @property
     def pool(self) -> WorkerPool:
         """The processes that decode and measure."""
         return self._pool

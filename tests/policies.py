@@ -84,6 +84,12 @@ then = "REVIEW"
 reason = "noise"
 [[rule]]
 evidence = "site"
+measurement = "slices_blank"
+share_of_slices = 0.05
+then = "REVIEW"
+reason = "111220"
+[[rule]]
+evidence = "site"
 measurement = "anomaly"
 min_percentile = 99
 then = "REVIEW"

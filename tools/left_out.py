@@ -68,7 +68,9 @@ def rows(all_numbers: Mapping[str, Numbers], policy: Policy) -> Iterable[tuple[s
     for name in (one.name for one in measurands()):
         numbers = all_numbers.get(name, {})
         limits = {
-            (rule.side, rule.limit) for rule in policy.of(Subject.MEASUREMENT) if rule.what == name and rule.limit
+            (rule.side, rule.limit)
+            for rule in policy.of(Subject.MEASUREMENT)
+            if rule.what == name and rule.limit and rule.side is not LimitSide.SHARE
         }
         if len(numbers) < LEAST_SCANNERS or not limits:
             continue

@@ -16,8 +16,9 @@ PLACE = ("package", "body_part", "room", "view", "detector")
 
 # Where an earlier version judged images, rooms keep what they have: a row that names no place says so.
 NO_ROOM_LEARNS = """
-INSERT INTO rooms (package, body_part, room, view, detector, state, began_at, changed_at, images, so_far, learned_from)
-SELECT '', '', '', '', '', 'confirmed', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 0, 0, '{}'
+INSERT INTO rooms (package, body_part, room, view, detector, state, began_at, changed_at, images, so_far, told,
+    learned_from)
+SELECT '', '', '', '', '', 'confirmed', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 0, 0, '[]', '{}'
 WHERE EXISTS (SELECT 1 FROM assessments)
 """
 
@@ -34,6 +35,7 @@ def upgrade() -> None:
         sa.Column("images", sa.Integer, nullable=False),
         sa.Column("so_far", sa.Integer, nullable=False),
         sa.Column("found", sa.Float),
+        sa.Column("told", sa.JSON, nullable=False),
         sa.Column("learned_from", sa.JSON, nullable=False),
         sa.Column("waiting_set", sa.Integer),
         sa.Column("looked_at", sa.DateTime),

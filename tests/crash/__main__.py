@@ -42,6 +42,9 @@ SAMPLE_S = 10.0
 SOAK_PAUSE_S = 1.5
 """Of the scanner between two images, so that an hour holds more than a small hospital sends in a day."""
 SOAK_BACKLOG = 16
+BURST_S, BURST_REQUESTS = 60.0, 60
+"""At the start of a soak images come without a pause, and so many requests at once: threads and connections of pools,
+which stay for good, are all there before the middle. Else each later coincidence of many looks like a leak."""
 SOAK_DISK_MIB = 256
 """A soak's data directory is a file system of this size, which the originals of an hour would fill several times."""
 SOAK_HELD_MIB = 0.8 * SOAK_DISK_MIB
@@ -160,6 +163,7 @@ def soak(station: Station, seconds: float) -> dict[str, Any]:
     """Send for a long time; what the node holds in the middle and at the end: see :func:`_sample`."""
     station.limit_backlog(SOAK_BACKLOG)
     station.next_report_s()
+    _burst(station, min(BURST_S, seconds / 10.0))
     station.scanner.pause_s = SOAK_PAUSE_S
     samples: list[dict[str, float]] = []
     end = time.monotonic() + seconds
@@ -174,6 +178,15 @@ def soak(station: Station, seconds: float) -> dict[str, Any]:
     middle["first_children_mib"] = max(one["largest_child_mib"] for one in samples[: len(samples) // 2])
     flagged = sum(event["data"]["image"]["verdict"] != "ACCEPT" for event in station.told.events)
     return {"seconds": round(seconds), "samples": len(samples), "flagged": flagged, "middle": middle, "end": latest}
+
+
+def _burst(station: Station, seconds: float) -> None:
+    """Use every thread and every connection that the node may have, once."""
+    station.scanner.pause_s = 0.0
+    until = time.monotonic() + seconds
+    with ThreadPoolExecutor(BURST_REQUESTS) as clients:
+        while time.monotonic() < until:
+            list(clients.map(lambda _number: station.node.is_ready(), range(BURST_REQUESTS)))
 
 
 def _sample(station: Station) -> dict[str, float]:

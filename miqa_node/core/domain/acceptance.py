@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from math import floor
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.finding import humanised
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.measurand import is_withdrawn, measurand_of, withdrawn_words
+from miqa_node.core.domain.measurand import is_withdrawn, label_of, withdrawn_words
 from miqa_node.core.domain.moderate_fault import FaultSearch, faults_of, search_with
 from miqa_node.core.language.phrase import Phrase, joined
 
@@ -144,12 +143,7 @@ def obstacle(tables: Sequence[Acceptance], assessment: Assessment) -> str:
 
 def labels(names: Sequence[str]) -> str:
     """The measurements, in words."""
-    return joined(", ", [_label(name) for name in names])
-
-
-def _label(name: str) -> str:
-    measurand = measurand_of(name)
-    return Phrase(measurand.label) if measurand is not None else humanised(name)
+    return joined(", ", [label_of(name) for name in names])
 
 
 def search_of(assessment: Assessment, limited: Collection[str]) -> FaultSearch:

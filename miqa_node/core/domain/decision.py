@@ -155,7 +155,7 @@ def _reasons_of(rule: Rule, row: AppliedRule, assessment: Assessment, policy: Po
             yield Reason(ANOMALY, assessment.anomaly.sentence, OTHER_FAILURE, verdict)
     elif (measured := assessment.measurement(row.what)) is not None:
         usual = assessment.usual_range(measured.name, measured.unit) if rule.is_usual else None
-        of_number = measured_text(measured, rule.side, row.limits[0])
+        of_number = measured_text(measured, rule.side.direction, row.limits[0], row.values)
         text = of_number if usual is None else unusual_text(measured, usual, rule.side)
         yield Reason(row.what, text, rule.code, verdict, rule.supports)
 

@@ -18,6 +18,7 @@ from miqa_node.core.domain.rule import (
     ANOMALY,
     CARD,
     SITE,
+    SLICE_COUNT,
     AppliedRule,
     LimitSide,
     Outcome,
@@ -25,6 +26,7 @@ from miqa_node.core.domain.rule import (
     Subject,
     Then,
     Where,
+    compared_number,
 )
 from miqa_node.core.domain.site_limit import RoomLimit
 from miqa_node.core.language.phrase import Phrase
@@ -117,7 +119,7 @@ class Evaluation:
             yield from self._of_finding(rule)
         yield from self._of_packages()
         for rule in sorted(of[Subject.MEASUREMENT], key=lambda one: one.is_usual):
-            yield from self._of_usual(rule) if rule.is_usual else self._of_measurement(rule)
+            yield from self._of_measurement(rule)
         places = {issue.name: place for place, issue in enumerate(self._assessment.plausibility)}
         for rule in sorted(of[Subject.CONTRADICTION], key=lambda one: places.get(one.what, len(places))):
             yield self._row(rule, rule.what in places)
@@ -130,7 +132,7 @@ class Evaluation:
         outcome = Outcome.ACCEPTS if accepts else Outcome.HINT if why else Outcome.WITHIN
         for rule in self._accepting:
             enough = Phrase("Measured: {measurements}.", measurements=rule.acceptance.labels) if rule.acceptance else ""
-            yield self._applied(rule, outcome, why=why or enough)
+            yield replace(self._row(rule, False, why=why or enough)[1], outcome=outcome)
 
     def _of_finding(self, rule: Rule) -> Iterator[Evaluated]:
         assessment, name = self._assessment, FindingName(rule.what)
@@ -157,9 +159,7 @@ class Evaluation:
 
     def _limit(self, rule: Rule) -> RoomLimit | None:
         """The room's limit of what a rule is about; while the room learns only one that a person confirmed."""
-        limit = self._limits.limit_of(rule.what, self._kind) if rule.soft or rule.is_learned else None
-        learns = self.look is not None and self.look.learns
-        return None if limit is None or (learns and not limit.replaces) else limit
+        return self._limits.limit_in_force(rule.what, self._kind) if rule.soft or rule.is_learned else None
 
     def _holds(self, rule: Rule, degree: float | None) -> bool:
         """Whether the room still learns what is usual there, and the degree is not so severe that it counts anyway."""
@@ -178,38 +178,31 @@ class Evaluation:
                 )
 
     def _of_measurement(self, rule: Rule) -> Iterator[Evaluated]:
-        measured = self._assessment.measurement(rule.what)
-        if measured is None or rule.limit is None or (self._assessment.is_of_another_kind and rule.what in OF_CHESTS):
+        """Yield what is compared with a number, with a share of the slices, or with the range of the machine."""
+        assessment, measured = self._assessment, self._assessment.measurement(rule.what)
+        if measured is None or (assessment.is_of_another_kind and (rule.is_usual or rule.what in OF_CHESTS)):
             return
-        if is_withdrawn(rule.what):  # an old judgement has it, and the limit was for what it meant then
+        values: tuple[float, ...] = (measured.value,)
+        limits: tuple[float, ...] = (rule.limit or 0.0,)
+        side = rule.side.value
+        if rule.is_usual:
+            usual = assessment.usual_range(measured.name, measured.unit)
+            if usual is None:
+                return
+            limits, side = (usual.low, usual.high), f"{USUAL}{side}"
+        elif is_withdrawn(rule.what):  # an old judgement has it, and the limit was for what it meant then
             return
-        is_beyond, room, limit, words = (
-            rule.side.is_beyond(measured.value, rule.limit),
-            self._limit(rule),
-            rule.limit,
-            "",
-        )
-        if room is not None and rule.side.is_beyond(room.least_strength, limit):
-            limit, words = room.least_strength, self._limits.words(room)
-            is_beyond = rule.side.is_beyond(measured.value, limit)
-        yield self._row(
-            rule,
-            is_beyond,
-            (measured.value,),
-            (limit,),
-            rule.side.value,
-            words,
-            degree=None if room else measured.value,
-        )
-
-    def _of_usual(self, rule: Rule) -> Iterator[Evaluated]:
-        """Yield what is compared with the confirmed range of the machine."""
-        measured = self._assessment.measurement(rule.what)
-        usual = self._assessment.usual_range(measured.name, measured.unit) if measured is not None else None
-        if measured is None or usual is None or self._assessment.is_of_another_kind:
-            return
-        is_beyond = rule.side.is_beyond(measured.value, usual.high if rule.side is LimitSide.ABOVE else usual.low)
-        yield self._row(rule, is_beyond, (measured.value,), (usual.low, usual.high), f"{USUAL}{rule.side.value}")
+        elif rule.side is LimitSide.SHARE:
+            slices = assessment.measurement(SLICE_COUNT)
+            if slices is None or not slices.value > 0.0:
+                return
+            values = measured.value, slices.value
+        room, words = None if rule.is_usual else self._limit(rule), ""
+        if room is not None and rule.side.is_beyond(room.least_strength, limits[0]):
+            limits, words = (room.least_strength,), self._limits.words(room)
+        compared, degree = compared_number(values), None if room or rule.is_usual else measured.value
+        is_beyond = rule.side.is_beyond(compared, limits[0 if rule.side is LimitSide.BELOW else -1])
+        yield self._row(rule, is_beyond, values, limits, side, words, degree=degree)
 
     def _of_anomaly(self, rule: Rule) -> Iterator[Evaluated]:
         anomaly = self._assessment.anomaly
@@ -235,29 +228,13 @@ class Evaluation:
 
         ``degree`` is how strong it is, by the policy's limit; None where a limit of the room decides.
         """
-        if not is_beyond:
-            return rule, self._applied(rule, Outcome.WITHIN, values, limits, side, why)
-        lack = self._lack(rule)
-        if rule.then is Then.HINT or lack:
-            return rule, self._applied(rule, Outcome.HINT, values, limits, side, lack or why)
-        if self.look is not None and self._holds(rule, degree):
-            return rule, self._applied(rule, Outcome.HELD, values, limits, side, self.look.held)
-        return rule, self._applied(rule, Outcome.FLAGS, values, limits, side, why)
-
-    def _applied(
-        self,
-        rule: Rule,
-        outcome: Outcome,
-        values: tuple[float, ...] = (),
-        limits: tuple[float, ...] = (),
-        side: str = "",
-        why: str = "",
-    ) -> AppliedRule:
-        place, matched = (
-            rule.where.name or self.place,
-            rule.where.matched(self._assessment.header, self._assessment.kind),
-        )
-        return AppliedRule(
-            rule.subject, rule.what, rule.then, place, outcome, values, limits, side, rule.evidence, why, matched,
-            rule.number,
+        header, kind = self._assessment.header, self._assessment.kind
+        outcome = Outcome.FLAGS if is_beyond else Outcome.WITHIN
+        if is_beyond and (rule.then is Then.HINT or self._lack(rule)):
+            outcome, why = Outcome.HINT, self._lack(rule) or why
+        elif is_beyond and self.look is not None and self._holds(rule, degree):
+            outcome, why = Outcome.HELD, self.look.held
+        return rule, AppliedRule(
+            rule.subject, rule.what, rule.then, rule.where.name or self.place, outcome, values, limits, side,
+            rule.evidence, why, rule.where.matched(header, kind), rule.number,
         )  # fmt: skip

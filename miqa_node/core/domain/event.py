@@ -91,31 +91,31 @@ def event_body(
             "results": f"{origin.url}/api/dicom-web/studies/{uid}/instances",
         },
     }
-    return {
-        "id": event_id,
-        "type": event_type.value,
-        "timestamp": occurred_at.isoformat(timespec="milliseconds"),
-        "data": {
-            "node": origin.node,
-            "site": origin.site,
-            "sequence": sequence,
-            "study": study,
-            "image": dict(image) if image is not None else None,
-            "resolution": resolution.value if resolution is not None else None,
-        },
+    data = {
+        "sequence": sequence,
+        "study": study,
+        "image": dict(image) if image is not None else None,
+        "resolution": resolution.value if resolution is not None else None,
     }
+    return _body(event_id, event_type, occurred_at, origin, data)
 
 
 def node_event_body(
     event_id: str, event_type: EventType, occurred_at: datetime, origin: EventOrigin, reason: str
 ) -> dict[str, Any]:
     """The JSON of an event about the node itself; ``reason`` is why it judges no images, empty if it does again."""
-    data = {"node": origin.node, "site": origin.site, "reason": reason, "links": {"status": f"{origin.url}/operations"}}
+    data = {"reason": reason, "links": {"status": f"{origin.url}/operations"}}
+    return _body(event_id, event_type, occurred_at, origin, data)
+
+
+def _body(
+    event_id: str, event_type: EventType, occurred_at: datetime, origin: EventOrigin, data: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "id": event_id,
         "type": event_type.value,
         "timestamp": occurred_at.isoformat(timespec="milliseconds"),
-        "data": data,
+        "data": {"node": origin.node, "site": origin.site, **data},
     }
 
 

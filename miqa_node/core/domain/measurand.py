@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE, Code
+from miqa_node.core.domain.finding import humanised
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.libraries.plain_statistics.robust import LIMIT
@@ -223,6 +224,12 @@ def every_measurand() -> Sequence[Measurand]:
 def measurand_of(name: str) -> Measurand | None:
     """The definition of a measurement that is, or was, taken."""
     return MEASUREMENTS.all().get(name) or WITHDRAWN.get(name)
+
+
+def label_of(name: str) -> str:
+    """The label of a measurement, a phrase; the name as words if nothing defines it."""
+    measurand = measurand_of(name)
+    return Phrase(measurand.label) if measurand is not None else humanised(name)
 
 
 def is_withdrawn(name: str) -> bool:

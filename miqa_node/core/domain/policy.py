@@ -16,13 +16,15 @@ from miqa_node.core.domain.rule import SITE, Rule, Subject, Then, Where
 from miqa_node.core.domain.site_limit import SiteLimits
 
 OF_LIMITS = "+limits."
-"""Between the version of the rules and the number of the site's set of limits."""
+"""Between the version of the rules and the number of the site's set of limits, or the name of limits of a file."""
 
 
 def rules_version(version: str) -> str:
     """The version of a policy without its set of limits, which changes no rule.
 
     >>> rules_version("2026-11-28.3+limits.4")
+    '2026-11-28.3'
+    >>> rules_version("2026-11-28.3+limits.learning")
     '2026-11-28.3'
     """
     return version.partition(OF_LIMITS)[0]
@@ -49,7 +51,7 @@ class Policy:
         """The policy with the limits of the site; its version includes them, because reports contain the version."""
         if limits.are_none:
             return self
-        version = f"{self.version}{OF_LIMITS}{limits.number}" if limits.number else self.version
+        version = f"{self.version}{OF_LIMITS}{limits.label}" if limits.label else self.version
         return replace(self, version=version, site_limits=limits)
 
     def place_of(self, header: Header, kind: str = "") -> Where | None:
@@ -57,7 +59,7 @@ class Policy:
 
         An assessment of an earlier version has no kind; then kinds do not count.
         """
-        covering = [one for one in self.places if _covers(one, header, kind)]
+        covering = [one for one in self.places if (one if kind else replace(one, kind=())).covers(header, kind)]
         return next((one for one in covering if not any(other.is_narrower(one) for other in covering)), None)
 
     def covering(self, header: Header, kind: str = "") -> list[Rule]:
@@ -102,10 +104,11 @@ class Policy:
 
     def silencing(self, findings: Collection[str]) -> Policy:
         """The same, where these findings are only listed."""
-        return replace(
-            self,
-            rules=tuple(replace(rule, then=Then.HINT) if _is_about(rule, findings) else rule for rule in self.rules),
+        rules = (
+            replace(rule, then=Then.HINT) if rule.subject is Subject.FINDING and rule.what in findings else rule
+            for rule in self.rules
         )
+        return replace(self, rules=tuple(rules))
 
 
 def most_specific(rules: Sequence[Rule]) -> list[Rule]:
@@ -121,16 +124,8 @@ def most_specific(rules: Sequence[Rule]) -> list[Rule]:
     return [rule for rule in best.values() if not any(_silences(hint, rule) for hint in rules)]
 
 
-def _covers(place: Where, header: Header, kind: str) -> bool:
-    return (place if kind else replace(place, kind=())).covers(header, kind)
-
-
 def _silences(hint: Rule, rule: Rule) -> bool:
     is_hint = hint.then is Then.HINT and rule.then in (Then.REVIEW, Then.REJECT)
     return (
         is_hint and hint.is_default <= rule.is_default and hint.about[:-1] == rule.about[:-1] and hint.is_narrower(rule)
     )
-
-
-def _is_about(rule: Rule, findings: Collection[str]) -> bool:
-    return rule.subject is Subject.FINDING and rule.what in findings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import humanised
-from miqa_node.core.domain.measurand import MEASUREMENTS
+from miqa_node.core.domain.measurand import MEASUREMENTS, label_of
+from miqa_node.core.domain.rule import compared_number
 from miqa_node.core.domain.shown_number import shown_number
 from miqa_node.core.domain.usual_range import UsualRange
 from miqa_node.core.language.phrase import Phrase
@@ -20,10 +21,17 @@ def finding_text(title: str, probability: float, severity: float, limit: str = "
     return Phrase("{finding}: probability {probability}, severity {severity}", **values)
 
 
-def measured_text(measured: Measurement, comparison: str, least_or_most: float) -> Phrase:
-    """Value and limit, with place and significance if the measurement's definition has a ``concern``."""
+def measured_text(
+    measured: Measurement, comparison: str, least_or_most: float, numbers: tuple[float, ...] = ()
+) -> Phrase:
+    """Value and limit, with place and significance if the measurement's definition has a ``concern``.
+
+    Where ``numbers`` have the number of slices, too, the limit is a share of them.
+    """
     unit = _unit(measured)
     value, limit = f"{shown_number(measured.name, measured.value, least_or_most)}{unit}", f"{least_or_most:g}{unit}"
+    if len(numbers) > 1:
+        value, limit = share_text(numbers, least_or_most), f"{100 * least_or_most:g} %"
     measurand = MEASUREMENTS.all().get(measured.name)
     if measurand is None:
         return Phrase(f"{humanised(measured.name)} {{value}} is {comparison} {{limit}}", value=value, limit=limit)
@@ -34,6 +42,13 @@ def measured_text(measured: Measurement, comparison: str, least_or_most: float) 
     return Phrase(
         f"{{measurement}}: {{value}}, {comparison} the limit of {{limit}}. {{concern}}", **values, concern=concern
     )
+
+
+def share_text(values: tuple[float, ...], limit: float) -> Phrase:
+    """So many of the slices, with percent that are on the side of the limit, a share."""
+    percent = shown_number("", 100 * compared_number(values), 100 * limit)
+    count, slices = (f"{one:g}" for one in values)
+    return Phrase("{count} of {slices} ({percent} %)", count=count, slices=slices, percent=percent)
 
 
 def _unit(measured: Measurement) -> str:
@@ -56,12 +71,12 @@ def unusual_words(measurement: str, comparison: str) -> Phrase:
 
 def unusual_text(measured: Measurement, usual: UsualRange, comparison: str) -> Phrase:
     """What is unusual, with value and range."""
-    unit, measurand = _unit(measured), MEASUREMENTS.all().get(measured.name)
+    unit = _unit(measured)
     low, high = (shown_number(measured.name, one) for one in (usual.low, usual.high))
     return Phrase(
         "{what}: {measurement} {value}, usual {low} to {high} in {count} images since {day}",
         what=unusual_words(measured.name, comparison),
-        measurement=Phrase(measurand.label if measurand else humanised(measured.name)),
+        measurement=label_of(measured.name),
         value=f"{shown_number(measured.name, measured.value)}{unit}",
         low=f"{low}{unit}",
         high=f"{high}{unit}",
@@ -75,7 +90,7 @@ def counted_text(measured: Measurement) -> Phrase:
     measurand = MEASUREMENTS.all().get(measured.name)
     return Phrase(
         "{measurement}: {value}. {concern}",
-        measurement=Phrase(measurand.label if measurand else humanised(measured.name)),
+        measurement=label_of(measured.name),
         value=_placed(f"{measured.value:g}", measured),
         concern=Phrase(measurand.concern if measurand else ""),
     )

@@ -14,6 +14,9 @@ from miqa_node.core.language.phrase import Phrase, joined
 LEAST_FOUND = 0.5
 """Share of simulated defects; of a room that finds less nothing is ACCEPT, as of packages (``found`` of evidence)."""
 
+LEARN_IMAGES = 50
+"""Number of images that a room learns its look from."""
+
 
 class RoomState(StrEnum):
     """How far the look of a room is known: *expired* limits stay in force until new ones exist."""
@@ -111,9 +114,10 @@ class RoomLook:
 
     ``images`` is the number of images that it learned from, ``lacking`` how many it still needs while it learns; 0 if
     its limits only wait for a person.
-    ``found`` is the mean share of simulated defects that are found with its limits, over the findings; below
-    :data:`LEAST_FOUND` nothing in the room is ACCEPT; None if nobody tried. ``since`` is when it came into
-    this state.
+    ``found`` is the share of images with a simulated defect that are flagged with its limits, the mean over the
+    findings; below :data:`LEAST_FOUND` nothing in the room is ACCEPT; None if nobody tried. ``since`` is when it came
+    into this state. ``told`` names what most of its images show, so that the room is told as a room: findings, or
+    ``anomaly``, where the figures of the card do not hold.
     """
 
     place: Place
@@ -122,6 +126,7 @@ class RoomLook:
     lacking: int = 0
     found: float | None = None
     since: datetime | None = None
+    told: tuple[str, ...] = ()
 
     @property
     def learns(self) -> bool:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.prediction import PackageRule, PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.room import kind_of
+from miqa_node.core.domain.rule import ANOMALY
+from miqa_node.core.domain.site_limit import SiteLimits
 from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.phrase import Phrase
 
@@ -30,6 +33,14 @@ class Routing:
     """By which certificate of the site predictions are automated, as a sentence; empty without one."""
     certificate: str = ""
     """The digest of a certificate that covers the image."""
+    unusual_from: float | None = None
+    """The room's own limit of how unusual images are there, a score; None if it has none."""
+
+    def in_room(self, assessment: Assessment, limits: SiteLimits) -> Routing:
+        """The conditions where an image was made: the look of its own room is not unusual there."""
+        kind = kind_of(replace(assessment, header=assessment.known_header))
+        limit = limits.limit_in_force(ANOMALY, kind)
+        return replace(self, unusual_from=None if limit is None else limit.least_strength)
 
     def of(self, rule: PackageRule) -> Routing:
         """The conditions with the rule's changes."""
@@ -48,11 +59,15 @@ def route(prediction: Prediction, assessment: Assessment, disposition: Dispositi
     """
     if not prediction.label:
         return prediction
-    pending = (
-        *_quality(assessment, disposition, routing),
-        *_unusual(assessment, routing),
-        *_unsure(prediction, routing),
-        *_unproven(prediction, routing),
+    pending = tuple(
+        PendingCause(reason, text)
+        for reason, text in (
+            (PendingReason.QUALITY_FIRST, _quality(assessment, disposition, routing)),
+            (PendingReason.OUT_OF_DISTRIBUTION, _unusual(assessment, routing)),
+            (PendingReason.LOW_CONFIDENCE, _unsure(prediction, routing)),
+            (PendingReason.NOT_PROVEN, _unproven(prediction, routing)),
+        )
+        if text
     )
     is_covered = {one.reason for one in pending} <= OF_THE_ANSWER
     return replace(
@@ -63,46 +78,44 @@ def route(prediction: Prediction, assessment: Assessment, disposition: Dispositi
     )
 
 
-def _quality(assessment: Assessment, disposition: Disposition, routing: Routing) -> tuple[PendingCause, ...]:
+def _quality(assessment: Assessment, disposition: Disposition, routing: Routing) -> str:
     gate = assessment.finding(FindingName.GATE)
     if disposition.verdict is Verdict.REJECT:
-        text = Phrase("The image was rejected for its quality.")
-    elif disposition.verdict is Verdict.NOT_ASSESSED:
-        text = Phrase("The quality of the image was not assessed.")
-    elif gate is not None and gate.present:
-        text = Phrase("The image is not what the quality model was made for.")
-    elif routing.accepted_only and disposition.verdict is not Verdict.ACCEPT:
-        text = Phrase("The quality of the image must be reviewed first.")
-    else:
-        return ()
-    return (PendingCause(PendingReason.QUALITY_FIRST, text),)
+        return Phrase("The image was rejected for its quality.")
+    if disposition.verdict is Verdict.NOT_ASSESSED:
+        return Phrase("The quality of the image was not assessed.")
+    if gate is not None and gate.present:
+        return Phrase("The image is not what the quality model was made for.")
+    if routing.accepted_only and disposition.verdict is not Verdict.ACCEPT:
+        return Phrase("The quality of the image must be reviewed first.")
+    return ""
 
 
-def _unusual(assessment: Assessment, routing: Routing) -> tuple[PendingCause, ...]:
+def _unusual(assessment: Assessment, routing: Routing) -> str:
     anomaly = assessment.anomaly
     if anomaly is None or anomaly.percentile < routing.max_percentile:
-        return ()
-    return (PendingCause(PendingReason.OUT_OF_DISTRIBUTION, Phrase("{unusual}.", unusual=anomaly.sentence)),)
+        return ""
+    if routing.unusual_from is not None and anomaly.score < routing.unusual_from:
+        return ""
+    return Phrase("{unusual}.", unusual=anomaly.sentence)
 
 
-def _unproven(prediction: Prediction, routing: Routing) -> tuple[PendingCause, ...]:
-    text = routing.unproven
-    if not text and routing.min_confidence <= prediction.confidence < routing.proven_from:
-        text = Phrase(
-            "Not automated. The evidence is for a confidence of {proven_from} and more.",
-            proven_from=f"{routing.proven_from:.2f}",
-        )
-    return (PendingCause(PendingReason.NOT_PROVEN, text),) if text else ()
+def _unproven(prediction: Prediction, routing: Routing) -> str:
+    if routing.unproven or not routing.min_confidence <= prediction.confidence < routing.proven_from:
+        return routing.unproven
+    return Phrase(
+        "Not automated. The evidence is for a confidence of {proven_from} and more.",
+        proven_from=f"{routing.proven_from:.2f}",
+    )
 
 
-def _unsure(prediction: Prediction, routing: Routing) -> tuple[PendingCause, ...]:
+def _unsure(prediction: Prediction, routing: Routing) -> str:
     if prediction.confidence >= routing.min_confidence:
-        return ()
+        return ""
     shown = math.floor(100.0 * prediction.confidence + 1e-9) / 100.0  # 0.799 is not "0.80, below 0.80"
-    text = Phrase(
+    return Phrase(
         "Low confidence: {label} {shown}, below {min_confidence}.",
         label=f"{prediction.label}",
         shown=f"{shown:.2f}",
         min_confidence=f"{routing.min_confidence:.2f}",
     )
-    return (PendingCause(PendingReason.LOW_CONFIDENCE, text),)

@@ -18,6 +18,8 @@ ALL = "all"
 """As finding of a rule for ACCEPT: whatever the model judges."""
 ANOMALY = "anomaly"
 """As measurement: how unusual the image is, in percent of the baseline's images."""
+SLICE_COUNT = "slice_count"
+"""The measurement that shares of slices are shares of."""
 ADULT_YEARS = 18
 """An image of unknown age counts as an adult's."""
 
@@ -27,14 +29,20 @@ CONDITIONS = ("modality", "body_part", "view", "kind", "room", "age")
 
 
 class LimitSide(StrEnum):
-    """How a rule compares a measurement with its limit."""
+    """How a rule compares a measurement with its limit; a count of slices also as a share of those of the series."""
 
     ABOVE = "above"
     BELOW = "below"
+    SHARE = "share_of_slices"
+
+    @property
+    def direction(self) -> LimitSide:
+        """Above or below: beyond a share is above it."""
+        return LimitSide.ABOVE if self is LimitSide.SHARE else self
 
     def is_beyond(self, value: float, limit: float) -> bool:
         """Whether the value lies on this side of the limit."""
-        return value > limit if self is LimitSide.ABOVE else value < limit
+        return value < limit if self is LimitSide.BELOW else value > limit
 
 
 class Subject(StrEnum):
@@ -188,7 +196,7 @@ class Rule:
     @cached_property
     def about(self) -> tuple[str, ...]:
         """What it competes for with other rules: of these the most specific applies."""
-        side = self.side.value if self.subject is Subject.MEASUREMENT else ""
+        side = self.side.direction.value if self.subject is Subject.MEASUREMENT else ""
         return self.subject.value, self.what, side, "usual" if self.is_usual else "", self.then.value
 
     def is_narrower(self, other: Rule) -> bool:
@@ -216,10 +224,11 @@ class AppliedRule:
     """A rule that applied to an image: the row that pages, commands and texts of reasons are made from.
 
     ``values`` are probability and severity of a finding (or its strength, where ``limits`` is the least one of a room),
-    or a measurement; ``limits`` the numbers that they are compared with, lowest and highest of a usual range. ``side``
-    is "above", "below", "usual above", "usual below", "room", "percentile", or empty. ``why`` says why it is only a
-    hint, by which set the limit of the room holds, or what was enough for ACCEPT. ``matched`` is what the image has of
-    the conditions that the rule adds to its place; ``number`` is that of the rule, 0 if a package asks by itself.
+    or a measurement, with the number of slices that it is a share of; ``limits`` the numbers that they are compared
+    with, lowest and highest of a usual range. ``side`` is "above", "below", "share_of_slices", "usual above", "usual
+    below", "room", "percentile", or empty. ``why`` says why it is only a hint, by which set the limit of the room
+    holds, or what was enough for ACCEPT. ``matched`` is what the image has of the conditions that the rule adds to its
+    place; ``number`` is that of the rule, 0 if a package asks by itself.
     """
 
     subject: Subject
@@ -234,3 +243,8 @@ class AppliedRule:
     why: str = ""
     matched: tuple[str, ...] = ()
     number: int = 0
+
+
+def compared_number(values: tuple[float, ...]) -> float:
+    """What the limit of a measurement is compared with: its value, or the share that it is of the slices."""
+    return values[0] if len(values) == 1 else values[0] / values[1]

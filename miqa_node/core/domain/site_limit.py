@@ -64,6 +64,8 @@ class SiteLimits:
 
     ``number`` counts the sets of a site; it is 0, with no limits, if none is in force. ``learns_from`` is the number of
     images that a room without an entry in ``looks`` learns from; 0: such rooms go by the policy's limits.
+    ``everywhere``: all images are of this one room, whatever their headers say. ``name`` stands for the number of
+    limits that are no set of a site, such as those of a file.
     """
 
     number: int = 0
@@ -72,6 +74,8 @@ class SiteLimits:
     actor: str = ""
     looks: tuple[RoomLook, ...] = ()
     learns_from: int = 0
+    everywhere: RoomLook | None = None
+    name: str = ""
     _by_finding: dict[str, dict[Place, RoomLimit]] = field(init=False, repr=False, compare=False)
     _by_place: dict[Place, RoomLook] = field(init=False, repr=False, compare=False)
 
@@ -86,15 +90,29 @@ class SiteLimits:
     @property
     def are_none(self) -> bool:
         """Whether all rooms go by the policy's limits."""
-        return not (self.number or self.limits or self.looks or self.learns_from)
+        known = self.looks or self.learns_from or self.everywhere
+        return not (self.number or self.limits or known)
+
+    @property
+    def label(self) -> str:
+        """Its number, or its name; empty without either."""
+        return str(self.number) if self.number else self.name
 
     def limit_of(self, finding: str, kind: JudgedKind) -> RoomLimit | None:
         """The most specific limit of a finding or measurement for an image; None if the policy's own limit applies."""
         mine = self._by_finding.get(finding)
         return next((mine[place] for place in kind.places() if place in mine), None) if mine else None
 
+    def limit_in_force(self, what: str, kind: JudgedKind) -> RoomLimit | None:
+        """The same; while the room of the image learns only a limit that a person confirmed before."""
+        limit, look = self.limit_of(what, kind), self.look_of(kind)
+        learns = look is not None and look.learns
+        return None if limit is None or (learns and not limit.replaces) else limit
+
     def look_of(self, kind: JudgedKind) -> RoomLook | None:
         """How far the look of an image's room is known; None if it goes by the policy's limits."""
+        if self.everywhere is not None:
+            return self.everywhere
         look = self._by_place.get(kind.place)
         if look is None and self.learns_from and kind.place != Place():
             return RoomLook(kind.place, RoomState.LEARNING, lacking=self.learns_from)
@@ -107,6 +125,13 @@ class SiteLimits:
     def words(self, limit: RoomLimit) -> str:
         """The limit in words: its number, since when, and by whom."""
         at = {"limit": f"{limit.least_strength:.2f}", "place": limit.place, "number": str(self.number)}
+        if self.everywhere is not None:
+            return Phrase.of_number(
+                "limit {limit} of this room, learned from {count} image",
+                "limit {limit} of this room, learned from {count} images",
+                self.everywhere.images,
+                limit=at["limit"],
+            )
         if self.confirmed_at is None:
             return Phrase("limit {limit} of {place}, set {number}, provisional", **at)
         return Phrase(

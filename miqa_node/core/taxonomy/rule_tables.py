@@ -11,9 +11,9 @@ from typing import Any
 from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.codes import REASON_CODES, Code
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.measurand import MEASUREMENTS
+from miqa_node.core.domain.measurand import MEASUREMENTS, measurands
 from miqa_node.core.domain.object_place import ChestRegion
-from miqa_node.core.domain.rule import ALL, ANOMALY, LimitSide, Rule, Subject, Then, Where
+from miqa_node.core.domain.rule import ALL, ANOMALY, SLICE_COUNT, LimitSide, Rule, Subject, Then, Where
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.core.taxonomy.entries import check_keys, flag, name_list, number, required
 from miqa_node.core.taxonomy.evidence_tables import Evidence, evidence_of
@@ -154,19 +154,29 @@ def _measurements(table: Mapping[str, Any]) -> Iterator[Rule]:
     check_keys(table, (*MEASUREMENT_KEYS, *COMMON))
     sides = [side for side in LimitSide if side.value in table]
     if not sides:
-        raise ValueError('a limit is missing; write above = or below = with a number, or with "usual".')
+        raise ValueError(
+            'a limit is missing; write above = or below = with a number, or with "usual", or share_of_slices =.'
+        )
     if len(sides) > 1:
-        raise ValueError("above and below are two limits; write a rule for each.")
-    is_usual = table[sides[0]] == USUAL
+        raise ValueError(f"{sides[0]} and {sides[1]} are two limits; a rule has one.")
+    if is_share := sides[0] is LimitSide.SHARE:
+        _check_counts_slices(name)
+    is_usual = table[sides[0]] == USUAL and not is_share
     verdicts = (Then.REVIEW,) if is_usual else (Then.REVIEW, Then.REJECT, Then.NOT_ASSESSED)
     then, (code, supports) = _then(table, *verdicts, Then.HINT), _reason(table)
     if is_usual and (measurand := MEASUREMENTS.all().get(name)) is not None and not measurand.has_usual_range:
         raise ValueError(f"{name} has no usual range; docs/reference/measurements.md lists those that have one.")
-    limit = None if is_usual else number(table, sides[0].value, 0.0)
+    limit = None if is_usual else number(table, sides[0].value, 0.0, 1.0 if is_share else None)
     yield Rule(
         Subject.MEASUREMENT, name, then, Where(), side=sides[0], limit=limit, code=code, supports=supports,
         **_learned(table, None),
     )  # fmt: skip
+
+
+def _check_counts_slices(name: str) -> None:
+    counting = [one.name for one in measurands() if one.report_unit == "{slices}" and one.name != SLICE_COUNT]
+    if name not in counting:
+        raise ValueError(f"measurement is {name!r}; share_of_slices is of counts of slices: {', '.join(counting)}.")
 
 
 def _contradictions(table: Mapping[str, Any]) -> Iterator[Rule]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from miqa_node.core.domain.evaluation import PERCENTILE, ROOM, USUAL
 from miqa_node.core.domain.measurand import MEASUREMENTS
 from miqa_node.core.domain.prediction import PackageRule
+from miqa_node.core.domain.reason_texts import share_text
 from miqa_node.core.domain.rule import (
     ALL,
     ANOMALY,
@@ -154,8 +155,9 @@ def _value(row: AppliedRule) -> str:
     if row.subject is Subject.FINDING:
         probability, severity = (numerals(f"{one:.2f}") for one in row.values)
         return say("probability {probability}, severity {severity}", probability=probability, severity=severity)
-    if row.side == PERCENTILE:
-        return numerals(f"{row.values[0]:.1f} %")
+    if row.side in (PERCENTILE, LimitSide.SHARE):
+        share = f"{row.values[0]:.1f} %" if row.side == PERCENTILE else share_text(row.values, row.limits[0])
+        return numerals(reworded(share))
     return _measured(row.what, shown(row.values[0], row.what, row.limits[0] if len(row.limits) == 1 else None))
 
 
@@ -174,6 +176,8 @@ def _limit(row: AppliedRule) -> str:
 def _limit_of_measured(row: AppliedRule) -> str:
     if row.side == PERCENTILE:
         return say("among the most unusual {share} percent", share=figures(100 - row.limits[0]))
+    if row.side == LimitSide.SHARE:
+        return say("above {share} of the slices", share=f"{figures(100 * row.limits[0])} %")
     side = LimitSide(row.side.split()[-1])
     if not row.limits:
         return reworded(_BEYOND[side])

@@ -20,7 +20,7 @@ from miqa_node.core.domain.site_limit import FEW_DEFECTS, SiteLimits
 
 MOST_LOST, MOST_NOISE_LOST = 0.2, 0.5
 """Share of the simulated defects that the policy finds which limits may lose; grain is a room's own most of all."""
-LITTLE_LOST = 0.25
+LITTLE_LOST = 0.1
 """What may be lost for one image within the budget, as a part of these shares, for a room quieter than it has to be."""
 
 
@@ -123,7 +123,10 @@ def learned_limits(
         if not allowed:
             break
         limits = steps[min(allowed)[1]]
-    return {name: _freely(name, images, limits, sides.values()) for name in limits}
+    most = {one: side.lost(limits) + LITTLE_LOST for one, side in sides.items()}
+    for name in sorted(free):
+        limits = _raised(name, images, limits, sides, most)
+    return {name: limit for name, limit in limits.items() if limit > -math.inf}
 
 
 def _lost(sides: Iterable[SecondSide], limits: Mapping[str, float]) -> list[float]:
@@ -133,25 +136,32 @@ def _lost(sides: Iterable[SecondSide], limits: Mapping[str, float]) -> list[floa
 def _silencing(image: SeenImage, limits: Mapping[str, float], free: Collection[str]) -> dict[str, float] | None:
     """The limits with which an image is not flagged; None if a rule flags it whose limit is fixed."""
     flagging = [name for name in image.flags if image.degrees[name] >= limits.get(name, -math.inf)]
-    if not free >= set(flagging):
+    if any(name not in free for name in flagging):
         return None
     return {**limits, **{name: math.nextafter(image.degrees[name], math.inf) for name in flagging}}
 
 
-def _freely(name: str, images: Sequence[SeenImage], limits: Mapping[str, float], sides: Iterable[SecondSide]) -> float:
-    """The limit, raised halfway to where the next simulated defect would be lost: the room's next images vary, too.
+def _raised(
+    name: str,
+    images: Sequence[SeenImage],
+    limits: Mapping[str, float],
+    sides: Mapping[str, SecondSide],
+    most: Mapping[str, float],
+) -> dict[str, float]:
+    """With the limit raised to where more than a little would be lost: the room's next images vary, too.
 
-    Where nothing is lost, by as much as the last tenth of the images spans.
+    ``most`` is what may be lost by defect. Where nothing tells what is lost, by as much as the last tenth of the images
+    spans.
     """
-    limit = limits[name]
-    above = [
-        of[name]
-        for side in sides
-        for of in side.degrees
-        if of.get(name, -math.inf) >= limit
-        and not any(degree >= limits.get(other, -math.inf) for other, degree in of.items() if other != name)
-    ]
-    if above:
-        return (limit + min(above)) / 2.0
-    ordered = sorted(image.degrees[name] for image in images if name in image.degrees)
-    return limit + max(limit - ordered[int(0.9 * len(ordered))], 0.0)
+    of_defects = sorted({of[name] for side in sides.values() for of in side.degrees if name in of})
+    if not of_defects:
+        ordered = sorted(image.degrees[name] for image in images if name in image.degrees)
+        span = ordered[-1] - ordered[int(0.9 * len(ordered))]
+        return {**limits, name: max(limits.get(name, -math.inf), ordered[-1]) + span}
+    raised = {**limits}
+    for degree in of_defects:
+        step = {**raised, name: max(degree, limits.get(name, -math.inf))}
+        if any(side.lost(step) > min(most[one], 1.0) for one, side in sides.items()):
+            break
+        raised = step
+    return raised

@@ -74,10 +74,9 @@ def without_own(room: Room, now: datetime) -> Room:
 
 
 def _in_force(room: Room, lesson: RoomLesson, now: datetime) -> Room:
-    found, images = lesson.learned.look.found, len(lesson.images)
-    return replace(
-        room, state=RoomState.PROVISIONAL, changed_at=now, images=images, so_far=0, found=found, waiting_set=None
-    )
+    look = lesson.learned.look
+    state = replace(room, state=RoomState.PROVISIONAL, changed_at=now, so_far=0, waiting_set=None)
+    return replace(state, images=len(lesson.images), found=look.found, told=look.told)
 
 
 def _base(transaction: Transaction, known: Iterable[Room]) -> LimitSet | None:

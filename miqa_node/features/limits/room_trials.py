@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import TypeVar
 
 from miqa_node.core.domain.assessment import Assessment
@@ -13,16 +15,17 @@ from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.room import Place, RoomLook, RoomState
-from miqa_node.core.domain.rule import LimitSide, Subject
+from miqa_node.core.domain.rule import ANOMALY, LimitSide, Subject
 from miqa_node.core.domain.site_limit import RoomLimit
 from miqa_node.errors import MiqaError
 from miqa_node.features.limits.defects import KEPT
 from miqa_node.features.limits.learn import SeenImage, learned_limits, second_sides, seen_image
 from miqa_node.features.limits.second_side import LEVELS, SEED, with_defect
+from miqa_node.features.limits.whole_room import whole_room
 
 ENOUGH_FOUND = 12
 """Simulated defects of a kind that the policy finds, after which no more of it are tried."""
-BUDGET = 0.05
+BUDGET = 0.02
 """Share of a room's images that may be flagged, if the site says no other."""
 
 T = TypeVar("T")
@@ -40,16 +43,12 @@ class OwnImage:
 
 @dataclass(frozen=True, slots=True)
 class DefectTry:
-    """A simulated defect: on the image of this number, in this place among the defects on it."""
+    """A simulated defect of a severity: on the image of this number, in this place among the defects on it."""
 
     defect: str
+    severity: float
     number: int
     place: int
-
-    @property
-    def severity(self) -> float:
-        """One severity after the other."""
-        return LEVELS[(self.number + self.place) % len(LEVELS)]
 
     @property
     def seed(self) -> tuple[int, ...]:
@@ -93,11 +92,19 @@ def trials_in_turn(
     """Yield what ``tried`` sees on these originals; each gets the kinds of which too few were found before it."""
     kinds = kinds_of(policy)
     found: Counter[str] = Counter()
+    made: Counter[str] = Counter()
     for number, original in enumerate(originals):
         wanted = [one for one in sorted(set().union(*kinds.values())) if found[one] < ENOUGH_FOUND]
         if not wanted:
             return
-        for seen in tried(original, [DefectTry(defect, number, place) for place, defect in enumerate(wanted)]):
+        tries = [
+            DefectTry(defect, level, number, place)
+            for place, defect in enumerate(wanted)
+            # What cannot be seen in many images is tried at each severity in the others.
+            for level in (LEVELS if made[defect] < number else (LEVELS[(number + place) % len(LEVELS)],))
+        ]
+        for seen in tried(original, tries):
+            made[seen.defect] += 1
             found[seen.defect] += any(seen.defect in kinds[name] for name in seen.flags)
             yield seen
 
@@ -118,21 +125,38 @@ def learned_room(
     place: Place, images: Sequence[SeenImage], trials: Iterable[SeenImage], policy: Policy, budget: float = BUDGET
 ) -> LearnedRoom:
     """The limits of a room that has enough images, provisionally."""
-    kinds = kinds_of(policy)
-    sides = second_sides(trials, kinds)
+    kinds, tried = kinds_of(policy), tuple(trials)
+    sides = second_sides(tried, kinds)
     degrees = learned_limits([one for one in images if not one.always], sides, kinds, budget)
-    below = {one.what for one in policy.rules if one.subject is Subject.MEASUREMENT and one.side is LimitSide.BELOW}
     limits = tuple(
-        RoomLimit.at(place, FindingName(name), round(-degree if name in below else degree, 4), replaces=False)
+        RoomLimit.at(place, FindingName(name), _compared(name, degree, policy), replaces=False)
         for name, degree in sorted(degrees.items())
     )
     counts = {one.defect: (one.simulated, len(one.degrees), one.found(degrees)) for one in sides.values()}
-    shares = [found / simulated for simulated, _, found in counts.values()]
     return LearnedRoom(
-        RoomLook(place, RoomState.PROVISIONAL, len(images), found=sum(shares) / len(shares) if shares else None),
+        RoomLook(
+            place, RoomState.PROVISIONAL, len(images), found=_share_found(tried, degrees), told=whole_room(images)
+        ),
         limits,
         before=sum(one.always or one.is_flagged({}) for one in images),
         flagged=sum(one.always or one.is_flagged(degrees) for one in images),
         always=sum(one.always for one in images),
         sides=counts,
     )
+
+
+def _share_found(trials: Sequence[SeenImage], limits: Mapping[str, float]) -> float | None:
+    """Of images with a simulated defect the share that any rule flags, the mean over the defects; None without any."""
+    by_defect: dict[str, list[bool]] = {}
+    for one in trials:
+        by_defect.setdefault(one.defect, []).append(one.always or one.is_flagged(limits))
+    return mean(map(mean, by_defect.values())) if by_defect else None
+
+
+def _compared(name: str, degree: float, policy: Policy) -> float:
+    """The limit that rules compare with: a finding flags from there on, a measurement only beyond."""
+    measured = [one for one in policy.rules if one.what == name and one.subject is Subject.MEASUREMENT]
+    if not measured or name == ANOMALY:
+        return degree
+    is_below = any(one.side is LimitSide.BELOW for one in measured)
+    return math.nextafter(-degree, math.inf) if is_below else math.nextafter(degree, -math.inf)

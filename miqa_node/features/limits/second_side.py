@@ -43,6 +43,8 @@ THREADS = 2
 MOST_MISSING = 50
 """Images of a package without a readable original after which no other one is looked for."""
 SEED = 45
+COARSER = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18)
+"""Factors of the pixel's size, tried until a defect is seen: in small copies only larger ones are."""
 MOST_LEVELS = 4096
 """Steps of the curve between shown and stored values."""
 
@@ -179,15 +181,19 @@ def _trials(
 
 
 def with_defect(radiograph: Radiograph, name: FindingName, severity: float, seed: tuple[int, ...]) -> Radiograph | None:
-    """The radiograph with a defect; None if nothing simulates it, or it cannot be filled there.
+    """The radiograph with a defect; None if nothing simulates it, or it cannot be seen there.
 
+    What is too small for the pixels of a small copy is made as large as can be seen.
     Simulators work on shown values. Stored values follow by the curve that leads from these to those, so that what is
     measured in them has the defect, too.
     """
     shown: Picture = radiograph.display.astype(np.float32) / np.float32(65535)
     pitch = radiograph.spacing_mm[0] if radiograph.spacing_mm is not None else pitch_of(shown)
     other = np.ascontiguousarray(shown[:, ::-1])
-    changed = KEPT[name](Plate(shown, other, severity, np.random.default_rng(seed), pitch)) if name in KEPT else None
+    if name not in KEPT:
+        return None
+    plates = (Plate(shown, other, severity, np.random.default_rng(seed), pitch * factor) for factor in COARSER)
+    changed = next((made for plate in plates if (made := KEPT[name](plate)) is not None), None)
     if changed is None:
         return None
     display = np.rint(np.clip(changed, 0, 1) * 65535).astype(np.uint16)

@@ -168,7 +168,7 @@ def _case(
     routing = replace(
         card_routing(package.card, settings.assess).of(_rule(settings, package, assessment.known_header, policy)),
         min_confidence=0.0, accepted_only=True, unproven="", proven_from=0.0,
-    )  # fmt: skip
+    ).in_room(assessment, policy.site_limits)  # fmt: skip
     routed = route(prediction, assessment, decide_quality(assessment, policy, despite_age=True), routing)
     return CertificationCase(
         label.label, prediction.label, prediction.confidence, assessment.known_header, label.population, label.reader,

@@ -22,7 +22,8 @@ from miqa_node.interfaces.cli.files import images, unpacked
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import error_text, print_json, print_line
 from miqa_node.interfaces.cli.progress_bar import beside_lines
-from miqa_node.interfaces.cli.site_choice import choice_of, site_limits_of
+from miqa_node.interfaces.cli.room_file import LimitsOption, limits_of
+from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.local import LocalAssessor, LocalResult
 from miqa_node.local_series import FileGroup, LocalSeriesAssessor, LocalSeriesResult, group_files
 from miqa_node.stages.report.made import MadeObject, ReportSettings
@@ -59,6 +60,7 @@ def assess(
     per_file: Annotated[
         bool, typer.Option("--per-file", help="Also assess slices of CT, MR and PET one by one, not as series.")
     ] = False,
+    limits: LimitsOption = "",
     config: ConfigFile = None,
 ) -> None:
     """Assess images at once and print the results; slices of CT, MR and PET as series, each with one result.
@@ -74,11 +76,10 @@ def assess(
             folder.mkdir(parents=True, exist_ok=True)
     writer = _Writer(saliency_dir, out, report, settings)
     writer.check(len(files))
+    in_force = limits_of(limits, settings)
     named = [name.strip() for name in packages.split(",") if name.strip()]
     reports = None if out is None else ReportSettings.of(settings)
-    assessor = LocalAssessor(
-        settings, choice_of(settings), packages=named, limits=site_limits_of(settings), reports=reports
-    )
+    assessor = LocalAssessor(settings, choice_of(settings), packages=named, limits=in_force, reports=reports)
     series = LocalSeriesAssessor(assessor, settings)
     work = _Work(assessor, series, writer, (modality, body_part, view), as_json=as_json)
     try:

@@ -55,6 +55,7 @@ class Room:
     images: int = 0
     so_far: int = 0
     found: float | None = None
+    told: tuple[str, ...] = ()
     learned_from: LearnedFrom = LearnedFrom()
     taught_since: datetime | None = None
     waiting_set: int | None = None
@@ -79,7 +80,7 @@ class Room:
         """How far it is known, if rooms learn from so many images."""
         learns = self.state is RoomState.LEARNING and not self.waits
         lacking = max(1, learns_from - self.so_far) if learns else 0
-        return RoomLook(self.place, self.state, self.images, lacking, self.found, self.changed_at)
+        return RoomLook(self.place, self.state, self.images, lacking, self.found, self.changed_at, self.told)
 
 
 _learned_from = TypeAdapter(LearnedFrom)
@@ -135,6 +136,7 @@ def confirm(transaction: Transaction, looks: Iterable[RoomLook], number: int, no
         learned = rooms.c.state.in_([RoomState.LEARNING.value, RoomState.PROVISIONAL.value])
         waited = sa.or_(learned, rooms.c.waiting_set.is_not(None))
         values = {"state": RoomState.CONFIRMED.value, "changed_at": now, "images": look.images, "found": look.found}
+        values["told"] = list(look.told)
         transaction.execute(sa.update(rooms).where(*_at(look.place), waited).values(**values, waiting_set=None))
     wait_no_more(transaction, number)
 
@@ -162,6 +164,7 @@ def _values(room: Room) -> dict[str, Any]:
         "images": room.images,
         "so_far": room.so_far,
         "found": room.found,
+        "told": list(room.told),
         "learned_from": _learned_from.dump_python(room.learned_from, mode="json"),
         "taught_since": room.taught_since,
         "waiting_set": room.waiting_set,
@@ -173,5 +176,6 @@ def _room(row: sa.Row[Any]) -> Room:
     place = Place(row.package, row.body_part, row.room, row.view, row.detector)
     return Room(
         place, RoomState(row.state), row.began_at, row.changed_at, row.images, row.so_far, row.found,
-        _learned_from.validate_python(row.learned_from), row.taught_since, row.waiting_set, row.looked_at,
+        tuple(row.told), _learned_from.validate_python(row.learned_from), row.taught_since, row.waiting_set,
+        row.looked_at,
     )  # fmt: skip

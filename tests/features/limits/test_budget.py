@@ -12,7 +12,7 @@ from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.room import JudgedKind
+from miqa_node.core.domain.room import JudgedKind, Place
 from miqa_node.core.domain.site_limit import RoomLimit, SiteLimits
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import share_dir
@@ -109,8 +109,8 @@ def test_what_flags_in_any_case_comes_out_of_the_budget() -> None:
 def test_small_groups_are_pooled_by_view_and_then_altogether() -> None:
     images = [image(n, 0.4, room=f"R{n}", view="AP") for n in range(FEWEST)] + [image(0, 0.4, room="", view="")]
     assert {group: len(members) for group, members in grouped(images).items()} == {
-        ("quality", "", "", "AP"): FEWEST,
-        ("quality", "", "", ""): FEWEST + 1,
+        Place("quality", view="AP"): FEWEST,
+        Place("quality"): FEWEST + 1,
     }
     with pytest.raises(ConflictError, match="needs 40"):
         propose(images[: FEWEST - 1], [NOISE], 0.08)
@@ -185,8 +185,8 @@ def test_parts_with_figures_get_limits_of_their_own_beside_the_chest(database: D
         110, {"CHEST": 60, "KNEE": 45, "HAND": 5}, ("CHEST", "KNEE"),
     )  # fmt: skip
     noise = {one.limit.where: one.limit.least_strength for one in made.limits if one.limit.finding == NOISE}
-    chest, bone = ("quality", "CHEST", "ROOM1", "PA"), ("any-radiograph", "KNEE", "ROOM1", "PA")
-    assert set(noise) == {chest, bone, ("quality", "", "", ""), ("any-radiograph", "", "", "")}
+    chest, bone = Place("quality", "CHEST", "ROOM1", "PA"), Place("any-radiograph", "KNEE", "ROOM1", "PA")
+    assert set(noise) == {chest, bone, Place("quality"), Place("any-radiograph")}
     assert noise[bone] > 0.75
     assert noise[chest] < 0.5
 

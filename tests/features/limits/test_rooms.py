@@ -341,7 +341,7 @@ def test_an_upgraded_node_does_not_learn_until_a_person_wants_it(database: Datab
             **dict.fromkeys(("package", "body_part", "room", "view", "detector"), ""),
             "state": "confirmed",
         }
-        row |= {"began_at": NOW, "changed_at": NOW, "images": 0, "so_far": 0, "learned_from": {}}
+        row |= {"began_at": NOW, "changed_at": NOW, "images": 0, "so_far": 0, "told": [], "learned_from": {}}
         transaction.execute(sa.insert(tables.rooms).values(row))
     site = Site(database, policy)
     site.judge_all(LIKE)

@@ -21,7 +21,7 @@ from miqa_node.isolation.workers import ImageWorkers
 from miqa_node.stages.report.made import ReportSettings
 from tests.runtime.store.making import NOW, digest
 
-NOISY = DefectTry("noise", 2, 0)
+NOISY = DefectTry("noise", 1.0, 2, 0)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_defects_are_judged_by_the_package_in_force_and_only_numbers_come_back(
     judged = workers.judge(stored, path, 0).result.assessment
     assert judged.model is not None
     [seen] = seen_of(workers, stored, path, judged.model.label)
-    assert seen.defect == "noise"
+    assert (seen.defect, "noise" in seen.flags) == ("noise", True)
     usual = judged.finding(next(one.name for one in judged.findings if one.name == "noise"))
     assert usual is not None
     assert seen.degrees["noise"] > usual.strength

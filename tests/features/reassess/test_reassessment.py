@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.delivery import KOS, SR, ResultKind
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.reassessment import ReassessmentFilter
+from miqa_node.core.domain.rule import Outcome
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.core.taxonomy.policy_file import parse_policy
@@ -110,6 +112,24 @@ def test_a_flag_that_no_longer_holds_is_taken_back_everywhere(rig: AgainRig, poo
     assert (item.state, item.resolved_by) == (WorklistState.RESOLVED, "miqa-node")
     assert exposure.verdict == "ACCEPT"
     assert (request.asked_by, request.comment, request.earlier["verdict"]) == ("anna", "mended", "REVIEW")
+
+
+def test_a_verdict_without_a_table_of_rules_is_given_again_with_the_same_reasons(rig: AgainRig, samples: Path) -> None:
+    """So an earlier version stored it."""
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    with rig.database.begin() as transaction:
+        transaction.execute(sa.update(tables.dispositions).values(rules=sa.null()))
+        before = instances.load_disposition(transaction, digest)
+    assert before is not None
+    assert (before.verdict, before.rules) == (Verdict.REVIEW, ())
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    with rig.database.begin() as transaction:
+        after = instances.load_disposition(transaction, digest)
+    assert after is not None
+    assert replace(after, rules=()) == before
+    assert {row.what for row in after.rules if row.outcome is Outcome.FLAGS} == {one.name for one in before.reasons}
 
 
 def _killed(*_: object, **__: object) -> None:

@@ -74,7 +74,8 @@ def test_each_rule_has_what_it_flagged_in_thirty_days(stage: Stage, app: FastAPI
 
     page = client.get("/policy").text
 
-    reject, review = "from probability 0.9 and severity 0.5 on", "from severity 0.25 on"
+    learned = "a room learns what is usual there"
+    reject, review = f"from probability 0.9 and severity 0.5 on; {learned}", "from severity 0.25 on"
     assert row(page, reject) == ["Motion blur", reject, "the site's word", "Rejected", "4"]
     assert row(page, review)[2:] == ["the site's word", "Review", "4"]
     assert row(page, "above 20")[-2:] == ["Review", "1"]

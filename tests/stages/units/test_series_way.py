@@ -44,6 +44,7 @@ RULES = document(
     measured("ct_noise", "slice_gaps"),
     {"measurement": "slice_gaps", "above": 0, "then": "REVIEW", "reason": "111209"},
     {"measurement": "metal_share", "above": 0.01, "then": "REVIEW", "reason": "foreign_object"},
+    {"measurement": "slices_unreadable", "share_of_slices": 0.9, "then": "REVIEW", "reason": "111220"},
     version="s1", where={"CT": {"modality": ["CT"]}}, evidence=TRIED,
 )  # fmt: skip
 

@@ -16,6 +16,7 @@ import typer
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import FEW_DEFECTS, FindingSide, LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import all_finding_names
@@ -23,7 +24,7 @@ from miqa_node.features.limits import budget as budgets
 from miqa_node.features.limits.budget_image import BudgetImage
 from miqa_node.features.limits.command.rooms import list_sets
 from miqa_node.interfaces.cli.actor import Actor, login
-from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction
 from miqa_node.runtime.site_records import rooms, site_limits
@@ -36,6 +37,21 @@ def tune(
     budget: Annotated[
         str, typer.Option(metavar="SHARE", help="Propose limits that flag this share of images, e.g. 8%.")
     ] = "",
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FOLDER", exists=True, file_okay=False,
+            help="Without a node: learn what is usual in a folder of images, which are one room.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="With --from: the file to write, limits.toml.")
+    ] = None,
+    modality: Annotated[str, typer.Option(metavar="CS", help="With --from: of PNG and JPEG files.")] = "DX",
+    body_part: Annotated[
+        str, typer.Option(metavar="CS", help="With --from: of PNG and JPEG files; default: the pixels say.")
+    ] = "",
+    view: Annotated[str, typer.Option(metavar="CS", help="With --from: of PNG and JPEG files.")] = "",
     limit: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,13 +81,25 @@ def tune(
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
-) -> None:
+) -> None:  # fmt: skip
     """Propose limits of soft findings for each room and view from the site's own images; without options list all sets.
 
     A proposal says how many images would be flagged, which lie nearest to each limit, and how many simulated defects
     its limits find on some of the site's own images, which takes half a minute. Nothing changes until somebody
     confirms it. Running processes follow within seconds; images that have a verdict keep it.
+
+    With --from a folder is one room, whatever its headers say: what it learns from at least 50 images is written to a
+    file, by which `assess --limits` and `models certify --limits` judge. No node is asked, and none is changed.
     """
+    if source is not None or out is not None:
+        others = (limit, keep, show, simulate, quick, confirm, second_look, withdraw, learn, comment, actor)
+        if source is None or out is None or any(others):
+            raise typer.BadParameter("--from and --out go together, with no other option than --budget")
+        described = modality, body_part, view
+        _learn(
+            settings_of(config, data_dir), source, out, share_of(budget) if budget else None, described, as_json=as_json
+        )
+        return
     if sum((bool(budget), bool(show or limit), bool(simulate), bool(confirm), withdraw, learn)) > 1:
         raise typer.BadParameter(
             "give only one of --budget, --show or --limit, --simulate, --confirm, --withdraw and --learn"
@@ -102,10 +130,30 @@ def tune(
                 rooms.let_learn(transaction, name, comment, now)
         list_sets(config, data_dir, as_json=as_json)
         return
+    _print(limit_set, as_json=as_json)
+
+
+def _learn(
+    settings: Settings,
+    source: Path,
+    out: Path,
+    budget: float | None,
+    described: tuple[str, str, str],
+    *,
+    as_json: bool,
+) -> None:
+    """Write what the images of a folder teach."""
+    from miqa_node.features.limits.command.folder_room import learned_folder, print_room
+
+    quiet_logs(settings)
+    if not out.parent.is_dir():
+        raise typer.BadParameter(f"the folder {out.parent} for {out.name} does not exist")
+    room = learned_folder(settings, source, described, budget)
+    write_whole(out, room.text)
     if as_json:
-        print_json(to_json(limit_set))
+        print_json(room.document)
     else:
-        _print(limit_set)
+        print_room(room, source, out)
 
 
 def share_of(text: str) -> float:
@@ -223,7 +271,10 @@ def _limits(transaction: Transaction, number: int) -> list[RoomLimit]:
     return [one.limit for one in proposal.limits] if proposal else []
 
 
-def _print(limit_set: LimitSet) -> None:
+def _print(limit_set: LimitSet, *, as_json: bool) -> None:
+    if as_json:
+        print_json(to_json(limit_set))
+        return
     proposal = limit_set.proposal
     if proposal is None:
         print_line(f"set {limit_set.number}: the limits of the policy apply again")

@@ -13,7 +13,11 @@ def _on_operations(context: CardContext, _: Sequence[None]) -> list[dict[str, ob
     services = context.services
     with services.database.begin() as transaction:
         listed = room_list(transaction, services.settings.policy)
-    told = [one for one in listed.rooms if (one.why and one.look.state is not RoomState.LEARNING) or one.waiting_set]
+    told = [
+        one
+        for one in listed.rooms
+        if one.look.told or one.waiting_set or (one.why and one.look.state is not RoomState.LEARNING)
+    ]
     return [{"told": told} if told else None]
 
 

@@ -26,7 +26,8 @@ from miqa_node.features.models.rows import known_images
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table
-from miqa_node.interfaces.cli.site_choice import choice_of, site_limits_of
+from miqa_node.interfaces.cli.room_file import LimitsOption, limits_of
+from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.interfaces.cli.store import open_transaction
 from miqa_node.stages.assess.certified import percent_below
 from miqa_node.stages.assess.classify.learned import read_learned
@@ -62,6 +63,7 @@ def certify(
     modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "DX",
     body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files; default: the pixels say.")] = "",
     view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "",
+    limits: LimitsOption = "",
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -77,7 +79,7 @@ def certify(
         raise SettingsError('A certificate is made for a site: set node.site, for example site = "General Hospital".')
     package = cases.package_to_certify(settings, name)
     lines, described = cases.case_labels(labels, package.card), (modality, body_part, view)
-    judged = cases.judge_cases(settings, package, lines, described, choice_of(settings), site_limits_of(settings))
+    judged = cases.judge_cases(settings, package, lines, described, choice_of(settings), limits_of(limits, settings))
     rows = level_rows(judged.cases)
     if show:
         if as_json:

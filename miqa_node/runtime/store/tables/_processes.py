@@ -93,6 +93,7 @@ rooms = sa.Table(
     sa.Column("images", sa.Integer, nullable=False),
     sa.Column("so_far", sa.Integer, nullable=False),
     sa.Column("found", sa.Float),
+    sa.Column("told", sa.JSON, nullable=False, info=CODE),
     sa.Column("learned_from", sa.JSON, nullable=False, info=DEVICE),
     sa.Column("waiting_set", sa.Integer),
     sa.Column("looked_at", UtcDateTime),

@@ -83,6 +83,7 @@ class ClassifierSidecar:
         """The prediction by the site's certificate if there is one, else by card and rule."""
         assessment, card = context.judgement.assessment, self._classifier.card
         routing, disposition = self._routing.of(context.rule), context.disposition()
+        routing = routing.in_room(assessment, context.policy.site_limits)
         state = context.certificates.of(card.name, self.name, self.sha256) if context.certificates else None
         if state is not None:
             routing, disposition = certified_routing(routing, state, context, prediction.label)

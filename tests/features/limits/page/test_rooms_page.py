@@ -86,7 +86,15 @@ def test_a_person_lets_an_upgraded_node_learn(stage: Stage, app: FastAPI, client
     settings = stage.services.settings.model_copy(update={"policy": site.settings})
     app.state.services = replace(stage.services, settings=settings)
     row = dict.fromkeys(("package", "body_part", "room", "view", "detector"), "")
-    values = {"state": "confirmed", "began_at": NOW, "changed_at": NOW, "images": 0, "so_far": 0, "learned_from": {}}
+    values = {
+        "state": "confirmed",
+        "began_at": NOW,
+        "changed_at": NOW,
+        "images": 0,
+        "so_far": 0,
+        "told": [],
+        "learned_from": {},
+    }
     with site.database.begin() as transaction:
         transaction.execute(sa.insert(tables.rooms).values({**row, **values}))
     assert "Let rooms learn" in client.get("/tuning").text

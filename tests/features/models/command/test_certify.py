@@ -13,6 +13,7 @@ from pydicom.dataset import FileDataset
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.cli.room_file import FlaggedImages, LearnedLimit, RoomFile
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.verification import data_set_digest
@@ -94,6 +95,28 @@ def test_what_waits_for_its_quality_is_said(cli: Callable[..., Ran], config: Pat
     ran = cli("models", "certify", "lungs", write_table(tmp_path / "labels", 2, 2), "--show", "--config", config)
     assert "4 wait whatever the answer: their quality comes first" in ran.out
     assert f"0.80 |{'.' * 50}| right 0, wrong 0, waiting 4" in ran.out
+
+
+def test_limits_of_a_folder_decide_what_waits_for_its_quality(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path
+) -> None:
+    rule = '[[rule]]\nmeasurement = "entropy"\nabove = 0.0\nsevere = 99\nthen = "REVIEW"\nreason = "unsharp"\n'
+    (tmp_path / "policy.toml").write_text(f'{POLICY}{rule}evidence = "site"\n')
+    room = RoomFile(
+        policy="p1", package="quality", version="1.0.0", state="provisional", images=60, budget=0.02, found=0.9,
+        flagged=FlaggedImages(images=60, always=0, before=60, after=1),
+        limit=(LearnedLimit(what="entropy", limit=50.0, kind="measurement"),),
+    )  # fmt: skip
+    (tmp_path / "limits.toml").write_text(room.text)
+    labels = write_table(tmp_path / "labels", 2, 2)
+
+    def waits(*words: object) -> int:
+        ran = cli("models", "certify", "lungs", labels, "--show", "--json", "--config", config, *words)
+        return int(ran.json["image_waits"])
+
+    assert waits() == 4
+    assert waits("--limits", "learning") == 4
+    assert waits("--limits", tmp_path / "limits.toml") == 0
 
 
 def test_too_little_is_refused_with_what_is_missing(

@@ -56,6 +56,8 @@ def test_a_number_stands_beside_its_limit_and_keeps_its_side(rig: Rig, tmp_path:
 
     assert cells(page(rig, RULES), "Metal")[2] == "> 0.01"
     assert cells(page(rig, RULES), "Gaps between slices")[0::2] == ["0", "> 0"]
+    assert cells(page(rig, RULES), "Unreadable slices")[0::2] == ["0", "> 90 %"]
+    assert "0 of 5 (0 %)" in page(rig, RULES)
     assert cells(page(rig, RULES), "Noise in soft tissue")[2] == "–", "nothing limits it"
     assert cells(page(rig, {**RULES, "version": "s2"}), "Metal")[2] == "> 0.01"
     confirmed = page(rig, RULES, SiteLimits(1))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.rule import AppliedRule, LimitSide, Outcome, Subject
+from miqa_node.core.domain.reason_texts import share_text
+from miqa_node.core.domain.rule import AppliedRule, LimitSide, Outcome, Subject, compared_number
 from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, numerals, reworded, say
 from miqa_node.core.words.formats import figures, measurement, shown, unit
@@ -119,13 +120,18 @@ def _of_finding(finding: Finding, *, tolerated: bool) -> PanelNumber:
 
 def _of_measurement(measured: Measurement, rule: AppliedRule, usual: UsualRange | None) -> PanelNumber:
     of_unit = f" {unit(measured.unit)}".rstrip()
-    [least_or_most], above = rule.limits, rule.side == LimitSide.ABOVE
-    past = (measured.value - least_or_most) * (1 if above else -1)
-    limit = f"{figures(least_or_most)}{of_unit}"
+    [least_or_most], above = rule.limits, rule.side != LimitSide.BELOW
+    past = (compared_number(rule.values) - least_or_most) * (1 if above else -1)
+    value, limit = (
+        f"{shown(measured.value, measured.name, least_or_most)}{of_unit}",
+        f"{figures(least_or_most)}{of_unit}",
+    )
+    if rule.side == LimitSide.SHARE:
+        value, limit = numerals(reworded(share_text(rule.values, least_or_most))), f"{figures(100 * least_or_most)} %"
     return PanelNumber(
         measured.name,
         measurement(measured.name),
-        f"{shown(measured.value, measured.name, least_or_most)}{of_unit}",
+        value,
         say("at most {limit}", limit=limit) if above else say("at least {limit}", limit=limit),
         past / (abs(least_or_most) or 1.0),
         "" if usual is None else f"{shown(usual.low, measured.name)} – {shown(usual.high, measured.name)}",

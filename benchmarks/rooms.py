@@ -1,0 +1,173 @@
+"""Each source as a room that nobody knew: what is flagged before, while it learns, and with limits of its own.
+
+    python -m benchmarks.rooms NAME=FOLDER ... --work DIR
+
+Half of a source's images, drawn by the checksum of their names, may teach; the other half is judged as it is and with
+simulated defects of severity .5, .75 and 1. Judgements are kept in ``--work``, so that other limits need no second one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import random
+import statistics
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe, keep
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.decision import decide_quality
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.room import Place
+from miqa_node.core.domain.site_limit import SiteLimits
+from miqa_node.dicom.pixels.picture import read_picture
+from miqa_node.errors import MiqaError
+from miqa_node.features.limits.defects import KEPT
+from miqa_node.features.limits.learn import SeenImage, seen_image
+from miqa_node.features.limits.room_trials import kinds_of, learned_room
+from miqa_node.features.limits.second_side import LEVELS, SEED, with_defect
+from miqa_node.interfaces.cli.options import settings_of
+from miqa_node.local import LocalAssessor, digest_of
+from miqa_node.stages.units.kinds import image_traits
+
+LEARN, MANY, FOR_MANY = 50, 200, 400
+"""Images that teach; a second time with more, where the source has so many."""
+DRAWS = 5
+"""Rooms that are drawn of each source; figures are their means."""
+TAUGHT, JUDGED = 50, 16
+"""Images with simulated defects: of the half that teaches, and of the half that is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """``number`` is even for images that may teach; without ``defect`` as the image came."""
+
+    number: int
+    defect: str
+    level: float
+    assessment: Assessment
+
+
+def main() -> int:
+    """Print a line for each source, and keep the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rooms", description=main.__doc__)
+    parser.add_argument("sources", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--budget", type=float, default=0.05)
+    words = parser.parse_args()
+    words.work.mkdir(parents=True, exist_ok=True)
+    with LocalAssessor(settings_of(None)) as assessor:
+        policy = assessor.policy
+        rooms = {}
+        for name, _, folder in (one.partition("=") for one in words.sources):
+            rows = judged(Path(folder), words.work / f"{name}.pkl", assessor)
+            rooms[name] = figures(rows, policy, words.budget)
+            print(name, rooms[name], flush=True)
+    keep("rooms", describe(), {"policy": policy.version, "learned": LEARN, "budget": words.budget, "rooms": rooms})
+    return 0
+
+
+def judged(folder: Path, cache: Path, assessor: LocalAssessor) -> list[Judged]:
+    """All images of a source, and simulated defects on some of them."""
+    if not cache.exists():
+        rows = [*_plain(folder, assessor), *_defects(folder, assessor)]
+        cache.write_bytes(pickle.dumps(rows))
+    rows = pickle.loads(cache.read_bytes())
+    return list(rows)
+
+
+def _numbered(folder: Path) -> list[tuple[int, Path]]:
+    return list(enumerate(sorted(folder.iterdir(), key=lambda file: (zlib.crc32(file.name.encode()), file.name))))
+
+
+def _plain(folder: Path, assessor: LocalAssessor) -> Iterator[Judged]:
+    for number, file in _numbered(folder):
+        try:
+            yield Judged(number, "", 0.0, assessor.assess_file(file).assessment)
+        except MiqaError as error:
+            print(f"image {number}: {error}")
+
+
+def _defects(folder: Path, assessor: LocalAssessor) -> Iterator[Judged]:
+    assess = assessor.tools.assessor()
+    halves = [[one for one in _numbered(folder) if one[0] % 2 == half] for half in (0, 1)]
+    for half, most in ((halves[0], TAUGHT), (halves[1], JUDGED)):
+        for place, (number, file) in enumerate(half[:most]):
+            header, radiograph = read_picture(file, modality="DX", body_part="", view="")
+            for kind, defect in enumerate(KEPT):
+                levels = LEVELS if number % 2 else (LEVELS[(place + kind) % len(LEVELS)],)
+                for level in levels:
+                    changed = with_defect(radiograph, FindingName(defect), level, (SEED, place, kind, int(level * 4)))
+                    if changed is not None:
+                        made = assess.assess(header, changed, digest_of(file), image_traits(header)).assessment
+                        yield Judged(number, str(defect), level, made)
+
+
+def figures(rows: Sequence[Judged], policy: Policy, budget: float) -> dict[str, Any]:
+    """The figures of one source."""
+    plain = [one for one in rows if not one.defect]
+    others = [one.assessment for one in plain if one.number % 2]
+    teaching = [seen_image(one.assessment, policy) for one in plain if not one.number % 2]
+    learned = set().union(*kinds_of(policy).values())
+    simulated = [one for one in rows if one.defect in learned and not one.number % 2]
+    trials = [seen_image(one.assessment, policy, one.defect) for one in simulated]
+    defects = [one for one in rows if one.defect and one.number % 2]
+    result: dict[str, Any] = {"images": len(plain), "judged": len(others)}
+    result["before"] = _flagged_and_found(others, defects, policy)
+    result["learning"] = _flagged_and_found(others, defects, policy.with_limits(SiteLimits(learns_from=LEARN)))
+    for count in (LEARN, MANY) if len(plain) >= FOR_MANY else (LEARN,):
+        drawn = [_after(teaching, trials, others, defects, policy, budget, count, seed) for seed in range(DRAWS)]
+        result[f"after_{count}"] = _mean(drawn)
+    return result
+
+
+def _after(
+    teaching: Sequence[SeenImage], trials: Sequence[SeenImage], others: Sequence[Assessment],
+    defects: Sequence[Judged], policy: Policy, budget: float, learned: int, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    images = random.Random(seed).sample(list(teaching), min(learned, len(teaching)))
+    room = learned_room(Place(), [one for one in images if not one.always], trials, policy, budget)
+    looks = SiteLimits(1, room.limits, everywhere=room.look)
+    return _flagged_and_found(others, defects, policy.with_limits(looks)) | {"own_found": room.look.found}
+
+
+def _flagged_and_found(images: Iterable[Assessment], defects: Sequence[Judged], policy: Policy) -> dict[str, Any]:
+    flagged = [decide_quality(one, policy) for one in images]
+    reasons: dict[str, int] = {}
+    for disposition in flagged:
+        for name in {reason.name for reason in disposition.reasons if reason.verdict.flagged}:
+            reasons[name] = reasons.get(name, 0) + 1
+    kinds = kinds_of(policy)
+    found: dict[str, list[bool]] = {}
+    for one in defects:
+        made = decide_quality(one.assessment, policy)
+        names = {name for reason in made.reasons if reason.verdict.flagged for name in (reason.name, reason.finding)}
+        tells = any(one.defect in kinds.get(name, {name}) for name in names)
+        found.setdefault(one.defect, []).append(tells or (one.defect == "inverted" and made.verdict.flagged))
+    return {
+        "flagged": round(statistics.fmean(one.verdict.flagged for one in flagged), 3),
+        "accepted": round(statistics.fmean(one.verdict == "ACCEPT" for one in flagged), 3),
+        "found": {name: round(statistics.fmean(of), 3) for name, of in sorted(found.items())},
+        "reasons": {name: round(count / len(flagged), 3) for name, count in sorted(reasons.items())},
+    }
+
+
+def _mean(drawn: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The means of the rooms that were drawn."""
+    result: dict[str, Any] = {"worst_flagged": max(one["flagged"] for one in drawn)}
+    for key in ("flagged", "accepted", "own_found"):
+        values = [one[key] for one in drawn if one[key] is not None]
+        result[key] = round(statistics.fmean(values), 3) if values else None
+    for key in ("found", "reasons"):
+        names = sorted({name for one in drawn for name in one[key]})
+        result[key] = {name: round(statistics.fmean(one[key].get(name, 0.0) for one in drawn), 3) for name in names}
+    return result
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,216 @@
+"""A folder of images as one room, whatever their headers say: what it learns from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.decision import why_experimental
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.model_identity import ModelIdentity
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.room import LEARN_IMAGES, LEAST_FOUND, Place
+from miqa_node.core.domain.rule import ANOMALY, Subject
+from miqa_node.core.observe.progress import counted
+from miqa_node.core.settings import Settings
+from miqa_node.dicom.pixels.picture import is_picture, read_picture
+from miqa_node.errors import InputError, MiqaError, ModelPackageError, NotAnImageError, SettingsError
+from miqa_node.features.limits.learn import SeenImage, seen_image
+from miqa_node.features.limits.room_trials import BUDGET, LearnedRoom, OwnImage, defect_trials, learned_room
+from miqa_node.interfaces.cli.files import images, unpacked
+from miqa_node.interfaces.cli.output import Column, print_line, print_table
+from miqa_node.interfaces.cli.room_file import FlaggedImages, LearnedLimit, RoomFile, TriedDefect
+from miqa_node.interfaces.cli.site_choice import choice_of
+from miqa_node.interfaces.cli.taken import TakenParts
+from miqa_node.local import LocalAssessor
+from miqa_node.local_series import FileGroup, group_files
+from miqa_node.stages.units.kinds import image_traits
+
+MOST_ORIGINALS = 60
+"""Images on which defects are simulated at most: a kind that the policy never finds would need them all."""
+UNREADABLE, NO_IMAGE, REPEATED, SLICES = "unreadable", "no_image", "repeated", "slices"
+TEST_OBJECT, NOT_JUDGED, OTHER_PACKAGE, OTHER_RULES = "test_object", "not_judged", "other_package", "other_rules"
+REASONS = {
+    UNREADABLE: "could not be read",
+    NO_IMAGE: "no image",
+    REPEATED: "the same image again",
+    SLICES: "slices of a series",
+    TEST_OBJECT: "a phantom or quality control",
+    NOT_JUDGED: "not judged, or experimental",
+    OTHER_PACKAGE: "judged by another package",
+    OTHER_RULES: "flagged by rules that no room learns",
+}
+"""Why a file teaches nothing, in words."""
+
+Described = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderImage:
+    """A judged image of the folder; it is read again for simulated defects."""
+
+    path: Path
+    header: Header
+    digest: InstanceDigest
+    model: ModelIdentity
+    seen: SeenImage
+
+
+def learned_folder(settings: Settings, folder: Path, described: Described, budget: float | None = None) -> RoomFile:
+    """What a room with these images learns; ``described`` is modality, body part and view of pictures.
+
+    Raises
+    ------
+    InputError
+        There are no images.
+    """
+    files, skipped = images([folder])
+    if not files:
+        raise InputError("There are no images in {folder}.", folder=folder)
+    with TemporaryDirectory() as scratch, LocalAssessor(settings, choice_of(settings)) as assessor:
+        names, empty = unpacked(files, Path(scratch), settings.web)
+        room = _Folder(assessor, described)
+        room.left_out[NO_IMAGE] += skipped + len(empty)
+        for unit in counted(group_files(counted(list(names), "Reading headers"), settings), "Judging"):
+            room.add(unit)
+        return room.learned(BUDGET if budget is None else budget)
+
+
+class _Folder:
+    """Judges the images of a folder one after the other; ``left_out`` counts the files that teach nothing."""
+
+    def __init__(self, assessor: LocalAssessor, described: Described) -> None:
+        self._assessor, self._described = assessor, described
+        self._images: dict[InstanceDigest, FolderImage] = {}
+        self._parts = TakenParts()
+        self.left_out = Counter[str]()
+
+    def add(self, unit: FileGroup) -> None:
+        """Judge one image."""
+        if unit.slices:
+            self.left_out[SLICES] += len(unit.files)
+            return
+        (modality, body_part, view), file = self._described, unit.files[0]
+        try:
+            result = self._assessor.assess_file(file, modality=modality, body_part=body_part, view=view)
+        except (ModelPackageError, SettingsError):
+            raise  # no fault of the file: the next one would meet it too
+        except NotAnImageError:
+            self.left_out[NO_IMAGE] += 1
+        except (MiqaError, OSError):
+            self.left_out[UNREADABLE] += 1
+        else:
+            self._parts.add(result.assessment)
+            self._add(file, result.assessment)
+
+    def _add(self, file: Path, assessment: Assessment) -> None:
+        policy, model, digest = self._assessor.policy, assessment.model, assessment.digest
+        if digest in self._images:
+            self.left_out[REPEATED] += 1
+        elif assessment.phantom or assessment.header.quality_control:
+            self.left_out[TEST_OBJECT] += 1
+        elif model is None or _is_unjudged(assessment, policy):
+            self.left_out[NOT_JUDGED] += 1
+        else:
+            seen = seen_image(assessment, policy)
+            self._images[digest] = FolderImage(file, assessment.header, digest, model, seen)
+
+    def learned(self, budget: float) -> RoomFile:
+        """The file, once all images are judged."""
+        self._parts.say()
+        packages = Counter((one.model.name, one.model.version) for one in self._images.values())
+        (package, version), number = packages.most_common(1)[0] if packages else (("", ""), 0)
+        mine = [one for one in self._images.values() if (one.model.name, one.model.version) == (package, version)]
+        teaching = sorted((one for one in mine if not one.seen.always), key=lambda one: one.digest)
+        self.left_out[OTHER_PACKAGE] += len(self._images) - number
+        self.left_out[OTHER_RULES] += len(mine) - len(teaching)
+        policy, seen = self._assessor.policy, [one.seen for one in mine]
+        lacking = max(LEARN_IMAGES - len(teaching), 0)
+        room = None
+        if not lacking:
+            trials = list(defect_trials(self._originals(teaching[:MOST_ORIGINALS]), self._judge, policy))
+            room = learned_room(Place(package), seen, trials, policy, budget)
+        always = len(mine) - len(teaching)
+        before = sum(one.always or one.is_flagged({}) for one in seen)
+        return RoomFile(
+            policy=policy.version, package=package, version=version, images=len(teaching), lacking=lacking,
+            state="learning" if room is None else "provisional", budget=budget,
+            found=None if room is None or room.look.found is None else round(room.look.found, 3),
+            flagged=FlaggedImages(
+                images=len(mine), always=always, before=before, after=None if room is None else room.flagged
+            ),
+            left_out={name: self.left_out[name] for name in REASONS if self.left_out[name]},
+            limit=() if room is None else _limits(room, policy), defect=() if room is None else _defects(room),
+        )  # fmt: skip
+
+    def _originals(self, teaching: Sequence[FolderImage]) -> Iterator[OwnImage]:
+        modality, body_part, view = self._described
+        for one in counted(teaching, "Simulating defects"):
+            try:
+                radiograph = (
+                    read_picture(one.path, modality=modality, body_part=body_part, view=view)[1]
+                    if is_picture(one.path)
+                    else self._assessor.pool.decode(one.path)
+                )
+            except MiqaError:  # it was judged, and is gone since
+                continue
+            if radiograph.frames == 1:
+                yield OwnImage(one.header, radiograph, one.digest)
+
+    def _judge(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Assessment:
+        return self._assessor.judge.assess(header, radiograph, digest, image_traits(header)).assessment
+
+
+def _is_unjudged(assessment: Assessment, policy: Policy) -> bool:
+    """Whether no rule that a room learns can flag it, or what it shows says nothing about the room."""
+    unjudged = assessment.not_assessed or assessment.derived or assessment.unfit or assessment.experimental
+    return bool(unjudged or why_experimental(assessment, policy))
+
+
+def _limits(room: LearnedRoom, policy: Policy) -> tuple[LearnedLimit, ...]:
+    findings = {rule.what for rule in policy.of(Subject.FINDING)}
+    return tuple(
+        LearnedLimit(
+            what=one.finding,
+            limit=one.least_strength,
+            kind="strength" if one.finding in findings else "score" if one.finding == ANOMALY else "measurement",
+        )
+        for one in room.limits
+    )
+
+
+def _defects(room: LearnedRoom) -> tuple[TriedDefect, ...]:
+    return tuple(
+        TriedDefect(name=name, simulated=simulated, by_policy=by_policy, with_limits=with_limits)
+        for name, (simulated, by_policy, with_limits) in sorted(room.sides.items())
+    )
+
+
+def print_room(room: RoomFile, folder: Path, out: Path) -> None:
+    """What the folder teaches, for people."""
+    flagged, left_out = room.flagged, room.left_out
+    print_line(f"{folder}: {room.images} images teach what is usual there, judged by {room.package or 'no package'}")
+    for name, count in left_out.items():
+        print_line(f"left out: {count}, {REASONS[name]}")
+    after = "" if flagged.after is None else f", {flagged.after} with these limits"
+    print_line(f"of {flagged.images} images the policy flags {flagged.before}{after}; {flagged.always} by other rules")
+    if room.lacking:
+        print_line(f"The room still learns: {room.lacking} more images are needed.")
+    else:
+        number = Column("Limit", number=True)
+        print_table(("What", number, "Kind"), ((one.what, f"{one.limit:.4g}", one.kind) for one in room.limit))
+        print_line("Simulated defects on these images (severity .5, .75 and 1):")
+        numbers = (Column(text, number=True) for text in ("Simulated", "By the policy", "With these limits"))
+        print_table(
+            ("Defect", *numbers),
+            ((one.name, str(one.simulated), str(one.by_policy), str(one.with_limits)) for one in room.defect),
+        )
+        if room.found is not None:
+            blind = "; below 50% nothing is ACCEPT" if room.found < LEAST_FOUND else ""
+            print_line(f"Of all kinds {room.found:.0%} are found on average{blind}.")
+    print_line(f"Written. Judge by it: miqa-node assess PATH --limits {out}")
