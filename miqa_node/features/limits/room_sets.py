@@ -18,8 +18,8 @@ from miqa_node.core.domain.site_limit import (
     SiteLimits,
 )
 from miqa_node.features.limits.budget import NEAREST
-from miqa_node.features.limits.room_images import TeachingImage, learned_from
 from miqa_node.features.limits.room_trials import LearnedRoom, kinds_of
+from miqa_node.features.limits.rows.room_images import TeachingImage, learned_from
 from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store.database import Transaction
@@ -42,16 +42,16 @@ def put(transaction: Transaction, lesson: RoomLesson, now: datetime, *, confirm_
 
     What a person confirmed in place of the policy's limits stays. None if the room needs no limits any more.
     """
-    known = rooms.locked(transaction)
-    room = known.get(lesson.room.place)
+    others = rooms.locked(transaction)
+    room = others.get(lesson.room.place)
     if room is None or not room.is_open:
         return None
-    base = _base(transaction, known.values())
+    base = _base(transaction, others.values())
     before = base.proposal if base is not None else None
-    kept = [one for one in before.limits if one.limit.replaces or one.limit.where != room.place] if before else []
-    confirmed = SiteLimits(limits=tuple(one.limit for one in kept if one.limit.replaces))
+    stays = [one for one in before.limits if one.limit.replaces or one.limit.where != room.place] if before else []
+    confirmed = SiteLimits(limits=tuple(one.limit for one in stays if one.limit.replaces))
     own = [one for one in _proposed(lesson) if confirmed.limit_of(one.limit.finding, _kind(lesson)) is None]
-    source, limits = learned_from(list(lesson.images), lesson.pooled), (*kept, *own)
+    source, limits = learned_from(list(lesson.images), lesson.pooled), (*stays, *own)
     learned = replace(room, learned_from=source, so_far=len(lesson.images), looked_at=now)
     is_new = limits != (before.limits if before else ())  # else the policy's limits do
     waits = is_new and confirm_first
@@ -79,9 +79,9 @@ def _in_force(room: Room, lesson: RoomLesson, now: datetime) -> Room:
     return replace(state, images=len(lesson.images), found=look.found, told=look.told)
 
 
-def _base(transaction: Transaction, known: Iterable[Room]) -> LimitSet | None:
+def _base(transaction: Transaction, others: Iterable[Room]) -> LimitSet | None:
     """The set that is in force, or the newest one that waits for a person, which has the limits of that one, too."""
-    waiting = [room.waiting_set for room in known if room.waiting_set is not None]
+    waiting = [room.waiting_set for room in others if room.waiting_set is not None]
     return site_limits.load(transaction, max(waiting)) if waiting else site_limits.in_force(transaction)
 
 
@@ -122,12 +122,12 @@ def _described(limit: RoomLimit, lesson: RoomLesson, kinds: frozenset[str], sign
         key=lambda one: abs(one.seen.degrees[name] - least),
     )
     sides = [lesson.learned.sides[one] for one in sorted(kinds) if one in lesson.learned.sides]
-    simulated, by_policy, found = (sum(of) for of in zip(*sides, strict=True)) if sides else (None, None, None)
+    simulated, by_policy, by_these = (sum(of) for of in zip(*sides, strict=True)) if sides else (None, None, None)
     return ProposedLimit(
         limit, len(lesson.images), len(with_it), len(flagged),
         tuple(
             NearImage(one.digest, one.sop_instance_uid, round(sign * one.seen.degrees[name], 4), one.digest in flagged)
             for one in near[:NEAREST]
         ),
-        simulated, found, by_policy,
+        simulated, by_these, by_policy,
     )  # fmt: skip

@@ -89,24 +89,24 @@ def defect_trials(originals: Iterable[OwnImage], judge: Judge, policy: Policy) -
 def trials_in_turn(
     originals: Iterable[T], tried: Callable[[T, Sequence[DefectTry]], Iterable[SeenImage]], policy: Policy
 ) -> Iterator[SeenImage]:
-    """Yield what ``tried`` sees on these originals; each gets the kinds of which too few were found before it."""
+    """Yield what ``tried`` sees on these originals; each gets the kinds of which too few were flags before it."""
     kinds = kinds_of(policy)
-    found: Counter[str] = Counter()
+    flags: Counter[str] = Counter()
     made: Counter[str] = Counter()
     for number, original in enumerate(originals):
-        wanted = [one for one in sorted(set().union(*kinds.values())) if found[one] < ENOUGH_FOUND]
-        if not wanted:
+        defects = [one for one in sorted(set().union(*kinds.values())) if flags[one] < ENOUGH_FOUND]
+        if not defects:
             return
         tries = [
             DefectTry(defect, level, number, place)
-            for place, defect in enumerate(wanted)
-            # What cannot be seen in many images is tried at each severity in the others.
+            for place, defect in enumerate(defects)
+            # What cannot be trial in many images is tried at each severity in the others.
             for level in (LEVELS if made[defect] < number else (LEVELS[(number + place) % len(LEVELS)],))
         ]
-        for seen in tried(original, tries):
-            made[seen.defect] += 1
-            found[seen.defect] += any(seen.defect in kinds[name] for name in seen.flags)
-            yield seen
+        for trial in tried(original, tries):
+            made[trial.defect] += 1
+            flags[trial.defect] += any(trial.defect in kinds[name] for name in trial.flags)
+            yield trial
 
 
 def tries_on(original: OwnImage, tries: Iterable[DefectTry], judge: Judge, policy: Policy) -> Iterator[SeenImage]:

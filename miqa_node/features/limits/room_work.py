@@ -16,11 +16,12 @@ from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.room import Place, RoomState
 from miqa_node.core.settings.judging import PolicySettings
 from miqa_node.errors import MiqaError, ResourcesError
-from miqa_node.features.limits import room_images, room_sets
+from miqa_node.features.limits import room_sets
 from miqa_node.features.limits.learn import SeenImage
-from miqa_node.features.limits.room_images import TeachingImage, teaching_images
 from miqa_node.features.limits.room_sets import RoomLesson
 from miqa_node.features.limits.room_trials import DefectTry, learned_room, trials_in_turn
+from miqa_node.features.limits.rows import room_images
+from miqa_node.features.limits.rows.room_images import TeachingImage, teaching_images
 from miqa_node.features.limits.trial_task import try_original
 from miqa_node.parts import PartContext, PartKind
 from miqa_node.runtime.site_records import rooms
@@ -84,8 +85,8 @@ class RoomWork(RegularWork):
         if not self._settings.learn_images:
             return None
         with self._database.begin() as transaction:
-            known = rooms.every(transaction) if rooms.do_learn(transaction) else []
-        due = [room for room in known if room.looked_at is None or room.looked_at <= now]
+            every = rooms.every(transaction) if rooms.do_learn(transaction) else []
+        due = [room for room in every if room.looked_at is None or room.looked_at <= now]
         for room in sorted(due, key=lambda one: one.looked_at or one.began_at):
             if self._stopping.is_set() or time.monotonic() > until:
                 return None
@@ -100,18 +101,18 @@ class RoomWork(RegularWork):
     def _visit(self, room: Room, now: datetime) -> OpenRoom | None:
         """The room if it can learn now; else what is new about it is kept."""
         if room.is_open:
-            found = self._counted(room, now)
+            after = self._counted(room, now)
         elif room.waits:
-            found = room_sets.without_own(room, now) if self._is_over(room, now) else room
+            after = room_sets.without_own(room, now) if self._is_over(room, now) else room
         else:
-            found = self._expired(room, now)
-        if isinstance(found, OpenRoom):
-            return found
-        if found != room:
+            after = self._expired(room, now)
+        if isinstance(after, OpenRoom):
+            return after
+        if after != room:
             with self._database.begin() as transaction:
-                rooms.change(transaction, room, found)
-        if found.state is not room.state:
-            self._tell("the state of a room changed", found, state=found.state.value)
+                rooms.change(transaction, room, after)
+        if after.state is not room.state:
+            self._tell("the state of a room changed", after, state=after.state.value)
         return None
 
     def _is_over(self, room: Room, now: datetime) -> bool:
@@ -120,7 +121,7 @@ class RoomWork(RegularWork):
 
     def _counted(self, room: Room, now: datetime) -> OpenRoom | Room:
         """The room with its images so far, or with enough of them; pooled, or without own limits, if it takes long."""
-        policy, wanted = self._policy(), self._settings.learn_images
+        policy, least = self._policy(), self._settings.learn_images
         with self._database.begin() as transaction:
             images = teaching_images(transaction, room.place, policy, room.taught_since)
             if self._are_enough(images):
@@ -128,10 +129,10 @@ class RoomWork(RegularWork):
             if self._is_over(room, now):
                 for place in room_images.wider_places(room.place):
                     pooled = teaching_images(transaction, place, policy, pools=True)
-                    if len(pooled) >= wanted:
+                    if len(pooled) >= least:
                         return self._opened(room, pooled, place, policy)
                 return room_sets.without_own(room, now)
-        return replace(room, so_far=min(len(images), wanted))
+        return replace(room, so_far=min(len(images), least))
 
     def _are_enough(self, images: Sequence[TeachingImage]) -> bool:
         days = {one.day for one in images}
@@ -160,9 +161,9 @@ class RoomWork(RegularWork):
             if self._stopping.is_set() or self._missing == MOST_MISSING:
                 return
             self._thread.beat()
-            seen = self._try(image, tries[first : first + AT_ONCE])
-            self._missing = 0 if seen else self._missing + 1
-            yield from seen
+            trials = self._try(image, tries[first : first + AT_ONCE])
+            self._missing = 0 if trials else self._missing + 1
+            yield from trials
 
     def _go_on(self, opened: OpenRoom, now: datetime) -> OpenRoom | None:
         """Try on; None once the room has its limits, or the policy has other rules than those that it is tried with."""
@@ -173,8 +174,8 @@ class RoomWork(RegularWork):
             if not rooms.claim(transaction, opened.room, now + LEASE):
                 return None
         opened.room = replace(opened.room, looked_at=now + LEASE)
-        for seen in opened.untried:
-            opened.trials.append(seen)
+        for trial in opened.untried:
+            opened.trials.append(trial)
             if self._stopping.is_set() or time.monotonic() > until:
                 return opened
         if not self._stopping.is_set():
@@ -182,14 +183,14 @@ class RoomWork(RegularWork):
         return None
 
     def _conclude(self, opened: OpenRoom, now: datetime) -> None:
-        settings, seen = self._settings, [one.seen for one in opened.images]
-        learned = learned_room(opened.room.place, seen, opened.trials, opened.policy, settings.room_budget)
+        settings, images = self._settings, [one.seen for one in opened.images]
+        learned = learned_room(opened.room.place, images, opened.trials, opened.policy, settings.room_budget)
         lesson = RoomLesson(opened.room, opened.images, learned, opened.policy, settings.room_budget, opened.pooled)
         with self._database.begin() as transaction:
             room = room_sets.put(transaction, lesson, now, confirm_first=settings.confirm_first)
         if room is not None:
-            told = "a room learned its limits" if opened.pooled is None else "a room has the limits of more rooms"
-            self._tell(told, room, limits=len(learned.limits), before=learned.before, flagged=learned.flagged)
+            event = "a room learned its limits" if opened.pooled is None else "a room has the limits of more rooms"
+            self._tell(event, room, limits=len(learned.limits), before=learned.before, flagged=learned.flagged)
 
     def _tell(self, event: str, room: Room, **numbers: int | str) -> None:
         place = room.place
@@ -202,12 +203,12 @@ def _part(context: PartContext) -> RoomWork:
             with context.database.begin() as transaction:
                 stored = instances.load(transaction, image.digest)
             path = context.objects.local_path(stored.object_key)
-            seen: list[SeenImage] = context.work(try_original, stored, path, image.package, tries)
+            trials: list[SeenImage] = context.work(try_original, stored, path, image.package, tries)
         except ResourcesError:  # no process can be started now
             raise
         except (MiqaError, OSError):  # of one original, which is gone or damaged
             return []
-        return seen
+        return trials
 
     return RoomWork(context.database, context.settings.policy, context.unit.judging.policy, tried)
 

@@ -112,8 +112,8 @@ def begin(transaction: Transaction, place: Place, now: datetime) -> None:
 def locked(transaction: Transaction) -> dict[Place, Room]:
     """All rooms, which nobody else changes until the transaction ends, nor makes a set of their limits."""
     begin_writing(transaction)
-    found = [_room(row) for row in transaction.execute(_ALL.with_for_update())]
-    return {room.place: room for room in found}
+    every = [_room(row) for row in transaction.execute(_ALL.with_for_update())]
+    return {room.place: room for room in every}
 
 
 def change(transaction: Transaction, before: Room, after: Room) -> bool:

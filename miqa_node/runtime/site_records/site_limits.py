@@ -147,10 +147,10 @@ def current(transaction: Transaction, learns_from: int = 0) -> SiteLimits:
 
     ``learns_from`` is the number of images from which rooms learn; 0: those that learned nothing yet go by the policy.
     """
-    known = rooms.every(transaction)
+    every = rooms.every(transaction)
     learns_from = learns_from if learns_from and rooms.do_learn(transaction) else 0
-    looks = tuple(one.look(learns_from) for one in known if learns_from or one.state is not RoomState.LEARNING)
-    more = learns_from if len(known) < rooms.MOST_ROOMS else 0
+    looks = tuple(one.look(learns_from) for one in every if learns_from or one.state is not RoomState.LEARNING)
+    more = learns_from if len(every) < rooms.MOST_ROOMS else 0
     limit_set = in_force(transaction)
     if limit_set is None:
         return SiteLimits(looks=looks, learns_from=more)

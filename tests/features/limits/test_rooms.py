@@ -23,9 +23,9 @@ from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import ConflictError
 from miqa_node.features.limits import budget
 from miqa_node.features.limits.learn import SeenImage, seen_image
-from miqa_node.features.limits.room_images import TeachingImage, teaching_images
 from miqa_node.features.limits.room_trials import DefectTry
 from miqa_node.features.limits.room_work import RoomWork
+from miqa_node.features.limits.rows.room_images import TeachingImage, teaching_images
 from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store import tables
@@ -152,10 +152,10 @@ def test_a_room_learns_its_limits_which_are_in_force_at_once(database: Database,
     verdict, text = site.verdict(judged(98, 0.9))
     assert verdict is Verdict.REVIEW, text
     with database.begin() as transaction:
-        kept = site_limits.load(transaction, 1)
-    assert kept.in_force_at is not None
-    assert kept.proposal is not None
-    one = kept.proposal.limits[0]
+        limit_set = site_limits.load(transaction, 1)
+    assert limit_set.in_force_at is not None
+    assert limit_set.proposal is not None
+    one = limit_set.proposal.limits[0]
     assert (one.images, one.present, len(one.nearest)) == (24, 24, budget.NEAREST)
     assert (one.simulated or 0) >= (one.found_today or 0) >= (one.found or 0) > 0
     tried = len(site.tried)

@@ -50,8 +50,8 @@ def stored(samples: Path) -> StoredInstance:
 
 
 def seen_of(workers: ImageWorkers, stored: StoredInstance, path: Path, package: str) -> list[SeenImage]:
-    seen: list[SeenImage] = workers.work(try_original, stored, path, package, [NOISY])
-    return seen
+    trials: list[SeenImage] = workers.work(try_original, stored, path, package, [NOISY])
+    return trials
 
 
 def test_defects_are_judged_by_the_package_in_force_and_only_numbers_come_back(
@@ -61,11 +61,11 @@ def test_defects_are_judged_by_the_package_in_force_and_only_numbers_come_back(
     path.write_bytes((samples / path.name).read_bytes())
     judged = workers.judge(stored, path, 0).result.assessment
     assert judged.model is not None
-    [seen] = seen_of(workers, stored, path, judged.model.label)
-    assert (seen.defect, "noise" in seen.flags) == ("noise", True)
+    [trial] = seen_of(workers, stored, path, judged.model.label)
+    assert (trial.defect, "noise" in trial.flags) == ("noise", True)
     usual = judged.finding(next(one.name for one in judged.findings if one.name == "noise"))
     assert usual is not None
-    assert seen.degrees["noise"] > usual.strength
+    assert trial.degrees["noise"] > usual.strength
     assert seen_of(workers, stored, path, "quality-0.0.1") == [], "the room's images are of another package"
 
 

@@ -101,10 +101,10 @@ def test_an_older_database_is_refused_with_the_commit_that_upgrades_it(of_before
 def test_rooms_learn_on_a_new_node_but_not_where_images_were_judged_before(
     of_before: Database, from_nothing: Database
 ) -> None:
-    seen = Assessment(digest(1), header(1), NOW)
+    image = Assessment(digest(1), header(1), NOW)
     with of_before.begin() as transaction:
-        instances.record(transaction, seen.header, study(1), received(seen.digest), "instances/1.dcm")
-        instances.save_assessment(transaction, seen)
+        instances.record(transaction, image.header, study(1), received(image.digest), "instances/1.dcm")
+        instances.save_assessment(transaction, image)
     of_before.migrate()
     for database, learns in ((of_before, False), (from_nothing, True)):
         with database.begin() as transaction:

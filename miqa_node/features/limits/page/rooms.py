@@ -12,13 +12,13 @@ from miqa_node.interfaces.web.card import OPERATIONS, CardContext, PageCard
 def _on_operations(context: CardContext, _: Sequence[None]) -> list[dict[str, object] | None]:
     services = context.services
     with services.database.begin() as transaction:
-        listed = room_list(transaction, services.settings.policy)
-    told = [
+        every = room_list(transaction, services.settings.policy)
+    news = [
         one
-        for one in listed.rooms
+        for one in every.rooms
         if one.look.told or one.waiting_set or (one.why and one.look.state is not RoomState.LEARNING)
     ]
-    return [{"told": told} if told else None]
+    return [{"news": news} if news else None]
 
 
 CARD = PageCard(OPERATIONS, "told.html", __file__, _on_operations)

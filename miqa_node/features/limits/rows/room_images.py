@@ -57,21 +57,21 @@ def teaching_images(
         exposure = (header.study_instance_uid, header.body_part_examined, header.view_position, header.image_laterality)
         if not shows_room(assessment) or (model.sha256 if model else "") != graph or exposure in exposures:
             continue
-        seen = seen_image(assessment, policy)
+        degrees = seen_image(assessment, policy)
         exposures.add(exposure)
-        if not seen.always:
-            images.append(_image(assessment, seen))
+        if not degrees.always:
+            images.append(_image(assessment, degrees))
         if len(images) == MOST_TAUGHT:
             break
     return images
 
 
-def other_since(transaction: Transaction, place: Place, known: LearnedFrom) -> datetime | None:
+def other_since(transaction: Transaction, place: Place, before: LearnedFrom) -> datetime | None:
     """Since when all images of a room are of another package or software than these; None if they are not, or few."""
     since: list[datetime] = []
     for assessment in _newest(transaction, place, None):
         image = _image(assessment, SeenImage({}, frozenset(), always=False))
-        of_package, of_software = known.packages or [image.package], known.software or [image.software]
+        of_package, of_software = before.packages or [image.package], before.software or [image.software]
         if image.package in of_package and image.software in of_software:
             break
         since.append(assessment.assessed_at)
@@ -96,10 +96,12 @@ def wider_places(place: Place) -> list[Place]:
     return [one for one in dict.fromkeys(wider) if one != place]
 
 
-def _image(assessment: Assessment, seen: SeenImage) -> TeachingImage:
+def _image(assessment: Assessment, degrees: SeenImage) -> TeachingImage:
     header, package = assessment.header, assessment.model.label if assessment.model is not None else ""
     day, software = assessment.assessed_at.date(), header.software_versions
-    return TeachingImage(assessment.digest, header.sop_instance_uid, seen, kind_of(assessment), day, package, software)
+    return TeachingImage(
+        assessment.digest, header.sop_instance_uid, degrees, kind_of(assessment), day, package, software
+    )
 
 
 def _newest(
