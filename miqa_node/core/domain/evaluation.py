@@ -162,9 +162,12 @@ class Evaluation:
         return self._limits.limit_in_force(rule.what, self._kind) if rule.soft or rule.is_learned else None
 
     def _holds(self, rule: Rule, degree: float | None) -> bool:
-        """Whether the room still learns what is usual there, and the degree is not so severe that it counts anyway."""
+        """Whether the room still learns what is usual there, and the degree is not so severe that it counts anyway.
+
+        What the model was not made for is no look of a room, such as an inverted image.
+        """
         learns = degree is not None and rule.is_learned and self.look is not None and self.look.learns
-        return learns and not rule.is_severe(degree or 0.0)
+        return learns and not self._is_outside and not rule.is_severe(degree or 0.0)
 
     def _of_packages(self) -> Iterator[Evaluated]:
         """Yield REVIEW for findings that no rule names, if the distribution that defines them asks for it."""
