@@ -11,5 +11,5 @@ COMMANDS = {
         "own images; without options list all sets."
     ),
 }
-PAGES = {"limit_rooms_api": "room_api:PAGE", "limits_api": "api:PAGE", "tuning": "page.router:PAGE"}
+PAGES = {"limit_rooms": "api:ROOMS", "limits_api": "api:PAGE", "tuning": "page.router:PAGE"}
 PARTS = {"learned_rooms": "room_work:PART"}

@@ -89,7 +89,7 @@ def defect_trials(originals: Iterable[OwnImage], judge: Judge, policy: Policy) -
 def trials_in_turn(
     originals: Iterable[T], tried: Callable[[T, Sequence[DefectTry]], Iterable[SeenImage]], policy: Policy
 ) -> Iterator[SeenImage]:
-    """Yield what ``tried`` sees on these originals; each gets the kinds of which too few were flags before it."""
+    """Yield what ``tried`` sees on these originals; each gets the kinds of which too few were found before it."""
     kinds = kinds_of(policy)
     flags: Counter[str] = Counter()
     made: Counter[str] = Counter()

@@ -23,9 +23,9 @@ def disposition_of(assessment: Assessment, header: Header, judging: JudgingTools
     policy = judging.policy()
     disposition = decide(assessment, policy)
     if unit_of(header, units).is_image(header):
-        known = replace(assessment, header=assessment.known_header)
-        judging.begin_room(known)
-        if why := judging.silence(known.header):
+        image = replace(assessment, header=assessment.known_header)
+        judging.begin_room(image)
+        if why := judging.silence(image.header):
             disposition = disposition.silenced(why)
     if (search := search_before_accept(assessment, disposition, policy)) is not None:
         return replace(disposition, certificate=search.words)
