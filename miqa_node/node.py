@@ -67,7 +67,8 @@ class Node:
         self.database, self.objects = database, objects = open_store(settings)
         self.destinations = there = Destinations(settings.destinations_file, destinations)
         policy_file = watched_policy(settings.policy_file)
-        self.policy = SiteRules(database, policy_file.current, settings.policy.silent_days)
+        rules = settings.policy
+        self.policy = SiteRules(database, policy_file.current, rules.silent_days, rules.learn_images)
         origin = EventOrigin(settings.node.name, settings.node.site, settings.web_url)
         announcer = Announcer(there.hearing, origin, settings.work.study_quiet_s, NOT_IMAGE_MODALITIES)
         # The way of an image: judged, with effects, in jobs; results are delivered in lanes.
@@ -98,7 +99,7 @@ class Node:
         self._running = RunningParts()
         context = PartContext(
             settings, role, database, objects, queue, unit, announcer, there, self._lanes.snapshot, intake, reserve,
-            self._clock, workers.pool, workers.look, workers.obstacle, judging.names, self.readiness,
+            self._clock, workers.pool, workers.look, workers.work, workers.obstacle, judging.names, self.readiness,
         )  # fmt: skip
         try:
             self._parts = OpenParts(context)

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from miqa_node.core.domain.role import NodeRole
 from miqa_node.plugins import Seam
@@ -98,6 +98,8 @@ class PartContext:
     pool: WorkerPool
     look: Callable[..., LocalResult]
     """Assesses a file in a worker process, without storing it."""
+    work: Callable[..., Any]
+    """Runs a feature's own function in a worker process, with the choice of models and the policy as last argument."""
     obstacle: Callable[..., str]
     """Why no model can judge an image, or a series, now; empty if one can."""
     models: Callable[[], Mapping[str, str]]

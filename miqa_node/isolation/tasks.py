@@ -197,9 +197,7 @@ def check(choice: SiteChoice) -> None:
 
 def check_canary(choice: SiteChoice, reports: ReportSettings) -> None:
     """Judge and report the test image; ResourcesError with the reason if that fails."""
-    models = _following(choice)
-    # Captions of the site are for images of patients.
-    tools = replace(models.tools, assessor=models.sidecars.assessor, reports=reports)
+    tools = replace(tools_of(choice), reports=reports)
     with observed_here():
         judge_canary(tools, reports.encode)
 
@@ -213,6 +211,12 @@ def look(
         result = assess_path(path, described, models.tools)
     judged = (result.source, result.is_dicom, result.assessment, result.disposition, result.maps)
     return judged, child.write_pixels(result.radiograph, transfer)
+
+
+def tools_of(choice: SiteChoice) -> LocalTools:
+    """What judges pictures here that are no patient's own, for tasks of features: without captions of the site."""
+    models = _following(choice)
+    return replace(models.tools, assessor=models.sidecars.assessor)
 
 
 def enhance(radiograph: Radiograph) -> EnhancedImage:

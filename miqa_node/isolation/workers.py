@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -160,6 +160,10 @@ class ImageWorkers:
             result: tasks.LookedAt
             result, layout = self.pool.run(tasks.look, path, described, transfer, self._choice())
             return LocalResult(*result, map_pixels(file, layout))
+
+    def work(self, task: Callable[..., Any], *arguments: object) -> Any:
+        """A feature's own task in a worker process, which gets the choice of models and the policy last."""
+        return self.pool.run(task, *arguments, self._choice(), sender=OWN)
 
     def check_canary(self) -> None:
         """Judge and report the test image; ResourcesError with the reason if that fails."""

@@ -101,11 +101,19 @@ def kind_of(assessment: Assessment) -> JudgedKind:
     )
 
 
+def shows_room(assessment: Assessment) -> bool:
+    """Whether an image tells how its room looks: of a patient, and judged or measured."""
+    if assessment.header.quality_control or assessment.phantom or assessment.is_of_another_kind:
+        return False
+    return bool(assessment.findings or assessment.measurements)
+
+
 @dataclass(frozen=True, slots=True)
 class RoomLook:
     """How far the look of one room is known.
 
-    ``images`` is the number of images that it learned from, ``lacking`` how many it still needs while it learns.
+    ``images`` is the number of images that it learned from, ``lacking`` how many it still needs while it learns; 0 if
+    its limits only wait for a person.
     ``found`` is the share of images with a simulated defect that are flagged with its limits, the mean over the
     findings; below :data:`LEAST_FOUND` nothing in the room is ACCEPT; None if nobody tried. ``since`` is when it came
     into this state. ``told`` names what most of its images show, so that the room is told as a room: findings, or
@@ -133,6 +141,8 @@ class RoomLook:
     @property
     def held(self) -> Phrase:
         """Why a soft finding of an image is only a hint while the room learns."""
+        if not self.lacking:
+            return Phrase("held until somebody confirms the limits of this room")
         return Phrase.of_number(
             "held while this room learns: counts after {count} more image",
             "held while this room learns: counts after {count} more images",

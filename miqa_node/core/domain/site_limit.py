@@ -114,9 +114,13 @@ class SiteLimits:
         if self.everywhere is not None:
             return self.everywhere
         look = self._by_place.get(kind.place)
-        if look is None and self.learns_from:
+        if look is None and self.learns_from and kind.place != Place():
             return RoomLook(kind.place, RoomState.LEARNING, lacking=self.learns_from)
         return look
+
+    def knows(self, kind: JudgedKind) -> bool:
+        """Whether an image's room has a look of its own, or none can be named."""
+        return kind.place in self._by_place or kind.place == Place()
 
     def words(self, limit: RoomLimit) -> str:
         """The limit in words: its number, since when, and by whom."""

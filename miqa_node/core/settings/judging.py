@@ -113,3 +113,8 @@ class PolicySettings(SettingsTable):
 
     file: str
     silent_days: Annotated[int, Field(ge=0, le=366)]
+    learn_images: Annotated[int, Field(ge=0, le=1000)]
+    learn_days: Annotated[int, Field(ge=1, le=30)]
+    learn_at_most_days: Annotated[int, Field(ge=1, le=366)]
+    room_budget: Annotated[float, Field(gt=0, le=0.5)]
+    confirm_first: bool

@@ -1,6 +1,6 @@
-"""Limits of soft findings for each room of a site, and the silent first days of its body parts."""
+"""Limits of soft findings for each room of a site, which learn them, and the silent first days of its body parts."""
 
-CARDS = {"silence": "page.silence:CARD"}
+CARDS = {"learned_rooms": "page.rooms:CARD", "silence": "page.silence:CARD"}
 COMMANDS = {
     "silence": (
         "command.silence:silence | models 15 | Show which body parts are silent, in their first days at this "
@@ -11,4 +11,5 @@ COMMANDS = {
         "own images; without options list all sets."
     ),
 }
-PAGES = {"limits_api": "api:PAGE", "tuning": "page.router:PAGE"}
+PAGES = {"limit_rooms": "api:ROOMS", "limits_api": "api:PAGE", "tuning": "page.router:PAGE"}
+PARTS = {"learned_rooms": "room_work:PART"}

@@ -13,14 +13,15 @@ from miqa_node.core.domain.silence import PartStart
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.features.limits import budget as budgets
+from miqa_node.features.limits.room_list import ListedRoom, room_list
 from miqa_node.features.limits.silences import PartSilence, part_silences
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment, KnownFinding
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
-from miqa_node.interfaces.web.services import Services
+from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.values import Strict
-from miqa_node.runtime.site_records import site_limits
+from miqa_node.runtime.site_records import rooms, site_limits
 
 MAX_NUMBER = 2**31 - 1
 MAX_LIMITS = 5000
@@ -32,6 +33,13 @@ class LimitOverview(BaseModel):
 
     in_force: SiteLimits
     sets: list[LimitSet]
+
+
+class RoomsOverview(BaseModel):
+    """The rooms, and from how many images new ones learn; 0: they go by the policy's limits."""
+
+    learns_from: int
+    rooms: list[ListedRoom]
 
 
 class BudgetRequest(Strict):
@@ -96,13 +104,15 @@ class SilenceEnd(Strict):
 
 
 router = APIRouter(prefix="/api/v1/limits", tags=["limits"])
+of_rooms = APIRouter(prefix="/api/v1/limits/rooms", tags=["limits"])
 
 
 @router.get("", summary="Limits of rooms", responses=responses(401, 403, 503))
 def list_limits(services: Services, _who: Reader) -> LimitOverview:
-    """The limits in force, and every set that was proposed or confirmed."""
+    """The limits in force, how far each room is known, and every set that was proposed or confirmed."""
     with services.database.begin() as transaction:
-        return LimitOverview(in_force=site_limits.current(transaction), sets=site_limits.history(transaction))
+        in_force = site_limits.current(transaction, services.settings.policy.learn_images)
+        return LimitOverview(in_force=in_force, sets=site_limits.history(transaction))
 
 
 @router.get("/silence", summary="Silent body parts", responses=responses(401, 403, 503))
@@ -177,4 +187,25 @@ def withdraw_limits(services: Services, who: Admin, body: LimitChange) -> LimitS
         return site_limits.withdraw(transaction, acting(who, body.actor), body.comment, now)
 
 
+@of_rooms.get("", summary="Rooms and what they learned", responses=responses(401, 403, 503))
+def list_rooms(services: Services, _who: Reader) -> RoomsOverview:
+    """Every room that the node knows: whether it learns, how many images it lacks, since when, and from what."""
+    return _overview(services)
+
+
+@of_rooms.post("/learn", summary="Let rooms learn", responses=responses(401, 403, 409, 415, 422, 503))
+def let_rooms_learn(services: Services, who: Admin, body: LimitChange) -> RoomsOverview:
+    """From now on the rooms of a node learn on which an earlier version judged images; confirmed limits stay."""
+    with services.database.begin() as transaction:
+        rooms.let_learn(transaction, acting(who, body.actor), body.comment, datetime.now(UTC))
+    return _overview(services)
+
+
+def _overview(services: WebServices) -> RoomsOverview:
+    with services.database.begin() as transaction:
+        every = room_list(transaction, services.settings.policy)
+    return RoomsOverview(learns_from=every.learns_from, rooms=list(every.rooms))
+
+
+ROOMS = Page(of_rooms, rest=True)
 PAGE = Page(router, rest=True)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import TypeVar
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
@@ -27,6 +28,7 @@ ENOUGH_FOUND = 30
 BUDGET = 0.02
 """Share of a room's images that may be flagged, if the site says no other."""
 
+T = TypeVar("T")
 Judge = Callable[[Header, Radiograph, InstanceDigest], Assessment]
 
 
@@ -37,6 +39,21 @@ class OwnImage:
     header: Header
     radiograph: Radiograph
     digest: InstanceDigest
+
+
+@dataclass(frozen=True, slots=True)
+class DefectTry:
+    """A simulated defect of a severity: on the image of this number, in this place among the defects on it."""
+
+    defect: str
+    severity: float
+    number: int
+    place: int
+
+    @property
+    def seed(self) -> tuple[int, ...]:
+        """Of chance: the same try gives the same defect."""
+        return SEED, self.number, self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +83,42 @@ def kinds_of(policy: Policy) -> dict[str, frozenset[str]]:
 
 def defect_trials(originals: Iterable[OwnImage], judge: Judge, policy: Policy) -> Iterator[SeenImage]:
     """Yield simulated defects on these images, in turn at each severity, until enough of each kind are found."""
+    return trials_in_turn(originals, lambda original, tries: tries_on(original, tries, judge, policy), policy)
+
+
+def trials_in_turn(
+    originals: Iterable[T], tried: Callable[[T, Sequence[DefectTry]], Iterable[SeenImage]], policy: Policy
+) -> Iterator[SeenImage]:
+    """Yield what ``tried`` sees on these originals; each gets the kinds of which too few were found before it."""
     kinds = kinds_of(policy)
-    found: Counter[str] = Counter()
+    flags: Counter[str] = Counter()
     made: Counter[str] = Counter()
     for number, original in enumerate(originals):
-        wanted = [one for one in sorted(set().union(*kinds.values())) if found[one] < ENOUGH_FOUND]
-        for place, defect in enumerate(wanted):
-            # What cannot be seen in many images is tried at each severity in the others.
-            levels = LEVELS if made[defect] < number else (LEVELS[(number + place) % len(LEVELS)],)
-            for level in levels:
-                changed = with_defect(original.radiograph, FindingName(defect), level, (SEED, number, place))
-                if changed is None:
-                    continue
-                try:
-                    seen = seen_image(judge(original.header, changed, original.digest), policy, defect)
-                except MiqaError:  # of one picture that a package cannot judge
-                    continue
-                made[defect] += 1
-                found[defect] += any(defect in kinds[name] for name in seen.flags)
-                yield seen
+        defects = [one for one in sorted(set().union(*kinds.values())) if flags[one] < ENOUGH_FOUND]
+        if not defects:
+            return
+        tries = [
+            DefectTry(defect, level, number, place)
+            for place, defect in enumerate(defects)
+            # What cannot be trial in many images is tried at each severity in the others.
+            for level in (LEVELS if made[defect] < number else (LEVELS[(number + place) % len(LEVELS)],))
+        ]
+        for trial in tried(original, tries):
+            made[trial.defect] += 1
+            flags[trial.defect] += any(trial.defect in kinds[name] for name in trial.flags)
+            yield trial
+
+
+def tries_on(original: OwnImage, tries: Iterable[DefectTry], judge: Judge, policy: Policy) -> Iterator[SeenImage]:
+    """Yield these simulated defects on one image; none that it cannot have, or that a package cannot judge."""
+    for one in tries:
+        changed = with_defect(original.radiograph, FindingName(one.defect), one.severity, one.seed)
+        if changed is None:
+            continue
+        try:
+            yield seen_image(judge(original.header, changed, original.digest), policy, one.defect)
+        except MiqaError:  # of one picture that a package cannot judge
+            continue
 
 
 def learned_room(

@@ -15,13 +15,14 @@ from pydantic import TypeAdapter
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.audit import AuditEvent
-from miqa_node.core.domain.room import kind_of
+from miqa_node.core.domain.room import RoomState, kind_of
 from miqa_node.core.domain.silence import PartStart, Silence
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.site_records import rooms
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import assessments, body_parts, site_limits
@@ -33,19 +34,21 @@ _proposal = TypeAdapter(LimitProposal)
 
 # Built once: every process runs them every few seconds, and building them takes several times as long as running them.
 _PARTS = sa.select(body_parts)
-_NEWEST = (
-    sa.select(site_limits).where(site_limits.c.confirmed_at.is_not(None)).order_by(site_limits.c.number.desc()).limit(1)
-)
+_IN_FORCE = sa.or_(site_limits.c.confirmed_at.is_not(None), site_limits.c.in_force_at.is_not(None))
+_NEWEST = sa.select(site_limits).where(_IN_FORCE).order_by(site_limits.c.number.desc()).limit(1)
 
 
-def propose(transaction: Transaction, proposal: LimitProposal, now: datetime) -> LimitSet:
-    """Store a proposal; nothing changes until it is confirmed."""
+def propose(transaction: Transaction, proposal: LimitProposal, now: datetime, *, in_force: bool = False) -> LimitSet:
+    """Store a proposal; nothing changes until it is confirmed, unless the node puts it ``in_force`` by itself."""
+    document, in_force_at = _proposal.dump_python(proposal, mode="json"), now if in_force else None
     number = transaction.execute(
         sa.insert(site_limits)
-        .values(proposed_at=now, document=_proposal.dump_python(proposal, mode="json"), actor="", comment="")
+        .values(proposed_at=now, document=document, actor="", comment="", in_force_at=in_force_at)
         .returning(site_limits.c.number)
     ).scalar_one()
-    return LimitSet(number, now, proposal)
+    if in_force:
+        rooms.wait_no_more(transaction, number)
+    return LimitSet(number, now, proposal, in_force_at=in_force_at)
 
 
 def amend(transaction: Transaction, number: int, proposal: LimitProposal) -> LimitSet:
@@ -60,6 +63,8 @@ def confirm(
 ) -> LimitSet:
     """Put a proposal in force, and end the silent days of the body parts of which it has enough images.
 
+    The rooms that learned its limits are confirmed. What the node put in force by itself was tried.
+
     ``second_look``: somebody looked at the findings of which it finds fewer simulated defects than today's limits, or
     knows that nobody tried what it finds.
 
@@ -68,18 +73,16 @@ def confirm(
     NotFoundError
         There is no such proposal.
     ConflictError
-        It or a later one was already confirmed: its data are out of date; or less is found, or nobody tried, and nobody
-        looked.
+        It was confirmed already, or a later one is in force: its data are out of date; or less is found, or nobody
+        tried, and nobody looked.
     """
     limit_set = load(transaction, number)
-    newest = transaction.execute(
-        sa.select(sa.func.max(site_limits.c.number)).where(site_limits.c.confirmed_at.is_not(None))
-    ).scalar_one()
+    newest = transaction.execute(sa.select(sa.func.max(site_limits.c.number)).where(_IN_FORCE)).scalar_one()
     if limit_set.confirmed_at is not None or (newest or 0) > number:
         raise ConflictError(
-            "Set {number} was confirmed already, or a later one was. Make a new proposal.", number=number
+            "Set {number} was confirmed already, or a later one is in force. Make a new proposal.", number=number
         )
-    if limit_set.proposal is not None and not second_look:
+    if limit_set.proposal is not None and limit_set.in_force_at is None and not second_look:
         _check_second_side(number, limit_set.proposal)
     transaction.execute(
         sa.update(site_limits)
@@ -87,6 +90,7 @@ def confirm(
         .values(confirmed_at=now, actor=actor, comment=comment)
     )
     _audit(transaction, number, "limits confirmed", actor, now)
+    rooms.confirm(transaction, limit_set.proposal.looks if limit_set.proposal is not None else (), number, now)
     starts = part_starts(transaction)
     parts = limit_set.proposal.known_parts if limit_set.proposal is not None else ()
     for term in sorted({term_of_part(part) for part in parts} & set(starts)):
@@ -119,6 +123,8 @@ def withdraw(transaction: Transaction, actor: str, comment: str, now: datetime) 
     values = {"proposed_at": now, "confirmed_at": now, "actor": actor, "comment": comment, "document": None}
     number = transaction.execute(sa.insert(site_limits).values(values).returning(site_limits.c.number)).scalar_one()
     _audit(transaction, number, "limits withdrawn", actor, now)
+    rooms.forget_found(transaction)
+    rooms.wait_no_more(transaction, number)
     return load(transaction, number)
 
 
@@ -136,14 +142,26 @@ def history(transaction: Transaction, *, limit: int = 100) -> list[LimitSet]:
     return [_set(row) for row in transaction.execute(query)]
 
 
-def current(transaction: Transaction) -> SiteLimits:
-    """The limits in force; empty if none were confirmed, or they were withdrawn."""
-    row = transaction.execute(_NEWEST).one_or_none()
-    if row is None:
-        return SiteLimits()
-    limit_set = _set(row)
+def current(transaction: Transaction, learns_from: int = 0) -> SiteLimits:
+    """The limits in force, none if they were withdrawn, and how far the look of each room is known.
+
+    ``learns_from`` is the number of images from which rooms learn; 0: those that learned nothing yet go by the policy.
+    """
+    every = rooms.every(transaction)
+    learns_from = learns_from if learns_from and rooms.do_learn(transaction) else 0
+    looks = tuple(one.look(learns_from) for one in every if learns_from or one.state is not RoomState.LEARNING)
+    more = learns_from if len(every) < rooms.MOST_ROOMS else 0
+    limit_set = in_force(transaction)
+    if limit_set is None:
+        return SiteLimits(looks=looks, learns_from=more)
     limits = tuple(_today(one.limit) for one in limit_set.proposal.limits) if limit_set.proposal is not None else ()
-    return SiteLimits(limit_set.number, limits, limit_set.confirmed_at, limit_set.actor)
+    return SiteLimits(limit_set.number, limits, limit_set.confirmed_at, limit_set.actor, looks, more)
+
+
+def in_force(transaction: Transaction) -> LimitSet | None:
+    """The newest set that was confirmed, withdrawn, or put in force by the node; None if there is none."""
+    row = transaction.execute(_NEWEST).one_or_none()
+    return None if row is None else _set(row)
 
 
 def _today(limit: RoomLimit) -> RoomLimit:
@@ -254,4 +272,4 @@ def _audit(transaction: Transaction, number: int, action: str, actor: str, now: 
 
 def _set(row: sa.Row[tuple[object, ...]]) -> LimitSet:
     proposal = _proposal.validate_python(row.document) if row.document is not None else None
-    return LimitSet(row.number, row.proposed_at, proposal, row.confirmed_at, row.actor, row.comment)
+    return LimitSet(row.number, row.proposed_at, proposal, row.confirmed_at, row.actor, row.comment, row.in_force_at)

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 
 import structlog
 
+from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.room import kind_of, shows_room
 from miqa_node.core.domain.silence import Silence
 from miqa_node.core.domain.site_limit import SiteLimits
 from miqa_node.errors import ResourcesError
-from miqa_node.runtime.site_records import site_limits
+from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -21,10 +23,16 @@ log = structlog.get_logger(__name__)
 class SiteRules:
     """Combines the policy file with the limits of the database, which :meth:`follow` reads at every poll."""
 
-    def __init__(self, database: Database, file_policy: Callable[[], Policy], silent_days: int) -> None:
-        """For ``silent_days`` after the first image of a body part it flags nothing, and accepts nothing."""
+    def __init__(
+        self, database: Database, file_policy: Callable[[], Policy], silent_days: int, learns_from: int = 0
+    ) -> None:
+        """For ``silent_days`` after the first image of a body part it flags nothing, and accepts nothing.
+
+        While a room learns from its first ``learns_from`` images, soft findings are only held.
+        """
         self._database = database
         self._file_policy = file_policy
+        self._learns_from = learns_from
         self._limits = SiteLimits()
         self._silence = Silence(silent_days, {})
         self._joined: tuple[Policy, SiteLimits, Policy] | None = None
@@ -53,12 +61,23 @@ class SiteRules:
             self.follow()
         return self._silence.why(part, now)
 
+    def begin_room(self, assessment: Assessment) -> None:
+        """Note the room of an image, which begins to learn with its first one; nothing if it is known."""
+        limits, kind = self._limits, kind_of(assessment)
+        if not limits.learns_from or limits.knows(kind) or not shows_room(assessment):
+            return
+        if any(rule.is_learned for rule in self.current().covering(assessment.header, assessment.kind)):
+            with self._database.begin() as transaction:
+                rooms.begin(transaction, kind.place, datetime.now(UTC))
+            self.follow()
+
     def follow(self) -> None:
-        """Read the limits in force, and the body parts that are known."""
+        """Read the limits in force, and the rooms and body parts that are known."""
         with self._database.begin() as transaction:
-            limits = site_limits.current(transaction)
+            limits = site_limits.current(transaction, self._learns_from)
             starts = site_limits.part_starts(transaction)
         if limits != self._limits:  # else the same object stays, of which the joined policy is made
-            log.info("limits of rooms changed", number=limits.number, limits=len(limits.limits))
+            if limits.number != self._limits.number:
+                log.info("limits of rooms changed", number=limits.number, limits=len(limits.limits))
             self._limits = limits
         self._silence = Silence(self._silence.days, starts)

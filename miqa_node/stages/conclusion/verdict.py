@@ -19,11 +19,14 @@ UNCERTIFIED = Phrase("no certificate: the verdict is experimental")
 
 
 def disposition_of(assessment: Assessment, header: Header, judging: JudgingTools, units: Sequence[Unit]) -> Disposition:
-    """Decide; only images have silent days, not reports or notes."""
+    """Decide; only images have rooms and silent days, not reports or notes."""
     policy = judging.policy()
     disposition = decide(assessment, policy)
-    if unit_of(header, units).is_image(header) and (why := judging.silence(assessment.known_header)):
-        disposition = disposition.silenced(why)
+    if unit_of(header, units).is_image(header):
+        image = replace(assessment, header=assessment.known_header)
+        judging.begin_room(image)
+        if why := judging.silence(image.header):
+            disposition = disposition.silenced(why)
     if (search := search_before_accept(assessment, disposition, policy)) is not None:
         return replace(disposition, certificate=search.words)
     certificate = UNCERTIFIED if disposition.experimental else judging.certify(assessment, policy)

@@ -60,8 +60,10 @@ class NodeProcess:
             *more,
         ]
         self._start_limit_s = start_limit_s
-        # What a test or a demonstration sends is needed to its end, also on a disk that is nearly full.
-        self._environment = {"MIQA_RETENTION__ENABLED": "false", **os.environ, **(environment or {})}
+        # What a test or a demonstration sends is needed to its end, also on a disk that is nearly full; and it shows
+        # what the policy's limits say, as its rooms have no images from which they could learn their own.
+        own = {"MIQA_RETENTION__ENABLED": "false", "MIQA_POLICY__LEARN_IMAGES": "0"}
+        self._environment = {**own, **os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -153,6 +153,7 @@ PAGES: dict[str, str] = {
     "POST /tuning/confirm": "POST /api/v1/limits/{number}/confirm",
     "POST /tuning/keep": APPRAISAL,
     "POST /tuning/preview": APPRAISAL,
+    "POST /tuning/learn": "POST /api/v1/limits/rooms/learn",
     "POST /tuning/silence": "POST /api/v1/limits/silence/end",
     "POST /tuning/withdraw": "POST /api/v1/limits/withdraw",
     "POST /worklist/bulk": "POST /api/v1/worklist/{study_uid}/resolve",

@@ -13,10 +13,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from miqa_node.core.domain.assessment import Assessment
 from miqa_node.errors import ResourcesError, SettingsError
+from miqa_node.runtime.site_records import rooms
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.schema import revisions
+from miqa_node.stages.units.rows import instances
 from tests.conftest import postgres_database
+from tests.runtime.store.making import NOW, digest, header, received, study
 
 IN_THE_SCHEMA = {
     "sqlite": "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'view', 'trigger') AND sql IS NOT NULL",
@@ -92,3 +96,17 @@ def test_an_older_database_is_refused_with_the_commit_that_upgrades_it(of_before
         of_before.migrate()
     with pytest.raises(ResourcesError, match=says):
         of_before.check()
+
+
+def test_rooms_learn_on_a_new_node_but_not_where_images_were_judged_before(
+    of_before: Database, from_nothing: Database
+) -> None:
+    image = Assessment(digest(1), header(1), NOW)
+    with of_before.begin() as transaction:
+        instances.record(transaction, image.header, study(1), received(image.digest), "instances/1.dcm")
+        instances.save_assessment(transaction, image)
+    of_before.migrate()
+    for database, learns in ((of_before, False), (from_nothing, True)):
+        with database.begin() as transaction:
+            assert rooms.do_learn(transaction) is learns
+            assert rooms.every(transaction) == []

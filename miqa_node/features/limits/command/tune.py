@@ -22,11 +22,12 @@ from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import all_finding_names
 from miqa_node.features.limits import budget as budgets
 from miqa_node.features.limits.budget_image import BudgetImage
+from miqa_node.features.limits.command.rooms import list_sets
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction
-from miqa_node.runtime.site_records import site_limits
+from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.store.database import Transaction
 
 HIGHEST_BUDGET = 0.5
@@ -72,6 +73,9 @@ def tune(
         typer.Option("--second-look", help="Confirm a set that finds fewer simulated defects than today, or untried."),
     ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Go back to the limits of the policy.")] = False,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Let rooms learn on a node that an earlier version began.")
+    ] = False,
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the limits.")] = "",
     actor: Actor = None,
     config: ConfigFile = None,
@@ -88,7 +92,7 @@ def tune(
     file, by which `assess --limits` and `models certify --limits` judge. No node is asked, and none is changed.
     """
     if source is not None or out is not None:
-        others = (limit, keep, show, simulate, quick, confirm, second_look, withdraw, comment, actor)
+        others = (limit, keep, show, simulate, quick, confirm, second_look, withdraw, learn, comment, actor)
         if source is None or out is None or any(others):
             raise typer.BadParameter("--from and --out go together, with no other option than --budget")
         described = modality, body_part, view
@@ -96,8 +100,10 @@ def tune(
             settings_of(config, data_dir), source, out, share_of(budget) if budget else None, described, as_json=as_json
         )
         return
-    if sum((bool(budget), bool(show or limit), bool(simulate), bool(confirm), withdraw)) > 1:
-        raise typer.BadParameter("give only one of --budget, --show or --limit, --simulate, --confirm and --withdraw")
+    if sum((bool(budget), bool(show or limit), bool(simulate), bool(confirm), withdraw, learn)) > 1:
+        raise typer.BadParameter(
+            "give only one of --budget, --show or --limit, --simulate, --confirm, --withdraw and --learn"
+        )
     if keep and not limit:
         raise typer.BadParameter("--keep keeps what --limit tries")
     now, name = datetime.now(UTC), actor or login()
@@ -119,7 +125,10 @@ def tune(
         with open_transaction(config, data_dir) as transaction:
             limit_set = site_limits.load(transaction, show)
     else:
-        _list(config, data_dir, as_json=as_json)
+        if learn:
+            with open_transaction(config, data_dir) as transaction:
+                rooms.let_learn(transaction, name, comment, now)
+        list_sets(config, data_dir, as_json=as_json)
         return
     _print(limit_set, as_json=as_json)
 
@@ -262,24 +271,6 @@ def _limits(transaction: Transaction, number: int) -> list[RoomLimit]:
     return [one.limit for one in proposal.limits] if proposal else []
 
 
-def _list(config: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
-    with open_transaction(config, data_dir) as transaction:
-        limit_sets = site_limits.history(transaction)
-        in_force = site_limits.current(transaction).number
-    if as_json:
-        print_json([{"in_force": one.number == in_force, **to_json(one)} for one in limit_sets])
-        return
-    print_table(
-        (Column("Set", number=True), "", "Proposed", Column("Budget", number=True), "Confirmed", "By", "Comment"),
-        (
-            (str(one.number), "in force" if one.number == in_force else "", moment(one.proposed_at),
-             f"{one.proposal.budget:.1%}" if one.proposal else "withdrawal",
-             moment(one.confirmed_at) if one.confirmed_at else "", one.actor, one.comment)
-            for one in limit_sets
-        ),
-    )  # fmt: skip
-
-
 def _print(limit_set: LimitSet, *, as_json: bool) -> None:
     if as_json:
         print_json(to_json(limit_set))
@@ -291,6 +282,11 @@ def _print(limit_set: LimitSet, *, as_json: bool) -> None:
     _print_proposal(proposal, limit_set)
     if limit_set.confirmed_at:
         print_line(f"in force since {moment(limit_set.confirmed_at)}, confirmed by {limit_set.actor}")
+    elif limit_set.in_force_at:
+        print_line(
+            f"put in force by the node on {moment(limit_set.in_force_at)}; confirm it with: miqa-node tune "
+            f"--confirm {limit_set.number} --as NAME"
+        )
     else:
         _print_next(limit_set)
 

@@ -23,13 +23,14 @@ from miqa_node.features.limits import budget as budgets
 from miqa_node.features.limits.page.findings import by_finding, unshown
 from miqa_node.features.limits.page.silence import silence
 from miqa_node.features.limits.refusal import BudgetRefusal, refusal_of
+from miqa_node.features.limits.room_list import room_list
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.values import DIGEST
-from miqa_node.runtime.site_records import site_limits
+from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.assess.active import quality_folder
 from miqa_node.stages.assess.sidecars import ANY_RADIOGRAPH, packages_everywhere, read_any_card, sidecar_folder
@@ -58,6 +59,7 @@ def tuning_page(
 def _tuning(services: WebServices, who: Principal, shown: int, refusal: BudgetRefusal | None = None) -> str:
     with services.database.begin() as transaction:
         in_force = site_limits.current(transaction)
+        listed = room_list(transaction, services.settings.policy)
         sets = site_limits.history(transaction, limit=MOST_SETS)
         limit_set = site_limits.load(transaction, shown) if shown else None
         missing = budgets.missing_images(transaction, read_policy(services.settings.policy_file))
@@ -71,7 +73,10 @@ def _tuning(services: WebServices, who: Principal, shown: int, refusal: BudgetRe
         missing=missing,
         may_propose=who.may(Permission.REVIEW),
         may_confirm=who.may(Permission.ADMIN),
-        newest=max((one.number for one in sets if one.confirmed_at), default=0),
+        room_list=listed,
+        newest=max(
+            (one.number for one in sets if one.confirmed_at or (one.in_force_at and one != limit_set)), default=0
+        ),
         sides=_sides(services),
         refusal=refusal,
         **_effect(limit_set.proposal if limit_set else None, in_force, number=shown),
@@ -141,6 +146,16 @@ def withdraw(
     """Go back to the limits of the policy."""
     with services.database.begin() as transaction:
         site_limits.withdraw(transaction, acting(who, actor), comment, datetime.now(UTC))
+    return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/tuning/learn")
+def learn(
+    services: Services, who: Admin, comment: Annotated[Comment, Form()] = "", actor: Annotated[Actor, Form()] = ""
+) -> Response:
+    """Let rooms learn on a node that an earlier version began."""
+    with services.database.begin() as transaction:
+        rooms.let_learn(transaction, acting(who, actor), comment, datetime.now(UTC))
     return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
 
 

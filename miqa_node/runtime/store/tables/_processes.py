@@ -62,7 +62,8 @@ confirmed_ranges = sa.Table(
 )
 
 # Limits of soft findings by room and view: what was proposed, and since when it is in force ("confirmed_at").
-# A row without a document is a withdrawal. The newest confirmed row counts.
+# A row without a document is a withdrawal. "in_force_at": the node put it in force by itself, provisionally. The newest
+# row that is confirmed or in force counts.
 site_limits = sa.Table(
     "site_limits",
     metadata,
@@ -72,4 +73,28 @@ site_limits = sa.Table(
     sa.Column("confirmed_at", UtcDateTime),
     sa.Column("actor", sa.Text, nullable=False, info=STAFF),
     sa.Column("comment", sa.Text, nullable=False, info=SITE),
+    sa.Column("in_force_at", UtcDateTime),
+)
+
+# How far the look of each room is known (core/domain/room.py). A row that names no place says that this node's rooms do
+# not learn: an earlier version judged images here. "began_at" is when it began to learn; images since "taught_since"
+# teach, null for all. "images" taught the limits that are in force, "so_far" those that shall follow. "learned_from"
+# has the packages, software versions and place of the images that taught, "waiting_set" is the set that has to be
+# confirmed first.
+rooms = sa.Table(
+    "rooms",
+    metadata,
+    sa.Column("package", sa.Text, primary_key=True, info=VERSION),
+    *(sa.Column(name, sa.Text, primary_key=True, info=DEVICE) for name in ("body_part", "room", "view", "detector")),
+    sa.Column("state", sa.String(16), nullable=False, info=CODE),
+    sa.Column("began_at", UtcDateTime, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Column("taught_since", UtcDateTime),
+    sa.Column("images", sa.Integer, nullable=False),
+    sa.Column("so_far", sa.Integer, nullable=False),
+    sa.Column("found", sa.Float),
+    sa.Column("told", sa.JSON, nullable=False, info=CODE),
+    sa.Column("learned_from", sa.JSON, nullable=False, info=DEVICE),
+    sa.Column("waiting_set", sa.Integer),
+    sa.Column("looked_at", UtcDateTime),
 )

@@ -1,0 +1,59 @@
+"""The rooms of a site as lists show them: the state of each, and what it lacks or learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from miqa_node.core.domain.room import Place, RoomLook, RoomState
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.settings.judging import PolicySettings
+from miqa_node.runtime.site_records import rooms
+from miqa_node.runtime.site_records.rooms import LearnedFrom, Room
+from miqa_node.runtime.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRoom:
+    """One room: how far its look is known, what it learned from, and which set waits for a person; None for no one."""
+
+    look: RoomLook
+    learned_from: LearnedFrom
+    waiting_set: int | None
+
+    @property
+    def why(self) -> str:
+        """What is to be said of its state; empty for nothing."""
+        place, lacking = self.learned_from.place, self.look.lacking
+        if self.waiting_set is not None:
+            return Phrase("set {number} waits for confirmation", number=str(self.waiting_set))
+        if self.look.learns:
+            return Phrase.of_number("{count} more image lacks", "{count} more images lack", lacking)
+        if self.look.state is RoomState.EXPIRED:
+            return Phrase("other software or another package: its limits stay until it has learned anew")
+        if place == Place():
+            return Phrase("too few images, here and of others like it: the policy's limits")
+        if place is not None:
+            return Phrase("too few images: with those of {place}", place=str(place))
+        return Phrase("too little is found for ACCEPT") if self.look.is_blind else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomList:
+    """All rooms; ``learns_from``: new ones learn from so many images, 0 if they go by the policy's limits."""
+
+    learns_from: int
+    may_learn: bool
+    """Whether a person may let rooms learn that do not: those of a node that an earlier version began."""
+    rooms: tuple[ListedRoom, ...]
+
+
+def room_list(transaction: Transaction, settings: PolicySettings) -> RoomList:
+    """The rooms by body part and name."""
+    do_learn = rooms.do_learn(transaction)
+    learns_from = settings.learn_images if do_learn else 0
+    listed = tuple(_listed(room, learns_from) for room in rooms.every(transaction))
+    return RoomList(learns_from, bool(settings.learn_images) and not do_learn, listed)
+
+
+def _listed(room: Room, learns_from: int) -> ListedRoom:
+    return ListedRoom(room.look(learns_from), room.learned_from, room.waiting_set)

@@ -1,0 +1,1 @@
+"""What the database says of the images of a room."""

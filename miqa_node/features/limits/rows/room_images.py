@@ -1,0 +1,129 @@
+"""The stored images that teach a room, the newest first.
+
+Images with a hard flag, rejected and repeated ones, phantoms and test objects teach nothing, nor does what another
+package judged than the newest image, whose strengths are other ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.room import JudgedKind, Place, kind_of, shows_room
+from miqa_node.features.limits.learn import SeenImage, seen_image
+from miqa_node.runtime.site_records.rooms import LearnedFrom
+from miqa_node.runtime.store import documents
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.tables import acquisitions, assessments, instances
+
+MOST_TAUGHT = 200
+"""Images from which a room learns; more would be old."""
+MOST_READ = 600
+"""Images that are looked through for them."""
+NEWEST = 5
+"""So many images in a row with other software are no chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class TeachingImage:
+    """One image, as far as it teaches: ``day`` is when it was judged, ``package`` and ``software`` what made it."""
+
+    digest: InstanceDigest
+    sop_instance_uid: str
+    seen: SeenImage
+    kind: JudgedKind
+    day: date
+    package: str
+    software: str
+
+
+def teaching_images(
+    transaction: Transaction, place: Place, policy: Policy, since: datetime | None = None, *, pools: bool = False
+) -> list[TeachingImage]:
+    """The newest images of a room; with ``pools`` those of all rooms that the place covers."""
+    images: list[TeachingImage] = []
+    exposures: set[tuple[str, ...]] = set()
+    graph = None
+    for assessment in _newest(transaction, place, since, pools=pools):
+        model = assessment.model
+        graph = (model.sha256 if model else "") if graph is None else graph
+        header = assessment.header
+        exposure = (header.study_instance_uid, header.body_part_examined, header.view_position, header.image_laterality)
+        if not shows_room(assessment) or (model.sha256 if model else "") != graph or exposure in exposures:
+            continue
+        degrees = seen_image(assessment, policy)
+        exposures.add(exposure)
+        if not degrees.always:
+            images.append(_image(assessment, degrees))
+        if len(images) == MOST_TAUGHT:
+            break
+    return images
+
+
+def other_since(transaction: Transaction, place: Place, before: LearnedFrom) -> datetime | None:
+    """Since when all images of a room are of another package or software than these; None if they are not, or few."""
+    since: list[datetime] = []
+    for assessment in _newest(transaction, place, None):
+        image = _image(assessment, SeenImage({}, frozenset(), always=False))
+        of_package, of_software = before.packages or [image.package], before.software or [image.software]
+        if image.package in of_package and image.software in of_software:
+            break
+        since.append(assessment.assessed_at)
+    return min(since) if len(since) >= NEWEST else None
+
+
+def learned_from(images: list[TeachingImage], pooled: Place | None = None) -> LearnedFrom:
+    """What made these images; ``pooled`` is the place that they come from if it is not the room itself."""
+    packages, software = ({getattr(one, of) for one in images} for of in ("package", "software"))
+    return LearnedFrom(tuple(sorted(packages)), tuple(sorted(software)), pooled)
+
+
+def wider_places(place: Place) -> list[Place]:
+    """What a room with too few images is pooled to: its room, the view, the body part, all of the package."""
+    package, part = place.package, place.body_part
+    wider = [
+        *([replace(place, detector="")] if place.room else []),
+        *([Place(package, part, view=place.view)] if place.view else []),
+        *([Place(package, part)] if part else []),
+        Place(package),
+    ]
+    return [one for one in dict.fromkeys(wider) if one != place]
+
+
+def _image(assessment: Assessment, degrees: SeenImage) -> TeachingImage:
+    header, package = assessment.header, assessment.model.label if assessment.model is not None else ""
+    day, software = assessment.assessed_at.date(), header.software_versions
+    return TeachingImage(
+        assessment.digest, header.sop_instance_uid, degrees, kind_of(assessment), day, package, software
+    )
+
+
+def _newest(
+    transaction: Transaction, place: Place, since: datetime | None, *, pools: bool = False
+) -> Iterator[Assessment]:
+    """Yield the newest assessments of a place, without those of exposures that were rejected or repeated."""
+    exposure = assessments.outerjoin(acquisitions, acquisitions.c.digest == assessments.c.digest)
+    was_bad = sa.or_(acquisitions.c.rejected, acquisitions.c.repeated)
+    query = (
+        sa.select(assessments.c.document)
+        .select_from(exposure.join(instances, instances.c.digest == assessments.c.digest))
+        .where(sa.or_(acquisitions.c.digest.is_(None), sa.not_(was_bad)))
+        .order_by(instances.c.received_at.desc())
+        .limit(MOST_READ)
+    )
+    if place.room or not pools:
+        query = query.where(instances.c.station == place.room)
+    if since is not None:
+        query = query.where(assessments.c.assessed_at >= since)
+    for row in transaction.execute(query):
+        assessment = documents.load_assessment(row.document)
+        assessment = replace(assessment, header=assessment.known_header)
+        kind = kind_of(assessment)
+        if place in kind.places() if pools else kind.place == place:
+            yield assessment

@@ -1,0 +1,181 @@
+"""The rooms of a site: how far the look of each is known, and what it was learned from.
+
+Rooms of a node learn, unless an earlier version judged images there before; a person lets them learn then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.room import Place, RoomLook, RoomState
+from miqa_node.errors import ConflictError
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.store.database import Transaction, begin_writing, insert_or_ignore
+from miqa_node.runtime.store.tables import rooms
+
+MOST_ROOMS = 1000
+"""A site with more of them sends ever new names: further ones go by the policy's limits."""
+
+_ALL = sa.select(rooms).order_by(rooms.c.body_part, rooms.c.room, rooms.c.detector, rooms.c.view, rooms.c.package)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedFrom:
+    """The images that taught a room: their packages and software versions.
+
+    ``place`` is where they come from if the room itself had too few.
+    """
+
+    packages: tuple[str, ...] = ()
+    software: tuple[str, ...] = ()
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One room. ``images`` taught it its limits, ``so_far`` are there for those that shall follow.
+
+    It learns since ``began_at``, from images since ``taught_since`` (all if None), and is in its state since
+    ``changed_at``. ``waiting_set`` is the set with its limits that a person has to confirm first. ``looked_at`` is when
+    its images were last counted; a process that tries its limits sets it to a time to come.
+    """
+
+    place: Place
+    state: RoomState
+    began_at: datetime
+    changed_at: datetime
+    images: int = 0
+    so_far: int = 0
+    found: float | None = None
+    told: tuple[str, ...] = ()
+    learned_from: LearnedFrom = LearnedFrom()
+    taught_since: datetime | None = None
+    waiting_set: int | None = None
+    looked_at: datetime | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether only a person's confirmation is missing."""
+        return self.waiting_set is not None
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether it took its limits from more rooms, or the policy's, as it had too few images itself."""
+        return self.state is RoomState.PROVISIONAL and self.learned_from.place is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether limits shall follow."""
+        return (self.state in {RoomState.LEARNING, RoomState.EXPIRED} or self.is_pooled) and not self.waits
+
+    def look(self, learns_from: int) -> RoomLook:
+        """How far it is known, if rooms learn from so many images."""
+        learns = self.state is RoomState.LEARNING and not self.waits
+        lacking = max(1, learns_from - self.so_far) if learns else 0
+        return RoomLook(self.place, self.state, self.images, lacking, self.found, self.changed_at, self.told)
+
+
+_learned_from = TypeAdapter(LearnedFrom)
+
+
+def do_learn(transaction: Transaction) -> bool:
+    """Whether rooms of this node learn."""
+    return transaction.execute(sa.select(rooms.c.state).where(*_at(Place()))).one_or_none() is None
+
+
+def let_learn(transaction: Transaction, actor: str, comment: str, now: datetime) -> None:
+    """Rooms learn from now on; ConflictError if they did already."""
+    if not transaction.execute(sa.delete(rooms).where(*_at(Place()))).rowcount:
+        raise ConflictError("The rooms of this node learn already.")
+    detail = {"action": "rooms learn", "comment": comment}
+    records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=detail))
+
+
+def every(transaction: Transaction) -> list[Room]:
+    """All rooms, by body part and name."""
+    return [room for row in transaction.execute(_ALL) if (room := _room(row)).place != Place()]
+
+
+def begin(transaction: Transaction, place: Place, now: datetime) -> None:
+    """The first image of a room was judged; nothing if it is known."""
+    insert_or_ignore(transaction, rooms, _values(Room(place, RoomState.LEARNING, now, now)))
+
+
+def locked(transaction: Transaction) -> dict[Place, Room]:
+    """All rooms, which nobody else changes until the transaction ends, nor makes a set of their limits."""
+    begin_writing(transaction)
+    every = [_room(row) for row in transaction.execute(_ALL.with_for_update())]
+    return {room.place: room for room in every}
+
+
+def change(transaction: Transaction, before: Room, after: Room) -> bool:
+    """Save what is known of a room now; False, and nothing, if its state changed meanwhile."""
+    same = rooms.c.state == before.state.value, rooms.c.changed_at == before.changed_at
+    changed = sa.update(rooms).where(*_at(before.place), *same).values(_values(after))
+    return transaction.execute(changed).rowcount == 1
+
+
+def claim(transaction: Transaction, room: Room, until: datetime) -> bool:
+    """Whether this process alone looks at a room, until then; others see so in ``looked_at``."""
+    before = rooms.c.looked_at.is_(None) if room.looked_at is None else rooms.c.looked_at == room.looked_at
+    claimed = sa.update(rooms).where(*_at(room.place), before).values(looked_at=until)
+    return transaction.execute(claimed).rowcount == 1
+
+
+def confirm(transaction: Transaction, looks: Iterable[RoomLook], number: int, now: datetime) -> None:
+    """A person confirmed set ``number`` with these; rooms that expired meanwhile stay so until they learned anew."""
+    for look in looks:
+        learned = rooms.c.state.in_([RoomState.LEARNING.value, RoomState.PROVISIONAL.value])
+        waited = sa.or_(learned, rooms.c.waiting_set.is_not(None))
+        values = {"state": RoomState.CONFIRMED.value, "changed_at": now, "images": look.images, "found": look.found}
+        values["told"] = list(look.told)
+        transaction.execute(sa.update(rooms).where(*_at(look.place), waited).values(**values, waiting_set=None))
+    wait_no_more(transaction, number)
+
+
+def wait_no_more(transaction: Transaction, number: int) -> None:
+    """What waits in sets before this one, which is in force, cannot be confirmed any more: such rooms learn again."""
+    transaction.execute(sa.update(rooms).where(rooms.c.waiting_set < number).values(waiting_set=None))
+
+
+def forget_found(transaction: Transaction) -> None:
+    """The policy's limits apply again: what those of rooms find says nothing any more."""
+    transaction.execute(sa.update(rooms).values(found=None))
+
+
+def _at(place: Place) -> list[sa.ColumnElement[bool]]:
+    return [rooms.c[name] == value for name, value in asdict(place).items()]
+
+
+def _values(room: Room) -> dict[str, Any]:
+    return {
+        **asdict(room.place),
+        "state": room.state.value,
+        "began_at": room.began_at,
+        "changed_at": room.changed_at,
+        "images": room.images,
+        "so_far": room.so_far,
+        "found": room.found,
+        "told": list(room.told),
+        "learned_from": _learned_from.dump_python(room.learned_from, mode="json"),
+        "taught_since": room.taught_since,
+        "waiting_set": room.waiting_set,
+        "looked_at": room.looked_at,
+    }
+
+
+def _room(row: sa.Row[Any]) -> Room:
+    place = Place(row.package, row.body_part, row.room, row.view, row.detector)
+    return Room(
+        place, RoomState(row.state), row.began_at, row.changed_at, row.images, row.so_far, row.found,
+        tuple(row.told), _learned_from.validate_python(row.learned_from), row.taught_since, row.waiting_set,
+        row.looked_at,
+    )  # fmt: skip

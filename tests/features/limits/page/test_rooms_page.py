@@ -1,0 +1,106 @@
+"""Rooms on the page Tuning, on Operations, over REST and on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.room import RoomState
+from miqa_node.runtime.site_records import rooms
+from miqa_node.runtime.store import tables
+from tests.features.limits.page.test_tuning import csrf, post
+from tests.features.limits.test_rooms import HARD, LIKE, RULE, Site
+from tests.policies import ACCEPT, policy_of
+from tests.runtime.store.making import NOW
+from tests.web.staging import Stage
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return policy_of(ACCEPT, RULE, HARD)
+
+
+@pytest.fixture
+def site(stage: Stage, app: FastAPI, policy: Policy) -> Site:
+    """A site whose ROOM1 has learned, and whose ROOM2 has sent two images."""
+    site = Site(stage.services.database, policy)
+    settings = stage.services.settings.model_copy(update={"policy": site.settings})
+    app.state.services = replace(stage.services, settings=settings)
+    site.judge_all(LIKE)
+    site.judge_all(LIKE[:2], first=101, station_name="ROOM2")
+    site.look(times=4)
+    return site
+
+
+def test_rooms_stand_on_the_page_with_their_limits_and_are_confirmed(site: Site, client: TestClient) -> None:
+    page = client.get("/tuning").text
+    assert "CHEST, ROOM1, PA (quality)" in page
+    assert "18 more images lack" in page
+    assert "In force</strong>, provisionally" in page
+    shown = client.get("/tuning", params={"set": 1}).text
+    assert "Nobody has confirmed it yet" in shown
+    assert shown.count("/tuning/images/") == 6
+    assert 'name="second_look"' not in shown
+    assert 'type="range"' not in shown
+    form = {"csrf": csrf(client), "number": 1, "comment": "as usual", "actor": "mara"}
+    confirmed = post(client, "/tuning/confirm", form)
+    assert confirmed.status_code == 200
+    assert "confirmed by mara" in confirmed.text
+    assert site.state("ROOM1") is RoomState.CONFIRMED
+    assert site.state("ROOM2") is RoomState.LEARNING
+
+
+def test_programs_see_rooms_and_looks(site: Site, client: TestClient) -> None:
+    listed = client.get("/api/v1/limits/rooms").json()
+    assert listed["learns_from"] == site.settings.learn_images
+    first, second = listed["rooms"]
+    assert (first["look"]["state"], first["look"]["images"], first["look"]["lacking"]) == ("provisional", 24, 0)
+    assert (second["look"]["state"], second["look"]["lacking"]) == ("learning", 18)
+    assert first["learned_from"]["packages"] == ["quality-1.0"]
+    overview = client.get("/api/v1/limits").json()
+    assert [one["state"] for one in overview["in_force"]["looks"]] == ["provisional", "learning"]
+    assert overview["in_force"]["learns_from"] == site.settings.learn_images
+    assert overview["sets"][0]["in_force_at"]
+    confirmed = client.post("/api/v1/limits/1/confirm", json={"actor": "mara"})
+    assert confirmed.status_code == 200, "it is in force, and was tried"
+    assert client.post("/api/v1/limits/rooms/learn", json={"actor": "mara"}).status_code == 409
+
+
+def test_operations_tell_of_expired_rooms(site: Site, client: TestClient) -> None:
+    page = client.get("/operations").text
+    assert "most of its images show Noisy" in page
+    assert "ROOM2" not in page, "one that learns is no news"
+    with site.database.begin() as transaction:
+        room = site.rooms["ROOM1"]
+        assert rooms.change(transaction, room, replace(room, state=RoomState.EXPIRED))
+    page = client.get("/operations").text
+    assert "its limits stay until it has learned anew" in page
+
+
+def test_a_person_lets_an_upgraded_node_learn(stage: Stage, app: FastAPI, client: TestClient, policy: Policy) -> None:
+    site = Site(stage.services.database, policy)
+    settings = stage.services.settings.model_copy(update={"policy": site.settings})
+    app.state.services = replace(stage.services, settings=settings)
+    row = dict.fromkeys(("package", "body_part", "room", "view", "detector"), "")
+    values = {
+        "state": "confirmed",
+        "began_at": NOW,
+        "changed_at": NOW,
+        "images": 0,
+        "so_far": 0,
+        "told": [],
+        "learned_from": {},
+    }
+    with site.database.begin() as transaction:
+        transaction.execute(sa.insert(tables.rooms).values({**row, **values}))
+    assert "Let rooms learn" in client.get("/tuning").text
+    assert client.get("/api/v1/limits/rooms").json()["learns_from"] == 0
+    learning = post(client, "/tuning/learn", {"csrf": csrf(client), "actor": "mara"})
+    assert "Let rooms learn" not in learning.text
+    assert client.get("/api/v1/limits/rooms").json()["learns_from"] == site.settings.learn_images
+    assert client.get("/audit").status_code == 200
