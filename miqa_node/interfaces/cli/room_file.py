@@ -73,7 +73,8 @@ class RoomFile(Section):
     """What one room learned from a folder, whatever the headers of its images say.
 
     ``images`` taught it, and ``lacking`` more are needed while it learns. ``package`` and ``version`` judged them, and
-    its limits are about no other package. ``left_out`` counts files that taught nothing, by reason.
+    its limits are about no other package. ``told`` names what most images show, so that it is the room's and not an
+    image's. ``left_out`` counts files that taught nothing, by reason.
     """
 
     format: Literal[1] = 1
@@ -85,6 +86,7 @@ class RoomFile(Section):
     lacking: Count = 0
     budget: Share
     found: Share | None = None
+    told: tuple[str, ...] = ()
     flagged: FlaggedImages
     left_out: dict[str, Count] = Field(default_factory=dict)
     limit: tuple[LearnedLimit, ...] = ()
@@ -103,7 +105,7 @@ class RoomFile(Section):
     @property
     def site_limits(self) -> SiteLimits:
         """The limits, for all images."""
-        look = RoomLook(Place(), RoomState(self.state), self.images, self.lacking, self.found)
+        look = RoomLook(Place(), RoomState(self.state), self.images, self.lacking, self.found, told=self.told)
         if look.learns:
             return SiteLimits(name=LEARNING, everywhere=look)
         place = Place(self.package)
@@ -113,7 +115,7 @@ class RoomFile(Section):
 
 
 def toml_of(document: Mapping[str, Any]) -> str:
-    """A document of values, tables of values and lists of such tables as TOML.
+    """A document of values, tables of values and lists of such tables as TOML; what is empty is left out.
 
     >>> print(toml_of({"a": 1, "limit": [{"what": "noise", "limit": 0.5}], "left": {"none": 0}}), end="")
     a = 1
@@ -126,10 +128,15 @@ def toml_of(document: Mapping[str, Any]) -> str:
     limit = 0.5
     """
     tables = [(f"[{key}]", value) for key, value in document.items() if value and isinstance(value, dict)]
-    lists = {key: value for key, value in document.items() if isinstance(value, list)}
+    lists = {key: value for key, value in document.items() if isinstance(value, list) and _has_tables(value)}
     tables += [(f"[[{key}]]", value) for key, values in lists.items() for value in values]
-    plain = {key: value for key, value in document.items() if not isinstance(value, dict | list)}
-    return "\n".join(f"{head}\n{_lines(values)}" if head else _lines(values) for head, values in [("", plain), *tables])
+    values = {key: value for key, value in document.items() if key not in lists and not isinstance(value, dict)}
+    plain = {key: value for key, value in values.items() if value != []}
+    return "\n".join(f"{head}\n{_lines(of)}" if head else _lines(of) for head, of in [("", plain), *tables])
+
+
+def _has_tables(values: list[Any]) -> bool:
+    return any(isinstance(value, dict) for value in values)
 
 
 def _lines(values: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def policy() -> Policy:
 
 
 def image(
-    station: str = "ROOM1", noise: float = 0.1, score: float = 0.1, package: str = "quality", **header: str
+    station: str = "ROOM1", noise: float = 0.1, score: float = 0.1, package: str = "quality", **header: Any
 ) -> Assessment:
     one = assessment(noise=(noise, 1.0))
     return replace(
@@ -49,7 +50,7 @@ def everywhere(state: RoomState = RoomState.PROVISIONAL, **limits: float) -> Sit
 
 
 @pytest.mark.parametrize("header", [{}, {"view_position": "AP"}, {"body_part_examined": "HAND"}, {"detector_id": "D"}])
-def test_headers_do_not_count(policy: Policy, header: dict[str, str]) -> None:
+def test_headers_do_not_count(policy: Policy, header: dict[str, Any]) -> None:
     limits = everywhere(noise=0.8)
     for station in ("ROOM1", "BEDSIDE", ""):
         quiet, loud = (image(station, noise=noise, **header) for noise in (0.7, 0.85))
@@ -74,9 +75,9 @@ def test_verdicts_say_that_limits_of_a_file_were_used(policy: Policy) -> None:
     assert "limit 0.80 of this room, learned from 60 images" in disposition.reasons[0].text
 
 
-def pending(seen: Assessment, policy: Policy) -> list[PendingReason]:
-    routing = Routing(0.8, 99.0, accepted_only=True).in_room(seen, policy.site_limits)
-    return [one.reason for one in route(PREDICTION, seen, decide_quality(seen, policy), routing).pending]
+def pending(one: Assessment, policy: Policy) -> list[PendingReason]:
+    routing = Routing(0.8, 99.0, accepted_only=True).in_room(one, policy.site_limits)
+    return [cause.reason for cause in route(PREDICTION, one, decide_quality(one, policy), routing).pending]
 
 
 def test_the_look_of_the_room_is_not_unusual_for_a_prediction(policy: Policy) -> None:

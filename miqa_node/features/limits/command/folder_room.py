@@ -117,8 +117,7 @@ class _Folder:
         elif model is None or _is_unjudged(assessment, policy):
             self.left_out[NOT_JUDGED] += 1
         else:
-            seen = seen_image(assessment, policy)
-            self._images[digest] = FolderImage(file, assessment.header, digest, model, seen)
+            self._images[digest] = FolderImage(file, assessment.header, digest, model, seen_image(assessment, policy))
 
     def learned(self, budget: float) -> RoomFile:
         """The file, once all images are judged."""
@@ -129,18 +128,19 @@ class _Folder:
         teaching = sorted((one for one in mine if not one.seen.always), key=lambda one: one.digest)
         self.left_out[OTHER_PACKAGE] += len(self._images) - number
         self.left_out[OTHER_RULES] += len(mine) - len(teaching)
-        policy, seen = self._assessor.policy, [one.seen for one in mine]
+        policy, looks = self._assessor.policy, [one.seen for one in mine]
         lacking = max(LEARN_IMAGES - len(teaching), 0)
         room = None
         if not lacking:
             trials = list(defect_trials(self._originals(teaching[:MOST_ORIGINALS]), self._judge, policy))
-            room = learned_room(Place(package), seen, trials, policy, budget)
+            room = learned_room(Place(package), looks, trials, policy, budget)
         always = len(mine) - len(teaching)
-        before = sum(one.always or one.is_flagged({}) for one in seen)
+        before = sum(one.always or one.is_flagged({}) for one in looks)
         return RoomFile(
             policy=policy.version, package=package, version=version, images=len(teaching), lacking=lacking,
             state="learning" if room is None else "provisional", budget=budget,
             found=None if room is None or room.look.found is None else round(room.look.found, 3),
+            told=() if room is None else room.look.told,
             flagged=FlaggedImages(
                 images=len(mine), always=always, before=before, after=None if room is None else room.flagged
             ),
@@ -213,4 +213,6 @@ def print_room(room: RoomFile, folder: Path, out: Path) -> None:
         if room.found is not None:
             blind = "; below 50% nothing is ACCEPT" if room.found < LEAST_FOUND else ""
             print_line(f"Of all kinds {room.found:.0%} are found on average{blind}.")
+    if room.told:
+        print_line(f"Most images show it, so look at the room, not at single images: {', '.join(room.told)}")
     print_line(f"Written. Judge by it: miqa-node assess PATH --limits {out}")

@@ -231,10 +231,10 @@ def test_limits_of_another_policy_or_package_are_told(
     assert "was made with" not in cli("assess", grainy / "0.dcm", "--limits", file, "--config", config).err
 
     file.write_text(ROOM.model_copy(update={"policy": "p0", "version": "0.9.0"}).text)
-    told = cli("assess", grainy / "0.dcm", "--limits", file, "--config", config).err
+    ran = cli("assess", grainy / "0.dcm", "--limits", file, "--config", config).err
 
-    assert "limits.toml was made with policy p0; policy p1 is in force. Make it again." in told
-    assert "limits.toml was made with package quality-0.9.0; package quality-1.0.0 is in force." in told
+    assert "limits.toml was made with policy p0; policy p1 is in force. Make it again." in ran
+    assert "limits.toml was made with package quality-0.9.0; package quality-1.0.0 is in force." in ran
 
 
 word = st.text(max_size=12)
@@ -246,6 +246,7 @@ count = st.integers(0, 10**6)
         RoomFile, policy=word, package=word, version=word, state=st.sampled_from(["provisional", "learning"]),
         images=count, lacking=count, budget=st.floats(0, 1), found=st.none() | st.floats(0, 1),
         flagged=st.builds(FlaggedImages, images=count, always=count, before=count, after=st.none() | count),
+        told=st.lists(word, max_size=3).map(tuple),
         left_out=st.dictionaries(st.sampled_from(["unreadable", "repeated"]), count),
         limit=st.lists(
             st.builds(
