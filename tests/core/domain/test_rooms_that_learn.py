@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,8 @@ SHOWN = {
     "measurement": "displayed_contrast", "below": 12, "severe": 4, "then": "REVIEW", "reason": "contrast_processing",
 }  # fmt: skip
 UNUSUAL = {"measurement": "anomaly", "min_percentile": 99.5, "learned": True, "then": "REVIEW", "evidence": "site"}
+UNITS = {"crushed_dark_share", "displayed_contrast"}
+"""What is measured, in percent; others are findings."""
 MOTION = {"finding": "motion_blur", "then": "REVIEW", "learned": False, "evidence": "card"}
 
 
@@ -39,12 +42,9 @@ def policy() -> Policy:
 
 def seen(noise: float = 0.0, score: float = 0.1, **others: float) -> Assessment:
     """An image of ROOM1 with a strength of noise, measurements, and how unusual it is."""
-    one = assessment(
-        noise=(noise, 1.0), **{k: (v, 1.0) for k, v in others.items() if "_share" not in k and k[:4] != "disp"}
-    )
-    measured = [
-        Measurement(name, value, "%") for name, value in others.items() if "_share" in name or name[:4] == "disp"
-    ]
+    strengths = {name: (value, 1.0) for name, value in others.items() if name not in UNITS}
+    one = assessment(**cast("Any", {"noise": (noise, 1.0), **strengths}))
+    measured = [Measurement(name, value, "%") for name, value in others.items() if name in UNITS]
     percentile = 99.9 if score >= 0.5 else 10.0
     return replace(
         one,

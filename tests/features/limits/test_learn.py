@@ -119,7 +119,8 @@ def test_a_second_side_counts_a_defect_that_any_rule_about_it_finds() -> None:
 
 @given(images, st.floats(0.0, 0.5))
 def test_the_budget_is_kept_where_limits_cost_no_defect(room: Sequence[SeenImage], budget: float) -> None:
-    strong = [seen(kind, **{name: 1.5}) for name, kinds in KINDS.items() for kind in kinds for _ in range(10)]
+    kinds = [(kind, name) for name, of in KINDS.items() for kind in of]
+    strong = [SeenImage({name: 1.5}, frozenset({name}), False, kind) for kind, name in kinds for _ in range(10)]
     quiet = [one for one in room if not one.always]
 
     limits = learned_limits(quiet, second_sides(strong, KINDS), KINDS, budget)
