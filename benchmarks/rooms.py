@@ -9,7 +9,7 @@ simulated defects of severity .5, .75 and 1. Judgements are kept in ``--work``, 
 from __future__ import annotations
 
 import argparse
-import pickle
+import json
 import random
 import statistics
 import zlib
@@ -33,6 +33,7 @@ from miqa_node.features.limits.room_trials import kinds_of, learned_room
 from miqa_node.features.limits.second_side import LEVELS, SEED, with_defect
 from miqa_node.interfaces.cli.options import settings_of
 from miqa_node.local import LocalAssessor, digest_of
+from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.units.kinds import image_traits
 
 LEARN, MANY, FOR_MANY = 50, 200, 400
@@ -65,7 +66,7 @@ def main() -> int:
         policy = assessor.policy
         rooms = {}
         for name, _, folder in (one.partition("=") for one in words.sources):
-            rows = judged(Path(folder), words.work / f"{name}.pkl", assessor)
+            rows = judged(Path(folder), words.work / f"{name}.jsonl", assessor)
             rooms[name] = figures(rows, policy, words.budget)
             print(name, rooms[name], flush=True)
     keep("rooms", describe(), {"policy": policy.version, "learned": LEARN, "budget": words.budget, "rooms": rooms})
@@ -76,9 +77,18 @@ def judged(folder: Path, cache: Path, assessor: LocalAssessor) -> list[Judged]:
     """All images of a source, and simulated defects on some of them."""
     if not cache.exists():
         rows = [*_plain(folder, assessor), *_defects(folder, assessor)]
-        cache.write_bytes(pickle.dumps(rows))
-    rows = pickle.loads(cache.read_bytes())
-    return list(rows)
+        cache.write_text("".join(f"{json.dumps(_document(row))}\n" for row in rows), "utf-8")
+    documents = map(json.loads, cache.read_text("utf-8").splitlines())
+    return [_judged(one["number"], one["defect"], one["level"], one["assessment"]) for one in documents]
+
+
+def _judged(number: int, defect: str, level: float, document: dict[str, Any]) -> Judged:
+    return Judged(number, defect, level, load_assessment(document))
+
+
+def _document(row: Judged) -> dict[str, Any]:
+    of = {"number": row.number, "defect": row.defect, "level": row.level}
+    return of | {"assessment": dump_assessment(row.assessment)}
 
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
@@ -143,16 +153,16 @@ def _flagged_and_found(images: Iterable[Assessment], defects: Sequence[Judged], 
         for name in {reason.name for reason in disposition.reasons if reason.verdict.flagged}:
             reasons[name] = reasons.get(name, 0) + 1
     kinds = kinds_of(policy)
-    found: dict[str, list[bool]] = {}
+    by_defect: dict[str, list[bool]] = {}
     for one in defects:
         made = decide_quality(one.assessment, policy)
         names = {name for reason in made.reasons if reason.verdict.flagged for name in (reason.name, reason.finding)}
         tells = any(one.defect in kinds.get(name, {name}) for name in names)
-        found.setdefault(one.defect, []).append(tells or (one.defect == "inverted" and made.verdict.flagged))
+        by_defect.setdefault(one.defect, []).append(tells or (one.defect == "inverted" and made.verdict.flagged))
     return {
         "flagged": round(statistics.fmean(one.verdict.flagged for one in flagged), 3),
         "accepted": round(statistics.fmean(one.verdict == "ACCEPT" for one in flagged), 3),
-        "found": {name: round(statistics.fmean(of), 3) for name, of in sorted(found.items())},
+        "found": {name: round(statistics.fmean(of), 3) for name, of in sorted(by_defect.items())},
         "reasons": {name: round(count / len(flagged), 3) for name, count in sorted(reasons.items())},
     }
 

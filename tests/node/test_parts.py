@@ -18,7 +18,7 @@ from tests.node.test_node import settings_in
 ORDER = {
     StartMoment.RECORDING: ["audit", "audit_sending", "erasures"],
     StartMoment.WORKING: [
-        *("amending", "better_copies", "counting", "indexing", "mending", "monthly_report"),
+        *("amending", "better_copies", "counting", "indexing", "learned_rooms", "mending", "monthly_report"),
         *("notices", "patient_settings", "prediction_watch", "series", "studies", "usual_ranges"),
     ],
     StartMoment.DELIVERING: ["archives", "destinations", "retention"],

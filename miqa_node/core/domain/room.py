@@ -75,6 +75,11 @@ class JudgedKind:
         """Its own room, the most specific place."""
         return Place(self.package, self.body_part, self.room, self.view, self.detector)
 
+    def own_places(self) -> tuple[Place, ...]:
+        """What may name its room, which does not keep words for parts and views that the standard does not know."""
+        keys = product((self.body_part, ""), (self.view, ""))
+        return tuple(Place(self.package, part, self.room, view, self.detector) for part, view in keys)
+
     def places(self) -> tuple[Place, ...]:
         """What may name a limit of these images, the most specific first."""
         return _places(self)
@@ -84,8 +89,8 @@ class JudgedKind:
 def _places(kind: JudgedKind) -> tuple[Place, ...]:
     packages = (kind.package,) if kind.is_left else (kind.package, "")
     rooms = dict.fromkeys(((kind.room, kind.detector), (kind.room, ""), ("", "")))
-    wanted = product((kind.body_part, ""), rooms, (kind.view, ""), packages)
-    return tuple(Place(package, part, room, view, detector) for part, (room, detector), view, package in wanted)
+    keys = product((kind.body_part, ""), rooms, (kind.view, ""), packages)
+    return tuple(Place(package, part, room, view, detector) for part, (room, detector), view, package in keys)
 
 
 def kind_of(assessment: Assessment) -> JudgedKind:

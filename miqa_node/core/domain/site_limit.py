@@ -90,8 +90,7 @@ class SiteLimits:
     @property
     def are_none(self) -> bool:
         """Whether all rooms go by the policy's limits."""
-        known = self.looks or self.learns_from or self.everywhere
-        return not (self.number or self.limits or known)
+        return not (self.number or self.limits or self.looks or self.learns_from or self.everywhere)
 
     @property
     def label(self) -> str:
@@ -113,14 +112,14 @@ class SiteLimits:
         """How far the look of an image's room is known; None if it goes by the policy's limits."""
         if self.everywhere is not None:
             return self.everywhere
-        look = self._by_place.get(kind.place)
+        look = next((self._by_place[place] for place in kind.own_places() if place in self._by_place), None)
         if look is None and self.learns_from and kind.place != Place():
             return RoomLook(kind.place, RoomState.LEARNING, lacking=self.learns_from)
         return look
 
-    def knows(self, kind: JudgedKind) -> bool:
-        """Whether an image's room has a look of its own, or none can be named."""
-        return kind.place in self._by_place or kind.place == Place()
+    def knows(self, place: Place) -> bool:
+        """Whether a room has a look of its own, or none can be named."""
+        return place in self._by_place or place == Place()
 
     def words(self, limit: RoomLimit) -> str:
         """The limit in words: its number, since when, and by whom."""

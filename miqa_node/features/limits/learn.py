@@ -45,11 +45,11 @@ class SeenImage:
 
 def seen_image(assessment: Assessment, policy: Policy, defect: str = "") -> SeenImage:
     """What a room learns from an image, or from a simulated defect on one."""
-    known = replace(assessment, header=assessment.known_header)
+    image = replace(assessment, header=assessment.known_header)
     plain = decide_quality(assessment, replace(policy, site_limits=SiteLimits()))
-    learned = {rule.what: rule for rule in policy.covering(known.header, known.kind) if rule.is_learned}
+    learned = {rule.what: rule for rule in policy.covering(image.header, image.kind) if rule.is_learned}
     flagging = frozenset(reason.name for reason in plain.reasons if reason.verdict.flagged)
-    degrees = {name: degree for name, rule in learned.items() if (degree := _degree(rule, known)) is not None}
+    degrees = {name: degree for name, rule in learned.items() if (degree := _degree(rule, image)) is not None}
     return SeenImage(degrees, flagging & degrees.keys(), bool(flagging - degrees.keys()), defect)
 
 

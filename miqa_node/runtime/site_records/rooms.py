@@ -6,7 +6,7 @@ Rooms of a node learn, unless an earlier version judged images there before; a p
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.room import Place, RoomLook, RoomState
+from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
@@ -102,6 +103,12 @@ def let_learn(transaction: Transaction, actor: str, comment: str, now: datetime)
 def every(transaction: Transaction) -> list[Room]:
     """All rooms, by body part and name."""
     return [room for row in transaction.execute(_ALL) if (room := _room(row)).place != Place()]
+
+
+def of_known_words(place: Place) -> Place:
+    """The place without words for parts and views that the standard does not know: anything can stand in a header."""
+    part, view = STANDARD.body_parts.term(place.body_part), STANDARD.views.term(place.view)
+    return replace(place, body_part=part, view=view)
 
 
 def begin(transaction: Transaction, place: Place, now: datetime) -> None:

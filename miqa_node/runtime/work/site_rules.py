@@ -63,12 +63,12 @@ class SiteRules:
 
     def begin_room(self, assessment: Assessment) -> None:
         """Note the room of an image, which begins to learn with its first one; nothing if it is known."""
-        limits, kind = self._limits, kind_of(assessment)
-        if not limits.learns_from or limits.knows(kind) or not shows_room(assessment):
+        limits, place = self._limits, rooms.of_known_words(kind_of(assessment).place)
+        if not limits.learns_from or limits.knows(place) or not shows_room(assessment):
             return
         if any(rule.is_learned for rule in self.current().covering(assessment.header, assessment.kind)):
             with self._database.begin() as transaction:
-                rooms.begin(transaction, kind.place, datetime.now(UTC))
+                rooms.begin(transaction, place, datetime.now(UTC))
             self.follow()
 
     def follow(self) -> None:

@@ -55,10 +55,10 @@ def seen(noise: float = 0.0, score: float = 0.1, **others: float) -> Assessment:
 
 
 def in_room(
-    policy: Policy, image: Assessment, state: RoomState, *limits: tuple[str, float], found: float = 0.8
+    policy: Policy, image: Assessment, state: RoomState, *limits: tuple[str, float], share: float = 0.8
 ) -> Policy:
     place = kind_of(image).place
-    look = RoomLook(place, state, 50, 31 if state is RoomState.LEARNING else 0, found)
+    look = RoomLook(place, state, 50, 31 if state is RoomState.LEARNING else 0, share)
     own = tuple(RoomLimit.at(place, FindingName(name), value, replaces=False) for name, value in limits)
     return policy.with_limits(SiteLimits(1, own, looks=(look,)))
 
@@ -145,7 +145,7 @@ def test_a_confirmed_limit_of_before_also_flags_more_and_holds_while_the_room_le
 
 
 def test_where_too_little_is_found_nothing_is_accepted(policy: Policy) -> None:
-    disposition = decide(seen(), in_room(policy, seen(), RoomState.PROVISIONAL, found=0.41))
+    disposition = decide(seen(), in_room(policy, seen(), RoomState.PROVISIONAL, share=0.41))
 
     assert disposition.verdict is Verdict.NOT_ASSESSED
     assert "too few simulated defects are found for ACCEPT: 0.41" in disposition.reasons[0].text
@@ -161,9 +161,9 @@ def test_the_most_specific_place_of_a_limit_counts_the_detector_before_the_room(
     )
     limits = [RoomLimit.at(place, FindingName("noise"), number / 10) for number, place in enumerate(places)]
 
-    found = [SiteLimits(1, tuple(limits[skip:])).limit_of("noise", kind) for skip in range(4)]
+    chosen_limits = [SiteLimits(1, tuple(limits[skip:])).limit_of("noise", kind) for skip in range(4)]
 
-    assert found == limits
+    assert chosen_limits == limits
     assert SiteLimits(1, (limits[0],)).limit_of("noise", replace(kind, detector="D2")) is None
 
 

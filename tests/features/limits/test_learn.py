@@ -65,8 +65,8 @@ def test_limits_lose_no_more_than_they_may_and_flag_no_more_than_the_policy(
         most = MOST_NOISE_LOST if one.defect == "noise" else MOST_LOST
         assert one.found(limits) >= (1.0 - most) * len(one.degrees) - 1e-9
     assert all(one.is_flagged({}) or not one.is_flagged(limits) for one in room)
-    known = {name for name, kinds in KINDS.items() if all(kind in sides and sides[kind].is_tried for kind in kinds)}
-    assert limits.keys() <= known, "what nobody tried keeps the policy's limit"
+    of_trials = {name for name, kinds in KINDS.items() if all(kind in sides and sides[kind].is_tried for kind in kinds)}
+    assert limits.keys() <= of_trials, "what nobody tried keeps the policy's limit"
 
 
 def test_a_room_where_all_is_grainy_is_quiet_and_finds_more_grain() -> None:
@@ -139,7 +139,7 @@ def test_a_room_as_noisy_as_its_defects_goes_on_flagging(level: float, silenced:
 
 
 @pytest.mark.parametrize(
-    ("room", "told"),
+    ("room", "names"),
     [
         ([seen(noise=0.2, unsharp=0.01)] * 30, ("noise",)),
         ([seen(noise=0.1, unsharp=0.01)] * 30, ()),
@@ -148,5 +148,5 @@ def test_a_room_as_noisy_as_its_defects_goes_on_flagging(level: float, silenced:
         ([seen(anomaly=0.6)] * 3 + [seen(anomaly=0.1)] * 27, ()),
     ],
 )
-def test_a_room_that_is_bad_as_a_whole_is_told(room: Sequence[SeenImage], told: tuple[str, ...]) -> None:
-    assert whole_room(room) == told
+def test_a_room_that_is_bad_as_a_whole_is_told(room: Sequence[SeenImage], names: tuple[str, ...]) -> None:
+    assert whole_room(room) == names

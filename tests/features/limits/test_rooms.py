@@ -386,3 +386,14 @@ def test_without_learning_nothing_is_noted(database: Database, policy: Policy) -
     site.look()
     assert site.rooms == {}
     assert site.rules.current() is policy
+
+
+def test_words_that_the_standard_does_not_know_are_not_kept(database: Database, policy: Policy) -> None:
+    site = Site(database, policy)
+    header = replace(image(1).header, body_part_examined="CHEST", view_position="MRS SMITH", station_name="ROOM1")
+
+    site.rules.begin_room(replace(image(1), header=header))
+
+    with database.begin() as transaction:
+        kept = {(one.place.body_part, one.place.view) for one in rooms.every(transaction)}
+    assert kept <= {("CHEST", "")}
