@@ -73,6 +73,8 @@ def certify(
     The certificate needs 150 cases of patients whom the package did not learn from, images that the node received,
     and a reader. Exit code 1: no label of any population is right often enough. Running processes use it at once.
     """
+    if limits and not show:
+        raise typer.BadParameter("--limits goes with --show: a certificate is about the limits that the node has")
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
     if not show and not settings.node.site:
