@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
@@ -58,7 +59,7 @@ class RoomLimit:
         return str(self.where)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SiteLimits:
     """The limits in force, and how far each room's look is known.
 
@@ -76,16 +77,18 @@ class SiteLimits:
     learns_from: int = 0
     everywhere: RoomLook | None = None
     name: str = ""
-    _by_finding: dict[str, dict[Place, RoomLimit]] = field(init=False, repr=False, compare=False)
-    _by_place: dict[Place, RoomLook] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        """Index both: each rule asks for each image."""
+    @cached_property
+    def _by_finding(self) -> Mapping[str, Mapping[Place, RoomLimit]]:
+        """Each rule asks for each image."""
         by_finding: dict[str, dict[Place, RoomLimit]] = {}
         for one in self.limits:
             by_finding.setdefault(one.finding, {})[one.where] = one
-        object.__setattr__(self, "_by_finding", by_finding)
-        object.__setattr__(self, "_by_place", {one.place: one for one in self.looks})
+        return by_finding
+
+    @cached_property
+    def _by_place(self) -> Mapping[Place, RoomLook]:
+        return {one.place: one for one in self.looks}
 
     @property
     def are_none(self) -> bool:
