@@ -213,7 +213,15 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
         *("canary", "retention", "counting", "series-watch", "study-watch", "heartbeat", "roll-call"),
         *("chosen-models", "lanes", "lane-PACS-0", "storage-scp-plain"),
         *("audit", "senders", "commitment-reports", "folder-watch", "health", "web", "children", "shadow"),
-        *("destination-watch", "archive-watch", "amendment-watch", "indexing", "commit-listener", "certificate-watch"),
+        *(
+            "destination-watch",
+            "archive-watch",
+            "amendment-watch",
+            "indexing",
+            "rooms",
+            "commit-listener",
+            "certificate-watch",
+        ),
         *("pseudonym-watch", "better-copies", "result-mending", "usual-ranges"),
         "prediction-watch",
     )
