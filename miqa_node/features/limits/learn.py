@@ -60,7 +60,7 @@ def _degree(rule: Rule, assessment: Assessment) -> float | None:
     if rule.what == ANOMALY:
         return None if assessment.anomaly is None else assessment.anomaly.score
     measured = assessment.measurement(rule.what)
-    return None if measured is None else measured.value if rule.side is LimitSide.ABOVE else -measured.value
+    return None if measured is None else -measured.value if rule.side is LimitSide.BELOW else measured.value
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def learned_limits(
     most = {one: side.lost(limits) + LITTLE_LOST for one, side in sides.items()}
     for name in sorted(free):
         limits = _raised(name, images, limits, sides, most)
-    return {name: limit for name, limit in limits.items() if limit > -math.inf}
+    return limits
 
 
 def _lost(sides: Iterable[SecondSide], limits: Mapping[str, float]) -> list[float]:

@@ -100,7 +100,7 @@ def trials_in_turn(
         tries = [
             DefectTry(defect, level, number, place)
             for place, defect in enumerate(defects)
-            # What cannot be trial in many images is tried at each severity in the others.
+            # What cannot be seen in many images is tried at each severity in the others.
             for level in (LEVELS if made[defect] < number else (LEVELS[(number + place) % len(LEVELS)],))
         ]
         for trial in tried(original, tries):
