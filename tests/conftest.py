@@ -67,9 +67,7 @@ SERVERS = Path(os.environ.get("PYTEST_DEBUG_TEMPROOT") or "/tmp")
 """Where their files lie. PostgreSQL's own user can reach it; in memory a database is copied in an eighth of the
 time."""
 os.environ["MIQA_RETENTION__ENABLED"] = "false"  # else new nodes remove originals if this machine's disk is nearly full
-os.environ["MIQA_POLICY__LEARN_IMAGES"] = (
-    "0"  # else soft findings of new nodes are held; tests of rooms say another number
-)
+os.environ["MIQA_POLICY__LEARN_IMAGES"] = "0"  # else new nodes hold soft findings; tests of rooms say another number
 PORTS = (11_000, 32_000)
 """Above those that Chromium refuses to open."""
 MOST_WORKERS = 16

@@ -21,6 +21,7 @@ PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 OFFLINE = ["--no-index", "--no-deps"]
 ENVIRONMENT = {
     "PYTHONSAFEPATH": "1",  # else a fork server takes the package of the working directory
+    "MIQA_RETENTION__ENABLED": "false",  # else they remove originals if this machine's disk is nearly full
     "MIQA_WORK__SANDBOX": "false",  # the links to libraries lead out of what a worker may read
 }
 """Of every process of an installation."""

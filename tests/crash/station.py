@@ -28,6 +28,7 @@ from tests.crash.readiness import ReadinessWatch
 from tests.stages.deliver.receiver import Receiver, secret_file
 from tests.waiting import delay, wait_until
 
+PROGRAM = (str(Path(sys.executable).with_name("miqa-node")),)
 LIMIT_S = 240.0
 """Of whatever is waited for, on a machine that is busy with other things."""
 PAUSE_S = 0.02
@@ -119,14 +120,16 @@ class Node:
         pacs_port: int,
         environment: Mapping[str, str] | None = None,
         roles: Sequence[str] = ("all",),
-        program: Sequence[str] = (str(Path(sys.executable).with_name("miqa-node")),),
+        program: Sequence[str] = (),
     ) -> None:
+        """``program`` is that of an installation, which gets no setting of the tests': its version may not know it."""
         self.dicom_port, self.web_port, self.health_port = free_port(), free_port(), free_port()
         self.roles = tuple(roles)
-        self._environment = {**os.environ, **(environment or {})}
+        inherited = {name: value for name, value in os.environ.items() if not (program and name.startswith("MIQA_"))}
+        self._environment = {**inherited, **(environment or {})}
         self._log = (folder / "node.log").open("ab")
         self._command = [
-            *(*program, "run", "--data-dir", str(folder / "data")),
+            *(*(program or PROGRAM), "run", "--data-dir", str(folder / "data")),
             *("--dicom-port", str(self.dicom_port), "--destination", f"PACS=PACS@127.0.0.1:{pacs_port}"),
         ]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}

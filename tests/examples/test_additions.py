@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -129,7 +130,8 @@ def _renumber(folder: Path, copy: Path) -> None:
     own = file.name.partition("_")[0]
     every = [*copy.glob("migrations/versions/[0-9]*.py"), *copy.glob("miqa_node/features/*/migrations/[0-9]*.py")]
     newest = max(one.name.partition("_")[0] for one in every if one != file)
-    text = file.read_text("utf-8").replace(f"{int(own) - 1:04}", newest).replace(own, f"{int(newest) + 1:04}")
+    numbers = {own: f"{int(newest) + 1:04}", f"{int(own) - 1:04}": newest}
+    text = re.sub("|".join(numbers), lambda found: numbers[found[0]], file.read_text("utf-8"))
     file.unlink()
     (folder / f"{int(newest) + 1:04}_{file.name.partition('_')[2]}").write_text(text, "utf-8")
 
@@ -154,6 +156,7 @@ def copy_with(copy: Path, *additions: str) -> Path:
 def ran(copy: Path, *command: str) -> str:
     """What a module of the copy prints."""
     environment = os.environ | {"PYTHONPATH": str(copy)}
+    environment.pop("PYTEST_ADDOPTS", None)  # of the run that this one is a test of
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=copy, env=environment, capture_output=True, text=True, check=False
     )

@@ -26,6 +26,7 @@ KEPT_FOLDERS = ("calibration", "anomaly", "erasures")
 and proofs of erasures: those that its database does not know it does again."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)  # the file of its write-ahead log's index, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,7 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        is_full = getattr(error, "errno", None) in _FULL or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
-        if is_full:
+        if getattr(error, "errno", None) in _FULL or getattr(error, "sqlite_errorcode", 0) in _SQLITE_FULL:
             raise ResourcesError(
                 f"The disk of {folder} is full. Nothing of the last backup was changed; free some space, and repeat it."
             ) from error
