@@ -14,7 +14,7 @@ import random
 import statistics
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +122,13 @@ def figures(rows: Sequence[Judged], policy: Policy, budget: float) -> dict[str, 
     """The figures of one source."""
     plain = [one for one in rows if not one.defect]
     others = [one.assessment for one in plain if one.number % 2]
-    teaching = [seen_image(one.assessment, policy) for one in plain if not one.number % 2]
     learned = set().union(*kinds_of(policy).values())
     simulated = [one for one in rows if one.defect in learned and not one.number % 2]
-    trials = [seen_image(one.assessment, policy, one.defect) for one in simulated]
+    seen = {one.number: seen_image(one.assessment, policy) for one in plain}
+    trials = [
+        replace(seen_image(one.assessment, policy, one.defect), unaltered=seen.get(one.number)) for one in simulated
+    ]
+    teaching = [image for number, image in seen.items() if not number % 2]
     defects = [one for one in rows if one.defect and one.number % 2]
     result: dict[str, Any] = {"images": len(plain), "judged": len(others)}
     result["before"] = _flagged_and_found(others, defects, policy)

@@ -30,13 +30,14 @@ class SeenImage:
 
     ``degrees``: the strength of a finding, the value of a measurement (negative where the rule flags below its limit),
     or the score of ``anomaly``; higher is worse. ``flags``: those that flag by the policy's limits. ``always``: another
-    rule flags the image. ``defect`` was simulated on it; empty of an image as it came.
+    rule flags the image. ``defect`` was simulated on it, which is ``unaltered`` without; empty of an image as it came.
     """
 
     degrees: Mapping[str, float]
     flags: frozenset[str]
     always: bool
     defect: str = ""
+    unaltered: SeenImage | None = None
 
     def is_flagged(self, limits: Mapping[str, float]) -> bool:
         """Whether a soft rule flags it with these limits."""
@@ -63,27 +64,51 @@ def _degree(rule: Rule, assessment: Assessment) -> float | None:
     return None if measured is None else -measured.value if rule.side is LimitSide.BELOW else measured.value
 
 
+@dataclass(frozen=True, slots=True)
+class DefectOnImage:
+    """The degrees of the rules that tell of a simulated defect, with it and without it."""
+
+    degrees: Mapping[str, float]
+    unaltered: Mapping[str, float]
+
+    def is_found(self, limits: Mapping[str, float]) -> bool:
+        """Whether the image is flagged with the defect and silent without: what flags a whole room finds nothing."""
+        return _is_beyond(self.degrees, limits) and not _is_beyond(self.unaltered, limits)
+
+
+def _is_beyond(degrees: Mapping[str, float], limits: Mapping[str, float]) -> bool:
+    return any(degree >= limits.get(name, -math.inf) for name, degree in degrees.items())
+
+
 @dataclass(frozen=True)
 class SecondSide:
-    """The simulated defects of one kind: by each that the policy finds, the degrees of the rules that tell of it."""
+    """The simulated defects of one kind that the policy flags, out of ``simulated``.
+
+    ``most_found``: how many the best limits so far find.
+    """
 
     defect: str
     simulated: int
-    degrees: tuple[Mapping[str, float], ...]
+    tries: tuple[DefectOnImage, ...]
+    most_found: int = 0
 
     @property
     def is_tried(self) -> bool:
-        """Whether the policy finds enough of them to say what limits cost."""
-        return len(self.degrees) >= FEW_DEFECTS
+        """Whether they are enough to say what limits cost."""
+        return len(self.tries) >= FEW_DEFECTS
 
     def found(self, limits: Mapping[str, float]) -> int:
         """How many are found with these limits."""
-        return sum(any(degree >= limits.get(name, -math.inf) for name, degree in of.items()) for of in self.degrees)
+        return sum(one.is_found(limits) for one in self.tries)
+
+    def after(self, limits: Mapping[str, float]) -> SecondSide:
+        """With these limits as the best, if they find more."""
+        return replace(self, most_found=max(self.most_found, self.found(limits)))
 
     def lost(self, limits: Mapping[str, float]) -> float:
         """The share that is found no more, of what may be lost at most: above 1 it is too much."""
         most = MOST_NOISE_LOST if self.defect == FindingName.NOISE else MOST_LOST
-        return (1.0 - self.found(limits) / len(self.degrees)) / most if self.degrees else 0.0
+        return (1.0 - self.found(limits) / self.most_found) / most if self.most_found else 0.0
 
 
 def second_sides(trials: Iterable[SeenImage], kinds: Mapping[str, Collection[str]]) -> dict[str, SecondSide]:
@@ -94,9 +119,13 @@ def second_sides(trials: Iterable[SeenImage], kinds: Mapping[str, Collection[str
     sides = {}
     for defect, mine in of.items():
         telling = {name for name, kind in kinds.items() if defect in kind}
-        degrees = [{name: one.degrees[name] for name in one.flags & telling} for one in mine]
-        sides[defect] = SecondSide(defect, len(mine), tuple(one for one in degrees if one))
+        tries = (DefectOnImage(_flagging(one, telling), _flagging(one.unaltered, telling)) for one in mine)
+        sides[defect] = SecondSide(defect, len(mine), tuple(one for one in tries if one.degrees)).after({})
     return sides
+
+
+def _flagging(image: SeenImage | None, names: Collection[str]) -> dict[str, float]:
+    return {name: image.degrees[name] for name in image.flags if name in names} if image is not None else {}
 
 
 def learned_limits(
@@ -123,6 +152,7 @@ def learned_limits(
         if not allowed:
             break
         limits = steps[min(allowed)[1]]
+        sides = {one: side.after(limits) for one, side in sides.items()}
     most = {one: side.lost(limits) + LITTLE_LOST for one, side in sides.items()}
     for name in sorted(free):
         limits = _raised(name, images, limits, sides, most)
@@ -153,7 +183,7 @@ def _raised(
     ``most`` is what may be lost by defect. Where nothing tells what is lost, by as much as the last tenth of the images
     spans.
     """
-    of_defects = sorted({of[name] for side in sides.values() for of in side.degrees if name in of})
+    of_defects = sorted({one.degrees[name] for side in sides.values() for one in side.tries if name in one.degrees})
     if not of_defects:
         ordered = sorted(image.degrees[name] for image in images if name in image.degrees)
         span = ordered[-1] - ordered[int(0.9 * len(ordered))]

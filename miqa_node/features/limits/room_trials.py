@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
@@ -28,17 +28,28 @@ ENOUGH_FOUND = 30
 BUDGET = 0.02
 """Share of a room's images that may be flagged, if the site says no other."""
 
-T = TypeVar("T")
 Judge = Callable[[Header, Radiograph, InstanceDigest], Assessment]
+
+
+class Original(Protocol):
+    """An image on which defects are simulated."""
+
+    @property
+    def seen(self) -> SeenImage | None:
+        """What the policy sees of it as it came."""
+
+
+T = TypeVar("T", bound=Original)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnImage:
-    """One original of the room."""
+    """One original of the room, and what the policy sees of it."""
 
     header: Header
     radiograph: Radiograph
     digest: InstanceDigest
+    seen: SeenImage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,8 @@ class DefectTry:
 class LearnedRoom:
     """Limits of a room, and what they change: ``before`` and ``flagged`` count its images, ``always`` by other rules.
 
-    ``sides`` has by defect how many were simulated, how many the policy finds of them, and how many these limits find.
+    ``sides`` has by defect how many were simulated, how many the policy finds of them, and how many these limits find,
+    on images that are silent without them.
     """
 
     look: RoomLook
@@ -106,7 +118,7 @@ def trials_in_turn(
         for trial in tried(original, tries):
             made[trial.defect] += 1
             flags[trial.defect] += any(trial.defect in kinds[name] for name in trial.flags)
-            yield trial
+            yield replace(trial, unaltered=original.seen)
 
 
 def tries_on(original: OwnImage, tries: Iterable[DefectTry], judge: Judge, policy: Policy) -> Iterator[SeenImage]:
@@ -132,7 +144,7 @@ def learned_room(
         RoomLimit.at(place, FindingName(name), _compared(name, degree, policy), replaces=False)
         for name, degree in sorted(degrees.items())
     )
-    counts = {one.defect: (one.simulated, len(one.degrees), one.found(degrees)) for one in sides.values()}
+    counts = {one.defect: (one.simulated, one.found({}), one.found(degrees)) for one in sides.values()}
     return LearnedRoom(
         RoomLook(
             place, RoomState.PROVISIONAL, len(images), found=_share_found(tried, degrees), told=whole_room(images)

@@ -27,10 +27,10 @@ POLICY = {"noise": 0.2, "unsharp": 0.3, "displayed_contrast": -12.0, "anomaly": 
 """Where the policy's own limits lie."""
 
 
-def seen(defect: str = "", *, always: bool = False, **degrees: float) -> SeenImage:
+def seen(defect: str = "", *, always: bool = False, unaltered: SeenImage | None = None, **degrees: float) -> SeenImage:
     """An image that the policy flags for what lies above its limits."""
     flags = frozenset(name for name, degree in degrees.items() if degree >= POLICY[name])
-    return SeenImage(degrees, flags, always, defect)
+    return SeenImage(degrees, flags, always, defect, unaltered)
 
 
 degrees = st.fixed_dictionaries(
@@ -46,7 +46,10 @@ images = st.lists(
 )
 trials = st.lists(
     st.builds(
-        lambda defect, of: seen(defect, **of), st.sampled_from(("noise", "unsharp", "contrast_processing")), degrees
+        lambda defect, of, plain: seen(defect, unaltered=seen(**plain), **of),
+        st.sampled_from(("noise", "unsharp", "contrast_processing")),
+        degrees,
+        degrees,
     ),
     max_size=60,
 )
@@ -63,7 +66,7 @@ def test_limits_lose_no_more_than_they_may_and_flag_no_more_than_the_policy(
 
     for one in sides.values():
         most = MOST_NOISE_LOST if one.defect == "noise" else MOST_LOST
-        assert one.found(limits) >= (1.0 - most) * len(one.degrees) - 1e-9
+        assert one.found(limits) >= (1.0 - most) * one.found({}) - 1e-9
     assert all(one.is_flagged({}) or not one.is_flagged(limits) for one in room)
     of_trials = {name for name, kinds in KINDS.items() if all(kind in sides and sides[kind].is_tried for kind in kinds)}
     assert limits.keys() <= of_trials, "what nobody tried keeps the policy's limit"
@@ -110,11 +113,25 @@ def test_a_second_side_counts_a_defect_that_any_rule_about_it_finds() -> None:
     kinds = {"noise": frozenset({"noise"}), "unsharp": frozenset({"noise"})}
     (side,) = second_sides([seen("noise", noise=0.9, unsharp=0.9), seen("noise", noise=0.1)], kinds).values()
 
-    assert (side.simulated, len(side.degrees)) == (2, 1)
+    assert (side.simulated, len(side.tries)) == (2, 1)
     assert side.found({"noise": 0.95}) == 1
     assert side.found({"noise": 0.95, "unsharp": 0.95}) == 0
     assert side.lost({"noise": 0.95, "unsharp": 0.95}) == 1.0 / MOST_NOISE_LOST
     assert not SecondSide("noise", 0, ()).lost({})
+
+
+def test_a_defect_is_not_found_by_what_flags_the_image_without_it() -> None:
+    """In a room where all is unsharp to the policy it finds nothing; the limit rises to where it tells them apart."""
+    room = [seen(unsharp=0.5 + number / 250) for number in range(50)]
+    tried = [seen("unsharp", unsharp=0.6 + number / 50, unaltered=room[number]) for number in range(20)]
+    (side,) = second_sides(tried, KINDS).values()
+
+    limits = learned_limits(room, {"unsharp": side}, KINDS, 0.02)
+
+    assert (len(side.tries), side.found({})) == (20, 0)
+    assert sum(one.is_flagged({}) for one in room) == 50
+    assert sum(one.is_flagged(limits) for one in room) <= 5
+    assert side.found(limits) >= 16
 
 
 @given(images, st.floats(0.0, 0.5))

@@ -160,7 +160,7 @@ class _Folder:
             except MiqaError:  # it was judged, and is gone since
                 continue
             if radiograph.frames == 1:
-                yield OwnImage(one.header, radiograph, one.digest)
+                yield OwnImage(one.header, radiograph, one.digest, one.seen)
 
     def _judge(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Assessment:
         return self._assessor.judge.assess(header, radiograph, digest, image_traits(header)).assessment
