@@ -19,6 +19,8 @@ class NoticeKind(StrEnum):
     """The flagged studies of a shift."""
     ESCALATION = "escalation"
     """A rejected study that nobody has decided for too long."""
+    ROOM = "room"
+    """Rooms of which something new is told as a whole."""
 
 
 class NoticeState(StrEnum):
@@ -46,7 +48,7 @@ class NoticePreference:
 
     def wants(self, kind: NoticeKind) -> bool:
         """Whether the person gets mails of this kind."""
-        return bool(self.address) and (self.digest if kind is NoticeKind.DIGEST else self.escalation)
+        return bool(self.address) and (self.escalation if kind is NoticeKind.ESCALATION else self.digest)
 
     def quiet_end(self, local: datetime) -> datetime | None:
         """The end of the quiet hours at a local time; None outside quiet hours.

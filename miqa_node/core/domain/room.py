@@ -121,8 +121,7 @@ class RoomLook:
     its limits only wait for a person.
     ``found`` is the share of images with a simulated defect that are flagged with its limits, the mean over the
     findings; below :data:`LEAST_FOUND` nothing in the room is ACCEPT; None if nobody tried. ``since`` is when it came
-    into this state. ``told`` names what most of its images show, so that the room is told as a room: findings, or
-    ``anomaly``, where the figures of the card do not hold.
+    into this state.
     """
 
     place: Place
@@ -131,7 +130,6 @@ class RoomLook:
     lacking: int = 0
     found: float | None = None
     since: datetime | None = None
-    told: tuple[str, ...] = ()
 
     @property
     def learns(self) -> bool:

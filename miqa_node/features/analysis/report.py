@@ -21,6 +21,7 @@ from miqa_node.features.analysis.months import month_of
 from miqa_node.features.analysis.pictures import MONTHS, reject_pictures, watch_pictures
 from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.analysis.sheets import sheets_of
+from miqa_node.runtime.site_records import rooms
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.report.sheets import Sheet
 
@@ -54,10 +55,11 @@ def make_report(transaction: Transaction, month: str, settings: Settings, now: d
     rollup.refresh(transaction, made_at)
     analysis = rejects.analyse(transaction, period, settings.analysis)
     model_watch = watch.watch(transaction, period)
+    told = rooms.unseen(transaction)
     site = settings.node.site or settings.node.name
     with spoken(settings.node.language):
         pictures = {**reject_pictures(analysis), **watch_pictures(model_watch)}
-        sheets = sheets_of(analysis, model_watch)
+        sheets = sheets_of(analysis, model_watch, told)
         month_name = reworded(MONTHS[period.since.month - 1])
         title = say("Reject analysis {month} {year}", month=month_name, year=period.since.year)
     note = f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}"

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from miqa_node.core.language.catalogue import numerals, reworded, say, say_number
+from miqa_node.core.words import whole_room
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.features.analysis.rejects import Group, RejectAnalysis
 from miqa_node.features.analysis.watch import ModelWatch
 from miqa_node.libraries.plain_statistics.rates import Rate
+from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.stages.report.sheets import Sheet, share
 
 MOST_ROWS = 40
 """Maximum number of rows of a table in the report; the CSV has all."""
 
 
-def sheets_of(analysis: RejectAnalysis, model_watch: ModelWatch) -> list[Sheet]:
-    """The whole report."""
+def sheets_of(analysis: RejectAnalysis, model_watch: ModelWatch, told: Sequence[Room] = ()) -> list[Sheet]:
+    """The whole report; ``told`` are rooms of which most images show what nobody has seen yet."""
     sheets = [_summary(analysis), _trend(analysis), _reasons(analysis)]
     sheets += [_dimension(name, groups) for name, groups in analysis.groups.items() if groups]
     if analysis.exposures:
         sheets.append(_exposure(analysis))
-    sheets += [_archive(analysis), _model(model_watch)]
+    sheets += [_archive(analysis), *([_rooms(told)] if told else []), _model(model_watch)]
     return sheets
 
 
@@ -160,6 +162,16 @@ def _archive(analysis: RejectAnalysis) -> Sheet:
         ),
     )
     return Sheet(say("What reached the archive"), sentences)
+
+
+def _rooms(told: Sequence[Room]) -> Sheet:
+    rows = [(say("Body part, room and view"), say("Since"), say("Most images show"), say("What to check"))]
+    rows += [
+        (reworded(str(one.place)), f"{one.whole.since:%Y-%m-%d}", whole_room.shown(one.whole.unseen),
+         whole_room.to_check(one.whole.unseen))
+        for one in told[:MOST_ROWS]
+    ]  # fmt: skip
+    return Sheet(say("Rooms to look at"), [say("Nobody has said yet to have seen this.")], rows=rows)
 
 
 def _model(model_watch: ModelWatch) -> Sheet:

@@ -2,6 +2,9 @@
 
 CARDS = {"learned_rooms": "page.rooms:CARD", "silence": "page.silence:CARD"}
 COMMANDS = {
+    "rooms": (
+        "command.rooms:list_rooms | models 14 | List the rooms, what each has learned, and what most images show."
+    ),
     "silence": (
         "command.silence:silence | models 15 | Show which body parts are silent, in their first days at this "
         "site, and end that for one."

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
+from miqa_node.core.domain.room import Place
 from miqa_node.core.domain.silence import PartStart
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.settings.policy import read_policy
@@ -85,6 +86,21 @@ class LimitChange(Strict):
 
     actor: Actor = ""
     comment: Comment = ""
+
+
+class SeenRoom(LimitChange):
+    """The room of which a person has seen what is told, as lists name its place."""
+
+    package: str = Field("", max_length=64)
+    body_part: str = Field("", max_length=64)
+    room: str = Field("", max_length=64)
+    view: str = Field("", max_length=64)
+    detector: str = Field("", max_length=64)
+
+    @property
+    def place(self) -> Place:
+        """The same for the records of rooms."""
+        return Place(self.package, self.body_part, self.room, self.view, self.detector)
 
 
 class LimitConfirmation(LimitChange):
@@ -189,7 +205,10 @@ def withdraw_limits(services: Services, who: Admin, body: LimitChange) -> LimitS
 
 @of_rooms.get("", summary="Rooms and what they learned", responses=responses(401, 403, 503))
 def list_rooms(services: Services, _who: Reader) -> RoomsOverview:
-    """Every room that the node knows: whether it learns, how many images it lacks, since when, and from what."""
+    """Every room that the node knows: whether it learns, how many images it lacks, since when, and from what.
+
+    ``whole`` is what most of its images show, and what of it somebody has ``seen``; ``examples`` are such images.
+    """
     return _overview(services)
 
 
@@ -198,6 +217,14 @@ def let_rooms_learn(services: Services, who: Admin, body: LimitChange) -> RoomsO
     """From now on the rooms of a node learn on which an earlier version judged images; confirmed limits stay."""
     with services.database.begin() as transaction:
         rooms.let_learn(transaction, acting(who, body.actor), body.comment, datetime.now(UTC))
+    return _overview(services)
+
+
+@of_rooms.post("/seen", summary="See what is told of a room", responses=responses(401, 403, 404, 409, 415, 422, 503))
+def see_room(services: Services, who: Admin, body: SeenRoom) -> RoomsOverview:
+    """It is told no more, until most images of the room show something else."""
+    with services.database.begin() as transaction:
+        rooms.see(transaction, [body.place], acting(who, body.actor), body.comment, datetime.now(UTC))
     return _overview(services)
 
 

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.room import Place, RoomLook, RoomState
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings.judging import PolicySettings
+from miqa_node.core.words import whole_room
+from miqa_node.features.limits.rows.room_images import ExampleImage, examples
 from miqa_node.runtime.site_records import rooms
-from miqa_node.runtime.site_records.rooms import LearnedFrom, Room
+from miqa_node.runtime.site_records.rooms import LearnedFrom, Room, WholeRoom
 from miqa_node.runtime.store.database import Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class ListedRoom:
-    """One room: how far its look is known, what it learned from, and which set waits for a person; None for no one."""
+    """One room: how far its look is known, what it learned from, and which set waits for a person; None for no one.
+
+    ``whole`` is what is told of it as a whole, ``examples`` are images that show it.
+    """
 
     look: RoomLook
     learned_from: LearnedFrom
     waiting_set: int | None
+    whole: WholeRoom
+    examples: tuple[ExampleImage, ...]
+
+    @property
+    def shown(self) -> str:
+        """What most of its images show, in the language that is spoken now."""
+        return whole_room.shown(self.whole.told)
+
+    @property
+    def to_check(self) -> str:
+        """What to check for it."""
+        return whole_room.to_check(self.whole.told)
 
     @property
     def why(self) -> str:
@@ -51,9 +70,12 @@ def room_list(transaction: Transaction, settings: PolicySettings) -> RoomList:
     """The rooms by body part and name."""
     do_learn = rooms.do_learn(transaction)
     learns_from = settings.learn_images if do_learn else 0
-    listed = tuple(_listed(room, learns_from) for room in rooms.every(transaction))
+    every = rooms.every(transaction)
+    known = examples(transaction, [digest for room in every for digest in room.whole.examples])
+    listed = tuple(_listed(room, learns_from, known) for room in every)
     return RoomList(learns_from, bool(settings.learn_images) and not do_learn, listed)
 
 
-def _listed(room: Room, learns_from: int) -> ListedRoom:
-    return ListedRoom(room.look(learns_from), room.learned_from, room.waiting_set)
+def _listed(room: Room, learns_from: int, known: Mapping[InstanceDigest, ExampleImage]) -> ListedRoom:
+    shown = tuple(known[digest] for digest in room.whole.examples if digest in known)
+    return ListedRoom(room.look(learns_from), room.learned_from, room.waiting_set, room.whole, shown)

@@ -76,7 +76,7 @@ def without_own(room: Room, now: datetime) -> Room:
 def _in_force(room: Room, lesson: RoomLesson, now: datetime) -> Room:
     look = lesson.learned.look
     state = replace(room, state=RoomState.PROVISIONAL, changed_at=now, so_far=0, waiting_set=None)
-    return replace(state, images=len(lesson.images), found=look.found, told=look.told)
+    return replace(state, images=len(lesson.images), found=look.found)
 
 
 def _base(transaction: Transaction, others: Iterable[Room]) -> LimitSet | None:

@@ -21,7 +21,6 @@ from miqa_node.errors import MiqaError
 from miqa_node.features.limits.defects import KEPT
 from miqa_node.features.limits.learn import SeenImage, learned_limits, second_sides, seen_image
 from miqa_node.features.limits.second_side import LEVELS, SEED, with_defect
-from miqa_node.features.limits.whole_room import whole_room
 
 ENOUGH_FOUND = 30
 """Simulated defects of a kind that the policy finds, after which no more of it are tried."""
@@ -146,9 +145,7 @@ def learned_room(
     )
     counts = {one.defect: (one.simulated, one.found({}), one.found(degrees)) for one in sides.values()}
     return LearnedRoom(
-        RoomLook(
-            place, RoomState.PROVISIONAL, len(images), found=_share_found(tried, degrees), told=whole_room(images)
-        ),
+        RoomLook(place, RoomState.PROVISIONAL, len(images), found=_share_found(tried, degrees)),
         limits,
         before=sum(one.always or one.is_flagged({}) for one in images),
         flagged=sum(one.always or one.is_flagged(degrees) for one in images),

@@ -21,8 +21,9 @@ from miqa_node.features.limits.learn import SeenImage
 from miqa_node.features.limits.room_sets import RoomLesson
 from miqa_node.features.limits.room_trials import DefectTry, learned_room, trials_in_turn
 from miqa_node.features.limits.rows import room_images
-from miqa_node.features.limits.rows.room_images import TeachingImage, teaching_images
+from miqa_node.features.limits.rows.room_images import TeachingImage, newest_images, teaching_images
 from miqa_node.features.limits.trial_task import try_original
+from miqa_node.features.limits.whole_room import LEAST_IMAGES, typical, whole_room
 from miqa_node.parts import PartContext, PartKind
 from miqa_node.runtime.site_records import rooms
 from miqa_node.runtime.site_records.rooms import Room
@@ -31,6 +32,8 @@ from miqa_node.runtime.work.regular import RegularWork
 from miqa_node.stages.units.rows import instances
 
 LOOK_INTERVAL_S = 60.0
+SETTLED_FOR = timedelta(hours=1)
+"""So long nobody looks at a room that learns nothing now."""
 MOST_COUNTING_S, MOST_TRYING_S = 5.0, 30.0
 """A turn takes no longer; the rest waits for the next one."""
 LEASE = timedelta(minutes=10)
@@ -91,15 +94,17 @@ class RoomWork(RegularWork):
             if self._stopping.is_set() or time.monotonic() > until:
                 return None
             self._thread.beat()
+            next_look = now if room.is_open or room.waits else now + SETTLED_FOR
             with self._database.begin() as transaction:
-                is_mine = rooms.claim(transaction, room, now)
-            opened = self._visit(replace(room, looked_at=now), now) if is_mine else None
+                is_mine = rooms.claim(transaction, room, next_look)
+            opened = self._visit(replace(room, looked_at=next_look), now) if is_mine else None
             if opened is not None:
                 return opened
         return None
 
     def _visit(self, room: Room, now: datetime) -> OpenRoom | None:
         """The room if it can learn now; else what is new about it is kept."""
+        self._look_at_whole(room, now)
         if room.is_open:
             after = self._counted(room, now)
         elif room.waits:
@@ -114,6 +119,21 @@ class RoomWork(RegularWork):
         if after.state is not room.state:
             self._tell("the state of a room changed", after, state=after.state.value)
         return None
+
+    def _look_at_whole(self, room: Room, now: datetime) -> None:
+        """Keep what most of the newest images of a room show."""
+        policy = self._policy()
+        with self._database.begin() as transaction:
+            images = newest_images(transaction, room.place, policy)
+        if len(images) < LEAST_IMAGES:
+            return
+        seen = [one.seen for one in images]
+        told = whole_room(seen, room.whole.told)
+        examples = [images[place].digest for place in typical(seen, told)]
+        with self._database.begin() as transaction:
+            is_new = rooms.tell(transaction, room.place, told, examples, now)
+        if is_new:
+            self._tell("most images of a room show the same", room, told=", ".join(told))
 
     def _is_over(self, room: Room, now: datetime) -> bool:
         longest = timedelta(days=self._settings.learn_at_most_days)
@@ -147,7 +167,8 @@ class RoomWork(RegularWork):
             since = room_images.other_since(transaction, room.place, room.learned_from)
         if since is None:
             return room
-        return replace(room, state=RoomState.EXPIRED, changed_at=now, began_at=now, taught_since=since)
+        anew = replace(room, state=RoomState.EXPIRED, changed_at=now, began_at=now, taught_since=since)
+        return replace(anew, looked_at=now)
 
     def _opened(self, room: Room, images: list[TeachingImage], pooled: Place | None, policy: Policy) -> OpenRoom:
         """With the images first that nothing flags: a defect on another one would say little."""

@@ -27,7 +27,7 @@ class NoticeChoice(Strict):
     address: str = Field("", max_length=254, pattern=ADDRESS)
     language: str = Field("", max_length=8, description="Empty is the site's.")
     rooms: list[Annotated[str, Field(max_length=64, pattern=NO_CONTROLS)]] = Field([], max_length=MAX_ROOMS)
-    digest: bool = Field(True, description="After each shift, the studies that were flagged in it.")
+    digest: bool = Field(True, description="After each shift, the studies flagged in it; also rooms to look at.")
     escalation: bool = Field(False, description="Rejects that nobody has decided for web.escalate_minutes.")
     quiet_from: str = Field("", pattern=TIME, description="As 22:00, on the site's clock.")
     quiet_until: str = Field("", pattern=TIME)

@@ -1,4 +1,4 @@
-"""Sends notices by e-mail: the digest of a shift, and undecided rejects; each once per person."""
+"""Sends notices by e-mail: the digest of a shift, undecided rejects, rooms newly told; each once per person."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from miqa_node.core.language.catalogue import languages, reworded, say, say_numb
 from miqa_node.core.observe import metrics
 from miqa_node.core.settings import Settings
 from miqa_node.core.taxonomy.reasons import reason_words
+from miqa_node.core.words import whole_room
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.features.notices.rows import notices
 from miqa_node.features.notices.rows.notices import Notice, NoticeStudy
 from miqa_node.parts import PartContext, PartKind
+from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.work.clock_trust import TrustedNow, plain_now
 from miqa_node.runtime.work.regular import RegularWork
@@ -81,11 +83,14 @@ class NoticeSender(RegularWork):
             if quiet_end is not None:
                 notices.postpone(transaction, notice, quiet_end.astimezone(UTC), counts=False)
                 return
-            studies = self._studies(transaction, wish, notice)
-            if not studies:
+            is_of_rooms = notice.kind is NoticeKind.ROOM
+            rooms = notices.told_rooms(transaction, notice, wish.rooms) if is_of_rooms else []
+            studies = [] if is_of_rooms else self._studies(transaction, wish, notice)
+            if not (rooms or studies):
                 notices.finish(transaction, notice, NoticeState.VOID, now)
                 return
-        subject, text = self._words(wish, notice, studies)
+        with spoken(wish.language if wish.language in languages() else self._settings.node.language):
+            subject, text = self._about_rooms(rooms) if rooms else self._about_studies(notice, studies)
         try:
             self._send(wish.address, subject, text, self._message_id(notice))
         except DeliveryError as error:
@@ -119,27 +124,40 @@ class NoticeSender(RegularWork):
         text = f"{notice.account}\0{notice.kind.value}\0{notice.subject}\0{settings.notices.sender}"
         return f"<{hashlib.sha256(text.encode()).hexdigest()[:32]}@{settings.notices.sender.partition('@')[2]}>"
 
-    def _words(self, wish: NoticePreference, notice: Notice, studies: Sequence[NoticeStudy]) -> tuple[str, str]:
-        language = wish.language if wish.language in languages() else self._settings.node.language
-        with spoken(language):
-            rooms = ", ".join(dict.fromkeys(one.room for one in studies))
-            lines = [line for one in studies for line in self._lines(one)]
-            if notice.kind is NoticeKind.ESCALATION:
-                minutes = int((datetime.now(UTC) - studies[0].flagged_at).total_seconds() // 60)
-                subject = say("Undecided reject: {room}", room=rooms)
-                head = say_number(
-                    "Nobody has decided this study for {count} minute.",
-                    "Nobody has decided this study for {count} minutes.",
-                    minutes,
-                )
-            else:
-                day, _, shift = notice.subject.partition("/")
-                count = len(studies)
-                named = {"shift": reworded(shift), "day": day}
-                subject = say("Flagged studies: {count}, shift {shift} of {day}", count=count, **named)
-                head = say("Flagged in this shift: {rooms}", rooms=rooms)
-            form = f"{self._settings.web_url}/account/notices"
-            foot = say("You chose these notices on your page Account: {link}", link=form)
+    def _about_studies(self, notice: Notice, studies: Sequence[NoticeStudy]) -> tuple[str, str]:
+        rooms = ", ".join(dict.fromkeys(one.room for one in studies))
+        lines = [line for one in studies for line in self._lines(one)]
+        if notice.kind is NoticeKind.ESCALATION:
+            minutes = int((datetime.now(UTC) - studies[0].flagged_at).total_seconds() // 60)
+            subject = say("Undecided reject: {room}", room=rooms)
+            head = say_number(
+                "Nobody has decided this study for {count} minute.",
+                "Nobody has decided this study for {count} minutes.",
+                minutes,
+            )
+        else:
+            day, _, shift = notice.subject.partition("/")
+            count = len(studies)
+            named = {"shift": reworded(shift), "day": day}
+            subject = say("Flagged studies: {count}, shift {shift} of {day}", count=count, **named)
+            head = say("Flagged in this shift: {rooms}", rooms=rooms)
+        return self._mail(subject, head, lines)
+
+    def _about_rooms(self, rooms: Sequence[Room]) -> tuple[str, str]:
+        places = dict.fromkeys(reworded(str(one.place)) for one in rooms)
+        lines = [line for one in rooms for line in self._lines_of_room(one)]
+        head = say("Most images of a room show the same: look at the room, not at each image.")
+        return self._mail(say("A room to look at: {room}", room="; ".join(places)), head, lines)
+
+    def _lines_of_room(self, room: Room) -> Iterator[str]:
+        yield f"{reworded(str(room.place))} · {whole_room.shown(room.whole.unseen)}"
+        yield f"  {whole_room.to_check(room.whole.unseen)}"
+        yield f"  {self._settings.web_url}/tuning"
+        yield ""
+
+    def _mail(self, subject: str, head: str, lines: Sequence[str]) -> tuple[str, str]:
+        form = f"{self._settings.web_url}/account/notices"
+        foot = say("You chose these notices on your page Account: {link}", link=form)
         return f"[miqa] {subject}", "\n".join([head, "", *lines, foot, ""])
 
     def _lines(self, study: NoticeStudy) -> Iterator[str]:

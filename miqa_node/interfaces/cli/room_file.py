@@ -105,7 +105,7 @@ class RoomFile(Section):
     @property
     def site_limits(self) -> SiteLimits:
         """The limits, for all images."""
-        look = RoomLook(Place(), RoomState(self.state), self.images, self.lacking, self.found, told=self.told)
+        look = RoomLook(Place(), RoomState(self.state), self.images, self.lacking, self.found)
         if look.learns:
             return SiteLimits(name=LEARNING, everywhere=look)
         place = Place(self.package)

@@ -5,7 +5,7 @@ Rooms of a node learn, unless an earlier version judged images there before; a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.room import Place, RoomLook, RoomState
 from miqa_node.core.taxonomy.anatomy import STANDARD
-from miqa_node.errors import ConflictError
+from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction, begin_writing, insert_or_ignore
@@ -41,6 +42,31 @@ class LearnedFrom:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeRoom:
+    """What is told of a room as a whole, by name: most of its images show it.
+
+    Something new of it is told since ``since``; ``seen`` has what of it somebody has seen, ``examples`` are images that
+    show it.
+    """
+
+    told: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    examples: tuple[InstanceDigest, ...] = ()
+    since: datetime | None = None
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What nobody has seen yet."""
+        return tuple(name for name in self.told if name not in self.seen)
+
+    def after(self, told: Sequence[str], examples: Sequence[InstanceDigest], now: datetime) -> WholeRoom:
+        """What is told once most images show this."""
+        is_new = self.since is None or not set(told) <= set(self.told)
+        since = (now if is_new else self.since) if told else None
+        return WholeRoom(tuple(told), tuple(one for one in self.seen if one in told), tuple(examples), since)
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """One room. ``images`` taught it its limits, ``so_far`` are there for those that shall follow.
 
@@ -56,11 +82,11 @@ class Room:
     images: int = 0
     so_far: int = 0
     found: float | None = None
-    told: tuple[str, ...] = ()
     learned_from: LearnedFrom = LearnedFrom()
     taught_since: datetime | None = None
     waiting_set: int | None = None
     looked_at: datetime | None = None
+    whole: WholeRoom = WholeRoom()
 
     @property
     def waits(self) -> bool:
@@ -81,7 +107,7 @@ class Room:
         """How far it is known, if rooms learn from so many images."""
         learns = self.state is RoomState.LEARNING and not self.waits
         lacking = max(1, learns_from - self.so_far) if learns else 0
-        return RoomLook(self.place, self.state, self.images, lacking, self.found, self.changed_at, self.told)
+        return RoomLook(self.place, self.state, self.images, lacking, self.found, self.changed_at)
 
 
 _learned_from = TypeAdapter(LearnedFrom)
@@ -105,6 +131,48 @@ def every(transaction: Transaction) -> list[Room]:
     return [room for row in transaction.execute(_ALL) if (room := _room(row)).place != Place()]
 
 
+def unseen(transaction: Transaction) -> list[Room]:
+    """The rooms of which something is told that nobody has seen yet."""
+    return [room for room in every(transaction) if room.whole.unseen]
+
+
+def tell(
+    transaction: Transaction, place: Place, told: Sequence[str], examples: Sequence[InstanceDigest], now: datetime
+) -> bool:
+    """Most images of a room show this now; whether something of it is new."""
+    before = _locked_whole(transaction, place)
+    after = before.after(told, examples, now)
+    if after != before:
+        transaction.execute(sa.update(rooms).where(*_at(place)).values(_values_of_whole(after)))
+    return after.since is not None and after.since != before.since
+
+
+def see(transaction: Transaction, places: Sequence[Place], actor: str, comment: str, now: datetime) -> None:
+    """A person has seen what is told of these rooms; it is told again if something else is new.
+
+    Raises
+    ------
+    ConflictError
+        Nothing is told of one of them that nobody has seen.
+    """
+    for place in places:
+        whole = _locked_whole(transaction, place)
+        if not whole.unseen:
+            raise ConflictError("Nothing is told of the room {place} that nobody has seen.", place=str(place))
+        transaction.execute(sa.update(rooms).where(*_at(place)).values(seen=list(whole.told)))
+        detail = {"action": "room seen", "place": str(place), "told": ", ".join(whole.unseen), "comment": comment}
+        records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=detail))
+
+
+def _locked_whole(transaction: Transaction, place: Place) -> WholeRoom:
+    """What is told of a room, which nobody else changes until the transaction ends; NotFoundError without the room."""
+    begin_writing(transaction)
+    row = transaction.execute(sa.select(rooms).where(*_at(place)).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no room {place}.", place=str(place))
+    return _room(row).whole
+
+
 def of_known_words(place: Place) -> Place:
     """The place without words for parts and views that the standard does not know: anything can stand in a header."""
     part, view = STANDARD.body_parts.term(place.body_part), STANDARD.views.term(place.view)
@@ -113,7 +181,7 @@ def of_known_words(place: Place) -> Place:
 
 def begin(transaction: Transaction, place: Place, now: datetime) -> None:
     """The first image of a room was judged; nothing if it is known."""
-    insert_or_ignore(transaction, rooms, _values(Room(place, RoomState.LEARNING, now, now)))
+    insert_or_ignore(transaction, rooms, _values(Room(place, RoomState.LEARNING, now, now)) | {"told": []})
 
 
 def locked(transaction: Transaction) -> dict[Place, Room]:
@@ -124,7 +192,10 @@ def locked(transaction: Transaction) -> dict[Place, Room]:
 
 
 def change(transaction: Transaction, before: Room, after: Room) -> bool:
-    """Save what is known of a room now; False, and nothing, if its state changed meanwhile."""
+    """Save how far a room is known now; False, and nothing, if its state changed meanwhile.
+
+    What is told of it is not saved here.
+    """
     same = rooms.c.state == before.state.value, rooms.c.changed_at == before.changed_at
     changed = sa.update(rooms).where(*_at(before.place), *same).values(_values(after))
     return transaction.execute(changed).rowcount == 1
@@ -143,7 +214,6 @@ def confirm(transaction: Transaction, looks: Iterable[RoomLook], number: int, no
         learned = rooms.c.state.in_([RoomState.LEARNING.value, RoomState.PROVISIONAL.value])
         waited = sa.or_(learned, rooms.c.waiting_set.is_not(None))
         values = {"state": RoomState.CONFIRMED.value, "changed_at": now, "images": look.images, "found": look.found}
-        values["told"] = list(look.told)
         transaction.execute(sa.update(rooms).where(*_at(look.place), waited).values(**values, waiting_set=None))
     wait_no_more(transaction, number)
 
@@ -171,7 +241,6 @@ def _values(room: Room) -> dict[str, Any]:
         "images": room.images,
         "so_far": room.so_far,
         "found": room.found,
-        "told": list(room.told),
         "learned_from": _learned_from.dump_python(room.learned_from, mode="json"),
         "taught_since": room.taught_since,
         "waiting_set": room.waiting_set,
@@ -179,10 +248,19 @@ def _values(room: Room) -> dict[str, Any]:
     }
 
 
+def _values_of_whole(whole: WholeRoom) -> dict[str, Any]:
+    return {
+        "told": list(whole.told),
+        "told_at": whole.since,
+        "seen": list(whole.seen),
+        "examples": list(whole.examples),
+    }
+
+
 def _room(row: sa.Row[Any]) -> Room:
     place = Place(row.package, row.body_part, row.room, row.view, row.detector)
     return Room(
         place, RoomState(row.state), row.began_at, row.changed_at, row.images, row.so_far, row.found,
-        tuple(row.told), _learned_from.validate_python(row.learned_from), row.taught_since, row.waiting_set,
-        row.looked_at,
+        _learned_from.validate_python(row.learned_from), row.taught_since, row.waiting_set, row.looked_at,
+        WholeRoom(tuple(row.told), tuple(row.seen), tuple(map(InstanceDigest, row.examples)), row.told_at),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from miqa_node import __version__
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
+from miqa_node.core.domain.room import Place
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import SettingsError
@@ -30,7 +31,7 @@ from miqa_node.features.analysis.report import make_report
 from miqa_node.features.analysis.rows import reports, rollup
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.interfaces.cli.app import run
-from miqa_node.runtime.site_records import labels
+from miqa_node.runtime.site_records import labels, rooms
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from tests.features.analysis.rows.test_analysis import NOON, put
@@ -180,6 +181,21 @@ def phrases(html: str) -> set[str]:
     return {unescape(one).strip() for pair in re.findall(r'>([^<>]+)<|aria-label="([^"]*)"', body) for one in pair} - {
         ""
     }
+
+
+def test_the_report_names_rooms_of_which_nobody_has_seen_what_is_told(hospital: Database, settings: Settings) -> None:
+    place = Place("quality", "CHEST", "ROOM7", "PA")
+    with hospital.begin() as transaction:
+        rooms.begin(transaction, place, NOW)
+        rooms.tell(transaction, place, ["noise"], [], NOW)
+        made = make_report(transaction, "2026-01", settings, NOW)
+        rooms.see(transaction, [place], "mara", "", NOW)
+        after = make_report(transaction, "2026-01", settings, NOW)
+    text = " ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(made.pdf)).pages)
+    for words in ("Rooms to look at", "ROOM7", "2026-02-02", "Noisy", "Check dose"):
+        assert words in made.html, words
+        assert words in text, words
+    assert "ROOM7" not in after.html
 
 
 @pytest.mark.more

@@ -16,7 +16,7 @@ from miqa_node.features.limits.learn import (
     learned_limits,
     second_sides,
 )
-from miqa_node.features.limits.whole_room import whole_room
+from miqa_node.features.limits.whole_room import typical, whole_room
 
 NAMES = ("noise", "unsharp", "displayed_contrast", "anomaly")
 KINDS = {
@@ -158,8 +158,8 @@ def test_a_room_as_noisy_as_its_defects_goes_on_flagging(level: float, silenced:
 @pytest.mark.parametrize(
     ("room", "names"),
     [
-        ([seen(noise=0.2, unsharp=0.01)] * 30, ("noise",)),
-        ([seen(noise=0.1, unsharp=0.01)] * 30, ()),
+        ([seen(noise=0.4, unsharp=0.01)] * 30, ("noise",)),
+        ([seen(noise=0.2, unsharp=0.01)] * 30, ()),
         ([seen(unsharp=0.2)] * 19, ()),
         ([seen(anomaly=0.6)] * 4 + [seen(anomaly=0.1)] * 26, ("anomaly",)),
         ([seen(anomaly=0.6)] * 3 + [seen(anomaly=0.1)] * 27, ()),
@@ -167,3 +167,16 @@ def test_a_room_as_noisy_as_its_defects_goes_on_flagging(level: float, silenced:
 )
 def test_a_room_that_is_bad_as_a_whole_is_told(room: Sequence[SeenImage], names: tuple[str, ...]) -> None:
     assert whole_room(room) == names
+
+
+def test_what_is_told_stays_until_the_room_is_clearly_better() -> None:
+    assert whole_room([seen(noise=0.26)] * 30, ["noise"]) == ("noise",)
+    assert whole_room([seen(noise=0.26)] * 30, ["unsharp"]) == ()
+    assert whole_room([seen(noise=0.2)] * 30, ["noise"]) == ()
+
+
+def test_examples_are_the_images_nearest_to_the_median_of_each_that_is_told() -> None:
+    room = [seen(noise=0.30 + 0.01 * number, anomaly=0.9 if number % 5 == 0 else 0.1) for number in range(31)]
+
+    assert sorted(typical(room, ["noise", "anomaly"])) == [0, 5, 10, 14, 15, 16]
+    assert typical(room, ()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.judging import PolicySettings
 from miqa_node.core.taxonomy.lookup import reason_code
-from miqa_node.errors import ConflictError
+from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.limits import budget
 from miqa_node.features.limits.learn import SeenImage, seen_image
 from miqa_node.features.limits.room_trials import DefectTry
@@ -397,3 +398,63 @@ def test_words_that_the_standard_does_not_know_are_not_kept(database: Database, 
     (room,) = site.rooms.values()
     assert room.place == replace(ROOM1, view="")
     assert "held while this room learns" in site.verdict(replace(image, header=words))[1]
+
+
+def test_a_room_is_told_as_a_whole_while_it_learns_even_if_none_of_its_images_teaches(
+    database: Database, policy: Policy
+) -> None:
+    site = Site(database, policy, learn_images=50)
+    for number, strength in enumerate(LIKE[:19], 1):
+        site.judge(judged(number, strength, cut=1.0))
+    site.look()
+    assert site.rooms["ROOM1"].whole.told == (), "of so few a median says little"
+    site.judge(judged(20, 0.5, cut=1.0))
+    site.look(2 * DAY)
+    room = site.rooms["ROOM1"]
+    assert (room.state, room.so_far) == (RoomState.LEARNING, 0)
+    assert room.whole.told == room.whole.unseen == ("noise",)
+    assert len(room.whole.examples) == 6
+    site.look(3 * DAY)
+    assert site.rooms["ROOM1"].whole.since == room.whole.since, "it is told once"
+
+
+def test_phantoms_and_rejected_images_say_nothing_of_a_room(database: Database, policy: Policy) -> None:
+    site = Site(database, policy)
+    for number in range(1, 41):
+        site.judge(replace(judged(number, 0.9), phantom="It is one.") if number % 2 else judged(number, 0.1))
+    site.look(times=4)
+    assert site.rooms["ROOM1"].whole.told == ()
+
+
+def test_what_somebody_has_seen_is_told_again_only_if_something_else_is_new(database: Database, policy: Policy) -> None:
+    site = Site(database, policy)
+    site.judge_all(LIKE)
+    site.look(times=4)
+    with database.begin() as transaction:
+        assert [one.place for one in rooms.unseen(transaction)] == [ROOM1]
+        rooms.see(transaction, [ROOM1], "mara", "the grid was missing", NOW)
+    with database.begin() as transaction, pytest.raises(ConflictError):
+        rooms.see(transaction, [ROOM1], "mara", "", NOW)
+    with database.begin() as transaction, pytest.raises(NotFoundError):
+        rooms.see(transaction, [replace(ROOM1, room="R9")], "mara", "", NOW)
+    site.judge_all(LIKE, first=101)
+    site.look(2 * DAY)
+    whole = site.rooms["ROOM1"].whole
+    assert (whole.told, whole.seen, whole.unseen) == (("noise",), ("noise",), ())
+    [entry] = [one for one in audit(database) if one.get("action") == "room seen"]
+    assert (entry["place"], entry["told"], entry["comment"]) == (str(ROOM1), "noise", "the grid was missing")
+    with database.begin() as transaction:
+        assert rooms.tell(transaction, ROOM1, ["noise", "unsharp"], [], NOW + DAY)
+    whole = site.rooms["ROOM1"].whole
+    assert (whole.unseen, whole.since) == (("unsharp",), NOW + DAY)
+    with database.begin() as transaction:
+        assert not rooms.tell(transaction, ROOM1, [], [], NOW + 2 * DAY)
+        assert rooms.tell(transaction, ROOM1, ["noise"], [], NOW + 3 * DAY), "it was mended, and is there again"
+    assert site.rooms["ROOM1"].whole.unseen == ("noise",)
+
+
+def audit(database: Database) -> list[dict[str, Any]]:
+    """Each record of the audit trail in full."""
+    with database.begin() as transaction:
+        rows = transaction.execute(sa.select(tables.audit_records.c.detail)).scalars().all()
+    return [json.loads(row) for row in rows if row]

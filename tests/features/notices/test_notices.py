@@ -20,6 +20,7 @@ import trustme
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.notice import NoticeKind, NoticePreference, NoticeState, last_shifts
+from miqa_node.core.domain.room import Place
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import ConflictError, DeliveryError, DeliveryRefusedError, SettingsError
@@ -27,7 +28,7 @@ from miqa_node.features.notices.rows import notices
 from miqa_node.features.notices.work import NoticeSender
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.people import users
-from miqa_node.runtime.site_records import notice_status
+from miqa_node.runtime.site_records import notice_status, rooms
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.tables import notices as table
@@ -154,6 +155,32 @@ def test_each_person_gets_a_shift_once_whatever_number_of_processes_look(stage: 
     german = next(mail for mail in office.post.mails if mail["to"] == "jonas@example.org")
     assert "Bewegungsunschärfe" in german.get_content()
     assert "Schicht" in german["subject"]
+
+
+def test_a_room_that_is_newly_told_is_one_mail_until_somebody_has_seen_it(stage: Stage, office: Office) -> None:
+    subscribe(stage)
+    subscribe(stage, "jonas", language="de", rooms=("ROOM2",))
+    database, place, now = stage.services.database, Place("quality", "CHEST", "ROOM1", "PA"), datetime.now(UTC)
+    with database.begin() as transaction:
+        rooms.begin(transaction, place, now)
+        rooms.tell(transaction, place, ["noise"], [], now)
+    sender = NoticeSender(database, office.settings())
+    for _ in range(3):
+        sender.look()
+    [mail], [text] = office.post.mails, office.post.texts
+    assert (mail["to"], mail["subject"]) == ("mara@example.org", "[miqa] A room to look at: CHEST, ROOM1, PA")
+    assert "Check dose and exposure index" in text
+    later = now + timedelta(seconds=1)
+    with database.begin() as transaction:
+        rooms.tell(transaction, place, ["noise", "unsharp"], [], later)
+        rooms.see(transaction, [place], "mara", "", later)
+    sender.look()
+    assert len(office.post.mails) == 1, "somebody has seen it"
+    with database.begin() as transaction:
+        rooms.tell(transaction, place, ["noise", "unsharp", "anomaly"], [], later + timedelta(seconds=1))
+    sender.look()
+    assert "Unusual image" in office.post.texts[1]
+    assert "Noisy" not in office.post.texts[1], "somebody has seen that"
 
 
 def test_reasons_that_are_no_findings_are_in_the_words_of_pages(stage: Stage, office: Office) -> None:

@@ -44,7 +44,7 @@ READING = (
     "analysis rejects --month 2026-10", "audit show", "audit verify", "backup {folder}", "deliveries list",
     "deliveries show 1", "erase list", "erase proof 1", "explain {uid}", "labels list", "migrate", "phantoms list",
     "phantoms log", "phantoms values", "ranges list", "ranges show 1", "retention holds", "retention plan", "silence",
-    "study list", "tune", "users list",
+    "rooms", "study list", "tune", "users list",
     "users token list", "worklist conflicts", "worklist list", "worklist list --saved nowhere", "worklist show 1.2",
     "worklist views",
 )  # fmt: skip

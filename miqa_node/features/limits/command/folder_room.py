@@ -22,6 +22,7 @@ from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import InputError, MiqaError, ModelPackageError, NotAnImageError, SettingsError
 from miqa_node.features.limits.learn import SeenImage, seen_image
 from miqa_node.features.limits.room_trials import BUDGET, LearnedRoom, OwnImage, defect_trials, learned_room
+from miqa_node.features.limits.whole_room import whole_room
 from miqa_node.interfaces.cli.files import images, unpacked
 from miqa_node.interfaces.cli.output import Column, print_line, print_table
 from miqa_node.interfaces.cli.room_file import FlaggedImages, LearnedLimit, RoomFile, TriedDefect
@@ -140,7 +141,7 @@ class _Folder:
             policy=policy.version, package=package, version=version, images=len(teaching), lacking=lacking,
             state="learning" if room is None else "provisional", budget=budget,
             found=None if room is None or room.look.found is None else round(room.look.found, 3),
-            told=() if room is None else room.look.told,
+            told=whole_room(looks),
             flagged=FlaggedImages(
                 images=len(mine), always=always, before=before, after=None if room is None else room.flagged
             ),

@@ -1,15 +1,21 @@
-"""``miqa-node tune`` without options: the sets of limits, and the rooms of the node below them."""
+"""``miqa-node rooms``, and ``tune`` without options: the sets of limits, and the rooms of the node below them."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from miqa_node.errors import NotFoundError
 from miqa_node.features.limits.room_list import RoomList, room_list
-from miqa_node.interfaces.cli.options import settings_of
+from miqa_node.interfaces.cli.actor import Actor, login
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction
-from miqa_node.runtime.site_records import site_limits
+from miqa_node.runtime.site_records import rooms, site_limits
+from miqa_node.runtime.store.database import Transaction
 
 
 def list_sets(config: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
@@ -34,6 +40,40 @@ def list_sets(config: Path | None, data_dir: Path | None, *, as_json: bool) -> N
     _print_rooms(listed)
 
 
+def list_rooms(
+    seen: Annotated[
+        str,
+        typer.Option(metavar="ROOM", help="Say that you have seen what is told of a room as listed, or a station."),
+    ] = "",
+    comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the audit trail.")] = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the rooms: how far each has learned what is usual there, and what most of its images show.
+
+    What most images show is told of the room as a whole, with what to check there, until somebody has seen it. With
+    --json it names images that show it.
+    """
+    settings, now = settings_of(config, data_dir), datetime.now(UTC)
+    with open_transaction(config, data_dir) as transaction:
+        if seen:
+            _see(transaction, seen, actor or login(), comment, now)
+        listed = room_list(transaction, settings.policy)
+    if as_json:
+        print_json(to_json(listed.rooms))
+    else:
+        _print_rooms(listed)
+
+
+def _see(transaction: Transaction, name: str, actor: str, comment: str, now: datetime) -> None:
+    told = [room.place for room in rooms.unseen(transaction) if name in (str(room.place), room.place.room)]
+    if not told:
+        raise NotFoundError("Nothing is told of a room {name} that nobody has seen.", name=name)
+    rooms.see(transaction, told, actor, comment, now)
+
+
 def _print_rooms(listed: RoomList) -> None:
     """Each room with its state; nothing if there is none."""
     if listed.may_learn:
@@ -49,6 +89,9 @@ def _print_rooms(listed: RoomList) -> None:
             for one in listed.rooms
         ),
     )  # fmt: skip
+    for one in listed.rooms:
+        if one.whole.unseen:
+            print_line(f"{one.look.place}: most images show {one.shown}. {one.to_check}")
 
 
 def _at(since: datetime | None) -> str:

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from miqa_node.core.domain.access import Permission, Principal
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.room import Place
 from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
@@ -42,6 +43,7 @@ MAX_LIMITS = 5000
 MOST_SETS = 20
 
 SetNumber = Annotated[int, Form(ge=1, le=MAX_NUMBER)]
+Name = Annotated[str, Form(max_length=64)]
 Strengths = Annotated[list[Annotated[float, Form(ge=0, le=1)]], Form(max_length=MAX_LIMITS)]
 Places = Annotated[list[Annotated[int, Form(ge=0, lt=MAX_LIMITS)]], Form(max_length=MAX_LIMITS)]
 
@@ -156,6 +158,25 @@ def learn(
     """Let rooms learn on a node that an earlier version began."""
     with services.database.begin() as transaction:
         rooms.let_learn(transaction, acting(who, actor), comment, datetime.now(UTC))
+    return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/tuning/seen")
+def see(
+    services: Services,
+    who: Admin,
+    package: Name = "",
+    body_part: Name = "",
+    room: Name = "",
+    view: Name = "",
+    detector: Name = "",
+    comment: Annotated[Comment, Form()] = "",
+    actor: Annotated[Actor, Form()] = "",
+) -> Response:
+    """Say that somebody has seen what is told of a room."""
+    with services.database.begin() as transaction:
+        place = Place(package, body_part, room, view, detector)
+        rooms.see(transaction, [place], acting(who, actor), comment, datetime.now(UTC))
     return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
 
 

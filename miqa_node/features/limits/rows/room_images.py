@@ -1,14 +1,15 @@
-"""The stored images that teach a room, the newest first.
+"""The stored images that show how a room looks, and those of them that teach it its limits, the newest first.
 
-Images with a hard flag, rejected and repeated ones, phantoms and test objects teach nothing, nor does what another
-package judged than the newest image, whose strengths are other ones.
+Rejected and repeated images, phantoms and test objects do neither, nor does what another package judged than the newest
+image, whose strengths are other ones. Images with a hard flag teach nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -26,6 +27,8 @@ MOST_TAUGHT = 200
 """Images from which a room learns; more would be old."""
 MOST_READ = 600
 """Images that are looked through for them."""
+MOST_NEWEST = 60
+"""Images from which a room is told as a whole: what was long ago is over."""
 NEWEST = 5
 """So many images in a row with other software are no chance."""
 
@@ -43,11 +46,39 @@ class TeachingImage:
     software: str
 
 
+@dataclass(frozen=True, slots=True)
+class ExampleImage:
+    """An image that shows what is told of a room."""
+
+    digest: InstanceDigest
+    sop_instance_uid: str
+    study_instance_uid: str
+
+
 def teaching_images(
     transaction: Transaction, place: Place, policy: Policy, since: datetime | None = None, *, pools: bool = False
 ) -> list[TeachingImage]:
     """The newest images of a room; with ``pools`` those of all rooms that the place covers."""
-    images: list[TeachingImage] = []
+    images = (one for one in _shown(transaction, place, policy, since, pools=pools) if not one.seen.always)
+    return list(islice(images, MOST_TAUGHT))
+
+
+def newest_images(transaction: Transaction, place: Place, policy: Policy) -> list[TeachingImage]:
+    """The newest images of a room, whatever flags them: a room may be so bad that none of them teaches."""
+    return list(islice(_shown(transaction, place, policy, None), MOST_NEWEST))
+
+
+def examples(transaction: Transaction, digests: Collection[InstanceDigest]) -> dict[InstanceDigest, ExampleImage]:
+    """The images of these digests that are still known."""
+    of = instances.c
+    query = sa.select(of.digest, of.sop_instance_uid, of.study_instance_uid).where(of.digest.in_(digests))
+    return {InstanceDigest(row[0]): ExampleImage(*row) for row in transaction.execute(query)}
+
+
+def _shown(
+    transaction: Transaction, place: Place, policy: Policy, since: datetime | None, *, pools: bool = False
+) -> Iterator[TeachingImage]:
+    """Yield one image of each exposure that shows how the room looks."""
     exposures: set[tuple[str, ...]] = set()
     graph = None
     for assessment in _newest(transaction, place, since, pools=pools):
@@ -57,13 +88,8 @@ def teaching_images(
         exposure = (header.study_instance_uid, header.body_part_examined, header.view_position, header.image_laterality)
         if not shows_room(assessment) or (model.sha256 if model else "") != graph or exposure in exposures:
             continue
-        degrees = seen_image(assessment, policy)
         exposures.add(exposure)
-        if not degrees.always:
-            images.append(_image(assessment, degrees))
-        if len(images) == MOST_TAUGHT:
-            break
-    return images
+        yield _image(assessment, seen_image(assessment, policy))
 
 
 def other_since(transaction: Transaction, place: Place, before: LearnedFrom) -> datetime | None:

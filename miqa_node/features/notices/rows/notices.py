@@ -18,6 +18,8 @@ from miqa_node.errors import ConflictError
 from miqa_node.features.notices.tables import notice_preferences
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.site_records import rooms as known_rooms
+from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_missing
 from miqa_node.runtime.store.phrase_columns import stored
@@ -97,12 +99,16 @@ def save(transaction: Transaction, wish: NoticePreference, now: datetime) -> Non
 
 
 def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: timedelta, now: datetime) -> None:
-    """Plan for each person, once, the digests of ended shifts and the escalations of undecided rejects."""
+    """Plan for each person, once, digests of ended shifts, escalations of undecided rejects, and rooms newly told."""
     rows: list[dict[str, Any]] = []
+    told = {since for room in known_rooms.unseen(transaction) if (since := room.whole.since) is not None}
     for wish, changed_at in _everybody(transaction):
         if wish.wants(NoticeKind.DIGEST):
             ended = (one for one in shifts if one.end > changed_at)
             rows += [_row(wish, NoticeKind.DIGEST, one.subject, one.begin, one.end, now) for one in ended]
+        if wish.wants(NoticeKind.ROOM):
+            lately = (since for since in told if since > max(changed_at, now - KEPT))
+            rows += [_row(wish, NoticeKind.ROOM, since.isoformat(), since, since, now) for since in lately]
         if wish.wants(NoticeKind.ESCALATION):
             span = (now - LONGEST_ESCALATION, now - escalate_after)
             unread = [one for one in flagged(transaction, *span, wish.rooms) if _is_unread(one)]
@@ -202,6 +208,12 @@ def unread(transaction: Transaction, notice: Notice) -> list[NoticeStudy]:
         for one in flagged(transaction, notice.since - near, notice.since + near, ())
         if one.study_instance_uid == notice.subject and _is_unread(one)
     ]
+
+
+def told_rooms(transaction: Transaction, notice: Notice, rooms: Sequence[str]) -> list[Room]:
+    """The rooms of a notice of which nobody has seen yet what is told; empty ``rooms`` means all."""
+    told = [one for one in known_rooms.unseen(transaction) if one.whole.since == notice.since]
+    return [one for one in told if not rooms or one.place.room in rooms]
 
 
 def _everybody(transaction: Transaction) -> list[tuple[NoticePreference, datetime]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.runtime.store.tables._base import RowId, UtcDateTime, metadata
-from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SITE, STAFF, VERSION
+from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SITE, STAFF, UIDS, VERSION
 
 # Heartbeats: a process that is silent too long has its jobs handed to others. "holder" is the process that has the
 # name (runtime/work/lease.py), null if it gave it back.
@@ -80,7 +80,8 @@ site_limits = sa.Table(
 # not learn: an earlier version judged images here. "began_at" is when it began to learn; images since "taught_since"
 # teach, null for all. "images" taught the limits that are in force, "so_far" those that shall follow. "learned_from"
 # has the packages, software versions and place of the images that taught, "waiting_set" is the set that has to be
-# confirmed first.
+# confirmed first. "told" is what most images show, something new of it since "told_at", "seen" what of it somebody has
+# seen, and "examples" are digests of images that show it.
 rooms = sa.Table(
     "rooms",
     metadata,
@@ -97,4 +98,7 @@ rooms = sa.Table(
     sa.Column("learned_from", sa.JSON, nullable=False, info=DEVICE),
     sa.Column("waiting_set", sa.Integer),
     sa.Column("looked_at", UtcDateTime),
+    sa.Column("told_at", UtcDateTime),
+    sa.Column("seen", sa.JSON, nullable=False, server_default="[]", info=CODE),
+    sa.Column("examples", sa.JSON, nullable=False, server_default="[]", info=UIDS),
 )

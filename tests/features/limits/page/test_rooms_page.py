@@ -74,6 +74,8 @@ def test_programs_see_rooms_and_looks(site: Site, client: TestClient) -> None:
 def test_operations_tell_of_expired_rooms(site: Site, client: TestClient) -> None:
     page = client.get("/operations").text
     assert "most of its images show Noisy" in page
+    assert "Check dose and exposure index" in page
+    assert page.count("/tuning/images/") == 6
     assert "ROOM2" not in page, "one that learns is no news"
     with site.database.begin() as transaction:
         room = site.rooms["ROOM1"]
@@ -104,3 +106,26 @@ def test_a_person_lets_an_upgraded_node_learn(stage: Stage, app: FastAPI, client
     assert "Let rooms learn" not in learning.text
     assert client.get("/api/v1/limits/rooms").json()["learns_from"] == site.settings.learn_images
     assert client.get("/audit").status_code == 200
+
+
+def test_a_person_has_seen_what_is_told_of_a_room(site: Site, client: TestClient) -> None:
+    first = client.get("/api/v1/limits/rooms").json()["rooms"][0]
+    assert (first["whole"]["told"], first["whole"]["seen"]) == (["noise"], [])
+    shown = first["examples"][0]
+    assert (
+        client.get(f"/tuning/images/{shown['digest']}", follow_redirects=False)
+        .headers["location"]
+        .endswith(shown["study_instance_uid"])
+    )
+    place = first["look"]["place"]
+    page = post(client, "/tuning/seen", {"csrf": csrf(client), "actor": "mara", **place}).text
+    assert "as somebody has seen" in page
+    assert "Check dose" not in page
+    assert "Noisy" not in client.get("/operations").text
+    assert client.post("/api/v1/limits/rooms/seen", json={"actor": "mara", **place}).status_code == 409
+    nowhere = {"actor": "mara", **place, "room": "R9"}
+    assert client.post("/api/v1/limits/rooms/seen", json=nowhere).status_code == 404
+    with site.database.begin() as transaction:
+        rooms.tell(transaction, site.rooms["ROOM1"].place, ["noise", "unsharp"], [], NOW)
+    again = client.post("/api/v1/limits/rooms/seen", json={"actor": "mara", **place})
+    assert again.json()["rooms"][0]["whole"]["seen"] == ["noise", "unsharp"]
