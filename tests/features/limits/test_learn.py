@@ -159,7 +159,7 @@ def test_a_room_as_noisy_as_its_defects_goes_on_flagging(level: float, silenced:
     ("room", "names"),
     [
         ([seen(noise=0.4, unsharp=0.01)] * 30, ("noise",)),
-        ([seen(noise=0.2, unsharp=0.01)] * 30, ()),
+        ([seen(noise=0.1, unsharp=0.01)] * 30, ()),
         ([seen(unsharp=0.2)] * 19, ()),
         ([seen(anomaly=0.6)] * 4 + [seen(anomaly=0.1)] * 26, ("anomaly",)),
         ([seen(anomaly=0.6)] * 3 + [seen(anomaly=0.1)] * 27, ()),
@@ -170,9 +170,9 @@ def test_a_room_that_is_bad_as_a_whole_is_told(room: Sequence[SeenImage], names:
 
 
 def test_what_is_told_stays_until_the_room_is_clearly_better() -> None:
-    assert whole_room([seen(noise=0.26)] * 30, ["noise"]) == ("noise",)
-    assert whole_room([seen(noise=0.26)] * 30, ["unsharp"]) == ()
-    assert whole_room([seen(noise=0.2)] * 30, ["noise"]) == ()
+    assert whole_room([seen(noise=0.13)] * 30, ["noise"]) == ("noise",)
+    assert whole_room([seen(noise=0.13)] * 30, ["unsharp"]) == ()
+    assert whole_room([seen(noise=0.1)] * 30, ["noise"]) == ()
 
 
 def test_examples_are_the_images_nearest_to_the_median_of_each_that_is_told() -> None:
