@@ -63,6 +63,7 @@ class RealRooms:
         self._database, self._folder, self._assessor = Database(settings.database_url), folder, assessor
         self._database.migrate()
         self._rules = SiteRules(self._database, lambda: assessor.policy, 0, IMAGES)
+        self._rules.follow()
         self._work = RoomWork(self._database, settings.policy, self._rules.current, lambda _image, _tries: [])
         self._count = 0
 
