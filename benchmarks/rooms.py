@@ -27,10 +27,10 @@ from miqa_node.core.domain.room import Place
 from miqa_node.core.domain.site_limit import SiteLimits
 from miqa_node.dicom.pixels.picture import read_picture
 from miqa_node.errors import MiqaError
+from miqa_node.features.limits.defect_image import LEVELS, SEED, with_defect
 from miqa_node.features.limits.defects import KEPT
 from miqa_node.features.limits.learn import SeenImage, seen_image
 from miqa_node.features.limits.room_trials import kinds_of, learned_room
-from miqa_node.features.limits.second_side import LEVELS, SEED, with_defect
 from miqa_node.interfaces.cli.options import settings_of
 from miqa_node.local import LocalAssessor, digest_of
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment

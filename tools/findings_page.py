@@ -35,7 +35,7 @@ _RULES = """\
 What a finding that is present asks for where a rule of the policy has `finding = "default"`, unless the policy has a
 rule of its own for it. P is the probability, S the severity. Slight degrees of a soft finding are ordinary: only strong
 ones flag ([Operating points](../explanation/operating-points.md)), or what a site's confirmed limits call unusual for a
-room ([Limits of rooms](../how-to/limits-of-rooms.md#an-alarm-budget)). A hard finding always flags from its limits on.
+room ([Limits of rooms](../how-to/limits-of-rooms.md#rooms-learn)). A hard finding always flags from its limits on.
 """
 
 _GATE = """\

@@ -15,13 +15,14 @@ from miqa_node.core.domain.operations import DestinationCheck
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings.policy import read_policy
-from miqa_node.features.limits.budget import propose_limits
+from miqa_node.features.limits import own_limits
 from miqa_node.features.phantoms import rows as phantoms
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.interfaces.web.page import PAGES
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.object_keys import preview_key
 from miqa_node.stages.deliver.rows import destination_checks
 from miqa_node.stages.receive.rows.senders import SenderBook
@@ -103,7 +104,10 @@ def fill(stage: Stage) -> None:
         assert assessment is not None
         ball = replace(assessment, phantom="Water phantom: round, uniform, of the density of water.")
         phantoms.record(transaction, instances.load(transaction, digest), ball, now)
-        propose_limits(transaction, read_policy(stage.services.settings.policy_file), 0.3, now)
+        policy = read_policy(stage.services.settings.policy_file)
+        limits = [own_limits.limit_for(FindingName("noise"), "", "", 0.3)]
+        tried = own_limits.appraise(own_limits.newest_images(transaction, policy), limits, policy)
+        site_limits.propose(transaction, tried, now)
 
 
 @pytest.mark.timeout(900)

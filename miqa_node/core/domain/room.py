@@ -14,9 +14,6 @@ from miqa_node.core.language.phrase import Phrase, joined
 LEAST_FOUND = 0.5
 """Share of simulated defects; of a room that finds less nothing is ACCEPT, as of packages (``found`` of evidence)."""
 
-LEARN_IMAGES = 50
-"""Number of images that a room learns its look from."""
-
 
 class RoomState(StrEnum):
     """How far the look of a room is known: *expired* limits stay in force until new ones exist."""

@@ -56,12 +56,12 @@ def silent_text(body_part: str, until: datetime) -> Phrase:
     if not body_part:
         return Phrase(
             "Experimental, nobody was asked: images without a known body part are silent until {until} UTC, or until "
-            "somebody ends that (miqa-node silence) or confirms limits made from 40 of them (miqa-node tune).",
+            "somebody ends that (miqa-node silence) or confirms limits made from enough of them (miqa-node tune).",
             until=end,
         )
     return Phrase(
         "Experimental, nobody was asked: images of {part} are silent until {until} UTC, or until somebody ends that "
-        "(miqa-node silence) or confirms limits made from 40 of them (miqa-node tune).",
+        "(miqa-node silence) or confirms limits made from enough of them (miqa-node tune).",
         part=body_part,
         until=end,
     )

@@ -193,11 +193,6 @@ class FindingSide:
     found_today: int | None = None
 
     @property
-    def is_blind(self) -> bool:
-        """Whether there were defects, and none was found."""
-        return self.simulated > 0 and self.found == 0
-
-    @property
     def is_less(self) -> bool:
         """Whether more is found today."""
         return self.found_today is not None and self.found < self.found_today
@@ -205,12 +200,12 @@ class FindingSide:
 
 @dataclass(frozen=True, slots=True)
 class LimitProposal:
-    """Limits for an alarm budget, from images that nobody labelled.
+    """Limits of rooms, from images that nobody labelled.
 
-    ``budget`` and ``tail`` are shares: of images that may be flagged, and of each group's images that a finding may
-    flag. ``always`` counts images flagged by other rules, ``before`` those flagged by the rules without limits of
-    rooms, ``flagged`` those flagged with the proposed limits; ``days`` counts days with images, 0 if unknown, and
-    ``parts`` the images of each body part. ``others`` are the rules that flag in any case, those of most images first.
+    ``budget`` is the share of images that may be flagged, or that a person's limits flag; ``tail`` is 0, of earlier
+    versions what a finding may flag. ``always`` counts images flagged by other rules, ``before`` those flagged
+    by the rules without limits of rooms, ``flagged`` those flagged with these limits; ``days`` counts days with images,
+    0 if unknown, and ``parts`` the images of each body part. ``others`` are the rules that flag in any case.
     """
 
     budget: float

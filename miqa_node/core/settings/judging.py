@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 
 from miqa_node.core.domain.pixel_text import TextImageKind
 from miqa_node.core.settings.base import Count, Seconds, SettingsTable, written
+from miqa_node.errors import InputError
 
 if TYPE_CHECKING:
     from miqa_node.core.taxonomy.anatomy import Anatomy
@@ -118,3 +119,9 @@ class PolicySettings(SettingsTable):
     learn_at_most_days: Annotated[int, Field(ge=1, le=366)]
     room_budget: Annotated[float, Field(gt=0, le=0.5)]
     confirm_first: bool
+
+    def images_to_learn(self) -> int:
+        """From how many images a room learns; InputError if rooms learn from none."""
+        if not self.learn_images:
+            raise InputError("Rooms learn nothing, as policy.learn_images is 0. Set from how many images they learn.")
+        return self.learn_images

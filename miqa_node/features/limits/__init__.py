@@ -10,8 +10,8 @@ COMMANDS = {
         "site, and end that for one."
     ),
     "tune": (
-        "command.tune:tune | models 14 | Propose limits of soft findings for each room and view from the site's "
-        "own images; without options list all sets."
+        "command.tune:tune | models 14 | List what rooms have learned, confirm it or let them learn anew, and "
+        "try limits of your own."
     ),
 }
 PAGES = {"limit_rooms": "api:ROOMS", "limits_api": "api:PAGE", "tuning": "page.router:PAGE"}

@@ -1,9 +1,8 @@
-"""The REST interface to what a site sets itself: limits of rooms for an alarm budget, and silent first days."""
+"""The REST interface to what a site sets itself: limits of rooms, and silent first days."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -13,7 +12,8 @@ from miqa_node.core.domain.room import Place
 from miqa_node.core.domain.silence import PartStart
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.settings.policy import read_policy
-from miqa_node.features.limits import budget as budgets
+from miqa_node.errors import ConflictError
+from miqa_node.features.limits import own_limits, room_sets
 from miqa_node.features.limits.room_list import ListedRoom, room_list
 from miqa_node.features.limits.silences import PartSilence, part_silences
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
@@ -43,12 +43,6 @@ class RoomsOverview(BaseModel):
     rooms: list[ListedRoom]
 
 
-class BudgetRequest(Strict):
-    """The alarm budget of a proposal."""
-
-    budget: float = Field(gt=0, le=0.5, description="Share of images that may be flagged.")
-
-
 class AppraisedLimits(BaseModel):
     """What limits would do, and the number of the set if they were kept."""
 
@@ -57,7 +51,7 @@ class AppraisedLimits(BaseModel):
 
 
 class RoomLimitRequest(Strict):
-    """One limit of a proposal that a person makes."""
+    """One limit of a person's own."""
 
     finding: KnownFinding
     room: str = Field("", max_length=64, description="Station Name (0008,1010); empty means all other rooms.")
@@ -71,7 +65,9 @@ class RoomLimitRequest(Strict):
     @property
     def limit(self) -> RoomLimit:
         """The same for the analysis."""
-        return budgets.limit_for(self.finding, self.room, self.view, self.least_strength, self.package, self.body_part)
+        return own_limits.limit_for(
+            self.finding, self.room, self.view, self.least_strength, self.package, self.body_part
+        )
 
 
 class AppraisalRequest(Strict):
@@ -154,33 +150,27 @@ def show_limits(services: Services, _who: Reader, number: SetNumber) -> LimitSet
         return site_limits.load(transaction, number)
 
 
-@router.post(
-    "/proposals",
-    summary="Propose limits",
-    status_code=HTTPStatus.CREATED,
-    responses=responses(401, 403, 409, 415, 422, 503),
-)
-def propose_limits(services: Services, _who: Reviewer, body: BudgetRequest) -> LimitSet:
-    """Limits with which at most that share of the newest images would be flagged. Nothing changes.
-
-    What they find of simulated defects is not tried here, because the process that answers loads no packages:
-    ``simulated`` and ``found`` of each limit are null until ``miqa-node tune --simulate NUMBER`` tried the set.
-    """
-    policy = read_policy(services.settings.policy_file)
-    with services.database.begin() as transaction:
-        return budgets.propose_limits(transaction, policy, body.budget, datetime.now(UTC))
+@router.post("/proposals", summary="Gone", deprecated=True, responses=responses(401, 403, 409, 415))
+def propose_limits(_who: Reviewer) -> None:
+    """Limits are no longer proposed for a budget: rooms learn them."""
+    raise ConflictError(
+        "Limits are no longer proposed for a budget. Set policy.room_budget, and let rooms learn anew "
+        "(/api/v1/limits/rooms/learn)."
+    )
 
 
 @router.post("/appraisals", summary="Try limits", responses=responses(401, 403, 409, 415, 422, 503))
 def appraise_limits(services: Services, _who: Reviewer, body: AppraisalRequest) -> AppraisedLimits:
     """What limits of one's own would do to the newest images; with ``keep`` they become a proposal. Nothing changes.
 
-    As with proposals, nothing is simulated here; ``miqa-node tune --simulate NUMBER`` tries a set that was kept.
+    What they find of simulated defects is not tried here, because the process that answers loads no packages:
+    ``simulated`` and ``found`` of each limit are null until ``miqa-node tune --simulate NUMBER`` tried a set that was
+    kept.
     """
     policy = read_policy(services.settings.policy_file)
     limits = [one.limit for one in body.limits]
     with services.database.begin() as transaction:
-        proposal = budgets.appraise(budgets.newest_images(transaction, policy), limits)
+        proposal = own_limits.appraise(own_limits.newest_images(transaction, policy), limits, policy)
         limit_set = site_limits.propose(transaction, proposal, datetime.now(UTC)) if body.keep else None
     return AppraisedLimits(number=limit_set.number if limit_set else None, proposal=proposal)
 
@@ -214,9 +204,11 @@ def list_rooms(services: Services, _who: Reader) -> RoomsOverview:
 
 @of_rooms.post("/learn", summary="Let rooms learn", responses=responses(401, 403, 409, 415, 422, 503))
 def let_rooms_learn(services: Services, who: Admin, body: LimitChange) -> RoomsOverview:
-    """From now on the rooms of a node learn on which an earlier version judged images; confirmed limits stay."""
+    """All rooms learn anew, also those of a node on which an earlier version judged images; limits stay until then."""
     with services.database.begin() as transaction:
-        rooms.let_learn(transaction, acting(who, body.actor), body.comment, datetime.now(UTC))
+        room_sets.learn_anew(
+            transaction, services.settings.policy, acting(who, body.actor), body.comment, datetime.now(UTC)
+        )
     return _overview(services)
 
 

@@ -101,9 +101,9 @@ class SecondSide:
         """How many are found with these limits."""
         return sum(one.is_found(limits) for one in self.tries)
 
-    def after(self, limits: Mapping[str, float]) -> SecondSide:
-        """With these limits as the best, if they find more."""
-        return replace(self, most_found=max(self.most_found, self.found(limits)))
+    def after(self, every: Iterable[Mapping[str, float]]) -> SecondSide:
+        """With the best of these limits as the best so far, if they find more."""
+        return replace(self, most_found=max([self.most_found, *map(self.found, every)]))
 
     def lost(self, limits: Mapping[str, float]) -> float:
         """The share that is found no more, of what may be lost at most: above 1 it is too much."""
@@ -120,7 +120,7 @@ def second_sides(trials: Iterable[SeenImage], kinds: Mapping[str, Collection[str
     for defect, mine in of.items():
         telling = {name for name, kind in kinds.items() if defect in kind}
         tries = (DefectOnImage(_flagging(one, telling), _flagging(one.unaltered, telling)) for one in mine)
-        sides[defect] = SecondSide(defect, len(mine), tuple(one for one in tries if one.degrees)).after({})
+        sides[defect] = SecondSide(defect, len(mine), tuple(one for one in tries if one.degrees)).after([{}])
     return sides
 
 
@@ -133,16 +133,17 @@ def learned_limits(
 ) -> dict[str, float]:
     """By name the degree from which a rule flags, for the rules that the policy's limit is too strict for.
 
-    Rules whose simulated defects were not tried keep the policy's limit; one that tells of none costs none. ``budget``
-    is the share of images that may be flagged, by other rules too.
+    No other rule flags these images. Rules whose simulated defects were not tried keep the policy's limit; one that
+    tells of none costs none. ``budget`` is the share of images that may be flagged.
     """
     names = {name for image in images for name in image.degrees}
     free = {name for name in names if all(one in sides and sides[one].is_tried for one in kinds.get(name, ()))}
     limits: dict[str, float] = {}
-    while waiting := [image for image in images if not image.always and image.is_flagged(limits)]:
-        is_over = sum(image.always for image in images) + len(waiting) > budget * len(images)
-        before = _lost(sides.values(), limits)
+    while waiting := [image for image in images if image.is_flagged(limits)]:
+        is_over = len(waiting) > budget * len(images)
         steps = [step for image in waiting if (step := _silencing(image, limits, free)) is not None]
+        sides = {one: side.after(steps) for one, side in sides.items()}
+        before = _lost(sides.values(), limits)
         costs = [_lost(sides.values(), step) for step in steps]
         allowed = [
             (sum(cost), place)
@@ -152,7 +153,6 @@ def learned_limits(
         if not allowed:
             break
         limits = steps[min(allowed)[1]]
-        sides = {one: side.after(limits) for one, side in sides.items()}
     most = {one: side.lost(limits) + LITTLE_LOST for one, side in sides.items()}
     for name in sorted(free):
         limits = _raised(name, images, limits, sides, most)

@@ -48,7 +48,7 @@ class ListedRoom:
         if self.look.learns:
             return Phrase.of_number("{count} more image lacks", "{count} more images lack", lacking)
         if self.look.state is RoomState.EXPIRED:
-            return Phrase("other software or another package: its limits stay until it has learned anew")
+            return Phrase("other software or package, or a person's wish: its limits stay until it has learned anew")
         if place == Place():
             return Phrase("too few images, here and of others like it: the policy's limits")
         if place is not None:

@@ -1,11 +1,13 @@
-"""The set of limits that a room which has learned adds to those of the others, and its state afterwards."""
+"""The set of limits that a room which has learned adds to those of the others, and its state before and afterwards."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.room import JudgedKind, Place, RoomLook, RoomState
 from miqa_node.core.domain.rule import LimitSide, Subject
@@ -17,9 +19,12 @@ from miqa_node.core.domain.site_limit import (
     RoomLimit,
     SiteLimits,
 )
-from miqa_node.features.limits.budget import NEAREST
+from miqa_node.core.settings.judging import PolicySettings
+from miqa_node.features.limits.own_limits import NEAREST
 from miqa_node.features.limits.room_trials import LearnedRoom, kinds_of
 from miqa_node.features.limits.rows.room_images import TeachingImage, learned_from
+from miqa_node.runtime.people.audit import records
+from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store.database import Transaction
@@ -60,7 +65,9 @@ def put(transaction: Transaction, lesson: RoomLesson, now: datetime, *, confirm_
     if is_new:
         look = replace(lesson.learned.look, since=now)
         looks = [one for one in before.looks if one.place != room.place] if before else []
-        proposal = _proposal(lesson, limits, (*looks, look))
+        pooled = {place for place, one in others.items() if one.is_pooled}
+        taught = [one for one in looks if one.place not in pooled] + [look] * (lesson.pooled is None)
+        proposal = _proposal(lesson, limits, (*looks, look), taught)
         made = site_limits.propose(transaction, proposal, now, in_force=not confirm_first)
         learned = replace(learned, waiting_set=made.number if waits else None)
     rooms.change(transaction, room, learned)
@@ -71,6 +78,26 @@ def without_own(room: Room, now: datetime) -> Room:
     """The room has learned long enough, and neither it nor others like it have enough images: the policy's limits."""
     source = room.learned_from if room.waits else learned_from([], Place())
     return replace(room, state=RoomState.PROVISIONAL, changed_at=now, learned_from=source)
+
+
+def learn_anew(transaction: Transaction, settings: PolicySettings, actor: str, comment: str, now: datetime) -> None:
+    """All rooms learn anew, also those of a node that an earlier version began; limits in force stay until then.
+
+    A room that took limits of more rooms keeps them until it has enough images: it learns all the time. InputError if
+    rooms learn from no images.
+    """
+    settings.images_to_learn()
+    every = rooms.locked(transaction)
+    rooms.let_learn(transaction)
+    for room in every.values():
+        if room.is_open:
+            continue
+        anew = replace(room, so_far=0, waiting_set=None, looked_at=None)
+        if room.state is not RoomState.LEARNING:
+            anew = replace(anew, state=RoomState.EXPIRED, changed_at=now, began_at=now)
+        rooms.change(transaction, room, anew)
+    detail = {"action": "rooms learn", "comment": comment}
+    records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=detail))
 
 
 def _in_force(room: Room, lesson: RoomLesson, now: datetime) -> Room:
@@ -91,13 +118,17 @@ def _kind(lesson: RoomLesson) -> JudgedKind:
     return JudgedKind(place.package, place.body_part, place.room, place.view, is_left, place.detector)
 
 
-def _proposal(lesson: RoomLesson, limits: tuple[ProposedLimit, ...], looks: tuple[RoomLook, ...]) -> LimitProposal:
-    """Its numbers are of the room that it adds."""
-    learned, images = lesson.learned, lesson.images
+def _proposal(
+    lesson: RoomLesson, limits: tuple[ProposedLimit, ...], looks: tuple[RoomLook, ...], taught: Iterable[RoomLook]
+) -> LimitProposal:
+    """Its numbers are of the room that it adds; of body parts it counts the images of all that ``taught`` rooms."""
+    learned, images, parts = lesson.learned, lesson.images, Counter[str]()
+    for look in taught:
+        parts[look.place.body_part] += look.images
     return LimitProposal(
         lesson.budget, len(images), learned.always, learned.before, learned.flagged, 0.0,
         {str(look.place): look.images for look in looks}, limits, len({one.day for one in images}),
-        {lesson.room.place.body_part: len(images)}, looks=looks,
+        dict(parts), looks=looks,
     )  # fmt: skip
 
 

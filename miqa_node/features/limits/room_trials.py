@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Protocol, TypeVar
@@ -18,14 +18,12 @@ from miqa_node.core.domain.room import Place, RoomLook, RoomState
 from miqa_node.core.domain.rule import ANOMALY, LimitSide, Subject
 from miqa_node.core.domain.site_limit import RoomLimit
 from miqa_node.errors import MiqaError
+from miqa_node.features.limits.defect_image import LEVELS, SEED, with_defect
 from miqa_node.features.limits.defects import KEPT
 from miqa_node.features.limits.learn import SeenImage, learned_limits, second_sides, seen_image
-from miqa_node.features.limits.second_side import LEVELS, SEED, with_defect
 
 ENOUGH_FOUND = 30
 """Simulated defects of a kind that the policy finds, after which no more of it are tried."""
-BUDGET = 0.02
-"""Share of a room's images that may be flagged, if the site says no other."""
 
 Judge = Callable[[Header, Radiograph, InstanceDigest], Assessment]
 
@@ -94,14 +92,18 @@ def kinds_of(policy: Policy) -> dict[str, frozenset[str]]:
 
 def defect_trials(originals: Iterable[OwnImage], judge: Judge, policy: Policy) -> Iterator[SeenImage]:
     """Yield simulated defects on these images, in turn at each severity, until enough of each kind are found."""
-    return trials_in_turn(originals, lambda original, tries: tries_on(original, tries, judge, policy), policy)
+    return trials_in_turn(originals, lambda original, tries: tries_on(original, tries, judge, policy), kinds_of(policy))
 
 
 def trials_in_turn(
-    originals: Iterable[T], tried: Callable[[T, Sequence[DefectTry]], Iterable[SeenImage]], policy: Policy
+    originals: Iterable[T],
+    tried: Callable[[T, Sequence[DefectTry]], Iterable[SeenImage]],
+    kinds: Mapping[str, Collection[str]],
 ) -> Iterator[SeenImage]:
-    """Yield what ``tried`` sees on these originals; each gets the kinds of which too few were found before it."""
-    kinds = kinds_of(policy)
+    """Yield what ``tried`` sees on these originals; each gets the kinds of which too few were found before it.
+
+    ``kinds`` names the simulated defects that each rule tells of.
+    """
     flags: Counter[str] = Counter()
     made: Counter[str] = Counter()
     for number, original in enumerate(originals):
@@ -116,26 +118,37 @@ def trials_in_turn(
         ]
         for trial in tried(original, tries):
             made[trial.defect] += 1
-            flags[trial.defect] += any(trial.defect in kinds[name] for name in trial.flags)
+            flags[trial.defect] += any(trial.defect in kinds.get(name, ()) for name in trial.flags)
             yield replace(trial, unaltered=original.seen)
 
 
 def tries_on(original: OwnImage, tries: Iterable[DefectTry], judge: Judge, policy: Policy) -> Iterator[SeenImage]:
+    """Yield these simulated defects on one image, as the policy sees them."""
+    for one, assessment in judged_tries(original, tries, judge):
+        yield seen_image(assessment, policy, one.defect)
+
+
+def judged_tries(
+    original: OwnImage, tries: Iterable[DefectTry], judge: Judge
+) -> Iterator[tuple[DefectTry, Assessment]]:
     """Yield these simulated defects on one image; none that it cannot have, or that a package cannot judge."""
     for one in tries:
         changed = with_defect(original.radiograph, FindingName(one.defect), one.severity, one.seed)
         if changed is None:
             continue
         try:
-            yield seen_image(judge(original.header, changed, original.digest), policy, one.defect)
+            yield one, judge(original.header, changed, original.digest)
         except MiqaError:  # of one picture that a package cannot judge
             continue
 
 
 def learned_room(
-    place: Place, images: Sequence[SeenImage], trials: Iterable[SeenImage], policy: Policy, budget: float = BUDGET
+    place: Place, images: Sequence[SeenImage], trials: Iterable[SeenImage], policy: Policy, budget: float
 ) -> LearnedRoom:
-    """The limits of a room that has enough images, provisionally."""
+    """The limits of a room that has enough images, provisionally.
+
+    Images that other rules flag teach nothing. ``budget`` is the share of the others that limits may leave flagged.
+    """
     kinds, tried = kinds_of(policy), tuple(trials)
     sides = second_sides(tried, kinds)
     degrees = learned_limits([one for one in images if not one.always], sides, kinds, budget)

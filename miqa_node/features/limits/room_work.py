@@ -19,7 +19,7 @@ from miqa_node.errors import MiqaError, ResourcesError
 from miqa_node.features.limits import room_sets
 from miqa_node.features.limits.learn import SeenImage
 from miqa_node.features.limits.room_sets import RoomLesson
-from miqa_node.features.limits.room_trials import DefectTry, learned_room, trials_in_turn
+from miqa_node.features.limits.room_trials import DefectTry, kinds_of, learned_room, trials_in_turn
 from miqa_node.features.limits.rows import room_images
 from miqa_node.features.limits.rows.room_images import TeachingImage, newest_images, teaching_images
 from miqa_node.features.limits.trial_task import try_original
@@ -174,7 +174,7 @@ class RoomWork(RegularWork):
         """With the images first that nothing flags: a defect on another one would say little."""
         quiet_first = sorted(images, key=lambda one: (bool(one.seen.flags), one.digest))
         self._missing = 0
-        untried = trials_in_turn(quiet_first, self._tries, policy)
+        untried = trials_in_turn(quiet_first, self._tries, kinds_of(policy))
         return OpenRoom(room, images, pooled, policy, untried)
 
     def _tries(self, image: TeachingImage, tries: Sequence[DefectTry]) -> Iterator[SeenImage]:

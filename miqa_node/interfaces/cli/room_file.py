@@ -12,7 +12,7 @@ import typer
 from pydantic import Field, ValidationError
 
 from miqa_node.core.domain.finding import NAME_PATTERN, FindingName
-from miqa_node.core.domain.room import LEARN_IMAGES, Place, RoomLook, RoomState
+from miqa_node.core.domain.room import Place, RoomLook, RoomState
 from miqa_node.core.domain.site_limit import RoomLimit, SiteLimits
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.files import read_toml
@@ -175,7 +175,7 @@ def limits_of(wish: str, settings: Settings) -> SiteLimits:
     if not wish:
         return site_limits_of(settings)
     if wish == LEARNING:
-        look = RoomLook(Place(), RoomState.LEARNING, lacking=LEARN_IMAGES)
+        look = RoomLook(Place(), RoomState.LEARNING, lacking=settings.policy.images_to_learn())
         return SiteLimits(name=LEARNING, everywhere=look)
     room = read_room_file(Path(wish))
     in_force = {

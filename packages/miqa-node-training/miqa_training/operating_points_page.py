@@ -38,8 +38,8 @@ expect:
 
 _END = """\
 A large share in that table means that no limit of the finding holds everywhere: what is common depends on the detector
-and its processing. The default limit is then the strictest, and a site should derive the limits of its rooms from its
-own images: [an alarm budget](../how-to/limits-of-rooms.md#an-alarm-budget).
+and its processing. The default limit is then the strictest, and each room of a site learns its
+own ([Limits of rooms](../how-to/limits-of-rooms.md#rooms-learn)).
 """
 
 

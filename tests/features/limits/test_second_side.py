@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
@@ -13,14 +11,15 @@ from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.site_limit import FindingSide, LimitProposal
+from miqa_node.core.domain.site_limit import FindingSide, RoomLimit, SiteLimits
 from miqa_node.core.settings import share_dir
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import InferenceError
-from miqa_node.features.limits.budget import propose
-from miqa_node.features.limits.budget_image import BudgetImage
-from miqa_node.features.limits.second_side import IMAGES, originals, with_defect, with_second_side
+from miqa_node.features.limits.defect_image import with_defect
+from miqa_node.features.limits.own_limits import appraise
+from miqa_node.features.limits.room_trials import Judge
+from miqa_node.features.limits.second_side import IMAGES, Read, originals, with_second_side
 from tests.runtime.store.making import NOW, digest, header
 
 NOISE = FindingName("noise")
@@ -40,13 +39,11 @@ def radiograph(*, inverted: bool = False) -> Radiograph:
     return Radiograph(4095 - stored if inverted else stored, display, (0, 4095), (0.2, 0.2))
 
 
-def image(number: int, strength: float = 0.0, *, package: str = "quality", room: str = "ROOM1") -> BudgetImage:
-    strengths = {NOISE: strength} if strength else {}
-    of = digest(f"{package}{number}")
-    return BudgetImage(
-        of, f"1.2.{number}", room, "PA", frozenset({NOISE}), strengths, False, False,
-        package=package, body_part="CHEST", is_left=package != "quality",
-    )  # fmt: skip
+def image(number: int, strength: float = 0.0, *, package: str = "quality", room: str = "ROOM1") -> Assessment:
+    findings = (Finding(NOISE, reason_code(NOISE), 1.0, strength, 0.1),)
+    of = header(number, body_part_examined="CHEST", view_position="PA", station_name=room)
+    model, is_left = ModelIdentity(package, "0.9.3", "ab" * 32), package != "quality"
+    return Assessment(digest(f"{package}{number}"), of, NOW, findings=findings, model=model, has_figures=is_left)
 
 
 def read(_: InstanceDigest) -> tuple[Header, Radiograph] | None:
@@ -64,47 +61,55 @@ def judge(of: Header, shown: Radiograph, name: InstanceDigest) -> Assessment:
     return Assessment(name, of, NOW, findings=findings, model=ModelIdentity("quality", "0.9.3", "ab" * 32))
 
 
-def proposal(images: list[BudgetImage], limit: float) -> LimitProposal:
-    made = propose(images, [NOISE], 0.1)
-    return replace(
-        made, limits=tuple(replace(one, limit=replace(one.limit, least_strength=limit)) for one in made.limits)
-    )
+def side(
+    images: list[Assessment], policy: Policy, limit: float, read: Read = read, judge: Judge = judge, **of: float
+) -> FindingSide:
+    """Of a limit for all rooms what it finds, and what the policy finds."""
+    proposal = appraise(images, [RoomLimit(NOISE, "", "", limit)], policy)
+    assert proposal.second_side == {}, "not tried is not none found"
+    return with_second_side(proposal, images, policy, SiteLimits(), read, judge, **of).second_side["", NOISE]
 
 
 def test_a_low_limit_finds_simulated_noise_and_the_highest_one_none(policy: Policy) -> None:
     images = [image(n) for n in range(45)]
-    keen = with_second_side(proposal(images, 0.05), images, policy, read, judge).second_side["quality", NOISE]
-    blind = with_second_side(proposal(images, 1.01), images, policy, read, judge).second_side["quality", NOISE]
-    assert (keen.found, keen.simulated, keen.is_blind) == (IMAGES, IMAGES, False)
-    assert (blind.found, blind.simulated, blind.is_blind) == (0, IMAGES, True)
+    keen, blind = (side(images, policy, limit) for limit in (0.05, 1.01))
+    assert (keen.found, keen.simulated) == (IMAGES, IMAGES)
+    assert (blind.found, blind.simulated, blind.found_today) == (0, IMAGES, keen.found_today)
+    assert blind.is_less is bool(keen.found_today)
 
 
 def test_it_says_the_same_every_time_and_takes_no_image_that_is_flagged(policy: Policy) -> None:
     images = [image(n, 0.9 if n < 40 else 0.2) for n in range(45)]
-    limits = proposal(images, 0.3)
-    twice = [with_second_side(limits, images, policy, read, judge).second_side for _ in range(2)]
+    twice = [side(images, policy, 0.3) for _ in range(2)]
     assert twice[0] == twice[1]
-    assert twice[0]["quality", NOISE].simulated == 5
+    assert twice[0].simulated == 5
+
+
+def test_what_is_found_today_is_so_with_the_limits_in_force(policy: Policy) -> None:
+    images = [image(n) for n in range(45)]
+    proposal = appraise(images, [RoomLimit(NOISE, "", "", 0.05)], policy)
+    for limit, hits in ((0.05, IMAGES), (1.01, 0)):
+        in_force = SiteLimits(3, (RoomLimit(NOISE, "", "", limit),), NOW, "mara")
+        made = with_second_side(proposal, images, policy, in_force, read, judge)
+        assert (made.limits[0].found, made.limits[0].found_today) == (IMAGES, hits)
 
 
 def test_originals_that_are_gone_are_replaced_and_packages_take_turns() -> None:
     both = [image(n, room=f"ROOM{n % 3}") for n in range(60)]
     both += [image(n, package="any-radiograph") for n in range(60)]
-    gone = {one.digest for one in both[::2]}
-    chosen = [one.image for one in originals(both, lambda of: None if of in gone else read(of))]
-    assert {one.package for one in chosen[:2]} == {one.package for one in chosen[2:4]} == {"any-radiograph", "quality"}
+    gone, by_digest = {one.digest for one in both[::2]}, {one.digest: one for one in both}
+    chosen = [by_digest[one.digest] for one in originals(both, lambda of: None if of in gone else read(of))]
+    packages = [one.model.name for one in chosen if one.model is not None]
+    assert set(packages[:2]) == set(packages[2:4]) == {"any-radiograph", "quality"}
     assert len(chosen) == 2 * IMAGES
     assert not gone & {one.digest for one in chosen}
-    rooms = [one.room for one in chosen if one.package == "quality"]
+    rooms = [one.header.station_name for one, of in zip(chosen, packages, strict=True) if of == "quality"]
     assert min(rooms.count(room) for room in ("ROOM0", "ROOM1", "ROOM2")) >= 2
 
 
 def test_without_originals_or_time_nothing_is_claimed(policy: Policy) -> None:
     images = [image(n, 0.2) for n in range(45)]
-    without = with_second_side(proposal(images, 0.3), images, policy, lambda _: None, judge)
-    late = with_second_side(proposal(images, 0.3), images, policy, read, judge, most_s=0)
-    assert without.second_side == late.second_side == {("quality", NOISE): FindingSide(0, 0, 0)}
-    assert proposal(images, 0.3).second_side == {}, "not tried is not none found"
+    assert side(images, policy, 0.3, lambda _: None) == side(images, policy, 0.3, most_s=0) == FindingSide(0, 0, 0)
 
 
 def test_pictures_that_a_package_cannot_judge_are_left_out(policy: Policy) -> None:
@@ -112,8 +117,7 @@ def test_pictures_that_a_package_cannot_judge_are_left_out(policy: Policy) -> No
         raise InferenceError("The network gave no number.")
 
     images = [image(n, 0.2) for n in range(45)]
-    sides = with_second_side(proposal(images, 0.3), images, policy, read, refuse).second_side
-    assert sides["quality", NOISE] == FindingSide(0, 0, 0)
+    assert side(images, policy, 0.3, judge=refuse) == FindingSide(0, 0, 0)
 
 
 @pytest.mark.parametrize("inverted", [False, True])

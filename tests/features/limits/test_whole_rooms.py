@@ -18,7 +18,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.dicom.pixels.picture import read_picture
 from miqa_node.features.limits import room_work
 from miqa_node.features.limits.room_work import RoomWork
-from miqa_node.features.limits.second_side import with_defect
+from miqa_node.features.limits.defect_image import with_defect
 from miqa_node.features.limits.whole_room import LEAST_IMAGES
 from miqa_node.local import LocalAssessor
 from miqa_node.node import Node

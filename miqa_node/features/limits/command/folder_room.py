@@ -14,14 +14,14 @@ from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.room import LEARN_IMAGES, LEAST_FOUND, Place
+from miqa_node.core.domain.room import LEAST_FOUND, Place
 from miqa_node.core.domain.rule import ANOMALY, Subject
 from miqa_node.core.observe.progress import counted
 from miqa_node.core.settings import Settings
 from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import InputError, MiqaError, ModelPackageError, NotAnImageError, SettingsError
 from miqa_node.features.limits.learn import SeenImage, seen_image
-from miqa_node.features.limits.room_trials import BUDGET, LearnedRoom, OwnImage, defect_trials, learned_room
+from miqa_node.features.limits.room_trials import LearnedRoom, OwnImage, defect_trials, learned_room
 from miqa_node.features.limits.whole_room import whole_room
 from miqa_node.interfaces.cli.files import images, unpacked
 from miqa_node.interfaces.cli.output import Column, print_line, print_table
@@ -65,12 +65,14 @@ class FolderImage:
 def learned_folder(settings: Settings, folder: Path, described: Described, budget: float | None = None) -> RoomFile:
     """What a room with these images learns; ``described`` is modality, body part and view of pictures.
 
+    ``budget`` stands in place of the one of the settings.
+
     Raises
     ------
     InputError
-        There are no images.
+        There are no images, or rooms learn from none.
     """
-    files, skipped = images([folder])
+    least, (files, skipped) = settings.policy.images_to_learn(), images([folder])
     if not files:
         raise InputError("There are no images in {folder}.", folder=folder)
     with TemporaryDirectory() as scratch, LocalAssessor(settings, choice_of(settings)) as assessor:
@@ -79,7 +81,7 @@ def learned_folder(settings: Settings, folder: Path, described: Described, budge
         room.left_out[NO_IMAGE] += skipped + len(empty)
         for unit in counted(group_files(counted(list(names), "Reading headers"), settings), "Judging"):
             room.add(unit)
-        return room.learned(BUDGET if budget is None else budget)
+        return room.learned(least, settings.policy.room_budget if budget is None else budget)
 
 
 class _Folder:
@@ -120,8 +122,8 @@ class _Folder:
         else:
             self._images[digest] = FolderImage(file, assessment.header, digest, model, seen_image(assessment, policy))
 
-    def learned(self, budget: float) -> RoomFile:
-        """The file, once all images are judged."""
+    def learned(self, least: int, budget: float) -> RoomFile:
+        """The file, once all images are judged; at least so many have to teach."""
         self._parts.say()
         packages = Counter((one.model.name, one.model.version) for one in self._images.values())
         (package, version), number = packages.most_common(1)[0] if packages else (("", ""), 0)
@@ -130,7 +132,7 @@ class _Folder:
         self.left_out[OTHER_PACKAGE] += len(self._images) - number
         self.left_out[OTHER_RULES] += len(mine) - len(teaching)
         policy, looks = self._assessor.policy, [one.seen for one in mine]
-        lacking = max(LEARN_IMAGES - len(teaching), 0)
+        lacking = max(least - len(teaching), 0)
         room = None
         if not lacking:
             trials = list(defect_trials(self._originals(teaching[:MOST_ORIGINALS]), self._judge, policy))

@@ -11,7 +11,6 @@ from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import LimitProposal
 from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError
-from miqa_node.features.limits.budget_image import BudgetImage
 from miqa_node.features.limits.second_side import with_second_side
 from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.runtime.site_records import site_limits
@@ -24,7 +23,7 @@ from miqa_node.stages.units.rows import instances
 
 
 def tried_on_own_images(
-    settings: Settings, policy: Policy, proposal: LimitProposal, images: Sequence[BudgetImage]
+    settings: Settings, policy: Policy, proposal: LimitProposal, images: Sequence[Assessment]
 ) -> LimitProposal:
     """The proposal with its second side; without it where no original is left.
 
@@ -36,7 +35,6 @@ def tried_on_own_images(
     database, objects = open_store(settings)
     with database.begin() as transaction:
         in_force = site_limits.current(transaction)
-    today = policy.with_limits(in_force) if in_force.number else policy
 
     def read(digest: InstanceDigest) -> tuple[Header, Radiograph] | None:
         try:
@@ -51,6 +49,6 @@ def tried_on_own_images(
 
     try:
         with WorkerPool(settings) as pool:
-            return with_second_side(proposal, images, today, read, judge)
+            return with_second_side(proposal, images, policy, in_force, read, judge)
     finally:
         database.close()

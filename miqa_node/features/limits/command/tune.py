@@ -1,4 +1,4 @@
-"""``miqa-node tune``: proposes limits for an alarm budget from the site's own images, and puts them in force."""
+"""``miqa-node tune``: the rooms and their limits, limits of one's own, and what a folder of images teaches."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import FEW_DEFECTS, FindingSide, LimitProposal, LimitSet, RoomLimit, SiteLimits
@@ -20,14 +20,14 @@ from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import all_finding_names
-from miqa_node.features.limits import budget as budgets
-from miqa_node.features.limits.budget_image import BudgetImage
+from miqa_node.features.limits import own_limits, room_sets
 from miqa_node.features.limits.command.rooms import list_sets
 from miqa_node.interfaces.cli.actor import Actor, login
+from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction
-from miqa_node.runtime.site_records import rooms, site_limits
+from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Transaction
 
 HIGHEST_BUDGET = 0.5
@@ -35,7 +35,10 @@ HIGHEST_BUDGET = 0.5
 
 def tune(
     budget: Annotated[
-        str, typer.Option(metavar="SHARE", help="Propose limits that flag this share of images, e.g. 8%.")
+        str,
+        typer.Option(
+            metavar="SHARE", help="With --from: share of images that may be flagged, e.g. 8%. Else policy.room_budget."
+        ),
     ] = "",
     source: Annotated[
         Path | None,
@@ -66,7 +69,7 @@ def tune(
         int,
         typer.Option(metavar="N", min=0, help="Put simulated defects on own images: what does a set find of them?"),
     ] = 0,
-    quick: Annotated[bool, typer.Option("--quick", help="Propose or try limits without simulated defects.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Try limits without simulated defects.")] = False,
     confirm: Annotated[int, typer.Option(metavar="N", min=0, help="Put a proposed set in force.")] = 0,
     second_look: Annotated[
         bool,
@@ -74,7 +77,7 @@ def tune(
     ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Go back to the limits of the policy.")] = False,
     learn: Annotated[
-        bool, typer.Option("--learn", help="Let rooms learn on a node that an earlier version began.")
+        bool, typer.Option("--learn", help="Let all rooms learn anew; their limits stay in force until then.")
     ] = False,
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the limits.")] = "",
     actor: Actor = None,
@@ -82,14 +85,16 @@ def tune(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Propose limits of soft findings for each room and view from the site's own images; without options list all sets.
+    """List what rooms have learned, confirm it or let them learn anew, and try limits of your own.
 
-    A proposal says how many images would be flagged, which lie nearest to each limit, and how many simulated defects
-    its limits find on some of the site's own images, which takes half a minute. Nothing changes until somebody
-    confirms it. Running processes follow within seconds; images that have a verdict keep it.
+    Rooms learn by themselves; policy.room_budget is the share of their images that may be flagged. Limits of your own
+    are tried on the newest images: how many would be flagged, which lie nearest to each limit, and how many simulated
+    defects are found on some of them, which takes up to a minute. Nothing changes until somebody confirms them.
+    Running processes follow within seconds; images that have a verdict keep it.
 
-    With --from a folder is one room, whatever its headers say: what it learns from at least 50 images is written to a
-    file, by which `assess --limits` and `models certify --limits` judge. No node is asked, and none is changed.
+    With --from a folder is one room, whatever its headers say: what it learns from at least policy.learn_images images
+    is written to a file, by which `assess --limits` and `models certify --limits` judge. No node is asked, and none is
+    changed. Exit code 1: a file could not be read; the others teach.
     """
     if source is not None or out is not None:
         others = (limit, keep, show, simulate, quick, confirm, second_look, withdraw, learn, comment, actor)
@@ -100,10 +105,13 @@ def tune(
             settings_of(config, data_dir), source, out, share_of(budget) if budget else None, described, as_json=as_json
         )
         return
-    if sum((bool(budget), bool(show or limit), bool(simulate), bool(confirm), withdraw, learn)) > 1:
+    if budget:
         raise typer.BadParameter(
-            "give only one of --budget, --show or --limit, --simulate, --confirm, --withdraw and --learn"
+            "--budget goes with --from; the budget of a node is the setting policy.room_budget, by which --learn lets "
+            "all rooms learn anew"
         )
+    if sum((bool(show or limit), bool(simulate), bool(confirm), withdraw, learn)) > 1:
+        raise typer.BadParameter("give only one of --show or --limit, --simulate, --confirm, --withdraw and --learn")
     if keep and not limit:
         raise typer.BadParameter("--keep keeps what --limit tries")
     now, name = datetime.now(UTC), actor or login()
@@ -111,9 +119,7 @@ def tune(
         trial = OwnLimits([limit_of(text) for text in limit], base=show, keep=keep, quick=quick)
         _try(config, data_dir, trial, now, as_json=as_json)
         return
-    if budget:
-        limit_set = _propose(config, data_dir, share_of(budget), now, quick=quick)
-    elif simulate:
+    if simulate:
         limit_set = _simulate(config, data_dir, simulate)
     elif confirm:
         with open_transaction(config, data_dir) as transaction:
@@ -127,7 +133,7 @@ def tune(
     else:
         if learn:
             with open_transaction(config, data_dir) as transaction:
-                rooms.let_learn(transaction, name, comment, now)
+                room_sets.learn_anew(transaction, settings_of(config, data_dir).policy, name, comment, now)
         list_sets(config, data_dir, as_json=as_json)
         return
     _print(limit_set, as_json=as_json)
@@ -143,7 +149,7 @@ def _learn(
     as_json: bool,
 ) -> None:
     """Write what the images of a folder teach."""
-    from miqa_node.features.limits.command.folder_room import learned_folder, print_room
+    from miqa_node.features.limits.command.folder_room import UNREADABLE, learned_folder, print_room
 
     quiet_logs(settings)
     if not out.parent.is_dir():
@@ -154,6 +160,9 @@ def _learn(
         print_json(room.document)
     else:
         print_room(room, source, out)
+    if unreadable := room.left_out.get(UNREADABLE):
+        typer.echo(f"{unreadable} of the files could not be read.", err=True)
+        raise typer.Exit(Exit.FAILED)
 
 
 def share_of(text: str) -> float:
@@ -197,7 +206,7 @@ def limit_of(text: str) -> RoomLimit:
         meant = get_close_matches(name, all_finding_names(), 1)
         hint = f"; did you mean {meant[0]}?" if meant else ""
         raise typer.BadParameter(f"there is no finding {name}{hint}")
-    return budgets.limit_for(FindingName(name), room, view, strength, package, part)
+    return own_limits.limit_for(FindingName(name), room, view, strength, package, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,29 +219,14 @@ class OwnLimits:
     quick: bool
 
 
-def _propose(config: Path | None, data_dir: Path | None, share: float, now: datetime, *, quick: bool) -> LimitSet:
-    from miqa_node.features.limits.second_side import without_blind
-
-    settings = settings_of(config, data_dir)
-    policy = read_policy(settings.policy_file)
-    with open_transaction(config, data_dir) as transaction:
-        images = budgets.newest_images(transaction, policy)
-    proposal = budgets.proposed(images, policy, share)
-    if not quick:
-        measured = partial(_on_own_images, settings, policy, images=images)
-        proposal = without_blind(measured(proposal), images, measured)
-    with open_transaction(config, data_dir) as transaction:
-        return site_limits.propose(transaction, proposal, now)
-
-
 def _simulate(config: Path | None, data_dir: Path | None, number: int) -> LimitSet:
     """The set with what its limits find today."""
     settings = settings_of(config, data_dir)
     policy = read_policy(settings.policy_file)
     with open_transaction(config, data_dir) as transaction:
         limit_set = site_limits.load(transaction, number)
-        images = budgets.newest_images(transaction, policy)
-    if limit_set.proposal is None:
+        images = own_limits.newest_images(transaction, policy)
+    if limit_set.proposal is None or limit_set.proposal.looks:  # which its rooms tried
         return limit_set
     proposal = _on_own_images(settings, policy, limit_set.proposal, images)
     with open_transaction(config, data_dir) as transaction:
@@ -245,9 +239,9 @@ def _try(config: Path | None, data_dir: Path | None, trial: OwnLimits, now: date
     policy = read_policy(settings.policy_file)
     with open_transaction(config, data_dir) as transaction:
         limits = {(one.finding, one.where): one for one in (*_limits(transaction, trial.base), *trial.wishes)}
-        images = budgets.newest_images(transaction, policy)
+        images = own_limits.newest_images(transaction, policy)
         in_force = site_limits.current(transaction)
-    proposal = budgets.appraise(images, list(limits.values()))
+    proposal = own_limits.appraise(images, list(limits.values()), policy)
     if not trial.quick:
         proposal = _on_own_images(settings, policy, proposal, images)
     limit_set = None
@@ -351,7 +345,7 @@ def _print_others(proposal: LimitProposal) -> None:
 
 
 def _print_changes(in_force: SiteLimits, proposal: LimitProposal) -> None:
-    changes = budgets.difference(in_force.limits, [one.limit for one in proposal.limits], _words)
+    changes = own_limits.difference(in_force.limits, [one.limit for one in proposal.limits], _words)
     print_line("Against the limits in force:" if changes else "These are the limits in force.")
     for line in changes:
         print_line(line)
@@ -371,7 +365,7 @@ def _print_next(limit_set: LimitSet) -> None:
 
 
 def _on_own_images(
-    settings: Settings, policy: Policy, proposal: LimitProposal, images: Sequence[BudgetImage]
+    settings: Settings, policy: Policy, proposal: LimitProposal, images: Sequence[Assessment]
 ) -> LimitProposal:
     """The proposal with its second side."""
     from miqa_node.features.limits.command.own_images import tried_on_own_images

@@ -1,4 +1,4 @@
-"""The page of limits against alarm fatigue: how many images a budget or one's own limits would flag per day."""
+"""The page of limits against alarm fatigue: what rooms have learned, and what one's own limits would flag per day."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
-from miqa_node.core.domain.access import Permission, Principal
+from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.room import Place
 from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSet, RoomLimit, SiteLimits
@@ -20,10 +20,9 @@ from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.words.formats import finding
 from miqa_node.errors import ModelPackageError, NotFoundError
-from miqa_node.features.limits import budget as budgets
+from miqa_node.features.limits import own_limits, room_sets
 from miqa_node.features.limits.page.findings import by_finding, unshown
-from miqa_node.features.limits.page.silence import silence
-from miqa_node.features.limits.refusal import BudgetRefusal, refusal_of
+from miqa_node.features.limits.page.silence import silent_parts
 from miqa_node.features.limits.room_list import room_list
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment
@@ -55,32 +54,25 @@ def tuning_page(
     services: Services, who: Reader, shown: Annotated[int, Query(alias="set", ge=0, le=MAX_NUMBER)] = 0
 ) -> str:
     """The limits in force, all sets, and one set with its effect."""
-    return _tuning(services, who, shown)
-
-
-def _tuning(services: WebServices, who: Principal, shown: int, refusal: BudgetRefusal | None = None) -> str:
     with services.database.begin() as transaction:
         in_force = site_limits.current(transaction)
         listed = room_list(transaction, services.settings.policy)
         sets = site_limits.history(transaction, limit=MOST_SETS)
         limit_set = site_limits.load(transaction, shown) if shown else None
-        missing = budgets.missing_images(transaction, read_policy(services.settings.policy_file))
     return render(
         "tuning/tuning.html",
         who=who,
         sets=sets,
         shown=limit_set,
         in_force=in_force,
-        silence=silence(services),
-        missing=missing,
-        may_propose=who.may(Permission.REVIEW),
+        silent=silent_parts(services),
+        may_keep=who.may(Permission.REVIEW),
         may_confirm=who.may(Permission.ADMIN),
         room_list=listed,
         newest=max(
             (one.number for one in sets if one.confirmed_at or (one.in_force_at and one != limit_set)), default=0
         ),
         sides=_sides(services),
-        refusal=refusal,
         **_effect(limit_set.proposal if limit_set else None, in_force, number=shown),
     )
 
@@ -91,20 +83,6 @@ def image_of(services: Services, _: Reader, digest: Annotated[str, Path(pattern=
     with services.database.begin() as transaction:
         uid = instances.load(transaction, InstanceDigest(digest)).header.study_instance_uid
     return RedirectResponse(f"/studies/{uid}", HTTPStatus.SEE_OTHER)
-
-
-@router.post("/tuning/budget")
-def propose(services: Services, who: Reviewer, percent: Annotated[float, Form(ge=0.5, le=50)]) -> Response:
-    """Propose limits for an alarm budget, and show them, or the rules by which none keep it."""
-    policy, budget = read_policy(services.settings.policy_file), percent / 100.0
-    with services.database.begin() as transaction:
-        images = budgets.newest_images(transaction, policy)
-        budgets.check_number(images)
-        refusal = refusal_of(images, budget)
-        if refusal is None:
-            proposal = budgets.proposed(images, policy, budget)
-            return _show(site_limits.propose(transaction, proposal, datetime.now(UTC)).number)
-    return HTMLResponse(_tuning(services, who, 0, refusal), HTTPStatus.CONFLICT)
 
 
 @router.post("/tuning/preview")
@@ -155,9 +133,9 @@ def withdraw(
 def learn(
     services: Services, who: Admin, comment: Annotated[Comment, Form()] = "", actor: Annotated[Actor, Form()] = ""
 ) -> Response:
-    """Let rooms learn on a node that an earlier version began."""
+    """Let all rooms learn anew."""
     with services.database.begin() as transaction:
-        rooms.let_learn(transaction, acting(who, actor), comment, datetime.now(UTC))
+        room_sets.learn_anew(transaction, services.settings.policy, acting(who, actor), comment, datetime.now(UTC))
     return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
 
 
@@ -227,15 +205,16 @@ def _moved(
     limits = [one.limit for one in limit_set.proposal.limits] if limit_set.proposal else []
     if len(places) != len(strengths) or sorted(places) != list(range(len(limits))):
         raise HTTPException(HTTPStatus.CONFLICT, "The set has other limits than this page shows. Load it again.")
-    images = budgets.newest_images(transaction, read_policy(services.settings.policy_file))
+    policy = read_policy(services.settings.policy_file)
     moved = dict(zip(places, strengths, strict=True))
-    return budgets.appraise(images, [replace(of, least_strength=round(moved[at], 4)) for at, of in enumerate(limits)])
+    own = [replace(of, least_strength=round(moved[at], 4)) for at, of in enumerate(limits)]
+    return own_limits.appraise(own_limits.newest_images(transaction, policy), own, policy)
 
 
 def _effect(proposal: LimitProposal | None, in_force: SiteLimits, *, number: int = 0) -> dict[str, object]:
     """``number`` is that of a stored set, 0 for limits that are only tried."""
     after = [one.limit for one in proposal.limits] if proposal else []
-    changes = budgets.difference(in_force.limits, after, line_of) if proposal else ()
+    changes = own_limits.difference(in_force.limits, after, line_of) if proposal else ()
     rows = {"by_finding": by_finding(proposal), "unshown": unshown(proposal)} if proposal else {}
     return {"proposal": proposal, "changes": changes, "number": number, "few": FEW_DEFECTS, **rows}
 

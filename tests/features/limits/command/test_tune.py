@@ -1,8 +1,10 @@
-"""``tune`` on a node's store: propose, look, confirm, list, withdraw."""
+"""``tune`` on a node's store: try limits, look, confirm, list, withdraw, and let rooms learn anew."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -11,14 +13,17 @@ import pytest
 from pydicom import dcmwrite
 
 from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.room import Place, RoomState
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.site_records import rooms
 from miqa_node.runtime.store.object_keys import original_key
 from tests.interfaces.cli.conftest import Ran
 from tests.stages.assess.making import chest_dataset
 from tests.web.staging import Stage
 
 NOISE = FindingName("noise")
+ROOM = Place("quality", "CHEST", "ROOM1", "PA")
 
 
 @pytest.fixture
@@ -30,9 +35,9 @@ def judged(stage: Stage) -> Stage:
 
 def test_nothing_changes_until_somebody_confirms(cli: Callable[..., Ran], data_dir: Path, judged: Stage) -> None:
     at = ("--data-dir", data_dir)
-    made = cli("tune", "--budget", "8%", "--quick", *at)
+    made = cli("tune", "--limit", "noise=0.7", "--keep", "--quick", *at)
     assert made.code == Exit.OK
-    assert "set 1: of 45 images 0 would be flagged (0.0%, budget 8.0%)" in made.out
+    assert "set 1: of 45 images 0 would be flagged (0.0%, budget 0.0%)" in made.out
     assert "Nothing has changed" in made.out
     assert "tune --confirm 1 --as NAME --second-look" in made.out
     assert [one["in_force"] for one in cli("tune", "--json", *at).json] == [False]
@@ -55,14 +60,38 @@ def test_nothing_changes_until_somebody_confirms(cli: Callable[..., Ran], data_d
     assert "withdrawal" in cli("tune", *at).out
 
 
-@pytest.mark.parametrize("budget", ["0", "60%", "much"])
-def test_a_budget_is_a_share(cli: Callable[..., Ran], data_dir: Path, stage: Stage, budget: str) -> None:
-    assert cli("tune", "--budget", budget, "--data-dir", data_dir).code == Exit.USAGE
+@pytest.mark.parametrize("budget", ["8%", "0", "much"])
+def test_the_budget_of_a_node_is_a_setting(cli: Callable[..., Ran], data_dir: Path, stage: Stage, budget: str) -> None:
+    refused = cli("tune", "--budget", budget, "--data-dir", data_dir)
+    assert refused.code == Exit.USAGE
+    text = " ".join(refused.err.replace("│", " ").split())
+    assert "the budget of a node is the setting policy.room_budget" in text
+    assert "--learn" in text
+
+
+def test_rooms_learn_anew_unless_they_learn_nothing(
+    cli: Callable[..., Ran], data_dir: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    with stage.services.database.begin() as transaction:
+        rooms.begin(transaction, ROOM, now)
+        before = rooms.every(transaction)[0]
+        rooms.change(transaction, before, replace(before, state=RoomState.CONFIRMED))
+    learn = ("tune", "--learn", "--as", "mara", "--data-dir", data_dir)
+    refused = cli(*learn)
+    assert refused.code == Exit.USAGE
+    assert "policy.learn_images is 0" in refused.err
+    monkeypatch.setenv("MIQA_POLICY__LEARN_IMAGES", "50")
+    for _ in range(2):
+        learns = cli(*learn)
+        assert learns.code == Exit.OK
+        assert "expired" in learns.out
+        assert "its limits stay until it has learned anew" in learns.out
 
 
 def test_too_few_images_and_unknown_sets_are_named(cli: Callable[..., Ran], data_dir: Path, stage: Stage) -> None:
     stage.add(1)
-    few = cli("tune", "--budget", "0.08", "--data-dir", data_dir)
+    few = cli("tune", "--limit", "noise=0.5", "--data-dir", data_dir)
     assert few.code == Exit.CONFLICT
     assert "needs 40" in few.err
     assert cli("tune", "--confirm", 7, "--as", "mara", "--data-dir", data_dir).code == Exit.NOT_FOUND
@@ -108,7 +137,7 @@ def test_simulated_defects_on_own_originals_are_counted(
         _, digest = judged.add(100 + number, Verdict.ACCEPT, NOISE)
         judged.services.objects.put(original_key(digest), chest(number))
     at = ("--data-dir", data_dir)
-    made = cli("tune", "--budget", "8%", "--quick", "--json", *at).json
+    made = cli("tune", "--limit", "noise:ROOM1:PA=0.5", "--keep", "--quick", "--json", *at).json
     assert {one["simulated"] for one in made["proposal"]["limits"]} == {None}
     tried = cli("tune", "--simulate", made["number"], "--json", *at).json
     noise = [one for one in tried["proposal"]["limits"] if one["limit"]["finding"] == NOISE and one["limit"]["room"]]
@@ -132,6 +161,6 @@ def test_without_originals_nothing_is_said_about_the_second_side(
     cli: Callable[..., Ran], data_dir: Path, judged: Stage
 ) -> None:
     at = ("--data-dir", data_dir)
-    assert "no stored original of these images could be read" in cli("tune", "--budget", "8%", *at).out
-    assert "tune --simulate 2 tries it" in cli("tune", "--budget", "8%", "--quick", *at).out
+    assert "no stored original of these images could be read" in cli("tune", "--limit", "noise=0.5", "--keep", *at).out
+    assert "tune --simulate 2 tries it" in cli("tune", "--limit", "noise=0.5", "--keep", "--quick", *at).out
     assert cli("tune", "--simulate", 99, *at).code == Exit.NOT_FOUND

@@ -44,7 +44,7 @@ def test_rooms_stand_on_the_page_with_their_limits_and_are_confirmed(site: Site,
     assert "In force</strong>, provisionally" in page
     shown = client.get("/tuning", params={"set": 1}).text
     assert "Nobody has confirmed it yet" in shown
-    assert shown.count("/tuning/images/") == 6
+    assert shown.count("/tuning/images/") == 12, "six next to the limit, and six of what is told of the room"
     assert 'name="second_look"' not in shown
     assert 'type="range"' not in shown
     form = {"csrf": csrf(client), "number": 1, "comment": "as usual", "actor": "mara"}
@@ -68,7 +68,9 @@ def test_programs_see_rooms_and_looks(site: Site, client: TestClient) -> None:
     assert overview["sets"][0]["in_force_at"]
     confirmed = client.post("/api/v1/limits/1/confirm", json={"actor": "mara"})
     assert confirmed.status_code == 200, "it is in force, and was tried"
-    assert client.post("/api/v1/limits/rooms/learn", json={"actor": "mara"}).status_code == 409
+    anew = client.post("/api/v1/limits/rooms/learn", json={"actor": "mara"})
+    assert [one["look"]["state"] for one in anew.json()["rooms"]] == ["expired", "learning"]
+    assert client.get("/api/v1/limits").json()["in_force"]["number"] == 1, "its limits stay"
 
 
 def test_operations_tell_of_expired_rooms(site: Site, client: TestClient) -> None:
@@ -104,6 +106,7 @@ def test_a_person_lets_an_upgraded_node_learn(stage: Stage, app: FastAPI, client
     assert client.get("/api/v1/limits/rooms").json()["learns_from"] == 0
     learning = post(client, "/tuning/learn", {"csrf": csrf(client), "actor": "mara"})
     assert "Let rooms learn" not in learning.text
+    assert "Let all rooms learn anew" in learning.text
     assert client.get("/api/v1/limits/rooms").json()["learns_from"] == site.settings.learn_images
     assert client.get("/audit").status_code == 200
 

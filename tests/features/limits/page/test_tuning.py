@@ -1,4 +1,4 @@
-"""The page over the limits of rooms: a budget, sliders, the change as a diff, and nothing before a confirmation."""
+"""The page over the limits of rooms: sliders, the change as a diff, and nothing before a confirmation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.site_limit import RoomLimit
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings.policy import read_policy
-from miqa_node.features.limits.budget import difference, propose_limits
-from miqa_node.features.limits.budget_image import BudgetImage
+from miqa_node.features.limits import own_limits
+from miqa_node.features.limits.own_limits import difference
 from miqa_node.features.limits.page.router import line_of
 from miqa_node.runtime.site_records import site_limits
-from tests.runtime.store.making import digest
 from tests.web.staging import Stage
 
 OWN = {"origin": "http://localhost:8080"}
@@ -51,16 +50,12 @@ def test_limits_of_ones_own_are_tried_over_rest(judged: Stage, client: TestClien
     assert tried.json()["number"] is None
     assert tried.json()["proposal"]["images"] == IMAGES
     assert all(one["simulated"] is None for one in tried.json()["proposal"]["limits"])
-    described = client.get("/api/v1/openapi.json").json()["paths"]["/api/v1/limits/proposals"]["post"]["description"]
+    described = client.get("/api/v1/openapi.json").json()["paths"]["/api/v1/limits/appraisals"]["post"]["description"]
     assert "is not tried here, because the process that answers loads no packages" in described
     assert client.get("/api/v1/limits").json()["sets"] == []
     number = client.post("/api/v1/limits/appraisals", json=body | {"keep": True}).json()["number"]
     assert client.get(f"/api/v1/limits/{number}").json()["proposal"]["limits"][0]["limit"]["least_strength"] == 0.5
     assert client.post("/api/v1/limits/appraisals", json={"limits": []}).status_code == 422
-
-
-def test_too_few_images_are_said(stage: Stage, client: TestClient) -> None:
-    assert "Too few images yet" in client.get("/tuning").text
 
 
 def test_a_change_is_shown_as_lines() -> None:
@@ -75,40 +70,6 @@ def test_both_packages_that_judge_say_what_they_find(stage: Stage, client: TestC
     page = client.get("/tuning").text
     captions = re.findall(r"<caption>(.+?)</caption>", page)
     assert [one.rsplit("-", 1)[0] for one in captions] == ["quality", "any-radiograph"]
-
-
-def test_a_budget_that_cannot_be_kept_is_answered_with_the_rules_that_eat_it(
-    stage: Stage, client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    eaten = [
-        BudgetImage(
-            digest(f"{n}"), f"1.2.{n}", "R", "PA", frozenset({FindingName("noise")}), {}, n < 9, n < 9,
-            always_by=frozenset({"deviation_index"} if n < 9 else ()),
-        )
-        for n in range(IMAGES)
-    ]  # fmt: skip
-    monkeypatch.setattr("miqa_node.features.limits.budget.newest_images", lambda *_, **__: eaten)
-    refused = post(client, "/tuning/budget", {"csrf": csrf(client), "percent": 8})
-    assert refused.status_code == 409
-    assert "This budget cannot be kept" in refused.text
-    assert "<code>deviation_index</code>" in refused.text
-    assert "Put in force" not in refused.text
-    assert client.get("/api/v1/limits").json()["sets"] == []
-    answer = client.post("/api/v1/limits/proposals", json={"budget": 0.08})
-    assert answer.status_code == 409
-    assert "deviation_index 9, of which 9 by it alone" in answer.text
-
-
-def test_of_too_few_images_the_page_says_what_programs_get(
-    stage: Stage, client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    few = [BudgetImage(digest(f"{n}"), f"1.2.{n}", "R", "PA", frozenset(), {}, True, True) for n in range(5)]
-    monkeypatch.setattr("miqa_node.features.limits.budget.newest_images", lambda *_, **__: few)
-    refused = post(client, "/tuning/budget", {"csrf": csrf(client), "percent": 8})
-    answer = client.post("/api/v1/limits/proposals", json={"budget": 0.08})
-    assert (refused.status_code, answer.status_code) == (409, 409)
-    for text in (refused.text, answer.text):
-        assert "Only 5 images that the models in force judged count for limits" in text
 
 
 @pytest.mark.more
@@ -139,17 +100,25 @@ def test_the_silent_days_of_one_body_part_end_on_the_page(stage: Stage, app: Fas
     assert 'name="body_part"' not in client.get("/tuning").text
 
 
+def set_of(stage: Stage) -> int:
+    """The number of a set of limits of one's own."""
+    policy = read_policy(stage.services.settings.policy_file)
+    limits = [RoomLimit(FindingName(name), "", "", 0.5) for name in ("noise", "unsharp")]
+    with stage.services.database.begin() as transaction:
+        proposal = own_limits.appraise(own_limits.newest_images(transaction, policy), limits, policy)
+        return site_limits.propose(transaction, proposal, datetime.now(UTC)).number
+
+
 def in_force(stage: Stage) -> int:
     with stage.services.database.begin() as transaction:
         return site_limits.current(transaction).number
 
 
 @pytest.mark.more
-def test_limits_are_proposed_moved_and_confirmed_on_the_page(judged: Stage, client: TestClient) -> None:
+def test_limits_are_moved_and_confirmed_on_the_page(judged: Stage, client: TestClient) -> None:
     token: dict[str, object] = {"csrf": csrf(client)}
-    assert "Propose limits" in client.get("/tuning").text
-
-    page = post(client, "/tuning/budget", token | {"percent": 8}).text
+    set_of(judged)
+    page = client.get("/tuning", params={"set": 1}).text
     strengths = re.findall(r'name="strength"[^>]*value="([0-9.]+)"', page)
     places = re.findall(r'name="place" value="([0-9]+)"', page)
     assert sorted(map(int, places)) == list(range(len(strengths)))
@@ -210,34 +179,24 @@ def test_limits_are_proposed_moved_and_confirmed_on_the_page(judged: Stage, clie
 
 
 @pytest.mark.more
-@pytest.mark.parametrize(
-    ("days", "says", "leads"),
-    [
-        (0, "", ""),
-        (-3, "Silent first days of CHEST: verdicts are only recorded until", "See what would be flagged"),
-        (-8, "The silent first days ended", "Propose limits from these days"),
-        (-22, "", ""),
-    ],
-)
-def test_the_silent_first_days_lead_to_limits(
-    stage: Stage, app: FastAPI, client: TestClient, days: int, says: str, leads: str
+@pytest.mark.parametrize(("days", "is_silent"), [(-3, True), (-8, False)])
+def test_silent_first_days_are_told_until_they_end(
+    stage: Stage, app: FastAPI, client: TestClient, days: int, is_silent: bool
 ) -> None:
-    """A silence of seven days, seen so many days after the first verdict; without one for 0."""
+    """A silence of seven days, seen so many days after the first verdict."""
     for number in range(IMAGES):
         stage.add(number, Verdict.ACCEPT, at=datetime.now(UTC) + timedelta(days=days))
     with stage.services.database.begin() as transaction:
         site_limits.begin_part(transaction, "CHEST", datetime.now(UTC) + timedelta(days=days))
     settings = stage.services.settings
-    policy = settings.policy.model_copy(update={"silent_days": 7 if days else 0})
+    policy = settings.policy.model_copy(update={"silent_days": 7})
     app.state.services = replace(stage.services, settings=settings.model_copy(update={"policy": policy}))
 
-    for path in ("/", "/tuning"):
-        notices = re.findall(r'<p class="notice"[^>]*>(.*?)</p>', client.get(path).text)
-        assert len(notices) == bool(says)
-        assert all(notice.startswith(says) for notice in notices)
-    assert client.get("/").text.count(f'<a href="/tuning">{leads}</a>') == bool(leads)
+    worklist = client.get("/").text
+    assert worklist.count("Silent first days of CHEST: verdicts are only recorded until") == is_silent
+    assert worklist.count('class="notice"') == is_silent, "nobody is reminded of limits: rooms learn by themselves"
+    assert client.get("/tuning").text.count("Silent first days: verdicts on these body parts") == is_silent
+    number = set_of(stage)
     with stage.services.database.begin() as transaction:
-        policy_file = read_policy(settings.policy_file)
-        made = propose_limits(transaction, policy_file, 0.08, datetime.now(UTC))
-        site_limits.confirm(transaction, made.number, "mara", "", datetime.now(UTC), second_look=True)
+        site_limits.confirm(transaction, number, "mara", "", datetime.now(UTC), second_look=True)
     assert 'class="notice"' not in client.get("/").text, "somebody has confirmed limits"

@@ -98,8 +98,9 @@ def test_what_waits_for_its_quality_is_said(cli: Callable[..., Ran], config: Pat
 
 
 def test_limits_of_a_folder_decide_what_waits_for_its_quality(
-    cli: Callable[..., Ran], config: Path, tmp_path: Path
+    cli: Callable[..., Ran], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MIQA_POLICY__LEARN_IMAGES", "50")
     rule = '[[rule]]\nmeasurement = "entropy"\nabove = 0.0\nsevere = 99\nthen = "REVIEW"\nreason = "unsharp"\n'
     (tmp_path / "policy.toml").write_text(f'{POLICY}{rule}evidence = "site"\n')
     room = RoomFile(
