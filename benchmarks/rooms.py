@@ -59,10 +59,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rooms", description=main.__doc__)
     parser.add_argument("sources", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--budget", type=float, default=0.05)
+    settings = settings_of(None)
+    parser.add_argument("--budget", type=float, default=settings.policy.room_budget)
     words = parser.parse_args()
     words.work.mkdir(parents=True, exist_ok=True)
-    with LocalAssessor(settings_of(None)) as assessor:
+    with LocalAssessor(settings) as assessor:
         policy = assessor.policy
         rooms = {}
         for name, _, folder in (one.partition("=") for one in words.sources):

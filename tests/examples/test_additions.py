@@ -131,7 +131,7 @@ def _renumber(folder: Path, copy: Path) -> None:
     every = [*copy.glob("migrations/versions/[0-9]*.py"), *copy.glob("miqa_node/features/*/migrations/[0-9]*.py")]
     newest = max(one.name.partition("_")[0] for one in every if one != file)
     numbers = {own: f"{int(newest) + 1:04}", f"{int(own) - 1:04}": newest}
-    text = re.sub("|".join(numbers), lambda found: numbers[found[0]], file.read_text("utf-8"))
+    text = re.sub("|".join(numbers), lambda match: numbers[match[0]], file.read_text("utf-8"))
     file.unlink()
     (folder / f"{int(newest) + 1:04}_{file.name.partition('_')[2]}").write_text(text, "utf-8")
 
