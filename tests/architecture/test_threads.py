@@ -13,7 +13,6 @@ REASONS = {
     "stages/deliver/work.py": "a pool that lives within one look of a watched thread",
     "stages/assess/assessor.py": "a pool that lives within the judging of one image",
     "stages/receive/rows/promises.py": "a pool that lives within the look at the objects of one request",
-    "features/limits/second_side.py": "a pool that lives within the simulation of defects for one set of limits",
     "stages/assess/session.py": "ends a run of a graph that takes too long",
     "stages/deliver/http_request.py": "ends an answer that takes too long",
     "stages/deliver/retrieval.py": "ends an answer without end",

@@ -51,7 +51,7 @@ def list_rooms(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the rooms: how far each has learned what is usual there, and what most of its images show.
+    """List the rooms, what each has learned, and what most images show.
 
     What most images show is told of the room as a whole, with what to check there, until somebody has seen it. With
     --json it names images that show it.
