@@ -125,11 +125,11 @@ def figures(rows: Sequence[Judged], policy: Policy, budget: float) -> dict[str, 
     others = [one.assessment for one in plain if one.number % 2]
     learned = set().union(*kinds_of(policy).values())
     simulated = [one for one in rows if one.defect in learned and not one.number % 2]
-    seen = {one.number: seen_image(one.assessment, policy) for one in plain}
+    images = {one.number: seen_image(one.assessment, policy) for one in plain}
     trials = [
-        replace(seen_image(one.assessment, policy, one.defect), unaltered=seen.get(one.number)) for one in simulated
+        replace(seen_image(one.assessment, policy, one.defect), unaltered=images.get(one.number)) for one in simulated
     ]
-    teaching = [image for number, image in seen.items() if not number % 2]
+    teaching = [image for number, image in images.items() if not number % 2]
     defects = [one for one in rows if one.defect and one.number % 2]
     result: dict[str, Any] = {"images": len(plain), "judged": len(others)}
     result["before"] = _flagged_and_found(others, defects, policy)

@@ -55,11 +55,11 @@ def make_report(transaction: Transaction, month: str, settings: Settings, now: d
     rollup.refresh(transaction, made_at)
     analysis = rejects.analyse(transaction, period, settings.analysis)
     model_watch = watch.watch(transaction, period)
-    told = rooms.unseen(transaction)
+    news = rooms.unseen(transaction)
     site = settings.node.site or settings.node.name
     with spoken(settings.node.language):
         pictures = {**reject_pictures(analysis), **watch_pictures(model_watch)}
-        sheets = sheets_of(analysis, model_watch, told)
+        sheets = sheets_of(analysis, model_watch, news)
         month_name = reworded(MONTHS[period.since.month - 1])
         title = say("Reject analysis {month} {year}", month=month_name, year=period.since.year)
     note = f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}"

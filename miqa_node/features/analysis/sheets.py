@@ -17,13 +17,13 @@ MOST_ROWS = 40
 """Maximum number of rows of a table in the report; the CSV has all."""
 
 
-def sheets_of(analysis: RejectAnalysis, model_watch: ModelWatch, told: Sequence[Room] = ()) -> list[Sheet]:
-    """The whole report; ``told`` are rooms of which most images show what nobody has seen yet."""
+def sheets_of(analysis: RejectAnalysis, model_watch: ModelWatch, news: Sequence[Room] = ()) -> list[Sheet]:
+    """The whole report; ``news`` are rooms of which most images show what nobody has seen yet."""
     sheets = [_summary(analysis), _trend(analysis), _reasons(analysis)]
     sheets += [_dimension(name, groups) for name, groups in analysis.groups.items() if groups]
     if analysis.exposures:
         sheets.append(_exposure(analysis))
-    sheets += [_archive(analysis), *([_rooms(told)] if told else []), _model(model_watch)]
+    sheets += [_archive(analysis), *([_rooms(news)] if news else []), _model(model_watch)]
     return sheets
 
 
@@ -164,12 +164,12 @@ def _archive(analysis: RejectAnalysis) -> Sheet:
     return Sheet(say("What reached the archive"), sentences)
 
 
-def _rooms(told: Sequence[Room]) -> Sheet:
+def _rooms(news: Sequence[Room]) -> Sheet:
     rows = [(say("Body part, room and view"), say("Since"), say("Most images show"), say("What to check"))]
     rows += [
         (reworded(str(one.place)), f"{one.whole.since:%Y-%m-%d}", whole_room.shown(one.whole.unseen),
          whole_room.to_check(one.whole.unseen))
-        for one in told[:MOST_ROWS]
+        for one in news[:MOST_ROWS]
     ]  # fmt: skip
     return Sheet(say("Rooms to look at"), [say("Nobody has said yet to have seen this.")], rows=rows)
 

@@ -71,11 +71,11 @@ def room_list(transaction: Transaction, settings: PolicySettings) -> RoomList:
     do_learn = rooms.do_learn(transaction)
     learns_from = settings.learn_images if do_learn else 0
     every = rooms.every(transaction)
-    known = examples(transaction, [digest for room in every for digest in room.whole.examples])
-    listed = tuple(_listed(room, learns_from, known) for room in every)
+    images = examples(transaction, [digest for room in every for digest in room.whole.examples])
+    listed = tuple(_listed(room, learns_from, images) for room in every)
     return RoomList(learns_from, bool(settings.learn_images) and not do_learn, listed)
 
 
-def _listed(room: Room, learns_from: int, known: Mapping[InstanceDigest, ExampleImage]) -> ListedRoom:
-    shown = tuple(known[digest] for digest in room.whole.examples if digest in known)
+def _listed(room: Room, learns_from: int, images: Mapping[InstanceDigest, ExampleImage]) -> ListedRoom:
+    shown = tuple(images[digest] for digest in room.whole.examples if digest in images)
     return ListedRoom(room.look(learns_from), room.learned_from, room.waiting_set, room.whole, shown)

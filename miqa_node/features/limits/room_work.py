@@ -127,13 +127,13 @@ class RoomWork(RegularWork):
             images = newest_images(transaction, room.place, policy)
         if len(images) < LEAST_IMAGES:
             return
-        seen = [one.seen for one in images]
-        told = whole_room(seen, room.whole.told)
-        examples = [images[place].digest for place in typical(seen, told)]
+        degrees = [one.seen for one in images]
+        names = whole_room(degrees, room.whole.told)
+        examples = [images[place].digest for place in typical(degrees, names)]
         with self._database.begin() as transaction:
-            is_new = rooms.tell(transaction, room.place, told, examples, now)
+            is_new = rooms.tell(transaction, room.place, names, examples, now)
         if is_new:
-            self._tell("most images of a room show the same", room, told=", ".join(told))
+            self._tell("most images of a room show the same", room, told=", ".join(names))
 
     def _is_over(self, room: Room, now: datetime) -> bool:
         longest = timedelta(days=self._settings.learn_at_most_days)

@@ -47,9 +47,9 @@ def _told(images: Sequence[SeenImage], before: Collection[str]) -> Iterator[str]
         yield ANOMALY
 
 
-def typical(images: Sequence[SeenImage], told: Sequence[str]) -> list[int]:
+def typical(images: Sequence[SeenImage], names: Sequence[str]) -> list[int]:
     """The places of images that show what is told, by turns of each name those nearest to its median."""
-    nearest = [_nearest(images, name) for name in told]
+    nearest = [_nearest(images, name) for name in names]
     turns = [place for turn in range(MOST_EXAMPLES) for places in nearest for place in places[turn : turn + 1]]
     return list(dict.fromkeys(turns))[:MOST_EXAMPLES]
 

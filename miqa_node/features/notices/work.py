@@ -152,7 +152,7 @@ class NoticeSender(RegularWork):
     def _lines_of_room(self, room: Room) -> Iterator[str]:
         yield f"{reworded(str(room.place))} · {whole_room.shown(room.whole.unseen)}"
         yield f"  {whole_room.to_check(room.whole.unseen)}"
-        yield f"  {self._settings.web_url}/tuning"
+        yield f"  {self._settings.web_url}"
         yield ""
 
     def _mail(self, subject: str, head: str, lines: Sequence[str]) -> tuple[str, str]:

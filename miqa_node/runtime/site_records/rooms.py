@@ -59,11 +59,11 @@ class WholeRoom:
         """What nobody has seen yet."""
         return tuple(name for name in self.told if name not in self.seen)
 
-    def after(self, told: Sequence[str], examples: Sequence[InstanceDigest], now: datetime) -> WholeRoom:
+    def after(self, names: Sequence[str], examples: Sequence[InstanceDigest], now: datetime) -> WholeRoom:
         """What is told once most images show this."""
-        is_new = self.since is None or not set(told) <= set(self.told)
-        since = (now if is_new else self.since) if told else None
-        return WholeRoom(tuple(told), tuple(one for one in self.seen if one in told), tuple(examples), since)
+        is_new = self.since is None or not set(names) <= set(self.told)
+        since = (now if is_new else self.since) if names else None
+        return WholeRoom(tuple(names), tuple(one for one in self.seen if one in names), tuple(examples), since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,11 @@ def unseen(transaction: Transaction) -> list[Room]:
 
 
 def tell(
-    transaction: Transaction, place: Place, told: Sequence[str], examples: Sequence[InstanceDigest], now: datetime
+    transaction: Transaction, place: Place, names: Sequence[str], examples: Sequence[InstanceDigest], now: datetime
 ) -> bool:
     """Most images of a room show this now; whether something of it is new."""
     before = _locked_whole(transaction, place)
-    after = before.after(told, examples, now)
+    after = before.after(names, examples, now)
     if after != before:
         transaction.execute(sa.update(rooms).where(*_at(place)).values(_values_of_whole(after)))
     return after.since is not None and after.since != before.since

@@ -17,8 +17,8 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.pixels.picture import read_picture
 from miqa_node.features.limits import room_work
-from miqa_node.features.limits.room_work import RoomWork
 from miqa_node.features.limits.defect_image import with_defect
+from miqa_node.features.limits.room_work import RoomWork
 from miqa_node.features.limits.whole_room import LEAST_IMAGES
 from miqa_node.local import LocalAssessor
 from miqa_node.node import Node
@@ -104,10 +104,10 @@ def test_rooms_that_are_noisy_or_moved_are_told_and_the_same_images_as_they_came
     for picture in pictures(shared_data, IMAGES):
         for station, defect in (("PLAIN", ""), ("NOISY", "noise"), ("MOVED", "motion_blur")):
             site.send(radiograph(picture, station, defect))
-    told = site.told()
-    assert told["PLAIN"] == ()
-    assert "noise" in told["NOISY"]
-    assert "motion_blur" in told["MOVED"]
+    names = site.told()
+    assert names["PLAIN"] == ()
+    assert "noise" in names["NOISY"]
+    assert "motion_blur" in names["MOVED"]
 
 
 @pytest.mark.timeout(900)

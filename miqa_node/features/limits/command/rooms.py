@@ -41,9 +41,11 @@ def list_sets(config: Path | None, data_dir: Path | None, *, as_json: bool) -> N
 
 
 def list_rooms(
-    seen: Annotated[
+    name: Annotated[
         str,
-        typer.Option(metavar="ROOM", help="Say that you have seen what is told of a room as listed, or a station."),
+        typer.Option(
+            "--seen", metavar="ROOM", help="Say that you have seen what is told of a room as listed, or a station."
+        ),
     ] = "",
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the audit trail.")] = "",
     actor: Actor = None,
@@ -58,8 +60,8 @@ def list_rooms(
     """
     settings, now = settings_of(config, data_dir), datetime.now(UTC)
     with open_transaction(config, data_dir) as transaction:
-        if seen:
-            _see(transaction, seen, actor or login(), comment, now)
+        if name:
+            _see(transaction, name, actor or login(), comment, now)
         listed = room_list(transaction, settings.policy)
     if as_json:
         print_json(to_json(listed.rooms))
@@ -68,10 +70,10 @@ def list_rooms(
 
 
 def _see(transaction: Transaction, name: str, actor: str, comment: str, now: datetime) -> None:
-    told = [room.place for room in rooms.unseen(transaction) if name in (str(room.place), room.place.room)]
-    if not told:
+    places = [room.place for room in rooms.unseen(transaction) if name in (str(room.place), room.place.room)]
+    if not places:
         raise NotFoundError("Nothing is told of a room {name} that nobody has seen.", name=name)
-    rooms.see(transaction, told, actor, comment, now)
+    rooms.see(transaction, places, actor, comment, now)
 
 
 def _print_rooms(listed: RoomList) -> None:

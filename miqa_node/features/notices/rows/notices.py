@@ -101,13 +101,13 @@ def save(transaction: Transaction, wish: NoticePreference, now: datetime) -> Non
 def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: timedelta, now: datetime) -> None:
     """Plan for each person, once, digests of ended shifts, escalations of undecided rejects, and rooms newly told."""
     rows: list[dict[str, Any]] = []
-    told = {since for room in known_rooms.unseen(transaction) if (since := room.whole.since) is not None}
+    moments = {since for room in known_rooms.unseen(transaction) if (since := room.whole.since) is not None}
     for wish, changed_at in _everybody(transaction):
         if wish.wants(NoticeKind.DIGEST):
             ended = (one for one in shifts if one.end > changed_at)
             rows += [_row(wish, NoticeKind.DIGEST, one.subject, one.begin, one.end, now) for one in ended]
         if wish.wants(NoticeKind.ROOM):
-            lately = (since for since in told if since > max(changed_at, now - KEPT))
+            lately = (since for since in moments if since > max(changed_at, now - KEPT))
             rows += [_row(wish, NoticeKind.ROOM, since.isoformat(), since, since, now) for since in lately]
         if wish.wants(NoticeKind.ESCALATION):
             span = (now - LONGEST_ESCALATION, now - escalate_after)
@@ -212,8 +212,8 @@ def unread(transaction: Transaction, notice: Notice) -> list[NoticeStudy]:
 
 def told_rooms(transaction: Transaction, notice: Notice, rooms: Sequence[str]) -> list[Room]:
     """The rooms of a notice of which nobody has seen yet what is told; empty ``rooms`` means all."""
-    told = [one for one in known_rooms.unseen(transaction) if one.whole.since == notice.since]
-    return [one for one in told if not rooms or one.place.room in rooms]
+    every = [one for one in known_rooms.unseen(transaction) if one.whole.since == notice.since]
+    return [one for one in every if not rooms or one.place.room in rooms]
 
 
 def _everybody(transaction: Transaction) -> list[tuple[NoticePreference, datetime]]:
