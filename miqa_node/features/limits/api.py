@@ -13,7 +13,7 @@ from miqa_node.core.domain.silence import PartStart
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import ConflictError
-from miqa_node.features.limits import own_limits, room_sets
+from miqa_node.features.limits import anew, own_limits
 from miqa_node.features.limits.room_list import ListedRoom, room_list
 from miqa_node.features.limits.silences import PartSilence, part_silences
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
@@ -206,9 +206,7 @@ def list_rooms(services: Services, _who: Reader) -> RoomsOverview:
 def let_rooms_learn(services: Services, who: Admin, body: LimitChange) -> RoomsOverview:
     """All rooms learn anew, also those of a node on which an earlier version judged images; limits stay until then."""
     with services.database.begin() as transaction:
-        room_sets.learn_anew(
-            transaction, services.settings.policy, acting(who, body.actor), body.comment, datetime.now(UTC)
-        )
+        anew.learn_anew(transaction, services.settings.policy, acting(who, body.actor), body.comment, datetime.now(UTC))
     return _overview(services)
 
 

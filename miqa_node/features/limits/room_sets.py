@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.room import JudgedKind, Place, RoomLook, RoomState
 from miqa_node.core.domain.rule import LimitSide, Subject
@@ -19,12 +18,9 @@ from miqa_node.core.domain.site_limit import (
     RoomLimit,
     SiteLimits,
 )
-from miqa_node.core.settings.judging import PolicySettings
 from miqa_node.features.limits.own_limits import NEAREST
 from miqa_node.features.limits.room_trials import LearnedRoom, kinds_of
 from miqa_node.features.limits.rows.room_images import TeachingImage, learned_from
-from miqa_node.runtime.people.audit import records
-from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store.database import Transaction
@@ -78,26 +74,6 @@ def without_own(room: Room, now: datetime) -> Room:
     """The room has learned long enough, and neither it nor others like it have enough images: the policy's limits."""
     source = room.learned_from if room.waits else learned_from([], Place())
     return replace(room, state=RoomState.PROVISIONAL, changed_at=now, learned_from=source)
-
-
-def learn_anew(transaction: Transaction, settings: PolicySettings, actor: str, comment: str, now: datetime) -> None:
-    """All rooms learn anew, also those of a node that an earlier version began; limits in force stay until then.
-
-    A room that took limits of more rooms keeps them until it has enough images: it learns all the time. InputError if
-    rooms learn from no images.
-    """
-    settings.images_to_learn()
-    every = rooms.locked(transaction)
-    rooms.let_learn(transaction)
-    for room in every.values():
-        if room.is_open:
-            continue
-        anew = replace(room, so_far=0, waiting_set=None, looked_at=None)
-        if room.state is not RoomState.LEARNING:
-            anew = replace(anew, state=RoomState.EXPIRED, changed_at=now, began_at=now)
-        rooms.change(transaction, room, anew)
-    detail = {"action": "rooms learn", "comment": comment}
-    records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=detail))
 
 
 def _in_force(room: Room, lesson: RoomLesson, now: datetime) -> Room:

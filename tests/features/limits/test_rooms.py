@@ -23,8 +23,8 @@ from miqa_node.core.settings.judging import PolicySettings
 from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import ConflictError, InputError, NotFoundError
 from miqa_node.features.limits import own_limits
+from miqa_node.features.limits.anew import learn_anew
 from miqa_node.features.limits.learn import SeenImage, seen_image
-from miqa_node.features.limits.room_sets import learn_anew
 from miqa_node.features.limits.room_trials import DefectTry
 from miqa_node.features.limits.room_work import RoomWork
 from miqa_node.features.limits.rows.room_images import TeachingImage, teaching_images

@@ -20,7 +20,7 @@ from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import all_finding_names
-from miqa_node.features.limits import own_limits, room_sets
+from miqa_node.features.limits import anew, own_limits
 from miqa_node.features.limits.command.rooms import list_sets
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.exits import Exit
@@ -133,7 +133,7 @@ def tune(
     else:
         if learn:
             with open_transaction(config, data_dir) as transaction:
-                room_sets.learn_anew(transaction, settings_of(config, data_dir).policy, name, comment, now)
+                anew.learn_anew(transaction, settings_of(config, data_dir).policy, name, comment, now)
         list_sets(config, data_dir, as_json=as_json)
         return
     _print(limit_set, as_json=as_json)

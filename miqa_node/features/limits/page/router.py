@@ -20,7 +20,7 @@ from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.words.formats import finding
 from miqa_node.errors import ModelPackageError, NotFoundError
-from miqa_node.features.limits import own_limits, room_sets
+from miqa_node.features.limits import anew, own_limits
 from miqa_node.features.limits.page.findings import by_finding, unshown
 from miqa_node.features.limits.page.silence import silent_parts
 from miqa_node.features.limits.room_list import room_list
@@ -135,7 +135,7 @@ def learn(
 ) -> Response:
     """Let all rooms learn anew."""
     with services.database.begin() as transaction:
-        room_sets.learn_anew(transaction, services.settings.policy, acting(who, actor), comment, datetime.now(UTC))
+        anew.learn_anew(transaction, services.settings.policy, acting(who, actor), comment, datetime.now(UTC))
     return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
 
 
