@@ -151,7 +151,7 @@ def show_limits(services: Services, _who: Reader, number: SetNumber) -> LimitSet
 
 
 @router.post("/proposals", summary="Gone", deprecated=True, responses=responses(401, 403, 409, 415))
-def propose_limits(_who: Reviewer) -> None:
+def propose_limits(_who: Reviewer) -> LimitSet:
     """Limits are no longer proposed for a budget: rooms learn them."""
     raise ConflictError(
         "Limits are no longer proposed for a budget. Set policy.room_budget, and let rooms learn anew "
