@@ -1,4 +1,4 @@
-"""The set of limits that a room which has learned adds to those of the others, and its state before and afterwards."""
+"""The set of limits that a room which has learned adds to those of the others, and its state afterwards."""
 
 from __future__ import annotations
 
