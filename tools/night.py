@@ -44,7 +44,7 @@ SLICES = {
     "crash": "tests/crash",
 }
 """Folders of tests that run together."""
-LAST_FAILED = {"PYTEST_ADDOPTS": "--last-failed --last-failed-no-failures none"}
+LAST_FAILED = "--last-failed --last-failed-no-failures none"
 """Of a run that failed, what failed: when it is mended, a part goes on with that."""
 PYTEST = "-p required -n 4 --dist loadfile --no-loadscope-reorder --durations 15 --durations-min 5"
 NO_PEERS = "-n 4 --dist loadfile -m 'not peers and not browser'"
@@ -82,7 +82,9 @@ def run(name: str) -> str:
         before = done["runs"].get(run_name, {"seconds": 0, "outcome": ""})
         if before["outcome"] == "passed":
             continue
-        started, variables = time.monotonic(), os.environ | (LAST_FAILED if before["outcome"] == "failed" else {})
+        own_list = f"-o cache_dir={STATE / name}"  # of what failed: parts have tests in common
+        options = f"{own_list} {LAST_FAILED}" if before["outcome"] == "failed" else own_list
+        started, variables = time.monotonic(), os.environ | {"PYTEST_ADDOPTS": options}
         status = subprocess.run(["bash", "-c", command], cwd=ROOT, env=variables, check=False).returncode  # noqa: S603, S607
         outcome = "failed" if status else "passed"
         done["runs"][run_name] = {"seconds": before["seconds"] + round(time.monotonic() - started), "outcome": outcome}
@@ -127,8 +129,7 @@ def _python() -> dict[str, str]:
 def _twice(make: str, options: str, folders: str) -> str:
     """What failed runs once more, by itself: machines stall."""
     tests = f'{make} --no-print-directory test-all PYTEST_ARGS="{options} {folders}"'
-    again = " ".join(f"{name}='{value}'" for name, value in LAST_FAILED.items())
-    return f"{{ {tests} || {again} {tests}; }}"
+    return f'{{ {tests} || PYTEST_ADDOPTS="$PYTEST_ADDOPTS {LAST_FAILED}" {tests}; }}'
 
 
 PARTS = {

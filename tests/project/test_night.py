@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,20 @@ def test_a_part_goes_on_where_it_ended(small_night: Path) -> None:
     assert night.run("tests") == "passed"
     assert (small_night / "ticks").read_text() == "\n", "what passed did not run again"
     assert night.last_full_run().startswith(night.parts()["tests"]["commit"])
+
+
+def test_each_part_has_a_list_of_its_own_of_what_failed(
+    tmp_path: Path, small_night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a part whose failure another part has seen pass goes on with nothing, and fails for ever."""
+    (tmp_path / "test_one.py").write_text("import pathlib\ndef test_it(): assert pathlib.Path('sound').exists()\n")
+    command = f"cd {tmp_path} && {sys.executable} -m pytest -q --rootdir . test_one.py"
+    parts = {name: Part(name, 3, lambda: {"all": command}) for name in ("tests", "python")}
+    monkeypatch.setattr(night, "PARTS", parts)
+    monkeypatch.setattr(night, "pack", lambda _of: None)
+    assert night.run("tests") == "failed: all"
+    (small_night / "sound").touch()
+    assert [night.run("python"), night.run("tests")] == ["passed", "passed"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,11 @@ class RangeShift:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementRange:
-    """The usual range of one measurement, from ``series`` series since ``since``, with its changes of level."""
+    """The usual range of one measurement, from ``series`` series since ``since``, with its changes of level.
+
+    ``outside`` of these series lie outside it. If that is more than one and more than the share that may be flagged of
+    a room, the range is not ``within_budget``: it tells, and flags nothing.
+    """
 
     measurement: str
     unit: str
@@ -39,6 +43,8 @@ class MeasurementRange:
     series: int
     since: datetime
     shifts: tuple[RangeShift, ...] = ()
+    outside: int = 0
+    within_budget: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +84,17 @@ def is_enough(count: int, first_at: datetime, last_at: datetime, *, soon: bool =
     return count >= LEAST_SERIES and last_at - first_at >= (SOON_SPAN if soon else LEAST_SPAN)
 
 
-def ranges_of(history: Sequence[SeriesNumbers]) -> list[MeasurementRange]:
-    """The usual range of each measurement that enough series have; ``history`` is in order of time."""
+def ranges_of(history: Sequence[SeriesNumbers], budget: float) -> list[MeasurementRange]:
+    """The usual range of each measurement that enough series have.
+
+    ``history`` is in order of time, ``budget`` the share of images that may be flagged of a room, in 0 … 1.
+    """
     columns: dict[tuple[str, str], list[tuple[datetime, float]]] = {}
     for series in history:
         for key, number in series.numbers.items():
             columns.setdefault(key, []).append((series.at, number))
     return [
-        _range_of(measurand, unit, column)
+        _range_of(measurand, unit, column, budget)
         for (name, unit), column in sorted(columns.items())
         if (measurand := ranged(name))
         and is_enough(len(column), column[0][0], column[-1][0], soon=measurand.is_learned_soon)
@@ -93,12 +102,18 @@ def ranges_of(history: Sequence[SeriesNumbers]) -> list[MeasurementRange]:
 
 
 def flagging(ranges: Iterable[MeasurementRange]) -> tuple[UsualRange, ...]:
-    """Those that may flag once a person confirmed them: what is learned soon."""
+    """Those that may flag once a person confirmed them: what is learned soon, and within the budget of a room."""
     return tuple(
         UsualRange(one.measurement, one.unit, one.low, one.high, one.series, one.since)
         for one in ranges
-        if (measurand := ranged(one.measurement)) is not None and measurand.is_learned_soon
+        if one.within_budget and is_learned_soon(one)
     )
+
+
+def is_learned_soon(one: MeasurementRange) -> bool:
+    """Whether it is a range of noise, sharpness, contrast or exposure of radiographs."""
+    measurand = ranged(one.measurement)
+    return measurand is not None and measurand.is_learned_soon
 
 
 def ranged(name: str) -> Measurand | None:
@@ -107,7 +122,9 @@ def ranged(name: str) -> Measurand | None:
     return measurand if measurand is not None and measurand.has_usual_range else None
 
 
-def _range_of(measurand: Measurand, unit: str, column: Sequence[tuple[datetime, float]]) -> MeasurementRange:
+def _range_of(
+    measurand: Measurand, unit: str, column: Sequence[tuple[datetime, float]], budget: float
+) -> MeasurementRange:
     from miqa_node.libraries.plain_statistics.level_shifts import level_shifts  # noqa: PLC0415 - loads numpy; lists need none
 
     numbers = [number for _, number in column]
@@ -117,8 +134,19 @@ def _range_of(measurand: Measurand, unit: str, column: Sequence[tuple[datetime, 
         RangeShift(column[one.index][0], one.before, one.after)
         for one in level_shifts(numbers, measurand.spread_around(usual.median))
     )
+    outside = sum(not measurand.scale.holds(usual.low, usual.high, number) for number in numbers)
     return MeasurementRange(
-        measurand.name, unit, usual.median, usual.spread, usual.low, usual.high, usual.count, column[0][0], shifts
+        measurand.name,
+        unit,
+        usual.median,
+        usual.spread,
+        usual.low,
+        usual.high,
+        usual.count,
+        column[0][0],
+        shifts,
+        outside,
+        within_budget=outside <= max(1.0, budget * usual.count),  # of twenty series one is .05
     )
 
 

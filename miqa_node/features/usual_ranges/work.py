@@ -22,11 +22,11 @@ log = structlog.get_logger(__name__)
 
 
 class HistoryWork(RegularWork):
-    """A thread that reads new verdicts at intervals."""
+    """A thread that reads new verdicts at intervals; ``budget`` is the share of images that a range may flag."""
 
-    def __init__(self, database: Database, interval_s: float = LOOK_INTERVAL_S) -> None:
+    def __init__(self, database: Database, budget: float, interval_s: float = LOOK_INTERVAL_S) -> None:
         super().__init__("usual-ranges", interval_s, "usual ranges wait for the database")
-        self._database = database
+        self._database, self._budget = database, budget
 
     def look(self) -> int:
         """Add everything new; return the number of series."""
@@ -71,7 +71,7 @@ class HistoryWork(RegularWork):
         for baseline in sorted(changed):
             self._thread.beat()
             with self._database.begin() as transaction:  # of its own: nothing is locked while ranges are made
-                history.renew(transaction, baseline)
+                history.renew(transaction, baseline, self._budget)
 
     def _add(self, transaction: Transaction, measured: list[history.MeasuredSeries]) -> None:
         for one in history.add(transaction, measured):
@@ -84,4 +84,4 @@ class HistoryWork(RegularWork):
                     )  # fmt: skip
 
 
-PART = PartKind("usual_ranges", lambda context: HistoryWork(context.database))
+PART = PartKind("usual_ranges", lambda context: HistoryWork(context.database, context.settings.policy.room_budget))

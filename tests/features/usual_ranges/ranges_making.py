@@ -98,4 +98,4 @@ def fill(database: Database, numbers: Iterable[float], first: int = 0, **changed
 
 def look(database: Database) -> int:
     """Add what is new, as the node does in the background."""
-    return HistoryWork(database).look()
+    return HistoryWork(database, 0.02).look()

@@ -61,7 +61,7 @@ def test_a_confirmed_range_flags_and_stays_with_the_judgement(tmp_path: Path, po
     rig = Rig(tmp_path, pool, parse_policy(POLICY))
     for number in range(24):
         judged(rig, receive(rig, sample, number, 10.0 + number % 5 * 0.2))
-    HistoryWork(rig.database).look()
+    HistoryWork(rig.database, 0.02).look()
     before = receive(rig, sample, 50, 30.0)
     assert judged(rig, before).usual_ranges == ()
     assert rig.verdict(before) is Verdict.ACCEPT, "a hint until somebody confirms the range"

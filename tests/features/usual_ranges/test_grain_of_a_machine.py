@@ -28,7 +28,7 @@ def test_its_range_is_narrower_than_that_of_others() -> None:
         SeriesNumbers(FIRST_AT + timedelta(hours=4 * at), {(GRAIN, "1"): one, (SHARE, "%"): one})
         for at, one in enumerate(numbers)
     ]
-    high = {one.measurement: one.high for one in ranges_of(history)}
+    high = {one.measurement: one.high for one in ranges_of(history, 0.02)}
     spread = 1.4826 * median(abs(math.log(one / median(numbers))) for one in numbers)
     assert math.isclose(high[GRAIN], median(numbers) * math.exp(2.5 * 1.24 * spread), rel_tol=0.01)
     assert high[GRAIN] < high[SHARE]

@@ -258,10 +258,10 @@ def test_others_write_while_ranges_are_made(tmp_path: Path, monkeypatch: pytest.
         measure(first, number, at, {"ct_noise": 10.0})
     made: list[int] = []
 
-    def ranges_of(numbers: Sequence[SeriesNumbers]) -> list[MeasurementRange]:
+    def ranges_of(numbers: Sequence[SeriesNumbers], budget: float) -> list[MeasurementRange]:
         measure(other, 100, FIRST_AT, {"ct_noise": 10.0})
         made.append(len(numbers))
-        return baseline.ranges_of(numbers)
+        return baseline.ranges_of(numbers, budget)
 
     monkeypatch.setattr(history, "ranges_of", ranges_of)
     look(first)

@@ -114,6 +114,40 @@ def test_a_range_flags_nothing_until_a_person_confirms_it(database: Database) ->
         confirm(database)
 
 
+@pytest.mark.parametrize(("bad", "may_flag"), [(1, True), (2, False)])
+def test_a_range_that_would_flag_more_than_the_budget_of_a_room_stays_a_hint(
+    database: Database, bad: int, may_flag: bool
+) -> None:
+    """Ranges begin at twenty series, of which one alone is .05."""
+    numbers = [*noises(30 - bad, level=2.0, spread=0.2), *[9.0] * bad]
+    for number, noise in enumerate(numbers):
+        measure(database, number, FIRST_AT + timedelta(hours=6 * number), {"noise_share": noise}, **CHEST)
+    look(database)
+    one = only(database)
+    assert [(of.outside, of.within_budget) for of in one.ranges] == [(bad, may_flag)]
+    assert (bool(one.over_budget), one.may_be_confirmed) == (not may_flag, may_flag)
+    if may_flag:
+        assert confirm(database).confirmation is not None
+    else:
+        with pytest.raises(ConflictError, match="more of its images are outside"):
+            confirm(database)
+
+
+def test_a_confirmed_range_flags_nothing_while_too_many_of_its_series_are_outside(database: Database) -> None:
+    learn(database, 30, 6)
+    confirm(database)
+    noisy = stored(database, 100, noise=9.0)
+    assert ranges(database, noisy)
+    for number in range(101, 104):
+        measure(database, number, FIRST_AT + timedelta(days=number - 60), {"noise_share": 9.0}, **CHEST)
+    look(database)
+    assert ranges(database, noisy) == (), "4 of 34"
+    for number, noise in enumerate(noises(170, level=2.0, spread=0.2, seed=2), 200):
+        measure(database, number, FIRST_AT + timedelta(days=50, hours=number), {"noise_share": noise}, **CHEST)
+    look(database)
+    assert [of.measurement for of in ranges(database, noisy)] == ["noise_share"], "4 of 204 are within .02"
+
+
 @pytest.mark.parametrize(
     "changed",
     [

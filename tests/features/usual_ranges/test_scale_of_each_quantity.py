@@ -29,7 +29,7 @@ def range_of(measurand: Measurand, numbers: list[float]) -> MeasurementRange:
         SeriesNumbers(at, {(measurand.name, measurand.unit): number})
         for at, number in zip(days(len(numbers)), numbers, strict=True)
     ]
-    [one] = ranges_of(series)
+    [one] = ranges_of(series, 0.02)
     return one
 
 

@@ -223,7 +223,7 @@ def test_the_index_of_objects_is_completed_without_a_look_at_all(hospital: Hospi
 def test_new_results_are_found_for_usual_ranges_without_a_look_at_all(hospital: Hospital) -> None:
     with hospital.database.begin() as transaction:
         history.set_mark(transaction, datetime.now(UTC))
-    assert hospital.scans(HistoryWork(hospital.database).look) == {}
+    assert hospital.scans(HistoryWork(hospital.database, 0.02).look) == {}
 
 
 def test_without_its_index_the_look_of_retention_is_seen(hospital: Hospital) -> None:

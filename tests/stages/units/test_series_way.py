@@ -234,7 +234,7 @@ def test_a_pet_series_gets_one_report_that_says_why_it_was_not_assessed(rig: Rig
         verdicts = [instances.load_disposition(transaction, digest) for digest in digests]
         assert sum(len(results_of(transaction, digest)) for digest in digests) == 1
     assert {one.verdict for one in verdicts if one is not None} == {Verdict.NOT_ASSESSED}
-    assert HistoryWork(rig.database).look() == 1
+    assert HistoryWork(rig.database, 0.02).look() == 1
     with rig.database.begin() as transaction:
         assert [one.scanner.modality for one in baselines.page(transaction, rig.now, limit=9)] == ["PT"]
 

@@ -78,6 +78,11 @@ def show(
     print_line(f"{one.series} series from {one.first_at:{DAY}} to {one.last_at:{DAY}}")
     if one.confirmation is not None:
         print_line(f"May flag: confirmed {one.confirmation.confirmed_at:{DAY}} by {one.confirmation.actor}.")
+    for over in one.over_budget:
+        print_line(
+            f"{over.outside} of {over.series} series lie outside the range of {over.measurement}: more than may be "
+            "flagged of a room (policy.room_budget), so it stays a hint."
+        )
     _print_changes(one.changes)
     if not one.is_enough:
         few, days, soon = NOT_ENOUGH
@@ -88,7 +93,7 @@ def show(
     print_table(
         (
             "Measurement", Column("Median", number=True), Column("Usual", number=True), "Unit",
-            Column("Series", number=True), "Since", "Level changed",
+            Column("Series", number=True), Column("Outside", number=True), "Since", "Level changed",
         ),
         (_range_row(of) for of in one.ranges),
     )  # fmt: skip
@@ -156,7 +161,16 @@ def _range_row(one: MeasurementRange) -> tuple[str, ...]:
     number = partial(shown_number, one.measurement)
     shifts = "; ".join(f"{of.at:{DAY}}: {number(of.before)} to {number(of.after)}" for of in one.shifts)
     usual = f"{number(one.low)} to {number(one.high)}"
-    return (one.measurement, number(one.median), usual, one.unit, str(one.series), f"{one.since:{DAY}}", shifts)
+    return (
+        one.measurement,
+        number(one.median),
+        usual,
+        one.unit,
+        str(one.series),
+        str(one.outside),
+        f"{one.since:{DAY}}",
+        shifts,
+    )
 
 
 def _words(one: UnusualNumber) -> str:

@@ -20,6 +20,7 @@ from miqa_node.features.usual_ranges.baseline import (
     UnusualNumber,
     flagging,
     is_enough,
+    is_learned_soon,
     ranged,
 )
 from miqa_node.features.usual_ranges.rows.changes import ScannerChange, changes_at, of_station, scanner_of
@@ -69,6 +70,11 @@ class ScannerBaseline:
     def may_be_confirmed(self) -> bool:
         """Whether it has ranges that may flag, and nobody confirmed them."""
         return self.confirmation is None and bool(flagging(self.ranges))
+
+    @property
+    def over_budget(self) -> list[MeasurementRange]:
+        """Ranges that would flag more than may be flagged of a room."""
+        return [one for one in self.ranges if is_learned_soon(one) and not one.within_budget]
 
     @property
     def is_enough(self) -> bool:

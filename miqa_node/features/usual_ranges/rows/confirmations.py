@@ -25,7 +25,10 @@ def confirm(transaction: Transaction, baseline: str, actor: str, now: datetime) 
     one = baselines.load(transaction, baseline, now)
     ranges = flagging(one.ranges)
     if not ranges:
-        raise ConflictError("History {history} has no range yet that may flag.", history=baseline)
+        raise ConflictError(
+            "History {history} has no range yet that may flag, or more of its images are outside than may be flagged.",
+            history=baseline,
+        )
     confirmed_ranges.confirm(transaction, baseline, one.scanner.station, ranges, actor, now)
     return baselines.load(transaction, baseline, now)
 

@@ -226,15 +226,15 @@ def begin(transaction: Transaction, protocol: ScannerProtocol, at: datetime) -> 
     return insert_or_ignore(transaction, usual_baselines, values)
 
 
-def renew(transaction: Transaction, baseline: str) -> None:
-    """Make the ranges of a baseline anew if it has enough new series."""
+def renew(transaction: Transaction, baseline: str, budget: float) -> None:
+    """Make the ranges of a baseline anew if it has enough new series; ``budget`` is the share that may be flagged."""
     of = usual_baselines.c.baseline == baseline
     row = transaction.execute(sa.select(usual_baselines).where(of)).one_or_none()
     if row is None:  # erased in the meantime
         return
     is_due = row.series - row.ranged_series >= max(1, row.series // RENEWAL)
     if is_due and is_enough(row.series, row.first_at, row.last_at, soon=True):
-        ranges = ranges_of(_newest(transaction, baseline, row.last_at - WINDOW))
+        ranges = ranges_of(_newest(transaction, baseline, row.last_at - WINDOW), budget)
         values = {"ranges": own_documents.dump_ranges(ranges), "ranged_series": row.series}
         transaction.execute(sa.update(usual_baselines).where(of).values(values))
         confirmed_ranges.follow(transaction, baseline, flagging(ranges))

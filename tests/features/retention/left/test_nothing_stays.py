@@ -160,7 +160,7 @@ def stay(visited: Visit, images: int) -> None:
     database = visited.node.database
     AnalysisCounter(database, visited.settings.analysis).look()
     ResultIndexing(database, visited.node.objects).look()
-    HistoryWork(database).look()
+    HistoryWork(database, 0.02).look()
     with database.begin() as transaction:
         acquired = max(transaction.execute(sa.select(t.acquisitions.c.day)).scalars())
     report_of_month(visited, acquired)

@@ -63,3 +63,17 @@ def test_programs_confirm_and_see_who_did(client: TestClient, noisy: InstanceDig
     assert client.post(f"{at}/withdraw", json={"actor": "Mara"}).json()["confirmation"] is None
     assert client.post("/api/v1/ranges/0123456789abcdef/confirm", json={"actor": "Mara"}).status_code == 404
     assert noisy
+
+
+def test_a_range_beyond_the_budget_says_why_nobody_can_confirm_it(stage: Stage, client: TestClient) -> None:
+    database = stage.services.database
+    for number, noise in enumerate([*noises(27, level=2.0, spread=0.1), 9.0, 9.0, 9.0]):
+        measure(database, number, FIRST_AT + timedelta(hours=6 * number), {"noise_share": noise}, **CHEST)
+    look(database)
+    at = path(client)
+    page = " ".join(client.get(at).text.split())
+    assert "3 of 30 series lie outside the range of" in page
+    assert "Confirm these ranges" not in page
+    assert post(client, f"{at}/confirm", {"actor": "Mara", "csrf": csrf(client)}).status_code == 409
+    german = client.get(at, headers={"Cookie": f"{LANGUAGE_COOKIE}=de"}).text
+    assert "3 von 30 Serien liegen außerhalb des üblichen Bereichs von" in german
