@@ -13,7 +13,7 @@ import json
 import random
 import statistics
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.room import Place
 from miqa_node.core.domain.site_limit import SiteLimits
+from miqa_node.core.domain.verdict import Disposition
 from miqa_node.dicom.pixels.picture import read_picture
 from miqa_node.errors import MiqaError
 from miqa_node.features.limits.defect_image import LEVELS, SEED, with_defect
@@ -157,18 +158,33 @@ def _flagged_and_found(images: Iterable[Assessment], defects: Sequence[Judged], 
         for name in {reason.name for reason in disposition.reasons if reason.verdict.flagged}:
             reasons[name] = reasons.get(name, 0) + 1
     kinds = kinds_of(policy)
-    by_defect: dict[str, list[bool]] = {}
+    found: dict[str, list[bool]] = {}
+    called: dict[str, list[bool]] = {}
     for one in defects:
         made = decide_quality(one.assessment, policy)
-        names = {name for reason in made.reasons if reason.verdict.flagged for name in (reason.name, reason.finding)}
-        tells = any(one.defect in kinds.get(name, {name}) for name in names)
-        by_defect.setdefault(one.defect, []).append(tells or (one.defect == "inverted" and made.verdict.flagged))
+        tells = _tells_of(one.defect, made, kinds)
+        found.setdefault(one.defect, []).append(tells or (one.defect == "inverted" and made.verdict.flagged))
+        finding = one.assessment.finding(FindingName(one.defect))
+        called.setdefault(one.defect, []).append(finding is not None and finding.present)
+    falsely = {name: [_tells_of(name, one, kinds) for one in flagged] for name in found}
     return {
         "flagged": round(statistics.fmean(one.verdict.flagged for one in flagged), 3),
         "accepted": round(statistics.fmean(one.verdict == "ACCEPT" for one in flagged), 3),
-        "found": {name: round(statistics.fmean(of), 3) for name, of in sorted(by_defect.items())},
+        "found": _shares(found),
+        "called": _shares(called),
+        "falsely": _shares(falsely),
         "reasons": {name: round(count / len(flagged), 3) for name, count in sorted(reasons.items())},
     }
+
+
+def _tells_of(defect: str, disposition: Disposition, kinds: Mapping[str, Collection[str]]) -> bool:
+    """Whether a reason that flags the image tells of this defect."""
+    flagging = (reason for reason in disposition.reasons if reason.verdict.flagged)
+    return any(defect in kinds.get(name, {name}) for one in flagging for name in (one.name, one.finding))
+
+
+def _shares(counted: Mapping[str, Sequence[bool]]) -> dict[str, float]:
+    return {name: round(statistics.fmean(of), 3) for name, of in sorted(counted.items())}
 
 
 def _mean(drawn: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -177,7 +193,7 @@ def _mean(drawn: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for key in ("flagged", "accepted", "own_found"):
         values = [one[key] for one in drawn if one[key] is not None]
         result[key] = round(statistics.fmean(values), 3) if values else None
-    for key in ("found", "reasons"):
+    for key in ("found", "called", "falsely", "reasons"):
         names = sorted({name for one in drawn for name in one[key]})
         result[key] = {name: round(statistics.fmean(one[key].get(name, 0.0) for one in drawn), 3) for name in names}
     return result

@@ -15,6 +15,7 @@ from miqa_node.stages.assess.card import read_sections
 from miqa_node.stages.assess.choices import Choices
 from miqa_node.stages.assess.targets import Targets
 from miqa_node.stages.assess.two_sides import WEAK
+from tools.figures_called import HEAD, called_and_flagged
 
 Figures = Mapping[str, Any]
 TOOLS = Path(__file__).parent
@@ -36,6 +37,8 @@ def figures_page(note: str, models: Path) -> str:
     cards = {name: read_sections(max(models.glob(pattern))) for name, pattern in PACKAGES.items()}
     run = json.loads(max(RESULTS.glob("own_rooms-*.json")).read_text("utf-8"))
     looks = json.loads(max(RESULTS.glob("rooms-*.json")).read_text("utf-8"))
+    of_objects = json.loads(max(RESULTS.glob("objects-*.json")).read_text("utf-8"))
+    called = called_and_flagged(looks, of_objects, cards["network"], cards["radiographs"])
     environment = Environment(  # noqa: S701 - Markdown, made of our own cards
         loader=FileSystemLoader(TOOLS), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -54,7 +57,8 @@ def figures_page(note: str, models: Path) -> str:
         weights={one["architecture"]: one["weight"] for one in cards["pneumonia"]["members"]},
     )  # fmt: skip
     page = environment.get_template("figures.md.jinja")
-    return page.render(note=note, run=run, looks=looks, **cards, **_of_rooms(run["rooms"])).rstrip() + "\n"
+    tables = {"called_head": HEAD, "called_rows": called, **_of_rooms(run["rooms"])}
+    return page.render(note=note, run=run, looks=looks, **cards, **tables).rstrip() + "\n"
 
 
 def found_but_noise(figures: Figures) -> str:

@@ -76,7 +76,7 @@ def test_the_readme_names_the_weak_findings_of_the_card() -> None:
 def of_objects() -> Iterator[str]:
     """Both sides of the object package, and its missed aims."""
     point = card("objects")["metrics"]["operating_point"]
-    for one in (point["choosing"]["all"], point["development"]["all"], point["held_out"]):
+    for one in (*(point[part]["all"] for part in ("choosing", "second", "development")), point["held_out"]):
         yield (
             f"| {share(one['found'])} ({one['removable']}) | {share(one['called_with_devices_only'])} "
             f"({one['devices_only']}) | {share(one['called_with_nothing'])} ({one['nothing']}) |"

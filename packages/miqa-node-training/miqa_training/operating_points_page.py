@@ -37,6 +37,11 @@ expect:
 """
 
 _END = """\
+**What a limit rests on.** No new limit is set by fewer than 40 images with what it is about, or by one set of images;
+each source counts alike, and simulated defects count on images that chose no weights, except for objects and
+positioning. The limits in this table are older than that rule and rest on one set. They stay in force until there is
+more. The limit of objects rests on four sets ([both sides](quality.md#objects-and-devices-by-a-network-of-their-own)).
+
 A large share in that table means that no limit of the finding holds everywhere: what is common depends on the detector
 and its processing. The default limit is then the strictest, and each room of a site learns its
 own ([Limits of rooms](../how-to/limits-of-rooms.md#rooms-learn)).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
 torch = pytest.importorskip("torch")
@@ -25,7 +26,15 @@ from miqa_training.objects.data import (  # noqa: E402
     object_set,
     read_examples,
 )
-from miqa_training.objects.evaluate import ExampleVerdict, figures_of, removable_limit, two_sides  # noqa: E402
+from miqa_training.objects.evaluate import (  # noqa: E402
+    FEWEST_OF_KIND,
+    NOTHING_FALSE,
+    ExampleVerdict,
+    alike,
+    figures_of,
+    removable_limit,
+    two_sides,
+)
 from miqa_training.objects.export import grey_stem  # noqa: E402
 from miqa_training.objects.fit import flat_of_share  # noqa: E402
 from miqa_training.objects.loss import ObjectTargets, object_loss  # noqa: E402
@@ -148,15 +157,40 @@ def test_false_alarms_count_by_what_an_image_holds_not_by_what_was_drawn() -> No
     assert figures["auroc"] == 1.0, "by the images' scores, not by the maximum of a map"
 
 
-def test_a_limit_keeps_both_sides_over_all_sets() -> None:
-    easy = [verdict(replace(example(LEAD)), value) for value in np.linspace(-4, 0, 90)]
-    hard = [verdict(replace(example(LEAD)), value) for value in np.linspace(0.5, 8, 10)]
-    clean = [verdict(example(), value) for value in np.linspace(-6, -2, 100)]
-    limit = removable_limit([*easy, *hard, *clean])
-    sides = two_sides([*easy, *hard, *clean], limit)["all"]
-    assert sides["called_with_devices_only"] <= 0.10
-    assert sides["called_with_nothing"] <= 0.05
-    assert limit < removable_limit([*hard, *clean]), "hard images alone would make it deaf"
+def of_source(source: str, kind: tuple[ObjectBox, ...], scores: Iterable[float]) -> list[ExampleVerdict]:
+    return [verdict(example(*kind, source=source), float(score)) for score in scores]
+
+
+def test_a_limit_finds_most_beyond_what_it_calls_with_devices_only_each_source_alike() -> None:
+    many = [*of_source("many", (SNAP,), np.linspace(2, 4, 300)), *of_source("many", (LEAD,), np.linspace(-4, 0, 300))]
+    few = [*of_source("few", (SNAP,), [-1, 0.5, 1, 1.5, 5]), *of_source("few", (LEAD,), [-5, -4, -3, 0, 3])]
+    clean = of_source("few", (), np.linspace(-6, -2, 100))
+    judged = [*many, *few, *clean]
+    limit = removable_limit(judged)
+    assert limit == 0.5, "the 300 of one source would say 2"
+    assert removable_limit(many) == 2.0
+    sides = alike(judged, limit, np.random.default_rng(0))
+    assert (sides["removable"], sides["devices_only"], sides["nothing"]) == (305, 305, 100)
+    assert (sides["found"], sides["called_with_devices_only"], sides["called_with_nothing"]) == (0.9, 0.1, 0.0)
+    low, high = sides["found_interval"]
+    assert low < sides["found"] < high
+
+
+def test_a_limit_calls_next_to_no_image_with_nothing() -> None:
+    judged = [
+        *of_source("here", (SNAP,), np.linspace(-2, 4, 50)),
+        *of_source("here", (LEAD,), [-5] * 10),
+        *of_source("here", (), [*np.linspace(-6, -3, 95), *np.linspace(0, 1, 5)]),
+    ]
+    sides = two_sides(judged, removable_limit(judged))["all"]
+    assert 0.0 < sides["called_with_nothing"] <= NOTHING_FALSE
+    assert sides["found"] < 1.0
+
+
+def test_a_source_with_few_images_of_a_kind_says_nothing_of_it() -> None:
+    of_one = [*of_source("here", (SNAP,), range(1, 9)), *of_source("here", (LEAD,), [-5] * 9)]
+    stranger = of_source("there", (LEAD,), [9.0] * (FEWEST_OF_KIND - 1))
+    assert removable_limit([*of_one, *stranger]) == removable_limit(of_one) == 1.0
 
 
 @pytest.mark.shared

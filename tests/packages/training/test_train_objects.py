@@ -22,7 +22,15 @@ from tests.packages.training.hospital import COLUMNS, chest, save, write_data
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from miqa_training.objects.data import CHOOSING_FOLDER, FOLDER, NOTHING, ObjectExample, read_examples  # noqa: E402
+from miqa_training.objects.data import (  # noqa: E402
+    CHOOSING_FOLDER,
+    DOUBTFUL,
+    FOLDER,
+    NOTHING,
+    SECOND_CHOOSING_FOLDER,
+    ObjectExample,
+    read_examples,
+)
 from miqa_training.objects.evaluate import FEWEST, check_enough  # noqa: E402
 from miqa_training.objects.lite0 import published_file  # noqa: E402
 
@@ -35,6 +43,7 @@ ANNOTATION: dict[str, dict[str, Any]] = {
     EXTERNAL: {"objects": [SNAP], "boxes": REMOVABLE_COMPLETE},
     DEVICES_ONLY: {"objects": [], "boxes": NO_BOXES},
     NOTHING: {"objects": [], "boxes": NO_BOXES},
+    DOUBTFUL: {"objects": []},
 }
 
 
@@ -57,6 +66,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_collection(folder / FOLDER, "nih", 3000, [EXTERNAL, DEVICES_ONLY] * 6)
     choosing = [EXTERNAL, DEVICES_ONLY, *[NOTHING] * FEWEST]
     write_collection(folder / CHOOSING_FOLDER, "elsewhere", CHOOSING_FROM, choosing)
+    write_collection(folder / SECOND_CHOOSING_FOLDER, "nih", 5000, [EXTERNAL, DEVICES_ONLY, NOTHING, DOUBTFUL])
     return folder
 
 
@@ -83,6 +93,12 @@ def test_what_cannot_choose_is_refused_before_anything_is_fitted(
     few = replace(examples, **{part: [one for one in getattr(examples, part) if keep[words](one)]})
     with pytest.raises(SettingsError, match=reason):
         check_enough(few)
+
+
+def test_what_a_reader_is_not_sure_of_chooses_nothing(data: Path) -> None:
+    second = read_examples(data).second
+    assert [one.removable for one in second] == [True, False, False]
+    assert not {one.record.patient for one in second} & {one.record.patient for one in read_examples(data).fitting}
 
 
 @pytest.mark.long
@@ -117,3 +133,9 @@ def test_a_package_is_made_of_images_and_published_weights_and_again_of_its_own(
     assert other.findings == card.findings
     assert other.metrics == card.metrics
     assert other.training["command"] == card.training["command"]
+    pointed = cli(*words[:-1], "9.0.1", "--out", tmp_path / "pointed", "--points", made)
+    assert pointed.code == Exit.OK, pointed.err
+    third = open_objects(tmp_path / "pointed/objects-9.0.1", Accelerator.CPU, load_settings(None).assess).card
+    assert third.findings == card.findings, "of the same images, by the same rule"
+    assert third.training["points"].endswith("--points objects-9.0.0")
+    assert third.metrics["operating_point"]["each_source_alike"] == card.metrics["operating_point"]["each_source_alike"]

@@ -17,7 +17,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ObjectSides(Section):
-    """Images with something removable and the share found; images with devices only, and with nothing, called one."""
+    """Images with something removable and the share found; images with devices only, and with nothing, called one.
+
+    Intervals are of 95 %, where each source counts alike.
+    """
 
     images: str
     source: str
@@ -27,6 +30,9 @@ class ObjectSides(Section):
     called_with_devices_only: Share | None
     nothing: int
     called_with_nothing: Share | None
+    found_interval: tuple[Share, Share] | None = None
+    called_with_devices_only_interval: tuple[Share, Share] | None = None
+    called_with_nothing_interval: tuple[Share, Share] | None = None
 
 
 class ComparedFigure(Section):

@@ -61,6 +61,15 @@ def objects(
             help="Train nothing: write the package of these fitted weights (weights.pt of a run).",
         ),
     ] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PACKAGE",
+            exists=True,
+            file_okay=False,
+            help="Train nothing: choose operating points anew for the network of this package.",
+        ),
+    ] = None,
     runs: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="Checkpoint and weights.")] = Path(
         "training-runs/objects"
     ),
@@ -79,7 +88,7 @@ def objects(
     from miqa_training.objects.fit import ObjectSchedule
     from miqa_training.objects.lite0 import published_file
     from miqa_training.objects.site import MINUTES, fit_site
-    from miqa_training.objects.train import package_weights, read_training, train_objects
+    from miqa_training.objects.train import package_weights, read_training, train_objects, write_new_points
 
     schedule = ObjectSchedule(steps=steps, batch=batch, seed=seed)
     if minutes is not None or start is not None:
@@ -95,6 +104,9 @@ def objects(
         raise typer.BadParameter("Name the folder of the radiographs with --data.")
     if fitted is not None:
         typer.echo(str(package_weights(fitted, data, runs, out, version, read_training(fitted))))
+        return
+    if points is not None:
+        typer.echo(str(write_new_points(points, data, out, version)))
         return
     typer.echo(str(train_objects(data, runs, out, schedule, weights or published_file(), version)))
 

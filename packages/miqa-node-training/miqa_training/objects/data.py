@@ -41,7 +41,9 @@ MAP_OF = {"external_object": 0, "monitoring": 1, "implant": 1, EQUIPMENT: 1, "tu
 """The map of each annotated kind; burned-in markers have none."""
 DOUBTFUL_CHILDREN = frozenset(f"ker512_{number:04}.jpg" for number in (3, 7, 9, 11, 14, 22, 25, 35))
 """Unread images that show something at their edges or leads; the others of the source were looked at: no object."""
-CHOOSING_FOLDER = "objects_eval"
+CHOOSING_FOLDER, SECOND_CHOOSING_FOLDER = "objects_eval", "objects_eval_2"
+DOUBTFUL = "doubtful"
+"""Class of images of which a reader is not sure whether what they show can be taken off: they say nothing."""
 MAIN_DEVICES_OUTSIDE = 0.3
 """Weight of "no device here" where only the main devices were drawn; where the reader looked for removable ones, 0."""
 
@@ -99,17 +101,19 @@ class ObjectExample:
 class ObjectExamples:
     """Examples for fitting, of held-out patients of the same hospitals, and of other hospitals (which only choose).
 
-    ``choosing`` was read by class, so its devices count whether or not they are drawn.
+    ``choosing`` was read by class, so its devices count whether or not they are drawn. ``second`` chose no weight: it
+    has other patients of one of these hospitals.
     """
 
     fitting: list[ObjectExample]
     held_out: list[ObjectExample]
     development: list[ObjectExample]
     choosing: list[ObjectExample]
+    second: list[ObjectExample]
 
 
 def read_examples(data_dir: Path) -> ObjectExamples:
-    """All images that were read, from ``cxr_train``, ``objects_train``, ``cxr_eval`` and ``objects_eval``.
+    """All images that were read, from ``cxr_train``, ``objects_train``, ``cxr_eval`` and the two sets that choose.
 
     Only images whose licence allows shipped weights are for fitting, and only of patients that every package fits on.
     """
@@ -130,17 +134,20 @@ def read_examples(data_dir: Path) -> ObjectExamples:
         [e for e in usable if held_out(e.record)],
         [ObjectExample(r, Reading.EVERYTHING) for r in shown if r.objects is not None],
         _second_collection(data_dir / CHOOSING_FOLDER),
+        _second_collection(data_dir / SECOND_CHOOSING_FOLDER),
     )
 
 
 def _second_collection(folder: Path) -> list[ObjectExample]:
-    """The images of ``objects_train`` or ``objects_eval``, whose annotations say how complete they are."""
+    """The images of a folder whose annotations have classes, and may say how complete their boxes are."""
     lines = map(json.loads, (folder / "annotations.jsonl").read_text(encoding="utf-8").splitlines())
     rows = {row["file"]: row for row in lines}
     examples = []
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             drawn = rows[row["file"]]
+            if drawn["class"] == DOUBTFUL:
+                continue
             path = folder / row["file"] if "/" in row["file"] else folder / "images" / row["file"]
             record = DatasetRecord(
                 path=path, source=row["source_set"], licence=row["licence"], patient=row["patient"], view=row["view"],
@@ -153,10 +160,16 @@ def _second_collection(folder: Path) -> list[ObjectExample]:
 
 def example_of(line: Mapping[str, Any], record: DatasetRecord) -> ObjectExample:
     """The image of an annotation line; its class and completeness say what was read of it."""
-    devices, has_boxes = line["class"] == DEVICES_ONLY, line["boxes"] != NO_BOXES
-    by_eye = Reading.EVERYTHING if line["class"] == NOTHING else Reading.PRESENCE
+    devices = line["class"] == DEVICES_ONLY
     drawn = any(MAP_OF.get(o.kind) in {1, 2} for o in record.objects or ())
-    return ObjectExample(record, Reading.MAIN_DEVICES if has_boxes else by_eye, devices and not drawn)
+    return ObjectExample(record, _reading(line), devices and not drawn)
+
+
+def _reading(line: Mapping[str, Any]) -> Reading:
+    if "boxes" not in line:
+        return Reading.EVERYTHING
+    by_eye = Reading.EVERYTHING if line["class"] == NOTHING else Reading.PRESENCE
+    return Reading.MAIN_DEVICES if line["boxes"] != NO_BOXES else by_eye
 
 
 def pixels_of(path: Path) -> NDArray[np.uint8]:

@@ -26,8 +26,12 @@ from miqa_training.objects.data import ObjectExample, ObjectExamples, object_set
 from miqa_training.objects.figures import object_figures, pointing_figures
 
 Array = NDArray[np.float32]
-DEVICES_FALSE, NOTHING_FALSE = 0.10, 0.05
-"""Share of the images with devices only, and of those with nothing, that may be called an object, all sets together."""
+NOTHING_FALSE = 0.02
+"""Share of the images with nothing that may be called an object, each source alike."""
+FEWEST_OF_KIND = 5
+"""Images of a kind without which a source says nothing of it."""
+RESAMPLES = 2000
+"""Of the images of each source, for intervals."""
 FEWEST = 10
 """A source with fewer images without devices has no quantile of its own."""
 DEVICE_SPECIFICITY = 0.95
@@ -70,7 +74,7 @@ def check_enough(examples: ObjectExamples) -> None:
                 f"The {len(examples.held_out)} images of held-out patients do not show both images with and images "
                 f"without {words}, which calibrate it. Add images of further patients: about one of seven is held out."
             )
-    every = [*examples.held_out, *examples.development, *examples.choosing]
+    every = [*examples.held_out, *examples.development, *examples.choosing, *examples.second]
     of_nothing = Counter(one.record.source for one in every if _nothing(one))
     if max(of_nothing.values(), default=0) < FEWEST or not any(map(_devices_only, every)):
         raise SettingsError(
@@ -98,10 +102,7 @@ def judge_images(graph: Path, examples: Sequence[ObjectExample], picture: Pictur
 
 
 def removable_rule(held_out: Sequence[ExampleVerdict], others: Sequence[ExampleVerdict]) -> Rule:
-    """Calibrated on the held-out patients; present where few images without any are called one, in all sets together.
-
-    One set alone may have harder devices than most, and its limit would find next to nothing elsewhere.
-    """
+    """Calibrated on the held-out patients; present from the limit on that all sets choose together."""
     scores, truth = _column(held_out, 0), np.array([one.example.removable for one in held_out])
     return rule_of(scores, truth, removable_limit([*held_out, *others]))
 
@@ -125,14 +126,44 @@ def rule_of(scores: NDArray[np.float64], truth: NDArray[np.bool_], limit: float)
 
 
 def removable_limit(judged: Sequence[ExampleVerdict]) -> float:
-    """The lowest logit at which all sources together keep to DEVICES_FALSE and NOTHING_FALSE.
+    """The logit where most is found beyond what is called with devices only, each source alike.
 
-    A quantile of each source alone would be that of its two or three strangest images: some have ten of a kind.
+    Of those at which at most NOTHING_FALSE of the images with nothing are called; the lowest of equally good ones. A
+    quantile of each source alone would be one of its two or three strangest images: some have ten of a kind.
     """
-    limits = []
-    for condition, share in ((_devices_only, DEVICES_FALSE), (_nothing, NOTHING_FALSE)):
-        limits.append(float(np.quantile(_column([one for one in judged if condition(one.example)], 0), 1 - share)))
-    return max(limits)
+    kinds = [_scores_by_source(judged, kind) for kind in KINDS]
+    best, chosen = -np.inf, float("inf")
+    for limit in sorted({float(one.logits[0]) for one in judged}, reverse=True):
+        found, with_devices, with_nothing = (_share(of, limit) for of in kinds)
+        if with_nothing > NOTHING_FALSE:
+            break
+        if found - with_devices >= best:
+            best, chosen = found - with_devices, limit
+    return chosen
+
+
+def alike(judged: Sequence[ExampleVerdict], limit: float, rng: np.random.Generator) -> dict[str, Any]:
+    """Both sides as means over the sources, each alike, with intervals of 95 % (bootstrap within each source)."""
+    keys = (("removable", "found"), ("devices_only", "called_with_devices_only"), ("nothing", "called_with_nothing"))
+    figures: dict[str, Any] = {}
+    for kind, (count, share) in zip(KINDS, keys, strict=True):
+        of = _scores_by_source(judged, kind)
+        drawn = [_share([rng.choice(one, len(one)) for one in of], limit) for _ in range(RESAMPLES)]
+        figures[count] = sum(map(len, of))
+        figures[share] = round(_share(of, limit), 3)
+        figures[f"{share}_interval"] = [round(float(np.quantile(drawn, edge)), 3) for edge in (0.025, 0.975)]
+    return figures
+
+
+def _scores_by_source(
+    judged: Sequence[ExampleVerdict], kind: Callable[[ObjectExample], bool]
+) -> list[NDArray[np.float64]]:
+    parts = (_column([one for one in part if kind(one.example)], 0) for part in _by_source(judged).values())
+    return [one for one in parts if len(one) >= FEWEST_OF_KIND]
+
+
+def _share(by_source: Sequence[NDArray[np.float64]], limit: float) -> float:
+    return float(np.mean([(one >= limit).mean() for one in by_source])) if by_source else 0.0
 
 
 def two_sides(judged: Sequence[ExampleVerdict], limit: float) -> dict[str, Any]:
@@ -208,9 +239,7 @@ def _sides(judged: Sequence[ExampleVerdict], limit: float) -> dict[str, Any]:
         scores = _column([one for one in judged if condition(one.example)], 0)
         return len(scores), round(float((scores >= limit).mean()), 3) if len(scores) else None
 
-    (worn, results), (devices, by_devices), (free, by_nothing) = map(
-        share, (lambda e: e.removable, _devices_only, _nothing)
-    )
+    (worn, results), (devices, by_devices), (free, by_nothing) = map(share, KINDS)
     return {
         "removable": worn, "found": results, "devices_only": devices, "called_with_devices_only": by_devices,
         "nothing": free, "called_with_nothing": by_nothing,
@@ -236,3 +265,7 @@ def _devices_only(example: ObjectExample) -> bool:
 
 def _nothing(example: ObjectExample) -> bool:
     return example.record.has_removable is False and not example.devices and example.record.has_device is False
+
+
+KINDS = (lambda example: example.removable, _devices_only, _nothing)
+"""What both sides of an operating point count: something that can be taken off, devices only, nothing."""

@@ -137,6 +137,19 @@ def test_what_reaches_across_the_spine_has_no_side(right: float, side: str) -> N
     assert (place.over, place.side) == ((ChestRegion.LUNG,), side)
 
 
+@pytest.mark.parametrize(
+    ("right", "over", "side"),
+    [(0.13, ChestRegion.OUTSIDE, ""), (0.16, ChestRegion.LUNG, "right")],
+)
+def test_a_quarter_of_what_is_drawn_suffices_wherever_its_highest_point_is(
+    right: float, over: ChestRegion, side: str
+) -> None:
+    """A chain that is brightest beside the lung lies over it all the same."""
+    place = placed(bar(0.02, right)).place
+    assert place is not None
+    assert [(one.over, one.side) for one in place.regions] == [(over, side)]
+
+
 @pytest.mark.parametrize(("orientation", "side"), [(("L", "F"), "right"), (("R", "F"), "left"), (("A", "F"), "")])
 def test_a_header_without_left_and_right_gives_no_side(orientation: tuple[str, ...], side: str) -> None:
     place = placed(bar(0.25, 0.35), orientation=orientation).place
