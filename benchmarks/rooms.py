@@ -158,19 +158,19 @@ def _flagged_and_found(images: Iterable[Assessment], defects: Sequence[Judged], 
         for name in {reason.name for reason in disposition.reasons if reason.verdict.flagged}:
             reasons[name] = reasons.get(name, 0) + 1
     kinds = kinds_of(policy)
-    found: dict[str, list[bool]] = {}
+    results: dict[str, list[bool]] = {}
     called: dict[str, list[bool]] = {}
     for one in defects:
         made = decide_quality(one.assessment, policy)
         tells = _tells_of(one.defect, made, kinds)
-        found.setdefault(one.defect, []).append(tells or (one.defect == "inverted" and made.verdict.flagged))
+        results.setdefault(one.defect, []).append(tells or (one.defect == "inverted" and made.verdict.flagged))
         finding = one.assessment.finding(FindingName(one.defect))
         called.setdefault(one.defect, []).append(finding is not None and finding.present)
-    falsely = {name: [_tells_of(name, one, kinds) for one in flagged] for name in found}
+    falsely = {name: [_tells_of(name, one, kinds) for one in flagged] for name in results}
     return {
         "flagged": round(statistics.fmean(one.verdict.flagged for one in flagged), 3),
         "accepted": round(statistics.fmean(one.verdict == "ACCEPT" for one in flagged), 3),
-        "found": _shares(found),
+        "found": _shares(results),
         "called": _shares(called),
         "falsely": _shares(falsely),
         "reasons": {name: round(count / len(flagged), 3) for name, count in sorted(reasons.items())},

@@ -134,11 +134,11 @@ def removable_limit(judged: Sequence[ExampleVerdict]) -> float:
     kinds = [_scores_by_source(judged, kind) for kind in KINDS]
     best, chosen = -np.inf, float("inf")
     for limit in sorted({float(one.logits[0]) for one in judged}, reverse=True):
-        found, with_devices, with_nothing = (_share(of, limit) for of in kinds)
-        if with_nothing > NOTHING_FALSE:
+        worn, devices, nothing = (_share(of, limit) for of in kinds)
+        if nothing > NOTHING_FALSE:
             break
-        if found - with_devices >= best:
-            best, chosen = found - with_devices, limit
+        if worn - devices >= best:
+            best, chosen = worn - devices, limit
     return chosen
 
 
