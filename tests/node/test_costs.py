@@ -49,9 +49,9 @@ SLICE_CALLS = 1_200
 REPORT_CALLS = 20_000
 """Function calls of a report about three findings: with content items as data sets it took 340,000."""
 RECEIVE_STATEMENTS = 7
-JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 31, 4
+JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 32, 4
 """The conclusion looks for other images of the exposure itself, and so does the row of the exposure; one statement asks
-whether somebody confirmed usual ranges of the machine."""
+whether somebody confirmed usual ranges of the machine, and one writes how the patient of a chest was positioned."""
 LOOK_STATEMENTS = 8
 """Of the thread that looks for jobs, for one image in an idle node: one for a look, four more for taking the job."""
 IMAGE_THREADS = ("dbos-executor", f"queue-worker-{IMAGE_QUEUE}", "lane-", "audit")

@@ -80,6 +80,7 @@ class Stage:
         part_seen: str = "",
         laterality: str = "",
         policy: Policy | None = None,
+        measured: tuple[Measurement, ...] = (),
     ) -> tuple[StudyInstanceUid, InstanceDigest]:
         """Receive, assess, decide, report and flag image ``number``; with ``part_seen`` its header names no part.
 
@@ -124,7 +125,7 @@ class Stage:
             header,
             at,
             findings=findings,
-            measurements=(Measurement("noise", noise, "1"), Measurement("edge_slope_10_90", 0.41, "mm")),
+            measurements=(Measurement("noise", noise, "1"), Measurement("edge_slope_10_90", 0.41, "mm"), *measured),
             score=quality_score(f for f in findings if f.name in defect_names()),
             model=ModelIdentity("quality", "0.9.3", "ab" * 32),
             timings_ms={"decode": 20.0},

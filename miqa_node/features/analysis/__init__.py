@@ -4,6 +4,7 @@ It reads the results of the stages from the store and is not part of an image's 
 changes an image.
 """
 
+CARDS = {"coaching": "page.coaching.card:CARD"}
 COMMANDS = {
     "analysis": (
         "command.analysis:app | images 11 | Reject analysis and model watch: rejects, model, report, export, "
@@ -27,5 +28,6 @@ TABLES = {
     "label_days": "tables:label_days",
     "logged_rejects": "tables:logged_rejects",
     "measurement_weeks": "tables:measurement_weeks",
+    "positionings": "tables:positionings",
     "reject_logs": "tables:reject_logs",
 }

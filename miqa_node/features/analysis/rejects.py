@@ -16,8 +16,9 @@ from miqa_node.core.domain import codes
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.reject_log import LogSource
 from miqa_node.core.settings import AnalysisSettings
-from miqa_node.features.analysis.rows import census, log_counts, rollup
+from miqa_node.features.analysis.rows import census, log_counts, positionings, rollup
 from miqa_node.features.analysis.rows.census import AcquisitionCounts, Escape, NoteCount, Period
+from miqa_node.features.analysis.rows.positionings import RoomMonth
 from miqa_node.libraries.plain_statistics.charts import Chart, p_chart
 from miqa_node.libraries.plain_statistics.rates import Rate, rate
 from miqa_node.runtime.store.database import Transaction
@@ -138,6 +139,7 @@ class RejectAnalysis:
     exposures: list[ExposureFigures]
     escapes: list[Escape]
     notes: list[NoteCount]
+    positioning: list[RoomMonth]
 
 
 def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -> RejectAnalysis:
@@ -178,6 +180,7 @@ def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -
             if one.digest not in logs.images
         ][:LISTED_ESCAPES],
         notes=census.notes(transaction, *period.moments),
+        positioning=positionings.by_room_and_month(transaction, period),
     )
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from miqa_node.core.language.catalogue import numerals, reworded, say, say_number
 from miqa_node.core.words import whole_room
 from miqa_node.core.words.measurement_codes import measurement_code
+from miqa_node.features.analysis.coaching import CHILD, OTHER, amount
 from miqa_node.features.analysis.rejects import Group, RejectAnalysis
+from miqa_node.features.analysis.rows.positionings import HabitCount, RoomMonth
 from miqa_node.features.analysis.watch import ModelWatch
 from miqa_node.libraries.plain_statistics.rates import Rate
 from miqa_node.runtime.site_records.rooms import Room
@@ -23,8 +25,37 @@ def sheets_of(analysis: RejectAnalysis, model_watch: ModelWatch, news: Sequence[
     sheets += [_dimension(name, groups) for name, groups in analysis.groups.items() if groups]
     if analysis.exposures:
         sheets.append(_exposure(analysis))
+    if analysis.positioning:
+        note = say("Coaching, which flags nothing: images beyond its limits, and the mean of all.")
+        rows = positioning_rows(analysis.positioning)[: MOST_ROWS + 1]
+        sheets.append(Sheet(say("Positioning by room and month"), [note], rows=rows))
     sheets += [_archive(analysis), *([_rooms(news)] if news else []), _model(model_watch)]
     return sheets
+
+
+def positioning_rows(positioned: Sequence[RoomMonth]) -> list[tuple[str, ...]]:
+    """The table of positioning with its head; empty without images."""
+    kinds = {"PA": "PA", "AP": "AP", CHILD: say("children"), OTHER: say("view not given")}
+    head = (
+        say("Room"), say("Month"), say("Patients"), say("Images"), say("Rotated"), say("Leaning"),
+        say("Shallow breath"), say("Field open"), say("Lung missing"),
+    )  # fmt: skip
+    rows = [
+        (
+            one.room or say("not given"), one.month, kinds.get(one.kind, one.kind), str(one.images),
+            *(_habit(count, one.images) for count in one.habits),
+        )
+        for one in positioned
+    ]  # fmt: skip
+    return [head, *rows] if rows else []
+
+
+def _habit(count: HabitCount, images: int) -> str:
+    if count.beyond is None or count.mean is None:
+        return "–"
+    share_of_images = numerals(f"{100 * count.beyond / images:.0f} %")
+    # A negative amount of missing lung would be a margin.
+    return share_of_images if count.habit == "cut" else f"{share_of_images} ({amount(count.habit, count.mean)})"
 
 
 def _summary(analysis: RejectAnalysis) -> Sheet:

@@ -19,6 +19,15 @@ measurement_weeks = sa.Table(
     sa.Column("count", sa.Integer, nullable=False),
 )
 
+# How the patient of an exposure was positioned (coaching.py): which usual it has, and sizes without a sign.
+positionings = sa.Table(
+    "positionings",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("kind", sa.String(8), nullable=False, info=CODE),
+    *(sa.Column(name, sa.Float) for name in ("rotation", "tilt", "breath", "field", "cut")),
+)
+
 # Monthly reports in the object store, by month ("2026-10").
 analysis_reports = sa.Table(
     "analysis_reports",

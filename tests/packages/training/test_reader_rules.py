@@ -22,6 +22,7 @@ from miqa_training.landmarks.reader_rules import (
     fit_rotation,
     rotation_chances,
 )
+from miqa_training.landmarks.rotation_flags import LEAST_SEVERITY, rotation_flags
 from tests.stages.assess.landmarks.making import estimate_of, points_of
 
 pytestmark = pytest.mark.more
@@ -97,3 +98,20 @@ def test_an_operating_point_never_calls_more_whole_lungs_than_it_may() -> None:
         for chance in np.linspace(0.0, 0.5, 100)
     ]
     assert sum(one.cut >= operating_points(whole).cut for one in whole) <= 4
+
+
+def test_rotation_is_flagged_from_the_highest_probability_that_finds_half_of_what_is_worth_a_repeat() -> None:
+    def graded(hospital: str, grade: int, chance: float, size: float = 0.3) -> LeftOutChance:
+        image = GradedImage(estimate_of(rotation=size), hospital, seen=False, rotated=grade > 0, turned=grade)
+        return LeftOutChance(image, chance, 0.0)
+
+    worst = [graded("north", 2, chance) for chance in (0.99, 0.9, 0.8, 0.7)] + [graded("south", 2, 0.62)] * 20
+    straight = [graded("north", 0, 0.75), *(graded("south", 0, 0.95, size=0.1) for _ in range(3))]
+    flags = rotation_flags([*worst, graded("north", 1, 0.3), *straight])
+    assert flags["min_probability"] == 0.7, "a hospital with twenty images counts no more than one with four"
+    assert (flags["grade_2"]["share"], flags["grade_2"]["flagged"]) == (0.5, 4)
+    flags = rotation_flags([*worst[:4], *straight])
+    assert (flags["min_probability"], flags["grade_2"]["share"]) == (0.9, 0.5)
+    assert flags["grade_2"]["low"] < 0.5 < flags["grade_2"]["high"]
+    assert flags["grade_0"]["hospitals"] == {"north": [0, 1], "south": [0, 3]}, "less than 20 % is straight"
+    assert flags["min_severity"] == LEAST_SEVERITY

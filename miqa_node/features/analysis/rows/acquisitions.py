@@ -12,7 +12,7 @@ from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.features.analysis.rows import measurement_weeks, rollup
+from miqa_node.features.analysis.rows import measurement_weeks, positionings, rollup
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.prepared import DriverStatement
@@ -83,6 +83,7 @@ def record(
         if header.view_position:
             repeats.mark(transaction, instance, acquisition, moment, rules, now)
         _add_findings(transaction, assessment, exposure)
+        positionings.record(transaction, assessment)
     return same
 
 
@@ -95,6 +96,7 @@ def _forget(transaction: Transaction, digest: InstanceDigest, now: datetime) -> 
     if row.binned and (assessment := instances.load_assessment(transaction, digest)) is not None:
         measurement_weeks.take_back(transaction, row.day, row.station, assessment)
     transaction.execute(sa.delete(acquisition_findings).where(acquisition_findings.c.digest == digest))
+    positionings.forget(transaction, digest)
     rollup.count_again(transaction, row.day, now)
 
 
@@ -115,6 +117,8 @@ def follow(transaction: Transaction, judgement: Judgement, replaced: Assessment 
     transaction.execute(sa.delete(acquisition_findings).where(acquisition_findings.c.digest == assessment.digest))
     exposure = {"day": row.day, "detector": row.detector, "patient_key": row.patient_key}
     _add_findings(transaction, assessment, exposure)
+    positionings.forget(transaction, assessment.digest)
+    positionings.record(transaction, assessment)
     return True
 
 

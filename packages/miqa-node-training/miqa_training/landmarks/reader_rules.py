@@ -34,6 +34,7 @@ class GradedImage:
     """One image with what readers said of it; None where nobody did.
 
     ``seen``: the networks were fitted on its patient's points. ``clipped``: the worst grade of anatomy that is cut off.
+    ``turned``: the worst grade of rotation that any reader gave, also one who did not look for points.
     """
 
     estimate: LandmarkEstimate
@@ -42,6 +43,8 @@ class GradedImage:
     rotated: bool | None = None
     cut: frozenset[str] | None = None
     clipped: int | None = None
+    turned: int | None = None
+    patient: str = ""
 
     @property
     def weight(self) -> float:

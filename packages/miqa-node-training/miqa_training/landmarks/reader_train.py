@@ -19,8 +19,9 @@ from miqa_training.landmarks.package import CUT_FINDINGS, copy_with_rules
 from miqa_training.landmarks.points import LandmarkAnnotation, read_annotations
 from miqa_training.landmarks.reader_figures import left_out_chances, operating_points, reader_figures
 from miqa_training.landmarks.reader_rules import GradedImage, fit_cuts, fit_rotation
+from miqa_training.landmarks.rotation_flags import rotation_flags
 
-CLIPPED = "clipped_anatomy"
+CLIPPED, ROTATION = "clipped_anatomy", "rotation"
 RULE_LIMITS = (
     (
         "Rotation and cut lungs are what readers would call so; two readers agree on whether a patient is rotated in "
@@ -57,7 +58,11 @@ def add_reader_rules(start: Path, data_dir: Path, out: Path, version: str) -> Pa
         "version": version,
         "limits": list(dict.fromkeys((*card.limits, *RULE_LIMITS))),
         "training": training,
-        "metrics": {**card.metrics, "reader_rules": reader_figures(chances, points)},
+        "metrics": {
+            **card.metrics,
+            "reader_rules": reader_figures(chances, points),
+            "rotation_flags": rotation_flags(chances),
+        },
     }
     return copy_with_rules(start, out / f"{LANDMARKS}-{version}", rules, changes)
 
@@ -81,9 +86,12 @@ def graded_images(package: Path, data_dir: Path) -> list[GradedImage]:
 def _graded(
     record: DatasetRecord, annotation: LandmarkAnnotation | None, estimate: LandmarkEstimate, *, trained: bool
 ) -> GradedImage:
+    turned = [int(record.grades[ROTATION])] if record.grades else []
     return GradedImage(
         estimate,
         source=record.source,
+        patient=record.patient,
+        turned=max([*turned, *(annotation.grades[:1] if annotation else ())], default=None),
         seen=trained,
         rotated=annotation.grades[0] > 0 if annotation else None,
         cut=annotation.cut if annotation else None,

@@ -46,6 +46,19 @@ def test_its_rotation_and_cuts_are_what_readers_call_so(package: LandmarkSidecar
     assert graded["auroc"] > graded["auroc_before"]
 
 
+def test_rotation_is_flagged_from_a_degree_on_that_the_card_states_with_both_sides(package: LandmarkSidecar) -> None:
+    [rule] = finding_entries()[FindingName("patient_rotated")].policy
+    assert package.card.targets is not None
+    point = f"probability {rule.min_probability}"
+    sides = {row.figure: row for row in package.card.targets.rows if point in row.figure}
+    assert [row.less_is_better for row in sides.values()] == [False, True]
+    assert all(f"severity {rule.min_severity}" in figure for figure in sides)
+    worth_a_repeat, straight = (row.reached[0].value or 0.0 for row in sides.values())
+    assert worth_a_repeat >= 0.5
+    assert straight <= 0.1
+    assert any("exception" in one for one in package.card.targets.tried)
+
+
 def test_side_markers_are_read_and_right_ones_are_not_called_wrong(package: LandmarkSidecar) -> None:
     figures = package.card.metrics["side_markers"]["development_set"]
     assert all(one["wrongly_flagged"] <= 0.02 for one in figures.values())

@@ -200,9 +200,14 @@ def test_a_cut_below_the_error_of_the_points_asks_for_nothing(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("slight", "marked", "verdict"),
-    [(0.95, 0.95, Verdict.REVIEW), (0.7, 0.95, Verdict.ACCEPT), (0.95, 0.05, Verdict.ACCEPT)],
+    [
+        (0.95, 0.95, Verdict.REVIEW),
+        (0.95, 0.05, Verdict.REVIEW),
+        (0.65, 0.95, Verdict.ACCEPT),
+        (0.72, 0.0, Verdict.ACCEPT),  # a degree that readers call straight
+    ],
 )
-def test_only_marked_and_sure_rotation_asks_for_a_look(
+def test_only_sure_rotation_of_a_degree_that_readers_call_asks_for_a_look(
     tmp_path: Path, slight: float, marked: float, verdict: Verdict
 ) -> None:
     estimate = estimate_of(grade=np.array([slight, marked, 0.9, 0.5]))

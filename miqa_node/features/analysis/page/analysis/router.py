@@ -23,7 +23,7 @@ from miqa_node.features.analysis.pictures import MOST_BARS, Exposures, reject_pi
 from miqa_node.features.analysis.rows import census, fidelities, reports, rollup
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.rows.reason_changes import codes_changed
-from miqa_node.features.analysis.sheets import value_words
+from miqa_node.features.analysis.sheets import positioning_rows, value_words
 from miqa_node.interfaces.web.access import Reader, Reviewer
 from miqa_node.interfaces.web.card import LABEL_COUNTS, LABEL_USES, MODEL_WATCH
 from miqa_node.interfaces.web.html.cards import PageCards
@@ -105,7 +105,7 @@ def rejects_page(services: Services, who: Reader, query: Form) -> str:
         pictures=reject_pictures(figures, exposures_of(shown)), query=query,
         most_bars=MOST_BARS, reason_words=rejects.REASON_WORDS, months=months,
         csv="/analysis/rejects.csv?" + _address(query), value_words=value_words, forms=list(monthly_reports.Form),
-        recoded=recoded,
+        recoded=recoded, positioned=positioning_rows(figures.positioning),
     )  # fmt: skip
 
 

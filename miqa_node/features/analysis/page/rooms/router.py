@@ -19,7 +19,7 @@ from miqa_node.core.words.headline import headline
 from miqa_node.core.words.next_step import next_step
 from miqa_node.core.words.reason import plain
 from miqa_node.errors import NotFoundError
-from miqa_node.features.analysis.rows import stations
+from miqa_node.features.analysis.rows import positionings, stations
 from miqa_node.features.analysis.rows.stations import StationExposure
 from miqa_node.interfaces.web.access import Display
 from miqa_node.interfaces.web.html.pages import render
@@ -192,6 +192,7 @@ def _now(services: WebServices, station: str, query: str = "") -> dict[str, obje
         "why": _why(newest) if newest and says else (),
         "why_of": lambda exposure: _why(exposure)[:1] if says else (),
         "hints": _hints(newest, language) if newest and says else (),
+        "coaching": _coaching(services, newest) if newest and says else [],
         "unseen": [(light_of(one), one, newest is None or one.study_instance_uid != newest.study_instance_uid)
                    for one in _unseen(services, station) if newest is None or one.digest != newest.digest],
         "most_unseen": MOST_UNSEEN,
@@ -260,6 +261,14 @@ def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
     here = replace(disposition, reasons=tuple(one for one in disposition.reasons if one.name != "anomaly"))
     with spoken(language):
         return (next_step(exposure.assessment, here),) if here.reasons else ()
+
+
+def _coaching(services: WebServices, exposure: StationExposure) -> list[str]:
+    """What could be better next time, where the site asks for it."""
+    if not services.settings.web.display_coaching or exposure.assessment is None or exposure.disposition is None:
+        return []
+    with services.database.begin() as transaction:
+        return positionings.coaching(transaction, exposure.assessment, exposure.disposition)
 
 
 PAGE = Page(
