@@ -21,6 +21,7 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.pixels.grayscale import CONTRADICTION
 from miqa_node.dicom.pixels.histogram import percentiles
 from miqa_node.dicom.pixels.regions import CHEST_PARTS, FRONTAL_VIEWS, LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
+from miqa_node.dicom.pixels.structure import shows_nothing
 
 ISSUES: dict[str, Code] = {
     "body_part_missing": codes.OTHER_FAILURE,
@@ -68,8 +69,6 @@ DEVIATION_INDEX_LIMIT = 3.0
 """Beyond ±3, half or double the intended exposure, AAPM TG-116 recommends management follow-up."""
 CLIPPED_BY_VOI_LIMIT = 50.0
 """Share of pixels, %, that a window may clip: directly exposed background seldom fills half of an image."""
-NOISE_ONLY_SHARE = 12.0
-"""``noise_share``, %, above which the image is only noise; pure white noise has 100 / 4.65 = 21.5."""
 UNUSED_BITS = 3
 INVERSION_MARGIN = 0.05
 
@@ -232,7 +231,7 @@ def _pixel_issues(header: Header, traits: ImageTraits, radiograph: Radiograph, v
     if not stored.size or stored.min() == stored.max():
         yield "blank_image", Phrase("All pixels have the same value or are padding.")
         return
-    if values.get("noise_share", 0.0) > NOISE_ONLY_SHARE:
+    if traits.is_radiograph and shows_nothing(radiograph):
         yield "blank_image", Phrase("The pixels hold nothing but noise.")
     if not traits.is_single_exposure:
         return

@@ -30,6 +30,23 @@ def of_gate(judgement: AssessorResult) -> AssessorResult:
     return of_another_kind(judgement, gate, PIXELS_SHOW_ANOTHER)
 
 
+def noisy_not_blank(judgement: AssessorResult) -> AssessorResult:
+    """The judgement without the gate's "blank" where noise is found, and the pixels show something under it.
+
+    It comes last: what such a gate sees is not looked at for anatomy.
+    """
+    before = judgement.assessment
+    noise, row = before.finding(FindingName.NOISE), before.finding(FindingName.GATE)
+    if before.gate_class != GateClass.BLANK or row is None or noise is None or not noise.present:
+        return judgement
+    gate = {name: probability for name, probability in before.gate.items() if name != GateClass.BLANK}
+    is_blank = any(one.name == "blank_image" for one in before.plausibility)
+    if is_blank or max(gate.values(), default=0.0) >= row.threshold:
+        return judgement  # or something else is wrong with it, too
+    findings = tuple(one for one in before.findings if one != row)
+    return replace(judgement, assessment=replace(before, findings=findings, gate=gate))
+
+
 def of_another_kind(judgement: AssessorResult, gate: GateClass, reason: str) -> AssessorResult:
     """The judgement without what was seen of the anatomy; measurements are numbers of the pixels, and stay.
 

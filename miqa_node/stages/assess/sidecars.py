@@ -28,6 +28,7 @@ from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError
 from miqa_node.stages.assess import any_radiograph
 from miqa_node.stages.assess.anomaly import sidecar as anomaly
+from miqa_node.stages.assess.another_kind import noisy_not_blank
 from miqa_node.stages.assess.caption import package as caption
 from miqa_node.stages.assess.card import BaseCard, Task, checked_card, read_sections
 from miqa_node.stages.assess.classify import sidecar as classify
@@ -119,7 +120,8 @@ class SidecarModels:
         policy = self._policy()
         judgement = self._judged(header, radiograph, self._quality().assess(header, radiograph, digest, traits), policy)
         judgement = self._of_any_part(header, radiograph, judgement, policy, traits)
-        return self._with_any_part(ImageContext(header, radiograph, judgement, policy, PackageRule(LANDMARKS)))
+        context = ImageContext(header, radiograph, judgement, policy, PackageRule(LANDMARKS))
+        return noisy_not_blank(self._with_any_part(context))
 
     def _of_any_part(
         self, header: Header, radiograph: Radiograph, judgement: AssessorResult, policy: Policy, traits: ImageTraits

@@ -147,7 +147,7 @@ def test_the_shipped_policy_has_one_of_each_finding_that_tells_defects_on_source
     ("findings", "verdict"),
     [({}, Verdict.NOT_ASSESSED), ({"motion_blur": (0.9, 0.9)}, Verdict.REVIEW),
      ({"unsharp": (0.9, 0.9)}, Verdict.REVIEW),
-     ({"noise": (0.6, 0.6)}, Verdict.NOT_ASSESSED), ({"grid_artifact": (1.0, 1.0)}, Verdict.NOT_ASSESSED)],
+     ({"noise": (0.67, 0.73)}, Verdict.NOT_ASSESSED), ({"grid_artifact": (1.0, 1.0)}, Verdict.NOT_ASSESSED)],
 )  # fmt: skip
 def test_a_knee_that_moved_goes_to_review_by_the_shipped_policy(findings: dict[str, Any], verdict: Verdict) -> None:
     image = knee(**findings)
@@ -157,11 +157,15 @@ def test_a_knee_that_moved_goes_to_review_by_the_shipped_policy(findings: dict[s
     assert decided.flagged == (verdict is Verdict.REVIEW)
 
 
-@pytest.mark.parametrize(("part", "flags"), [("KNEE", True), ("HAND", True), ("SPINE", False), ("LSPINE", False)])
-def test_motion_of_limbs_has_an_earlier_point_than_that_of_the_spine(part: str, flags: bool) -> None:
+@pytest.mark.parametrize(
+    ("part", "motion", "flags"),
+    [("KNEE", (0.14, 0.9), False), ("HAND", (0.15, 0.3), True), ("KNEE", (0.25, 0.3), True),
+     ("SPINE", (0.19, 0.9), False), ("LSPINE", (0.30, 0.6), False), ("SPINE", (0.30, 0.7), True)],
+)  # fmt: skip
+def test_motion_of_limbs_has_an_earlier_point_than_that_of_the_spine(
+    part: str, motion: tuple[float, float], flags: bool
+) -> None:
+    """Films of whole spines look moved now and then, but slightly."""
     shipped = read_policy(share_dir("config") / "policy.toml")
-    for probability, is_flagged in ((0.11, False), (0.15, flags), (0.25, True)):
-        image = replace(
-            knee(part, motion_blur=(probability, 0.5)), model=ModelIdentity("any-radiograph", "0.3.0", "ab" * 32)
-        )
-        assert decide(image, shipped).flags(FindingName("motion_blur")) is is_flagged, (part, probability)
+    image = replace(knee(part, motion_blur=motion), model=ModelIdentity("any-radiograph", "0.3.0", "ab" * 32))
+    assert decide(image, shipped).flags(FindingName("motion_blur")) is flags

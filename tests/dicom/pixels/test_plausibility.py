@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import PlausibilityIssue
 from miqa_node.core.domain.image import Radiograph
@@ -95,10 +97,32 @@ def test_constant_and_empty_pixels_are_blank() -> None:
     assert "blank_image" in issues(radiograph(chest(), valid=np.zeros((512, 512), dtype=bool)))
 
 
-@pytest.mark.parametrize("sigma", [3.0, 60.0])
-def test_nothing_but_noise_is_blank(sigma: float) -> None:
-    assert "blank_image" in issues(radiograph(np.random.default_rng(1).normal(2000, sigma, (512, 512))))
-    assert "blank_image" not in issues(radiograph(chest(noise=sigma)))
+def grain(size_px: float, seed: int = 1) -> NDArray[np.float64]:
+    """Noise of deviation 1 whose grains are about so large; of single pixels if it is 0."""
+    white = np.random.default_rng(seed).normal(0.0, 1.0, (512, 512))
+    smooth = cv2.GaussianBlur(white, (0, 0), size_px) if size_px else white
+    return np.asarray(smooth / smooth.std())
+
+
+SLOPE = np.add(*np.mgrid[-1:1:512j, -1:1:512j]) * 300.0
+
+
+@pytest.mark.parametrize("size_px", [0.0, 1.5])
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+@pytest.mark.parametrize("sigma", [3.0, 60.0, 400.0])
+def test_nothing_but_noise_is_blank(sigma: float, slope: float, size_px: float) -> None:
+    assert "blank_image" in issues(radiograph(2000 + sigma * grain(size_px) + slope * SLOPE))
+
+
+@pytest.mark.parametrize("size_px", [0.0, 1.5])
+@pytest.mark.parametrize("sigma", [60.0, 600.0, 1200.0])
+def test_noise_over_a_chest_is_not_blank(sigma: float, size_px: float) -> None:
+    """A sixth of the contrast was enough for "nothing but noise", with every rib in plain sight."""
+    assert "blank_image" not in issues(radiograph(chest() + sigma * grain(size_px)))
+
+
+def test_so_small_an_image_is_never_said_to_be_nothing_but_noise() -> None:
+    assert "blank_image" not in issues(radiograph(2000 + 60 * grain(0.0)[:100, :100]))
 
 
 def test_windows_that_cut_most_of_the_image_off_are_named() -> None:
