@@ -21,6 +21,7 @@ from itertools import cycle
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, LiteralString, Self
+from uuid import uuid4
 
 import httpcore2
 import httpx2
@@ -228,7 +229,7 @@ class PostgresServer:
             pytest.skip("postgresql is not installed")
         if shutil.which("runuser") is None:
             pytest.skip("runuser is not there to start PostgreSQL as its own user")
-        self._folder, self.port = SERVERS / f"miqa-pg-{free_port()}", free_port()
+        self._folder, self.port = SERVERS / f"miqa-pg-{uuid4().hex}", free_port()  # killed runs leave theirs
         self._parameters = [word for name, value in parameters.items() for word in ("-c", f"{name}={value}")]
         self._as_postgres = ["runuser", "-u", "postgres", "--"]
         initdb = [*self._as_postgres, str(POSTGRES_BIN / "initdb"), "-D", str(self._folder), "-A", "trust"]

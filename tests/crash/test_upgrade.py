@@ -242,6 +242,8 @@ def test_the_jobs_of_a_killed_node_are_finished_once(
             again = judged[:4]
             site.command(earlier, "reassess", *again, "--yes", "--as", "mara")
             busy = [*site.send(node, 25), *site.send(node, 25)]
+            some = lambda: any(one["verdict"] for one in site.images(earlier, busy).values())  # noqa: E731
+            wait_until(some, LIMIT_S, "the first of them is judged")  # a busy machine has judged none by now
             for _ in range(3):
                 delay(chance.uniform(0.2, 1.0))
                 node.kill()
