@@ -71,9 +71,9 @@ def test_check_shows_both_sides_by_source(card: ObjectCard) -> None:
     answer = CliRunner().invoke(app, ["models", "check", card.label])
     assert answer.exit_code == 0, answer.output
     assert "Called with devices only" in answer.output
-    assert "0.55 of 47" in answer.output
+    assert "0.72 of 47" in answer.output
     [checked] = [json.loads(CliRunner().invoke(app, ["models", "check", card.label, "--json"]).output)]
     rows = {(one["images"], one["source"]): one for one in checked["operating_point"]}
-    assert rows["held_out", "all"]["found"] == 0.6
+    assert rows["held_out", "all"]["found"] == 0.943
     assert rows["left_out_source", "actualmed"]["called_with_devices_only"] == 0.455
     assert rows["development", "hannover"]["found"] is None, "no image there shows one"
