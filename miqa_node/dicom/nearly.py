@@ -15,6 +15,13 @@ SAME_MM = 0.1
 """Positions are no more exact than this, however many digits they have."""
 CLOSE_SHARE = 0.25
 """Of the distance of slices: positions that are further apart are never one place."""
+PASSES_MM = 0.5
+"""A table that moves to and fro comes so close to each place again; slices that are close by design are evenly so."""
+UNEVEN = 1.25
+"""How many times longer steps between places are than those within one, and by more than rounding."""
+LEAST_SHARED, REGULAR_SHARE, REGULAR = 4, 0.8, 0.1
+"""Passes share so many places, and so many of those that the shorter one covers; distances of as many places are equal
+within a tenth."""
 Labels = NDArray[np.intp]
 
 
@@ -105,7 +112,35 @@ def place_tolerance_mm(places_mm: Sequence[float], unit_mm: float = SAME_MM) -> 
     distances = np.diff(ordered)
     between = distances[distances > 1.5 * most]  # jitter of several slices at one place is no distance of slices
     distances = between if len(between) else distances[distances > 0.0]
-    return min(most, CLOSE_SHARE * float(np.median(distances))) if len(distances) else most
+    rounded = min(most, CLOSE_SHARE * float(np.median(distances))) if len(distances) else most
+    return max(rounded, _between_passes_mm(ordered, rounded))
+
+
+def _between_passes_mm(ordered: NDArray[np.float64], same_mm: float) -> float:
+    """How far apart passes over the same places lie, as those of a shuttle that moves to and fro; 0 if it is one pass.
+
+    Then steps alternate between small and large ones, and each pass alone is regular.
+
+    >>> passes = np.sort(np.concatenate([np.arange(8) * 5.0, np.arange(8) * 5.0 + 0.4]))
+    >>> round(_between_passes_mm(passes, 0.1), 3), _between_passes_mm(np.arange(16) * 2.5, 0.1)
+    (0.4, 0.0)
+    """
+    steps = np.sort(np.diff(ordered))
+    steps = steps[steps > same_mm]
+    uneven = np.diff(steps) > np.maximum((UNEVEN - 1.0) * steps[:-1], 1.5 * same_mm)
+    candidates = np.unique(steps[:-1][uneven]) * 1.001
+    return next((float(small) for small in candidates if _are_passes(ordered, float(small), same_mm)), 0.0)
+
+
+def _are_passes(ordered: NDArray[np.float64], small_mm: float, same_mm: float) -> bool:
+    parts = np.split(ordered, np.flatnonzero(np.diff(ordered) > small_mm) + 1)
+    spreads, places = np.array([np.ptp(one) for one in parts]), np.diff([one[0] for one in parts])
+    shared = np.flatnonzero(spreads > same_mm)
+    if len(shared) < LEAST_SHARED or len(shared) < REGULAR_SHARE * (shared[-1] - shared[0] + 1):
+        return False
+    usual = float(np.median(places))
+    is_regular = np.mean(np.abs(places - usual) <= REGULAR * usual + same_mm) >= REGULAR_SHARE
+    return bool(is_regular and spreads.max() <= max(PASSES_MM, CLOSE_SHARE * usual))
 
 
 def same_places(places_mm: Sequence[float], unit_mm: float = SAME_MM) -> Labels:

@@ -18,12 +18,13 @@ class DerivedReason(StrEnum):
     """Why the rules for plain radiographs do not apply to an image."""
 
     ENERGY = "A dual-energy or subtracted image: rules for plain radiographs do not apply to it."
+    PAGE = "A page, a screen or a workstation's picture, as Image Type or Conversion Type says: it is no radiograph."
     SUPPRESSED = "An image with bones suppressed: rules for plain radiographs do not apply to it."
     RAW = "Raw data of an exposure of which there is an image for presentation: that one is judged."
     OTHER = "Derived from another image of the same exposure: that one is judged."
 
 
-_REASONS = {Derivation.ENERGY: DerivedReason.ENERGY, Derivation.SUPPRESSED: DerivedReason.SUPPRESSED}
+_REASONS = {one: DerivedReason[one.name] for one in (Derivation.ENERGY, Derivation.SUPPRESSED, Derivation.PAGE)}
 
 
 PLAINEST = (False, False, False)

@@ -66,6 +66,8 @@ class Derivation(StrEnum):
     """Of exposures with two spectra: soft tissue, bone, or another subtraction."""
     SUPPRESSED = "suppressed"
     """Bones or ribs were suppressed."""
+    PAGE = "page"
+    """No radiograph: a scanned page, a screen, or what a workstation made."""
 
 
 @dataclass(frozen=True, slots=True)

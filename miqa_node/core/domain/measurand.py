@@ -81,6 +81,8 @@ class Measurand:
     """What it is proven against: the object whose truth is known, or the other implementation (Markdown)."""
     left_out: str = ""
     """Why there is no number where it covers an image and cannot be taken, as a sentence."""
+    is_of_fault: bool = False
+    """Whether it exists only with a fault; then ``left_out`` says that there is none."""
     successor: str = ""
     """What takes the place of one that is withdrawn; empty if nothing does."""
 

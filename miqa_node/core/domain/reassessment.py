@@ -92,7 +92,7 @@ def lifts_flag(
 ) -> bool:
     """Whether a later judgement takes back the flag that ``flagged`` led to for ``reasons``: only if it saw as much.
 
-    What a model flagged needs an ACCEPT by a model. What measurements flagged closes once as much was measured and
+    What a model flagged needs an ACCEPT by a model. What measurements flagged closes once these were measured again and
     nothing flags any more. A judgement that failed, that lacks the model of then, or that is only recorded takes back
     nothing.
     """
@@ -105,12 +105,14 @@ def lifts_flag(
         return True
     if disposition.verdict.flagged or assessment.quarantined or not assessment.decoder:
         return False
-    if had_model and not _flagged_by_measuring(flagged, reasons):
-        return False
-    before = () if flagged is None else flagged.measurements
-    measured = {one.name for one in before if is_taken(one.name, assessment)} <= {
-        one.name for one in assessment.measurements
-    }
+    flagging = {reason.name for reason in reasons if reason.verdict.flagged}
+    before = set[str]() if flagged is None else {one.name for one in flagged.measurements}
+    issues = set[str]() if flagged is None else {one.name for one in flagged.plausibility}
+    if had_model and not (flagging and flagging <= before | issues):
+        return False  # not only measurements and contradictions flagged
+    names = {name for name in before if is_taken(name, assessment)}
+    faultless = {name for of in assessment.left_out for name in of.measurements if _is_faultless(name, of.reason)}
+    measured = (names & flagging or names) <= faultless | {one.name for one in assessment.measurements}
     lacked_model = flagged is not None and flagged.not_assessed == NO_MODEL
     return measured and (assessment.not_assessed != NO_MODEL or lacked_model)
 
@@ -121,10 +123,6 @@ def is_taken(name: str, assessment: Assessment) -> bool:
     return measurand is not None and not measurand.why_not(assessment.header, assessment.kind)
 
 
-def _flagged_by_measuring(flagged: Assessment | None, reasons: Sequence[Reason]) -> bool:
-    """Whether every reason of a flag is a measurement or a plausibility issue."""
-    if flagged is None:
-        return False
-    names = {one.name for one in flagged.measurements} | {one.name for one in flagged.plausibility}
-    flagging = [reason.name for reason in reasons if reason.verdict.flagged]
-    return bool(flagging) and names.issuperset(flagging)
+def _is_faultless(name: str, reason: str) -> bool:
+    """Whether the reason why there is no number is that the measurement was taken and found no fault."""
+    return (one := MEASUREMENTS.all().get(name)) is not None and one.is_of_fault and reason == one.left_out

@@ -18,6 +18,7 @@ _CODES = {
 }
 """Codes of CID 7203: image stitching, pixel by pixel subtraction, multi-energy proportional weighting."""
 
+_SCREEN = re.compile("SCREEN|CAPTURE|REPORT", re.IGNORECASE)
 _STITCHED = re.compile(r"stitch|(?<![a-z])composed|long.?(leg|length|view)|ganzbein", re.IGNORECASE)
 _SUPPRESSED = re.compile(
     r"(bone|rib|skelet\w*).?suppress|suppress\w* .{0,10}(bone|rib)|(knochen|rippen).?(suppression|unterdr)",
@@ -32,6 +33,13 @@ _TISSUE = re.compile(
 """Values of Image Type that mean dual energy; in a description the same words may mean the way of processing."""
 
 
+PAGES, FILMS = frozenset({"SD", "WSD", "DRW", "SYN"}), frozenset({"DF", "DI", "DV", "SI"})
+"""Values of Conversion Type (PS3.3 C.8.6.1): pages, screens, drawings; and films and signals that were digitised, which
+may be SECONDARY (C.7.6.1.1.2), too. Stored angiograms and dental images often are."""
+OF_EXPOSURES = ("IrradiationEventUID", "ExposureIndex", "DeviationIndex")
+"""What a page is seldom said to have: consoles that process a radiograph again write SECONDARY, too."""
+
+
 def derivation_of(values: Values) -> Derivation:
     """How an image was made from others; PLAIN if it does not say that it is derived."""
     image_type = values.words("ImageType")
@@ -41,14 +49,20 @@ def derivation_of(values: Values) -> Derivation:
     coded = _CODES.get(code, Derivation.PLAIN) if scheme == "DCM" else Derivation.PLAIN
     if coded is Derivation.STITCHED or any(_STITCHED.search(text) for text in texts):
         return Derivation.STITCHED
+    conversion = values.word("ConversionType")
+    is_secondary = image_type[1:2] == ("SECONDARY",) and values.word("Modality") in ("CR", "DX")
+    is_exposed = conversion in FILMS or any(values.holds(keyword) for keyword in OF_EXPOSURES)
+    is_screen = any(_SCREEN.search(kind) for kind in kinds)
+    is_page = conversion in PAGES or (is_secondary and (is_screen or not is_exposed))
+    plain = Derivation.PAGE if is_page else Derivation.PLAIN
     if image_type[:1] != ("DERIVED",):
-        return Derivation.PLAIN
+        return plain
     texts += [values.text("SeriesDescription"), values.text("ProtocolName")]
     if any(_SUPPRESSED.search(text) for text in texts):
         return Derivation.SUPPRESSED
     if any(_ENERGY.search(text) for text in texts) or any(_TISSUE.fullmatch(kind) for kind in kinds):
         return Derivation.ENERGY
-    return coded
+    return coded or plain
 
 
 def irradiation_event_uids(values: Values) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ _TAGS: dict[str, int] = {
         "ContentTime",
         "AccessionNumber",
         "Modality",
+        "ConversionType",
         "PresentationIntentType",
         "Manufacturer",
         "StationName",

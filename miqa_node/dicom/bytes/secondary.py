@@ -43,7 +43,7 @@ def write_secondary_capture(picture: Path, out: Path, *, modality: str, body_par
         "AccessionNumber", "ReferringPhysicianName", "SeriesNumber", "Laterality", "PatientOrientation",
     ):  # fmt: skip
         setattr(capture, keyword, None)
-    capture.Modality, capture.ConversionType = header.modality, "WSD"
+    capture.Modality, capture.ConversionType = header.modality, "DI"
     capture.BodyPartExamined, capture.ViewPosition = header.body_part_examined, header.view_position
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.InstanceNumber = 1

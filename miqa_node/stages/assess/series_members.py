@@ -59,6 +59,7 @@ def member_issues(every: Sequence[Slice], stack: Sequence[Slice], captures: int)
     return (
         *_missing(every),
         *_numbers_missing(every),
+        *_unplaced(stack),
         *_begun_late(every),
         *_odd(every, stack, captures),
         *_unmeasured(every, stack),
@@ -142,6 +143,20 @@ def _places(every: Sequence[Slice]) -> int:
     for one, plane in zip(placed, same_directions([one.orientation for one in placed]).tolist(), strict=True):
         by_plane.setdefault(plane, []).append(one.place_mm or 0.0)
     return sum(int(same_places(places).max()) for places in by_plane.values()) + len(every) - len(placed)
+
+
+def _unplaced(stack: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:
+    """Slices that cannot be put in order: what is missing between them, or there twice, is not seen."""
+    without = [one for one in stack if one.place_mm is None]
+    if not without or len(stack) < 2:
+        return ()
+    text = Phrase(
+        "{without} of {slices} slices have no Image Position (Patient) or no Image Orientation (Patient): gaps, places "
+        "taken twice and distances of slices were not looked for.",
+        without=f"{len(without)}",
+        slices=f"{len(stack)}",
+    )
+    return (PlausibilityIssue("positions_missing", text, OTHER_FAILURE),)
 
 
 def _begun_late(every: Sequence[Slice]) -> tuple[PlausibilityIssue, ...]:

@@ -9,7 +9,7 @@ from pydicom import Dataset
 
 from miqa_node.dicom.bytes.numbers import first_number, numbers
 from miqa_node.stages.measure.groups import group_of
-from miqa_node.stages.measure.slice_facts import b_value_of_frame, component_of, private_direction
+from miqa_node.stages.measure.slice_facts import b_value_of_frame, private_direction, shown_by
 
 KEYWORDS = (
     "AcquisitionDateTime", "AcquisitionNumber", "AcquisitionTime", "ContentTime", "ContrastBolusAgentPhase",
@@ -54,7 +54,7 @@ def signs_of(ds: Dataset, frame: int, image_type: Sequence[str]) -> VolumeSigns:
     heart = group_of(ds, frame, "CardiacSynchronizationSequence")
     breath = group_of(ds, frame, "RespiratorySynchronizationSequence")
     return VolumeSigns(
-        component=component_of(ds, frame, image_type),
+        component=shown_by(ds, frame, image_type),
         b_value=b_value_of_frame(ds, frame),
         direction=numbers(gradient, "DiffusionGradientOrientation", 3) or private_direction(ds),
         echo_ms=first_number(group_of(ds, frame, "MREchoSequence"), "EffectiveEchoTime")

@@ -18,7 +18,14 @@ KEYWORDS = (
     "Modality", "PhaseContrast", "ProtocolName", "RescaleType", "ScanningSequence", "SequenceName", "SeriesDescription",
 )  # fmt: skip
 SIEMENS, GE, UIH = "SIEMENS MR HEADER", "GEMS_PARM_01", "Image Private Header"
-PRIVATE_TAGS = tags_of(0x0019, 0x0A, 0x0C, 0x0E) | tags_of(0x0043, 0x2F, 0x39) | tags_of(0x0065, 0x09, 0x37, 0x50)
+GE_SCAN, PHILIPS, PHILIPS_MR = "GEMS_ACQU_01", "Philips Imaging DD 001", "Philips MR Imaging DD 001"
+PRIVATE_TAGS = (
+    tags_of(0x0019, 0x0A, 0x0C, 0x0E, 0xBB, 0xBC, 0xBD)
+    | tags_of(0x0043, 0x2F, 0x39)
+    | tags_of(0x0065, 0x09, 0x37, 0x50)
+    | tags_of(0x2001, 0x03)
+    | tags_of(0x2005, 0xB0, 0xB1, 0xB2)
+)
 GE_COMPONENTS = {1.0: "PHASE", 2.0: "REAL", 3.0: "IMAGINARY"}
 GE_OFFSET = 1e9
 """What GE adds to a b-value; other numbers from there on are no b-values."""
@@ -83,29 +90,41 @@ def facts_of(ds: Dataset, frame: int, image_type: Sequence[str]) -> Facts:
 
 
 def private_b_value(ds: Dataset) -> float | None:
-    """In s/mm², of the elements of Siemens, UIH and GE; None without any of them.
+    """In s/mm², of the elements of Siemens, UIH, Philips and GE; None without any of them.
 
-    GE writes 0, or another number, into images without diffusion.
+    Philips and GE write 0, GE also other numbers, into images without diffusion.
     """
     for group, creator, element in ((0x0019, SIEMENS, 0x0C), (0x0065, UIH, 0x09)):
         if values := private_numbers(ds, group, creator, element):
             return values[0]
-    values = private_numbers(ds, 0x0043, GE, 0x39)
-    value = values[0] % GE_OFFSET if values else 0.0
-    return value if 0.0 < value < MOST_B_VALUE else None
+    for group, creator, element in ((0x2001, PHILIPS, 0x03), (0x0043, GE, 0x39)):
+        values = private_numbers(ds, group, creator, element)
+        value = values[0] % GE_OFFSET if values else 0.0
+        if 0.0 < value < MOST_B_VALUE:
+            return value
+    return None
 
 
 def private_direction(ds: Dataset) -> tuple[float, ...] | None:
-    """Direction of the gradient, of the elements of Siemens and UIH."""
-    for group, creator, element in ((0x0019, SIEMENS, 0x0E), (0x0065, UIH, 0x37)):
-        if len(values := private_numbers(ds, group, creator, element)) == 3 and any(values):
+    """Direction of the gradient: Siemens and UIH have three numbers in one element, Philips and GE in three."""
+    for group, creator, elements in (
+        (0x0019, SIEMENS, (0x0E,)),
+        (0x0065, UIH, (0x37,)),
+        (0x2005, PHILIPS_MR, (0xB0, 0xB1, 0xB2)),
+        (0x0019, GE_SCAN, (0xBB, 0xBC, 0xBD)),
+    ):
+        values = tuple(one for element in elements for one in private_numbers(ds, group, creator, element))
+        if len(values) == 3 and any(values):
             return values
     return None
 
 
-def component_of(ds: Dataset, frame: int, image_type: Sequence[str]) -> str:
-    """MAGNITUDE, PHASE, REAL or IMAGINARY; else what the header calls it."""
-    return next(iter(_component(ds, frame, image_type)), image_type[2] if len(image_type) > 2 else "")
+def shown_by(ds: Dataset, frame: int, image_type: Sequence[str]) -> str:
+    """MAGNITUDE, PHASE, REAL or IMAGINARY if the header says so, and all words of Image Type from value 3 on.
+
+    Water and fat of a Dixon series differ in value 3, 4 or 5, by maker.
+    """
+    return " ".join(dict.fromkeys([*_component(ds, frame, image_type), *filter(None, image_type[2:])]))
 
 
 def _component(ds: Dataset, frame: int, image_type: Sequence[str]) -> set[str]:

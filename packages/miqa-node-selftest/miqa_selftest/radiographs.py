@@ -109,7 +109,7 @@ def _derive(source: Dataset, defect: SimulatedDefect) -> Dataset:
     dataset.SOPInstanceUID = derive_uid(*derived_from, "instance")
     dataset.SeriesInstanceUID = derive_uid(*derived_from, "series")
     dataset.StudyInstanceUID = derive_uid(*derived_from, "study")
-    dataset.ImageType = ["DERIVED", "SECONDARY"]
+    dataset.ImageType = ["DERIVED", "PRIMARY"]
     dataset.AccessionNumber = defect.accession_number
     dataset.StudyID = "SIMULATED"
     dataset.StudyDescription = f"{source.StudyDescription}, {comment}"[:64]

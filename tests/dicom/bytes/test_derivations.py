@@ -35,6 +35,16 @@ DERIVED = ["DERIVED", "PRIMARY"]
         ({"ImageType": ["ORIGINAL", "PRIMARY"], "SeriesDescription": "Bone suppressed"}, Derivation.PLAIN),
         ({"ImageType": [*DERIVED, "", "STITCHED"]}, Derivation.STITCHED),
         ({"ImageType": DERIVED, "DerivationDescription": "Stitching of 3 images"}, Derivation.STITCHED),
+        ({"ImageType": ["ORIGINAL", "PRIMARY"], "ConversionType": "SD"}, Derivation.PAGE),
+        ({"ImageType": DERIVED, "ConversionType": "WSD"}, Derivation.PAGE),
+        ({"ImageType": ["DERIVED", "SECONDARY", "", "SCREEN SAVE"]}, Derivation.PAGE),
+        ({"ImageType": ["ORIGINAL", "SECONDARY"]}, Derivation.PAGE),
+        ({"ImageType": ["DERIVED", "SECONDARY"], "ExposureIndex": "412"}, Derivation.PLAIN),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SINGLE PLANE"], "Modality": "XA"}, Derivation.PLAIN),
+        ({"ImageType": ["DERIVED", "SECONDARY"], "ConversionType": "DF"}, Derivation.PLAIN),
+        ({"ImageType": ["DERIVED", "SECONDARY"], "ConversionType": "DI"}, Derivation.PLAIN),
+        ({"ImageType": ["DERIVED", "SECONDARY", "BONE"]}, Derivation.ENERGY),
+        ({"ImageType": ["DERIVED", "SECONDARY", "", "STITCHED"]}, Derivation.STITCHED),
     ],
 )
 def test_words_of_a_header(values: dict[str, Any], derivation: Derivation, tmp_path: Path) -> None:

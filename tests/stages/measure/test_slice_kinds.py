@@ -72,6 +72,8 @@ MR_KINDS: dict[str, tuple[Change, str]] = {
     "b-value of UIH": (private(0x0065, "Image Private Header", 0x09, "FD", 1000.0), "diffusion"),
     "b-value of GE": (private(0x0043, "GEMS_PARM_01", 0x39, "IS", ["1000001000", "8", "0", "0"]), "diffusion"),
     "no b-value of GE": (private(0x0043, "GEMS_PARM_01", 0x39, "IS", ["0", "268435456", "0", "0"]), "structural"),
+    "b-value of Philips": (private(0x2001, "Philips Imaging DD 001", 0x03, "FL", 1000.0), "diffusion"),
+    "b-value of 0 of Philips": (private(0x2001, "Philips Imaging DD 001", 0x03, "FL", 0.0), "structural"),
     "mosaic by its type": (given(ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]), "mosaic"),
     "mosaic by its tiles": (private(0x0019, "SIEMENS MR HEADER", 0x0A, "US", 36), "mosaic"),
     "volume frame of UIH": (given(ImageType=["ORIGINAL", "PRIMARY", "M", "VFRAME"]), "mosaic"),

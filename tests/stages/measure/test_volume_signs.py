@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 
-from tests.stages.measure.drawn_series import flags, heads, issues, judged, value, write
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.dicom.nearly import same_places
+from miqa_node.stages.measure.base import is_installed
+from miqa_node.stages.measure.slices import read_slices
+from tests.stages.measure.drawn_series import Change, body, flags, heads, issues, judged, value, write
 from tests.stages.measure.test_slice_kinds import given, private
 
 SLICES = 8
@@ -43,11 +47,34 @@ def b_value(ds: FileDataset, volume: int, slice_number: int) -> None:
     private(0x0019, "SIEMENS MR HEADER", 0x0C, "IS", ("0", "500", "1000")[volume])(ds)
 
 
+def philips(ds: FileDataset, volume: int, slice_number: int) -> None:
+    private(0x2001, "Philips Imaging DD 001", 0x03, "FL", (0.0, 500.0, 1000.0)[volume])(ds)
+
+
+def dixon(ds: FileDataset, volume: int, slice_number: int) -> None:
+    ds.ImageType = ["DERIVED", "PRIMARY", "DIXON", ("WATER", "FAT", "IN_PHASE")[volume]]
+
+
+def dixon_of_another_maker(ds: FileDataset, volume: int, slice_number: int) -> None:
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "M", "DIXON", ("WATER", "FAT", "IN_PHASE")[volume]]
+
+
 def inversion(ds: FileDataset, volume: int, slice_number: int) -> None:
     ds.InversionTime = str(100 + 700 * volume)
 
 
-TELLING: tuple[Tell, ...] = (acquisition, temporal, trigger, acquired, echo, b_value, inversion)
+TELLING: tuple[Tell, ...] = (
+    acquisition,
+    temporal,
+    trigger,
+    acquired,
+    echo,
+    b_value,
+    philips,
+    dixon,
+    dixon_of_another_maker,
+    inversion,
+)
 
 
 def three_volumes(folder: Path, tell: Tell) -> list[Path]:
@@ -75,6 +102,53 @@ def test_any_sign_tells_volumes_apart(tell: Tell, tmp_path: Path) -> None:
     assert jump < 15.0
     assert disorder < 1.0
     assert (value(assessment, "slice_overlaps"), value(assessment, "slices_repeated")) == (0.0, 0.0)
+    assert not flags(disposition)
+
+
+@pytest.mark.parametrize(
+    ("group", "creator", "elements"),
+    [(0x2005, "Philips MR Imaging DD 001", (0xB0, 0xB1, 0xB2)), (0x0019, "GEMS_ACQU_01", (0xBB, 0xBC, 0xBD))],
+)
+def test_directions_that_makers_write_into_three_elements_are_read(
+    group: int, creator: str, elements: tuple[int, ...], tmp_path: Path
+) -> None:
+    def change(ds: FileDataset) -> None:
+        for element, number in zip(elements, (0.6, 0.8, 0.0), strict=True):
+            private(group, creator, element, "FL" if group == 0x2005 else "DS", number)(ds)
+
+    [path] = write(tmp_path, heads(1, side=64), "MR", change)
+    assert read_slices([(InstanceDigest("a"), path)])[0].signs.direction == pytest.approx((0.6, 0.8, 0.0))
+
+
+def test_frames_of_an_enhanced_image_are_told_apart_by_their_frame_type(tmp_path: Path) -> None:
+    def change(ds: FileDataset) -> None:
+        ds.NumberOfFrames, ds.ImageType = 2, ["DERIVED", "PRIMARY", "DIXON", "MIXED"]
+        groups = []
+        for kind in ("WATER", "FAT"):
+            frame_type, group = Dataset(), Dataset()
+            frame_type.FrameType, frame_type.ComplexImageComponent = ["DERIVED", "PRIMARY", "DIXON", kind], "MAGNITUDE"
+            group.MRImageFrameTypeSequence = [frame_type]
+            groups.append(group)
+        ds.PerFrameFunctionalGroupsSequence = groups
+
+    [path] = write(tmp_path, heads(1, side=64), "MR", change)
+    frames = read_slices([(InstanceDigest("a"), path)])
+    assert [one.signs.component for one in frames] == ["MAGNITUDE DIXON WATER", "MAGNITUDE DIXON FAT"]
+
+
+@pytest.mark.skipif(not is_installed("SimpleITK"), reason="needs the extra [series]")
+def test_water_and_fat_are_no_motion(tmp_path: Path) -> None:
+    """Told apart by the numbers of the images alone, they would be compared as volumes that differ in time."""
+    count = iter(range(100))
+
+    def change(ds: FileDataset) -> None:
+        volume, number = divmod(next(count), SLICES)
+        ds.ImagePositionPatient = [-72.0, -72.0, 3.0 * number]
+        dixon(ds, volume, number)
+
+    images = [np.roll(image, 9 * volume, axis=1) for volume in range(2) for image in heads(SLICES, side=96)]
+    assessment, disposition = judged(write(tmp_path, images, "MR", change))
+    assert value(assessment, "mr_motion") is None
     assert not flags(disposition)
 
 
@@ -144,3 +218,41 @@ def test_rounded_positions_are_no_gaps_and_a_lost_slice_is_one(step_mm: float, d
     lost, disposition = judged([*paths[:9], *paths[10:]])
     assert value(lost, "slice_gaps") == 1.0
     assert "slice_gaps" in flags(disposition)
+
+
+def two_passes(folder: Path, off_mm: float, step_mm: float, tell: Change | None = None, lost: int = -1) -> list[Path]:
+    """A table that goes and comes back, and places of the second pass a little off."""
+    images = [body(0.1 + 0.08 * number, seed=10 * volume + number) for volume in range(2) for number in range(10)]
+    count = iter(range(100))
+
+    def change(ds: FileDataset) -> None:
+        volume, number = divmod(next(count), 10)
+        ds.ImagePositionPatient = [-120.0, -120.0, f"{step_mm * number + off_mm * volume:.2f}"]
+        ds.SliceThickness, ds.AcquisitionTime = str(step_mm), f"10{10 + volume}00"
+        if tell is not None:
+            tell(ds)
+
+    paths = write(folder, images, "CT", change)
+    return [path for number, path in enumerate(paths) if number != lost]
+
+
+@pytest.mark.parametrize(("off_mm", "step_mm"), [(0.3, 1.0), (0.4, 1.0), (0.4, 2.0), (1.0, 5.0), (0.0, 1.0)])
+def test_passes_a_little_off_each_other_are_volumes(off_mm: float, step_mm: float, tmp_path: Path) -> None:
+    assessment, disposition = judged(two_passes(tmp_path, off_mm, step_mm))
+    assert value(assessment, "slice_distance") == pytest.approx(step_mm)
+    assert [value(assessment, one) for one in ("slice_gaps", "slice_overlaps", "slices_repeated")] == [0.0] * 3
+    assert (value(assessment, "slice_disorder") or 9.0) < 1.0
+    assert not flags(disposition) & {"slice_gaps", "slice_overlaps", "slice_disorder", "slice_jump"}
+
+
+def test_a_slice_that_one_of_the_passes_lacks_is_a_gap(tmp_path: Path) -> None:
+    assessment, _ = judged(two_passes(tmp_path, 0.4, 2.0, lost=14))
+    assert value(assessment, "slice_gaps") == 1.0
+
+
+def test_slices_that_overlap_by_design_are_one_stack_and_one_that_came_twice_a_little_off_is_found() -> None:
+    even = np.arange(20) * 0.5
+    assert same_places(even.tolist()).max() == 20
+    assert same_places((np.arange(20) * 0.25).round(1).tolist()).max() > 10
+    assert same_places([*np.arange(20) * 5.0, 45.4]).max() == 21
+    assert same_places(np.cumsum([0.0, *[5.0, 7.0] * 8]).tolist()).max() == 17, "two rows of a detector"

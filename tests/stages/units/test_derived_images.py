@@ -30,7 +30,13 @@ PLAIN: dict[str, Any] = EVENT | {
     "PresentationIntentType": "FOR PRESENTATION",
 }
 BONE = PLAIN | {"SOPInstanceUID": "1.2.3.2", "ImageType": ["DERIVED", "PRIMARY", "BONE"]}
-OTHER = PLAIN | {"SOPInstanceUID": "1.2.3.3", "ImageType": ["DERIVED", "SECONDARY"]}
+OTHER = PLAIN | {"SOPInstanceUID": "1.2.3.3", "ImageType": ["DERIVED", "PRIMARY"]}
+FILM: dict[str, Any] = {"SOPInstanceUID": "1.2.3.5", "ImageType": ["DERIVED", "SECONDARY"], "ConversionType": "DF"}
+PAGES: dict[str, dict[str, Any]] = {
+    "scanned": {"SOPInstanceUID": "1.2.3.6", "ConversionType": "SD"},
+    "screen": {"SOPInstanceUID": "1.2.3.7", "ConversionType": "WSD", "ImageType": ["DERIVED", "SECONDARY"]},
+    "dose page": {"SOPInstanceUID": "1.2.3.8", "ImageType": ["DERIVED", "SECONDARY", "", "SCREEN SAVE"]},
+}
 RAW = PLAIN | {"SOPInstanceUID": "1.2.3.4", "PresentationIntentType": "FOR PROCESSING"}
 
 
@@ -90,6 +96,21 @@ def test_a_derived_or_raw_image_alone_is_judged_as_it_was_unless_it_says_what_it
         assert rig.verdict(digest) is verdict
     with rig.database.begin() as transaction:
         assert transaction.execute(sa.select(sa.func.count()).select_from(tables.acquisitions)).scalar_one() == 3
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_that_is_kept_as_a_radiograph_is_none_and_a_digitised_film_is_one(
+    rig: Rig, samples: Path, name: str
+) -> None:
+    page, film = _all(rig, samples, PAGES[name], FILM)
+    assert (rig.verdict(page), rig.verdict(film)) == (Verdict.NOT_ASSESSED, Verdict.REVIEW)
+    with rig.database.begin() as transaction:
+        disposition = instances.load_disposition(transaction, page)
+        counted = transaction.execute(sa.select(tables.acquisitions.c.digest)).scalars().all()
+    assert disposition is not None
+    assert not disposition.flagged
+    assert [(reason.name, reason.text) for reason in disposition.reasons] == [(DERIVED, DerivedReason.PAGE)]
+    assert counted == [film]
 
 
 @pytest.mark.more

@@ -299,6 +299,22 @@ def test_numbers_that_a_series_skips_are_listed_unless_it_counts_otherwise(tmp_p
     assert name not in issues(judged(paths[::2]))
 
 
+@pytest.mark.parametrize("lost", [1, 6])
+def test_a_stack_without_positions_says_that_gaps_were_not_looked_for(lost: int, tmp_path: Path) -> None:
+    """Not even one whose Slice Location is there: nothing says along which direction it counts."""
+
+    def change(dataset: Dataset) -> None:
+        if dataset.InstanceNumber <= lost:
+            dataset.SliceLocation = dataset.ImagePositionPatient[2]
+            del dataset.ImagePositionPatient
+
+    assessment = judged(stack(tmp_path, 6, change))
+    [text] = [str(one.message) for one in assessment.plausibility if one.name == "positions_missing"]
+    assert text.startswith(f"{lost} of 6 slices have no Image Position")
+    assert not {one.name for one in assessment.measurements} & {"slice_gaps", "slice_overlaps", "slice_distance"}
+    assert "positions_missing" not in {one.name for one in judged(stack(tmp_path / "whole", 6)).plausibility}
+
+
 @pytest.mark.more
 def test_an_enhanced_series_is_accepted_by_the_region_of_its_frames(tmp_path: Path) -> None:
     """highdicom, as other converters, writes no Body Part Examined."""

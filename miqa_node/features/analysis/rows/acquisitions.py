@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.core.domain.instance import Derivation, InstanceDigest, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.features.analysis.rows import measurement_weeks, positionings, rollup
 from miqa_node.runtime.people import patients
@@ -22,8 +22,10 @@ from miqa_node.stages.units.rows.exposures import ExposureImage
 
 
 def counts(instance: StoredInstance) -> bool:
-    """Whether this image shows an exposure of a patient; test objects and objects with a known UID do not."""
-    return not (instance.header.quality_control or instance.conflicting)
+    """Whether this image shows an exposure of a patient; test objects, pages and objects with a known UID do not."""
+    header = instance.header
+    is_page = header.derivation is Derivation.PAGE and not header.irradiation_event_uids
+    return not (header.quality_control or is_page or instance.conflicting)
 
 
 def record(
@@ -31,7 +33,8 @@ def record(
 ) -> list[ExposureImage]:
     """Record the exposure of an image, and the earlier exposure that it repeats; returns its other images.
 
-    An exposure with several images is recorded once, as the plainest of them.
+    An exposure with several images is recorded once, as the plainest of them, and an image that is composed of others
+    not at all.
     """
     instance, assessment = judgement.instance, judgement.assessment
     header = instance.header
@@ -41,8 +44,10 @@ def record(
     same = exposures.others(transaction, instance)
     if any(exposures.comes_before(one, instance) for one in same):
         return same
-    for one in same:
-        _forget(transaction, one.digest, now)
+    if exposures.is_composed(transaction, instance):
+        return same
+    for digest in (*(one.digest for one in same), *exposures.compositions(transaction, instance)):
+        _forget(transaction, digest, now)
     moment = repeats.moment_of(transaction, acquisition, rules)
     exposure = {
         "day": acquisition.acquired_at.date(),
@@ -88,7 +93,7 @@ def record(
 
 
 def _forget(transaction: Transaction, digest: InstanceDigest, now: datetime) -> None:
-    """An image that was recorded as an exposure derives from one that came later."""
+    """An image that was recorded as an exposure derives from one that came later, or is composed of such."""
     this = acquisitions.c.digest == digest
     row = transaction.execute(sa.delete(acquisitions).where(this).returning(acquisitions)).one_or_none()
     if row is None:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from miqa_node.stages.measure.ct.body import ct_measure, ct_slice
+from miqa_node.stages.measure.ct.truncation import field_cut
 from miqa_node.stages.measure.series.whole import middle
 from miqa_node.stages.measure.series_view import Mask, SliceView
 
@@ -22,8 +23,10 @@ def extent_mm(body: Mask, spacing_mm: tuple[float, float]) -> float:
 
 
 def _extent(view: SliceView) -> float | None:
-    plane, spacing_mm = view.once(ct_slice), view.header.spacing_mm
-    return None if plane is None or spacing_mm is None else extent_mm(plane.body, spacing_mm)
+    plane, cut, spacing_mm = view.once(ct_slice), view.once(field_cut), view.header.spacing_mm
+    if plane is None or cut is None or cut.touching.any() or spacing_mm is None:
+        return None
+    return extent_mm(plane.body, spacing_mm)
 
 
 BODY_SIZE = ct_measure(
@@ -32,8 +35,9 @@ BODY_SIZE = ct_measure(
     label="Size of the body",
     summary="Larger side of the rectangle around the body on the usual slice.",
     definition="Larger side of the rectangle around the largest connected part denser than −300 HU, by Pixel Spacing; "
-    "the median over the slices that show a body. Own definition.",
-    validity="Slices with Pixel Spacing. A table that touches the skin counts as body.",
+    "the median over the slices that show all of a body. Own definition.",
+    validity="Slices with Pixel Spacing whose body does not touch the edge of the field, as `truncation` finds it: a "
+    "body that is cut off has no size. A table that touches the skin counts as body.",
     tolerance="Within two pixels on drawn bodies.",
     agreement=4.0,
     proof="The axes of a drawn body.",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.ct.body import ct_measure, ct_slice
+from miqa_node.stages.measure.series.square import square
 from miqa_node.stages.measure.series.where import place_of_slices
 from miqa_node.stages.measure.series.whole import is_sampled
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
@@ -84,8 +85,9 @@ def _echoes(view: SliceView) -> SliceEchoes | None:
     plane = view.once(ct_slice) if is_sampled(view) else None
     if plane is None:
         return None
-    top, left = (max(0, (side - SIDE_PX) // 2) for side in plane.image.shape)
-    piece = np.clip(plane.image[top : top + SIDE_PX, left : left + SIDE_PX], *TISSUE_HU)
+    image = square(plane.image, view.header.spacing_mm)
+    top, left = (max(0, (side - SIDE_PX) // 2) for side in image.shape)
+    piece = np.clip(image[top : top + SIDE_PX, left : left + SIDE_PX], *TISSUE_HU)
     return SliceEchoes(view.index, echoes(piece))
 
 
@@ -110,8 +112,8 @@ DOUBLED_CONTOURS = ct_measure(
     summary="Strength of a copy of the anatomy that lies a few pixels off, where it is strongest.",
     definition="Highest peak of the power cepstrum (Bogert, Healy and Tukey, 1963), 2.7 to 12 pixels off its middle. "
     "From the logarithm of the power its mean at each frequency is taken, which is the kernel's; above 0.4 cycles per "
-    "pixel it is left out. Of the middle 512 × 512 pixels, −200 to 300 HU, of some 40 slices; the largest median of a "
-    "third of these, one after the other. Own definition.",
+    "pixel it is left out. Of the middle 512 × 512 pixels, made squares if they are none, −200 to 300 HU, of some 40 "
+    "slices; the largest median of a third of these, one after the other. Own definition.",
     validity="Five slices or more of tissue with structure. Smooth pictures, as those of most heads, show no copy: "
     "there it says nothing; drawn bodies, which have nothing but edges, give up to 8 %.",
     tolerance="On chests of 4 scanners copies of half the strength, 3 pixels off on all slices, give 7 to 15 %, "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.patient import find_patient, magnitude, mr_measure, threshold
 from miqa_node.stages.measure.mr.raw_lines import energies
+from miqa_node.stages.measure.series.square import square
 from miqa_node.stages.measure.series.whole import is_sampled
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
@@ -63,7 +64,8 @@ def occupied(lines: Numbers) -> float:
 
 def band(series: SeriesView) -> tuple[float, float]:
     """Up to which frequency rows and columns have something of the patient, in cycles a pixel."""
-    images = [np.maximum(image, 0.0) for image in series.sample(BAND_SLICES)]
+    spacing_mm = series.slices[0].spacing_mm if series.slices else None
+    images = [square(np.maximum(image, 0.0), spacing_mm) for image in series.sample(BAND_SLICES)]
     ends = [_ends(image) for image in images if min(image.shape) >= PATCH_PX]
     rows, columns = np.median(ends, axis=0) if ends else (0.5, 0.5)
     return float(rows), float(columns)
@@ -117,7 +119,7 @@ def _rings(limits: tuple[float, float]) -> tuple[NDArray[np.intp], NDArray[np.in
 def _echoes(view: SliceView) -> PatchEchoes | None:
     if not is_sampled(view):
         return None
-    image = view.once(magnitude)
+    image = square(view.once(magnitude), view.header.spacing_mm)
     tops = corners((image.shape[0], image.shape[1]))
     patient = find_patient(image, view.series.once(threshold))
     numbers = np.flatnonzero([_share(patient, *top) >= SHOWN_SHARE for top in tops])
@@ -206,7 +208,7 @@ MR_DOUBLED_CONTOURS = mr_measure(
     "largest of displacements of 2.7 to 7.5 pixels. Own definition.",
     validity="Volumes of twelve slices or more, 128 pixels a side or more. Motion out of the plane of the slices, of a "
     "part of the patient or in a part of the slices, and moves of less than 2.7 pixels are not seen; nor are copies "
-    "far off, which `mr_ghost` sees.",
+    "far off, which `mr_ghost` sees. Pixels that are no squares are made squares of their shorter side first.",
     tolerance="Within a fifth of the strength of a copy of drawn texture. If the raw data after a moment are of a head "
     "that moved by 3 pixels, structural volumes of 6 scanners give 9 to 70 %, unaltered ones 3 to 7 %, and parts of 12 "
     "slices up to 8 %.",

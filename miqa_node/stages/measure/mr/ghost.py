@@ -18,6 +18,7 @@ from miqa_node.stages.measure.mr.patient import (
     mr_measure,
     mr_slice,
     signal,
+    square_slice,
 )
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
@@ -124,7 +125,7 @@ def _around(values: Values, rest: Mask) -> Values:
 
 
 def _power(view: SliceView) -> GhostPower | None:
-    plane, phase_columns = view.once(mr_slice), view.header.phase_columns
+    plane, phase_columns = view.once(square_slice), view.header.phase_columns
     if plane is None or phase_columns is None or min(plane.patient.shape) <= 2 * EDGE_PX:
         return None
     share = ghost_power(plane, 0 if phase_columns else 1)
@@ -182,7 +183,8 @@ MR_GHOST = mr_measure(
     "none. Squares, because signal and noise add so in magnitude images. After percent signal ghosting "
     "(ACR, limit 2.5 %) and Giannelli et al., JACMP 11, 2010.",
     validity="Series with air and In-plane Phase Encoding Direction; the air may not be blanked. Ghosts that lie on "
-    "the body alone, and such by a third or less of the field, are not seen.",
+    "the body alone, and such by a third or less of the field, are not seen. Pixels that are no squares are made "
+    "squares first.",
     tolerance="Ghosts of 3 to 10 %, signal 60 times the noise: within 5 %. Ghosts of phase errors come out lower. "
     "Without ghosts 0 to 0.5 on a drawn head with a scalp of 5 to 15 %.",
     agreement_share=0.05,

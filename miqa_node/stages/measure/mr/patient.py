@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import STACKS, SeriesMeasure
+from miqa_node.stages.measure.series.square import square
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
 THRESHOLD_SLICES = 15
@@ -47,12 +48,24 @@ def magnitude(view: SliceView) -> Values:
 
 def mr_slice(view: SliceView) -> MrSlice | None:
     """None if the patient covers hardly any pixels."""
+    return _slice(view, view.once(magnitude), view.header.spacing_mm or (1.0, 1.0))
+
+
+def square_slice(view: SliceView) -> MrSlice | None:
+    """The same with pixels that are squares."""
     values = view.once(magnitude)
+    squares = square(values, view.header.spacing_mm)
+    return view.once(mr_slice) if squares is values else _slice(view, np.maximum(squares, 0.0), (1.0, 1.0))
+
+
+def _slice(view: SliceView, values: Values, spacing_mm: tuple[float, float]) -> MrSlice | None:
     patient = find_patient(values, view.series.once(threshold))
     if patient.mean() < MIN_FOREGROUND_SHARE:
         return None
-    margin = max(2, round(AIR_MM_FACTOR * max(values.shape)))
-    near = cv2.dilate(patient.astype(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) > 0
+    (rows, columns), (tall, wide) = values.shape, spacing_mm
+    down = max(2, round(AIR_MM_FACTOR * max(rows, columns * wide / tall)))
+    right = max(2, round(AIR_MM_FACTOR * max(columns, rows * tall / wide)))
+    near = cv2.dilate(patient.astype(np.uint8), np.ones((2 * down + 1, 2 * right + 1), np.uint8)) > 0
     return MrSlice(values, patient, near)
 
 

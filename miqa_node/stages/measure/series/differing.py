@@ -32,13 +32,15 @@ class Attribute(NamedTuple):
     least: float = 0.0
     in_parts: bool = False
     """Whether protocols give parts of a stack another value."""
+    is_scale: bool = False
+    """Whether stored values may make up for it."""
 
 
 ATTRIBUTES = (
     Attribute("Pixel Spacing", lambda one: one.spacing_mm and one.spacing_mm[0]),
     Attribute("Pixel Spacing", lambda one: one.spacing_mm and one.spacing_mm[1]),
-    Attribute("Rescale Slope", lambda one: one.slope),
-    Attribute("Rescale Intercept", lambda one: one.intercept, 0.5),
+    Attribute("Rescale Slope", lambda one: one.slope, is_scale=True),
+    Attribute("Rescale Intercept", lambda one: one.intercept, 0.5, is_scale=True),
     Attribute("Slice Thickness", lambda one: one.thickness_mm, 0.02, in_parts=True),
     Attribute("KVP", lambda one: one.tube_kv, 0.5, in_parts=True),
 )
@@ -79,9 +81,23 @@ def differences(series: SeriesView) -> Difference | None:
     for volume in stacks:
         for attribute in ATTRIBUTES:
             odd = differing([attribute.of(series.slices[index]) for index in volume], attribute)
+            if attribute.is_scale:
+                odd = [place for place in odd if not _makes_up(series, volume, place, odd)]
             positions |= {volume[place] for place in odd}
             names |= dict.fromkeys([attribute.name] if odd else [])
     return Difference(sorted(positions), [*names])
+
+
+def _makes_up(series: SeriesView, volume: Sequence[int], place: int, odd: Sequence[int]) -> bool:
+    """Whether values go on from the nearest slice with the usual scale better by the slice's own scale than by that."""
+    usual = min((other for other in range(len(volume)) if other not in odd), key=lambda other: abs(other - place))
+    one, beside = series.slices[volume[place]], series.slices[volume[usual]]
+    read, near = series.read(one), series.read(beside)
+    if read is None or near is None or not (one.has_scale and beside.has_scale):
+        return False
+    values = beside.values(near.stored)
+    own, other = (float(np.abs(scale.values(read.stored) - values).mean()) for scale in (one, beside))
+    return own < other
 
 
 def _differ(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
@@ -101,7 +117,9 @@ SLICES_DIFFER = counted_slices(
     summary="Slices whose header gives another scale or pixel size than the rest of the stack.",
     definition="Slices with another Pixel Spacing, Rescale Slope, Rescale Intercept, Slice Thickness or KVP than three "
     "quarters or more of their volume have, or without it. Thickness and voltage count only if at most two slices in a "
-    "row have another: protocols change them for a part of the body. Own definition.",
+    "row have another: protocols change them for a part of the body. Another slope or intercept counts unless stored "
+    "values make up for it: by it the mean difference from the nearest slice with the usual one is smaller than by the "
+    "usual one. Own definition.",
     validity="Volumes of 5 slices or more. A number that fewer than three quarters of the slices agree in is left out.",
     tolerance="Exact. Numbers count as equal within a thousandth, a thickness within 0.02 mm, an intercept or voltage "
     "within 0.5.",

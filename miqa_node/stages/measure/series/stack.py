@@ -7,7 +7,7 @@ from typing import Any
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.stages.measure.base import counted_slices, stack_measure
+from miqa_node.stages.measure.base import NOT_SHOWN, NoNumber, counted_slices, stack_measure
 from miqa_node.stages.measure.series.places import MIN_PLACES, SlicePlaces, same_place_mm, series_places, volume_without
 from miqa_node.stages.measure.series.where import place_between, slice_near
 from miqa_node.stages.measure.series_view import SeriesView
@@ -44,9 +44,11 @@ def _where(series: SeriesView, places: SlicePlaces) -> str:
     return Phrase("{place}, where another has Instance Number {instance}", place=place, instance=str(other))
 
 
-def _largest(series: SeriesView, _: Sequence[Any]) -> float | None:
+def _largest(series: SeriesView, _: Sequence[Any]) -> float | NoNumber | None:
     places = series.once(series_places)
-    return None if places is None or not len(places.gaps_mm) else float(places.gaps_mm.max())
+    if places is None or len(places.places_mm) < MIN_PLACES:
+        return NoNumber(NOT_SHOWN)
+    return float(places.gaps_mm.max()) if len(places.gaps_mm) else None
 
 
 def coverage_mm(series: SeriesView) -> float | None:
@@ -147,6 +149,8 @@ SLICE_GAP_LARGEST = stack_measure(
     definition="The largest of the distances of `slice_gaps`.",
     validity="Stacks with a gap.",
     tolerance="As exact as the positions in the header.",
+    is_of_fault=True,
+    left_out=Phrase("No gap was found."),
     decimals=1,
     rank=340,
     take=_largest,

@@ -13,6 +13,7 @@ from miqa_node.core.domain.instance import Header, InstanceDigest, SopInstanceUi
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import instances
+from miqa_node.stages.units.rows.instances import load
 
 MOST_IMAGES = 100
 """Images of one exposure that are looked at."""
@@ -32,6 +33,25 @@ class ExposureImage:
 
 def others(transaction: Transaction, instance: StoredInstance) -> list[ExposureImage]:
     """The other images of the exposure that an image shows, in the order of their arrival."""
+    return [one for one in _near(transaction, instance) if derivation.is_same_exposure(instance.header, one.header)]
+
+
+def is_composed(transaction: Transaction, instance: StoredInstance) -> bool:
+    """Whether other images show all of its irradiation events, each a part of them: it is no exposure of its own."""
+    own = set(instance.header.irradiation_event_uids)
+    parts = (set(one.header.irradiation_event_uids) for one in _near(transaction, instance))
+    return bool(own) and own == {uid for part in parts if part < own for uid in part}
+
+
+def compositions(transaction: Transaction, instance: StoredInstance) -> list[InstanceDigest]:
+    """The images that are composed of this one and of others, all of which are there."""
+    own = set(instance.header.irradiation_event_uids)
+    larger = [one.digest for one in _near(transaction, instance) if own < set(one.header.irradiation_event_uids)]
+    return [one for one in larger if own and is_composed(transaction, load(transaction, one))]
+
+
+def _near(transaction: Transaction, instance: StoredInstance) -> list[ExposureImage]:
+    """Images of the patient in the study that may show the exposure, or a part of it."""
     header = instance.header
     patient = sa.select(_OWN.c.patient_number).where(_OWN.c.digest == instance.digest).scalar_subquery()
     query = (
@@ -51,7 +71,7 @@ def others(transaction: Transaction, instance: StoredInstance) -> list[ExposureI
         ExposureImage(InstanceDigest(row.digest), documents.load_header(row.header), row.received_at)
         for row in transaction.execute(query)
     ]
-    return [one for one in images if not one.header.quality_control and derivation.is_same_exposure(header, one.header)]
+    return [one for one in images if not one.header.quality_control]
 
 
 def plain_of(transaction: Transaction, instance: StoredInstance) -> SopInstanceUid | None:

@@ -267,5 +267,5 @@ def _nothing(example: ObjectExample) -> bool:
     return example.record.has_removable is False and not example.devices and example.record.has_device is False
 
 
-KINDS = (lambda example: example.removable, _devices_only, _nothing)
+KINDS: tuple[Callable[[ObjectExample], bool], ...] = (lambda example: example.removable, _devices_only, _nothing)
 """What both sides of an operating point count: something that can be taken off, devices only, nothing."""

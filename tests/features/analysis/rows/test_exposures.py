@@ -103,6 +103,24 @@ def test_a_doubt_counts_as_two(order: tuple[int, ...], images: list[dict[str, An
         assert _counted(transaction) == 2
 
 
+THIRD = {"irradiation_event_uids": ("1.2.345",)}
+ALL = {"irradiation_event_uids": ("1.2.3", "1.2.34", "1.2.345")}
+
+
+@pytest.mark.parametrize("made", [STITCHED, DERIVED, PLAIN], ids=["stitched", "derived", "without saying so"])
+def test_a_leg_that_is_composed_of_three_exposures_counts_as_three(made: dict[str, Any], database: Database) -> None:
+    """In any order; as long as one of them is missing, the composition shows one that nothing else shows."""
+    images = [PLAIN | EVENT | SIZE, PLAIN | OTHER | SIZE, PLAIN | THIRD | SIZE, made | ALL | LARGE]
+    for number, order in enumerate(permutations(range(4))):
+        with database.begin() as transaction:
+            shifted = [_moved(one, 10 * number) | {"patient": 1 + number} for one in images]
+            for n in order[:3]:
+                put(transaction, 10 * number + n + 1, **shifted[n])
+            assert _counted(transaction) == 3 * (number + 1), order
+            put(transaction, 10 * number + order[3] + 1, **shifted[order[3]])
+            assert _counted(transaction) == 3 * (number + 1), order
+
+
 def test_an_exposure_is_not_a_repeat_of_itself_and_its_repeat_is_one(database: Database) -> None:
     again = {"irradiation_event_uids": ("1.2.9",), "at": NOON + timedelta(minutes=4)}
     with database.begin() as transaction:

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.dicom.bytes.headers import read_header
@@ -39,9 +40,18 @@ def moved(image: making.Image, axis: int, right: float, down: float, turn_deg: f
     return np.abs(np.fft.ifft2(np.where(lines[:, None] if axis == 0 else lines[None], later, before)))
 
 
-def strength(folder: Path, change: Callable[[making.Image], making.Image], count: int = 12) -> object:
+def strength(
+    folder: Path,
+    change: Callable[[making.Image], making.Image],
+    count: int = 12,
+    spacing_mm: tuple[float, float] = (2.0, 2.0),
+) -> object:
     """Of so many slices, each changed in the same way."""
-    paths = making.write_series(folder, [change(head(seed)) for seed in range(count)], "MR")
+
+    def spaced(dataset: FileDataset) -> None:
+        dataset.PixelSpacing = list(spacing_mm)
+
+    paths = making.write_series(folder, [change(head(seed)) for seed in range(count)], "MR", change=spaced)
     slices = read_slices([(InstanceDigest(str(number)), path) for number, path in enumerate(paths)])
     series = SeriesView(read_header(paths[0])[0], slices, SliceTools(decode))
     assert MR_DOUBLED_CONTOURS.each is not None
@@ -66,6 +76,22 @@ def test_a_head_that_moved_has_one(tmp_path: Path, axis: int, motion: tuple[floa
     result = strength(tmp_path, partial(moved, axis=axis, right=right, down=down, turn_deg=turn_deg))
     assert isinstance(result, float)
     assert result > 1.5 * LIMIT
+
+
+@pytest.mark.parametrize("spacing_mm", [(2.0, 4.0), (4.0, 2.0), (2.0, 3.0)], ids=str)
+def test_pixels_that_are_no_squares_are_no_copy_and_hide_none(tmp_path: Path, spacing_mm: tuple[float, float]) -> None:
+    columns, rows = (round(making.SIDE * 2.0 / pitch) for pitch in reversed(spacing_mm))
+
+    def coarse(image: making.Image) -> making.Image:
+        return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))
+
+    def twice(image: making.Image) -> making.Image:
+        return coarse(moved(image, 0, 4.0, 0.0, 0.0))
+
+    still, copied = (strength(tmp_path / one.__name__, one, spacing_mm=spacing_mm) for one in (coarse, twice))
+    assert isinstance(still, float)
+    assert isinstance(copied, float)
+    assert still < LIMIT < copied
 
 
 def test_what_a_scanner_interpolated_is_no_copy(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -78,6 +80,20 @@ def flags(series: MrSeries, policy: Policy, *volumes: Volume) -> set[str]:
 def test_an_unaltered_series_flags_nothing(series: MrSeries, policy: Policy) -> None:
     assert not flags(series, policy)
     assert not flags(series, policy, series.values, series.values)
+
+
+@pytest.mark.parametrize("times", [(1, 2), (2, 1)], ids=["wide", "tall"])
+def test_pixels_that_are_no_squares_flag_nothing(
+    scanner: str, shared_data: Path, policy: Policy, times: tuple[int, int]
+) -> None:
+    series = read_series(sorted((shared_data / "series" / scanner).iterdir()))
+    rows, columns = (side // times for side, times in zip(series.values.shape[1:], times, strict=True))
+    values = np.stack([cv2.resize(one, (columns, rows), interpolation=cv2.INTER_AREA) for one in series.values])
+    spacing_mm = (series.spacing_mm[1] * times[0], series.spacing_mm[2] * times[1])
+    slices = [replace(one, rows=rows, columns=columns, spacing_mm=spacing_mm) for one in series.slices]
+    coarse = replace(series, slices=slices, values=values)
+    assert flags(coarse, policy) == set()
+    assert coarse.measured()["mr_ghost"].value == pytest.approx(series.measured()["mr_ghost"].value, abs=1.0)
 
 
 @pytest.mark.parametrize("measurement", sorted(FAULTS))

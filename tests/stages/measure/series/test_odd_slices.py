@@ -54,6 +54,41 @@ def test_a_header_that_differs_is_named(tmp_path: Path, keyword: str, value: obj
     assert str(differ.place).startswith(f"{name} of slice {ODD} of 8")
 
 
+@pytest.mark.parametrize("slope", [1.0, 2.0])
+def test_a_scale_that_stored_values_make_up_for_is_no_difference(tmp_path: Path, slope: float) -> None:
+    """What is shown and measured is the same; without the other stored values it is not."""
+
+    def other_scale(dataset: FileDataset) -> None:
+        dataset.RescaleSlope, dataset.RescaleIntercept = str(slope), "-1200"
+
+    def made_up_for(dataset: FileDataset) -> None:
+        stored = (dataset.pixel_array - 1024.0 + 1200.0) / slope
+        dataset.PixelData = np.rint(stored).astype("<i2").tobytes()
+        other_scale(dataset)
+
+    assert told(tmp_path / "a", chests(), made_up_for)["slices_differ"].value == 0.0
+    assert told(tmp_path / "b", chests(), other_scale)["slices_differ"].value == 1.0
+
+
+def test_a_body_that_is_cut_off_has_no_size(tmp_path: Path) -> None:
+    """A head in a field of 80 mm, as of an ear or a tooth, is no small head; one that shrank is."""
+
+    def part(dataset: FileDataset) -> None:
+        dataset.BodyPartExamined = "HEAD"
+
+    def shrunk(dataset: FileDataset) -> None:
+        dataset.BodyPartExamined, dataset.PixelSpacing = "HEAD", [0.5, 0.5]
+
+    def sizes(folder: Path, images: list[making.Image], change: Callable[[FileDataset], None]) -> list[float]:
+        measured = judged(making.write_series(folder, images, "CT", change=change)).assessment.measurements
+        return [one.value for one in measured if one.name == "body_size"]
+
+    images = [making.layered_ct(seed=seed) for seed in range(5)]
+    middle = slice(making.SIDE // 2 - 20, making.SIDE // 2 + 20)
+    assert sizes(tmp_path / "a", [image[middle, middle] for image in images], part) == []
+    assert sizes(tmp_path / "b", images, shrunk) == [pytest.approx(78, abs=2)]
+
+
 def test_a_part_with_slices_of_its_own_is_a_protocol(tmp_path: Path) -> None:
     def in_parts(dataset: FileDataset) -> None:
         dataset.SliceThickness = 5.0 if dataset.InstanceNumber > 9 else 2.5
