@@ -14,7 +14,6 @@ from typing import NamedTuple
 import httpx2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from pynetdicom import AE, build_context
 
 from miqa_node.core.domain.access import Role
@@ -195,11 +194,27 @@ def test_a_disk_of_which_some_writes_fail(
     check(station, record_property)
 
 
-@pytest.fixture
-def calls(tmp_path: Path, failing: dict[str, str]) -> NDArray[np.int64]:
+class SharedNumbers:
     """Shared with the node: its writing calls so far, the number of one that fails, and the error of that one."""
-    numbers = np.memmap(tmp_path / "count", np.int64, "w+", shape=(3,))
-    failing["FAILING_COUNT"] = str(tmp_path / "count")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.write_bytes(bytes(3 * 8))
+
+    def __getitem__(self, place: int) -> int:
+        return int(np.fromfile(self.path, np.int64)[place])
+
+    def __setitem__(self, place: int, number: int) -> None:
+        with self.path.open("r+b") as stream:
+            stream.seek(8 * place)
+            stream.write(np.int64(number).tobytes())
+
+
+@pytest.fixture
+def calls(tmp_path: Path, failing: dict[str, str]) -> SharedNumbers:
+    """Those of a node that starts later."""
+    numbers = SharedNumbers(tmp_path / "count")
+    failing["FAILING_COUNT"] = str(numbers.path)
     return numbers
 
 
@@ -210,16 +225,14 @@ def test_a_disk_on_which_one_write_of_each_image_fails(
     webhook: Receiver,
     record_property: Record,
     failing: dict[str, str],
-    calls: NDArray[np.int64],
+    calls: SharedNumbers,
 ) -> None:
     """Of the first image the first call fails, of the second one the second, until each of receiving one has failed;
     then every LATER_STEP-th, to the last of its way."""
     station = at_work(tmp_path, samples, webhook, failing)
     station.readiness.stop()  # it causes writes of its own
     station.scanner.may_send = lambda: False
-    wait_until(
-        lambda: station.waiting() == 0 and grown(lambda: int(calls[0]), CALM_S) == 0, LIMIT_S, "the node is idle"
-    )
+    wait_until(lambda: station.waiting() == 0 and grown(lambda: calls[0], CALM_S) == 0, LIMIT_S, "the node is idle")
     calls[2] = errno.ENOSPC
     number, failed = 1, 0
     while (until := _one_image(station, calls, fails=number)).end >= number:
@@ -238,14 +251,14 @@ class CallsUntil(NamedTuple):
     end: int
 
 
-def _one_image(station: Station, calls: NDArray[np.int64], fails: int) -> CallsUntil:
+def _one_image(station: Station, calls: SharedNumbers, fails: int) -> CallsUntil:
     """Send one image while the call with this number fails, and wait until all of its results are out."""
     one_more = len(station.scanner.answered) + 1
-    calls[:2] = 0, fails
+    calls[0], calls[1] = 0, fails
     station.scanner.may_send = lambda: len(station.scanner.answered) < one_more
     wait_until(lambda: len(station.scanner.answered) == one_more, LIMIT_S, "the image is taken")
-    answer = int(calls[0])
+    answer = calls[0]
     uid = station.scanner.answered[-1]
     wait_until(lambda: uid in station.pacs.reports and uid in events_about(station.told), LIMIT_S, "it is reported")
-    wait_until(lambda: grown(lambda: int(calls[0]), CALM_S) == 0, LIMIT_S, "the node writes nothing for a moment")
-    return CallsUntil(answer, int(calls[0]))
+    wait_until(lambda: grown(lambda: calls[0], CALM_S) == 0, LIMIT_S, "the node writes nothing for a moment")
+    return CallsUntil(answer, calls[0])
