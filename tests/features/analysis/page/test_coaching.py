@@ -33,7 +33,7 @@ def positioned(stage: Stage, number: int, rotation: float) -> str:
         disposition = instances.load_disposition(transaction, it)
         assert assessment is not None
         assert disposition is not None
-        acquisitions.record(transaction, Judgement(instance, assessment, disposition), RULES, NOW)
+        acquisitions.record(transaction, Judgement(instance, assessment, disposition), RULES, datetime.now(UTC))
     return study
 
 
