@@ -78,6 +78,7 @@ UNFILLED = {
     *_columns("phantom_scans", "kind"),
     *_columns("phantom_signatures", "actor comment"),
     *_columns("phantom_values", "name reading unit"),
+    *_columns("positionings", "kind"),
     *_columns("reader_study_images", "reasons study verdict"),
     *_columns("reassessments", "document failure"),
     *_columns("shadow_assessments", "document model_sha256 package policy_version verdict"),
