@@ -41,12 +41,11 @@ def record(
     patient, study = patients.key_of_image(transaction, instance.digest)
     acquisition = rules.describe(instance, patient.text(study))
     repeats.take_turn(transaction, acquisition.patient_key)
-    same = exposures.others(transaction, instance)
-    if any(exposures.comes_before(one, instance) for one in same):
+    near = exposures.near(transaction, instance)
+    same = exposures.same_among(header, near)
+    if any(exposures.comes_before(one, instance) for one in same) or exposures.is_composed(header, near):
         return same
-    if exposures.is_composed(transaction, instance):
-        return same
-    for digest in (*(one.digest for one in same), *exposures.compositions(transaction, instance)):
+    for digest in (*(one.digest for one in same), *exposures.compositions(transaction, header, near)):
         _forget(transaction, digest, now)
     moment = repeats.moment_of(transaction, acquisition, rules)
     exposure = {

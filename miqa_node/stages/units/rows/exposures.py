@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,24 +34,29 @@ class ExposureImage:
 
 def others(transaction: Transaction, instance: StoredInstance) -> list[ExposureImage]:
     """The other images of the exposure that an image shows, in the order of their arrival."""
-    return [one for one in _near(transaction, instance) if derivation.is_same_exposure(instance.header, one.header)]
+    return same_among(instance.header, near(transaction, instance))
 
 
-def is_composed(transaction: Transaction, instance: StoredInstance) -> bool:
-    """Whether other images show all of its irradiation events, each a part of them: it is no exposure of its own."""
-    own = set(instance.header.irradiation_event_uids)
-    parts = (set(one.header.irradiation_event_uids) for one in _near(transaction, instance))
+def same_among(header: Header, images: Sequence[ExposureImage]) -> list[ExposureImage]:
+    """Those that show the exposure of an image, of the images that are :func:`near` it."""
+    return [one for one in images if derivation.is_same_exposure(header, one.header)]
+
+
+def is_composed(header: Header, images: Sequence[ExposureImage]) -> bool:
+    """Whether images :func:`near` it show all of its irradiation events, each a part: it is no exposure of its own."""
+    own = set(header.irradiation_event_uids)
+    parts = (set(one.header.irradiation_event_uids) for one in images)
     return bool(own) and own == {uid for part in parts if part < own for uid in part}
 
 
-def compositions(transaction: Transaction, instance: StoredInstance) -> list[InstanceDigest]:
-    """The images that are composed of this one and of others, all of which are there."""
-    own = set(instance.header.irradiation_event_uids)
-    larger = [one.digest for one in _near(transaction, instance) if own < set(one.header.irradiation_event_uids)]
-    return [one for one in larger if own and is_composed(transaction, load(transaction, one))]
+def compositions(transaction: Transaction, header: Header, images: Sequence[ExposureImage]) -> list[InstanceDigest]:
+    """Those of the images :func:`near` it that are composed of it and of others, all of which are there."""
+    own = set(header.irradiation_event_uids)
+    larger = [one for one in images if own and own < set(one.header.irradiation_event_uids)]
+    return [one.digest for one in larger if is_composed(one.header, near(transaction, load(transaction, one.digest)))]
 
 
-def _near(transaction: Transaction, instance: StoredInstance) -> list[ExposureImage]:
+def near(transaction: Transaction, instance: StoredInstance) -> list[ExposureImage]:
     """Images of the patient in the study that may show the exposure, or a part of it."""
     header = instance.header
     patient = sa.select(_OWN.c.patient_number).where(_OWN.c.digest == instance.digest).scalar_subquery()
