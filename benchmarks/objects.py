@@ -47,7 +47,7 @@ def main() -> int:
         for name in SETS:
             figures[name] = counted(judged(getattr(examples, name), assessor))
             print(name, figures[name], flush=True)
-    print(keep("objects", describe(), {"sets": figures}))
+    keep("objects", describe(), {"sets": figures})
     return 0
 
 

@@ -100,7 +100,7 @@ def by_dimensions(
 def by_day(transaction: Transaction, period: Period) -> list[tuple[date, AcquisitionCounts]]:
     """Counts of each day that has images, oldest first."""
     if period.combined:
-        query = sa.select(acquisitions.c.day, *_labelled(rollup.MEASURES)).where(*_images(period))
+        query = sa.select(acquisitions.c.day, *_labelled(rollup.MEASURES)).where(*of_period(period))
         query = query.group_by(acquisitions.c.day).order_by(acquisitions.c.day)
     else:
         query = sa.select(acquisition_days.c.day, *_sums()).where(*_days(period, [rollup.ALL]))
@@ -153,7 +153,7 @@ def escapes(transaction: Transaction, period: Period, *, limit: int) -> list[Esc
     query = (
         sa.select(acquisitions, instances.c.study_instance_uid)
         .join(instances, instances.c.digest == acquisitions.c.digest)
-        .where(*_images(period), acquisitions.c.judged_bad, acquisitions.c.archived, ~acquisitions.c.rejected)
+        .where(*of_period(period), acquisitions.c.judged_bad, acquisitions.c.archived, ~acquisitions.c.rejected)
         .order_by(acquisitions.c.day.desc(), acquisitions.c.acquired_at.desc())
         .limit(limit)
     )
@@ -190,7 +190,7 @@ def _from_days(
 
 
 def _from_images(transaction: Transaction, period: Period, dimension: str) -> list[AcquisitionCounts]:
-    conditions = _images(period)
+    conditions = of_period(period)
     if dimension == rollup.ALL:
         row = transaction.execute(sa.select(*_labelled(rollup.MEASURES)).where(*conditions)).one()
         return [_counts("", row)]
@@ -223,7 +223,8 @@ def _days(period: Period, dimensions: Sequence[str]) -> list[sa.ColumnElement[bo
     return conditions
 
 
-def _images(period: Period) -> list[sa.ColumnElement[bool]]:
+def of_period(period: Period) -> list[sa.ColumnElement[bool]]:
+    """Conditions of the exposures of a period; a body part has all of its spellings."""
     conditions: list[sa.ColumnElement[bool]] = [acquisitions.c.day >= period.since, acquisitions.c.day < period.until]
     pairs = (
         (acquisitions.c.modality, (period.modality,)),

@@ -12,7 +12,7 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.features.analysis.coaching import HABITS, Habit, Usual, coached, positioning_of, sentences
-from miqa_node.features.analysis.rows.census import Period
+from miqa_node.features.analysis.rows.census import Period, of_period
 from miqa_node.features.analysis.tables import positionings
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
@@ -125,13 +125,11 @@ def by_room_and_month(transaction: Transaction, period: Period) -> list[RoomMont
     query = (
         sa.select(*keys, sa.func.count().label("images"), *figures)
         .join(positionings, positionings.c.digest == acquisitions.c.digest)
-        .where(acquisitions.c.day >= period.since, acquisitions.c.day < period.until)
+        .where(*of_period(period))
         .group_by(acquisitions.c.room, year, month, positionings.c.kind)
         .order_by(acquisitions.c.room, year.desc(), month.desc(), positionings.c.kind.desc())
         .limit(MOST_ROWS)
     )
-    named = (("modality", period.modality), ("room", period.room), ("body_part", period.body_part))
-    query = query.where(*(acquisitions.c[name] == value for name, value in named if value))
     return [_room_month(row) for row in transaction.execute(query)]
 
 

@@ -74,9 +74,11 @@ class ChestMap:
         """What lies at a point."""
         if self.lung_at(point):
             return ChestRegion.LUNG
+        return ChestRegion.MEDIASTINUM if self._is_between_lungs(point) else ChestRegion.OUTSIDE
+
+    def _is_between_lungs(self, point: Point) -> bool:
         corners = np.array([corner for lung in self.lungs.values() for corner in lung], np.float32)
-        between = cv2.pointPolygonTest(cv2.convexHull(corners), point, False) >= 0
-        return ChestRegion.MEDIASTINUM if between and point[1] <= self._lowest_dome() else ChestRegion.OUTSIDE
+        return cv2.pointPolygonTest(cv2.convexHull(corners), point, False) >= 0 and point[1] <= self._lowest_dome()
 
     def below(self, spot: Spot) -> tuple[ChestRegion, str]:
         """What a drawn region lies over, and the image's side of the lung if it is one.
@@ -84,12 +86,13 @@ class ChestMap:
         A quarter of the region suffices, or its highest point.
         """
         centres = [spot.peak, *spot.centres()]
-        lungs = [lung for centre in centres if (lung := self.lung_at(centre))]
-        inside = sum(self.anatomy(centre) is not ChestRegion.OUTSIDE for centre in centres)
+        lungs = [self.lung_at(centre) for centre in centres]
         least = PART_OVER * len(centres)
-        if self.lung_at(spot.peak) or len(lungs) >= least:
-            return ChestRegion.LUNG, self.lung_at(spot.peak) or max(set(lungs), key=lungs.count)
-        return (ChestRegion.MEDIASTINUM, "") if inside >= least else (self.anatomy(spot.peak), "")
+        if lungs[0] or sum(map(bool, lungs)) >= least:
+            return ChestRegion.LUNG, lungs[0] or max(self.lungs, key=lungs.count)
+        between = [self._is_between_lungs(centre) for centre in centres]
+        inside = sum(bool(lung) or is_between for lung, is_between in zip(lungs, between, strict=True))
+        return (ChestRegion.MEDIASTINUM if between[0] or inside >= least else ChestRegion.OUTSIDE), ""
 
     def lung_at(self, point: Point) -> str:
         """The image's side of the lung at a point; empty if there is none."""

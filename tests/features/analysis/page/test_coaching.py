@@ -71,6 +71,9 @@ def test_the_analysis_and_the_monthly_report_say_it_by_room_and_month(client: Te
     page = client.get("/analysis").text
     assert "Positioning by room and month" in page
     assert "25 % (9 %)" in page
+    for same, other in (("body_part=CHEST", "body_part=KNEE"), ("room=Thorax 1&body_part=Thorax", "room=Elsewhere")):
+        assert "25 % (9 %)" in client.get(f"/analysis?{same}").text, "as all figures of the page, by any spelling"
+        assert "25 % (9 %)" not in client.get(f"/analysis?{other}").text
     with stage.services.database.begin() as transaction:
         html = make_report(transaction, f"{NOW:%Y-%m}", stage.services.settings).html
     assert "Positioning by room and month" in html
