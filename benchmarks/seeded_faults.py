@@ -3,8 +3,9 @@
 Run it in a checkout of its own: it puts one fault after the other into the files, and takes it out again. Faults are
 mutants of functions that changed since the night's record (``--record`` names a commit that has one), changed
 constants, templates and TOML files, and what only a peer or a browser sees. For each the gate chooses by that record;
-if the chosen tests and the quick suite pass, the tests that reach the fault by today's record run, too. Each step ends
-with its first failure, or at ``--limit-s``. Results are kept after each fault, in ``--work``, and resumed.
+if the chosen tests and the quick suite pass, the tests that reach the fault by today's record run, too. Of each, those
+that reach the changed function come first. Each step ends with its first failure, or at ``--limit-s``. Results are kept
+after each fault, in ``--work``, and resumed.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from benchmarks.mutations import mutants_of
 from tools.reach import changes, table
 from tools.reach.changes import ROOT, git
 from tools.reach.choose import choose, covers
+from tools.reach.watch import number
 
 MUTANTS, OTHERS, SEEN_OUTSIDE = 60, 20, 10
 OUTSIDE = ("miqa_node/stages/deliver/", "miqa_node/stages/receive/", "miqa_node/interfaces/dicomweb/")
@@ -60,6 +62,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit-s", type=float, default=600.0, help="of the tests of one fault, in each step")
+    parser.add_argument("--hours", type=float, default=24.0, help="no fault is begun after them: they come by chance")
     words = parser.parse_args()
     words.work.mkdir(parents=True, exist_ok=True)
     packed = words.work / "reach.xz"
@@ -67,8 +70,9 @@ def main() -> int:
     record, today = table.read(packed), table.read()
     results = words.work / "results.json"
     rows: dict[str, Any] = json.loads(results.read_text("utf-8")) if results.exists() else {}
+    end = time.monotonic() + words.hours * 3600
     for fault in faults(record.commit, words.seed):
-        if fault.name not in rows:
+        if fault.name not in rows and time.monotonic() < end:
             rows[fault.name] = asdict(fault) | outcome(fault, record, today, words)
             results.write_text(json.dumps(rows, indent=1), "utf-8")
             print(fault.name, rows[fault.name]["step"], flush=True)
@@ -93,20 +97,27 @@ def outcome(fault: Fault, record: table.Table, today: table.Table, words: argpar
         whole = choose(differences, today, "HEAD").tests
         newer = {one for one in whole if "::" in one and one not in record.seconds}  # the gate runs what changed itself
         chosen = choice.tests | newer
-        steps = {"chosen": chosen, "quick": set[str](), "all": whole - chosen}
-        for step, tests in steps.items():
-            if step == "all" and not tests:
-                break
+        near = today.tests(number(path, name) for path, name in differences.functions)  # these see it soonest
+        steps = [
+            ("chosen", {one for one in near if covers(chosen, one)}, ()),
+            ("quick", near, ("--quick",)),
+            ("chosen", chosen, ()),
+            ("quick", set[str](), ("--quick",)),
+            ("all", whole - chosen, ()),
+        ]
+        for step, tests, options in steps:
+            if not tests and not options:
+                continue
             started = time.monotonic()
-            if test := first_failure(arguments(words, tests, record), words.limit_s):
+            if test := first_failure([*options, *arguments(words, tests, record)], words.limit_s):
                 return {"step": step, "test": test, "s": round(time.monotonic() - started)}
     return {"step": "none"}
 
 
 def arguments(words: argparse.Namespace, tests: set[str], record: table.Table) -> list[str]:
-    """Some tests, the cheapest files first, or the quick suite."""
+    """Some tests, the cheapest files first; without any, all."""
     if not tests:
-        return ["--quick"]
+        return []
     file: Path = words.work / "tests"
     file.write_text("\n".join(sorted(tests)), "utf-8")
     cost = dict.fromkeys((one.partition("::")[0] for one in tests), 0.0)
@@ -153,7 +164,7 @@ def put_in(fault: Fault) -> Iterator[None]:
 
 
 def faults(since: str, seed: int) -> list[Fault]:
-    """The same for one seed and checkout."""
+    """The same for one seed and checkout, in the same order."""
     chance = random.Random(seed)
     functions = changes.since(since).functions
     mutants = list(_mutants())
@@ -165,7 +176,8 @@ def faults(since: str, seed: int) -> list[Fault]:
         ([replace(one, kind="wire") for _, one in mutants if one.path.startswith(OUTSIDE)], SEEN_OUTSIDE // 2),
         (list(_in_texts("script", "miqa_node/*.js", r'querySelector\("([^"]+)"\)')), SEEN_OUTSIDE // 2),
     ]
-    return [fault for some, count in several for fault in chance.sample(some, min(count, len(some)))]
+    chosen = [fault for some, count in several for fault in chance.sample(some, min(count, len(some)))]
+    return chance.sample(chosen, len(chosen))  # so that the first of them are a fair part
 
 
 def _files(pattern: str) -> Iterator[tuple[str, bytes]]:
