@@ -16,11 +16,12 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -131,21 +132,26 @@ def first_failure(arguments: list[str], limit_s: float) -> str:
     """The first test that fails, twice; nothing if none does within the limit."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "4", "--dist", "loadfile", "-p", "chosen"]
     environment = os.environ | {"PYTHONPATH": ".ci", "OPENBLAS_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            [*command, *arguments],
-            cwd=ROOT,
-            env=environment,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-        )
-    except subprocess.TimeoutExpired:
+    with subprocess.Popen(
+        [*command, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        try:
+            printed, _ = run.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            printed = ""
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)  # nodes and peers that it started would take the time of the next ones
+    if run.returncode < 0:
         return ""
-    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", printed, re.MULTILINE)
     if not failed:
-        return "collection" if done.returncode not in {0, 5} else ""
+        return "collection" if run.returncode not in {0, 5} else ""
     again = subprocess.run([*command[:4], failed[0]], cwd=ROOT, env=environment, check=False, capture_output=True)
     return str(failed[0]) if again.returncode else ""
 

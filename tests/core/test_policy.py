@@ -266,7 +266,8 @@ def an_image_of(where: Where) -> dict[str, str]:
     """Modality, body part and view of an image that this place covers, and the most specific of its rules."""
     names = {"modality": where.modality, "body_part": where.body_part, "view": where.view}
     first = {key: words[0] for key, words in names.items() if words}
-    return {"body_part": "CHEST" if where.name == CHEST else "HAND"} | first
+    other = "" if {"CT", "MR"} & {*where.modality} else "HAND"
+    return {"body_part": "CHEST" if where.name == CHEST else other} | first
 
 
 def test_measurement_rules_fire_beyond_their_limits(policy: Policy) -> None:
@@ -277,6 +278,7 @@ def test_measurement_rules_fire_beyond_their_limits(policy: Policy) -> None:
         step = max(abs(limit) * 0.01, 1e-6) * (1 if rule.side is LimitSide.ABOVE else -1)
         for value, flagged in ((limit + step, True), (limit - step, False)):
             image = replace(judged({}, **an_image_of(rule.where)), measurements=(Measurement(rule.what, value, "1"),))
+            image = replace(image, part_seen=next((one.body_part[0] for one in rule.tried if one.body_part), ""))
             decided = decide(replace(image, kind=next(iter(rule.where.kind), "")), policy)
             assert (rule.what in [r.name for r in decided.reasons]) is flagged
             [row] = [one for one in rows_about(decided, rule.what) if one.side == rule.side.value]

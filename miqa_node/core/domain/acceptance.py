@@ -1,7 +1,8 @@
-"""Which measurements suffice for ACCEPT where no model judges, and for which body parts: a table of the policy.
+"""What was tried on series decides both ways: which limits flag, and which measurements suffice for ACCEPT.
 
-One rule says which tables give ACCEPT (:meth:`Acceptance.shortfall`): complete series of two scanners, a share of false
-alarms of at most ``MOST_FALSE_ALARMS``, and of each moderate fault at least ``LEAST_FOUND`` found in them.
+A limit flags where it was tried on scanners of two makers (:meth:`TriedLimits.speaks_for`). ACCEPT asks for more
+(:meth:`Acceptance.shortfall`): complete series of two scanners, a share of false alarms of at most
+``MOST_FALSE_ALARMS``, and of each moderate fault at least ``LEAST_FOUND`` found in them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from math import floor
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.measurand import is_withdrawn, label_of, withdrawn_words
-from miqa_node.core.domain.moderate_fault import FaultSearch, faults_of, search_with
+from miqa_node.core.domain.moderate_fault import FaultSearch, faults_of, search_with, shown_by
 from miqa_node.core.language.phrase import Phrase, joined
 
 LEAST_SCANNERS = 2
 """Limits that were tried on one scanner describe that scanner."""
+LEAST_MAKERS = 2
+"""Scanners of one maker share coils, corrections and reconstruction."""
+NO_MAKER = "unknown"
+"""The first word of scanners whose maker nobody knows: they may all be of one."""
 LEAST_FOUND = 0.8
 """Share of series with a moderate fault that must have been found, of each fault."""
 MOST_FALSE_ALARMS = 0.1
@@ -36,6 +41,48 @@ class ScannerTrial:
     series: int
     false_alarms: int = 0
     found: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TriedLimits:
+    """A record of the policy: limits were tried on series of these scanners, by these trials if they have figures.
+
+    It is about series of each ``body_part``, ``kind`` of slices, and Magnetic Field Strength (0018,0087) of ``field_t``
+    (lowest and highest, in tesla); what is empty or None stands for any, and an unknown field lies within.
+    """
+
+    scanners: tuple[str, ...]
+    trials: tuple[ScannerTrial, ...] = ()
+    body_part: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
+    field_t: tuple[float, float] | None = None
+
+    def covers(self, assessment: Assessment) -> bool:
+        """Whether a series is one of these."""
+        field_t, part = assessment.field_t, assessment.known_header.body_part_examined
+        in_field = self.field_t is None or field_t is None or self.field_t[0] <= field_t <= self.field_t[1]
+        return in_field and (not self.body_part or part in self.body_part) and self._is_of(assessment.kind)
+
+    def _is_of(self, kind: str) -> bool:
+        return not self.kind or not kind or kind in self.kind
+
+    def speaks_for(self, measurement: str) -> bool:
+        """Whether its limit may flag: scanners of two makers were there, with and without what it shows."""
+        faults = {one.name for one in shown_by(measurement)}
+        tried = [one.scanner for one in self.trials if not faults or not faults.isdisjoint(one.found)]
+        makers = {one.partition(" ")[0] for one in (tried if self.trials else self.scanners)} - {NO_MAKER}
+        alarms, series = (sum(getattr(one, key) for one in self.trials) for key in ("false_alarms", "series"))
+        return len(makers) >= LEAST_MAKERS and alarms <= MOST_FALSE_ALARMS * series
+
+
+def why_hint(records: Sequence[TriedLimits], measurement: str, assessment: Assessment) -> str:
+    """Why a limit that a series exceeds is a hint there, in words; empty if it was tried on such series."""
+    if any(one.covers(assessment) and one.speaks_for(measurement) for one in records):
+        return ""
+    part = assessment.known_header.body_part_examined or Phrase("unknown body part")
+    field_t = "" if assessment.field_t is None else f"{assessment.field_t:g} T"
+    kind = joined(" · ", [*filter(None, (assessment.header.modality, assessment.kind, part, field_t))])
+    return Phrase("this limit has not been tried on scanners of two makers for such series ({kind})", kind=kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,8 @@ class Assessment:
 
     kind: str = ""
     """What the slices of a series are (:mod:`miqa_node.core.domain.slice_kind`); empty of other images."""
+    field_t: float | None = None
+    """Magnetic Field Strength (0018,0087) of an MR series, in tesla; None if the header does not say."""
 
     landmarks: Landmarks | None = None
     """Anatomical points of a frontal chest, if a package for them is installed and saw enough of it."""

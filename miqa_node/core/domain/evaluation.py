@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 
-from miqa_node.core.domain.acceptance import obstacle, untried
+from miqa_node.core.domain.acceptance import acceptance_of, labels, obstacle, untried, why_hint
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_node.core.domain.kept_figure import experiment, not_as_a_whole
@@ -66,6 +66,8 @@ class Evaluation:
         """Why the evidence of a rule does not suffice for the image; empty if it does."""
         if SITE in rule.evidence or rule.flags_alone:
             return ""
+        if rule.tried:
+            return why_hint(rule.tried, rule.what, self._assessment)
         return experiment(rule.figures, self._assessment)
 
     @property
@@ -94,9 +96,19 @@ class Evaluation:
         limits = [one for one in self._rules if one.then is not Then.HINT and one.what != ANOMALY and not one.is_usual]
         about = {one.subject for one in limits}
         if was_read and (self._tables or (Subject.MEASUREMENT in about and Subject.FINDING not in about)):
-            return obstacle(self._tables, assessment) or outside
+            return obstacle(self._tables, assessment) or self._held_back or outside
         unjudged = assessment.not_assessed or self.experimental or outside or self._too_blind
         return unjudged or ("" if self._by_model is not None else Phrase("No rule of the policy accepts such images."))
+
+    @property
+    def _held_back(self) -> str:
+        """Which limit of those that ACCEPT stands on is a hint for this series, and why; empty if all would flag."""
+        table = acceptance_of(self._tables, self._assessment.header)
+        measured = () if table is None else table.measured
+        for rule in self._rules:
+            if rule.then is not Then.HINT and rule.what in measured and (why := self._lack(rule)):
+                return Phrase("Not accepted by {measurement}: {why}.", measurement=labels((rule.what,)), why=why)
+        return ""
 
     @property
     def _too_blind(self) -> str:

@@ -71,6 +71,11 @@ def faults_of(modality: str) -> tuple[ModerateFault, ...]:
     return tuple(one for one in MODERATE_FAULTS if modality in one.modalities)
 
 
+def shown_by(measurement: str) -> tuple[ModerateFault, ...]:
+    """The faults that a measurement shows."""
+    return tuple(one for one in MODERATE_FAULTS if measurement in one.measurements)
+
+
 @dataclass(frozen=True, slots=True)
 class FaultSearch:
     """Which faults would have flagged a series, and which others of its modality would not."""

@@ -98,8 +98,8 @@ class Policy:
         return frozenset(FindingName(rule.what) for rule in self.of(Subject.FINDING) if rule.soft)
 
     def trusting(self) -> Policy:
-        """The same, where whatever a model finds counts, by the site's word."""
-        rules = (replace(rule, evidence=(SITE,), figures=()) for rule in self.rules if not rule.flags_alone)
+        """The same, where whatever a model finds or a limit tells counts, by the site's word."""
+        rules = (replace(rule, evidence=(SITE,), figures=(), tried=()) for rule in self.rules if not rule.flags_alone)
         return replace(self, rules=tuple(rules))
 
     def silencing(self, findings: Collection[str]) -> Policy:

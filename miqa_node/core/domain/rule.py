@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from miqa_node.core.domain.acceptance import Acceptance
+from miqa_node.core.domain.acceptance import Acceptance, TriedLimits
 from miqa_node.core.domain.codes import UNKNOWN_FAILURE, Code
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.kept_figure import KeptFigure
@@ -149,9 +149,9 @@ class Rule:
     must lie there, if that is known; ``any_part``: it needs no anatomy, so the rule holds whatever the pixels show. Of
     a measurement, ``limit`` is the number on the ``side`` of which it lies, and None stands for the usual range of its
     machine that a person confirmed; of :data:`ANOMALY`, the least percentile. ``supports`` is the finding that a
-    measurement supports; empty if its reason is only a code. ``figures`` and ``acceptance`` are what ``evidence``
-    names. ``is_default``: of the taxonomy, so that a rule of the policy for the same images takes its place. ``line``
-    is where it stands, in words, and ``number`` counts the rules of a policy, from 1.
+    measurement supports; empty if its reason is only a code. ``figures``, ``tried`` and ``acceptance`` are what
+    ``evidence`` names. ``is_default``: of the taxonomy, so that a rule of the policy for the same images takes its
+    place. ``line`` is where it stands, in words, and ``number`` counts the rules of a policy, from 1.
     """
 
     subject: Subject
@@ -171,6 +171,7 @@ class Rule:
     code: Code = UNKNOWN_FAILURE
     supports: str = ""
     figures: tuple[KeptFigure, ...] = ()
+    tried: tuple[TriedLimits, ...] = ()
     acceptance: Acceptance | None = None
     is_default: bool = False
     line: str = field(default="", compare=False)

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from miqa_node.core.domain.acceptance import LEAST_SCANNERS, ScannerTrial
+from miqa_node.core.domain.acceptance import LEAST_SCANNERS, ScannerTrial, TriedLimits
 from miqa_node.core.domain.kept_figure import LEAST_AGE_YEARS, KeptFigure
 from miqa_node.core.domain.moderate_fault import FAULT_NAMES
 from miqa_node.core.domain.rule import CARD, SITE
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.core.taxonomy.entries import check_keys, close_to, name_list, named, number, required, rules
+from miqa_node.core.taxonomy.places import kind_list
 
 FIGURE_KEYS = (
     "found", "images", "source", "body_part", "view", "package", "least_age_years", "auroc", "flagged",
 )  # fmt: skip
 TRIAL_KEY = "tried_on"
+TRIAL_KEYS = (TRIAL_KEY, "body_part", "kind", "field_t")
 MOST_IMAGES, MOST_YEARS = 1e9, 120.0
 """Of a figure: what is more is a mistake."""
 
@@ -26,8 +28,7 @@ class Evidence:
     """A named record: a figure, or scanners with their trials, which are missing where a site gives names alone."""
 
     figure: KeptFigure | None = None
-    scanners: tuple[str, ...] = ()
-    trials: tuple[ScannerTrial, ...] = ()
+    tried: TriedLimits | None = None
 
 
 def parse_evidence(document: Mapping[str, Any]) -> dict[str, Evidence]:
@@ -38,7 +39,7 @@ def parse_evidence(document: Mapping[str, Any]) -> dict[str, Evidence]:
 def _record(name: str, table: Mapping[str, Any]) -> Evidence:
     if name in (SITE, CARD):
         raise ValueError("this name has a meaning of its own; choose another one.")
-    check_keys(table, (*FIGURE_KEYS, TRIAL_KEY))
+    check_keys(table, (*FIGURE_KEYS, *TRIAL_KEYS))
     if not {"found", TRIAL_KEY} & {*table}:
         raise ValueError(f"found is missing, or {TRIAL_KEY}.")
     return _trial(table) if TRIAL_KEY in table else Evidence(_figure(table))
@@ -81,7 +82,7 @@ def _figure(table: Mapping[str, Any]) -> KeptFigure:
 
 
 def _trial(table: Mapping[str, Any]) -> Evidence:
-    check_keys(table, (TRIAL_KEY,))
+    check_keys(table, TRIAL_KEYS)
     entries = table[TRIAL_KEY]
     has_tables = isinstance(entries, Sequence) and any(isinstance(one, Mapping) for one in entries)
     trials = tuple(rules(table, TRIAL_KEY, _scanner)) if has_tables else ()
@@ -90,7 +91,24 @@ def _trial(table: Mapping[str, Any]) -> Evidence:
         raise ValueError(
             "tried_on names the scanners whose images showed that the limits are right, at least two of them."
         )
-    return Evidence(scanners=tuple(dict.fromkeys(scanners)), trials=trials)
+    return Evidence(
+        tried=TriedLimits(
+            scanners=tuple(dict.fromkeys(scanners)),
+            trials=trials,
+            body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(table, "body_part")))),
+            kind=kind_list(table),
+            field_t=_field(table),
+        )
+    )
+
+
+def _field(table: Mapping[str, Any]) -> tuple[float, float] | None:
+    if "field_t" not in table:
+        return None
+    pair = table["field_t"]
+    if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(one, int | float) for one in pair):
+        raise ValueError(f"field_t is {pair!r}; it takes the lowest and the highest field in tesla: [1.5, 3.0].")
+    return float(min(pair)), float(max(pair))
 
 
 def _scanner(table: Mapping[str, Any]) -> ScannerTrial:

@@ -56,13 +56,14 @@ def _conditions(table: Mapping[str, Any]) -> Where:
         modality=tuple(name.strip().upper() for name in name_list(table, "modality")),
         body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(table, "body_part")))),
         view=tuple(sorted(STANDARD.expanded_views(name_list(table, "view")))),
-        kind=_kinds(table),
+        kind=kind_list(table),
         room=name_list(table, "room"),
         age=_age(table),
     )
 
 
-def _kinds(table: Mapping[str, Any]) -> tuple[str, ...]:
+def kind_list(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of slices that it names."""
     kinds = name_list(table, "kind")
     if unknown := [one for one in kinds if one not in KIND_NAMES]:
         raise ValueError(f"kind is {unknown[0]!r}; it takes {', '.join(KIND_NAMES)}.")

@@ -37,16 +37,18 @@ def parse_rule(
     if len(subjects) != 1:
         raise ValueError(f"a rule is about one of {', '.join(Subject)}, and names it.")
     names, wheres = evidence_of(table, records), parse_where(table, places)
-    figures = tuple(one.figure for name in names if (one := records.get(name)) is not None and one.figure is not None)
+    named = [records[name] for name in names if name in records]
+    figures = tuple(one.figure for one in named if one.figure is not None)
+    tried = tuple(one.tried for one in named if one.tried is not None)
     read = {Subject.FINDING: _findings, Subject.MEASUREMENT: _measurements, Subject.CONTRADICTION: _contradictions}
     if str(table.get("then")).upper() == Then.ACCEPT:
         made: Iterator[Rule] = _accepting(table, names, records)
     else:
-        if any(name in records and records[name].figure is None for name in names):
-            raise ValueError('evidence: trials on scanners are for then = "ACCEPT" alone.')
+        if tried and (figures or subjects[0] is Subject.FINDING):
+            raise ValueError("evidence: trials on scanners are for measurements and contradictions, without figures.")
         made = read[subjects[0]](table)
     for rule in made:
-        checked = _checked(replace(rule, evidence=names, figures=figures, line=line(rule.what)))
+        checked = _checked(replace(rule, evidence=names, figures=figures, tried=tried, line=line(rule.what)))
         for where in wheres:
             table_of = checked.acceptance and replace(checked.acceptance, body_part=where.body_part)
             yield replace(checked, where=where, acceptance=table_of)
@@ -74,7 +76,7 @@ def _accepting(table: Mapping[str, Any], names: Sequence[str], records: Mapping[
         return
     check_keys(table, ("measurement", "then", *COMMON))
     measured = name_list(table, "measurement")
-    trials = [records[name] for name in names if name in records and records[name].scanners]
+    trials = [one for name in names if name in records and (one := records[name].tried) is not None]
     if not measured or len(trials) != len(names):
         raise ValueError('then = "ACCEPT" takes a list of measurements, and a record of scanners that has tried_on.')
     scanners = tuple(dict.fromkeys(one for record in trials for one in record.scanners))

@@ -112,6 +112,7 @@ def judge_series(
         phantom=test_object,
         phantom_kind=phantom_kind,
         kind=series.kind.name,
+        field_t=shown[0].field_t if shown else None,
         experimental=reason if traits.untried and reason == traits.unjudged else "",
         unfit=unfit,
     )

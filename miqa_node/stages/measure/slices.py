@@ -29,7 +29,8 @@ Vector = tuple[float, ...]
 _KEYWORDS = (
     "CTDIvol", "EchoTime", "Exposure", "ExposureTime", "FrameOfReferenceUID", "ImageOrientationPatient",
     "ImagePositionPatient", "ImageType", "InPlanePhaseEncodingDirection", "InstanceNumber",
-    "KVP", "NumberOfFrames", "NumberOfSeriesRelatedInstances", "NumberOfSlices", "PerFrameFunctionalGroupsSequence",
+    "KVP", "MagneticFieldStrength", "NumberOfFrames", "NumberOfSeriesRelatedInstances", "NumberOfSlices",
+    "PerFrameFunctionalGroupsSequence",
     "PixelSpacing", "QualityControlImage", "RescaleIntercept", "RescaleSlope", "Rows", "Columns", "SOPInstanceUID",
     "SeriesInstanceUID", "SharedFunctionalGroupsSequence", "SliceLocation", "SliceThickness", "SpiralPitchFactor",
     "XRayTubeCurrent",
@@ -40,6 +41,7 @@ TAGS = tags_of(_NAMED) | slice_facts.PRIVATE_TAGS
 LONGEST_ROTATION_MS = 4000.0
 MOST_EXPOSURE = 2.0
 """Exposure over current × time, up to which both can be of one rotation."""
+MOST_TESLA = 12.0
 MOST_SCALE = 1e30
 """Of slope and intercept: what is more, or not a number, gives values that are not finite."""
 LEAST_FRAME_BYTES = 8
@@ -98,6 +100,8 @@ class Slice:
     """Slice Location (0020,1041)."""
     position_unit_mm: float = SAME_MM
     """One unit of the last digit of the position."""
+    field_t: float | None = None
+    """Magnetic Field Strength (0018,0087) in tesla; None where the header does not say."""
 
     @property
     def instance_number(self) -> int:
@@ -213,7 +217,15 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         uid=str(ds.get("SOPInstanceUID") or ""),
         location_mm=first_number(ds, "SliceLocation"),
         position_unit_mm=_position_unit_mm(plane),
+        field_t=_field_t(ds),
     )
+
+
+def _field_t(ds: Dataset) -> float | None:
+    """Some makers write gauss or millitesla, some 0."""
+    field = first_number(ds, "MagneticFieldStrength") or 0.0
+    tesla = field / next((scale for scale in (1.0, 1e3, 1e4) if field <= MOST_TESLA * scale), math.inf)
+    return tesla or None
 
 
 def _length_mm(measures: Dataset, keyword: str) -> float | None:

@@ -222,7 +222,7 @@ def test_every_rule_is_asked_for_its_evidence() -> None:
     with pytest.raises(SettingsError, match="evidence 'site': this name has a meaning of its own"):
         policy_of(rule(), evidence={"site": {}})
     trials = {"ours": {"tried_on": ["one", "two"]}}
-    with pytest.raises(SettingsError, match=r"trials on scanners are for then = .ACCEPT. alone"):
+    with pytest.raises(SettingsError, match=r"trials on scanners are for measurements and contradictions"):
         policy_of({**rule(), "evidence": "ours"}, evidence=trials)
 
 
