@@ -3,9 +3,9 @@
 Run it in a checkout of its own: it puts one fault after the other into the files, and takes it out again. Faults are
 mutants of functions that changed since the night's record (``--record`` names a commit that has one), changed
 constants, templates and TOML files, and what only a peer or a browser sees. For each the gate chooses by that record;
-if the chosen tests and the quick suite pass, the tests that reach the fault by today's record run, too. Of each, those
-that reach the changed function come first. Each step ends with its first failure, or at ``--limit-s``. Results are kept
-after each fault, in ``--work``, and resumed.
+if the chosen tests and the quick suite pass, the tests that reach the fault by today's record run, too. Of each, only
+those run that reach the changed function, if any does. Each step ends with its first failure, or at ``--limit-s``.
+Results are kept after each fault, in ``--work``, and resumed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from tools.reach.choose import choose, covers
 from tools.reach.watch import number
 
 MUTANTS, OTHERS, SEEN_OUTSIDE = 60, 20, 10
+WIDE = 4
+"""Where no trace says who sees a fault, whole rooms run, for so many times the limit."""
 OUTSIDE = ("miqa_node/stages/deliver/", "miqa_node/stages/receive/", "miqa_node/interfaces/dicomweb/")
 """Code whose faults peers see."""
 LEFT_OUT = ("tests/", "examples/", "pyproject", "/vendor/")
@@ -91,28 +93,30 @@ def counts(rows: dict[str, Any]) -> dict[str, dict[str, int]]:
 
 
 def outcome(fault: Fault, record: table.Table, today: table.Table, words: argparse.Namespace) -> dict[str, Any]:
-    """``step``: what found it, ``chosen``, ``quick`` or ``all``; ``none`` if it survives all."""
+    """``step``: what found it, ``chosen``, ``quick`` or ``all``; ``none`` if it survives all, else ``unfinished``."""
     with put_in(fault):
         differences = changes.since("HEAD")
         choice = choose(differences, record, "HEAD")
         whole = choose(differences, today, "HEAD").tests
         newer = {one for one in whole if "::" in one and one not in record.seconds}  # the gate runs what changed itself
         chosen = choice.tests | newer
-        near = today.tests(number(path, name) for path, name in differences.functions)  # these see it soonest
+        near = today.tests(number(path, name) for path, name in differences.functions)  # no others can see it
         steps = [
-            ("chosen", {one for one in near if covers(chosen, one)}, ()),
+            ("chosen", {one for one in near if covers(chosen, one)} if near else chosen, ()),
             ("quick", near, ("--quick",)),
-            ("chosen", chosen, ()),
-            ("quick", set[str](), ("--quick",)),
-            ("all", whole - chosen, ()),
+            ("all", near - chosen if near else whole - chosen, ()),
         ]
+        rest = "none"
         for step, tests, options in steps:
             if not tests and not options:
                 continue
             started = time.monotonic()
-            if test := first_failure([*options, *arguments(words, tests, record)], words.limit_s):
+            limit_s = words.limit_s * (1 if near else WIDE)
+            test = first_failure([*options, *arguments(words, tests, record)], limit_s)
+            if test:
                 return {"step": step, "test": test, "s": round(time.monotonic() - started)}
-    return {"step": "none"}
+            rest = "unfinished" if test is None else rest
+    return {"step": rest}
 
 
 def arguments(words: argparse.Namespace, tests: set[str], record: table.Table) -> list[str]:
@@ -128,9 +132,9 @@ def arguments(words: argparse.Namespace, tests: set[str], record: table.Table) -
     return [f"--chosen={file}", "--no-loadscope-reorder", *sorted(cost, key=lambda one: cost[one])]
 
 
-def first_failure(arguments: list[str], limit_s: float) -> str:
-    """The first test that fails, twice; nothing if none does within the limit."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "4", "--dist", "loadfile", "-p", "chosen"]
+def first_failure(arguments: list[str], limit_s: float) -> str | None:
+    """The first test that fails, twice; empty if none does, None if none did until the limit."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "2", "--dist", "loadfile", "-p", "chosen"]
     environment = os.environ | {"PYTHONPATH": ".ci", "OPENBLAS_NUM_THREADS": "1"}
     with subprocess.Popen(
         [*command, *arguments],
@@ -148,7 +152,7 @@ def first_failure(arguments: list[str], limit_s: float) -> str:
         with suppress(ProcessLookupError):
             os.killpg(run.pid, signal.SIGKILL)  # nodes and peers that it started would take the time of the next ones
     if run.returncode < 0:
-        return ""
+        return None
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", printed, re.MULTILINE)
     if not failed:
         return "collection" if run.returncode not in {0, 5} else ""
