@@ -24,6 +24,7 @@ from miqa_node.stages.assess.packages import Package
 from miqa_node.stages.assess.phantom import recognise
 from miqa_node.stages.assess.phantom_kind import kind_of
 from miqa_node.stages.assess.series_members import left_out, member_issues, unchecked, unfit_reason, untold
+from miqa_node.stages.assess.series_part import part_shown
 from miqa_node.stages.measure.series_run import measure_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from miqa_node.stages.measure.slices import Slice, read_slices
@@ -111,6 +112,7 @@ def judge_series(
         steps=middle.steps if middle else (),
         phantom=test_object,
         phantom_kind=phantom_kind,
+        part_seen="" if header.body_part_examined or test_object else clock.time("part", lambda: part_shown(series)),
         kind=series.kind.name,
         field_t=shown[0].field_t if shown else None,
         experimental=reason if traits.untried and reason == traits.unjudged else "",

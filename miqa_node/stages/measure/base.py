@@ -114,7 +114,8 @@ class SeriesMeasure(Measurand):
     their values are computed once and sent with the slices. ``library`` is a module that an extra installs; without it
     the measurement is left out.
 
-    Slices with a side below ``least_side_px``, or without what ``needs`` asks for, contribute nothing.
+    Slices with a side below ``least_side_px``, or without what ``needs`` asks for, contribute nothing; nor do those of
+    which ``unless`` says a reason, and where these are the most there is no number.
     """
 
     take: Callable[[SeriesView, Sequence[Any]], Reading]
@@ -126,6 +127,7 @@ class SeriesMeasure(Measurand):
     modalities: tuple[str, ...] = ()
     library: str = ""
     needs: Needs = "variation"
+    unless: Callable[[SliceView], str] | None = None
     least_side_px: int = LEAST_SIDE_PX
 
     def lacks(self, view: SliceView) -> str:

@@ -53,13 +53,14 @@ class MeasuredSeries:
 class SlicePart(NamedTuple):
     """Contribution of a slice to one measurement; ``failure`` if the measurement's code fails on it.
 
-    ``lack`` says what the slice lacks to contribute.
+    ``lack`` says what the slice lacks to contribute, ``kept_out`` why it is not asked (``SeriesMeasure.unless``).
     """
 
     part: Any = None
     mask: MeasurementMask | None = None
     failure: str = ""
     lack: str = ""
+    kept_out: str = ""
 
 
 class SliceReading(NamedTuple):
@@ -78,6 +79,7 @@ class _Contributions:
     parts: dict[int, Any] = field(default_factory=dict)
     masks: list[MeasurementMask] = field(default_factory=list)
     lack: str = ""
+    kept_out: list[str] = field(default_factory=list)
     failed: bool = False
 
     def add(self, position: int, one: SlicePart) -> None:
@@ -89,6 +91,8 @@ class _Contributions:
         if one.mask is not None:
             self.masks.append(one.mask)
         self.lack = self.lack or one.lack
+        if one.kept_out:
+            self.kept_out.append(one.kept_out)
         if one.failure:
             self.fail(one.failure)
 
@@ -96,6 +100,8 @@ class _Contributions:
         """The measurement of the whole series, or why there is none."""
         if self.failed:
             return NoNumber(FAILED)
+        if len(self.kept_out) > len(self.parts):
+            return NoNumber(self.kept_out[0])  # the few slices that are left do not speak for the series
         if self.lack and not self.parts:
             return NoNumber(self.lack)
         try:
@@ -196,9 +202,11 @@ def measure_slice(index: int, series: SeriesView) -> SliceReading:
 
 def _contribution(view: SliceView, measure: SeriesMeasure) -> SlicePart:
     part = mask = None
-    if measure.each is not None and (lack := measure.lacks(view)):
-        return SlicePart(lack=lack)
     try:
+        if measure.each is not None and (lack := measure.lacks(view)):
+            return SlicePart(lack=lack)
+        if measure.unless is not None and (reason := measure.unless(view)):
+            return SlicePart(kept_out=reason)
         part = measure.each(view) if measure.each is not None else None
         drawn = measure.mask(view) if measure.mask is not None else None
         mask = None if drawn is None else MeasurementMask.of(measure.name, view.index, drawn)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.libraries.plain_statistics.scales import POSITIVE
-from miqa_node.stages.measure.mr.patient import find_patient, magnitude, mr_measure, threshold
+from miqa_node.stages.measure.mr.patient import find_patient, magnitude, mr_measure, outside_of, threshold
 from miqa_node.stages.measure.mr.raw_lines import energies
 from miqa_node.stages.measure.series.square import square
 from miqa_node.stages.measure.series.whole import is_sampled
@@ -121,16 +121,17 @@ def _echoes(view: SliceView) -> PatchEchoes | None:
         return None
     image = square(view.once(magnitude), view.header.spacing_mm)
     tops = corners((image.shape[0], image.shape[1]))
-    patient = find_patient(image, view.series.once(threshold))
-    numbers = np.flatnonzero([_share(patient, *top) >= SHOWN_SHARE for top in tops])
+    patient, outside = find_patient(image, view.series.once(threshold)), outside_of(view, image.shape)
+    shown = [_share(patient, *top) >= SHOWN_SHARE and not _share(outside, *top) for top in tops]
+    numbers = np.flatnonzero(shown)
     if not len(numbers):
         return None
     cepstra = patch_cepstra(image, tops[numbers], view.series.once(band))
     return PatchEchoes(numbers, cepstra, (image.shape[0], image.shape[1]))
 
 
-def _share(patient: Mask, top: int, left: int) -> float:
-    return float(patient[top : top + PATCH_PX, left : left + PATCH_PX].mean())
+def _share(mask: Mask, top: int, left: int) -> float:
+    return float(mask[top : top + PATCH_PX, left : left + PATCH_PX].mean())
 
 
 def copy_strength(cepstra: Values, places: Numbers, slices: Numbers) -> float:

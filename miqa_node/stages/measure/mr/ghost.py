@@ -15,6 +15,7 @@ from miqa_node.stages.measure.mr.patient import (
     SampledSignal,
     air_of,
     foreground_of,
+    leaves_field,
     mr_measure,
     mr_slice,
     signal,
@@ -28,14 +29,24 @@ AROUND_PARTS = 3
 """Noise is compared with that of air within this part of the image's side."""
 LEAST_AROUND = 0.03
 """Share of such air around a pixel that is compared."""
+LEAST_LIKENESS = 0.09
+"""Ghosts of 5 % have .15 to .6, shading and dark tissue up to .05: they are bright, but no picture of the patient."""
+DETAIL_PARTS = 16
+"""Brightness is compared within this part of the image's side: shading is even there."""
+BRIGHT_PERCENTILE = 95.0
+"""Of air: single bright pixels are no picture."""
 SCALP_SHARE = 0.07
 """Of the image's side: around the hull of the foreground lie skull, scalp and their halo, darker than any threshold."""
 
 
 class GhostPower(NamedTuple):
-    """Excess of squared signal of air where ghosts lie, in squared signal of the foreground."""
+    """Excess of squared signal of air where ghosts lie, in squared signal of the foreground.
+
+    ``likeness`` is the correlation of the air with what would lie there of a ghost.
+    """
 
     share: float
+    likeness: float = 1.0
 
 
 class GhostSignal(NamedTuple):
@@ -57,18 +68,51 @@ def ghost_power(plane: MrSlice, axis: int) -> float:
     >>> round(ghost_power(MrSlice(ghosted, patient, near), 0), 4)
     0.0025
     """
-    inside = np.zeros(plane.patient.shape, bool)
-    inside[EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX] = True
-    air = inside & ~plane.near & ~surroundings(plane.patient)
+    air = _free_air(plane)
     sources = np.where(plane.patient, plane.values, np.float32(0.0))
     along, across = _copied(sources, axis), _copied(sources, 1 - axis)
     ghosts, beside = along > 0.0, across > 0.0
     rest = air & ~_widened(ghosts | beside)
     if np.count_nonzero(rest) < MIN_AIR_PX:
+        if not plane.is_whole:
+            return math.nan  # what is left beside the edge of a circle is no sample of the air
         return _excess(plane.values, along, air & ghosts, air & ~_widened(ghosts))
     power = _excess(plane.values, along, air & ghosts, rest)
     control = _excess(plane.values, across, air & beside & ~_widened(ghosts), rest)
     return power - max(0.0, control) if math.isfinite(control) else power
+
+
+def _free_air(plane: MrSlice) -> Mask:
+    inside = np.zeros(plane.patient.shape, bool)
+    inside[EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX] = True
+    return inside & ~plane.near & ~surroundings(plane.patient)
+
+
+def likeness(plane: MrSlice, axis: int) -> float:
+    """Correlation of the air with the copies of the patient that ghosts of half a field would be; 0 without any.
+
+    >>> image = np.full((64, 64), 1.0, np.float32); image[22:42, 16:48] = 100.0
+    >>> patient = image > 50.0
+    >>> near = cv2.dilate(patient.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    >>> ghosted, shaded = image + np.float32(0.05) * np.roll(image, 32, 0), image * np.linspace(1.0, 3.0, 64)[None]
+    >>> [likeness(MrSlice(one.astype(np.float32), patient, near), 0) > 0.5 for one in (ghosted, shaded)]
+    [True, False]
+    """
+    air = _free_air(plane)
+    copies = _copied(np.where(plane.patient, plane.values, np.float32(0.0)), axis)
+    if np.count_nonzero(air & (copies > 0.0)) < MIN_AIR_PX:
+        return 0.0
+    bright = np.float32(np.percentile(plane.values[air], BRIGHT_PERCENTILE))
+    seen, meant = (_detail(one, air) for one in (np.minimum(plane.values, bright), copies))
+    return float((seen * meant).sum() / max(float(np.sqrt((seen**2).sum() * (meant**2).sum())), 1e-9))
+
+
+def _detail(values: Values, air: Mask) -> Values:
+    """What of the values in air differs from their mean around."""
+    side = 2 * (max(values.shape) // (2 * DETAIL_PARTS)) + 1
+    weight = cv2.blur(air.astype(np.float32), (side, side))
+    mean = cv2.blur(np.where(air, values, np.float32(0.0)), (side, side)) / np.maximum(weight, np.float32(1e-6))
+    return values[air] - mean[air]
 
 
 def surroundings(patient: Mask) -> Mask:
@@ -124,21 +168,31 @@ def _around(values: Values, rest: Mask) -> Values:
     return np.where(weight > LEAST_AROUND, mean, np.float32(np.nan))
 
 
+def _leaves_field(view: SliceView) -> str:
+    return leaves_field(view, 1.0)  # a strong ghost is no body at the ends of the field
+
+
 def _power(view: SliceView) -> GhostPower | None:
     plane, phase_columns = view.once(square_slice), view.header.phase_columns
     if plane is None or phase_columns is None or min(plane.patient.shape) <= 2 * EDGE_PX:
         return None
-    share = ghost_power(plane, 0 if phase_columns else 1)
-    return GhostPower(share) if math.isfinite(share) else None
+    axis = 0 if phase_columns else 1
+    share = ghost_power(plane, axis)
+    return GhostPower(share, likeness(plane, axis)) if math.isfinite(share) else None
 
 
 def ghost_level(_: SeriesView | None, parts: Sequence[GhostPower]) -> float | None:
-    """Ghosts of the usual slice, in percent.
+    """Ghosts of the usual slice, in percent; 0 if they are no picture of the patient.
 
     >>> ghost_level(None, [GhostPower(0.0025), GhostPower(0.0025), GhostPower(-0.1)])
     5.0
+    >>> ghost_level(None, [GhostPower(0.0025, 0.03)])
+    0.0
     """
-    return 100.0 * math.sqrt(max(0.0, float(np.median([one.share for one in parts])))) if parts else None
+    if not parts:
+        return None
+    share, likeness = (float(np.median(one)) for one in zip(*parts, strict=True))
+    return 100.0 * math.sqrt(max(0.0, share)) if likeness >= LEAST_LIKENESS else 0.0
 
 
 def _ratio(view: SliceView) -> GhostSignal | None:
@@ -180,7 +234,8 @@ MR_GHOST = mr_measure(
     "half of the field along the phase direction lie, b that of other air (of all, or of what lies around, if that is "
     "brighter), and s the median of what is copied; 0 where a is below b. What the same gives in the frequency "
     "direction is taken off. Air begins 7 % of the side beyond the filled hull of the foreground: scalp and halo are "
-    "none. Squares, because signal and noise add so in magnitude images. After percent signal ghosting "
+    "none. 0, too, where the air does not look like what it would copy (correlation below 0.09 of both without their "
+    "means over a sixteenth of the side): shading and dark tissue are no ghosts. Squares, because signal and noise add so in magnitude images. After percent signal ghosting "
     "(ACR, limit 2.5 %) and Giannelli et al., JACMP 11, 2010.",
     validity="Series with air and In-plane Phase Encoding Direction; the air may not be blanked. Ghosts that lie on "
     "the body alone, and such by a third or less of the field, are not seen. Pixels that are no squares are made "
@@ -191,6 +246,7 @@ MR_GHOST = mr_measure(
     proof="Drawn ghosts of 3 and 10 %.",
     decimals=1,
     rank=550,
+    unless=_leaves_field,
     each=_power,
     take=ghost_level,
     along="alone",
@@ -212,6 +268,7 @@ MR_GSR = mr_measure(
     proof="MRIQC's formula, written apart, in the regions of a drawn head.",
     decimals=3,
     rank=551,
+    unless=_leaves_field,
     each=_ratio,
     take=ghost_to_signal,
 )

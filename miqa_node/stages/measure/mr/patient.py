@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import STACKS, SeriesMeasure
 from miqa_node.stages.measure.series.square import square
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
@@ -23,14 +24,27 @@ SAMPLES_PER_SLICE = 20_000
 """Maximum number of evenly spread pixels of each slice that medians use."""
 AIR_MM_FACTOR = 0.03
 """Distance of the air region from the patient, as a share of the image's side."""
+BORDER_PX = 5
+"""Narrower than this is no part that was not scanned, and so far its edge is smeared into the picture."""
+DIM_SHARE = 0.4
+"""Of the threshold: far from a coil the body is dark."""
+LEAST_REACHED = 0.15
+"""Share of a side on which the body is seen there; less may be a nose, or the halo of an ear."""
+CUT_SIDES = 2
+"""A neck leaves the field at one side."""
+LEAVES_FIELD = Phrase("the body leaves the field of view at two sides or more")
 
 
 class MrSlice(NamedTuple):
-    """Magnitude, the patient, and the patient with a margin; everything outside the margin is air."""
+    """Magnitude, the patient, and what is no air: the patient with a margin, and what was not scanned.
+
+    ``is_whole``: all of the field was scanned.
+    """
 
     values: Values
     patient: Mask
     near: Mask
+    is_whole: bool = True
 
 
 class SampledSignal(NamedTuple):
@@ -66,7 +80,53 @@ def _slice(view: SliceView, values: Values, spacing_mm: tuple[float, float]) -> 
     down = max(2, round(AIR_MM_FACTOR * max(rows, columns * wide / tall)))
     right = max(2, round(AIR_MM_FACTOR * max(columns, rows * tall / wide)))
     near = cv2.dilate(patient.astype(np.uint8), np.ones((2 * down + 1, 2 * right + 1), np.uint8)) > 0
-    return MrSlice(values, patient, near)
+    outside = outside_of(view, values.shape)
+    return MrSlice(values, patient, near | outside, not outside.any())
+
+
+def outside_of(view: SliceView, shape: tuple[int, ...]) -> Mask:
+    """What was not scanned, on a picture of the slice of this shape."""
+    outside = not_scanned(view.once(magnitude)).astype(np.uint8)
+    return cv2.resize(outside, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST) > 0
+
+
+def not_scanned(values: Values) -> Mask:
+    """The zeros that begin at the border of a slice: distortion correction, a circle, padding, air set to zero.
+
+    >>> values = np.random.default_rng(0).rayleigh(2.0, (32, 32)).astype(np.float32); values[:, :8] = 0.0
+    >>> int(not_scanned(values)[:, :12].sum()), int(not_scanned(values)[:, 16:].sum())
+    (384, 0)
+    """
+    square = np.ones((BORDER_PX, BORDER_PX), np.uint8)
+    zeros = np.pad((values == 0.0).astype(np.uint8), BORDER_PX, mode="edge")
+    even = cv2.morphologyEx(zeros, cv2.MORPH_OPEN, square)
+    _, labels = cv2.connectedComponents(even)
+    border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    outside = np.isin(labels, border[border > 0]).astype(np.uint8)
+    wide = cv2.dilate(outside, np.ones((2 * BORDER_PX - 1,) * 2, np.uint8)) if outside.any() else outside
+    inside: Mask = wide[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] > 0
+    return inside
+
+
+def leaves_field(view: SliceView, share: float = DIM_SHARE) -> str:
+    """Why nothing that needs the whole outline can be measured on the slice; empty if it can.
+
+    ``share`` of the threshold is the least brightness of the body.
+    """
+    body = view.once(magnitude) > share * view.series.once(threshold)
+    reached = [side >= LEAST_REACHED for side in reached_sides(body)]
+    return LEAVES_FIELD if sum(reached) >= CUT_SIDES else ""
+
+
+def reached_sides(body: Mask) -> tuple[float, ...]:
+    """Share of the first, the last row, the first and the last column on which the body is seen.
+
+    >>> body = np.zeros((64, 64), bool); body[16:, 16:48] = True
+    >>> reached_sides(body)
+    (0.0, 0.5, 0.0, 0.0)
+    """
+    lines = (body[:BORDER_PX], body[-BORDER_PX:], body.T[:BORDER_PX], body.T[-BORDER_PX:])
+    return tuple(float((one.mean(axis=0) > 0.5).mean()) for one in lines)
 
 
 def signal(view: SliceView) -> SampledSignal | None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.libraries.plain_statistics.scales import HEIGHT
-from miqa_node.stages.measure.mr.patient import magnitude, mr_measure, mr_slice
+from miqa_node.stages.measure.mr.patient import leaves_field, magnitude, mr_measure, mr_slice
 from miqa_node.stages.measure.series.whole import SliceNumber, is_sampled, worst_slice
 from miqa_node.stages.measure.series_view import SliceView
 
@@ -80,6 +80,7 @@ MR_RAW_LINES = mr_measure(
     proof="Lines of one side of a spectrum set to zero: half the amplitude is left, 6.02 dB.",
     decimals=1,
     rank=556,
+    unless=leaves_field,
     each=_gap,
     take=worst_slice("mr_raw_lines", "dB"),
     along="alone",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.ghost import surroundings
-from miqa_node.stages.measure.mr.patient import magnitude, mr_measure, threshold
+from miqa_node.stages.measure.mr.patient import leaves_field, magnitude, mr_measure, threshold
 from miqa_node.stages.measure.series.whole import SliceNumber, fifth_slice, is_sampled
 from miqa_node.stages.measure.series_view import Mask, SliceView, Values
 
@@ -84,6 +84,7 @@ MR_ZIPPER = mr_measure(
     proof="A line drawn into a head without noise.",
     decimals=0,
     rank=555,
+    unless=leaves_field,
     each=_zipper,
     take=fifth_slice("mr_zipper", "%"),
     along="alone",
