@@ -5,17 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from miqa_node.core.domain.acceptance import labels
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
 from miqa_node.core.domain.evaluation import Evaluated, Evaluation
+from miqa_node.core.domain.explanation import explained
 from miqa_node.core.domain.finding import Finding, FindingName, humanised
 from miqa_node.core.domain.kept_figure import looked_for
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.reason_texts import counted_text, finding_text, measured_text, pending_text, unusual_text
+from miqa_node.core.domain.reason_texts import (
+    counted_text,
+    finding_text,
+    measured_text,
+    nearly_text,
+    pending_text,
+    unusual_text,
+)
 from miqa_node.core.domain.rule import ANOMALY, AppliedRule, Outcome, Rule, Subject
 from miqa_node.core.domain.verdict import (
     ANOTHER_KIND,
@@ -126,8 +134,8 @@ def _held(evaluated: Iterable[Evaluated], evaluation: Evaluation, policy: Policy
     return Phrase("{findings}: {held}.", findings=titles, held=evaluation.look.held)
 
 
-def _reasons(evaluated: Iterable[Evaluated], assessment: Assessment, policy: Policy) -> Iterator[Reason]:
-    """Yield what the rules that flag say, of each finding the worst alone."""
+def _reasons(evaluated: Sequence[Evaluated], assessment: Assessment, policy: Policy) -> Iterator[Reason]:
+    """Yield what the rules that flag say, of each finding the worst alone; what another fault explains comes last."""
     worst: dict[str, Reason] = {}
     others: list[Reason] = []
     for rule, row in evaluated:
@@ -137,7 +145,28 @@ def _reasons(evaluated: Iterable[Evaluated], assessment: Assessment, policy: Pol
             elif row.what not in worst or worst[row.what].verdict.rank < reason.verdict.rank:
                 worst[row.what] = reason
     yield from worst.values()
-    yield from others
+    yield from _told_by_cause(others, evaluated, assessment)
+
+
+def _told_by_cause(
+    reasons: Iterable[Reason], evaluated: Sequence[Evaluated], assessment: Assessment
+) -> Iterator[Reason]:
+    """Yield what explains itself, causes that nearly flag included; then what these raise, as also seen."""
+    cause_of = explained(row for _, row in evaluated)
+    flagging = {one.name: one for one in reasons}
+    for cause in dict.fromkeys(cause_of.values()):
+        if cause not in flagging and (measured := assessment.measurement(cause)) is not None:
+            rule, row = next(one for one in evaluated if one[1].what == cause)
+            worst = max(
+                (flagging[what].verdict for what, why in cause_of.items() if why == cause), key=lambda v: v.rank
+            )
+            yield Reason(cause, nearly_text(measured, row.limits[0]), rule.code, worst, rule.supports)
+    yield from (one for one in flagging.values() if one.name not in cause_of)
+    for one in flagging.values():
+        if one.name in cause_of:
+            cause = labels((cause_of[one.name],))
+            text = Phrase("Also seen (explained by {cause}): {text}", cause=cause, text=one.text)
+            yield replace(one, text=text)
 
 
 def _reasons_of(rule: Rule, row: AppliedRule, assessment: Assessment, policy: Policy) -> Iterator[Reason]:

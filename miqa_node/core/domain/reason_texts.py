@@ -44,6 +44,18 @@ def measured_text(
     )
 
 
+def nearly_text(measured: Measurement, limit: float) -> Phrase:
+    """What explains others, though it is not beyond its own limit."""
+    measurand, unit = MEASUREMENTS.all().get(measured.name), _unit(measured)
+    return Phrase(
+        "{measurement}: {value}, near the limit of {limit}, and it explains what else is seen. {concern}",
+        measurement=label_of(measured.name),
+        value=_placed(f"{shown_number(measured.name, measured.value, limit)}{unit}", measured),
+        limit=f"{limit:g}{unit}",
+        concern=Phrase(measurand.concern) if measurand is not None else "",
+    )
+
+
 def share_text(values: tuple[float, ...], limit: float) -> Phrase:
     """So many of the slices, with percent that are on the side of the limit, a share."""
     percent = shown_number("", 100 * compared_number(values), 100 * limit)

@@ -112,7 +112,7 @@ def _detail(values: Values, air: Mask) -> Values:
     side = 2 * (max(values.shape) // (2 * DETAIL_PARTS)) + 1
     weight = cv2.blur(air.astype(np.float32), (side, side))
     mean = cv2.blur(np.where(air, values, np.float32(0.0)), (side, side)) / np.maximum(weight, np.float32(1e-6))
-    return values[air] - mean[air]
+    return np.asarray(values[air] - mean[air], np.float32)
 
 
 def surroundings(patient: Mask) -> Mask:
@@ -235,8 +235,8 @@ MR_GHOST = mr_measure(
     "brighter), and s the median of what is copied; 0 where a is below b. What the same gives in the frequency "
     "direction is taken off. Air begins 7 % of the side beyond the filled hull of the foreground: scalp and halo are "
     "none. 0, too, where the air does not look like what it would copy (correlation below 0.09 of both without their "
-    "means over a sixteenth of the side): shading and dark tissue are no ghosts. Squares, because signal and noise add so in magnitude images. After percent signal ghosting "
-    "(ACR, limit 2.5 %) and Giannelli et al., JACMP 11, 2010.",
+    "means over a sixteenth of the side): shading and dark tissue are no ghosts. Squares, because signal and noise add "
+    "so in magnitude images. After percent signal ghosting (ACR, limit 2.5 %) and Giannelli et al., JACMP 11, 2010.",
     validity="Series with air and In-plane Phase Encoding Direction; the air may not be blanked. Ghosts that lie on "
     "the body alone, and such by a third or less of the field, are not seen. Pixels that are no squares are made "
     "squares first.",

@@ -77,12 +77,15 @@ def with_streaks(image: Image, amplitude_hu: float = 120.0) -> Image:
     return np.asarray(image + amplitude_hu * np.sign(np.sin(12 * np.arctan2(y, x))))
 
 
-def head_mr(signal: float = 600.0, air: float = 10.0, seed: int = 0) -> Image:
-    """An ellipse with two tissues in Rayleigh noise, (SIDE, SIDE)."""
+def head_mr(signal: float = 600.0, air: float = 10.0, seed: int = 0, texture: float = 0.0) -> Image:
+    """An ellipse with two tissues in Rayleigh noise, (SIDE, SIDE); ``texture`` is the share by which tissue varies."""
     y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
     image = np.zeros((SIDE, SIDE))
     cv2.ellipse(image, (SIDE // 2, SIDE // 2), (60, 75), 0, 0, 360, signal, -1)
     image[(np.hypot(y, x) < 30)] = 0.7 * signal
+    if texture:
+        even = cv2.GaussianBlur(np.random.default_rng(0).normal(size=image.shape), (0, 0), 3.0)
+        image *= 1.0 + texture * even / even.std()
     random = np.random.default_rng(seed)
     return np.asarray(np.hypot(image + random.normal(0, air, image.shape), random.normal(0, air, image.shape)))
 
