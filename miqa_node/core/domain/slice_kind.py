@@ -84,6 +84,13 @@ _ECHO_PLANAR: Mapping[str, str] = {
     "mr_ghost": _EPI_GHOST,
     "mr_gsr": _EPI_GHOST,
 }
+_CONE_BEAM: Mapping[str, str] = dict.fromkeys(
+    (
+        "ct_noise", "normalised_noise", "noise_for_dose", "noise_whiteness", "ring_index", "hu_air", "hu_fat",
+        "hu_offset", "streak_direction",
+    ),
+    Phrase("values of cone-beam CT are no Hounsfield units"),
+)  # fmt: skip
 _SHARP: Mapping[str, str] = dict.fromkeys(
     ("ct_noise", "normalised_noise", "noise_for_dose", "noise_whiteness", "ring_index", "hu_fat"), _KERNEL
 )
@@ -210,6 +217,13 @@ KINDS: tuple[SliceKind, ...] = (
             "made for is not what they show."
         ),
         is_picture=False,
+    ),
+    SliceKind(
+        name="cone beam",
+        title=Phrase("cone-beam images"),
+        modalities=("CT",),
+        when=({"words": _words("CONE BEAM")}, {"part": _words("JAW"), "kernel": _words("UNNAMED")}),
+        without=_CONE_BEAM,
     ),
     SliceKind(
         name="lung kernel",

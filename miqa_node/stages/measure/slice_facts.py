@@ -41,6 +41,7 @@ DESCRIPTIONS = {
     "LABELLING": re.compile(r"\b[PC]*ASL\b|PCASL|SPIN LABEL"),
     "ANGIOGRAPHY": re.compile(r"\b(?:TOF|MRA|CE ?MRA|SWI|ANGIO\w*|TRICKS|TWIST)\b"),
     "PERFUSION": re.compile(r"\bPERF\w*|\bDSC\b|\bDCE\b"),
+    "CONE BEAM": re.compile(r"\bC(?:ONE )?B(?:EAM )?CT\b|\bCONE ?BEAM\b|\bDVT\b"),
     "SPECTRAL": re.compile(r"\bMONO ?E\b|MONOENERG|\b\d+ ?KEV\b|\bIODINE\b|\bVNC\b|Z ?EFF|\bRHO Z\b"),
 }
 """What makers and sites call what no element names; a word too many only keeps a series from limits."""
@@ -54,6 +55,7 @@ SHARP_DESCRIPTION = re.compile(r"\b(?:(?P<bone>BONE|KNOCHEN|OSSEUX|HUESO|OSSO)|(
 HEADS = frozenset(
     {"BRAIN", "HEAD", "HEADNECK", "IAC", "JAW", "MAXILLA", "ORBIT", "PARANASALSINUS", "SINUS", "SKULL", "TEMPORALBONE"}
 )
+JAWS = frozenset({"JAW", "MANDIBLE", "MAXILLA", "TEETH", "TMJ"})
 BONY = re.compile(
     r"SPINE|^NECK|SHOULDER|CLAVICLE|HUMERUS|ELBOW|FOREARM|WRIST|HAND|HIP|FEMUR|KNEE|LEG|ANKLE|FOOT|CALCANEUS|EXTREMITY"
 )
@@ -152,9 +154,10 @@ def _rescale_type(ds: Dataset, frame: int) -> str:
 
 
 def _part(part: str) -> set[str]:
-    """HEAD, or BONE of a spine or limb, by the names of DICOM and of makers."""
+    """HEAD, or BONE of a spine or limb, and JAW, by the names of DICOM and of makers."""
     part = re.sub(r"[^A-Z]", "", part)
-    return {"HEAD"} if part in HEADS else {"BONE"} if BONY.search(part) else set()
+    head = {"HEAD"} if part in HEADS else {"BONE"} if BONY.search(part) else set()
+    return head | ({"JAW"} if part in JAWS else set())
 
 
 def _region(ds: Dataset, frame: int) -> str:
@@ -170,7 +173,7 @@ def _kernels(ds: Dataset, frame: int) -> set[str]:
     kinds = {kernel_kind(one) for one in named} | ({_text(reconstruction, "ConvolutionKernelGroup")} & SHARP_GROUPS)
     if not any(kinds) and (match := SHARP_DESCRIPTION.search(_text(ds, "SeriesDescription"))):
         kinds = {"LUNG" if match["lung"] and not named else "BONE" if match["bone"] else ""}
-    return kinds - {""}
+    return kinds - {""} if named or any(kinds) else {"UNNAMED"}
 
 
 def kernel_kind(kernel: str) -> str:

@@ -20,8 +20,9 @@ MAX_CYCLES = 0.33
 """Sharpness in cycles per pixel from which on the pixels are too coarse for the kernel: its noise is white in them.
 
 Skin in strong noise shows no sharpness; kernels that the header calls sharp are left out by their kind."""
-MOST_PIXEL_MM = 1.0
-"""Coarser pixels show the noise of every kernel as white, and skin that moved, softer than the kernel."""
+LEAST_PIXEL_MM, MOST_PIXEL_MM = 0.4, 1.0
+"""Finer pixels, of teeth and ears, have kernels of their own, which nobody tried; coarser ones show the noise of every
+kernel as white, and skin that moved, softer than the kernel."""
 QUIET = 40.0
 """Percentile of the windows of soft tissue that count: the quietest are of one tissue."""
 
@@ -41,7 +42,9 @@ def whiteness(view: SliceView) -> float | None:
 
 def _share(view: SliceView) -> float | None:
     plane, soft = (view.once(ct_slice), view.once(soft_tissue)) if is_sampled(view) else (None, None)
-    if plane is None or soft is None or plane.spacing_mm > MOST_PIXEL_MM or len(soft.deviations) < MIN_PX:
+    if plane is None or soft is None or len(soft.deviations) < MIN_PX:
+        return None
+    if not LEAST_PIXEL_MM <= plane.spacing_mm <= MOST_PIXEL_MM:
         return None
     quiet = soft.deviations <= np.percentile(soft.deviations, QUIET)
     usual = float(np.median(soft.deviations[quiet]))
@@ -76,7 +79,7 @@ NOISE_WHITENESS = ct_measure(
     definition="Median over up to 40 slices: noise after the kernel of Immerkaer (CVIU 64, 1996), which keeps the "
     "standard deviation of white noise and removes what a reconstruction kernel has smoothed, over the noise of 6 mm "
     "windows; both in the quietest 40 % of soft tissue. White noise gives 100 %.",
-    validity="Series with pixels of at most 1 mm and a `skin_mtf_50`, where skin shows it, of at most .33 per pixel: "
+    validity="Series with pixels of .4 to 1 mm and a `skin_mtf_50`, where skin shows it, of at most .33 per pixel: "
     "above, as of lung and bone kernels in a large field, noise is white in its pixels. Noise with the texture "
     "of the kernel is not seen, however strong: compare `ct_noise` with the usual range of the scanner.",
     tolerance="Within 10 for white noise; repeated with other noise within 1 of noise smoothed over 1 pixel.",

@@ -14,6 +14,8 @@ from miqa_node.stages.measure.series_view import Mask, SliceView, Values
 SMALL_FIELD_MM = 300.0
 CHOSEN_SHARE = 50.0
 """A small field with more body than this (%) along its edge is intended: a spine, a heart, an ear."""
+SMALLEST_FIELD_MM = 150.0
+"""No head and no body fits into a field of less: one that cuts something off is intended, a jaw or an ear."""
 CIRCLE_SHARE = 0.97
 DISC_SHARE = 0.9
 """A circle of less than the first share of the image is taken for the field if values other than that of the corners
@@ -141,8 +143,9 @@ def _cut(view: SliceView) -> FieldCut | None:
     plane, cut = view.once(ct_slice), view.once(field_cut)
     if plane is None or cut is None:
         return None
-    is_small = not cut.field.padded and cut.field.diameter_px * plane.spacing_mm < SMALL_FIELD_MM
-    return None if is_small and max(cut.share, cut.of_circle) > CHOSEN_SHARE else cut
+    field_mm = cut.field.diameter_px * plane.spacing_mm
+    is_filled = max(cut.share, cut.of_circle) > CHOSEN_SHARE or field_mm < SMALLEST_FIELD_MM
+    return None if is_filled and field_mm < SMALL_FIELD_MM and not cut.field.padded else cut
 
 
 def _share(view: SliceView) -> float | None:
@@ -163,8 +166,8 @@ TRUNCATION = ct_measure(
     definition="Share of the outermost 3 pixels of the field of view's circle that the body covers, on the worst "
     "slice; of a smaller circle if padding surrounds it, of the whole image if the body reaches out of the circle. The "
     "body is the largest connected part above −300 HU, with lungs that the edge opens (median above −950 HU).",
-    validity="Slices of a field of 300 mm or more, and smaller ones that the body fills at up to half of their edge: "
-    "others were chosen so, for a spine or an ear.",
+    validity="Slices of a field of 300 mm or more, and smaller ones down to 150 mm that the body fills at up to half "
+    "of their edge: others were chosen so, for a spine, a jaw or an ear.",
     tolerance="Within 1 of drawn bodies.",
     agreement=1,
     proof="The arc of the circle that a drawn body covers, by its geometry.",
