@@ -27,7 +27,10 @@ ALSO_RAISES: Mapping[str, tuple[str, ...]] = {
     "mr_doubled_contours": ("mr_ghost",),
     "mr_noise": ("mr_ghost",),
     "metal_share": ("streak_direction", "streak_index", "hu_offset", "hu_fat", "ct_noise"),
-    "truncation": ("hu_offset", "hu_fat", "streak_direction"),
+    "truncation": ("hu_offset", "hu_fat", "streak_direction", "doubled_contours"),
+    "streak_direction": ("hu_offset", "ct_noise", "normalised_noise", "noise_for_dose"),
+    "ring_index": ("hu_offset",),
+    "hu_air": ("ct_noise",),
 }  # fmt: skip
 """By the measurement of a fault, others that it raises beyond their limits, too, by faults put into real series."""
 LEAST_SHARE = 0.6

@@ -104,6 +104,10 @@ CT_KINDS: dict[str, tuple[Change, str]] = {
     "mono-energetic": (given(ImageType=["DERIVED", "PRIMARY", "AXIAL", "VMI"]), "spectral"),
     "iodine": (given(RescaleType="MGML"), "spectral"),
     "localizer": (given(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "localizer"),
+    "cone beam by its description": (given(SeriesDescription="CBCT maxilla"), "cone beam"),
+    "jaw without a kernel": (given(BodyPartExamined="JAW", ConvolutionKernel=""), "cone beam"),
+    "jaw with a kernel": (given(BodyPartExamined="JAW"), "head"),
+    "chest without a kernel": (given(ConvolutionKernel=""), "body"),
 }
 
 
