@@ -19,10 +19,11 @@ from miqa_node.core.domain.assessment import REPORT_FORM, Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.identity import with_surrogates
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
-from miqa_node.core.domain.ports import AssessorResult, FaultJudge, JobQueue
+from miqa_node.core.domain.ports import AssessorResult, JobQueue
 from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.verdict_score import judged
+from miqa_node.runtime.workers.faults import NodeFaults
 from miqa_node.stages.conclusion.base import Conclusion, Effects
 from miqa_node.stages.conclusion.verdict import disposition_of
 from miqa_node.stages.receive.rows.arrivals import Arrivals
@@ -50,7 +51,7 @@ class Pipeline:
         max_attempts: int,
         pseudonym: Callable[[str], str] = lambda _name: "",
         units: Sequence[Unit] | None = None,
-        faults: FaultJudge | None = None,
+        faults: NodeFaults | None = None,
     ) -> None:
         """``effects`` follow a verdict, ``giving_up`` a final failure; ``pseudonym`` hides operators."""
         self._context = context

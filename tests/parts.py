@@ -10,9 +10,8 @@ import sqlalchemy as sa
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
-from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.event import EventOrigin
-from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.image import EnhancedImage, Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.domain.policy import Policy

@@ -22,10 +22,9 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.landmarks import Landmarks
 from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.output import output_kinds
-from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.series import MeasurementMask
 from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
-from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.domain.worklist import Resolution, Review
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.lookup import finding_names, quality_score, reason_code
 from miqa_node.dicom.bytes.headers import read_header

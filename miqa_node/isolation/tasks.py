@@ -18,8 +18,7 @@ import structlog
 
 from miqa_node import plugins
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.enhanced import EnhancedImage
-from miqa_node.core.domain.image import Radiograph, SaliencyMaps
+from miqa_node.core.domain.image import EnhancedImage, Radiograph, SaliencyMaps
 from miqa_node.core.domain.instance import StoredInstance
 from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.core.domain.policy import Policy

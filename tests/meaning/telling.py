@@ -19,8 +19,7 @@ from miqa_node import __version__
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.measurand import every_measurand
-from miqa_node.core.domain.review import Review
-from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.domain.worklist import Resolution, Review
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.interfaces.cli.assess_json import document
 from miqa_node.interfaces.web.onepage.page import one_page

@@ -18,11 +18,10 @@ from pydicom.uid import UID
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
-from miqa_node.core.domain.enhanced import EnhancedImage
-from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.image import EnhancedImage, Radiograph
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject
-from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.domain.label import LabelOrigin
 from miqa_node.core.domain.object_store import ObjectStore, Soundness
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import Assessor
@@ -345,7 +344,7 @@ def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_
     with rig.database.begin() as transaction:
         disposition = instances.load_disposition(transaction, digest)
         [item] = worklist.select(transaction, worklist.WorklistFilter(verdict=(Verdict.ACCEPT,)), limit=9)
-        request = label_requests.find(transaction, digest, RequestKind.SPOT_CHECK)
+        request = label_requests.find(transaction, digest, LabelOrigin.SPOT_CHECK)
         [counted] = transaction.execute(tables.acquisitions.select()).all()
     queued = rig.queued(digest)
     rig.database.close()

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.domain.label import LabelOrigin
 from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_node.features.analysis.monthly_reports import keep_last_month
 from miqa_node.features.analysis.rows import rollup
@@ -72,7 +72,7 @@ def fill(stage: Stage) -> None:
             Artifacts(stage.services.objects).keep_maps(one["digest"], maps)
     _, waiting = stage.add(1, at=datetime(2026, 11, 20, 15, tzinfo=UTC))
     with stage.services.database.begin() as transaction:
-        kind = RequestKind.SECOND_READING
+        kind = LabelOrigin.SECOND_READING
         label_requests.ask(transaction, waiting, kind, 0.17, datetime(2026, 11, 20, 16, tzinfo=UTC), "jonas")
     in_november = datetime(2026, 11, 2, tzinfo=UTC)
     keep_last_month(stage.services.database, stage.services.objects, stage.services.settings, in_november)
@@ -203,8 +203,8 @@ def _told(number: int, first: Row) -> Row:
 
 def _requests(judgements: list[Row]) -> list[Row]:
     """Each audit was asked for, and each sixth judgement to be read again."""
-    audits = [(one, RequestKind.SPOT_CHECK, 0.02, "") for one in judgements if one["origin"] == "audit"]
-    again = [(one, RequestKind.SECOND_READING, 0.17, one["actor"]) for one in judgements[::6]]
+    audits = [(one, LabelOrigin.SPOT_CHECK, 0.02, "") for one in judgements if one["origin"] == "audit"]
+    again = [(one, LabelOrigin.SECOND_READING, 0.17, one["actor"]) for one in judgements[::6]]
     return [{"digest": one["digest"], "kind": kind.value, "share": share, "asked_at": one["at"], "first_reader": first,
              "answered_at": one["at"]} for one, kind, share, first in audits + again]  # fmt: skip
 

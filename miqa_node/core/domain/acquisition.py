@@ -11,7 +11,6 @@ from datetime import UTC, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.core.domain.site_clock import likely_moments, local_time
 
 KEY_CHARACTERS = 16
 """64 bits of the keyed hash: the probability that any two of a million patients share one is 3e-8."""
@@ -19,6 +18,10 @@ KEY_CHARACTERS = 16
 CLOCK_DIFFERENCE = timedelta(days=1)
 """By how much a scanner's time may be ahead, with its time zone. Beyond that its clock is wrong, since no image arrives
 before it is made, and the time of arrival counts: the analysis shows the days up to the newest exposure."""
+TOLERANCE = timedelta(minutes=5)
+"""By how much a scanner's clock may be ahead in :func:`likely_moments`."""
+USUAL_WAY = timedelta(hours=1)
+"""Images usually arrive within this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +111,33 @@ class AcquisitionRules:
 
     def _hash(self, purpose: str, text: str) -> str:
         return hmac.new(self.key, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
+
+
+def local_time(moment: datetime, zone: ZoneInfo | None) -> datetime:
+    """What the hospital's clock shows at a moment, without a zone; ``zone`` None is the system's."""
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def moments(at: datetime, zone: ZoneInfo | None) -> tuple[datetime, ...]:
+    """When the hospital's clock shows ``at``: one moment in UTC, or two in the repeated hour, the earlier one first.
+
+    >>> [f"{moment:%H:%M}" for moment in moments(datetime(2026, 10, 25, 2, 30), ZoneInfo("Europe/Berlin"))]
+    ['00:30', '01:30']
+    """
+    first, second = (_moment(at.replace(fold=fold), zone) for fold in (0, 1))
+    return (first, second) if second > first else (first,)  # in the hour that is left out, the second is earlier
+
+
+def likely_moments(at: datetime, zone: ZoneInfo | None, arrived_at: datetime) -> tuple[datetime, ...]:
+    """The same for an image, without what its arrival excludes: none arrives before it is made, and most soon after."""
+    both = moments(at, zone)
+    if len(both) == 1:
+        return both
+    first, second = both
+    if second > arrived_at + TOLERANCE:
+        return (first,)
+    return (second,) if arrived_at - second < USUAL_WAY else both
+
+
+def _moment(at: datetime, zone: ZoneInfo | None) -> datetime:
+    return (at.astimezone() if zone is None else at.replace(tzinfo=zone)).astimezone(UTC)

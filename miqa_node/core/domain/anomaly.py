@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from miqa_node.core.language.phrase import Phrase
-
-
-class Baseline(StrEnum):
-    """The images among which an anomaly score is ranked."""
-
-    TRAINING = "training"
-    SITE = "site"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +25,9 @@ class AnomalyScore:
         return self.training_percentile if self.site_percentile is None else self.site_percentile
 
     @property
-    def baseline(self) -> Baseline:
-        """The baseline of :attr:`percentile`."""
-        return Baseline.TRAINING if self.site_percentile is None else Baseline.SITE
+    def is_of_site(self) -> bool:
+        """Whether the site's own images are the baseline, not those of the training."""
+        return self.site_percentile is not None
 
     @property
     def sentence(self) -> str:
@@ -44,6 +36,6 @@ class AnomalyScore:
         >>> AnomalyScore(0.6, training_percentile=99.9).sentence
         'Unusual image (top 0.1 % of the training images)'
         """
-        images = Phrase("the training images") if self.baseline is Baseline.TRAINING else Phrase("this site's images")
+        images = Phrase("this site's images") if self.is_of_site else Phrase("the training images")
         share = f"{max(100.0 - self.percentile, 0.1):.1f} %"
         return Phrase("Unusual image (top {share} of {images})", share=share, images=images)

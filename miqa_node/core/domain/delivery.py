@@ -49,25 +49,22 @@ class DeliveryAction(StrEnum):
     @property
     def possible_in(self) -> frozenset[DeliveryState]:
         """The states in which the action is possible."""
-        return _POSSIBLE[self]
+        return _TRANSITIONS[self][0]
 
     @property
     def leads_to(self) -> DeliveryState:
         """The state after the action."""
-        return _LEADS_TO[self]
+        return _TRANSITIONS[self][1]
 
 
-_POSSIBLE = {
-    DeliveryAction.HOLD: frozenset({DeliveryState.QUEUED, DeliveryState.FAILED}),
-    DeliveryAction.RELEASE: frozenset({DeliveryState.HELD}),
-    DeliveryAction.RESEND: frozenset(DeliveryState) - {DeliveryState.QUEUED},
-    DeliveryAction.CANCEL: frozenset({DeliveryState.QUEUED, DeliveryState.HELD, DeliveryState.FAILED}),
-}
-_LEADS_TO = {
-    DeliveryAction.HOLD: DeliveryState.HELD,
-    DeliveryAction.RELEASE: DeliveryState.QUEUED,
-    DeliveryAction.RESEND: DeliveryState.QUEUED,
-    DeliveryAction.CANCEL: DeliveryState.CANCELLED,
+_TRANSITIONS = {
+    DeliveryAction.HOLD: (frozenset({DeliveryState.QUEUED, DeliveryState.FAILED}), DeliveryState.HELD),
+    DeliveryAction.RELEASE: (frozenset({DeliveryState.HELD}), DeliveryState.QUEUED),
+    DeliveryAction.RESEND: (frozenset(DeliveryState) - {DeliveryState.QUEUED}, DeliveryState.QUEUED),
+    DeliveryAction.CANCEL: (
+        frozenset({DeliveryState.QUEUED, DeliveryState.HELD, DeliveryState.FAILED}),
+        DeliveryState.CANCELLED,
+    ),
 }
 
 

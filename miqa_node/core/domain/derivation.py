@@ -27,11 +27,8 @@ class DerivedReason(StrEnum):
 _REASONS = {one: DerivedReason[one.name] for one in (Derivation.ENERGY, Derivation.SUPPRESSED, Derivation.PAGE)}
 
 
-PLAINEST = (False, False, False)
-
-
 def rank(header: Header) -> tuple[bool, bool, bool]:
-    """How far an image is from the plain radiograph of its exposure; the lowest of an exposure is the plain one."""
+    """How far an image is from the plain radiograph of its exposure, whose rank is the lowest: all False."""
     return header.derivation in _REASONS, header.presentation_intent_type == _RAW, _is_derived(header)
 
 

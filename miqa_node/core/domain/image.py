@@ -1,4 +1,4 @@
-"""A decoded image: pixels with their spacing and the list of steps that made them."""
+"""A decoded image: pixels with their spacing and the steps that made them; its enhanced copy, and its maps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.memory import Memory, Results
+from miqa_node.core.domain.model_identity import ModelIdentity
 
+DIFFERENCE_GAIN = 8.0
+"""Amplification of the displayed difference: a sixteenth of the display range fills the whole range."""
 ANOMALY = "anomaly"
 """Name of the map of where an unusual image differs from others."""
 PREDICTION = "prediction:"
@@ -61,6 +64,35 @@ class Radiograph(Memory):
     def __reduce__(self) -> tuple[type[Radiograph], tuple[Any, ...]]:
         """For other processes, without what was computed here."""
         return type(self), tuple(getattr(self, one.name) for one in fields(self) if one.init)
+
+
+@dataclass(frozen=True, slots=True)
+class EnhancedImage:
+    """``image`` accompanies ``source`` and never replaces it: same size, same range of stored values, same window.
+
+    ``methods`` names the methods in order, ``steps`` describes each in words; ``model`` is the package of the learned
+    one.
+    """
+
+    source: Radiograph
+    image: Radiograph
+    methods: tuple[str, ...]
+    steps: tuple[str, ...]
+    smoothed: bool
+    contrast_changed: bool
+    model: ModelIdentity | None = None
+
+    @property
+    def difference(self) -> NDArray[np.float32]:
+        """The change of display values as a share of their range: float32 (rows, columns), negative is darker."""
+        before, after = self.source.display, self.image.display
+        return (after.astype(np.float32) - before.astype(np.float32)) / np.float32(65535)
+
+    @property
+    def difference_picture(self) -> NDArray[np.uint16]:
+        """The difference as a picture, amplified DIFFERENCE_GAIN times: middle gray means no change."""
+        shown = np.clip(0.5 + np.float32(DIFFERENCE_GAIN) * self.difference, 0.0, 1.0)
+        return np.asarray(np.rint(shown * np.float32(65535)), np.uint16)
 
 
 @dataclass(frozen=True, slots=True)

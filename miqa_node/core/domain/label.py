@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
+from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.object_kind import ObjectKind
 
 LabelId = NewType("LabelId", int)
 
@@ -27,12 +27,46 @@ class LabelOrigin(StrEnum):
     IMPORT = "import"
     """Imported from a file."""
 
+    @property
+    def on_request(self) -> bool:
+        """Whether readers are asked for such labels, of images that were not flagged."""
+        return self in (LabelOrigin.SPOT_CHECK, LabelOrigin.SECOND_READING)
 
-class RequestKind(StrEnum):
-    """Why readers are asked about an image that was not flagged."""
 
-    SPOT_CHECK = "audit"
-    SECOND_READING = "second_reading"
+class ObjectKind(StrEnum):
+    """What a reader marks on a chest with one click: what can be taken off by its place, and snaps; devices by use."""
+
+    NECK = "neck"
+    CLOTHES = "clothes"
+    SNAP = "snap"
+    REMOVABLE = "removable"
+    """Anything else that can be taken off."""
+    MONITORING = "monitoring"
+    IMPLANT = "implant"
+    TUBE_LINE = "tube_line"
+
+    @property
+    def finding(self) -> FindingName:
+        """The finding of the taxonomy, which has the code."""
+        return FindingName.DEVICE_IN_VIEW if self in _DEVICES else FindingName.FOREIGN_OBJECT
+
+    @property
+    def usual_size(self) -> tuple[float, float]:
+        """Width and height of the box of one click, as fractions of the image: a little more than readers draw."""
+        return _SIZES[self]
+
+
+_DEVICES = frozenset({ObjectKind.MONITORING, ObjectKind.IMPLANT, ObjectKind.TUBE_LINE})
+_SIZES = {
+    ObjectKind.NECK: (0.38, 0.16),
+    ObjectKind.CLOTHES: (0.06, 0.06),
+    ObjectKind.SNAP: (0.04, 0.04),
+    ObjectKind.REMOVABLE: (0.07, 0.07),
+    ObjectKind.MONITORING: (0.08, 0.08),
+    ObjectKind.IMPLANT: (0.11, 0.16),
+    ObjectKind.TUBE_LINE: (0.22, 0.37),
+}
+"""From the medians of 2138 boxes of the project's training images."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,10 +113,6 @@ class Measurand:
         """Whether it was held against an independent source."""
         return self.agreement > 0.0 or self.agreement_share > 0.0
 
-    def agreement_at(self, truth: float) -> float:
-        """How far it may be from this number of an independent source."""
-        return max(self.agreement, self.agreement_share * abs(truth))
-
     def why_not(self, header: Header, kind: str) -> str:  # noqa: ARG002 - subclasses look at them
         """Why this version does not take it of such an image, or of slices of this kind; empty if it does."""
         return ""
@@ -143,7 +139,6 @@ WITHDRAWN: Mapping[str, Measurand] = {
             name="doubled_edges",
             unit="%",
             label="Doubled edges",
-            code="DOUBLED_EDGES",
             summary="Strength of a shifted copy of the image in itself, on the worst slice.",
             decimals=0,
             successor="doubled_contours",
@@ -152,7 +147,6 @@ WITHDRAWN: Mapping[str, Measurand] = {
             name="mr_snr_dietrich",
             unit="1",
             label="Signal to noise against air",
-            code="MR_SNR_DIETRICH",
             parent=SIGNAL_TO_NOISE,
             summary="Median of the foreground over the standard deviation of air, corrected for magnitude images.",
             decimals=1,
@@ -162,7 +156,6 @@ WITHDRAWN: Mapping[str, Measurand] = {
             name="mr_inu_median",
             unit="1",
             label="Bias field, median",
-            code="MR_INU_MEDIAN",
             summary="Median of the bias field in the foreground.",
             decimals=3,
         ),
@@ -170,7 +163,6 @@ WITHDRAWN: Mapping[str, Measurand] = {
             name="mr_inu_range",
             unit="1",
             label="Bias field, range",
-            code="MR_INU_RANGE",
             summary="Distance of the 5th and 95th percentile of the bias field in the foreground, per median.",
             decimals=3,
             successor="mr_inu_width",
@@ -179,7 +171,6 @@ WITHDRAWN: Mapping[str, Measurand] = {
             name="mr_uniformity",
             unit="%",
             label="Uniformity of the bias field",
-            code="MR_UNIFORMITY",
             summary="Percent integral uniformity of the bias field.",
             decimals=0,
             successor="mr_inu_width",
@@ -188,7 +179,6 @@ WITHDRAWN: Mapping[str, Measurand] = {
             name="nps_peak",
             unit="1/mm",
             label="Peak frequency of noise",
-            code="NPS_PEAK",
             summary="Frequency with the highest noise power in soft tissue.",
             decimals=2,
             successor="nps_frequency",
@@ -198,7 +188,6 @@ WITHDRAWN: Mapping[str, Measurand] = {
             unit="1",
             report_unit="{elements}",
             label="Elements missing for uptake values",
-            code="PT_TAGS_MISSING",
             summary="Elements that standardised uptake values need and the header lacks.",
             decimals=0,
             successor="pt_suv_tags_missing",
@@ -207,7 +196,6 @@ WITHDRAWN: Mapping[str, Measurand] = {
             name="us_bands",
             unit="%",
             label="Bands parallel to the transducer",
-            code="US_BANDS",
             summary="Share of the near half's variance that is the same in all beams.",
         ),
     )

@@ -7,6 +7,7 @@ says, else what the settings say of its sender or of this node, else empty: the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 UNKNOWN = "unknown"
 """What people read if nobody can say any more which authority assigned an ID."""
@@ -64,6 +65,31 @@ class PatientKey:
         # No authority has line feeds, and no valid ID (PS3.5 6.2, LO): the text of an invalid one ends with them.
         is_plain = not self.authority and "\n\n" not in self.patient_id
         return self.patient_id if is_plain else f"{self.patient_id}\n\n{self.authority or ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPatient:
+    """One of the patients of a study; ``authority`` is None if nobody knows any more who assigned the ID."""
+
+    patient_id: str
+    authority: str | None
+    patient_name: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class PatientConflict:
+    """A study whose images name several patients, in the order in which their first images came: nobody wins.
+
+    ``resolved_at`` is None until a person has looked.
+    """
+
+    study_instance_uid: str
+    found_at: datetime
+    patients: tuple[StudyPatient, ...]
+    resolved_at: datetime | None = None
+    resolved_by: str = ""
+    comment: str = ""
 
 
 def identifier(text: str) -> str:

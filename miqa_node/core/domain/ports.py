@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from miqa_node.core.domain.assessment import Assessment
@@ -27,19 +26,6 @@ class JobQueue(Protocol):
 
     def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
         """Queue the same for an instance to be judged again, with lower priority than newly arrived images."""
-
-
-class FaultJudge(Protocol):
-    """Distinguishes faults of the node from faults of an image."""
-
-    def admit(self) -> None:
-        """Raise ResourcesError with the reason while no image can be judged; images then wait."""
-
-    def succeeded(self) -> None:
-        """An image was judged."""
-
-    def blame(self, image: str, fault: str) -> None:
-        """Called before an image is given up after a fault, named if it may be the node's; ResourcesError if it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +58,6 @@ class Captioner(Protocol):
 
     def describe(self, radiograph: Radiograph) -> Sequence[str]:
         """One or more texts; on any error the image has no caption."""
-
-
-class ShadowModel(Protocol):
-    """Judges images silently after their verdict is out, without delaying anything."""
-
-    def offer(self, header: Header, path: Path, frame: int, digest: InstanceDigest, traits: ImageTraits) -> None:
-        """Remember the location of the judged frame until :meth:`verdict_is_out`; never waits and never raises."""
-
-    def verdict_is_out(self, digest: InstanceDigest) -> None:
-        """Called once the verdict is in the database; never waits and never raises."""
 
 
 class Outbox(Protocol):

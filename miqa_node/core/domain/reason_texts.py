@@ -76,18 +76,13 @@ UNUSUAL = {
 }
 
 
-def unusual_words(measurement: str, comparison: str) -> Phrase:
-    """What lies above or below a machine's usual range, as people say it."""
-    return NOISIER if measurement in NOISES and comparison == "above" else UNUSUAL[comparison]
-
-
 def unusual_text(measured: Measurement, usual: UsualRange, comparison: str) -> Phrase:
     """What is unusual, with value and range."""
-    unit = _unit(measured)
+    unit, is_noise = _unit(measured), measured.name in NOISES and comparison == "above"
     low, high = (shown_number(measured.name, one) for one in (usual.low, usual.high))
     return Phrase(
         "{what}: {measurement} {value}, usual {low} to {high} in {count} images since {day}",
-        what=unusual_words(measured.name, comparison),
+        what=NOISIER if is_noise else UNUSUAL[comparison],
         measurement=label_of(measured.name),
         value=f"{shown_number(measured.name, measured.value)}{unit}",
         low=f"{low}{unit}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -55,27 +55,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class JudgedKind:
-    """What limits go by: the package that judged an image, its body part, its room with its detector, and its view.
+    """What limits go by: ``place`` is the image's own room, with the package that judged it; the most specific one.
 
     ``is_left``: the quality package left the image to another package, whose strengths are other ones.
     """
 
-    package: str
-    body_part: str
-    room: str
-    view: str
+    place: Place
     is_left: bool = False
-    detector: str = ""
-
-    @property
-    def place(self) -> Place:
-        """Its own room, the most specific place."""
-        return Place(self.package, self.body_part, self.room, self.view, self.detector)
 
     def own_places(self) -> tuple[Place, ...]:
         """What may name its room, which does not keep words for parts and views that the standard does not know."""
-        keys = product((self.body_part, ""), (self.view, ""))
-        return tuple(Place(self.package, part, self.room, view, self.detector) for part, view in keys)
+        keys = product((self.place.body_part, ""), (self.place.view, ""))
+        return tuple(replace(self.place, body_part=part, view=view) for part, view in keys)
 
     def places(self) -> tuple[Place, ...]:
         """What may name a limit of these images, the most specific first."""
@@ -84,23 +75,18 @@ class JudgedKind:
 
 @lru_cache(maxsize=1024)  # a site has few rooms, and each rule asks
 def _places(kind: JudgedKind) -> tuple[Place, ...]:
-    packages = (kind.package,) if kind.is_left else (kind.package, "")
-    rooms = dict.fromkeys(((kind.room, kind.detector), (kind.room, ""), ("", "")))
-    keys = product((kind.body_part, ""), rooms, (kind.view, ""), packages)
+    own = kind.place
+    packages = (own.package,) if kind.is_left else (own.package, "")
+    rooms = dict.fromkeys(((own.room, own.detector), (own.room, ""), ("", "")))
+    keys = product((own.body_part, ""), rooms, (own.view, ""), packages)
     return tuple(Place(package, part, room, view, detector) for part, (room, detector), view, package in keys)
 
 
 def kind_of(assessment: Assessment) -> JudgedKind:
     """What limits of a judged image go by."""
-    header, model = assessment.header, assessment.model
-    return JudgedKind(
-        model.name if model is not None else "",
-        header.body_part_examined,
-        header.station_name,
-        header.view_position,
-        is_left=bool(assessment.experimental) or assessment.has_figures,
-        detector=header.detector_id,
-    )
+    header, package = assessment.header, assessment.model.name if assessment.model is not None else ""
+    place = Place(package, header.body_part_examined, header.station_name, header.view_position, header.detector_id)
+    return JudgedKind(place, is_left=bool(assessment.experimental) or assessment.has_figures)
 
 
 def shows_room(assessment: Assessment) -> bool:

@@ -35,14 +35,11 @@ def shown_number(name: str, value: float, limit: float | None = None) -> str:
         return text if _apart(text, value, limit) else f"{value:.12g}"
     if limit is None or not value:
         return number_text(value)
-    text = f"{value:.{_places(value, limit, _usual_places(value))}f}"
+    two_digits = 0 if abs(value) >= 100.0 else max(1, 1 - floor(log10(abs(value))))
+    text = f"{value:.{_places(value, limit, two_digits)}f}"
     if not _apart(text, value, limit):
         return f"{value:.12g}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _usual_places(value: float) -> int:
-    return 0 if abs(value) >= 100.0 else max(1, 1 - floor(log10(abs(value))))
 
 
 def _places(value: float, limit: float | None, least: int) -> int:

@@ -41,27 +41,24 @@ class Silence:
 
     def why(self, body_part: str, now: datetime) -> str:
         """Why the verdict on an image of the part is only recorded; empty if it counts."""
-        until = self.until(body_part, now)
-        return silent_text(body_part, until) if until is not None else ""
+        if (until := self.until(body_part, now)) is None:
+            return ""
+        end = f"{until:%Y-%m-%d %H:%M}"
+        if not body_part:
+            return Phrase(
+                "Experimental, nobody was asked: images without a known body part are silent until {until} UTC, or "
+                "until somebody ends that (miqa-node silence) or confirms limits made from enough of them (miqa-node "
+                "tune).",
+                until=end,
+            )
+        return Phrase(
+            "Experimental, nobody was asked: images of {part} are silent until {until} UTC, or until somebody ends "
+            "that (miqa-node silence) or confirms limits made from enough of them (miqa-node tune).",
+            part=body_part,
+            until=end,
+        )
 
     def parts(self, now: datetime) -> dict[str, datetime]:
         """The parts that are silent now, with the end of each, the earliest first."""
         ends = {part: end for part in self.starts if (end := self.until(part, now)) is not None}
         return dict(sorted(ends.items(), key=lambda one: (one[1], one[0])))
-
-
-def silent_text(body_part: str, until: datetime) -> Phrase:
-    """Why the verdict on an image is only recorded."""
-    end = f"{until:%Y-%m-%d %H:%M}"
-    if not body_part:
-        return Phrase(
-            "Experimental, nobody was asked: images without a known body part are silent until {until} UTC, or until "
-            "somebody ends that (miqa-node silence) or confirms limits made from enough of them (miqa-node tune).",
-            until=end,
-        )
-    return Phrase(
-        "Experimental, nobody was asked: images of {part} are silent until {until} UTC, or until somebody ends that "
-        "(miqa-node silence) or confirms limits made from enough of them (miqa-node tune).",
-        part=body_part,
-        until=end,
-    )

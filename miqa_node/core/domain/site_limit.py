@@ -49,10 +49,6 @@ class RoomLimit:
         """The images for which it is meant."""
         return Place(self.package, self.body_part, self.room, self.view, self.detector)
 
-    def covers(self, kind: JudgedKind) -> bool:
-        """Whether it applies to images of this kind."""
-        return self.where in kind.places()
-
     @property
     def place(self) -> str:
         """Body part, room and view in words."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.errors import ConflictError
@@ -40,6 +41,41 @@ class Resolution(StrEnum):
     def rejects(self) -> bool:
         """Whether the image must not be used."""
         return self in (Resolution.CONFIRMED, Resolution.RETAKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A person's decision about one image; without ``resolution``, the previous decision was withdrawn.
+
+    ``number`` is the number of the decision. ``findings`` are those of the image's label, None if it leaves them open.
+    """
+
+    number: int
+    actor: str
+    at: datetime
+    resolution: Resolution | None
+    comment: str = ""
+    findings: tuple[FindingName, ...] | None = None
+
+    def agrees_on(self, finding: FindingName) -> bool | None:
+        """Whether the person confirmed a finding of the node; None if that was left open."""
+        return None if self.resolution is None or self.findings is None else finding in self.findings
+
+    @property
+    def sentence(self) -> str:
+        """The decision in words."""
+        comment = f": {self.comment}" if self.comment else ""
+        match self.resolution:
+            case None:
+                return f"Decision taken back by {self.actor}, the study is open again{comment}"
+            case Resolution.DISMISSED:
+                return f"Dismissed by {self.actor}, the image is good{comment}"
+            case Resolution.ACCEPTED:
+                return f"Accepted by {self.actor}, good enough for its purpose{comment}"
+            case Resolution.RETAKEN:
+                return f"Not to be used, a new exposure was requested by {self.actor}{comment}"
+            case Resolution.CONFIRMED:
+                return f"Rejected by {self.actor}{comment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +172,7 @@ class Reopening:
 
 def check_transition(now: WorklistState, to: WorklistState) -> None:
     """Raise ConflictError unless ``now`` may become ``to``; reopening a resolved item is handled elsewhere."""
-    allowed = {
-        WorklistState.OPEN: {WorklistState.CLAIMED, WorklistState.RESOLVED},
-        WorklistState.CLAIMED: {WorklistState.OPEN, WorklistState.CLAIMED, WorklistState.RESOLVED},
-        WorklistState.RESOLVED: set[WorklistState](),
-    }
-    if to not in allowed[now]:
-        if now is WorklistState.OPEN:
-            raise ConflictError("The study is not claimed, so it cannot be put back.")
+    if now is to is WorklistState.OPEN:
+        raise ConflictError("The study is not claimed, so it cannot be put back.")
+    if now is WorklistState.RESOLVED:
         raise ConflictError("The study is {now} already: it was decided. Reopen it to decide again.", now=now)

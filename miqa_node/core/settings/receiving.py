@@ -8,8 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from miqa_node.core.domain.authorities import AuthorityRules
-from miqa_node.core.domain.sender_clock import SenderClocks
+from miqa_node.core.domain.senders import AuthorityRules, SenderClocks
 from miqa_node.core.settings.base import AeTitle, Count, DaysKept, Port, Seconds, SettingsTable, cores, written
 
 MOST_FURTHER = 3

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from miqa_node.core.domain.anomaly import Baseline
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.finding import Finding, FindingName, FindingWords, humanised
 from miqa_node.core.domain.measurand import every_measurand
@@ -225,7 +224,7 @@ def _anomaly(assessment: Assessment, disposition: Disposition, speaker: Voice) -
     score = assessment.anomaly
     is_reason = any(reason.name == "anomaly" for reason in disposition.reasons)
     if score is not None and (is_reason or score.percentile >= UNUSUAL_PERCENTILE):
-        text = ANOMALY_SITE if score.baseline is Baseline.SITE else ANOMALY_TRAINING
+        text = ANOMALY_SITE if score.is_of_site else ANOMALY_TRAINING
         yield speaker.say(text, percentile=speaker.numerals(f"{score.percentile:.1f} %"))
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from miqa_node.core.domain.label import ObjectKind
 from miqa_node.core.domain.measurand import every_measurand
-from miqa_node.core.domain.object_kind import ObjectKind
 from miqa_node.core.domain.object_place import ChestRegion, WornAt
 from miqa_node.core.domain.prediction import PendingReason
 from miqa_node.core.domain.verdict import Verdict

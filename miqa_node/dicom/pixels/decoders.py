@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from pydicom.pixels.decoders import base as native
 from pydicom.pixels.decoders.base import Decoder as SyntaxDecoder
+from pydicom.uid import UID
 
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.pixels import imagecodecs_plugin, stand_in_plugin
@@ -106,6 +107,15 @@ def syntax_for(transfer_syntax_uid: str) -> Syntax:
             why=Phrase(why),
         )
     return syntax
+
+
+def syntax_name(uid: str) -> str:
+    """The name of a transfer syntax (PS3.6 table A-1); the UID itself if it has none.
+
+    >>> syntax_name("1.2.840.10008.1.2.5"), syntax_name("1.2.840.10008.1.2.4.112"), syntax_name("1.2.3")
+    ('RLE Lossless', 'JPEG XL', '1.2.3')
+    """
+    return UID(uid).name
 
 
 @cache

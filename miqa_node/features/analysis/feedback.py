@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.domain.label import LabelOrigin
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.features.analysis.marks import MaskFigures, mask_figures
 from miqa_node.features.analysis.rows import label_days, readings
@@ -67,8 +67,8 @@ def feedback(transaction: Transaction, period: Period, objects: ObjectStore, thr
         by_origin=by_origin,
         by_finding=by_finding,
         by_reader=by_reader,
-        audits=label_requests.count(transaction, RequestKind.SPOT_CHECK),
-        second_asked=label_requests.count(transaction, RequestKind.SECOND_READING),
+        audits=label_requests.count(transaction, LabelOrigin.SPOT_CHECK),
+        second_asked=label_requests.count(transaction, LabelOrigin.SECOND_READING),
         findings=[
             ReaderAgreement(
                 finding,

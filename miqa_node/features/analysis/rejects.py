@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 
-from miqa_node.core.domain import codes
-from miqa_node.core.domain.codes import Code
+from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.reject_log import LogSource
 from miqa_node.core.settings import AnalysisSettings
 from miqa_node.features.analysis.rows import census, log_counts, positionings, rollup
@@ -34,9 +33,7 @@ NO_REASON = "No reason given"
 SOURCES = ("decisions of people in this node", "rejection notes of other systems (IHE IOCM)")
 """Sources that always count as rejections. Images deleted at the modality never arrive; imported logs add them."""
 
-REASON_WORDS: dict[str, str] = {
-    code.value: code.meaning for code in vars(codes).values() if isinstance(code, Code) and code.scheme == "DCM"
-}
+REASON_WORDS = {code.value: code.meaning for code in REASON_CODES.values()}
 
 
 class Level(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.domain.label import LabelOrigin
 from miqa_node.core.taxonomy.lookup import defect_names, finding_entries, finding_names, finding_title
 from miqa_node.features.analysis.rows import census, measurement_weeks, readings
 from miqa_node.features.analysis.rows.census import Period
@@ -141,8 +141,8 @@ def watch(transaction: Transaction, period: Period) -> ModelWatch:
         rooms=_rooms(outcomes),
         noisy_rooms=_noisy_rooms(transaction, period),
         curves=curves(readings.reliability(transaction, since, until)),
-        audits=label_requests.count(transaction, RequestKind.SPOT_CHECK),
-        second_asked=label_requests.count(transaction, RequestKind.SECOND_READING),
+        audits=label_requests.count(transaction, LabelOrigin.SPOT_CHECK),
+        second_asked=label_requests.count(transaction, LabelOrigin.SECOND_READING),
         second_readings=agreement(readings.second_readings(transaction, since, until)),
         drifts=_drifts(transaction, period, reference),
         charts=_charts(transaction, period),

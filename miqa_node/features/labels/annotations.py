@@ -12,8 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.label import ImageMarks, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline
-from miqa_node.core.domain.object_kind import ObjectKind
+from miqa_node.core.domain.label import ImageMarks, LabelOrigin, LabelRecord, ObjectKind, ReaderOpinion, RegionOutline
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.lookup import gate_names
 from miqa_node.stages.assess.labels import CHOSEN_AT_RANDOM

@@ -95,7 +95,7 @@ def quiet_images(images: Sequence[Assessment], policy: Policy) -> list[Assessmen
 
 def check_number(images: Sequence[Assessment]) -> None:
     """ConflictError if no package judged enough of these images for limits."""
-    most = max(Counter(kind_of(one).package for one in images).values(), default=0)
+    most = max(Counter(kind_of(one).place.package for one in images).values(), default=0)
     if most < ENOUGH_IMAGES:
         raise ConflictError(
             Phrase.of_number(

@@ -51,7 +51,8 @@ def put(transaction: Transaction, lesson: RoomLesson, now: datetime, *, confirm_
     before = base.proposal if base is not None else None
     stays = [one for one in before.limits if one.limit.replaces or one.limit.where != room.place] if before else []
     confirmed = SiteLimits(limits=tuple(one.limit for one in stays if one.limit.replaces))
-    own = [one for one in _proposed(lesson) if confirmed.limit_of(one.limit.finding, _kind(lesson)) is None]
+    kind = JudgedKind(lesson.room.place, is_left=bool(lesson.images) and lesson.images[0].kind.is_left)
+    own = [one for one in _proposed(lesson) if confirmed.limit_of(one.limit.finding, kind) is None]
     source, limits = learned_from(list(lesson.images), lesson.pooled), (*stays, *own)
     learned = replace(room, learned_from=source, so_far=len(lesson.images), looked_at=now)
     is_new = limits != (before.limits if before else ())  # else the policy's limits do
@@ -86,12 +87,6 @@ def _base(transaction: Transaction, others: Iterable[Room]) -> LimitSet | None:
     """The set that is in force, or the newest one that waits for a person, which has the limits of that one, too."""
     waiting = [room.waiting_set for room in others if room.waiting_set is not None]
     return site_limits.load(transaction, max(waiting)) if waiting else site_limits.in_force(transaction)
-
-
-def _kind(lesson: RoomLesson) -> JudgedKind:
-    place = lesson.room.place
-    is_left = bool(lesson.images) and lesson.images[0].kind.is_left
-    return JudgedKind(place.package, place.body_part, place.room, place.view, is_left, place.detector)
 
 
 def _proposal(

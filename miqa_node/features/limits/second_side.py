@@ -84,7 +84,7 @@ def originals(images: Sequence[Assessment], read: Read) -> Iterator[OwnImage]:
     """At most IMAGES of each package that can be read, packages in turn, in an order that stays the same."""
     by_package: dict[str, list[Assessment]] = {}
     for image in sorted(images, key=lambda one: one.digest):  # a checksum has no order of its own
-        by_package.setdefault(kind_of(image).package, []).append(image)
+        by_package.setdefault(kind_of(image).place.package, []).append(image)
     return in_turn([_of_package(of, read) for of in by_package.values()])
 
 

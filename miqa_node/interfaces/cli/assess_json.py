@@ -138,7 +138,7 @@ def _anomaly(anomaly: AnomalyScore | None) -> dict[str, Any] | None:
     if anomaly is None:
         return None
     shown = {"score": round(anomaly.score, 4), "percentile": round(anomaly.percentile, 2)}
-    return {**shown, "baseline": anomaly.baseline.value}
+    return {**shown, "baseline": "site" if anomaly.is_of_site else "training"}
 
 
 def _landmarks(landmarks: Landmarks | None) -> dict[str, Any] | None:

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.core.domain.enhanced import EnhancedImage
-from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.image import EnhancedImage, Radiograph
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.dicom.bytes.headers import read_header

@@ -9,7 +9,7 @@ from random import SystemRandom
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.label import LabelOrigin, RequestKind
+from miqa_node.core.domain.label import LabelOrigin
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import acquisitions, labels, requests, rollup_marks
 
@@ -19,7 +19,7 @@ class LabelRequest:
     """One image to judge; ``first_reader`` must not answer."""
 
     digest: InstanceDigest
-    kind: RequestKind
+    kind: LabelOrigin
     share: float
     asked_at: datetime
     first_reader: str
@@ -29,7 +29,7 @@ class LabelRequest:
 def ask(
     transaction: Transaction,
     digest: InstanceDigest,
-    kind: RequestKind,
+    kind: LabelOrigin,
     share: float,
     now: datetime,
     first_reader: str = "",
@@ -56,13 +56,13 @@ def draw_second_readings(transaction: Transaction, share: float, now: datetime, 
     rows = transaction.execute(query).all()
     for row in rows:
         if SystemRandom().random() < share:
-            ask(transaction, InstanceDigest(row.digest), RequestKind.SECOND_READING, share, now, row.actor)
+            ask(transaction, InstanceDigest(row.digest), LabelOrigin.SECOND_READING, share, now, row.actor)
     if rows:
         transaction.execute(sa.update(rollup_marks).where(rollup_marks.c.name == mark).values(until=rows[-1].at))
     return len(rows)
 
 
-def find(transaction: Transaction, digest: str, kind: RequestKind) -> LabelRequest | None:
+def find(transaction: Transaction, digest: str, kind: LabelOrigin) -> LabelRequest | None:
     """The request of a kind for an image, answered or not."""
     row = transaction.execute(
         sa.select(requests).where(requests.c.digest == digest, requests.c.kind == kind.value)
@@ -70,13 +70,13 @@ def find(transaction: Transaction, digest: str, kind: RequestKind) -> LabelReque
     return None if row is None else _request(row)
 
 
-def answer(transaction: Transaction, digest: str, kind: RequestKind, now: datetime) -> bool:
+def answer(transaction: Transaction, digest: str, kind: LabelOrigin, now: datetime) -> bool:
     """Mark a request as answered; False if another reader was faster."""
     waits = requests.c.digest == digest, requests.c.kind == kind.value, requests.c.answered_at.is_(None)
     return transaction.execute(sa.update(requests).where(*waits).values(answered_at=now)).rowcount > 0
 
 
-def waiting(transaction: Transaction, kind: RequestKind, reader: str, *, limit: int) -> list[LabelRequest]:
+def waiting(transaction: Transaction, kind: LabelOrigin, reader: str, *, limit: int) -> list[LabelRequest]:
     """Requests that a reader may answer, oldest first, without images that this reader judged first."""
     query = (
         sa.select(requests)
@@ -94,7 +94,7 @@ def kind_of_image(transaction: Transaction, digest: str) -> str:
     return "" if row is None else " · ".join(part for part in row if part)
 
 
-def count(transaction: Transaction, kind: RequestKind) -> tuple[int, int]:
+def count(transaction: Transaction, kind: LabelOrigin) -> tuple[int, int]:
     """Number of requests, and of answered ones."""
     query = sa.select(sa.func.count(), sa.func.count(requests.c.answered_at)).where(requests.c.kind == kind.value)
     requested, answered = transaction.execute(query).one()
@@ -103,5 +103,5 @@ def count(transaction: Transaction, kind: RequestKind) -> tuple[int, int]:
 
 def _request(row: sa.Row[tuple[object, ...]]) -> LabelRequest:
     return LabelRequest(
-        InstanceDigest(row.digest), RequestKind(row.kind), row.share, row.asked_at, row.first_reader, row.answered_at
+        InstanceDigest(row.digest), LabelOrigin(row.kind), row.share, row.asked_at, row.first_reader, row.answered_at
     )

@@ -13,9 +13,8 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline, RequestKind
+from miqa_node.core.domain.label import LabelId, LabelOrigin, LabelRecord, ObjectKind, ReaderOpinion, RegionOutline
 from miqa_node.core.domain.note import NoteTitle
-from miqa_node.core.domain.object_kind import ObjectKind
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
@@ -35,9 +34,6 @@ from miqa_node.runtime.store.tables import (
 )
 
 _NOTE = LabelOrigin.REJECTION_NOTE.value
-
-REQUESTS = {LabelOrigin.SPOT_CHECK: RequestKind.SPOT_CHECK, LabelOrigin.SECOND_READING: RequestKind.SECOND_READING}
-"""The kind of request that a label of an origin answers."""
 
 
 def in_force() -> sa.ColumnElement[bool]:
@@ -111,8 +107,8 @@ def add(
         transaction.execute(sa.insert(label_findings), rows)
     if opinion.origin is not LabelOrigin.SECOND_READING:
         _recount(transaction, digest, now)
-    if kind := REQUESTS.get(opinion.origin):
-        label_requests.answer(transaction, digest, kind, now)
+    if opinion.origin.on_request:
+        label_requests.answer(transaction, digest, opinion.origin, now)
     label = {"action": "label", "origin": opinion.origin.value, "bad": opinion.bad}
     records.add(transaction, AuditEntry(AuditEvent.DECIDED, now, opinion.actor, digest=digest, detail=label))
     return label_id
@@ -183,7 +179,7 @@ def recount_decision(transaction: Transaction, decision: int, now: datetime) -> 
     )
     transaction.execute(
         sa.update(requests)
-        .where(requests.c.digest.in_(audits), requests.c.kind == RequestKind.SPOT_CHECK.value)
+        .where(requests.c.digest.in_(audits), requests.c.kind == LabelOrigin.SPOT_CHECK.value)
         .values(answered_at=None)
     )
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from miqa_node.core.domain.assessment import REPORT_FORM, Assessment
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.ports import ShadowModel
 from miqa_node.core.taxonomy.verdict_score import with_score
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.upkeep import unless_erased
+from miqa_node.stages.assess.shadow import ShadowRunner
 from miqa_node.stages.conclusion.base import Conclusion, LaterEffect
 from miqa_node.stages.conclusion.effects import EffectContext, EffectKind
 from miqa_node.stages.conclusion.rows import shadows
@@ -20,7 +20,7 @@ from miqa_node.stages.conclusion.rows import shadows
 class ShadowEffect(LaterEffect):
     """The shadow model's start; never waits and never fails."""
 
-    def __init__(self, shadow: ShadowModel) -> None:
+    def __init__(self, shadow: ShadowRunner) -> None:
         self._shadow = shadow
 
     def follow(self, conclusion: Conclusion) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import SR
-from miqa_node.core.domain.enhanced import EnhancedImage
-from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.image import EnhancedImage, Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.words.subject import SegmentSubject, of_anomaly, of_object, of_prediction

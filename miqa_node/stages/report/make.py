@@ -12,8 +12,8 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.implementation import made_by
 from miqa_node.core.domain.output import default_kinds
-from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.verdict import Disposition
+from miqa_node.core.domain.worklist import Review
 from miqa_node.errors import MiqaError, lacks_resources, place_of
 from miqa_node.stages.report.inherit import inherit
 from miqa_node.stages.report.made import MadeObject, ReportRequest, ReportSettings

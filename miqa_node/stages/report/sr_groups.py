@@ -16,9 +16,9 @@ from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace, ObjectRegion
 from miqa_node.core.domain.prediction import PendingReason
-from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.shown_number import stated
 from miqa_node.core.domain.verdict import Disposition, Verdict
+from miqa_node.core.domain.worklist import Review
 from miqa_node.core.language.catalogue import SOURCE
 from miqa_node.core.words import codes
 from miqa_node.core.words.algorithms import Algorithm, anomaly_maker, maker_of, makers_of, of_node

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.verdict import Disposition, Verdict
-from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.domain.worklist import Resolution, Review
 from miqa_node.core.taxonomy.lookup import faults, reason_code
 from miqa_node.core.words import codes
 from miqa_node.stages.report.content_items import ContentItem, code_item

@@ -18,8 +18,8 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import KOS, ResultKind
 from miqa_node.core.domain.implementation import made_by
 from miqa_node.core.domain.output import OutputKind
-from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.verdict import Disposition
+from miqa_node.core.domain.worklist import Review
 from miqa_node.core.words import codes
 from miqa_node.stages.report.content import device_observer, person_observer
 from miqa_node.stages.report.content_items import Relationship, reference_item, text_item

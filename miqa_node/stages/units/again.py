@@ -14,8 +14,7 @@ from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.object_store import Soundness
 from miqa_node.core.domain.reassessment import keeps_flag
-from miqa_node.core.domain.review import Review
-from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.domain.worklist import Resolution, Review
 from miqa_node.errors import NotFoundError
 from miqa_node.stages.deliver.rows import results
 from miqa_node.stages.report.made import MadeObject

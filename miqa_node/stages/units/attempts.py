@@ -13,7 +13,7 @@ import structlog
 
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.object_store import Soundness
-from miqa_node.core.domain.ports import AssessorResult, FaultJudge
+from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import (
     DecodeError,
@@ -24,6 +24,7 @@ from miqa_node.errors import (
     ResourcesError,
     lacks_resources,
 )
+from miqa_node.runtime.workers.faults import NodeFaults
 from miqa_node.stages.units.base import Unit, UnitContext, not_assessed, unit_of
 from miqa_node.stages.units.copies import CopyFinder
 from miqa_node.stages.units.mended import ORIGINAL
@@ -43,7 +44,7 @@ class Attempts:
     The first attempt is made beside others. If the node dies meanwhile it counts against nobody.
     """
 
-    def __init__(self, context: UnitContext, units: Sequence[Unit], limit: int, faults: FaultJudge | None) -> None:
+    def __init__(self, context: UnitContext, units: Sequence[Unit], limit: int, faults: NodeFaults | None) -> None:
         self._context = context
         self._units = units
         self._limit = limit

@@ -17,13 +17,12 @@ from typing import Any, Protocol, TypeVar
 from miqa_node.core.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.delivery import ResultKind
-from miqa_node.core.domain.enhanced import EnhancedImage
-from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.image import EnhancedImage, Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.note import RejectionNote, Revocations
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.ports import AssessorResult, JobQueue, ShadowModel
+from miqa_node.core.domain.ports import AssessorResult, JobQueue
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import WorkSettings
 from miqa_node.errors import NotFoundError
@@ -32,6 +31,7 @@ from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.workers.spread import Spread
 from miqa_node.stages.assess.packages import Package
+from miqa_node.stages.assess.shadow import ShadowRunner
 from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.report.made import MadeObject, ReportSettings
 from miqa_node.stages.report.make import ReportSubject
@@ -117,7 +117,7 @@ class JudgingTools:
     image: FileJudge
     policy: Callable[[], Policy]
     certify: Callable[[Assessment, Policy], str]
-    shadow: ShadowModel | None = None
+    shadow: ShadowRunner | None = None
     series: Callable[[], Package | None] = lambda: None
     silence: Callable[[Header], str] = lambda _header: ""
     begin_room: Callable[[Assessment], None] = lambda _assessment: None

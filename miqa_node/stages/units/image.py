@@ -9,9 +9,8 @@ from pathlib import Path
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
-from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.image import EnhancedImage, Radiograph
 from miqa_node.core.domain.instance import Header, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.ports import Assessor, AssessorResult

@@ -11,8 +11,7 @@ import structlog
 
 from miqa_node.core.domain import derivation
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.enhanced import EnhancedImage
-from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.image import EnhancedImage, Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.ports import AssessorResult
@@ -63,7 +62,7 @@ class ProjectionUnit(Unit):
 
 def _derived(instance: StoredInstance, context: UnitContext) -> str:
     header = instance.header
-    if derivation.rank(header) == derivation.PLAINEST:
+    if not any(derivation.rank(header)):
         return ""
     with context.database.begin() as transaction:
         others = exposures.others(transaction, instance)

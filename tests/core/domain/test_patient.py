@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from miqa_node.core.domain.authorities import AuthorityRules
 from miqa_node.core.domain.patient import PatientKey, issuer_text
+from miqa_node.core.domain.senders import AuthorityRules
 from miqa_node.errors import SettingsError
 
 

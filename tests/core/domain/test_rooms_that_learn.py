@@ -164,7 +164,9 @@ def test_the_most_specific_place_of_a_limit_counts_the_detector_before_the_room(
     chosen_limits = [SiteLimits(1, tuple(limits[skip:])).limit_of("noise", kind) for skip in range(4)]
 
     assert chosen_limits == limits
-    assert SiteLimits(1, (limits[0],)).limit_of("noise", replace(kind, detector="D2")) is None
+    assert (
+        SiteLimits(1, (limits[0],)).limit_of("noise", replace(kind, place=replace(kind.place, detector="D2"))) is None
+    )
 
 
 def test_what_a_room_learns_is_written_in_the_policy() -> None:

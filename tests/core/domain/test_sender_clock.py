@@ -10,7 +10,7 @@ import pytest
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.core.domain.sender_clock import SenderClocks
+from miqa_node.core.domain.senders import SenderClocks
 from miqa_node.errors import SettingsError
 from tests.runtime.store.making import NOW, digest, header, received
 

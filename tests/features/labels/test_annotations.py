@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
-from miqa_node.core.domain.object_kind import ObjectKind
+from miqa_node.core.domain.label import LabelOrigin, ObjectKind, ReaderOpinion, RegionOutline
 from miqa_node.features.labels.annotations import annotation
 from miqa_node.stages.assess.labels import GOOD, label_of
 

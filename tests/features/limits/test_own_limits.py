@@ -11,7 +11,7 @@ from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.room import JudgedKind
+from miqa_node.core.domain.room import JudgedKind, Place
 from miqa_node.core.domain.site_limit import OtherRule, RoomLimit, SiteLimits
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import share_dir
@@ -75,10 +75,10 @@ def test_the_most_specific_limit_applies() -> None:
     limits = SiteLimits(
         3, tuple(RoomLimit(NOISE, *of) for of in (("", "", 0.1), ("", "PA", 0.2), ("ROOM1", "PA", 0.3)))
     )
-    limits_found = [limits.limit_of(NOISE, JudgedKind("quality", "CHEST", *of)) for of in (
+    limits_found = [limits.limit_of(NOISE, JudgedKind(Place("quality", "CHEST", *of))) for of in (
         ("ROOM1", "PA"), ("ROOM2", "PA"), ("ROOM2", "AP"))]  # fmt: skip
     assert [one.least_strength for one in limits_found if one] == [0.3, 0.2, 0.1]
-    assert limits.limit_of(CUT, JudgedKind("quality", "CHEST", "ROOM1", "PA")) is None
+    assert limits.limit_of(CUT, JudgedKind(Place("quality", "CHEST", "ROOM1", "PA"))) is None
 
 
 def test_a_limit_counts_for_its_package_and_body_part_alone() -> None:
@@ -86,7 +86,8 @@ def test_a_limit_counts_for_its_package_and_body_part_alone() -> None:
     limits = SiteLimits(3, tuple(RoomLimit(NOISE, "", "", at, package, part) for package, part, at in rows))
 
     def strength(package: str, part: str) -> float | None:
-        limit = limits.limit_of(NOISE, JudgedKind(package, part, "ROOM1", "PA", is_left=package == "any-radiograph"))
+        kind = JudgedKind(Place(package, part, "ROOM1", "PA"), is_left=package == "any-radiograph")
+        limit = limits.limit_of(NOISE, kind)
         return None if limit is None else limit.least_strength
 
     assert [strength("any-radiograph", part) for part in ("KNEE", "HAND")] == [0.1, 0.2]

@@ -17,9 +17,8 @@ from pydicom.uid import UID
 
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.core.domain.delivery import ResultKind
-from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.finding import Finding, FindingName
-from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.image import EnhancedImage, Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.core.domain.landmarks import Landmarks
 from miqa_node.core.domain.output import default_kinds, output_kinds

@@ -9,9 +9,8 @@ from miqa_node.core.domain.delivery import KOS, SR
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.output import default_kinds
-from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.verdict import Verdict
-from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.domain.worklist import Resolution, Review
 from miqa_node.stages.report.image import ReportedImage
 from miqa_node.stages.report.made import MadeObject, ReportSettings
 from miqa_node.stages.report.make import amend_objects

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RequestKind
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.features.labels.command.label_images import Images
 from miqa_node.features.labels.rows import reviews
 from miqa_node.interfaces.cli.actor import Actor, login
@@ -26,7 +26,7 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
     """Count labels by origin, and open requests."""
     with open_transaction(config, data_dir) as transaction:
         by_origin = labels.count_by_origin(transaction)
-        request_counts = {kind: label_requests.count(transaction, kind) for kind in RequestKind}
+        request_counts = {kind: label_requests.count(transaction, kind) for kind in LabelOrigin if kind.on_request}
     if as_json:
         origins = {origin.value: {"labels": number, "bad": bad} for origin, (number, bad) in by_origin.items()}
         requests = {kind.value: {"asked": pair[0], "answered": pair[1]} for kind, pair in request_counts.items()}

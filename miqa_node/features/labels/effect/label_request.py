@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
-from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.domain.label import LabelOrigin
 from miqa_node.core.domain.verdict import SPOT_CHECK, Verdict
 from miqa_node.runtime.site_records import label_requests
 from miqa_node.runtime.store.database import Transaction
@@ -31,7 +31,7 @@ class LabelRequestEffect(Effect):
         """Request the label."""
         if SPOT_CHECK in conclusion.disposition.reasons:
             digest, share = conclusion.instance.digest, self._rules.audit_share
-            label_requests.ask(transaction, digest, RequestKind.SPOT_CHECK, share, conclusion.decided_at)
+            label_requests.ask(transaction, digest, LabelOrigin.SPOT_CHECK, share, conclusion.decided_at)
 
 
 KIND = EffectKind("label_request", lambda context: LabelRequestEffect(context.rules), order=10)

@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from miqa_node.core.domain.label import RegionOutline
-from miqa_node.core.domain.object_kind import ObjectKind
+from miqa_node.core.domain.label import ObjectKind, RegionOutline
 from miqa_node.errors import InputError
 from miqa_node.interfaces.web.fields import MAX_REGIONS, Polygon
 

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RequestKind
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_node.errors import ConflictError
 from miqa_node.interfaces.web.access import Reviewer, acting
@@ -24,7 +24,7 @@ from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services
 from miqa_node.runtime.site_records import label_requests, labels
 
-KIND = RequestKind.SECOND_READING
+KIND = LabelOrigin.SECOND_READING
 MOST_LISTED = 100
 
 router = APIRouter()

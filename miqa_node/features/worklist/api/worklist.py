@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.instance import ANY_UID, InstanceDigest
-from miqa_node.core.domain.patient_conflict import PatientConflict
+from miqa_node.core.domain.patient import PatientConflict
 from miqa_node.core.domain.worklist import Reopening, Resolution, WorklistItem
 from miqa_node.core.words.makers import Makers
 from miqa_node.core.words.narrative import narrative

@@ -9,7 +9,6 @@ import typer
 from miqa_node.core.domain.assessment import contributions_text
 from miqa_node.core.domain.delivery import DeliveryState
 from miqa_node.core.domain.shown_number import shown_number
-from miqa_node.core.domain.transfer_syntax import transfer_syntax_name
 from miqa_node.core.words.rule_table import COLUMNS, table_of
 from miqa_node.errors import NotFoundError
 from miqa_node.features.worklist.rows import history
@@ -79,8 +78,10 @@ def _tell(image: InstanceHistory, place: str) -> None:
     if image.derived_from:
         _fact("derives", f"from {image.derived_from}, the plain image of the same exposure")
     for copy in image.copies:
+        from miqa_node.dicom.pixels.decoders import syntax_name  # loads pydicom, and few images have copies
+
         lossy = ", compressed with loss" if copy.is_lossy else ""
-        syntax = transfer_syntax_name(copy.transfer_syntax_uid)
+        syntax = syntax_name(copy.transfer_syntax_uid)
         _fact("copy", f"the same image in {syntax}{lossy}, {copy.size_bytes} bytes, "
               f"{moment(copy.received_at)} from {copy.calling_ae_title} at {copy.peer_address}")  # fmt: skip
     _tell_assessment(image)
@@ -122,7 +123,7 @@ def _tell_assessment(image: InstanceHistory) -> None:
     if assessment.timings_ms:
         _fact("timings", ", ".join(f"{stage} {ms:.0f} ms" for stage, ms in assessment.timings_ms.items()))
     if (anomaly := assessment.anomaly) is not None:
-        among = "this site's images" if anomaly.baseline == "site" else "the images of the training"
+        among = "this site's images" if anomaly.is_of_site else "the images of the training"
         _fact("anomaly", f"score {anomaly.score:.3f}, percentile {anomaly.percentile:.1f} among {among}")
     for prediction in assessment.predictions:
         _fact("prediction", f"{prediction.sentence} {prediction.why}".strip())

@@ -14,8 +14,8 @@ import structlog
 
 from miqa_node.core.domain.delivery import ResultObject
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
-from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.verdict import SPOT_CHECK, Disposition
+from miqa_node.core.domain.worklist import Review
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.verdict_score import judged
 from miqa_node.errors import lacks_resources, place_of

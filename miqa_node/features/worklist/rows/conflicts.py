@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.audit import AuditEvent
-from miqa_node.core.domain.patient_conflict import PatientConflict, StudyPatient
+from miqa_node.core.domain.patient import PatientConflict, StudyPatient
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.people.audit import records

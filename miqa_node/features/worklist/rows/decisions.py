@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.delivery import REJECTION, DeliveryAction, DeliveryState
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.label import LabelId, LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
+from miqa_node.core.domain.label import LabelId, LabelOrigin, ReaderOpinion, RegionOutline
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.lookup import defect_names, is_expected, reason_code
 from miqa_node.runtime.site_records import label_requests, labels
@@ -180,7 +180,7 @@ def label(
     meant = tuple(dict.fromkeys((*wrong, *objects))) if is_said else None
     if bad and not reason and len(wrong) == 1:
         reason = reason_code(FindingName(wrong[0])).value
-    request = label_requests.find(transaction, digest, RequestKind.SPOT_CHECK)
+    request = label_requests.find(transaction, digest, LabelOrigin.SPOT_CHECK)
     opinion = ReaderOpinion(
         actor=actor,
         origin=LabelOrigin.SPOT_CHECK if request else LabelOrigin.DECISION,

@@ -10,8 +10,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.review import Review
-from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.domain.worklist import Resolution, Review
 from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import decisions, instances, results

@@ -14,9 +14,8 @@ from jinja2 import PackageLoader, Template
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.codes import Code
-from miqa_node.core.domain.enhanced import DIFFERENCE_GAIN, EnhancedImage
 from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.image import SaliencyMap
+from miqa_node.core.domain.image import DIFFERENCE_GAIN, EnhancedImage, SaliencyMap
 from miqa_node.core.domain.verdict import Reason
 from miqa_node.core.language.catalogue import LANGUAGE, reworded, say, spoken
 from miqa_node.core.words.finding_codes import finding_code

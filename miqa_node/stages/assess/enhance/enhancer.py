@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from miqa_node.core.domain.enhanced import EnhancedImage
-from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.image import EnhancedImage, Radiograph
 from miqa_node.core.settings import Settings
 from miqa_node.stages.assess.enhance.denoiser import DenoiserPackage, newest_denoiser
 from miqa_node.stages.assess.enhance.methods import METHODS, Function, Purpose, parse_methods

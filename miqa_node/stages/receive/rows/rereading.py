@@ -15,10 +15,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
-from miqa_node.core.domain.authorities import AuthorityRules
 from miqa_node.core.domain.instance import StudyInstanceUid, StudyRecord
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.domain.patient import PatientKey
+from miqa_node.core.domain.senders import AuthorityRules
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import lacks_resources
 from miqa_node.runtime.people import patients

@@ -12,8 +12,8 @@ from pydicom.sequence import Sequence
 
 from miqa_node.core.domain.delivery import SR, ResultKind
 from miqa_node.core.domain.implementation import MANUFACTURER
-from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.verdict import Verdict
+from miqa_node.core.domain.worklist import Review
 from miqa_node.core.taxonomy.lookup import finding_title, finding_words
 from miqa_node.core.words import codes
 from miqa_node.stages.report.code_items import code_sequence

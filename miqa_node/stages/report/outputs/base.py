@@ -13,12 +13,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
-from miqa_node.core.domain.enhanced import EnhancedImage
-from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.image import EnhancedImage, Radiograph
 from miqa_node.core.domain.output import OutputKind
-from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.series import MeasurementMask
 from miqa_node.core.domain.verdict import Disposition
+from miqa_node.core.domain.worklist import Review
 from miqa_node.plugins import Seam
 from miqa_node.stages.measure.slices import Slice
 from miqa_node.stages.report.content_items import ContentItem

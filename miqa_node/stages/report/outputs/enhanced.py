@@ -17,7 +17,7 @@ from pydicom.tag import BaseTag, Tag
 
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.delivery import ResultKind
-from miqa_node.core.domain.enhanced import EnhancedImage
+from miqa_node.core.domain.image import EnhancedImage
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.model_identity import ModelIdentity

@@ -11,9 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.core.domain.acquisition import Acquisition, AcquisitionRules
+from miqa_node.core.domain.acquisition import Acquisition, AcquisitionRules, moments
 from miqa_node.core.domain.instance import StoredInstance
-from miqa_node.core.domain.site_clock import moments
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.runtime.store.tables import acquisition_findings, acquisitions

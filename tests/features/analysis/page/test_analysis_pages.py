@@ -17,7 +17,7 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.analysis.rows import acquisitions, measurement_weeks
@@ -175,7 +175,7 @@ def test_the_second_reader_judges_without_knowing_and_kappa_is_shown(
 ) -> None:
     with stage.services.database.begin() as transaction:
         for number in (0, 4):
-            kind = RequestKind.SECOND_READING
+            kind = LabelOrigin.SECOND_READING
             label_requests.ask(transaction, hospital[number], kind, 1.0, NOW + timedelta(minutes=number), "anna")
     headers = {"origin": "http://localhost:8080"}
     page = client.get("/readings").text

@@ -16,7 +16,7 @@ from miqa_node.core.domain.codes import MOTION_BLUR
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
 from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.lookup import reason_code
@@ -271,11 +271,11 @@ def test_an_image_that_is_not_here_cannot_be_labelled(database: Database) -> Non
 def test_an_audited_image_answers_its_request_with_its_share(database: Database) -> None:
     with database.begin() as transaction:
         it = put(transaction, 1)
-        assert label_requests.ask(transaction, it, RequestKind.SPOT_CHECK, 0.05, NOW)
-        assert not label_requests.ask(transaction, it, RequestKind.SPOT_CHECK, 0.05, NOW)
+        assert label_requests.ask(transaction, it, LabelOrigin.SPOT_CHECK, 0.05, NOW)
+        assert not label_requests.ask(transaction, it, LabelOrigin.SPOT_CHECK, 0.05, NOW)
         worklist.resolve(transaction, "1.2.5.1", Resolution.DISMISSED, "anna", "", NOW)
         [label] = labels.of_images(transaction, [it])
-        assert label_requests.count(transaction, RequestKind.SPOT_CHECK) == (1, 1)
+        assert label_requests.count(transaction, LabelOrigin.SPOT_CHECK) == (1, 1)
     assert (label.judgement.origin, label.judgement.sampled) == (LabelOrigin.SPOT_CHECK, 0.05)
 
 
@@ -289,7 +289,7 @@ def test_about_the_share_that_was_asked_for_is_audited() -> None:
 def test_the_second_reader_is_not_the_first(database: Database) -> None:
     with database.begin() as transaction:
         it = put(transaction, 1)
-        kind = RequestKind.SECOND_READING
+        kind = LabelOrigin.SECOND_READING
         label_requests.ask(transaction, it, kind, 1.0, datetime(2026, 1, 3, tzinfo=UTC), first_reader="anna")
         assert label_requests.waiting(transaction, kind, "anna", limit=9) == []
         assert [r.digest for r in label_requests.waiting(transaction, kind, "berta", limit=9)] == [it]

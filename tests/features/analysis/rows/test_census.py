@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RequestKind
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.features.analysis import tables
 from miqa_node.features.analysis.rows import census, measurement_weeks, readings, rollup
@@ -187,7 +187,7 @@ def test_second_readings_are_drawn_from_decisions_since_the_last_look(database: 
         assert label_requests.draw_second_readings(transaction, 1.0, now, limit=1) == 1
         assert label_requests.draw_second_readings(transaction, 0.0, now, limit=9) == 1
         assert label_requests.draw_second_readings(transaction, 1.0, now, limit=9) == 0
-        requests = label_requests.waiting(transaction, RequestKind.SECOND_READING, "berta", limit=9)
+        requests = label_requests.waiting(transaction, LabelOrigin.SECOND_READING, "berta", limit=9)
     assert [request.digest for request in requests] == [made[4]]
 
 

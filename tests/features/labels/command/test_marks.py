@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.label import RegionOutline, RequestKind
-from miqa_node.core.domain.object_kind import ObjectKind
+from miqa_node.core.domain.label import LabelOrigin, ObjectKind, RegionOutline
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import decisions, worklist
@@ -148,7 +147,7 @@ def test_marks_of_images_that_nobody_drew_are_exported_and_say_so(
     decide(stage, 1, Resolution.CONFIRMED)
     drawn, *others = (accept(stage, number) for number in range(2, 6))
     with stage.services.database.begin() as transaction:
-        label_requests.ask(transaction, drawn, RequestKind.SPOT_CHECK, 0.05, NOW)
+        label_requests.ask(transaction, drawn, LabelOrigin.SPOT_CHECK, 0.05, NOW)
         decisions.label(transaction, drawn, Resolution.DISMISSED, "mara", NOW)
         for digest, marked in zip((flagged, *others), ([snap], [snap], [device], [snap]), strict=True):
             marks.add(transaction, digest, "anna", marked, NOW + timedelta(hours=1))

@@ -11,8 +11,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.label import ImageMarks, RegionOutline
-from miqa_node.core.domain.object_kind import ObjectKind
+from miqa_node.core.domain.label import ImageMarks, ObjectKind, RegionOutline
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.labels.rows import reviews

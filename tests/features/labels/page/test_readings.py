@@ -9,7 +9,7 @@ from threading import Barrier
 
 from fastapi.testclient import TestClient
 
-from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.domain.label import LabelOrigin
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.runtime.site_records import label_requests, labels
 from miqa_node.runtime.store.database import Database
@@ -23,7 +23,7 @@ def test_of_readers_who_answer_at_the_same_moment_one_is_the_second_reader(stage
     stage = replace(stage, services=replace(stage.services, database=database))
     _, digest = stage.add(1)
     with database.begin() as transaction:
-        label_requests.ask(transaction, digest, RequestKind.SECOND_READING, 1.0, NOW, "anna")
+        label_requests.ask(transaction, digest, LabelOrigin.SECOND_READING, 1.0, NOW, "anna")
     app, together = create_app(stage.services), Barrier(READERS)
 
     def answer(number: int) -> int:

@@ -10,7 +10,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node.core.domain.audit import AuditEvent
-from miqa_node.core.domain.authorities import AuthorityRules
+from miqa_node.core.domain.senders import AuthorityRules
 from miqa_node.features.audit import rows as chain
 from miqa_node.features.retention.rows import erasure, holds, patient_choice
 from miqa_node.runtime.people import patients

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from miqa_node.core.domain.event import EventType
-from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.domain.label import LabelOrigin
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError
@@ -28,12 +28,12 @@ LATER = NOW + timedelta(minutes=1)
 def test_a_decision_that_is_taken_back_leaves_no_label_and_no_count(database: Database) -> None:
     with database.begin() as transaction:
         it = put(transaction, 1)
-        label_requests.ask(transaction, it, RequestKind.SPOT_CHECK, 0.1, NOW)
+        label_requests.ask(transaction, it, LabelOrigin.SPOT_CHECK, 0.1, NOW)
         decided = worklist.resolve(transaction, STUDY, Resolution.CONFIRMED, "mara", "", NOW, reason="111210")
         assert row(transaction, it).rejected
         reopening = worklist.reopen(transaction, STUDY, "mara", "wrong key", LATER, decided.decision)
         counted = row(transaction, it)
-        audit = label_requests.find(transaction, it, RequestKind.SPOT_CHECK)
+        audit = label_requests.find(transaction, it, LabelOrigin.SPOT_CHECK)
         assert (reopening.item.state, reopening.item.resolution) == (WorklistState.OPEN, None)
         assert (counted.rejected, counted.reject_reason, counted.judged_bad) == (False, "", None)
         assert audit is not None

@@ -14,7 +14,6 @@ import pytest
 import structlog
 import yaml
 
-from miqa_node.core.domain.anomaly import Baseline
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
@@ -212,7 +211,7 @@ def test_a_sites_baseline_takes_effect_while_the_node_runs(package: Package, tmp
     put([0.01] * 300, package.anomaly.sha256)
     unusual = anomaly()
     assert unusual.site_percentile == pytest.approx(100 * 300 / 301)
-    assert (unusual.baseline, unusual.percentile) == (Baseline.SITE, unusual.site_percentile)
+    assert (unusual.is_of_site, unusual.percentile) == (True, unusual.site_percentile)
     put([0.99] * 250, package.anomaly.sha256)
     assert anomaly().percentile == 0.0
     put([0.99] * 251, "cd" * 32)
@@ -243,7 +242,7 @@ def test_an_odd_image_is_unusual_and_the_map_shows_where(package: Package) -> No
     assert anomaly is not None
     assert anomaly.training_percentile > 99
     assert anomaly.site_percentile is None
-    assert anomaly.baseline is Baseline.TRAINING
+    assert not anomaly.is_of_site
     assert made is not None
     rows, columns = made.values.shape
     row, column = np.unravel_index(int(made.values.argmax()), made.values.shape)

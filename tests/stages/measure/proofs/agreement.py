@@ -10,5 +10,5 @@ def agree(name: str, measured: float, truth: float) -> None:
     measurand = measurand_of(name)
     assert measurand is not None, name
     assert measurand.is_proven, f"{name} has no agreement"
-    most = measurand.agreement_at(truth)
+    most = max(measurand.agreement, measurand.agreement_share * abs(truth))
     assert abs(measured - truth) <= most, f"{name}: {measured:.6g} here, {truth:.6g} by the source, at most {most:.3g}"
