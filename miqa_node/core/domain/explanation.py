@@ -23,7 +23,7 @@ ALSO_RAISES: Mapping[str, tuple[str, ...]] = {
     "mr_zipper": ("mr_raw_lines", "mr_spikes", "mr_ghost", "mr_doubled_contours", "mr_noise"),
     "mr_wrap": ("mr_ghost", "mr_zipper"),
     "mr_raw_lines": ("mr_ghost", "mr_doubled_contours"),
-    "mr_spikes": ("mr_noise", "slice_disorder"),
+    "mr_spikes": ("mr_noise",),
     "mr_doubled_contours": ("mr_ghost",),
     "mr_noise": ("mr_ghost",),
     "metal_share": ("streak_direction", "streak_index", "hu_offset", "hu_fat", "ct_noise"),
@@ -33,14 +33,14 @@ ALSO_RAISES: Mapping[str, tuple[str, ...]] = {
     "hu_air": ("ct_noise",),
 }  # fmt: skip
 """By the measurement of a fault, others that it raises beyond their limits, too, by faults put into real series."""
-LEAST_SHARE = 0.6
-"""Of its own limit: from there on a measurement explains what others flag."""
+NEARLY: Mapping[str, float] = {"mr_zipper": 0.6}
+"""Of these nothing unaltered comes near their limit: from this share of it on they explain what others flag."""
 
 
 def explained(rows: Iterable[AppliedRule]) -> dict[str, str]:
     """By each measurement or contradiction that flags and that another explains, this other one.
 
-    One that does not flag explains, too, if it is nearly beyond its limit, and none that flags does.
+    One of ``NEARLY`` explains, too, where it is nearly beyond its limit.
 
     >>> def row(what, value, limit):
     ...     from miqa_node.core.domain.rule import Then
@@ -51,21 +51,20 @@ def explained(rows: Iterable[AppliedRule]) -> dict[str, str]:
     >>> explained([row("mr_zipper", 7.0, 10.0), row("mr_raw_lines", 4.0, 3.0)])
     {'mr_raw_lines': 'mr_zipper'}
     """
-    shares: dict[str, float] = {}
     flagging: dict[str, None] = {}
+    near: dict[str, None] = {}
     for row in rows:
         if row.subject is Subject.FINDING:
             continue
         if row.outcome is Outcome.FLAGS:
             flagging[row.what] = None
-        shares[row.what] = max(shares.get(row.what, 0.0), 1.0 if row.outcome is Outcome.FLAGS else _share(row))
-    causes = sorted((one for one in ALSO_RAISES if shares.get(one, 0.0) >= LEAST_SHARE), key=lambda one: -shares[one])
+        elif _is_nearly_beyond(row):
+            near[row.what] = None
+    causes = [one for some in (flagging, near) for one in some if one in ALSO_RAISES]
     pairs = ((what, next((one for one in causes if what in ALSO_RAISES[one]), "")) for what in flagging)
     return {what: cause for what, cause in pairs if cause}
 
 
-def _share(row: AppliedRule) -> float:
-    """How near a measurement is to its limit from below; 0 where it has no such limit."""
-    if row.outcome is not Outcome.WITHIN or row.side != LimitSide.ABOVE or not row.limits or row.limits[0] <= 0.0:
-        return 0.0
-    return compared_number(row.values) / row.limits[0]
+def _is_nearly_beyond(row: AppliedRule) -> bool:
+    is_compared = row.outcome is Outcome.WITHIN and row.side == LimitSide.ABOVE and row.what in NEARLY
+    return is_compared and compared_number(row.values) >= NEARLY[row.what] * row.limits[0]
