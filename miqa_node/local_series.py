@@ -16,7 +16,6 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
-from miqa_node.core.domain.moderate_fault import FaultSearch
 from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.domain.series import SliceProfile
 from miqa_node.core.domain.verdict import Disposition
@@ -32,7 +31,6 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.assess.series import is_unread
 from miqa_node.stages.conclusion.base import Effects
-from miqa_node.stages.conclusion.verdict import search_before_accept
 from miqa_node.stages.report.made import MadeObject, ReportSettings
 from miqa_node.stages.units.base import (
     ImagingTools,
@@ -85,8 +83,6 @@ class LocalSeriesResult:
     slices: tuple[tuple[Path, int], ...] = ()
     """File and frame of each slice, in spatial order; the numbers of ``profiles`` are theirs."""
     profiles: tuple[SliceProfile, ...] = ()
-    search: FaultSearch | None = None
-    """What it was searched for, if it is ACCEPT by measurements."""
 
     @property
     def header(self) -> Header:
@@ -192,11 +188,10 @@ class LocalSeriesAssessor:
                 objects = unit_of(instance.header, units).outputs(judgement, context)
         # The pipeline generates missing UIDs; the result states those of the file.
         assessment = replace(assessment, header=digests.header(digest))
-        search = search_before_accept(assessment, disposition, tools.policy())
         if snapshot is None:
-            return LocalSeriesResult(group.files, assessment, disposition, objects, search=search)
+            return LocalSeriesResult(group.files, assessment, disposition, objects)
         slices = tuple((digests.path(one), frame) for one, frame in snapshot.slices)
-        return LocalSeriesResult(group.files, assessment, disposition, objects, slices, snapshot.profiles, search)
+        return LocalSeriesResult(group.files, assessment, disposition, objects, slices, snapshot.profiles)
 
     def as_image(self, result: LocalSeriesResult) -> LocalResult:
         """The result of a series with one file, with its pixels, as a page about an image shows it."""

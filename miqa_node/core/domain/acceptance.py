@@ -7,14 +7,14 @@ A limit flags where it was tried on scanners of two makers (:meth:`TriedLimits.s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import floor
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.measurand import is_withdrawn, label_of, withdrawn_words
-from miqa_node.core.domain.moderate_fault import FaultSearch, faults_of, search_with, shown_by
+from miqa_node.core.domain.moderate_fault import faults_of, shown_by
 from miqa_node.core.language.phrase import Phrase, joined
 
 LEAST_SCANNERS = 2
@@ -41,6 +41,21 @@ class ScannerTrial:
     series: int
     false_alarms: int = 0
     found: Mapping[str, float] = field(default_factory=dict)
+
+
+def found_share(trials: Sequence[ScannerTrial], fault: str) -> float:
+    """The share of all series of the trials in which a fault was found when it was put in."""
+    series = sum(one.series for one in trials)
+    return round(sum(one.series * one.found.get(fault, 0.0) for one in trials) / max(series, 1), 6)
+
+
+def share_words(share: float) -> str:
+    """It with two decimals, none of them rounded up.
+
+    >>> share_words(0.7999)
+    '0.79'
+    """
+    return f"{floor(round(100 * share, 4)) / 100:.2f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,15 @@ class TriedLimits:
         makers = {one.partition(" ")[0] for one in (tried if self.trials else self.scanners)} - {NO_MAKER}
         alarms, series = (sum(getattr(one, key) for one in self.trials) for key in ("false_alarms", "series"))
         return len(makers) >= LEAST_MAKERS and alarms <= MOST_FALSE_ALARMS * series
+
+    def share(self, fault: str) -> float | None:
+        """The share of its series in which a fault was found, of those in which it was tried; None if it was in none.
+
+        Parts of series count where there are no whole ones.
+        """
+        tried = [one for one in self.trials if fault in one.found]
+        whole = [one for one in tried if one.series] or [replace(one, series=1) for one in tried]
+        return found_share(whole, fault) if whole else None
 
 
 def why_hint(records: Sequence[TriedLimits], measurement: str, assessment: Assessment) -> str:
@@ -124,19 +148,15 @@ class Acceptance:
                 series=series,
                 alarms=alarms,
             )
-        return self._missed(modality, series)
+        return self._missed(modality)
 
-    def _missed(self, modality: str, series: int) -> str:
-        shares = {
-            one: round(sum(trial.series * trial.found.get(one.name, 0.0) for trial in self.trials) / series, 6)
-            for one in faults_of(modality)
-        }
+    def _missed(self, modality: str) -> str:
+        shares = {one: found_share(self.trials, one.name) for one in faults_of(modality)}
         missed = {one: share for one, share in shares.items() if share < LEAST_FOUND}
         if not missed:
             return ""
         texts = [
-            Phrase("{fault} ({share})", fault=one.title, share=f"{floor(round(100 * share, 4)) / 100:.2f}")
-            for one, share in missed.items()
+            Phrase("{fault} ({share})", fault=one.title, share=share_words(share)) for one, share in missed.items()
         ]
         return Phrase(
             "Measured, experimental: in series in which they were tried, too few of these faults were found for "
@@ -191,9 +211,3 @@ def obstacle(tables: Sequence[Acceptance], assessment: Assessment) -> str:
 def labels(names: Sequence[str]) -> str:
     """The measurements, in words."""
     return joined(", ", [label_of(name) for name in names])
-
-
-def search_of(assessment: Assessment, limited: Collection[str]) -> FaultSearch:
-    """What a series was searched for, where rules limit these measurements: those of them that were taken show it."""
-    names = {one.name for one in assessment.measurements}
-    return search_with(assessment.header.modality, names & set(limited))

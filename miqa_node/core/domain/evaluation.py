@@ -51,7 +51,7 @@ class Evaluation:
         self._accepting = most_specific([one for one in self.covering if one.then is Then.ACCEPT])
         self._by_model = next((one for one in self._accepting if one.acceptance is None), None)
         self._tables = policy.tables_for(header, kind)
-        self._unproven = experiment((), assessment) if self._by_model is None else self._lack(self._by_model)
+        self._unproven = experiment((), assessment) if self._by_model is None else self.lack(self._by_model)
         self._rules = most_specific([one for one in self.covering if self._may_apply(one)])
         self._limits, self._kind = policy.site_limits, kind_of(assessment)
         self.look = self._limits.look_of(self._kind)
@@ -62,7 +62,17 @@ class Evaluation:
         tells = any(one.flags_alone(self._assessment) for one in rule.figures)
         return tells and bool(self._unproven) and self._assessment.finding(FindingName(rule.what)) is not None
 
-    def _lack(self, rule: Rule) -> str:
+    @property
+    def flagging(self) -> list[Rule]:
+        """The rules that ask for REVIEW or REJECT of such images, whatever they come to."""
+        return [rule for rule in self._rules if rule.then in (Then.REVIEW, Then.REJECT)]
+
+    def share(self, fault: str) -> float:
+        """In which share of series such as this one a fault was found in which it was tried; 1 if nobody counted."""
+        records = (one for rule in self.covering for one in rule.tried if one.covers(self._assessment))
+        return max((share for one in records if (share := one.share(fault)) is not None), default=1.0)
+
+    def lack(self, rule: Rule) -> str:
         """Why the evidence of a rule does not suffice for the image; empty if it does."""
         if SITE in rule.evidence or rule.flags_alone:
             return ""
@@ -106,7 +116,7 @@ class Evaluation:
         table = acceptance_of(self._tables, self._assessment.header)
         measured = () if table is None else table.measured
         for rule in self._rules:
-            if rule.then is not Then.HINT and rule.what in measured and (why := self._lack(rule)):
+            if rule.then is not Then.HINT and rule.what in measured and (why := self.lack(rule)):
                 return Phrase("Not accepted by {measurement}: {why}.", measurement=labels((rule.what,)), why=why)
         return ""
 
@@ -245,8 +255,8 @@ class Evaluation:
         """
         header, kind = self._assessment.header, self._assessment.kind
         outcome = Outcome.FLAGS if is_beyond else Outcome.WITHIN
-        if is_beyond and (rule.then is Then.HINT or self._lack(rule)):
-            outcome, why = Outcome.HINT, self._lack(rule) or why
+        if is_beyond and (rule.then is Then.HINT or self.lack(rule)):
+            outcome, why = Outcome.HINT, self.lack(rule) or why
         elif is_beyond and self.look is not None and self._holds(rule, degree):
             outcome, why = Outcome.HELD, self.look.held
         return rule, AppliedRule(

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from miqa_node.core.domain.codes import UNKNOWN_FAILURE, Code
 from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.moderate_fault import SeriesSearch
 from miqa_node.core.domain.rule import AppliedRule
 from miqa_node.core.language.phrase import Phrase
 
@@ -91,7 +92,8 @@ class Disposition:
     """The verdict with its reasons and the policy that gave it.
 
     ``attention`` puts a study on the worklist regardless of the verdict, because something went wrong.
-    ``rules`` are those that applied, with what each came to.
+    ``rules`` are those that applied, with what each came to; ``search`` is which faults a series was searched for, None
+    of all else, and of verdicts of earlier versions.
     ``certificate`` states how far the verdict can be trusted: "certified …" or "no certificate", with the reason.
     """
 
@@ -102,6 +104,7 @@ class Disposition:
     attention: bool = False
     certificate: str = ""
     rules: tuple[AppliedRule, ...] = ()
+    search: SeriesSearch | None = None
 
     @property
     def flagged(self) -> bool:

@@ -1,23 +1,30 @@
-"""The main findings of an image and their places in at most twelve words, for pages and room displays."""
+"""The main findings of an image and their places in at most twelve words, for pages and room displays.
+
+Of a series that nothing flags, in what no fault was found, and what was not looked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import Finding, FindingName
-from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import EXPERIMENTAL, UNFIT, Disposition, Reason, Verdict
 from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, spoken
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title
 from miqa_node.core.words.object_words import title_of
 from miqa_node.core.words.phrases import AT, NOTHING_FOUND
 from miqa_node.core.words.reason import plain
+from miqa_node.core.words.search_words import search_headline, searched
 from miqa_node.core.words.voice import Voice, voice
 
 MAX_WORDS = 12
 SHOWS_ANOTHER = frozenset({"pixels_contradict_body_part", "another_kind"})
 """Reasons that come before all others, which suppose that the image shows what its header says."""
+OF_SEARCH = frozenset({EXPERIMENTAL, UNFIT, "not_assessed"})
+"""Reasons that say why a series has no verdict, and nothing of its slices."""
 _UNUSUAL = "anomaly"
 
 
@@ -26,6 +33,15 @@ def headline(assessment: Assessment | None, disposition: Disposition, language: 
     speaker = voice(language)
     if disposition.verdict is Verdict.ACCEPT:
         return speaker.say(NOTHING_FOUND)
+    if (search := searched(disposition)) is None:
+        return _of_reasons(assessment, disposition, speaker)
+    others = tuple(one for one in disposition.reasons if one.name not in OF_SEARCH)
+    text = _of_reasons(assessment, replace(disposition, reasons=others), speaker)
+    with spoken(speaker.language):
+        return ". ".join(filter(None, (text, search_headline(search))))
+
+
+def _of_reasons(assessment: Assessment | None, disposition: Disposition, speaker: Voice) -> str:
     named = list(dict.fromkeys(_named(assessment, disposition, speaker)))
     text = ""
     for one in named:

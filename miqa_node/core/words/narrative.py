@@ -18,7 +18,7 @@ from miqa_node.core.domain.finding import Finding, FindingName, FindingWords, hu
 from miqa_node.core.domain.measurand import every_measurand
 from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.core.domain.verdict import EXPERIMENTAL, Disposition, Reason, Verdict
-from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, spoken
+from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, say, spoken
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries
 from miqa_node.core.words.measurement_codes import measurement_code
@@ -35,6 +35,7 @@ from miqa_node.core.words.phrases import (
     GATE,
     GRADE_LIMITS,
     GRADES,
+    LOOK_FOR_REST,
     MEASURED,
     NO_DEFECT,
     NO_PREDICTION,
@@ -46,6 +47,7 @@ from miqa_node.core.words.phrases import (
     SCORE,
     VERDICTS,
 )
+from miqa_node.core.words.search_words import search_words, searched
 from miqa_node.core.words.voice import Voice, voice
 
 UNJUDGED = frozenset({"not_assessed", EXPERIMENTAL, "report_failed", KEPT_FLAG})
@@ -115,7 +117,11 @@ def advice(reason: Reason, assessment: Assessment | None, language: str = SOURCE
 
 
 def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
-    yield speaker.say(EXPERIMENT if disposition.experimental else VERDICTS[disposition.verdict])
+    if (search := searched(disposition)) is not None:
+        with spoken(speaker.language):
+            yield f"{say(disposition.verdict.words)}. {search_words(search)}"
+    else:
+        yield speaker.say(EXPERIMENT if disposition.experimental else VERDICTS[disposition.verdict])
     unjudged = [r.text for r in disposition.reasons if r.name in UNJUDGED]
     if assessment.not_assessed and assessment.not_assessed not in unjudged:
         unjudged.insert(0, assessment.not_assessed)
@@ -241,7 +247,13 @@ def _predictions(assessment: Assessment, speaker: Voice) -> Iterator[str]:
 
 
 def _advice(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
-    hints = (advice(reason, assessment, speaker.language) for reason in disposition.reasons)
+    is_searched = searched(disposition) is not None
+    hints = (
+        speaker.say(LOOK_FOR_REST)
+        if is_searched and reason.name == EXPERIMENTAL
+        else advice(reason, assessment, speaker.language)
+        for reason in disposition.reasons
+    )
     yield from dict.fromkeys(text for text in hints if text)
 
 

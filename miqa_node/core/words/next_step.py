@@ -14,6 +14,8 @@ from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.words.headline import SHOWS_ANOTHER
 from miqa_node.core.words.narrative import advice
+from miqa_node.core.words.phrases import LOOK_FOR_REST
+from miqa_node.core.words.search_words import searched
 
 RETAKE = (
     "double_exposure", "motion_blur", "clipped_anatomy", "lung_cut_right", "lung_cut_left", "lung_cut_top",
@@ -71,8 +73,9 @@ def next_step(assessment: Assessment | None, disposition: Disposition) -> str:
     if any(reason.name in JUDGED_ELSEWHERE for reason in disposition.reasons) and not disposition.flagged:
         return say(NOTHING)
     worst_first = sorted(disposition.reasons, key=lambda reason: (_rank(reason, assessment), -reason.verdict.rank))
-    hints = (_hint(reason, assessment) for reason in worst_first if not _is_about_another(reason, disposition))
-    return next((hint for hint in hints if hint), say(LOOK))
+    look = LOOK if searched(disposition) is None else LOOK_FOR_REST
+    hints = (_hint(reason, assessment, look) for reason in worst_first if not _is_about_another(reason, disposition))
+    return next((hint for hint in hints if hint), say(look))
 
 
 def _is_about_another(reason: Reason, disposition: Disposition) -> bool:
@@ -97,11 +100,11 @@ def _name(reason: Reason, assessment: Assessment | None) -> str:
     return str(gate) if gate is not None and reason.name == "gate" else reason.finding or reason.name
 
 
-def _hint(reason: Reason, assessment: Assessment | None) -> str:
+def _hint(reason: Reason, assessment: Assessment | None, look: str) -> str:
     if step := (OF_SERIES | OF_HEADER).get(reason.name):
         return say(step)
     if reason.name == "experimental":
-        return say(LOOK)
+        return say(look)
     own = advice(reason, assessment, LANGUAGE.get())
     if own or not reason.finding:
         return own

@@ -89,6 +89,13 @@ TAKE_OFF: Mapping[ChestRegion, str] = {
     ChestRegion.OUTSIDE: "Have it taken off before the next image; it hides nothing on this one.",
 }
 NOTHING_FOUND = "Nothing needs attention"
+SEARCHED = "No fault found in {groups}."
+"""Of a series that no rule flags: in what it was searched."""
+NOT_SEARCHED = "Not looked for: {faults}."
+NO_SEARCH = "No fault was looked for."
+FOUND = "Looked for and found: {faults}."
+NOT_FOUND = "Looked for and not found: {faults}."
+LOOK_FOR_REST = "Look yourself for what was not looked for."
 
 GATE = "{gate}: the image is outside the model's scope; other findings do not count (probability {probability} %)."
 
@@ -186,7 +193,7 @@ def messages() -> Iterator[str]:
     yield from (place for row in (*PLACES, *AT) for place in row)
     yield from (*WORN.values(), *OVER.values(), *dict.fromkeys(TAKE_OFF.values()))
     yield from (*MARKS, *dict.fromkeys(word for kinds in MARKS.values() for word in kinds.values()))
-    yield NOTHING_FOUND
+    yield from (NOTHING_FOUND, SEARCHED, NOT_SEARCHED, NO_SEARCH, FOUND, NOT_FOUND, LOOK_FOR_REST)
     for table in (RULES, PLAUSIBILITY, ADVICE):
         yield from table.values()
     yield from (one.phrase for one in every_measurand() if one.phrase)

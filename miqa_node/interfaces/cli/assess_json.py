@@ -40,13 +40,13 @@ def series_document(
 ) -> dict[str, Any]:
     """The line of a series; one that is a single file has also the keys of an image, by which programs find it."""
     alone = {"file": files[0], "sop_instance_uid": result.header.sop_instance_uid} if len(files) == 1 else {}
-    issues = result.assessment.plausibility
+    issues, search = result.assessment.plausibility, result.disposition.search
     return {
         **alone,
         **series_identity(files, result.header.series_instance_uid, result.header.modality),
         **_judged(result.assessment, result.disposition, total_s, language),
-        "looked_for": None if result.search is None else [one.title for one in result.search.faults],
-        "not_looked_for": None if result.search is None else [one.title for one in result.search.others],
+        "looked_for": None if search is None else [asdict(one) for one in search.looked_for],
+        "not_looked_for": None if search is None else [asdict(one) for one in search.not_looked_for],
         "issues": [{"name": issue.name, "text": issue.message} for issue in issues],
         "along": _along(files, result),
     }

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.moderate_fault import SeriesSearch
 from miqa_node.core.domain.rule import AppliedRule
 from miqa_node.core.domain.verdict import Reason
 from miqa_node.core.language.phrase import Phrase
@@ -41,9 +42,14 @@ def _rules() -> TypeAdapter[tuple[AppliedRule, ...]]:
     return TypeAdapter(tuple[AppliedRule, ...])
 
 
+@cache
+def _searches() -> TypeAdapter[SeriesSearch]:
+    return TypeAdapter(SeriesSearch)
+
+
 def prepare() -> None:
     """Make the adapters now: processes that are forked later share them."""
-    for adapter in (_assessments, _headers, _reasons, _rules):
+    for adapter in (_assessments, _headers, _reasons, _rules, _searches):
         adapter()
 
 
@@ -122,34 +128,54 @@ def _with_terms(header: Header) -> Header:
 def dump_reasons(reasons: tuple[Reason, ...]) -> list[dict[str, Any]]:
     """JSON-ready list of reasons."""
     documents: list[dict[str, Any]] = _reasons().dump_python(reasons, mode="json")
-    for document, reason in zip(documents, reasons, strict=True):
-        if isinstance(reason.text, Phrase):
-            document[_PHRASE] = reason.text.parts()
-    return documents
+    return _dump_phrases(documents, [one.text for one in reasons])
 
 
 def load_reasons(document: list[dict[str, Any]]) -> tuple[Reason, ...]:
     """The reasons of a stored document."""
     reasons = _reasons().validate_python(document)
-    return tuple(
-        replace(reason, text=Phrase.of(one[_PHRASE])) if _PHRASE in one else reason
-        for reason, one in zip(reasons, document, strict=True)
-    )
+    pairs = zip(reasons, document, strict=True)
+    return tuple(replace(reason, text=_load_phrase(one, reason.text)) for reason, one in pairs)
 
 
 def dump_rules(rules: Sequence[AppliedRule]) -> list[dict[str, Any]]:
     """JSON-ready list of the rules that applied, without what is empty."""
     documents: list[dict[str, Any]] = _rules().dump_python(tuple(rules), mode="json", exclude_defaults=True)
-    for document, rule in zip(documents, rules, strict=True):
-        if isinstance(rule.why, Phrase):
-            document[_PHRASE] = rule.why.parts()
-    return documents
+    return _dump_phrases(documents, [one.why for one in rules])
 
 
 def load_rules(document: Sequence[dict[str, Any]] | None) -> tuple[AppliedRule, ...]:
     """The rules of a stored document; none of a verdict of an earlier version, which has none."""
     rules = _rules().validate_python(document or ())
     return tuple(
-        replace(rule, why=Phrase.of(one[_PHRASE])) if _PHRASE in one else rule
-        for rule, one in zip(rules, document or (), strict=True)
+        replace(rule, why=_load_phrase(one, rule.why)) for rule, one in zip(rules, document or (), strict=True)
     )
+
+
+def dump_search(search: SeriesSearch | None) -> dict[str, Any] | None:
+    """JSON-ready dictionary of what a series was searched for; None of all else."""
+    if search is None:
+        return None
+    document: dict[str, Any] = _searches().dump_python(search, mode="json")
+    _dump_phrases(document["not_looked_for"], [one.why for one in search.not_looked_for])
+    return document
+
+
+def load_search(document: dict[str, Any] | None) -> SeriesSearch | None:
+    """What a series was searched for; None of a verdict of an earlier version, which has none."""
+    if document is None:
+        return None
+    search = _searches().validate_python(document)
+    pairs = zip(search.not_looked_for, document["not_looked_for"], strict=True)
+    return replace(search, not_looked_for=tuple(replace(one, why=_load_phrase(of, one.why)) for one, of in pairs))
+
+
+def _dump_phrases(documents: list[dict[str, Any]], texts: Sequence[str]) -> list[dict[str, Any]]:
+    for document, text in zip(documents, texts, strict=True):
+        if isinstance(text, Phrase):
+            document[_PHRASE] = text.parts()
+    return documents
+
+
+def _load_phrase(document: dict[str, Any], text: str) -> str:
+    return Phrase.of(document[_PHRASE]) if _PHRASE in document else text

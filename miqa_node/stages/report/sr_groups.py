@@ -19,7 +19,7 @@ from miqa_node.core.domain.prediction import PendingReason
 from miqa_node.core.domain.shown_number import stated
 from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.domain.worklist import Review
-from miqa_node.core.language.catalogue import SOURCE
+from miqa_node.core.language.catalogue import SOURCE, spoken
 from miqa_node.core.words import codes
 from miqa_node.core.words.algorithms import Algorithm, anomaly_maker, maker_of, makers_of, of_node
 from miqa_node.core.words.finding_codes import certainty_code, finding_code
@@ -27,6 +27,7 @@ from miqa_node.core.words.makers import HEADER, makers_of_reason
 from miqa_node.core.words.measurement_codes import is_standard, measurement_code, unit_of
 from miqa_node.core.words.narrative import Part, sentences
 from miqa_node.core.words.object_words import anatomy_of
+from miqa_node.core.words.search_words import search_lists
 from miqa_node.core.words.voice import voice
 from miqa_node.stages.report.content_items import (
     ContentItem,
@@ -234,11 +235,13 @@ def _reasons(assessment: Assessment, disposition: Disposition) -> list[str]:
 def _narrative(assessment: Assessment, disposition: Disposition, language: str, *, is_full: bool) -> ContentItem:
     """The narrative as one text; its language (TID 1204) is the report's, unless it says another.
 
-    Without ``is_full`` it leaves out what only tells numbers.
+    Without ``is_full`` it leaves out what only tells numbers. Last is what a series was searched for.
     """
     parts = sentences(assessment, disposition, language)
-    texts = (phrase(one.text) for one in parts if is_full or one.part not in (Part.MEASUREMENT, Part.ANOMALY))
-    item = text_item(codes.NARRATIVE_SUMMARY, "\r\n".join(texts))
+    texts = [one.text for one in parts if is_full or one.part not in (Part.MEASUREMENT, Part.ANOMALY)]
+    with spoken(language):
+        texts += [] if disposition.search is None else search_lists(disposition.search)
+    item = text_item(codes.NARRATIVE_SUMMARY, "\r\n".join(map(phrase, texts)))
     if language != SOURCE:
         item.children = [code_item(codes.LANGUAGE_OF_CONTENT, voice(language).code, Relationship.HAS_CONCEPT_MOD)]
     return item

@@ -1,4 +1,4 @@
-"""The fault that explains a pattern best is told first; what it raises beside itself is told as also seen."""
+"""The fault that explains a pattern best is names first; what it raises beside itself is names as also seen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def series(**numbers: float) -> Assessment:
 
 
 @pytest.mark.parametrize(
-    ("numbers", "told"),
+    ("numbers", "names"),
     [
         ({"mr_raw_lines": 4.0, "mr_zipper": 22.0}, ["mr_zipper", "mr_raw_lines"]),
         ({"mr_raw_lines": 4.0, "mr_zipper": 7.0}, ["mr_zipper", "mr_raw_lines"]),
@@ -35,15 +35,15 @@ def series(**numbers: float) -> Assessment:
         ({"mr_zipper": 7.0}, []),
     ],
 )
-def test_the_cause_comes_first(numbers: dict[str, float], told: list[str]) -> None:
+def test_the_cause_comes_first(numbers: dict[str, float], names: list[str]) -> None:
     policy = read_policy(load_settings(None, environ={}).policy_file)
     decided = decide(series(**numbers), policy)
     flagging = [one for one in decided.reasons if one.verdict.flagged]
-    assert [one.name for one in flagging] == told
+    assert [one.name for one in flagging] == names
     assert flagging == [] or not flagging[0].text.startswith("Also seen")
     flagged = [one.name for one in flagging[1:] if one.text.startswith("Also seen (explained by ")]
-    explained = {name for cause in told for name in ALSO_RAISES.get(cause, ())}
-    assert flagged == [name for name in told[1:] if name in explained]
+    explained = {name for cause in names for name in ALSO_RAISES.get(cause, ())}
+    assert flagged == [name for name in names[1:] if name in explained]
 
 
 def test_a_cause_that_only_nearly_flags_says_so() -> None:
@@ -55,7 +55,7 @@ def test_a_cause_that_only_nearly_flags_says_so() -> None:
 
 
 def test_all_names_are_measurements_and_no_cause_explains_its_own_cause() -> None:
-    known = {*MEASUREMENTS.all(), "series_incomplete"}
+    vocabulary = {*MEASUREMENTS.all(), "series_incomplete"}
     for cause, raised in ALSO_RAISES.items():
-        assert {cause, *raised} <= known
+        assert {cause, *raised} <= vocabulary
         assert all(cause not in ALSO_RAISES.get(one, ()) for one in raised)

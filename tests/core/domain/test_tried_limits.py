@@ -40,8 +40,8 @@ CT_OF_CLASSES = (
 )
 
 
-def trial(scanner: str, series: int = 2, false_alarms: int = 0, **found: float) -> dict[str, Any]:
-    return {"scanner": scanner, "series": series, "false_alarms": false_alarms, "found": found}
+def trial(scanner: str, series: int = 2, false_alarms: int = 0, **shares: float) -> dict[str, Any]:
+    return {"scanner": scanner, "series": series, "false_alarms": false_alarms, "found": shares}
 
 
 def series(

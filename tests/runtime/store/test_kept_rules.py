@@ -1,4 +1,4 @@
-"""The table of rules of a verdict: kept as it was decided, on SQLite and on PostgreSQL."""
+"""The table of rules of a verdict, and what a series was searched for: kept as decided, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.judgement import Judgement
+from miqa_node.core.domain.moderate_fault import FaultSearch, OpenFault, SeriesSearch
 from miqa_node.core.domain.rule import Outcome
 from miqa_node.core.domain.verdict import Disposition
 from miqa_node.core.language.catalogue import reworded, spoken
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Database, Transaction
@@ -31,6 +33,14 @@ ASSESSMENT = Assessment(
     findings=(Finding(BLUR, reason_code(BLUR), 0.9712345678, 0.8, 0.5, None),),
     measurements=(Measurement("noise", 12.5, "1"),),
 )
+SEARCH = SeriesSearch(
+    (FaultSearch("missing slice", "a slice missing between two others", True),),
+    (
+        OpenFault(
+            "ring", "a ring of 20 HU", Phrase("{measurement} could not be measured: {why}", measurement="A", why="B")
+        ),
+    ),
+)
 RULES = ({"measurement": "noise", "above": 20, "then": "REVIEW", "reason": "noise"}, ACCEPT)
 
 
@@ -43,7 +53,7 @@ def decided() -> Disposition:
     """What is found of a small child is a hint, what is measured is within its limit."""
     disposition = decide(ASSESSMENT, policy_of(DEFAULT, *RULES))
     assert {row.outcome for row in disposition.rules} == {Outcome.HINT, Outcome.WITHIN}
-    return disposition
+    return replace(disposition, search=SEARCH)
 
 
 @pytest.fixture
@@ -61,8 +71,10 @@ def test_what_was_decided_is_read_back_and_said_in_german(judged: Database) -> N
     assert disposition == decided()
     [hint, *_] = [row for row in disposition.rules if row.outcome is Outcome.HINT]
     assert "children under 6 years" in hint.why
+    assert disposition.search is not None
     with spoken("de"):
         assert "Kinder" in reworded(hint.why)
+        assert reworded(disposition.search.not_looked_for[0].why) == "nicht messbar (A): B"
 
 
 def test_what_is_empty_takes_no_room(judged: Database) -> None:
@@ -74,9 +86,9 @@ def test_what_is_empty_takes_no_room(judged: Database) -> None:
 
 def test_a_verdict_of_an_earlier_version_has_none(judged: Database) -> None:
     with judged.begin() as transaction:
-        transaction.execute(sa.text("UPDATE dispositions SET rules = NULL"))
+        transaction.execute(sa.text("UPDATE dispositions SET rules = NULL, search = NULL"))
         disposition = instances.load_disposition(transaction, digest("a"))
-    assert disposition == replace(decided(), rules=())
+    assert disposition == replace(decided(), rules=(), search=None)
 
 
 def test_a_replaced_judgement_keeps_its_table(judged: Database) -> None:
@@ -101,4 +113,4 @@ def test_only_what_represents_a_series_keeps_it(judged: Database) -> None:
         shared = instances.load_disposition(transaction, digest("b"))
         own = instances.load_disposition(transaction, digest("a"))
     assert own == decided()
-    assert shared == replace(decided(), rules=())
+    assert shared == replace(decided(), rules=(), search=None)

@@ -60,8 +60,8 @@ def test_what_the_shipped_policy_accepts_was_tried_on_scanners_of_the_table() ->
     policy = read_policy(load_settings().policy_file)
     for modality, table in ((one.where.modality[0], one.acceptance) for one in policy.rules if one.acceptance):
         of_modality = [trial for trial in trials() if trial.modality == modality]
-        known = {UNKNOWN_MAKE if one.endswith(", model unknown") else one for one in table.tried_on}
-        assert known <= {trial.scanner for trial in of_modality}, table.body_part
+        names = {UNKNOWN_MAKE if one.endswith(", model unknown") else one for one in table.tried_on}
+        assert names <= {trial.scanner for trial in of_modality}, table.body_part
         for name in table.measured:
             scanners = {trial.scanner for trial in of_modality if name in trial.measurements}
             named = scanners if name in OF_STACKS else scanners & set(table.tried_on)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide
+from miqa_node.core.domain.fault_search import search_of
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.output import output_kinds
@@ -39,7 +41,7 @@ def write_flagged(folder: Path, modality: str) -> list[Path]:
         images = [making.body_ct(seed=seed) for seed in range(5)]
         images[1], images[3] = making.with_metal(images[1]), making.with_metal(images[3])
     else:
-        images = [np.roll(making.head_mr(seed=seed), (60, 30), axis=(0, 1)) for seed in range(5)]
+        images = [np.roll(making.head_mr(seed=seed, texture=0.1), (60, 30), axis=(0, 1)) for seed in range(5)]
     return making.write_series(folder, images, modality, change=None if modality == "CT" else _sagittal)
 
 
@@ -60,7 +62,8 @@ def judged_paths(paths: list[Path]) -> tuple[ReportedSeries, Assessment, Disposi
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
     judged = judge_series(header, series_traits(header), files[-1][0], files, SliceTools(decode), 100)
-    disposition = decide(judged.assessment, read_policy(load_settings().policy_file))
+    policy = read_policy(load_settings().policy_file)
+    disposition = replace(decide(judged.assessment, policy), search=search_of(judged.assessment, policy))
     assert disposition.verdict.flagged
     where = dict(files)
     slices = [(where[digest], frame) for digest, frame in judged.snapshot.slices]

@@ -157,8 +157,9 @@ assessments = sa.Table(
     info=about("digest"),
 )
 
-# One row per decided instance: its verdict, the reasons, and the rules that applied, with what each came to. Rules of a
-# series are in the row of the instance that represents it alone; they are null if an earlier version decided.
+# One row per decided instance: its verdict, the reasons, the rules that applied, with what each came to, and what a
+# series was searched for. These two are, of a series, in the row of the instance that represents it alone; they are
+# null if an earlier version decided.
 dispositions = sa.Table(
     "dispositions",
     metadata,
@@ -173,6 +174,7 @@ dispositions = sa.Table(
     sa.Column("certificate", sa.Text, nullable=False, server_default="", info=VERSION),
     sa.Column("certificate_phrase", PhraseParts, info=VERSION),
     sa.Column("rules", LargeJson, info=JUDGED),
+    sa.Column("search", LargeJson, info=JUDGED),
     sa.Index("ix_dispositions_decided_at", "decided_at", "verdict"),
     info=about("digest"),
 )

@@ -103,8 +103,8 @@ def likeness(plane: MrSlice, axis: int) -> float:
     if np.count_nonzero(air & (copies > 0.0)) < MIN_AIR_PX:
         return 0.0
     bright = np.float32(np.percentile(plane.values[air], BRIGHT_PERCENTILE))
-    seen, meant = (_detail(one, air) for one in (np.minimum(plane.values, bright), copies))
-    return float((seen * meant).sum() / max(float(np.sqrt((seen**2).sum() * (meant**2).sum())), 1e-9))
+    of_air, of_copies = (_detail(one, air) for one in (np.minimum(plane.values, bright), copies))
+    return float((of_air * of_copies).sum() / max(float(np.sqrt((of_air**2).sum() * (of_copies**2).sum())), 1e-9))
 
 
 def _detail(values: Values, air: Mask) -> Values:

@@ -220,6 +220,7 @@ def save_disposition(
             "scope": disposition.scope,
             "reasons": documents.dump_reasons(disposition.reasons),
             "rules": documents.dump_rules(disposition.rules),
+            "search": documents.dump_search(disposition.search),
             "decided_at": decided_at,
             **stored(certificate=disposition.certificate),
         },
@@ -243,6 +244,7 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
         row.scope,
         certificate=loaded(row.certificate, row.certificate_phrase),
         rules=documents.load_rules(row.rules),
+        search=documents.load_search(row.search),
     )
     return replace(disposition, attention=row.flagged and not disposition.flagged)
 

@@ -221,6 +221,7 @@ def judgement(transaction: Transaction, digest: InstanceDigest, generation: int)
         document["flagged"] and not verdict.flagged,
         loaded(document["certificate"], document.get("certificate_phrase")),
         documents.load_rules(document.get("rules")),
+        documents.load_search(document.get("search")),
     )
     return Judgement(instance, documents.load_assessment(document["assessment"]), disposition)
 
@@ -248,6 +249,7 @@ def _in_force(transaction: Transaction, digest: InstanceDigest) -> dict[str, Any
         "scope": row.scope,
         "reasons": row.reasons,
         "rules": row.rules,
+        "search": row.search,
         "certificate": row.certificate,
         "certificate_phrase": row.certificate_phrase,
         "decided_at": row.decided_at.isoformat(),

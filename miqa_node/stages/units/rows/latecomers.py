@@ -29,7 +29,7 @@ def join_standing(
         row = transaction.execute(query).mappings().one_or_none()
     if row is None:
         return False
-    others = {"flagged": False, "rules": [], "decided_at": now}
+    others = {"flagged": False, "rules": [], "search": None, "decided_at": now}
     for one in (instance.digest, *members):
         insert_or_ignore(transaction, dispositions, {**row, **others, "digest": one})
     study = instance.header.study_instance_uid

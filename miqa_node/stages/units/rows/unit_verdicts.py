@@ -75,6 +75,7 @@ def share(
         "scope": disposition.scope,
         "reasons": documents.dump_reasons(disposition.reasons),
         "rules": [],
+        "search": None,
         "decided_at": now,
         **stored(certificate=disposition.certificate),
     }

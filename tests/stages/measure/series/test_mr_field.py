@@ -40,8 +40,8 @@ def test_of_a_limb_that_leaves_the_field_at_both_ends_none_is_measured(tmp_path:
     images = [limb(seed).T if turned else limb(seed) for seed in range(8)]
     one = assessed(tmp_path, images)
     assert names(one).isdisjoint(OUTLINE)
-    told = {name: left.reason for left in one.left_out for name in left.measurements}
-    assert {told[name] for name in OUTLINE} == {LEAVES_FIELD}
+    reasons = {name: group.reason for group in one.left_out for name in group.measurements}
+    assert {reasons[name] for name in OUTLINE} == {LEAVES_FIELD}
     assert one.measurement("mr_wrap") is None or one.measurement("mr_wrap").value <= 15.0  # type: ignore[union-attr]
 
 

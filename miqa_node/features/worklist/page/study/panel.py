@@ -82,8 +82,8 @@ def panel_of(assessment: Assessment | None, disposition: Disposition, usual: Map
 
 
 def what_of(assessment: Assessment | None, disposition: Disposition) -> str:
-    """The findings, worst first, with their places; of what is not switched on that alone."""
-    if disposition.experimental and assessment is not None:
+    """The findings, worst first, with their places; of an image that is not switched on that alone."""
+    if disposition.experimental and assessment is not None and disposition.search is None:
         header = assessment.known_header
         kind = image_title(header.modality, header.body_part_examined, header.view_position, header.image_laterality)
         return say("Not judged: {kind} is not switched on here.", kind=kind)
