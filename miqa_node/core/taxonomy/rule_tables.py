@@ -144,6 +144,10 @@ def _defaults(table: Mapping[str, Any]) -> Iterator[Rule]:
 
 
 def _measurements(table: Mapping[str, Any]) -> Iterator[Rule]:
+    if isinstance(table["measurement"], list):
+        raise ValueError(  # noqa: TRY004 - one kind for all
+            f'then is {table.get("then")!r}; a list of measurements is for then = "ACCEPT": each = […] has several.'
+        )
     name = required(table, "measurement")
     if name == ANOMALY:
         check_keys(table, ("measurement", "then", "min_percentile", "learned", "severe", *COMMON))

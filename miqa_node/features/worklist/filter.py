@@ -41,7 +41,9 @@ class WorklistFilter(FlaggedImageFilter):
 
     model_config = ConfigDict(frozen=True)
 
-    state: tuple[WorklistState, ...] = Field((), description="One or more states.")
+    state: tuple[WorklistState, ...] = Field(
+        (), description="One or more states; without any all, but for studies whose flag the node itself closed."
+    )
     verdict: tuple[Verdict, ...] = Field((), description="One or more verdicts of the study.")
     pending_review: bool = Field(
         False, description="The list of predictions: only studies with one that waits for a person."
@@ -65,5 +67,9 @@ class WorklistFilter(FlaggedImageFilter):
     @property
     def leaves_predictions_out(self) -> bool:
         """Whether this is the list of quality: no predictions, no certain studies, no person's own are asked for."""
-        exact = self.every_list or self.pending_review or self.reason in PENDING_NAMES
-        return not (exact or self.uid or self.accession_number or self.search or self.claimed_by)
+        return not (self.every_list or self.pending_review or self.reason in PENDING_NAMES or self.names_studies)
+
+    @property
+    def names_studies(self) -> bool:
+        """Whether certain studies, or a person's own, are asked for."""
+        return bool(self.uid or self.accession_number or self.search or self.claimed_by)

@@ -31,12 +31,12 @@ class Show(StrEnum):
 
     @property
     def states(self) -> tuple[WorklistState, ...]:
-        """The states for the store; empty means all."""
+        """The states for the store."""
         match self:
             case Show.UNRESOLVED:
                 return tuple(UNRESOLVED)
             case Show.ALL:
-                return ()
+                return tuple(WorklistState)
             case _:
                 return (WorklistState(self.value.upper()),)
 

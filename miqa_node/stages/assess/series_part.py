@@ -9,6 +9,8 @@ from miqa_node.stages.measure.mr.patient import find_patient, find_threshold, re
 from miqa_node.stages.measure.series_view import SeriesView, Values
 
 HEAD = "HEAD"
+OF_MR = ("MR",)
+"""Of kinds that are looked at: an outline of CT is that of the table, too."""
 SLICES = 9
 AREA_MM2 = (16_000.0, 45_000.0)
 """Of the largest outline: knees are smaller, trunks larger."""
@@ -29,7 +31,7 @@ CLOSED = 0.03
 def part_shown(series: SeriesView) -> str:
     """``HEAD`` if the outline of the slices is that of a head beyond doubt, else empty; only MR is looked at."""
     spacing = series.slices[0].spacing_mm if series.slices else None
-    if series.header.modality != "MR" or spacing is None:
+    if series.kind.modalities != OF_MR or spacing is None:
         return ""
     images = [np.maximum(one, 0.0) for one in series.sample(SLICES)]
     level = find_threshold(images) if images else 0.0

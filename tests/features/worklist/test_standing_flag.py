@@ -18,6 +18,7 @@ from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store import damages, tables
 from miqa_node.runtime.workers.pool import WorkerPool
@@ -203,7 +204,14 @@ def test_a_measured_image_that_no_rule_flags_any_more_is_taken_off_the_list(rigs
     rig.finish(digest)
     rig = rigs(NO_RULES)
     judge_again(rig, digest)
-    assert (rig.verdict(digest), item_of(rig, digest).state) == (Verdict.NOT_ASSESSED, WorklistState.RESOLVED)
+    item = item_of(rig, digest)
+    assert (rig.verdict(digest), item.state) == (Verdict.NOT_ASSESSED, WorklistState.RESOLVED)
+    queries: dict[str, dict[str, Any]] = {
+        "flagged": {}, "resolved": {"state": [WorklistState.RESOLVED]}, "by its UID": {"uid": item.study_instance_uid},
+    }  # fmt: skip
+    with rig.database.begin() as transaction:
+        counts = {name: worklist.count(transaction, WorklistFilter(**one)) for name, one in queries.items()}
+    assert counts == {"flagged": 0, "resolved": 1, "by its UID": 1}
 
 
 @pytest.mark.more

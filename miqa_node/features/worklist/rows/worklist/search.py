@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -31,7 +31,7 @@ from miqa_node.runtime.store.tables import (
     worklist_events,
     worklist_facets,
 )
-from miqa_node.stages.conclusion.rows.flagged_studies import concerns_quality
+from miqa_node.stages.conclusion.rows.flagged_studies import SELF, concerns_quality
 from miqa_node.stages.units.kinds import is_slice_class
 from miqa_node.stages.units.rows.standing import standings
 
@@ -184,12 +184,18 @@ def _with_parts(transaction: Transaction, rows: Sequence[sa.Row[tuple[object, ..
     ]
 
 
-def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
+def _states(criteria: WorklistFilter) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield what asks for states; without any, a study whose flag the node itself closed is no flagged one."""
     if criteria.state and set(criteria.state) == UNRESOLVED:
-        conditions.append(worklist.c.state != sa.literal_column("'RESOLVED'"))  # in the form of the partial indexes
+        yield worklist.c.state != sa.literal_column("'RESOLVED'")  # in the form of the partial indexes
     elif criteria.state:
-        conditions.append(worklist.c.state.in_([s.value for s in criteria.state]))
+        yield worklist.c.state.in_([s.value for s in criteria.state])
+    elif not (criteria.names_studies or criteria.every_list):
+        yield sa.or_(worklist.c.state != WorklistState.RESOLVED.value, worklist.c.resolved_by != SELF)
+
+
+def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
+    conditions = list(_states(criteria))
     if criteria.verdict:
         conditions.append(worklist.c.verdict.in_([v.value for v in criteria.verdict]))
     if criteria.claimed_by:
