@@ -15,11 +15,11 @@ from miqa_node.stages.measure.mr.patient import (
     SampledSignal,
     air_of,
     foreground_of,
-    leaves_field,
     mr_measure,
     mr_slice,
     signal,
     square_slice,
+    why_left,
 )
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
@@ -29,6 +29,8 @@ AROUND_PARTS = 3
 """Noise is compared with that of air within this part of the image's side."""
 LEAST_AROUND = 0.03
 """Share of such air around a pixel that is compared."""
+LEAST_SHARE = 0.0001
+"""A ghost of 1 %: of what is less nobody asks whether it looks like one."""
 LEAST_LIKENESS = 0.09
 """Ghosts of 5 % have .15 to .6, shading and dark tissue up to .05: they are bright, but no picture of the patient."""
 DETAIL_PARTS = 16
@@ -42,11 +44,11 @@ SCALP_SHARE = 0.07
 class GhostPower(NamedTuple):
     """Excess of squared signal of air where ghosts lie, in squared signal of the foreground.
 
-    ``likeness`` is the correlation of the air with what would lie there of a ghost.
+    ``likeness`` is the correlation of the air with what would lie there of a ghost; None where there is hardly any.
     """
 
     share: float
-    likeness: float = 1.0
+    likeness: float | None = 1.0
 
 
 class GhostSignal(NamedTuple):
@@ -56,7 +58,7 @@ class GhostSignal(NamedTuple):
     excess: float | None
 
 
-def ghost_power(plane: MrSlice, axis: int) -> float:
+def ghost_power(plane: MrSlice, axis: int, air: Mask | None = None) -> float:
     """Excess of squared signal half a field away; NaN where there is too little air to compare.
 
     What lies half a field away in the other direction, that of frequency, is taken off: halo and scalp lie in both.
@@ -68,7 +70,7 @@ def ghost_power(plane: MrSlice, axis: int) -> float:
     >>> round(ghost_power(MrSlice(ghosted, patient, near), 0), 4)
     0.0025
     """
-    air = _free_air(plane)
+    air = air_around(plane) if air is None else air
     sources = np.where(plane.patient, plane.values, np.float32(0.0))
     along, across = _copied(sources, axis), _copied(sources, 1 - axis)
     ghosts, beside = along > 0.0, across > 0.0
@@ -82,23 +84,30 @@ def ghost_power(plane: MrSlice, axis: int) -> float:
     return power - max(0.0, control) if math.isfinite(control) else power
 
 
-def _free_air(plane: MrSlice) -> Mask:
+def air_around(plane: MrSlice, around: Mask | None = None) -> Mask:
+    """What is far enough from the patient and from the border; ``around`` are the :func:`surroundings`."""
     inside = np.zeros(plane.patient.shape, bool)
     inside[EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX] = True
-    return inside & ~plane.near & ~surroundings(plane.patient)
+    return inside & ~plane.near & ~(surroundings(plane.patient) if around is None else around)
 
 
-def likeness(plane: MrSlice, axis: int) -> float:
+def around(view: SliceView) -> Mask:
+    """The :func:`surroundings` of the patient on a slice that shows one."""
+    plane = view.once(mr_slice)
+    return np.ones(view.values.shape, bool) if plane is None else surroundings(plane.patient)
+
+
+def likeness(plane: MrSlice, axis: int, air: Mask) -> float:
     """Correlation of the air with the copies of the patient that ghosts of half a field would be; 0 without any.
 
     >>> image = np.full((64, 64), 1.0, np.float32); image[22:42, 16:48] = 100.0
     >>> patient = image > 50.0
     >>> near = cv2.dilate(patient.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     >>> ghosted, shaded = image + np.float32(0.05) * np.roll(image, 32, 0), image * np.linspace(1.0, 3.0, 64)[None]
-    >>> [likeness(MrSlice(one.astype(np.float32), patient, near), 0) > 0.5 for one in (ghosted, shaded)]
+    >>> planes = [MrSlice(one.astype(np.float32), patient, near) for one in (ghosted, shaded)]
+    >>> [likeness(plane, 0, air_around(plane)) > 0.5 for plane in planes]
     [True, False]
     """
-    air = _free_air(plane)
     copies = _copied(np.where(plane.patient, plane.values, np.float32(0.0)), axis)
     if np.count_nonzero(air & (copies > 0.0)) < MIN_AIR_PX:
         return 0.0
@@ -169,16 +178,18 @@ def _around(values: Values, rest: Mask) -> Values:
 
 
 def _leaves_field(view: SliceView) -> str:
-    return leaves_field(view, 1.0)  # a strong ghost is no body at the ends of the field
+    return why_left(view, 1.0)  # a strong ghost is no body at the ends of the field
 
 
 def _power(view: SliceView) -> GhostPower | None:
     plane, phase_columns = view.once(square_slice), view.header.phase_columns
     if plane is None or phase_columns is None or min(plane.patient.shape) <= 2 * EDGE_PX:
         return None
-    axis = 0 if phase_columns else 1
-    share = ghost_power(plane, axis)
-    return GhostPower(share, likeness(plane, axis)) if math.isfinite(share) else None
+    is_square = plane is view.once(mr_slice)
+    axis, air = 0 if phase_columns else 1, air_around(plane, view.once(around) if is_square else None)
+    share = ghost_power(plane, axis, air)
+    is_bright = math.isfinite(share) and share > LEAST_SHARE
+    return GhostPower(share, likeness(plane, axis, air) if is_bright else None) if math.isfinite(share) else None
 
 
 def ghost_level(_: SeriesView | None, parts: Sequence[GhostPower]) -> float | None:
@@ -191,8 +202,11 @@ def ghost_level(_: SeriesView | None, parts: Sequence[GhostPower]) -> float | No
     """
     if not parts:
         return None
-    share, likeness = (float(np.median(one)) for one in zip(*parts, strict=True))
-    return 100.0 * math.sqrt(max(0.0, share)) if likeness >= LEAST_LIKENESS else 0.0
+    share = float(np.median([one.share for one in parts]))
+    alike = [one.likeness for one in parts if one.likeness is not None]
+    if share > LEAST_SHARE and (not alike or float(np.median(alike)) < LEAST_LIKENESS):
+        return 0.0
+    return 100.0 * math.sqrt(max(0.0, share))
 
 
 def _ratio(view: SliceView) -> GhostSignal | None:
@@ -246,7 +260,7 @@ MR_GHOST = mr_measure(
     proof="Drawn ghosts of 3 and 10 %.",
     decimals=1,
     rank=550,
-    unless=_leaves_field,
+    unless=lambda view: view.once(_leaves_field),
     each=_power,
     take=ghost_level,
     along="alone",
@@ -268,7 +282,7 @@ MR_GSR = mr_measure(
     proof="MRIQC's formula, written apart, in the regions of a drawn head.",
     decimals=3,
     rank=551,
-    unless=_leaves_field,
+    unless=lambda view: view.once(_leaves_field),
     each=_ratio,
     take=ghost_to_signal,
 )

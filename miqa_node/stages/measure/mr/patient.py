@@ -108,7 +108,16 @@ def not_scanned(values: Values) -> Mask:
     return inside
 
 
-def leaves_field(view: SliceView, share: float = DIM_SHARE) -> str:
+def leaves_field(view: SliceView) -> str:
+    """:func:`why_left` of a body that may be dim."""
+    return view.once(_dim_left)
+
+
+def _dim_left(view: SliceView) -> str:
+    return why_left(view, DIM_SHARE)
+
+
+def why_left(view: SliceView, share: float) -> str:
     """Why nothing that needs the whole outline can be measured on the slice; empty if it can.
 
     ``share`` of the threshold is the least brightness of the body.

@@ -14,7 +14,7 @@ from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.libraries.plain_statistics.scales import POSITIVE
 from miqa_node.stages.measure.mr.air import artefacts
-from miqa_node.stages.measure.mr.ghost import surroundings
+from miqa_node.stages.measure.mr.ghost import around
 from miqa_node.stages.measure.mr.patient import MrSlice, mr_measure, mr_slice, spread
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
 
@@ -34,19 +34,19 @@ class CleanAir(NamedTuple):
     air: Values
 
 
-def clean_air(plane: MrSlice) -> Mask:
+def clean_air(plane: MrSlice, scalp: Mask) -> Mask:
     """Air beyond scalp and halo that holds noise alone.
 
     >>> values = np.random.default_rng(0).rayleigh(9.0, (96, 96)).astype(np.float32); values[32:64, 32:64] = 600.0
     >>> values[2:10, 2:10], values[80:, :] = 300.0, 0.0
     >>> patient = values > 500.0
-    >>> air = clean_air(MrSlice(values, patient, patient))
+    >>> air = clean_air(MrSlice(values, patient, patient), patient)
     >>> bool(air[20, 20]), bool(air[48, 48]), bool(air[5, 5]), bool(air[90, 48])
     (True, False, False, False)
     """
     square = np.ones((BLANKED_PX, BLANKED_PX), np.uint8)
     zeros = cv2.morphologyEx((plane.values == 0.0).astype(np.uint8), cv2.MORPH_OPEN, square)
-    air: Mask = ~plane.near & ~surroundings(plane.patient) & (zeros == 0)
+    air: Mask = ~plane.near & ~scalp & (zeros == 0)
     if np.count_nonzero(air) < MIN_AIR_PX:
         return np.zeros(air.shape, bool)
     return air & ~artefacts(plane.values, air)
@@ -56,7 +56,7 @@ def _sampled(view: SliceView) -> CleanAir | None:
     plane = view.once(mr_slice)
     if plane is None:
         return None
-    return CleanAir(spread(plane.values[plane.patient]), spread(plane.values[clean_air(plane)]))
+    return CleanAir(spread(plane.values[plane.patient]), spread(plane.values[clean_air(plane, view.once(around))]))
 
 
 def air_deviation(air: NDArray[np.float64]) -> float:
