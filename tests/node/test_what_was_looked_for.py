@@ -126,7 +126,7 @@ def test_all_have_the_same_lists_whatever_the_verdict(
     assert line["verdict"] == verdict.value
     looked_for, not_looked_for = line["looked_for"], line["not_looked_for"]
     assert [one["fault"] for one in looked_for] == list(SHOWN)
-    assert [one["title"] for one in looked_for if one["found"]] == [SHOWN["missing slice"]] * bool(lost)
+    assert [one["title"] for one in looked_for if one["found"]] == ["Gaps between slices"] * bool(lost)
     assert {one["fault"] for one in not_looked_for} >= {one.name for one in faults_of("CT")} - set(SHOWN)
     assert all(one["why"] for one in not_looked_for)
 
@@ -141,7 +141,7 @@ def test_all_have_the_same_lists_whatever_the_verdict(
         assert one["title"] in block
         assert one.get("why", "").rstrip(".") in narrative
         assert one.get("why", "") in block
-    assert ("Looked for and found: a slice missing between two others." in narrative) == bool(lost)
+    assert ("Looked for and found: Gaps between slices." in narrative) == bool(lost)
     headline = "No fault found in geometry, scale, rings. Not looked for: order, rows"
     assert (headline in page) == (headline in narrative) == (headline in " ".join(line["narrative"])) == (not lost)
 

@@ -61,10 +61,12 @@ def _search(
 ) -> FaultSearch | OpenFault:
     own = [(rule, row) for rule, row in limits if rule.what in fault.measurements]
     causes = explained(row for _, row in limits if row is not None).values()
-    is_found = any(rule.what in causes or (row is not None and row.outcome is Outcome.FLAGS) for rule, row in own)
+    for rule, row in own:
+        if rule.what in causes or (row is not None and row.outcome is Outcome.FLAGS):
+            return FaultSearch(fault.name, label_of(rule.what), found=True)  # the title has the size that was tried
     obstacles = [_obstacle(fault, *one, evaluation, assessment) for one in own]
-    if is_found or not all(why for _, why in obstacles or [(0, _unlimited(fault, assessment))]):
-        return FaultSearch(fault.name, fault.title, is_found)
+    if not all(why for _, why in obstacles or [(0, _unlimited(fault, assessment))]):
+        return FaultSearch(fault.name, fault.title, found=False)
     _, why = max(obstacles, key=lambda one: one[0], default=(0, _unlimited(fault, assessment)))
     return OpenFault(fault.name, fault.title, why)
 
