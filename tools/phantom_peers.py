@@ -40,7 +40,7 @@ logging.disable(logging.CRITICAL)
 TASKS = (
     ACRUniformity, ACRGhosting, ACRSNR, ACRGeometricAccuracy, ACRSliceThickness, ACRSlicePosition, ACRSpatialResolution,
 )
-for folder in sys.argv[1:]:
+for folder in sys.argv[2:]:
     files = sorted(path for path in Path(folder).iterdir() if path.is_file())
     values = {"folder": folder}
     with tempfile.TemporaryDirectory() as scratch:
@@ -58,9 +58,9 @@ for folder in sys.argv[1:]:
 """
 PYLINAC = """
 import json, sys
-from pylinac import CatPhan504
-for folder in sys.argv[1:]:
-    phantom = CatPhan504(folder)
+import pylinac
+for folder in sys.argv[2:]:
+    phantom = getattr(pylinac, sys.argv[1])(folder)
     phantom.analyze()
     print(json.dumps({"folder": folder, **phantom.results_data(as_dict=True)}, default=str), flush=True)
 """
@@ -80,12 +80,13 @@ def phantom_peers(
     peer: Annotated[Peer, typer.Argument(help="Which program.")],
     series: Annotated[list[Path], typer.Argument(metavar="SERIES...", exists=True, file_okay=False, help="Folders.")],
     into: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where its environment is.")],
+    model: Annotated[str, typer.Option(help="Of pylinac: CatPhan504, CatPhan600, CatPhan604 or ACRCT.")] = "CatPhan504",
 ) -> None:
     """Print what the program measures of each series, as JSON Lines."""
     python = environment(peer, into.resolve())
     folders = [str(one.resolve()) for one in series]
     # In the folder of its own: hazen writes a log to where it is called.
-    ran = subprocess.run([python, "-c", PROGRAMS[peer], *folders], check=False, cwd=into)  # noqa: S603 - a program of ours
+    ran = subprocess.run([python, "-c", PROGRAMS[peer], model, *folders], check=False, cwd=into)  # noqa: S603 - a program of ours
     sys.exit(ran.returncode)
 
 

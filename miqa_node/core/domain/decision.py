@@ -149,20 +149,19 @@ def _reasons(evaluated: Sequence[Evaluated], assessment: Assessment, policy: Pol
 
 
 def _told_by_cause(
-    reasons: Iterable[Reason], evaluated: Sequence[Evaluated], assessment: Assessment
+    reasons: Sequence[Reason], evaluated: Sequence[Evaluated], assessment: Assessment
 ) -> Iterator[Reason]:
     """Yield what explains itself, causes that nearly flag included; then what these raise, as also seen."""
     cause_of = explained(row for _, row in evaluated)
-    flagging = {one.name: one for one in reasons}
+    names = {one.name for one in reasons}
     for cause in dict.fromkeys(cause_of.values()):
-        if cause not in flagging and (measured := assessment.measurement(cause)) is not None:
+        if cause not in names and (measured := assessment.measurement(cause)) is not None:
             rule, row = next(one for one in evaluated if one[1].what == cause)
-            worst = max(
-                (flagging[what].verdict for what, why in cause_of.items() if why == cause), key=lambda v: v.rank
-            )
+            verdicts = [one.verdict for one in reasons if cause_of.get(one.name) == cause]
+            worst = max(verdicts, key=lambda verdict: verdict.rank)
             yield Reason(cause, nearly_text(measured, row.limits[0]), rule.code, worst, rule.supports)
-    yield from (one for one in flagging.values() if one.name not in cause_of)
-    for one in flagging.values():
+    yield from (one for one in reasons if one.name not in cause_of)
+    for one in reasons:
         if one.name in cause_of:
             cause = labels((cause_of[one.name],))
             text = Phrase("Also seen (explained by {cause}): {text}", cause=cause, text=one.text)

@@ -24,6 +24,9 @@ class PhantomKind(StrEnum):
     """A slanted dark square; a person names it."""
     LCD_CT = "lcd_ct"
     CATPHAN_504 = "catphan_504"
+    CATPHAN_600 = "catphan_600"
+    CATPHAN_604 = "catphan_604"
+    ACR_CT_464 = "acr_ct_464"
     CT_WATER = "ct_water"
     """A uniform cylinder near water in CT."""
 

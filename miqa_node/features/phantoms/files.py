@@ -14,7 +14,7 @@ from miqa_node.errors import DataSetError
 from miqa_node.features.phantoms.measuring import measure_phantom
 from miqa_node.features.phantoms.values import PhantomReadings
 from miqa_node.stages.assess.phantom import recognise
-from miqa_node.stages.assess.phantom_kind import kind_of
+from miqa_node.stages.assess.phantom_kind import kind_of, what_is_missed
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from miqa_node.stages.measure.slices import read_slices
 from miqa_node.stages.measure.stack import same_plane
@@ -70,6 +70,7 @@ def read_series(series: Iterable[SeriesFiles], tools: SliceTools) -> Iterator[Se
         recognised = recognise(view, series_traits(one.header), hinted=hinted)
         kind = kind_of(view) if recognised else ""
         if not kind:
-            yield SeriesRead(one, kind, recognised, (), NO_KIND if recognised else NO_PHANTOM)
+            missed = (what_is_missed(view) or NO_KIND) if recognised else NO_PHANTOM
+            yield SeriesRead(one, kind, recognised, (), missed)
             continue
         yield SeriesRead(one, kind, recognised, measure_phantom(one.header, files, tools, kind))

@@ -17,6 +17,9 @@ WORDS: Mapping[str, Phrase] = {
     PhantomKind.MR_RESOLUTION: Phrase("MR phantom with a slanted square (resolution)"),
     PhantomKind.LCD_CT: Phrase("Low-contrast CT phantom"),
     PhantomKind.CATPHAN_504: Phrase("Catphan 504"),
+    PhantomKind.CATPHAN_600: Phrase("Catphan 600"),
+    PhantomKind.CATPHAN_604: Phrase("Catphan 604"),
+    PhantomKind.ACR_CT_464: Phrase("ACR CT phantom (464)"),
     PhantomKind.CT_WATER: Phrase("Water phantom, CT"),
 }
 

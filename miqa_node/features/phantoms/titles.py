@@ -46,6 +46,13 @@ HEADS: Mapping[str, Phrase] = {
     "mtf_lp_per_mm_at_percent_ctp528": Phrase("Resolution at a percentage of the MTF"),
     "line_length_mm_ctp404": Phrase("Distance of holes"),
     "low_contrast_rois_visible_ctp515": Phrase("Visible low-contrast targets"),
+    "hu_module_1": Phrase("CT number"),
+    "origin_slice_module_1": Phrase("Slice of the inserts"),
+    "hu_uniformity_module_3": Phrase("CT number of the uniform part"),
+    "cnr_module_2": Phrase("Contrast to noise"),
+    "contrast_hu_module_2": Phrase("Contrast of CT numbers"),
+    "resolution_lp_per_cm_module_4": Phrase("Finest bars resolved"),
+    "mtf_lp_per_mm_at_percent_module_4": Phrase("Resolution at a percentage of the MTF"),
     "roll_deg": Phrase("Roll"),
 }
 PARTS: Mapping[str, Phrase] = {

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import structlog
 
 from miqa_node.core.domain.phantom import PhantomKind
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.libraries.phantom_shapes.acr import LARGE_MM, MEDIUM_MM, find_acr_slices, nominal_diameter_mm
-from miqa_node.libraries.phantom_shapes.catphan import AIR_HU, find_catphan
+from miqa_node.libraries.phantom_shapes.acr_ct import find_acr_ct
+from miqa_node.libraries.phantom_shapes.catphan import AIR_HU
+from miqa_node.libraries.phantom_shapes.catphan_modules import Model, find_catphan
 from miqa_node.libraries.phantom_shapes.disc import Disc, find_disc
 from miqa_node.libraries.phantom_shapes.localizer import find_localizer
 from miqa_node.libraries.phantom_shapes.uniform import is_uniform_ct, is_uniform_mr
@@ -23,8 +27,15 @@ log = structlog.get_logger(__name__)
 MOST_SLICES = 200
 """Of a stack that is decoded for its kind; of more, every second or third one."""
 ACR_KINDS = {LARGE_MM: PhantomKind.ACR_MR_LARGE, MEDIUM_MM: PhantomKind.ACR_MR_MEDIUM}
+CATPHAN_KINDS = {
+    Model.CATPHAN_504: PhantomKind.CATPHAN_504,
+    Model.CATPHAN_600: PhantomKind.CATPHAN_600,
+    Model.CATPHAN_604: PhantomKind.CATPHAN_604,
+}
 DIAMETER_OFF_MM = 6.0
 LCD_MM = (180.0, 220.0)
+NO_DISC = Phrase("Test objects of CT are looked for in discs; no slice shows one.")
+NO_PLACES = Phrase("Modules of test objects are looked for by where slices lie; the header does not say.")
 _KEYWORDS = ("PatientName", "PatientID", "StudyDescription", "SeriesDescription", "ProtocolName")
 _ACR = re.compile(r"(?<![a-z])acr(?![a-z])", re.IGNORECASE)
 _LCD = re.compile(r"lcd[ _-]?ct|mita[ _-]?lcd|low.?contrast", re.IGNORECASE)
@@ -39,22 +50,55 @@ def kind_of(series: SeriesView) -> str:
         return ""
 
 
-def _kind_of(series: SeriesView) -> str:
+def what_is_missed(series: SeriesView) -> str:
+    """What a test object of no known kind was looked at for, and lacks: a phrase; empty where nothing is said."""
+    if series.header.modality != "CT":
+        return ""
+    volume = _volume(series)
+    discs = [] if volume is None else [_disc(one, volume.spacing) for one in volume.images]
+    circles = [one for one in discs if one is not None]
+    if volume is None or not circles:
+        return NO_DISC
+    if volume.places_mm is None:
+        return NO_PLACES
+    return Phrase(
+        "A disc of {diameter} mm, in which no slice shows the inserts of a Catphan (air and Teflon) or of the ACR "
+        "phantom (air and bone, 90 degrees apart), and which is no even cylinder near water.",
+        diameter=f"{_diameter_mm(circles):.0f}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Volume:
+    """The slices of a volume that can be decoded."""
+
+    images: Sequence[Values]
+    places_mm: Sequence[float] | None
+    spacing: tuple[float, float]
+
+
+def _volume(series: SeriesView) -> _Volume | None:
     indices = _one_volume(series)
     indices = indices[:: -(-len(indices) // MOST_SLICES) or 1]
     read = [(series.slices[index], series.read(series.slices[index])) for index in indices]
     pairs = [(one, one.values(radiograph.stored)) for one, radiograph in read if radiograph is not None]
     if not pairs:
-        return ""
+        return None
     slices, images = [one for one, _ in pairs], [values for _, values in pairs]
     spacing = slices[0].spacing_mm or (1.0, 1.0)
     places = [one.place_mm for one in slices]
     positions = [place for place in places if place is not None]
-    places_mm = positions if len(positions) == len(places) else None
+    return _Volume(images, positions if len(positions) == len(places) else None, spacing)
+
+
+def _kind_of(series: SeriesView) -> str:
+    volume = _volume(series)
+    if volume is None:
+        return ""
     words = _words(series)
     if series.header.modality == "CT":
-        return _ct_kind(images, places_mm, spacing, words)
-    return _mr_kind([np.maximum(one, 0.0) for one in images], places_mm, spacing, words)
+        return _ct_kind(volume.images, volume.places_mm, volume.spacing, words)
+    return _mr_kind([np.maximum(one, 0.0) for one in volume.images], volume.places_mm, volume.spacing, words)
 
 
 def _one_volume(series: SeriesView) -> list[int]:
@@ -92,13 +136,20 @@ def _mr_kind(
 def _ct_kind(
     images: Sequence[Values], places_mm: Sequence[float] | None, spacing: tuple[float, float], words: str
 ) -> str:
-    if find_catphan(images, places_mm, spacing) is not None:
-        return PhantomKind.CATPHAN_504
-    discs = [find_disc(one, spacing, floor=AIR_HU, divided=False) for one in images]
+    catphan = find_catphan(images, places_mm, spacing)
+    if catphan is not None:
+        return CATPHAN_KINDS[catphan.model]
+    if find_acr_ct(images, places_mm, spacing) is not None:
+        return PhantomKind.ACR_CT_464
+    discs = [_disc(one, spacing) for one in images]
     if not is_uniform_ct(images, discs):
         return ""
     is_lcd = _LCD.search(words) is not None and LCD_MM[0] <= _diameter_mm(discs) <= LCD_MM[1]
     return PhantomKind.LCD_CT if is_lcd else PhantomKind.CT_WATER
+
+
+def _disc(image: Values, spacing: tuple[float, float]) -> Disc | None:
+    return find_disc(image, spacing, floor=AIR_HU, divided=False)
 
 
 def _diameter_mm(discs: Sequence[Disc | None]) -> float:

@@ -1,4 +1,4 @@
-"""Hounsfield units of the inserts of a Catphan 504, and their linearity."""
+"""Hounsfield units of the inserts of a Catphan, and their linearity."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_node.libraries.phantom_shapes.catphan import INSERTS_MM
-from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, catphan_of
+from miqa_phantoms.catphan import CATPHAN, NO_MODULE, catphan_of
 
 INSERTS = {
     "Air": (-90.0, -1000.0),
@@ -33,9 +32,7 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     view = catphan_of(stack)
     if view is None:
         return measure.none(NO_MODULE)
-    module = view.module("ctp404", 0.0)
-    if module is None:
-        return measure.none(NOT_COVERED)
+    module = view.ctp404()
     values, measured = [], []
     for name, (angle, _nominal) in INSERTS.items():
         mean = float(module.pixels(angle, INSERTS_MM, RADIUS_MM).mean())
@@ -45,15 +42,17 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     nominal = np.array([one for _, one in INSERTS.values()])
     slope = float(np.polyfit(nominal, measured, 1)[0])
     values.append(measure.value("hu_linearity_slope").read(slope, measure.source, module.read_on))
-    values.append(measure.value("roll_deg").read(view.layout.pose.roll_deg, measure.source, module.read_on))
-    values.append(measure.value("origin_slice_ctp404").read(view.layout.origin, measure.source, module.read_on))
+    values.append(measure.value("roll_deg").read(view.phantom.roll_deg, measure.source, module.read_on))
+    values.append(
+        measure.value("origin_slice_ctp404").read(view.phantom.sensitometry.place, measure.source, module.read_on)
+    )
     return values
 
 
 MEASURE = PhantomMeasure(
     name="catphan_hu",
     order=10,
-    kinds=frozenset({PhantomKind.CATPHAN_504}),
+    kinds=CATPHAN,
     values=(
         *(
             PhantomQuantity(
@@ -75,7 +74,7 @@ MEASURE = PhantomMeasure(
             "origin_slice_ctp404", "1", Phrase("Place of the middle of module CTP404 in the stack, from 0.")
         ),
     ),
-    formula="mean over a circle of 10 mm and over three slices",
+    formula="mean over a circle of 10 mm, and over slices up to 3 mm beside the middle",
     source="The Phantom Laboratory: Catphan 500 and 600 Manual, CTP404",
     tolerance="5 HU",
     run=run,

@@ -1,4 +1,4 @@
-"""Low contrast of a Catphan 504: how many discs of 1 % contrast on module CTP515 stand out."""
+"""Low contrast of a Catphan: how many discs of 1 % contrast on module CTP515 stand out."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
-from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, Module, catphan_of
+from miqa_phantoms.catphan import CATPHAN, NO_MODULE, catphan_of
+from miqa_phantoms.modules import Module
 
-OFFSET_MM = -30.0
 DISTANCE_MM = 50.0
 DISCS = {
     "15": (-87.4, 6.0),
@@ -37,9 +36,9 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     view = catphan_of(stack)
     if view is None:
         return measure.none(NO_MODULE)
-    module = view.module("ctp515", OFFSET_MM)
-    if module is None:
-        return measure.none(NOT_COVERED)
+    module = view.ctp515()
+    if isinstance(module, Phrase):
+        return measure.none(module)
     count, regions = 0, []
     for name, (angle, radius) in DISCS.items():
         plain = [_contrast(module, other, radius) for other in PLAIN_DEG]
@@ -60,7 +59,7 @@ def _contrast(module: Module, angle: float, radius: float) -> float:
 MEASURE = PhantomMeasure(
     name="catphan_low_contrast",
     order=14,
-    kinds=frozenset({PhantomKind.CATPHAN_504}),
+    kinds=CATPHAN,
     values=(
         PhantomQuantity(
             "low_contrast_rois_visible_ctp515",

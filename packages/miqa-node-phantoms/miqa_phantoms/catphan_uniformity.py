@@ -1,17 +1,15 @@
-"""Uniformity and noise of a Catphan 504, on module CTP486."""
+"""Uniformity and noise of a Catphan, on module CTP486."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
-from miqa_phantoms.catphan import NO_MODULE, NOT_COVERED, catphan_of
+from miqa_phantoms.catphan import CATPHAN, NO_MODULE, catphan_of
 
-OFFSET_MM = -65.0
 DISTANCE_MM, RADIUS_MM = 53.0, 10.0
 PLACES = {"Center": (0.0, 0.0), "Left": (180.0, 1.0), "Right": (0.0, 1.0), "Top": (-90.0, 1.0), "Bottom": (90.0, 1.0)}
 """Angle from right towards down, and the distance from the centre in ``DISTANCE_MM``."""
@@ -23,9 +21,11 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     view = catphan_of(stack)
     if view is None:
         return measure.none(NO_MODULE)
-    module, single = view.module("ctp486", OFFSET_MM), view.module("ctp486", OFFSET_MM, beside=0)
-    if module is None or single is None:
-        return measure.none(NOT_COVERED)
+    module, single = view.ctp486(), view.ctp486(single=True)
+    if isinstance(module, Phrase):
+        return measure.none(module)
+    if isinstance(single, Phrase):
+        return measure.none(single)
     values = []
     for name, (angle, away) in PLACES.items():
         mean = float(module.pixels(angle, away * DISTANCE_MM, RADIUS_MM).mean())
@@ -39,7 +39,7 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
 MEASURE = PhantomMeasure(
     name="catphan_uniformity",
     order=11,
-    kinds=frozenset({PhantomKind.CATPHAN_504}),
+    kinds=CATPHAN,
     values=(
         PhantomQuantity(
             f"{GROUP}.Center", "[hnsf'U]", Phrase("Mean of a circle of 20 mm in the middle of module CTP486.")
@@ -52,7 +52,7 @@ MEASURE = PhantomMeasure(
             "noise_hu", "[hnsf'U]", Phrase("Standard deviation in a circle of 20 mm in the middle, of one slice.")
         ),
     ),
-    formula="mean over a circle of 20 mm and over three slices; noise of one slice",
+    formula="mean over a circle of 20 mm, and over slices up to 3 mm beside the middle; noise of one slice",
     source="The Phantom Laboratory: Catphan 500 and 600 Manual, CTP486",
     tolerance="5 HU",
     run=run,

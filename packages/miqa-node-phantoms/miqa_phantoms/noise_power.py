@@ -15,8 +15,7 @@ from miqa_node.features.phantoms.values import PhantomValue, Region, SliceRead, 
 from miqa_node.libraries.phantom_shapes.arrays import Array
 from miqa_node.libraries.phantom_shapes.disc import Disc
 from miqa_node.stages.measure.series_view import Values
-from miqa_phantoms.catphan import NOT_COVERED, catphan_of
-from miqa_phantoms.catphan_uniformity import OFFSET_MM
+from miqa_phantoms.catphan import CATPHAN, catphan_of
 from miqa_phantoms.ct_disc import NO_DISC, discs_of
 
 SIDE_SHARE = 0.28
@@ -43,9 +42,9 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     catphan = catphan_of(stack)
     read_on: SliceRead
     if catphan is not None:
-        module = catphan.module("ctp486", OFFSET_MM, beside=0)
-        if module is None:
-            return measure.none(NOT_COVERED)
+        module = catphan.ctp486(single=True)
+        if isinstance(module, Phrase):
+            return measure.none(module)
         planes, read_on, disc, share = [(module.image, module.disc)], module.read_on, module.disc, CATPHAN_INSIDE
     else:
         discs = discs_of(stack)
@@ -130,7 +129,7 @@ def _without_surface(part: Array) -> Array:
 MEASURE = PhantomMeasure(
     name="noise_power",
     order=17,
-    kinds=frozenset({PhantomKind.CATPHAN_504, PhantomKind.CT_WATER, PhantomKind.LCD_CT}),
+    kinds=CATPHAN | {PhantomKind.CT_WATER, PhantomKind.LCD_CT},
     values=(
         PhantomQuantity(
             "nps_mean_frequency_per_mm", "/mm", Phrase("Mean frequency of the noise, weighted by its power.")

@@ -1,9 +1,10 @@
-"""The Catphan 504: where its modules are in a stack of CT slices, and how it lies, by the inserts of module CTP404."""
+"""A Catphan: where module CTP404 is in a stack of CT slices, and how the phantom lies, by the inserts of the module."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,14 +18,24 @@ INSERTS_MM = 58.7
 RING_MM = np.arange(-3.0, 3.5, 1.0)
 STEP_DEG = 1.0
 ANGLES = np.radians(np.arange(0.0, 360.0, STEP_DEG))
-AIR_BELOW_HU, TEFLON_ABOVE_HU = -600.0, 550.0
-NOMINAL_HU = {"PMP": (-120.0, -200.0), "LDPE": (180.0, -100.0), "Acrylic": (60.0, 120.0), "Delrin": (0.0, 340.0)}
-"""Angle in degrees from right towards down, when the phantom lies as it should, and the value of four inserts."""
+AIR_BELOW_HU = -600.0
+LEAST_TEFLON_HU = 150.0
+"""Above the middle of the ring, whatever the table of Hounsfield units: by direct density Teflon has 460, not 990."""
+RISING_DEG = (-120.0, 180.0, 60.0, 0.0, -60.0)
+"""PMP, LDPE, acrylic, Delrin and Teflon, each of them brighter than the one before by any table of Hounsfield units.
+
+Degrees are from right towards down, with the insert of air up that has Teflon beside it."""
+PMP_DEG, DELRIN_DEG, TEFLON_DEG = -120.0, 0.0, -60.0
+HALF_WHOLE_MM, MOST_OFF_MM = 10.5, 4.0
+"""Half of what such slices span, of a module of 25 mm, and how much of it may be missing without notice."""
+WHOLE_SHARE = 0.93
+"""Of the contrast of the inserts, what slices inside of the module have."""
 BONE_DEG = -150.0
-"""Where a Catphan 604 has bone of 725 HU, and a Catphan 504 nothing."""
-MOST_OFF_HU = 120.0
-LINE_PAIRS_MM, LINE_PAIRS_RADIUS_MM = 30.0, 47.0
-"""Distance of module CTP528 from CTP404 along the axis, and of its line pairs from the centre."""
+"""Where a Catphan 604 has bone, brighter than Delrin, and the others nothing."""
+MOST_SAME_HU = 15.0
+"""By so much an insert may be darker than the one before: noise."""
+MOST_OFF_DEG = 6.0
+WIDTH_DEG = (3.0, 20.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +43,17 @@ class CatphanPose:
     """How the inserts of a slice lie; angles in radians from right towards down."""
 
     up: float
-    """Angle of the upper insert of air, -90 degrees when the phantom lies as it should."""
+    """Angle of the insert of air with Teflon beside it: -90 degrees when a Catphan 504 lies as it should."""
     mirrored: bool
 
     def angle(self, degrees: float) -> float:
         """Where on the slice an angle of the phantom is."""
-        turn = np.radians(degrees + 90.0)
-        return float(self.up - turn if self.mirrored else self.up + turn)
+        return float(self.angles(np.array(np.radians(degrees))))
+
+    def angles(self, radians: Array) -> Array:
+        """The same for several."""
+        turn = radians + np.pi / 2.0
+        return np.asarray(self.up - turn if self.mirrored else self.up + turn, np.float64)
 
     @property
     def roll_deg(self) -> float:
@@ -47,22 +62,24 @@ class CatphanPose:
 
 
 @dataclass(frozen=True, slots=True)
-class CatphanSlices:
-    """``origin`` is the place of the middle of CTP404 in the stack; ``direction`` is 1 if CTP528 comes after it."""
+class Sensitometry:
+    """Module CTP404: the place of the slice nearest to its middle, its disc, and how it lies."""
 
-    origin: int
-    direction: int
+    place: int
+    middle_mm: float
+    """Where the middle is along the stack, which may begin or end within the module."""
     disc: Disc
     pose: CatphanPose
+    has_bone: bool
+    """A Catphan 604."""
 
 
-def find_catphan(
-    images: Sequence[Values], places_mm: Sequence[float] | None, spacing: tuple[float, float]
-) -> CatphanSlices | None:
-    """The modules of a Catphan 504 in a stack in spatial order, in either direction; None if it is not one."""
-    if places_mm is None:
-        return None
+def find_sensitometry(
+    images: Sequence[Values], places_mm: Sequence[float], spacing: tuple[float, float]
+) -> Sensitometry | None:
+    """Module CTP404 of a Catphan in a stack in spatial order, in either direction; None if it is not there."""
     poses: dict[int, tuple[Disc, CatphanPose]] = {}
+    strengths: dict[int, float] = {}
     for place, image in enumerate(images):
         if not _may_have_inserts(image):
             continue
@@ -71,43 +88,73 @@ def find_catphan(
             pose = find_pose(image, disc)
             if pose is not None:
                 poses[place] = disc, pose
+                strengths[place] = _insert_hu(image, disc, pose, TEFLON_DEG) - _insert_hu(image, disc, pose, PMP_DEG)
     if not poses:
         return None
-    middle_mm = float(np.mean([places_mm[place] for place in poses]))
-    origin = min(poses, key=lambda place: abs(places_mm[place] - middle_mm))
-    disc, pose = poses[origin]
-    if not _is_504(images[origin], disc, pose):
-        return None
-    return CatphanSlices(origin, _direction(images, places_mm, origin, disc), disc, pose)
+    # Slices at the ends of the module show half of it.
+    whole = [one for one, strength in strengths.items() if strength >= WHOLE_SHARE * max(strengths.values())]
+    middle_mm = middle_of(places_mm, min(whole), max(whole), HALF_WHOLE_MM)
+    place = min(whole, key=lambda one: abs(places_mm[one] - middle_mm))
+    disc, pose = poses[place]
+    bone, delrin = (_insert_hu(images[place], disc, pose, angle) for angle in (BONE_DEG, DELRIN_DEG))
+    return Sensitometry(place, middle_mm, disc, pose, bone > delrin)
+
+
+def middle_of(places_mm: Sequence[float], first: int, last: int, half_mm: float) -> float:
+    """Between the ends of a module; from one of them, where the stack does not show the other."""
+    begins, ends = first > 0, last < len(places_mm) - 1
+    if begins == ends or places_mm[last] - places_mm[first] >= 2.0 * half_mm - MOST_OFF_MM:
+        return (places_mm[first] + places_mm[last]) / 2.0
+    return places_mm[first] + half_mm if begins else places_mm[last] - half_mm
 
 
 def _may_have_inserts(image: Values) -> bool:
-    return bool((image > TEFLON_ABOVE_HU).any())
+    """Something is far brighter than most of the object: quickly told, of any slice."""
+    few = image[::2, ::2]
+    inside = few[few > AIR_BELOW_HU]
+    return bool(inside.size) and bool((inside > np.median(inside) + LEAST_TEFLON_HU).any())
 
 
 def find_pose(image: Values, disc: Disc) -> CatphanPose | None:
-    """By the two opposite inserts of air and that of Teflon 30 degrees beside one of them."""
+    """By an insert of air with the brightest insert 30 degrees beside it, and by the order of the others.
+
+    The opposite insert is of air too, or a vial of water.
+    """
     ring = disc.polar(image, INSERTS_MM + RING_MM, ANGLES).mean(axis=0)
-    air, teflon = _clusters(ring < AIR_BELOW_HU, AIR_BELOW_HU - ring), _clusters(ring > TEFLON_ABOVE_HU, ring)
-    for first in air:
-        for second in air:
-            if abs(_turn(second - first) % 360.0 - 180.0) > 6.0:
+    level = float(np.median(ring))
+    if ring.max() < level + LEAST_TEFLON_HU:
+        return None
+    half = (level + float(ring.max())) / 2.0
+    air, bright = clusters(ring < AIR_BELOW_HU, AIR_BELOW_HU - ring), clusters(ring > half, ring)
+    for up in air:
+        for teflon in bright:
+            beside = turn(teflon - up)
+            if abs(abs(beside) - 30.0) > MOST_OFF_DEG:
                 continue
-            up = first + _turn(second - first - 180.0) / 2.0
-            for bright in teflon:
-                beside = _turn(bright - up)
-                if abs(abs(beside) - 30.0) <= 5.0:
-                    return CatphanPose(float(np.radians(up)), beside < 0.0)
+            opposite = next((one for one in air if abs(turn(one - up - 180.0)) <= MOST_OFF_DEG), up + 180.0)
+            middle = up + turn(opposite - up - 180.0) / 2.0
+            pose = CatphanPose(float(np.radians(middle)), beside < 0.0)
+            if _has_order(image, disc, pose):
+                return pose
     return None
 
 
-def _turn(degrees: float) -> float:
+def _has_order(image: Values, disc: Disc, pose: CatphanPose) -> bool:
+    values = [_insert_hu(image, disc, pose, angle) for angle in RISING_DEG]
+    return all(later > sooner - MOST_SAME_HU for sooner, later in pairwise(values)) and values[-1] > values[0]
+
+
+def _insert_hu(image: Values, disc: Disc, pose: CatphanPose, degrees: float) -> float:
+    return float(value_at(image, disc, pose.angle(degrees), INSERTS_MM, 3.0).mean())
+
+
+def turn(degrees: float) -> float:
     """Between -180 and 180."""
     return (degrees + 180.0) % 360.0 - 180.0
 
 
-def _clusters(mask: Mask, weights: Array) -> list[float]:
-    """Centres in degrees of the runs of a ring that are 3 to 20 degrees wide."""
+def clusters(mask: Mask, weights: Array, width_deg: tuple[float, float] = WIDTH_DEG) -> list[float]:
+    """Centres in degrees of the runs of a ring that are as wide as an insert."""
     if mask.all() or not mask.any():
         return []
     start = int(np.flatnonzero(~mask)[0])
@@ -116,7 +163,7 @@ def _clusters(mask: Mask, weights: Array) -> list[float]:
     runs = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
     centres = []
     for run in runs:
-        if 3.0 <= len(run) * STEP_DEG <= 20.0:
+        if width_deg[0] <= len(run) * STEP_DEG <= width_deg[1]:
             share = np.maximum(weights[order[run]], 1e-6)
             centres.append(float(((run + start) * share).sum() / share.sum()) * STEP_DEG)
     return centres
@@ -128,24 +175,3 @@ def value_at(image: Values, disc: Disc, angle: float, distance_mm: float, radius
     down = (np.arange(image.shape[0]) - rows[0])[:, None] * disc.spacing.rows
     right = (np.arange(image.shape[1]) - columns[0])[None, :] * disc.spacing.columns
     return np.asarray(image[np.hypot(down, right) <= radius_mm], np.float64)
-
-
-def _is_504(image: Values, disc: Disc, pose: CatphanPose) -> bool:
-    bone = value_at(image, disc, pose.angle(BONE_DEG), INSERTS_MM, 3.0).mean()
-    off = [
-        abs(value_at(image, disc, pose.angle(angle), INSERTS_MM, 3.0).mean() - nominal) <= MOST_OFF_HU
-        for angle, nominal in NOMINAL_HU.values()
-    ]
-    return bool(bone < TEFLON_ABOVE_HU - 150.0) and sum(off) >= 3
-
-
-def _direction(images: Sequence[Values], places_mm: Sequence[float], origin: int, disc: Disc) -> int:
-    """On which side the line pairs are: there the ring of their radius varies most."""
-
-    def variation(side: int) -> float:
-        target_mm = places_mm[origin] + side * LINE_PAIRS_MM
-        near = [place for place, at in enumerate(places_mm) if abs(at - target_mm) <= 4.0]
-        radii = LINE_PAIRS_RADIUS_MM + RING_MM
-        return max((float(disc.polar(images[place], radii, ANGLES).mean(axis=0).std()) for place in near), default=0.0)
-
-    return 1 if variation(1) >= variation(-1) else -1

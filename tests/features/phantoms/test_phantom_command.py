@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom.dataset import FileDataset
 
@@ -14,7 +15,7 @@ from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.stages.assess.series import judge_series
 from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.units.kinds import series_traits
-from tests.packages.phantoms.drawing import Acr
+from tests.packages.phantoms.drawing import Acr, cylinder
 from tests.stages.measure.series import making
 from tests.stages.report.flagged import decode
 
@@ -72,3 +73,18 @@ def test_a_patient_has_no_kind(tmp_path: Path) -> None:
         ).assessment.phantom_kind
         == ""
     )
+
+
+def test_a_test_object_of_no_known_kind_says_what_it_lacks(cli: Callable[..., Any], tmp_path: Path) -> None:
+    at = np.arange(256) - 127.5
+    rod = np.hypot(at[None, :] - 50.0, at[:, None]) < 15.0
+    images = [np.where(rod, 400.0, cylinder(seed=one)) for one in range(6)]
+
+    def change(dataset: FileDataset) -> None:
+        dataset.PixelSpacing = [1.0, 1.0]
+
+    making.write_series(tmp_path / "ct", images, "CT", [5.0 * one for one in range(6)], change)
+    (line,) = cli("phantom", tmp_path / "ct", "--json").lines
+    assert (line["kind"], line["results"]) == ("", {})
+    assert line["recognised"]
+    assert line["reason"].startswith("A disc of 200 mm, in which no slice shows the inserts of a Catphan")

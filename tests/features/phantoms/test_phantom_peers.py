@@ -46,7 +46,7 @@ UNRESOLVED = 99
 CATPHAN = {
     "hu_ctp404": 5.0,
     "hu_uniformity_ctp486": 5.0,
-    "mtf_lp_per_mm_at_percent_ctp528": 0.1,
+    "mtf_lp_per_mm_at_percent_ctp528": 0.05,
     "slice_thickness_mm": 0.3,
 }
 
@@ -216,7 +216,9 @@ def test_values_of_the_catphan_are_those_of_the_peer(shared_data: Path, tmp_path
         if group in CATPHAN:
             mine = readings.value(whole)
             assert mine is not None, whole
-            near.append(mine.value is not None and abs(mine.value - value) <= CATPHAN[group])
+            # The bars of the second group are 2.5 mm wide: that peer named twice their frequencies, and no longer does.
+            settled = value / 2.0 if group.startswith("mtf") else value
+            near.append(mine.value is not None and abs(mine.value - settled) <= CATPHAN[group])
     # The peer's names of top and bottom of CTP486 are exchanged: its angles go down from the right.
     assert len(near) == 18
     assert sum(near) >= 17

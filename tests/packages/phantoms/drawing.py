@@ -138,7 +138,7 @@ def _pairs(x: Image, y: Image, away: Image) -> Image:
     image = np.zeros_like(x)
     starts = (0.03, 0.125, 0.195, 0.254, 0.298, 0.346, 0.397, 0.443)
     for number, (start, bars) in enumerate(zip(starts, (2, 3, 4, 4, 4, 5, 5, 5), strict=True), 1):
-        width = 5.0 / (2.0 * number) * 1.0  # mm of a bar at 0.2 · number line pairs per mm
+        width = 10.0 / (2.0 * number)  # mm of a bar at `number` line pairs per cm
         along = (share - start) * 2.0 * np.pi * 47.0
         for bar in range(bars):
             inside = (along >= 2 * bar * width) & (along < (2 * bar + 1) * width)

@@ -12,7 +12,7 @@ from pydicom.data import get_testdata_file
 
 from miqa_node.features.phantoms.measure import PhantomMeasure
 from miqa_node.features.phantoms.stack import PhantomStack
-from miqa_node.libraries.phantom_shapes.catphan import find_catphan
+from miqa_node.libraries.phantom_shapes.catphan_modules import find_catphan
 from miqa_phantoms import (
     catphan_geometry,
     catphan_hu,
@@ -75,7 +75,7 @@ def test_a_catphan_in_the_other_direction_and_mirrored_is_the_same(phantom: Phan
     result = find_catphan(turned.images, turned.places_mm, turned.spacing_mm)
     assert result is not None
     assert result.direction == -1
-    assert result.pose.mirrored
+    assert result.sensitometry.pose.mirrored
     assert values(catphan_hu.MEASURE, turned)["hu_ctp404.Delrin"] == pytest.approx(340.0, abs=4.0)
 
 
