@@ -9,18 +9,18 @@ from datetime import datetime, timedelta
 from miqa_node.core.domain.assessment import number_text
 from miqa_node.core.drawing import Anchor, Dot, Drawing, Ink, Words
 from miqa_node.core.drawing.frame import Frame, round_marks
-from miqa_node.core.language.catalogue import numerals, reworded, say, say_number
+from miqa_node.core.language.catalogue import numerals, reworded, say
 from miqa_node.core.words.formats import unit
 from miqa_node.features.phantoms.history import PhantomHistory, QualityLevel, ValueLimits
 from miqa_node.features.phantoms.titles import title_of
 
-MOST_POINTS, MOST_DOTS = 40, 1000
-"""Of a small curve, and scans of a large one: the newest."""
-SMALL, LARGE = (132.0, 30.0), (640.0, 210.0)
+MOST_DOTS = 1000
+"""Scans of a curve: the newest."""
+LARGE = (640.0, 210.0)
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 12.0, 30.0
 MARKS = 4
 ROOM = 6.0
-"""Before the first scan of a large curve, and after the last."""
+"""Before the first scan of a curve, and after the last."""
 DAY_WIDTH = 110.0
 LEAST_SHARE = 0.02
 """A scale spans at least this share of the values: a steady value is a steady line, not noise that fills the height."""
@@ -33,29 +33,6 @@ class ValuePoint:
     index: int
     value: float
     baseline: float | None
-
-
-def small_curve(history: PhantomHistory, name: str) -> Drawing:
-    """The newest values, the last one marked, with a line where the baseline begins anew."""
-    points = _points(history, name)[-MOST_POINTS:]
-    width, height = SMALL
-    named = reworded(title_of(name))
-    title = say_number("Trend of {title}: {count} scan", "Trend of {title}: {count} scans", len(points), title=named)
-    drawing = Drawing(width, height, title)
-    if not points:
-        return drawing
-    first, last = points[0].index, points[-1].index
-    span = _span([one.value for one in points])
-    frame = Frame(drawing, (4, width - 6, 4, height - 4), float(first), float(max(last, first + 1)), *span)
-    for start in history.starts[1:]:
-        if start > first:
-            x = frame.x(start - 0.5)
-            drawing.line([(x, 2), (x, height - 2)], "change")
-    for piece in _pieces(points, history):
-        drawing.line([(frame.x(one.index), frame.y(one.value)) for one in piece], "data")
-    ink: Ink = "bad" if history.level(name) is QualityLevel.FAIL else "data"
-    drawing.add(Dot(frame.x(last), frame.y(points[-1].value), 3.0, ink))
-    return drawing
 
 
 def large_curve(history: PhantomHistory, name: str) -> Drawing:

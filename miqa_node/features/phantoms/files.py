@@ -60,15 +60,15 @@ def series_of(files: Iterable[Path], anatomy: Anatomy) -> tuple[list[SeriesFiles
     return [SeriesFiles(header, tuple(members)) for header, members in by_series.values()], unread
 
 
-def read_series(series: Iterable[SeriesFiles], tools: SliceTools) -> Iterator[SeriesRead]:
-    """The kind and the readings of each."""
+def read_series(series: Iterable[SeriesFiles], tools: SliceTools, wish: str = "") -> Iterator[SeriesRead]:
+    """The kind and the readings of each; ``wish`` is the kind that a person named, for all of them."""
     for one in series:
         files = [(InstanceDigest(str(file)), file) for file in one.files]
         every = read_slices(files, tools.spread)
         view = SeriesView(one.header, same_plane(every) or every, tools)
         hinted = one.header.quality_control or one.header.named_phantom
         recognised = recognise(view, series_traits(one.header), hinted=hinted)
-        kind = kind_of(view) if recognised else ""
+        kind = wish or (kind_of(view) if recognised else "")
         if not kind:
             missed = (what_is_missed(view) or NO_KIND) if recognised else NO_PHANTOM
             yield SeriesRead(one, kind, recognised, (), missed)

@@ -27,6 +27,16 @@ _EITHER = re.compile(r"[-−+]?[1-9]\d{0,2}([.,])\d{3}")
 """What may be thousands or decimals, told apart by the mark alone."""
 
 
+def typed(number: float) -> str:
+    """The number as :func:`number_of` reads it again, every digit of it.
+
+    >>> typed(94.0), typed(0.125), typed(1234567.25)
+    ('94', '0.125', '1234567.25')
+    """
+    text = f"{number:.15g}"
+    return text.replace(".", ",") if LANGUAGE.get() in DECIMAL_COMMA else text
+
+
 def number_of(text: str, least: float | None = None) -> float | None:
     """The number; None for an empty text.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from itertools import islice, pairwise
@@ -18,6 +18,8 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms.origin import ScanOrigin
 from miqa_node.features.phantoms.titles import head_of_slices, main_names
 
+DUE = "days_between_scans"
+"""Limits of this name are of no value: their upper one says after how many days the next scan is due."""
 BASELINE_SCANS = 5
 """A baseline is the median of so many scans, the first ones, or of fewer if there are no more."""
 
@@ -77,9 +79,14 @@ class ValueLimits:
         return QualityLevel.PASS
 
     @property
+    def numbers(self) -> tuple[float | None, ...]:
+        """All of them, in their order."""
+        return self.low, self.high, self.warn_reach, self.fail_reach
+
+    @property
     def is_empty(self) -> bool:
         """Whether they limit nothing."""
-        return all(one is None for one in (self.low, self.high, self.warn_reach, self.fail_reach))
+        return all(one is None for one in self.numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,7 @@ class PhantomHistory:
     scans: Sequence[LogScan]
     units: Mapping[str, str]
     """Of all values by name, also of those that could not be measured."""
-    names: Sequence[str]
+    names: list[str]
     """The values of the newest scan that has any, in their order."""
     limits: Sequence[ValueLimits]
     noted: Sequence[MachineChange]
@@ -164,7 +171,34 @@ class PhantomHistory:
         return self.scans[-1]
 
     @property
-    def heads_of_slices(self) -> Sequence[str]:
+    def due_on(self) -> date | None:
+        """The day by which the next scan is to be made; None if nobody said how often."""
+        limits = self.limits_of(DUE)
+        days = None if limits is None else limits.high
+        return None if days is None else self.last.acquired_at.date() + timedelta(days=days)
+
+    def is_overdue(self, today: date) -> bool:
+        """Whether that day is over."""
+        return self.due_on is not None and today > self.due_on
+
+    def urgency(self, today: date) -> int:
+        """What comes first in a list: what fails, then what is overdue, then what warns or lacks a value."""
+        level = self.level_of_scan()
+        if level is QualityLevel.FAIL:
+            return 0
+        if self.is_overdue(today):
+            return 1
+        return 2 if level in (QualityLevel.WARN, QualityLevel.NOT_MEASURED) else 3
+
+    @property
+    def concerns(self) -> Sequence[str]:
+        """The values of the last scan that fail, warn or lack, the worst first."""
+        levels = {name: ORDER.index(self.level(name)) for name in (*self.last.numbers, *self.last.missing)}
+        bad = [name for name, level in levels.items() if level > ORDER.index(QualityLevel.PASS)]
+        return sorted(bad, key=lambda name: -levels[name])
+
+    @property
+    def heads_of_slices(self) -> list[str]:
         """Values that are measured on several slices, for limits of all of them."""
         return [head for head in dict.fromkeys(map(head_of_slices, self.names)) if head]
 
@@ -211,6 +245,11 @@ class PhantomHistory:
                     if (one.name, one.history) == (word, history):
                         return one
         return None
+
+    def numbers_of(self, name: str) -> tuple[float | None, ...]:
+        """The limits under exactly this name, of this history before those of its kind; four of None without any."""
+        same = [one for one in self.limits if one.name == name]
+        return next((one.numbers for one in sorted(same, key=lambda one: not one.history)), (None,) * 4)
 
     def level(self, name: str, index: int = -1) -> QualityLevel:
         """What limits say of a value of a scan, by default of the last."""

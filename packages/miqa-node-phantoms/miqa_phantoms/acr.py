@@ -13,9 +13,13 @@ from miqa_node.libraries.phantom_shapes.acr import AcrSlices, find_acr_slices
 from miqa_node.libraries.phantom_shapes.disc import Disc, find_disc
 from miqa_node.stages.measure.series_view import Values
 
-NOT_FOUND = Phrase("The slices of the ACR protocol were not found: no two uniform slices between bars and rings.")
+NOT_FOUND = Phrase(
+    "The slices of the ACR protocol were not found: looked for uniform slices between slices with a bar or a block and "
+    "slices with a ring, 10 mm apart."
+)
 MOST_LOCALIZER_SLICES = 3
 NO_DISC = Phrase("The outline of the phantom on this slice is no circle.")
+NO_SLICE = Phrase("The scan has no slice {number} of the ACR protocol, or none that can be told from its neighbours.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,11 @@ class AcrView:
         """The slice of this number of the protocol; None if the stack lacks it, or its disc was not found."""
         return self.stack.once(_upright, self, number) if number in self.protocol.places else None
 
+    def lack(self, *numbers: int) -> Phrase:
+        """Why there is no slice of one of these numbers, of the first that is not there."""
+        missing = [one for one in numbers if one not in self.protocol.places]
+        return Phrase(NO_SLICE, number=missing[0]) if missing else NO_DISC
+
     def read_on(self, number: int) -> SliceRead | None:
         """The slice as it was sent."""
         place = self.protocol.places.get(number)
@@ -84,7 +93,7 @@ def slice_of(stack: PhantomStack, number: int) -> tuple[AcrView, AcrSlice] | Phr
     if view is None:
         return not_found(stack)
     one = view.number(number)
-    return NO_DISC if one is None else (view, one)
+    return view.lack(number) if one is None else (view, one)
 
 
 def not_found(stack: PhantomStack) -> Phrase:

@@ -12,7 +12,7 @@ from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.libraries.phantom_shapes.acr import nominal_diameter_mm
 from miqa_node.libraries.phantom_shapes.disc import ANGLES, Disc
-from miqa_phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
+from miqa_phantoms.acr import NO_DISC, AcrSlice, AcrView, acr_of, not_found
 
 BESIDE_DEG = 20
 """The edge is looked for so far on both sides of a direction, so that notches and air bubbles there are passed over."""
@@ -34,18 +34,18 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
             value = measure.value(f"{GROUP}.{name}")
             length = None if one is None else diameter_mm(one.disc, angle)
             if one is None or length is None:
-                values.append(value.missing(measure.source, NO_DISC, view.read_on(number)))
+                reason = view.lack(number) if one is None else NO_DISC
+                values.append(value.missing(measure.source, reason, view.read_on(number)))
                 continue
             lengths.append(length)
             values.append(value.read(length, measure.source, one.read_on, [_line(one, angle)]))
-    nominal = nominal_diameter_mm(view.protocol)
-    return (*values, *_spread(measure, lengths, nominal))
+    return (*values, *_spread(measure, lengths, view))
 
 
-def _spread(measure: PhantomMeasure, lengths: Sequence[float], nominal: float) -> list[PhantomValue]:
+def _spread(measure: PhantomMeasure, lengths: Sequence[float], view: AcrView) -> list[PhantomValue]:
     if len(lengths) < len(SLICE_1) + len(SLICE_5):
-        return [one.missing(measure.source, NO_DISC) for one in measure.values[-3:]]
-    off = np.array(lengths) - nominal
+        return [one.missing(measure.source, view.lack(1, 5)) for one in measure.values[-3:]]
+    off = np.array(lengths) - nominal_diameter_mm(view.protocol)
     figures = (off.mean(), np.abs(off).max(), 100.0 * np.std(lengths) / np.mean(lengths))
     return [
         one.read(float(figure), measure.source, None) for one, figure in zip(measure.values[-3:], figures, strict=True)

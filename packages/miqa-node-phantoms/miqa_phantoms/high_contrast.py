@@ -6,7 +6,7 @@ left to right, columns of four in the lower right one, which tell it from top to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -36,6 +36,8 @@ STAGGER_MM = 0.2
 """By which each row, or column, is displaced against the one before, so that pixels meet one of them well."""
 SEARCH_MM = 3.0
 MARGIN_MM = 1.5
+AROUND_MM, INNER_SHARE = 12.0, 0.9
+"""Where noise is read around the middle of a pair, and the phantom's signal in its radii."""
 STEP_MM = 0.1
 BLUR_MM = 0.55
 """Standard deviation of a hole in the picture with which a pair is searched."""
@@ -48,6 +50,10 @@ LEAST_NOISE = 1.0
 by so much in fewer than one of a hundred arrays."""
 RAYLEIGH = 0.655
 """Standard deviation of a magnitude without signal, in those of the noise of its two parts."""
+MOST_NOISE = 0.065
+"""Standard deviation of noise as a share of the phantom's signal, as read beside the holes: 4 to 5 % of noise. From
+there on noise that is added to scans of twenty series takes two arrays or more from many of them, or all."""
+TOO_NOISY = Phrase("The slice is too noisy: noise alone hides holes that the scan resolves.")
 NO_ARRAYS = Phrase("The arrays of holes were not found on slice 1.")
 COARSE = Phrase("Not even the holes of 1.1 mm can be told apart.")
 NO_PAIR = Phrase("This phantom has no holes of {size} mm.")
@@ -78,6 +84,8 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
         return measure.none(answer)
     view, first = answer
     places = PAIRS[nominal_diameter_mm(view.protocol)]
+    if noise_of(first, places.values()) > MOST_NOISE:
+        return measure.none(TOO_NOISY)
     pairs = {size: find_pair(first, size, place) for size, place in places.items()}
     arrays = {size: pair for size, pair in pairs.items() if pair is not None}
     if len(arrays) < len(pairs):
@@ -120,6 +128,12 @@ def find_pair(one: AcrSlice, size: float, middle: tuple[float, float]) -> tuple[
     lines = (holes + shift).reshape(2, HOLES, HOLES, 2)
     upper, lower = (_best(crop, array, noise, np.array(middle)) for array in lines)
     return upper, lower
+
+
+def noise_of(one: AcrSlice, middles: Iterable[tuple[float, float]]) -> float:
+    """Standard deviation of noise around the arrays, as a share of the phantom's signal."""
+    signal = float(np.median(one.image[one.disc.within(one.image.shape, INNER_SHARE * one.disc.radius_mm)]))
+    return float(np.median([_noise(around(one, middle, AROUND_MM)) for middle in middles])) / max(signal, 1e-9)
 
 
 def hole_places(size: float) -> Array:

@@ -32,7 +32,7 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     body = mr_object_of(stack)
     if body is None:
         return measure.none(NO_OBJECT)
-    squares = five_squares(body.image.shape, body.column, body.row)
+    squares = five_squares(body.column, body.row, stack.spacing_mm)
     if not all(
         body.inside[one.rows, one.columns].all() and one.rows.start >= 0 <= one.columns.start for one in squares
     ):
@@ -107,7 +107,7 @@ MEASURE = PhantomMeasure(
         ),
     ),
     formula=(
-        "mean of (mean / SD of the noise image) over five squares of 20 × 20 pixels (of a matrix of 256); the noise "
+        "mean of (mean / SD of the noise image) over five squares of 19.5 mm (20 pixels of 250 mm / 256); the noise "
         "image is the image − mean of 9 × 9 pixels, or the difference of two scans / √2"
     ),
     source=(

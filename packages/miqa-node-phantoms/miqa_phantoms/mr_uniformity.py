@@ -14,13 +14,13 @@ from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.libraries.phantom_shapes.arrays import Array
 from miqa_phantoms.mr_object import NO_OBJECT, MrObject, box, mr_object_of
+from miqa_phantoms.snr import PIXEL_MM
 
 REGION_SHARE = 0.75
 """Of the area of the phantom, without its rim."""
 WEIGHTS = np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]) / 16.0
-MATRIX = 256
-LINE, BAND = 160, 10
-"""Length and width in pixels of a matrix of 256."""
+LINE_MM, BAND_MM = 160 * PIXEL_MM, 10 * PIXEL_MM
+"""Length and width of a line."""
 NEAR = 0.1
 """Of the middle's signal, by which a point of a line may differ."""
 GROUP = "fraction_within_10_percent_of_mean_of_roi"
@@ -41,11 +41,11 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
         else integral.missing(measure.source, Phrase("The slice has no signal."), read_on)
     ]
     for value, is_across in zip(fractions, (True, False), strict=True):
-        share = fraction(body, is_across=is_across)
+        share = fraction(body, stack.spacing_mm, is_across=is_across)
         if share is None:
             values.append(value.missing(measure.source, TOO_SMALL, read_on))
         else:
-            rows, columns = _band(body, is_across=is_across)
+            rows, columns = _band(body, stack.spacing_mm, is_across=is_across)
             values.append(value.read(share, measure.source, read_on, [box(rows, columns)]))
     return values
 
@@ -64,24 +64,23 @@ def extremes(body: MrObject) -> tuple[float, float, list[Region]]:
     return lowest, highest, marks
 
 
-def fraction(body: MrObject, *, is_across: bool) -> float | None:
+def fraction(body: MrObject, spacing_mm: tuple[float, float], *, is_across: bool) -> float | None:
     """Share of a line through the middle within 10 % of the middle's signal; None if it leaves the phantom."""
-    rows, columns = _band(body, is_across=is_across)
+    rows, columns = _band(body, spacing_mm, is_across=is_across)
     if rows.start < 0 or columns.start < 0 or not body.inside[rows, columns].all():
         return None
     band = body.image[rows, columns]
     profile: Array = np.asarray(band.mean(axis=0 if is_across else 1), np.float64)
-    half = round(BAND / 2 * min(body.image.shape) / MATRIX)
+    high, wide = (round(BAND_MM / 2 / step) for step in spacing_mm)
     row, column = int(body.row), int(body.column)
-    middle = float(np.median(body.image[row - half : row + half, column - half : column + half]))
+    middle = float(np.median(body.image[row - high : row + high, column - wide : column + wide]))
     return float(np.mean(np.abs(profile - middle) < NEAR * middle))
 
 
-def _band(body: MrObject, *, is_across: bool) -> tuple[slice, slice]:
-    scale = min(body.image.shape) / MATRIX
-    long, short = round(LINE / 2 * scale), round(BAND / 2 * scale)
+def _band(body: MrObject, spacing_mm: tuple[float, float], *, is_across: bool) -> tuple[slice, slice]:
+    lengths = (BAND_MM, LINE_MM) if is_across else (LINE_MM, BAND_MM)
+    down, across = (round(length / 2 / step) for length, step in zip(lengths, spacing_mm, strict=True))
     row, column = int(body.row), int(body.column)
-    across, down = (long, short) if is_across else (short, long)
     return slice(row - down, row + down), slice(column - across, column + across)
 
 
@@ -111,8 +110,8 @@ MEASURE = PhantomMeasure(
     ),
     formula=(
         "100 · (1 − (high − low) / (high + low)) after weights 1 2 1, 2 4 2, 1 2 1, in 75 % of the area; shares: "
-        "means over 10 pixels across each line, against the median of 10 × 10 pixels in the middle (pixels of a matrix "
-        "of 256)"
+        "means over 10 pixels across each line, against the median of 10 × 10 pixels in the middle (pixels of 250 mm / "
+        "256)"
     ),
     source=(
         "shares: IPEM Report 80 as revisemri.com (Calculating Uniformity) and hazen 2.0.0 (uniformity.py) quote it; "

@@ -18,6 +18,10 @@ LEAST_GAP_MM = 6.0
 GAP_SHARE = 0.5
 """Width of a region in the gap between phantom and border; the rest keeps it off both."""
 MOST_WIDTH_MM = 20.0
+RIM_MM = 4.0
+"""Beyond the edge of the phantom air begins."""
+NOISY_SHARE = 0.5
+"""Of the pixels of air are not zero, where it has noise."""
 LARGE_SHARE = 0.84
 """Radius of the circle in the phantom, as a share of the phantom's: 80 mm in the large one."""
 SIDES = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
@@ -30,8 +34,9 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
         return measure.none(answer)
     _, seventh = answer
     image, regions, means = seventh.image, [], {}
+    field = field_of(seventh)
     for side, (right, down) in SIDES.items():
-        ellipse = _ellipse(seventh, right, down)
+        ellipse = _ellipse(seventh, field, right, down)
         if ellipse is None:
             reason = Phrase("The field of view leaves no room for a region of air beside the phantom.")
             return measure.none(reason)
@@ -46,12 +51,21 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
     return (measure.values[0].read(psg, measure.source, seventh.read_on, regions),)
 
 
-def _ellipse(one: AcrSlice, right: int, down: int) -> tuple[Mask, Region] | None:
+def field_of(one: AcrSlice) -> tuple[slice, slice]:
+    """Rows and columns that were scanned: zeros around an image whose air has noise were added to it."""
+    rows, columns = (np.flatnonzero((one.image > 0.0).any(axis=axis)) for axis in (1, 0))
+    scanned = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    air = ~one.disc.within(one.image.shape, one.disc.radius_mm + RIM_MM)
+    has_noise = bool(air[scanned].any()) and float(np.mean(one.image[scanned][air[scanned]] > 0.0)) > NOISY_SHARE
+    return scanned if has_noise else (slice(0, one.image.shape[0]), slice(0, one.image.shape[1]))
+
+
+def _ellipse(one: AcrSlice, field: tuple[slice, slice], right: int, down: int) -> tuple[Mask, Region] | None:
     """An ellipse of 10 cm² in the middle of the gap on one side, and its outline; None if there is no gap."""
     disc, (rows, columns) = one.disc, one.image.shape
     spacing = disc.spacing.columns if right else disc.spacing.rows
-    centre, last = (disc.column, columns - 1) if right else (disc.row, rows - 1)
-    border_mm = (last - centre if right + down > 0 else centre) * spacing
+    centre, scanned = (disc.column, field[1]) if right else (disc.row, field[0])
+    border_mm = (scanned.stop - 1 - centre if right + down > 0 else centre - scanned.start) * spacing
     gap = border_mm - disc.radius_mm
     if gap < LEAST_GAP_MM:
         return None
@@ -70,6 +84,8 @@ def _ellipse(one: AcrSlice, right: int, down: int) -> tuple[Mask, Region] | None
         )
         for angle in turn
     ]
+    inside[: field[0].start], inside[field[0].stop :] = False, False
+    inside[:, : field[1].start], inside[:, field[1].stop :] = False, False
     return np.asarray(inside), one.line(*points)
 
 

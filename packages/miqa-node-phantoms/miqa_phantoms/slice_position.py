@@ -11,7 +11,7 @@ from miqa_node.features.phantoms.measure import ACR_MR, PhantomMeasure, PhantomQ
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue, Region
 from miqa_node.libraries.phantom_shapes.arrays import Array
-from miqa_phantoms.acr import NO_DISC, AcrSlice, acr_of, not_found
+from miqa_phantoms.acr import AcrSlice, acr_of, not_found
 from miqa_phantoms.slice_thickness import sample
 
 GROUP = "slice_position_bar_difference_mm"
@@ -37,7 +37,7 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
         one = view.number(number)
         bars = None if one is None else bar_ends(one)
         if one is None or bars is None:
-            reason = NO_DISC if one is None else NO_BARS
+            reason = view.lack(number) if one is None else NO_BARS
             values.append(value.missing(measure.source, reason, view.read_on(number)))
             continue
         left, right = bars

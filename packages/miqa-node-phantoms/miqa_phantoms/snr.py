@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,11 +21,12 @@ from miqa_phantoms.acr import slice_of
 
 FILTERS = {LARGE_MM: 25, MEDIUM_MM: 9}
 """Side in pixels of the square whose mean is subtracted: both are in use, and a ratio has a sense only with its own."""
-SIDE = 20
-OFF = 40
-"""Centres of the outer regions, in pixels from that of the phantom along each axis; in a matrix of 256."""
-MATRIX = 256
-_KEYWORDS = ("PixelBandwidth", "RepetitionTime", "NumberOfAverages")
+PIXEL_MM = 250.0 / 256.0
+"""Of the scan for which the squares are defined in pixels: here they go with the phantom, whatever is around it."""
+SIDE_MM = 20 * PIXEL_MM
+OFF_MM = 40 * PIXEL_MM
+"""Centres of the outer regions from that of the phantom, along each axis."""
+_KEYWORDS = ("PixelBandwidth", "RepetitionTime", "NumberOfAverages", "AcquisitionMatrix")
 NO_NOISE = Phrase("A region has no noise: its pixels are all equal.")
 NO_PROTOCOL = Phrase("The header lacks pixel bandwidth, repetition time, spacing or slice thickness.")
 
@@ -49,7 +51,8 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
         return measure.none(answer)
     view, seventh = answer
     image = seventh.image.astype(np.float64)
-    squares = five_squares(image.shape, seventh.disc.column, seventh.disc.row)
+    disc = seventh.disc
+    squares = five_squares(disc.column, disc.row, disc.spacing)
     noise = image - smoothed(image, FILTERS[nominal_diameter_mm(view.protocol)])
     snr = mean_ratio(image, noise, squares)
     if snr is None:
@@ -79,27 +82,42 @@ def mean_ratio(image: Array, noise: Array, squares: Sequence[SnrSquare]) -> floa
     return float(np.mean([mean / spread for mean, spread in zip(means, spreads, strict=True)]))
 
 
-def five_squares(shape: tuple[int, ...], middle_column: float, middle_row: float) -> list[SnrSquare]:
-    """The five regions around the middle of a phantom."""
-    half, off = (round(length * min(shape) / MATRIX) for length in (SIDE // 2, OFF))
-    column, row = round(middle_column), round(middle_row)
+def five_squares(middle_column: float, middle_row: float, spacing_mm: tuple[float, float]) -> list[SnrSquare]:
+    """The five regions around the middle of a phantom; ``spacing_mm`` is between rows and between columns."""
+    (high, wide), (off_rows, off_columns) = (
+        [round(length / step) for step in spacing_mm] for length in (SIDE_MM / 2.0, OFF_MM)
+    )
     squares = []
-    for right, down in ((0, 0), (-off, -off), (-off, off), (off, -off), (off, off)):
-        left, top = column + right - half, row + down - half
-        squares.append(SnrSquare(slice(top, top + 2 * half), slice(left, left + 2 * half)))
+    for right, down in ((0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)):
+        column, row = round(middle_column) + right * off_columns, round(middle_row) + down * off_rows
+        squares.append(SnrSquare(slice(row - high, row + high), slice(column - wide, column + wide)))
     return squares
 
 
 def normalising_factor(one: Slice) -> float | None:
     """For a bandwidth of 30 kHz, 1 ml and 1 s; None where the header lacks what it takes."""
     texts = header_texts(one.path, _KEYWORDS)
-    bandwidth, repetition_ms, averages = (header_number(texts, keyword) for keyword in _KEYWORDS)
+    bandwidth, repetition_ms, averages = (header_number(texts, keyword) for keyword in _KEYWORDS[:3])
     if not bandwidth or not repetition_ms or one.spacing_mm is None or not one.thickness_mm:
         return None
-    half_band_khz = bandwidth * one.columns / 2.0 / 1000.0
+    samples, lines = _acquired(texts["AcquisitionMatrix"]) or (one.columns, one.rows)
+    half_band_khz = bandwidth * samples / 2.0 / 1000.0
     voxel_ml = 0.001 * one.spacing_mm[0] * one.spacing_mm[1] * one.thickness_mm
-    time_s = (averages or 1.0) * one.rows * repetition_ms / 1000.0
+    time_s = (averages or 1.0) * lines * repetition_ms / 1000.0
     return float(np.sqrt(half_band_khz / 30.0) / voxel_ml / np.sqrt(time_s))
+
+
+def _acquired(matrix: str) -> tuple[int, int] | None:
+    """Samples along the frequency and lines along the phase encoding, of *Acquisition Matrix*.
+
+    Zeros around the image are none of them.
+
+    >>> _acquired("[0, 256, 192, 0]"), _acquired("[256, 0, 0, 192]"), _acquired("")
+    ((256, 192), (256, 192), None)
+    """
+    numbers = [int(one) for one in re.findall(r"\d+", matrix)]
+    samples, lines = sum(numbers[:2]), sum(numbers[2:])
+    return (samples, lines) if len(numbers) == 4 and samples and lines else None
 
 
 _SOURCE = (
@@ -129,7 +147,7 @@ MEASURE = PhantomMeasure(
         ),
     ),
     formula=(
-        "mean of (mean / SD of image − mean of 25 × 25 pixels) over five squares of 20 × 20 pixels (of a matrix of "
+        "mean of (mean / SD of image − mean of 25 × 25 pixels) over five squares of 19.5 mm (20 pixels of 250 mm / "
         "256); 9 × 9 for the medium phantom, as its users do"
     ),
     source=_SOURCE,

@@ -20,6 +20,8 @@ LARGE_MM, MEDIUM_MM = 190.0, 165.0
 """Diameters inside of the large and the medium phantom."""
 UNIFORM, ADJACENT = 7, 6
 """The two slices without any structure."""
+MOST_OFF = 0.2
+"""Of a step, by which a slice of the protocol may lie elsewhere."""
 DARK_SHARE = 0.72
 """A pixel with less of the value around it is part of a structure."""
 STRUCTURE_MM = 26.0
@@ -75,9 +77,10 @@ def find_acr_slices(
 ) -> AcrSlices | None:
     """The slices of the protocol in a stack in spatial order, in either direction; None if it is not one.
 
-    Slices 6 and 7 are uniform, those below have rings, those above a bar or a block. Without positions the slices are
-    taken to follow each other. The kind of a series and its measures ask for the same stack, one after the other: the
-    last answers are kept.
+    Slices 6 and 7 are uniform, those below have rings, those above a bar or a block: they are known by their look, and
+    positions confirm it, so that one that is not there takes no other with it. Without positions the eleven of a whole
+    scan are taken to follow each other. The kind of a series and its measures ask for the same stack, one after the
+    other: the last answers are kept.
     """
     content = hashlib.blake2b(repr((places_mm, spacing, [one.shape for one in images])).encode())
     for image in images:
@@ -99,19 +102,13 @@ def _find(
 ) -> AcrSlices | None:
     discs = tuple(find_disc(one, spacing) for one in images)
     looks = [None if disc is None else look_at(image, disc) for image, disc in zip(images, discs, strict=True)]
-    steps = _steps(places_mm, len(images))
-    for flat in (place for place, one in enumerate(looks) if one is not None and one.flat):
-        for direction in (1, -1):
-            places = {
-                UNIFORM + direction * round(steps[place] - steps[flat]): place
-                for place in range(len(images))
-                if abs((steps[place] - steps[flat]) - round(steps[place] - steps[flat])) <= 0.2
-            }
-            places = {number: place for number, place in places.items() if 1 <= number <= SLICES}
-            if _fits(looks, places):
-                up, mirrored = _pose(looks, places)
-                return AcrSlices(discs, dict(sorted(places.items())), up, mirrored)
-    return None
+    readings = _readings(places_mm, len(images))
+    scores = [sum(_agreement(number, looks[place]) for number, place in one.items()) for one in readings]
+    # Of readings that are equally good none is known to be right: those of a stack between the places of the protocol.
+    best = [one for one, score in zip(readings, scores, strict=True) if score == max(scores)]
+    if len(best) != 1 or not _fits(looks, best[0]):
+        return None
+    return AcrSlices(discs, dict(sorted(best[0].items())), *_pose(looks, best[0]))
 
 
 def nominal_diameter_mm(acr: AcrSlices) -> float:
@@ -119,27 +116,54 @@ def nominal_diameter_mm(acr: AcrSlices) -> float:
     return min((LARGE_MM, MEDIUM_MM), key=lambda one: abs(one - 2.0 * acr.radius_mm))
 
 
-def _steps(places_mm: Sequence[float] | None, count: int) -> list[float]:
-    if places_mm is None:
-        return [float(one) for one in range(count)]
-    return [one / GAP_MM for one in places_mm]
+def _readings(places_mm: Sequence[float] | None, count: int) -> list[dict[int, int]]:
+    """All ways to number slices: number of the protocol → place in the stack.
+
+    Without positions only a whole scan is known to have no gap.
+    """
+    if places_mm is None and count != SLICES:
+        return []
+    steps = [float(one) for one in range(count)] if places_mm is None else [one / GAP_MM for one in places_mm]
+    offsets = {
+        (direction, round(number - direction * one, 1)): number - direction * one
+        for one in steps
+        for number in range(1, SLICES + 1)
+        for direction in (1, -1)
+    }
+    readings = []
+    for (direction, _), offset in offsets.items():
+        numbers = [offset + direction * one for one in steps]
+        on_grid = [place for place, one in enumerate(numbers) if abs(one - round(one)) <= MOST_OFF]
+        reading = {round(numbers[one]): one for one in on_grid if 1 <= round(numbers[one]) <= SLICES}
+        if reading not in readings:
+            readings.append(reading)
+    return readings
+
+
+def _agreement(number: int, look: Look | None) -> int:
+    """1 if a slice shows what the phantom has there, -1 if it shows what is elsewhere in it."""
+    if look is None:
+        return 0
+    if number == UNIFORM + 1 and look.flat:
+        return 0  # discs of the lowest contrast
+    shown = (look.bar, look.block, look.flat, look.ring)
+    of = 0 if number < ADJACENT - 1 else 1 if number < ADJACENT else 2 if number <= UNIFORM else 3
+    return 1 if shown[of] else -1 if any(shown) else 0
 
 
 def _fits(looks: Sequence[Look | None], places: dict[int, int]) -> bool:
-    """Whether each slice shows what the phantom has there; a few may be spoilt."""
-    by_number = {number: looks[place] for number, place in places.items()}
-    if not all(one in by_number for one in (UNIFORM, ADJACENT, UNIFORM + 2, ADJACENT - 1)):
-        return False
-    uniform, adjacent = by_number[UNIFORM], by_number[ADJACENT]
-    if uniform is None or adjacent is None or not (uniform.flat and adjacent.flat):
-        return False
-    rings = [one.ring for number, one in by_number.items() if number >= 9 and one is not None]
-    bars = [one.bar for number, one in by_number.items() if number <= 4 and one is not None]
-    fifth = by_number[ADJACENT - 1]
+    """Whether slices show what the phantom has there; a few may be spoilt, and one that is not there says nothing."""
+    by_number = {number: one for number, place in places.items() if (one := looks[place]) is not None}
+    uniform = [one.flat for number, one in by_number.items() if number in (ADJACENT, UNIFORM)]
+    rings = [one.ring for number, one in by_number.items() if number >= UNIFORM + 2]
+    bars = [one.bar for number, one in by_number.items() if number < ADJACENT - 1]
+    fifth = by_number.get(ADJACENT - 1)
     # In echo-planar images bars are bent, the block of slice 5 is not; an older phantom has a grid there.
     has_block = fifth is not None and fifth.block
-    is_upper = (fifth is None or not (fifth.flat or fifth.ring)) and (has_block or sum(bars) > len(bars) / 2 > 0)
-    return is_upper and len(rings) >= 2 and sum(rings) > len(rings) / 2
+    is_upper = not (fifth is not None and (fifth.flat or fifth.ring)) and (has_block or sum(bars) > len(bars) / 2 > 0)
+    # Without either uniform slice nothing else may be left over: slices 12 mm apart meet some places by chance.
+    is_between = all(uniform) if uniform else has_block and len(places) == len(looks)
+    return is_upper and is_between and len(rings) >= 2 and sum(rings) > len(rings) / 2
 
 
 def look_at(image: Values, disc: Disc) -> Look:
@@ -188,7 +212,9 @@ def _pose(looks: Sequence[Look | None], places: dict[int, int]) -> tuple[float, 
     notch = np.mean([one.dark[rim].mean(axis=0) for one in by_number.values()], axis=0)
     up = _centre_of(notch)
     side = (RADII >= 0.5) & (RADII <= 0.85)
-    tops = np.mean([one.dark[side].mean(axis=0) for number, one in by_number.items() if number <= 4], axis=0)
+    tops = sum(
+        (one.dark[side].mean(axis=0) for number, one in by_number.items() if number <= 4), np.zeros(len(DEGREES))
+    )
     degree = round(np.degrees(up))
     left = float(np.take(tops, np.arange(degree - 65, degree - 25), mode="wrap").mean())
     right = float(np.take(tops, np.arange(degree + 25, degree + 65), mode="wrap").mean())

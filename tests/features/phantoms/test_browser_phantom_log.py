@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from miqa_node.features.phantoms.history import ValueLimits
+from miqa_node.features.phantoms.history import DUE, ValueLimits
 from miqa_node.features.phantoms.rows import log, records
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
 from miqa_node.runtime.store.artifacts import Artifacts
@@ -90,9 +90,46 @@ def test_a_physicist_signs_sets_a_limit_and_sees_the_row_fail(address: str) -> N
         sign.get_by_label("Comment").fill("after service")
         sign.get_by_role("button", name="Seen").click()
         sync_api.expect(page.get_by_text("kim: after service")).to_be_visible()
-        limits = page.locator("form[action$='/limits']")
-        limits.get_by_label("At least").fill("90,5")
+        limits = page.locator("form[action$='/limits/all']")
+        limits.get_by_label("Uniformity (PIU): At least").fill("90,5")
         if not limits.get_by_label("Your name").input_value():
             limits.get_by_label("Your name").fill("kim")
-        limits.get_by_role("button", name="Set limits").click()
+        limits.get_by_role("button", name="Set all limits").click()
         sync_api.expect(page.locator(".verdict.reject").first).to_have_text("Fail")
+
+
+MOST_HIGH = 2400
+"""Pixels of the list of forty rows on a wide screen."""
+
+
+def test_a_department_of_forty_rows_sees_what_fails_first_on_little_more_than_two_screens(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with staging(tmp_path_factory.mktemp("node"), page_size=50) as stage:
+        database, now = stage.services.database, datetime.now(UTC)
+        for number in range(40):
+            numbers = {PIU: 80.0 if number == 3 else 95.0, PSG: None if number == 7 else 0.1}
+            days = timedelta(days=60 if number == 5 else number % 20)
+            at = (now - days).replace(tzinfo=None)
+            long = {**LONG, "station_name": f"{LONG['station_name']}-{number:02d}", "detector_id": f"SN{number}"}
+            scan(database, number, numbers, at=at, **long)
+        with database.begin() as transaction:
+            for name, low, high in ((PIU, 87.5, None), (PSG, None, 2.5), (DUE, None, 31.0)):
+                limits = ValueLimits("acr_mr_large", "", name, low, high, None, None, "ada", now)
+                records.set_limits(transaction, limits)
+        with serving_phantoms(stage, 256, 256) as web, chromium() as browser, watched(browser, web, "light") as page:
+            page.set_viewport_size({"width": 1440, "height": 900})
+            page.goto("/phantoms")
+            rows = page.locator("main .log tbody tr")
+            sync_api.expect(rows).to_have_count(40)
+            shoot(page, "phantoms-forty-1440")
+            high = page.evaluate("document.documentElement.scrollHeight")
+            assert high <= MOST_HIGH, high
+            states = [" ".join(rows.nth(place).locator("td").first.inner_text().split()) for place in range(4)]
+            assert states == ["Fail", "Pass Overdue", "Not measured", "Pass"]
+            page.get_by_label("Machine or protocol").fill("mr-2-17")
+            page.get_by_role("button", name="Show", exact=True).click()
+            sync_api.expect(rows).to_have_count(1)
+            sync_api.expect(page.get_by_text("1 of 40 rows")).to_be_visible()
+            rows.first.get_by_role("link").first.click()
+            shoot(page, "phantoms-row-1440")

@@ -88,3 +88,25 @@ def test_a_test_object_of_no_known_kind_says_what_it_lacks(cli: Callable[..., An
     assert (line["kind"], line["results"]) == ("", {})
     assert line["recognised"]
     assert line["reason"].startswith("A disc of 200 mm, in which no slice shows the inserts of a Catphan")
+
+
+def test_a_table_has_units_and_names_what_was_not_measured(
+    cli: Callable[..., Any], tmp_path: Path, images: list[making.Image]
+) -> None:
+    paths = written(tmp_path / "acr", images)
+    paths[6].unlink()
+    text = cli("phantom", tmp_path / "acr").out
+    rows = dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line)
+    assert rows["Value"] == "Measured\tUnit\tWhy not"
+    assert rows["slice_thickness_mm"].split("\t")[1:] == ["mm", ""]
+    measured, unit, why = rows["piu_percent"].split("\t")
+    assert (measured, unit) == ("not measured", "%")
+    assert "no slice 7" in why
+
+
+def test_a_person_says_which_phantom_it_is(cli: Callable[..., Any], tmp_path: Path, images: list[making.Image]) -> None:
+    written(tmp_path / "acr", images[6:7])
+    (line,) = cli("phantom", tmp_path / "acr", "--json", "--kind", "mr_uniform").lines
+    assert line["kind"] == "mr_uniform"
+    assert line["results"]["uniformity_percent"]["value"] is not None
+    assert cli("phantom", tmp_path / "acr", "--kind", "nonsense").code == 2

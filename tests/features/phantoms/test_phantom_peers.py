@@ -23,6 +23,7 @@ from miqa_node.features.phantoms.measuring import values_of
 from miqa_node.features.phantoms.stack import stacks_of
 from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.measure.series_view import SliceTools
+from miqa_phantoms import low_contrast
 
 pytestmark = [pytest.mark.more, pytest.mark.shared]
 
@@ -39,6 +40,8 @@ NO_LENGTH = ("mean_relative_error", "max_absolute_error", "coefficient_of_variat
 ALTERED = {"Siemens2"}
 """Copies that were altered in a way that their source does not explain: what a peer read there is no reference."""
 LEAST_WITHIN = 0.95
+NOISY = {"GE_MR450W_1.5T_T2", "GE_Signa_Artist_1.5T_T2"}
+"""Scans whose noise hides spokes: the peer counts 38 and 25 there, so much noise takes three or more from others."""
 SPOKES_OFF = 6
 """The peer counts spokes by a statistic of its own."""
 UNRESOLVED = 99
@@ -116,14 +119,18 @@ def test_signal_to_noise_is_that_of_the_peers(acr: dict[str, tuple[SeriesRead, d
 
 
 def test_spokes_of_low_contrast_are_near_those_of_the_peer(acr: dict[str, tuple[SeriesRead, dict[str, Any]]]) -> None:
-    off = {}
+    off, noisy = {}, set()
     for name, (read, truth) in acr.items():
         if name not in ALTERED and "low_contrast_spokes" in truth:
             mine = read.readings[0].value("low_contrast_spokes.total")
             assert mine is not None
-            assert mine.value is not None, (name, mine.reason)
-            off[name] = mine.value - truth["low_contrast_spokes"]["total"]
-    assert len(off) >= 14
+            assert mine.value is not None or mine.reason == low_contrast.TOO_NOISY, name
+            if mine.value is None:
+                noisy.add(name)
+            else:
+                off[name] = mine.value - truth["low_contrast_spokes"]["total"]
+    assert noisy == NOISY
+    assert len(off) >= 12
     assert max(abs(one) for one in off.values()) <= SPOKES_OFF, off
 
 

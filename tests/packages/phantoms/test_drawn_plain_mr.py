@@ -7,6 +7,7 @@ import pytest
 
 from miqa_phantoms import mr_ghosting, mr_resolution, mr_slice_width, mr_snr, mr_uniformity
 from miqa_phantoms.mr_slice_width import ANGLE, slice_width_mm
+from miqa_phantoms.mr_uniformity import LINE_MM
 from tests.packages.phantoms.plain_mr import SIGNAL, bottle, numbers, plain_stack, ramps, square
 
 FRACTION = "fraction_within_10_percent_of_mean_of_roi"
@@ -16,7 +17,7 @@ def test_uniformity_follows_the_shading() -> None:
     result = numbers(mr_uniformity.MEASURE, plain_stack(bottle(shading=0.2)))
     edge = 1.0 + 0.2 * 0.75  # at the radius that encloses three quarters of the area
     assert result["uniformity_percent"] == pytest.approx(100.0 * (1.0 - (edge - 1.0) / (edge + 1.0)), abs=0.5)
-    near = 100.0 * np.sqrt(0.1 / 0.2) / 80.0  # where the signal is a tenth above that of the middle
+    near = 100.0 * np.sqrt(0.1 / 0.2) / (LINE_MM / 2.0)  # where the signal is a tenth above that of the middle
     for name in ("horizontal_ipem", "vertical_ipem"):
         assert result[f"{FRACTION}.{name}"] == pytest.approx(near, abs=0.02)
 

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 import cv2
 import typer
 
+from miqa_node.core.domain.phantom import PhantomKind
 from miqa_node.core.files.whole_file import write_whole
+from miqa_node.core.words.formats import unit
 from miqa_node.errors import ArchiveError, DecodeError, SettingsError
 from miqa_node.features.phantoms.files import SeriesRead, read_series, series_of
 from miqa_node.features.phantoms.pictures import drawn
@@ -19,7 +21,7 @@ from miqa_node.features.phantoms.values import PhantomReadings, PhantomValue, Re
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.files import images, unpacked
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.interfaces.cli.output import number, print_json, print_line
+from miqa_node.interfaces.cli.output import Column, number, print_json, print_line, print_table
 from miqa_node.interfaces.cli.progress_bar import beside_lines
 from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.measure.series_view import SliceTools
@@ -31,6 +33,10 @@ def phantom(
         typer.Argument(metavar="PATH...", exists=True, help="DICOM or ZIP files, or folders of them."),
     ],
     as_json: AsJson = False,
+    kind: Annotated[
+        PhantomKind | None,
+        typer.Option(metavar="KIND", help="Measure every series as this kind of phantom, whatever it looks like."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", file_okay=False, help="Write pictures of the slices with what was read on them."),
@@ -39,7 +45,8 @@ def phantom(
 ) -> None:
     """Measure phantoms in files; what the node received is listed with phantoms.
 
-    One line for each series of a study, or for each of its scans. Exit code 1: a file could not be read.
+    A table for each series of a study, or for each of its scans; what was not measured says why. Exit code 1: a file
+    could not be read.
     """
     settings = settings_of(config)
     quiet_logs(settings)
@@ -55,7 +62,7 @@ def phantom(
         except ArchiveError as error:
             raise SettingsError(str(error)) from error
         series, unread = series_of(beside_lines(list(names), "Reading headers"), settings.imaging.anatomy)
-        for one in read_series(beside_lines(series, "Measuring"), tools):
+        for one in read_series(beside_lines(series, "Measuring"), tools, kind or ""):
             for place, document in enumerate(documents_of(one)):
                 _print(document, as_json=as_json)
                 if out is not None and one.readings:
@@ -135,18 +142,19 @@ def _print(document: dict[str, Any], *, as_json: bool) -> None:
         print_json(document)
         return
     stack = f"({document['stack'] + 1} of {document['stacks']})" if document["stacks"] > 1 else ""
-    words = [document["kind"] or "-", document["series_instance_uid"], stack]
-    flat = list(_flat(document["results"]))
-    measured = [f"{name} {number(value)}" for name, value in flat if value is not None]
-    missing = sum(value is None for _, value in flat)
-    last = f"{missing} not measured" if missing else ""
-    print_line(*words, *measured, last, document["reason"])
+    print_line(document["kind"] or "-", document["series_instance_uid"], stack, document["reason"])
+    rows = [
+        (name, "not measured" if one["value"] is None else number(one["value"]), unit(one["unit"]), one["reason"])
+        for name, one in _flat(document["results"])
+    ]
+    if rows:
+        print_table([Column("Value", whole=True), Column("Measured", number=True), "Unit", "Why not"], rows)
 
 
-def _flat(results: dict[str, Any], group: str = "") -> Iterator[tuple[str, float | None]]:
+def _flat(results: dict[str, Any], group: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     for name, one in results.items():
         if "value" in one:
-            yield f"{group}{name}", one["value"]
+            yield f"{group}{name}", one
         else:
             yield from _flat(one, f"{name}.")
 

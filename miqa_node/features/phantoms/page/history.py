@@ -11,21 +11,23 @@ import cv2
 import numpy as np
 from fastapi import APIRouter, Form, Path, Query, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import ANY_UID, InstanceDigest
-from miqa_node.errors import RemovedError
-from miqa_node.features.phantoms import statement
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.errors import ConflictError, RemovedError
+from miqa_node.features.phantoms import statement, templates
 from miqa_node.features.phantoms.csv_file import lines
 from miqa_node.features.phantoms.curve import large_curve
 from miqa_node.features.phantoms.form import HISTORY, MAX_STACK, VALUE_NAME, Change, NumberText, number_of
-from miqa_node.features.phantoms.history import ScanKey, ValueLimits
+from miqa_node.features.phantoms.history import DUE, ScanKey, ValueLimits
 from miqa_node.features.phantoms.kinds import WORDS
 from miqa_node.features.phantoms.page.slices import slices_of
 from miqa_node.features.phantoms.page.words import FILTERS
 from miqa_node.features.phantoms.rows import log, records
 from miqa_node.features.phantoms.statement import queue_of
+from miqa_node.features.phantoms.templates import ACR
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment, Digest, SeriesUid
 from miqa_node.interfaces.web.html.pages import render
@@ -34,6 +36,8 @@ from miqa_node.stages.units.rows import instances
 
 MOST_SHOWN = 1000
 """Scans in the table, the newest ones."""
+INTERVALS = {0: Phrase("not set"), 7: Phrase("weekly"), 31: Phrase("monthly"), 366: Phrase("yearly")}
+"""How often a phantom is to be scanned, by the most days between scans."""
 MAX_FRAME = 1_000_000
 MAX_AGE_S = 3600
 HistoryPath = Annotated[str, Path(pattern=HISTORY)]
@@ -68,6 +72,7 @@ def history_page(
         index = keys.index(wish) if wish in keys else len(keys) - 1
         values = log.values_of(transaction, one.scans[index].key)
         withdrawn = log.withdrawn_scans(transaction, history)
+        alike = log.with_own_limits(transaction, one)
         shown = instances.load(transaction, InstanceDigest(one.scans[index].digest))
     return render(
         "phantoms/history.html",
@@ -79,6 +84,11 @@ def history_page(
         slices=slices_of(values, shown.header),
         removal=shown.removal,
         withdrawn=withdrawn,
+        alike=alike,
+        has_acr=templates.has_acr(one.kind),
+        acr_source=templates.ACR_SOURCE,
+        intervals=INTERVALS,
+        sources=list(dict.fromkeys(value.source for value in values)),
         curve=large_curve,
         most=MOST_SHOWN,
         known_kinds=WORDS,
@@ -166,6 +176,74 @@ def set_limits(
             number_of(warn_reach, least=0.0), number_of(fail_reach, least=0.0), by, now,
         )  # fmt: skip
         records.set_limits(transaction, limits)
+    return _back(history)
+
+
+@router.post("/phantoms/log/{history}/limits/all")
+def set_all_limits(
+    services: Services,
+    who: Admin,
+    history: HistoryPath,
+    name: Annotated[list[Annotated[str, Field(pattern=VALUE_NAME)]], Form()],
+    low: Annotated[list[NumberText], Form()],
+    high: Annotated[list[NumberText], Form()],
+    warn_reach: Annotated[list[NumberText], Form()],
+    fail_reach: Annotated[list[NumberText], Form()],
+    actor: Annotated[Actor, Form()] = "",
+) -> Response:
+    """The table of limits: those that were changed are set here, all or none."""
+    now, by = datetime.now(UTC), acting(who, actor)
+    if not len(name) == len(low) == len(high) == len(warn_reach) == len(fail_reach):
+        raise ConflictError("Each value needs four limits, empty ones too.")
+    with services.database.begin() as transaction:
+        one = log.load(transaction, history)
+        for value, least, most, warn, fail in zip(name, low, high, warn_reach, fail_reach, strict=True):
+            limits = ValueLimits(
+                one.kind, history, value, number_of(least), number_of(most),
+                number_of(warn, least=0.0), number_of(fail, least=0.0), by, now,
+            )  # fmt: skip
+            if limits.numbers != one.numbers_of(value):
+                records.set_limits(transaction, limits)
+    return _back(history)
+
+
+@router.post("/phantoms/log/{history}/limits/copy")
+def copy_limits(
+    services: Services,
+    who: Admin,
+    history: HistoryPath,
+    source: Annotated[str, Form(pattern=f"^{ACR}$|{HISTORY}")],
+    actor: Annotated[Actor, Form()] = "",
+) -> Response:
+    """Limits of the ACR, or those of another machine and protocol with the same kind of phantom."""
+    now, by = datetime.now(UTC), acting(who, actor)
+    with services.database.begin() as transaction:
+        one = log.load(transaction, history)
+        if source == ACR:
+            limits = templates.acr_limits(one, by, now) if templates.has_acr(one.kind) else ()
+        else:
+            other = log.load(transaction, source)
+            limits = templates.copied(other, one, by, now) if other.kind == one.kind else ()
+        if not limits:
+            raise ConflictError("There are no limits of this phantom to take over.")
+        for each in limits:
+            records.set_limits(transaction, each)
+    return _back(history)
+
+
+@router.post("/phantoms/log/{history}/due")
+def set_due(
+    services: Services,
+    who: Admin,
+    history: HistoryPath,
+    days: Annotated[int, Form(ge=0, le=3660)],
+    actor: Annotated[Actor, Form()] = "",
+) -> Response:
+    """How often this machine and protocol is to be scanned; 0 days: nobody is reminded."""
+    now, by = datetime.now(UTC), acting(who, actor)
+    with services.database.begin() as transaction:
+        kind = log.load(transaction, history).kind
+        records.set_limits(transaction, ValueLimits(kind, history, DUE, None, days or None, None, None, by, now))
     return _back(history)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Response
 from fastapi.responses import RedirectResponse
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import ANY_UID
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.phantoms import rows as phantoms
 from miqa_node.features.phantoms import statement
-from miqa_node.features.phantoms.curve import small_curve
+from miqa_node.features.phantoms.history import PhantomHistory
 from miqa_node.features.phantoms.kinds import WORDS
 from miqa_node.features.phantoms.page import history
 from miqa_node.features.phantoms.page.words import FILTERS
@@ -30,28 +34,78 @@ MAX_OFFSET = 1_000_000
 router = APIRouter()
 
 
+class RowState(StrEnum):
+    """Which rows of the log are shown."""
+
+    ALL = ""
+    FAIL = "fail"
+    OVERDUE = "overdue"
+    OTHER = "other"
+
+
+STATE_WORDS = {
+    RowState.ALL: Phrase("all"),
+    RowState.FAIL: Phrase("failing"),
+    RowState.OVERDUE: Phrase("overdue"),
+    RowState.OTHER: Phrase("warned or not measured"),
+}
+
+
+def shown_rows(
+    histories: Iterable[PhantomHistory], today: date, state: RowState, kind: str, words: str
+) -> list[PhantomHistory]:
+    """Those that fit, what fails and what is overdue first, else the newest first."""
+    wish = words.casefold().split()
+
+    def fits(one: PhantomHistory) -> bool:
+        text = f"{one.last.origin.words} {one.last.origin.protocol_words}".casefold()
+        is_of_state = {
+            RowState.ALL: True,
+            RowState.FAIL: one.urgency(today) == 0,
+            RowState.OVERDUE: one.is_overdue(today),
+            RowState.OTHER: one.urgency(today) == 2,
+        }[state]
+        return is_of_state and kind in ("", one.kind) and all(word in text for word in wish)
+
+    newest = sorted(filter(fits, histories), key=lambda one: one.last.acquired_at, reverse=True)
+    return sorted(newest, key=lambda one: one.urgency(today))
+
+
 @router.get("/phantoms")
 def phantoms_page(
     services: Services,
     who: Reader,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     log_offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    state: RowState = RowState.ALL,
+    kind: Annotated[str, Query(max_length=32)] = "",
+    q: Annotated[str, Query(max_length=64)] = "",
 ) -> str:
     """The log, one row a machine and protocol, and below it the series, newest first, with buttons for corrections."""
-    limit = services.settings.web.page_size
+    limit, today = services.settings.web.page_size, datetime.now(UTC).date()
     with services.database.begin() as transaction:
-        histories = log.page(transaction, limit=limit, offset=log_offset)
-        rows = log.count(transaction)
+        every = log.all_of(transaction)
         listed = phantoms.page(transaction, limit=limit, offset=offset)
         total = phantoms.count(transaction)
         kinds = scans.kinds_of(transaction, {one.study_instance_uid for one in listed})
+    matches = shown_rows(every, today, state, kind, q)
+    rows = len(matches)
+    wish = {"state": state.value, "kind": kind, "q": q}
     return render(
         "phantoms/phantoms.html",
         **FILTERS,
         who=who,
-        histories=histories,
+        histories=matches[log_offset : log_offset + limit],
+        every=len(every),
+        failing=sum(one.urgency(today) == 0 for one in every),
+        overdue=sum(one.is_overdue(today) for one in every),
         rows=rows,
-        curve=small_curve,
+        today=today,
+        wish=wish,
+        wished=urlencode(wish),
+        states=STATE_WORDS,
+        kinds_here=sorted({one.kind for one in every if one.kind}),
+        is_open=bool(offset) or not every,
         listed=listed,
         total=total,
         kinds=kinds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.core.language.catalogue import reworded
+from miqa_node.features.phantoms.form import typed
 from miqa_node.features.phantoms.history import LEVEL_WORDS, QualityLevel
 from miqa_node.features.phantoms.kinds import kind_words
 from miqa_node.features.phantoms.titles import title_of
@@ -41,5 +42,6 @@ FILTERS = {
     "kind_title": kind_title,
     "level_words": level_words,
     "level_class": level_class,
+    "typed": typed,
 }
 """Functions for templates, by name."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import NotFoundError
 from miqa_node.features.phantoms.history import (
+    DUE,
     LogScan,
     MachineChange,
     PhantomHistory,
@@ -82,6 +83,15 @@ def values_of(transaction: Transaction, key: ScanKey) -> list[PhantomValue]:
     return [value_of(row) for row in transaction.execute(query)]
 
 
+def with_own_limits(transaction: Transaction, one: PhantomHistory) -> list[PhantomHistory]:
+    """Other machines and protocols with the same kind of phantom that have limits of their own."""
+    of = phantom_limits.c
+    query = sa.select(of.history).where(of.kind == one.kind, of.history.not_in(["", one.history])).distinct()
+    names = transaction.execute(query.order_by(of.history)).scalars().all()
+    here = sa.select(_SCAN.history).where(_SCAN.history.in_(names), _IN_FORCE).distinct()
+    return [_history(transaction, name) for name in transaction.execute(here).scalars()]
+
+
 def row_of(transaction: Transaction, key: ScanKey) -> sa.Row[Any]:
     """The row of a scan in force; NotFoundError if there is none."""
     row = transaction.execute(sa.select(phantom_scans).where(*_is(phantom_scans, key), _IN_FORCE)).first()
@@ -121,7 +131,7 @@ def _with_missing(transaction: Transaction, one: PhantomHistory) -> PhantomHisto
     """The same, whose scans say which values with a limit they lack, and why."""
     limited = [name for name in one.units if one.limits_of(name) is not None]
     # A series that no measure took has not even rows of values, which would have said why.
-    of_none = dict.fromkeys(limited or [limits.name for limits in one.limits], NOTHING)
+    of_none = dict.fromkeys(limited or [limits.name for limits in one.limits if limits.name != DUE], NOTHING)
     reasons = _reasons(transaction, one.history)
 
     def missing(scan: LogScan) -> Mapping[str, str]:

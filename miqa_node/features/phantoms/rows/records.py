@@ -8,7 +8,7 @@ from math import isfinite
 import sqlalchemy as sa
 
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.features.phantoms.history import ScanKey, ValueLimits
+from miqa_node.features.phantoms.history import DUE, ScanKey, ValueLimits
 from miqa_node.features.phantoms.rows import log
 from miqa_node.features.phantoms.tables import phantom_changes, phantom_limits, phantom_signatures
 from miqa_node.runtime.store.database import Transaction
@@ -62,14 +62,14 @@ def set_limits(transaction: Transaction, limits: ValueLimits) -> None:
 
 
 def _check(transaction: Transaction, limits: ValueLimits) -> None:
-    numbers = (limits.low, limits.high, limits.warn_reach, limits.fail_reach)
+    numbers = limits.numbers
     if not all(one is None or isfinite(one) for one in numbers):
         raise ConflictError("A limit must be a finite number.")
     if any(one is not None and one < 0.0 for one in numbers[2:]):
         raise ConflictError("A distance from the baseline cannot be negative.")
     if limits.low is not None and limits.high is not None and limits.low > limits.high:
         raise ConflictError("The lower limit is above the upper one, so every value would fail.")
-    if not log.has_value(transaction, limits.kind, limits.name):
+    if limits.name != DUE and not log.has_value(transaction, limits.kind, limits.name):
         raise NotFoundError("No value of this phantom is named {name}.", name=limits.name)
 
 
