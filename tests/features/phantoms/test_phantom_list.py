@@ -60,10 +60,10 @@ def test_what_fails_stands_first_then_what_is_overdue_then_the_newest(client: Te
 def test_rows_are_found_by_state_kind_and_words(client: TestClient, five: Database) -> None:
     assert machines(client.get("/phantoms?state=fail").text) == ["MR-03"]
     assert machines(client.get("/phantoms?state=overdue").text) == ["MR-01"]
-    assert machines(client.get("/phantoms?q=mr-02 acr").text) == ["MR-02"]
+    assert machines(client.get("/phantoms?search=mr-02 acr").text) == ["MR-02"]
     assert machines(client.get("/phantoms?kind=catphan_504").text) == []
-    assert "2 of 5 rows" not in client.get("/phantoms?q=mr-02").text
-    assert "1 of 5 rows" in client.get("/phantoms?q=mr-02").text
+    assert "2 of 5 rows" not in client.get("/phantoms?search=mr-02").text
+    assert "1 of 5 rows" in client.get("/phantoms?search=mr-02").text
     assert client.get("/phantoms?state=nonsense").status_code == 422
 
 

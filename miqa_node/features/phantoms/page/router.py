@@ -79,7 +79,7 @@ def phantoms_page(
     log_offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     state: RowState = RowState.ALL,
     kind: Annotated[str, Query(max_length=32)] = "",
-    q: Annotated[str, Query(max_length=64)] = "",
+    search: Annotated[str, Query(max_length=64)] = "",
 ) -> str:
     """The log, one row a machine and protocol, and below it the series, newest first, with buttons for corrections."""
     limit, today = services.settings.web.page_size, datetime.now(UTC).date()
@@ -88,9 +88,9 @@ def phantoms_page(
         listed = phantoms.page(transaction, limit=limit, offset=offset)
         total = phantoms.count(transaction)
         kinds = scans.kinds_of(transaction, {one.study_instance_uid for one in listed})
-    matches = shown_rows(every, today, state, kind, q)
+    matches = shown_rows(every, today, state, kind, search)
     rows = len(matches)
-    wish = {"state": state.value, "kind": kind, "q": q}
+    wish = {"state": state.value, "kind": kind, "search": search}
     return render(
         "phantoms/phantoms.html",
         **FILTERS,
