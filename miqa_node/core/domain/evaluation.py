@@ -255,8 +255,9 @@ class Evaluation:
         """
         header, kind = self._assessment.header, self._assessment.kind
         outcome = Outcome.FLAGS if is_beyond else Outcome.WITHIN
-        if is_beyond and (rule.then is Then.HINT or self.lack(rule)):
-            outcome, why = Outcome.HINT, self.lack(rule) or why
+        lack = self.lack(rule) if is_beyond else ""
+        if is_beyond and (rule.then is Then.HINT or lack):
+            outcome, why = Outcome.HINT, lack or why
         elif is_beyond and self.look is not None and self._holds(rule, degree):
             outcome, why = Outcome.HELD, self.look.held
         return rule, AppliedRule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from miqa_node.stages.measure.mr.patient import find_patient, find_threshold, reached_sides
+from miqa_node.stages.measure.mr.patient import CUT_SIDES, find_patient, find_threshold, reached_sides
 from miqa_node.stages.measure.series_view import SeriesView, Values
 
 HEAD = "HEAD"
@@ -22,8 +22,6 @@ LEAST_ALONE = 0.85
 """Share of everything bright that belongs to it: two legs are two."""
 LARGE, LEAST_SHARE = 0.6, 0.5
 """Slices with so much of the largest outline are looked at, others may show a vertex or an ear; so many must agree."""
-MOST_SIDES, LEAST_REACHED = 1, 0.15
-"""A head leaves the field at its neck alone."""
 CLOSED = 0.03
 """Of the side: gaps between scalp and brain."""
 
@@ -35,16 +33,16 @@ def part_shown(series: SeriesView) -> str:
         return ""
     images = [np.maximum(one, 0.0) for one in series.sample(SLICES)]
     level = find_threshold(images) if images else 0.0
-    areas = [_area_mm2(one, level, spacing) for one in images]
-    large = [one for one, area in zip(images, areas, strict=True) if area >= LARGE * max(areas)]
-    is_sized = bool(areas) and AREA_MM2[0] <= max(areas) <= AREA_MM2[1]
-    agreeing = [_is_outline_of_a_head(one, level, spacing) for one in large if is_sized]
-    return HEAD if agreeing and sum(agreeing) >= LEAST_SHARE * len(agreeing) else ""
-
-
-def _area_mm2(image: Values, level: float, spacing: tuple[float, float]) -> float:
-    outline, _ = _outline(image, level)
-    return 0.0 if outline is None else float(cv2.contourArea(outline)) * spacing[0] * spacing[1]
+    outlines = [_outline(one, level) for one in images]
+    areas = [cv2.contourArea(one) * spacing[0] * spacing[1] if one is not None else 0.0 for one, _ in outlines]
+    if not areas or not AREA_MM2[0] <= max(areas) <= AREA_MM2[1]:
+        return ""
+    agreeing = [
+        share >= LEAST_ALONE and _is_of_a_head(outline, spacing) and reached_sides(image > level) < CUT_SIDES
+        for image, (outline, share), area in zip(images, outlines, areas, strict=True)
+        if outline is not None and area >= LARGE * max(areas)
+    ]
+    return HEAD if sum(agreeing) >= LEAST_SHARE * len(agreeing) else ""
 
 
 def _outline(image: Values, level: float) -> tuple[np.ndarray | None, float]:
@@ -58,13 +56,9 @@ def _outline(image: Values, level: float) -> tuple[np.ndarray | None, float]:
     return (outlines[largest], areas[largest] / max(sum(areas), 1.0)) if areas else (None, 0.0)
 
 
-def _is_outline_of_a_head(image: Values, level: float, spacing: tuple[float, float]) -> bool:
-    outline, share = _outline(image, level)
-    if outline is None or share < LEAST_ALONE:
-        return False
+def _is_of_a_head(outline: np.ndarray, spacing: tuple[float, float]) -> bool:
     in_mm = outline.astype(np.float32) * np.array([spacing[1], spacing[0]], np.float32)
     solid = cv2.contourArea(in_mm) / max(cv2.contourArea(cv2.convexHull(in_mm)), 1.0)
     sides = cv2.minAreaRect(in_mm)[1]
-    reached = sum(one >= LEAST_REACHED for one in reached_sides(image > level))
     is_sized = SIDES_MM[0] <= min(sides) and max(sides) <= SIDES_MM[1]
-    return solid >= LEAST_SOLID and reached <= MOST_SIDES and is_sized
+    return solid >= LEAST_SOLID and is_sized

@@ -205,7 +205,7 @@ def _contribution(view: SliceView, measure: SeriesMeasure) -> SlicePart:
     try:
         if measure.each is not None and (lack := measure.lacks(view)):
             return SlicePart(lack=lack)
-        if measure.unless is not None and (reason := measure.unless(view)):
+        if measure.unless is not None and (reason := view.once(measure.unless)):
             return SlicePart(kept_out=reason)
         part = measure.each(view) if measure.each is not None else None
         drawn = measure.mask(view) if measure.mask is not None else None

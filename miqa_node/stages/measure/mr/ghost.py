@@ -260,7 +260,7 @@ MR_GHOST = mr_measure(
     proof="Drawn ghosts of 3 and 10 %.",
     decimals=1,
     rank=550,
-    unless=lambda view: view.once(_leaves_field),
+    unless=_leaves_field,
     each=_power,
     take=ghost_level,
     along="alone",
@@ -282,7 +282,7 @@ MR_GSR = mr_measure(
     proof="MRIQC's formula, written apart, in the regions of a drawn head.",
     decimals=3,
     rank=551,
-    unless=lambda view: view.once(_leaves_field),
+    unless=_leaves_field,
     each=_ratio,
     take=ghost_to_signal,
 )

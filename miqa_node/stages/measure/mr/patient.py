@@ -110,10 +110,6 @@ def not_scanned(values: Values) -> Mask:
 
 def leaves_field(view: SliceView) -> str:
     """:func:`why_left` of a body that may be dim."""
-    return view.once(_dim_left)
-
-
-def _dim_left(view: SliceView) -> str:
     return why_left(view, DIM_SHARE)
 
 
@@ -123,19 +119,18 @@ def why_left(view: SliceView, share: float) -> str:
     ``share`` of the threshold is the least brightness of the body.
     """
     body = view.once(magnitude) > share * view.series.once(threshold)
-    reached = [side >= LEAST_REACHED for side in reached_sides(body)]
-    return LEAVES_FIELD if sum(reached) >= CUT_SIDES else ""
+    return LEAVES_FIELD if reached_sides(body) >= CUT_SIDES else ""
 
 
-def reached_sides(body: Mask) -> tuple[float, ...]:
-    """Share of the first, the last row, the first and the last column on which the body is seen.
+def reached_sides(body: Mask) -> int:
+    """At how many sides of the field a body is seen, on so much of the side that it is more than a nose.
 
     >>> body = np.zeros((64, 64), bool); body[16:, 16:48] = True
-    >>> reached_sides(body)
-    (0.0, 0.5, 0.0, 0.0)
+    >>> reached_sides(body), reached_sides(body | body.T)
+    (1, 2)
     """
     lines = (body[:BORDER_PX], body[-BORDER_PX:], body.T[:BORDER_PX], body.T[-BORDER_PX:])
-    return tuple(float((one.mean(axis=0) > 0.5).mean()) for one in lines)
+    return sum(bool((one.mean(axis=0) > 0.5).mean() >= LEAST_REACHED) for one in lines)
 
 
 def signal(view: SliceView) -> SampledSignal | None:
