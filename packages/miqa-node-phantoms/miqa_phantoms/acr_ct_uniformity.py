@@ -9,12 +9,11 @@ from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_phantoms.acr_ct import ACR_CT, NO_MODULE, SOURCE, acr_ct_of
+from miqa_phantoms.uniform_circles import UniformCircles
 
-DISTANCE_MM, RADIUS_MM = 66.0, 11.28
-"""Circles of 400 mm²."""
-PLACES = {"Center": (0.0, 0.0), "Left": (180.0, 1.0), "Right": (0.0, 1.0), "Top": (-90.0, 1.0), "Bottom": (90.0, 1.0)}
-"""Angle from right towards down, and the distance from the centre in ``DISTANCE_MM``."""
 GROUP = "hu_uniformity_module_3"
+CIRCLES = UniformCircles(GROUP, distance_mm=66.0, radius_mm=11.28)
+"""Of 400 mm²."""
 
 
 def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
@@ -27,16 +26,10 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
         return measure.none(module)
     if isinstance(single, Phrase):
         return measure.none(single)
-    values, means = [], {}
-    for name, (angle, away) in PLACES.items():
-        means[name] = float(module.pixels(angle, away * DISTANCE_MM, RADIUS_MM).mean())
-        circle = module.circle(angle, away * DISTANCE_MM, RADIUS_MM, name)
-        values.append(measure.value(f"{GROUP}.{name}").read(means[name], measure.source, module.read_on, [circle]))
+    means = CIRCLES.means(module)
     largest = max((one - means["Center"] for one in means.values()), key=abs)
-    values.append(measure.value(f"{GROUP}.largest_difference").read(largest, measure.source, module.read_on))
-    noise = float(single.pixels(0.0, 0.0, RADIUS_MM).std(ddof=1))
-    circle = single.circle(0.0, 0.0, RADIUS_MM)
-    return (*values, measure.value("noise_hu").read(noise, measure.source, single.read_on, [circle]))
+    difference = measure.value(f"{GROUP}.largest_difference").read(largest, measure.source, module.read_on)
+    return (*CIRCLES.values(module, measure), difference, CIRCLES.noise(single, measure))
 
 
 MEASURE = PhantomMeasure(

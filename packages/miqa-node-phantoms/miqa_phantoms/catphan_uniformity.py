@@ -9,11 +9,10 @@ from miqa_node.features.phantoms.measure import PhantomMeasure, PhantomQuantity
 from miqa_node.features.phantoms.stack import PhantomStack
 from miqa_node.features.phantoms.values import PhantomValue
 from miqa_phantoms.catphan import CATPHAN, NO_MODULE, catphan_of
+from miqa_phantoms.uniform_circles import UniformCircles
 
-DISTANCE_MM, RADIUS_MM = 53.0, 10.0
-PLACES = {"Center": (0.0, 0.0), "Left": (180.0, 1.0), "Right": (0.0, 1.0), "Top": (-90.0, 1.0), "Bottom": (90.0, 1.0)}
-"""Angle from right towards down, and the distance from the centre in ``DISTANCE_MM``."""
 GROUP = "hu_uniformity_ctp486"
+CIRCLES = UniformCircles(GROUP, distance_mm=53.0, radius_mm=10.0)
 
 
 def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
@@ -26,14 +25,7 @@ def run(stack: PhantomStack, measure: PhantomMeasure) -> Sequence[PhantomValue]:
         return measure.none(module)
     if isinstance(single, Phrase):
         return measure.none(single)
-    values = []
-    for name, (angle, away) in PLACES.items():
-        mean = float(module.pixels(angle, away * DISTANCE_MM, RADIUS_MM).mean())
-        circle = module.circle(angle, away * DISTANCE_MM, RADIUS_MM, name)
-        values.append(measure.value(f"{GROUP}.{name}").read(mean, measure.source, module.read_on, [circle]))
-    noise = float(single.pixels(0.0, 0.0, RADIUS_MM).std(ddof=1))
-    circle = single.circle(0.0, 0.0, RADIUS_MM)
-    return (*values, measure.value("noise_hu").read(noise, measure.source, single.read_on, [circle]))
+    return (*CIRCLES.values(module, measure), CIRCLES.noise(single, measure))
 
 
 MEASURE = PhantomMeasure(
