@@ -21,6 +21,8 @@ class NoticeKind(StrEnum):
     """A rejected study that nobody has decided for too long."""
     ROOM = "room"
     """Rooms of which something new is told as a whole."""
+    MACHINE = "machine"
+    """Machines whose quality control fails or is overdue."""
 
 
 class NoticeState(StrEnum):
@@ -45,10 +47,12 @@ class NoticePreference:
     escalation: bool = False
     quiet_from: str = ""
     quiet_until: str = ""
+    machines: bool = False
 
     def wants(self, kind: NoticeKind) -> bool:
         """Whether the person gets mails of this kind."""
-        return bool(self.address) and (self.escalation if kind is NoticeKind.ESCALATION else self.digest)
+        wishes = {NoticeKind.ESCALATION: self.escalation, NoticeKind.MACHINE: self.machines}
+        return bool(self.address) and wishes.get(kind, self.digest)
 
     def quiet_end(self, local: datetime) -> datetime | None:
         """The end of the quiet hours at a local time; None outside quiet hours.

@@ -29,6 +29,7 @@ class NoticeChoice(Strict):
     rooms: list[Annotated[str, Field(max_length=64, pattern=NO_CONTROLS)]] = Field([], max_length=MAX_ROOMS)
     digest: bool = Field(True, description="After each shift, the studies flagged in it; also rooms to look at.")
     escalation: bool = Field(False, description="Rejects that nobody has decided for web.escalate_minutes.")
+    machines: bool = Field(False, description="Phantom scans that fail or are overdue.")
     quiet_from: str = Field("", pattern=TIME, description="As 22:00, on the site's clock.")
     quiet_until: str = Field("", pattern=TIME)
 

@@ -17,6 +17,7 @@ notice_preferences = sa.Table(
     sa.Column("rooms", sa.JSON, nullable=False, info=DEVICE),
     sa.Column("digest", sa.Boolean, nullable=False),
     sa.Column("escalation", sa.Boolean, nullable=False),
+    sa.Column("machines", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("quiet_from", sa.String(5), nullable=False, info=CODE),
     sa.Column("quiet_until", sa.String(5), nullable=False, info=CODE),
     sa.Column("changed_at", UtcDateTime, nullable=False),

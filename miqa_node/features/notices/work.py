@@ -1,4 +1,4 @@
-"""Sends notices by e-mail: the digest of a shift, undecided rejects, rooms newly told; each once per person."""
+"""Sends notices by e-mail: the digest of a shift, undecided rejects, rooms and machines newly told; each once."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.features.notices.rows import notices
 from miqa_node.features.notices.rows.notices import Notice, NoticeStudy
 from miqa_node.parts import PartContext, PartKind
+from miqa_node.runtime.site_records.machine_concerns import MachineConcern
 from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.work.clock_trust import TrustedNow, plain_now
@@ -83,14 +84,12 @@ class NoticeSender(RegularWork):
             if quiet_end is not None:
                 notices.postpone(transaction, notice, quiet_end.astimezone(UTC), counts=False)
                 return
-            is_of_rooms = notice.kind is NoticeKind.ROOM
-            rooms = notices.told_rooms(transaction, notice, wish.rooms) if is_of_rooms else []
-            studies = [] if is_of_rooms else self._studies(transaction, wish, notice)
-            if not (rooms or studies):
+            mail = self._mail_of(transaction, wish, notice)
+            if mail is None:
                 notices.finish(transaction, notice, NoticeState.VOID, now)
                 return
         with spoken(wish.language if wish.language in languages() else self._settings.node.language):
-            subject, text = self._about_rooms(rooms) if rooms else self._about_studies(notice, studies)
+            subject, text = mail()
         try:
             self._send(wish.address, subject, text, self._message_id(notice))
         except DeliveryError as error:
@@ -113,10 +112,22 @@ class NoticeSender(RegularWork):
         metrics.NOTICES.labels(kind=notice.kind.value, outcome="failed").inc()
         log.warning("notice not sent", notice=notice.notice_id, error=str(error), again=not (is_over or is_lasting))
 
-    def _studies(self, transaction: Transaction, wish: NoticePreference, notice: Notice) -> list[NoticeStudy]:
-        if notice.kind is NoticeKind.ESCALATION:
-            return notices.unread(transaction, notice)
-        return notices.flagged(transaction, notice.since, notice.until, wish.rooms)
+    def _mail_of(
+        self, transaction: Transaction, wish: NoticePreference, notice: Notice
+    ) -> Callable[[], tuple[str, str]] | None:
+        """What writes its subject and text; None if there is nothing to say any more."""
+        match notice.kind:
+            case NoticeKind.ROOM:
+                rooms = notices.told_rooms(transaction, notice, wish.rooms)
+                return partial(self._about_rooms, rooms) if rooms else None
+            case NoticeKind.MACHINE:
+                concerns = notices.told_machines(transaction, notice)
+                return partial(self._about_machines, concerns) if concerns else None
+            case NoticeKind.ESCALATION:
+                studies = notices.unread(transaction, notice)
+            case NoticeKind.DIGEST:
+                studies = notices.flagged(transaction, notice.since, notice.until, wish.rooms)
+        return partial(self._about_studies, notice, studies) if studies else None
 
     def _message_id(self, notice: Notice) -> str:
         """Message-ID; the same for each transmission of a notice, so mail programs see repeats (RFC 5322 3.6.4)."""
@@ -148,6 +159,13 @@ class NoticeSender(RegularWork):
         lines = [line for one in rooms for line in self._lines_of_room(one)]
         head = say("Most images of a room show the same: look at the room, not at each image.")
         return self._mail(say("A room to look at: {room}", room="; ".join(places)), head, lines)
+
+    def _about_machines(self, concerns: Sequence[MachineConcern]) -> tuple[str, str]:
+        lines = [line for one in concerns for line in (reworded(one.text), f"  {self._settings.web_url}{one.path}", "")]
+        subject = say_number(
+            "Quality control: {count} row to look at", "Quality control: {count} rows to look at", len(concerns)
+        )
+        return self._mail(subject, say("Phantom scans that fail or are overdue:"), lines)
 
     def _lines_of_room(self, room: Room) -> Iterator[str]:
         yield f"{reworded(str(room.place))} · {whole_room.shown(room.whole.unseen)}"

@@ -13,6 +13,7 @@ COMMANDS = {
 }
 PAGES = {"phantoms": "page.router:PAGE", "phantoms_api": "api:PAGE"}
 EFFECTS = {"phantom": "effect:KIND"}
+PARTS = {"phantom_concerns": "work:PART"}
 TABLES = {
     "phantom_changes": "tables:phantom_changes",
     "phantom_kinds": "tables:phantom_kinds",

@@ -22,13 +22,15 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.notice import NoticeKind, NoticePreference, NoticeState, last_shifts
 from miqa_node.core.domain.room import Place
 from miqa_node.core.domain.verdict import Verdict
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import ConflictError, DeliveryError, DeliveryRefusedError, SettingsError
 from miqa_node.features.notices.rows import notices
 from miqa_node.features.notices.work import NoticeSender
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.people import users
-from miqa_node.runtime.site_records import notice_status, rooms
+from miqa_node.runtime.site_records import machine_concerns, notice_status, rooms
+from miqa_node.runtime.site_records.machine_concerns import MachineConcern
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.tables import notices as table
@@ -155,6 +157,37 @@ def test_each_person_gets_a_shift_once_whatever_number_of_processes_look(stage: 
     german = next(mail for mail in office.post.mails if mail["to"] == "jonas@example.org")
     assert "Bewegungsunschärfe" in german.get_content()
     assert "Schicht" in german["subject"]
+
+
+def test_machines_are_told_to_whoever_asked_and_only_while_it_stands(stage: Stage, office: Office) -> None:
+    subscribe(stage, machines=True)
+    subscribe(stage, "jonas", machines=True, language="de", digest=False)
+    subscribe(stage, "otto")
+    database, now = stage.services.database, datetime.now(UTC)
+    text = Phrase("{machine} · {kind}: the scan was due on {day}", machine="CT-2", kind="Catphan 504", day="2026-11-01")
+    first = MachineConcern("h/overdue/2026-11-01", text, "/phantoms/log/h", now)
+    with database.begin() as transaction:
+        machine_concerns.state(transaction, "phantoms", [first])
+        machine_concerns.state(transaction, "another", [])
+    sender = NoticeSender(database, office.settings())
+    for _ in range(2):
+        sender.look()
+    assert sorted(str(mail["to"]) for mail in office.post.mails) == ["jonas@example.org", "mara@example.org"]
+    german, english = sorted(office.post.mails, key=lambda mail: str(mail["to"]))
+    assert (
+        "CT-2 · Catphan 504: the scan was due on 2026-11-01\n  https://miqa.example/phantoms/log/h"
+        in english.get_content().replace("\r\n", "\n")
+    )
+    assert "fällig" in german.get_content()
+    assert english["subject"] == "[miqa] Quality control: 1 row to look at"
+    second = replace(first, subject="h/fail/2026-11-02", since=now + timedelta(seconds=1))
+    with database.begin() as transaction:
+        machine_concerns.state(transaction, "phantoms", [replace(first, since=second.since), second])
+        assert [one.since for one in machine_concerns.standing(transaction)] == [now, second.since]
+        notices.plan(transaction, [], timedelta(minutes=30), now)
+        machine_concerns.state(transaction, "phantoms", [first])
+    sender.look()
+    assert len(office.post.mails) == 2, "it no longer stands"
 
 
 def test_a_room_that_is_newly_told_is_one_mail_until_somebody_has_seen_it(stage: Stage, office: Office) -> None:

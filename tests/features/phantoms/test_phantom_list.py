@@ -6,10 +6,16 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from miqa_node.features.phantoms.history import DUE, ValueLimits
+from miqa_node.core.domain.phantom import PhantomKind
+from miqa_node.features.phantoms import templates, work
+from miqa_node.features.phantoms.history import DUE, PhantomHistory, ValueLimits
+from miqa_node.features.phantoms.measure import measures_in_order
 from miqa_node.features.phantoms.rows import log, records
+from miqa_node.features.phantoms.tables import phantom_limits
+from miqa_node.runtime.site_records import machine_concerns
 from miqa_node.runtime.store.database import Database
 from tests.features.phantoms.log_making import PIU, PSG, only_history, scan
 from tests.web.people import ORIGIN
@@ -137,3 +143,47 @@ def test_a_source_is_cited_once(client: TestClient, stage: Stage) -> None:
     machine(stage.services.database, 1, 95.0)
     page = client.get(f"/phantoms/log/{only_history(stage.services.database)}").text
     assert page.count("Guide, test 5") == 1
+
+
+def test_limits_go_to_all_rows_of_the_phantom_that_have_none_of_their_own(client: TestClient, stage: Stage) -> None:
+    database = stage.services.database
+    for number in range(1, 4):
+        machine(database, number, 95.0)
+    with database.begin() as transaction:
+        first, second, third = (one.history for one in log.all_of(transaction))
+    limit(database, PIU, 80.0, None, history=third)
+    fields = {"source": "acr", "actor": "ada", "further": "true", "csrf": csrf(client, "/phantoms")}
+    assert client.post(f"/phantoms/log/{first}/limits/copy", data=fields, headers=ORIGIN).status_code == 303
+    with database.begin() as transaction:
+        lows = {one.history: one.numbers_of(PIU)[0] for one in log.all_of(transaction)}
+    assert lows == {first: 87.5, second: 87.5, third: 80.0}
+
+
+def test_what_fails_and_what_is_overdue_is_told_once_without_a_protocol(stage: Stage, five: Database) -> None:
+    now = datetime.now(UTC)
+    for _ in range(2):
+        work.look(five, now)
+        now += timedelta(minutes=30)
+    with five.begin() as transaction:
+        told = machine_concerns.standing(transaction)
+    assert [one.text for one in told if "fails" in one.text] == [
+        "MR-03 · ACR MR phantom, large: Uniformity (PIU) fails"
+    ]
+    assert [one.text.partition(": ")[0] for one in told if "due" in one.text] == ["MR-01 · ACR MR phantom, large"]
+    assert {one.since for one in told} == {now - timedelta(hours=1)}
+    with five.begin() as transaction:
+        transaction.execute(sa.delete(phantom_limits))
+    work.look(five, now)
+    with five.begin() as transaction:
+        assert machine_concerns.standing(transaction) == []
+
+
+@pytest.mark.parametrize("kind", [PhantomKind.ACR_MR_LARGE, PhantomKind.ACR_CT_464])
+def test_limits_of_the_acr_are_for_values_that_are_measured(kind: PhantomKind) -> None:
+    names = {value.name for one in measures_in_order() if kind in one.kinds for value in one.values}
+    whole = {name.partition(".slice_")[0] for name in names} | names
+    history = PhantomHistory("h", "m", kind, [], dict.fromkeys(whole, "1"), [], [], [])
+    limits = templates.acr_limits(history, "ada", NOW)
+    assert len(limits) >= 7
+    assert {one.name for one in limits} == set(templates.acr_bounds(kind))
+    assert templates.acr_source(kind).startswith("ACR, ")

@@ -47,9 +47,11 @@ def choose_notices(
     escalation: Annotated[bool, Form()] = False,
     quiet_from: Annotated[str, Form(pattern=TIME)] = "",
     quiet_until: Annotated[str, Form(pattern=TIME)] = "",
+    machines: Annotated[bool, Form()] = False,
 ) -> Response:
     """Store the choice; an empty address gets no mail."""
-    wish = NoticePreference(who.name, address, language, tuple(room), digest, escalation, quiet_from, quiet_until)
+    quiet = quiet_from, quiet_until
+    wish = NoticePreference(who.name, address, language, tuple(room), digest, escalation, *quiet, machines)
     keep(services, wish)
     return to_form()
 

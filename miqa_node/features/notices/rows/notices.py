@@ -18,7 +18,9 @@ from miqa_node.errors import ConflictError
 from miqa_node.features.notices.tables import notice_preferences
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.site_records import machine_concerns
 from miqa_node.runtime.site_records import rooms as known_rooms
+from miqa_node.runtime.site_records.machine_concerns import MachineConcern
 from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_missing
@@ -99,16 +101,19 @@ def save(transaction: Transaction, wish: NoticePreference, now: datetime) -> Non
 
 
 def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: timedelta, now: datetime) -> None:
-    """Plan for each person, once, digests of ended shifts, escalations of undecided rejects, and rooms newly told."""
+    """Plan for each person, once, digests, escalations of undecided rejects, and rooms and machines newly told."""
     rows: list[dict[str, Any]] = []
-    moments = {since for room in known_rooms.unseen(transaction) if (since := room.whole.since) is not None}
+    of_kind = {
+        NoticeKind.ROOM: {at for room in known_rooms.unseen(transaction) if (at := room.whole.since) is not None},
+        NoticeKind.MACHINE: {one.since for one in machine_concerns.standing(transaction)},
+    }
     for wish, changed_at in _everybody(transaction):
         if wish.wants(NoticeKind.DIGEST):
             ended = (one for one in shifts if one.end > changed_at)
             rows += [_row(wish, NoticeKind.DIGEST, one.subject, one.begin, one.end, now) for one in ended]
-        if wish.wants(NoticeKind.ROOM):
-            lately = (since for since in moments if since > max(changed_at, now - KEPT))
-            rows += [_row(wish, NoticeKind.ROOM, since.isoformat(), since, since, now) for since in lately]
+        for kind in filter(wish.wants, of_kind):
+            lately = (since for since in of_kind[kind] if since > max(changed_at, now - KEPT))
+            rows += [_row(wish, kind, since.isoformat(), since, since, now) for since in lately]
         if wish.wants(NoticeKind.ESCALATION):
             span = (now - LONGEST_ESCALATION, now - escalate_after)
             unread = [one for one in flagged(transaction, *span, wish.rooms) if _is_unread(one)]
@@ -214,6 +219,11 @@ def told_rooms(transaction: Transaction, notice: Notice, rooms: Sequence[str]) -
     """The rooms of a notice of which nobody has seen yet what is told; empty ``rooms`` means all."""
     every = [one for one in known_rooms.unseen(transaction) if one.whole.since == notice.since]
     return [one for one in every if not rooms or one.place.room in rooms]
+
+
+def told_machines(transaction: Transaction, notice: Notice) -> list[MachineConcern]:
+    """What a notice tells of machines and still stands."""
+    return [one for one in machine_concerns.standing(transaction) if one.since == notice.since]
 
 
 def _everybody(transaction: Transaction) -> list[tuple[NoticePreference, datetime]]:

@@ -85,8 +85,7 @@ def history_page(
         removal=shown.removal,
         withdrawn=withdrawn,
         alike=alike,
-        has_acr=templates.has_acr(one.kind),
-        acr_source=templates.ACR_SOURCE,
+        acr_source=templates.acr_source(one.kind),
         intervals=INTERVALS,
         sources=list(dict.fromkeys(value.source for value in values)),
         curve=large_curve,
@@ -213,17 +212,25 @@ def copy_limits(
     who: Admin,
     history: HistoryPath,
     source: Annotated[str, Form(pattern=f"^{ACR}$|{HISTORY}")],
+    further: Annotated[bool, Form()] = False,
     actor: Annotated[Actor, Form()] = "",
 ) -> Response:
-    """Limits of the ACR, or those of another machine and protocol with the same kind of phantom."""
+    """Limits of the ACR, or of another machine and protocol with the same kind of phantom.
+
+    ``further`` gives them to all rows of the kind that have no limits of their own, too.
+    """
     now, by = datetime.now(UTC), acting(who, actor)
     with services.database.begin() as transaction:
         one = log.load(transaction, history)
-        if source == ACR:
-            limits = templates.acr_limits(one, by, now) if templates.has_acr(one.kind) else ()
-        else:
-            other = log.load(transaction, source)
-            limits = templates.copied(other, one, by, now) if other.kind == one.kind else ()
+        other = None if source == ACR else log.load(transaction, source)
+        rows = [one, *(log.without_own_limits(transaction, one) if further else ())]
+        if other is not None and other.kind != one.kind:
+            rows = []
+        limits = [
+            each
+            for row in rows
+            for each in (templates.copied(other, row, by, now) if other else templates.acr_limits(row, by, now))
+        ]
         if not limits:
             raise ConflictError("There are no limits of this phantom to take over.")
         for each in limits:

@@ -69,6 +69,13 @@ def all_of(transaction: Transaction, history: str = "") -> list[PhantomHistory]:
     return [load(transaction, history)] if history else page(transaction, limit=count(transaction))
 
 
+def with_any_limits(transaction: Transaction) -> list[PhantomHistory]:
+    """Histories of kinds of phantom that have limits: no other can fail or be overdue."""
+    limited = sa.select(phantom_limits.c.kind)
+    query = sa.select(_SCAN.history).where(_IN_FORCE, _SCAN.kind.in_(limited)).distinct().order_by(_SCAN.history)
+    return [_history(transaction, name) for name in transaction.execute(query).scalars().all()]
+
+
 def withdrawn_scans(transaction: Transaction, history: str) -> list[LogScan]:
     """Scans of a history that count no more, since a person said that they show a patient; the newest first."""
     where = _SCAN.history == history, _SCAN.withdrawn_at.is_not(None)
@@ -90,6 +97,14 @@ def with_own_limits(transaction: Transaction, one: PhantomHistory) -> list[Phant
     names = transaction.execute(query.order_by(of.history)).scalars().all()
     here = sa.select(_SCAN.history).where(_SCAN.history.in_(names), _IN_FORCE).distinct()
     return [_history(transaction, name) for name in transaction.execute(here).scalars()]
+
+
+def without_own_limits(transaction: Transaction, one: PhantomHistory) -> list[PhantomHistory]:
+    """Other machines and protocols with the same kind of phantom that have none."""
+    own = sa.select(phantom_limits.c.history).where(phantom_limits.c.kind == one.kind)
+    others = _SCAN.kind == one.kind, _SCAN.history != one.history, _SCAN.history.not_in(own), _IN_FORCE
+    names = transaction.execute(sa.select(_SCAN.history).where(*others).distinct().order_by(_SCAN.history)).scalars()
+    return [_history(transaction, name) for name in names.all()]
 
 
 def row_of(transaction: Transaction, key: ScanKey) -> sa.Row[Any]:

@@ -1,4 +1,4 @@
-"""Notices by e-mail that wait or were sent."""
+"""Notices by e-mail that wait or were sent, and what is told of machines."""
 
 from __future__ import annotations
 
@@ -27,4 +27,16 @@ notices = sa.Table(
     sa.Column("sent_at", UtcDateTime),
     sa.UniqueConstraint("account", "kind", "subject"),
     sa.Index("ix_notices_state", "state", "next_attempt_at"),
+)
+
+# What is told of machines and stands now: one row per "source" (a feature) and "subject". "path" is the page about it.
+machine_concerns = sa.Table(
+    "machine_concerns",
+    metadata,
+    sa.Column("source", sa.String(32), primary_key=True, info=CODE),
+    sa.Column("subject", sa.String(128), primary_key=True, info=CODE),
+    sa.Column("text", sa.Text, nullable=False, info=DEVICE),
+    sa.Column("text_phrase", PhraseParts, info=DEVICE),
+    sa.Column("path", sa.String(128), nullable=False, info=CODE),
+    sa.Column("since", UtcDateTime, nullable=False),
 )
