@@ -32,7 +32,7 @@ def _concerns(one: PhantomHistory, now: datetime) -> Iterator[MachineConcern]:
     path, machine, kind = f"/phantoms/log/{one.history}", one.last.origin.words, kind_words(one.kind)
     failing = [name for name in one.concerns if one.level(name) is QualityLevel.FAIL]
     if failing:
-        text = Phrase("{machine} · {kind}: {value} fails", machine=machine, kind=kind, value=title_of(failing[0]))
+        text = Phrase("{machine} · {kind}: {title} fails", machine=machine, kind=kind, title=title_of(failing[0]))
         yield MachineConcern(f"{one.history}/fail/{one.last.acquired_at.isoformat()}", text, path, now)
     if one.is_overdue(now.date()):
         text = Phrase("{machine} · {kind}: the scan was due on {day}", machine=machine, kind=kind, day=one.due_on)

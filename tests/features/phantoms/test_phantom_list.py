@@ -165,12 +165,12 @@ def test_what_fails_and_what_is_overdue_is_told_once_without_a_protocol(stage: S
         work.look(five, now)
         now += timedelta(minutes=30)
     with five.begin() as transaction:
-        told = machine_concerns.standing(transaction)
-    assert [one.text for one in told if "fails" in one.text] == [
+        concerns = machine_concerns.standing(transaction)
+    assert [one.text for one in concerns if "fails" in one.text] == [
         "MR-03 · ACR MR phantom, large: Uniformity (PIU) fails"
     ]
-    assert [one.text.partition(": ")[0] for one in told if "due" in one.text] == ["MR-01 · ACR MR phantom, large"]
-    assert {one.since for one in told} == {now - timedelta(hours=1)}
+    assert [one.text.partition(": ")[0] for one in concerns if "due" in one.text] == ["MR-01 · ACR MR phantom, large"]
+    assert {one.since for one in concerns} == {now - timedelta(hours=1)}
     with five.begin() as transaction:
         transaction.execute(sa.delete(phantom_limits))
     work.look(five, now)
