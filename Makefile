@@ -218,7 +218,7 @@ sbom: setup ## Install what a container holds into .venv-sbom, by hashes, and de
 	@rm -rf .venv-sbom
 
 audit: setup ## Ask the index for known vulnerabilities of what a container holds (needs a network)
-	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/$(ACCEL).lock
+	@$(BIN)/python .ci/audit.py requirements/$(ACCEL).lock
 
 clean: ## Remove caches and build outputs
 	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

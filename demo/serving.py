@@ -21,12 +21,12 @@ from miqa_node.core.domain.delivery import REJECTION
 from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.files.held_folder import hold
 from miqa_node.errors import MiqaError
-from miqa_selftest.launch import HOST, NodeProcess, free_ports
+from miqa_selftest.launch import HOST, NodeProcess
 from miqa_selftest.pacs import AE_TITLE, ReceivingPacs
 
 NODE_AE_TITLE = "MIQA"
 WANTED_PORTS = (11112, 8080, 11113)
-"""DICOM and web port of the node, DICOM port of the PACS; a port in use is replaced by a free one."""
+"""DICOM and web port of the node, DICOM port of the PACS; if one is in use, any free one takes its place."""
 
 
 def main() -> int:
@@ -46,7 +46,7 @@ def main() -> int:
             hold(folder)
         try:
             clean = run(console, folder.absolute(), stop, keep_serving=not options.once)
-        except MiqaError as error:
+        except (MiqaError, OSError) as error:
             clean = show(console, [str(error)])
     return 0 if clean else 1
 
@@ -63,16 +63,20 @@ def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: 
     """Start the PACS and the node, run the story, serve on request, and stop both; return whether all went well."""
     with doing("Making the radiographs that a modality will send"):
         samples = make_samples()
-    dicom_port, web_port, pacs_port = free_ports(WANTED_PORTS)
+    dicom_port, web_port, pacs_port = WANTED_PORTS
     with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
         write_destination(folder / "node", pacs.port)
         # A short delay, so users see the rejection note arrive; real nodes wait in case a person changes the decision.
         for_show = {"MIQA_DICOM__HOST": HOST, "MIQA_DELIVER__REJECTION_DELAY_S": "5"}
-        node = NodeProcess(folder / "node", NODE_AE_TITLE, dicom_port, web_port, environment=for_show)
+        node = NodeProcess(folder / "node", NODE_AE_TITLE, dicom_port, web_port, environment=for_show, any_port=True)
         with ExitStack() as running:
             console.print(f"A node starts as [bold]{node.command}", highlight=False)
             with doing("It makes its tables, starts its workers and checks its models"):
                 running.enter_context(node)
+            used = node.dicom_port, node.web_port, pacs.port
+            pairs = zip(used, WANTED_PORTS, strict=True)
+            if others := [f"{port} in place of {wanted}" for port, wanted in pairs if port != wanted]:
+                console.print(f"[yellow]Another program has usual ports.[/yellow] Here: {', '.join(others)}.")
             clean = show(console, tell(console, node, pacs, samples))
             if clean:
                 console.print("[green]Everything went as promised.[/green]")

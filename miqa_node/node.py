@@ -100,7 +100,7 @@ class Node:
         context = PartContext(
             settings, role, database, objects, queue, unit, announcer, there, self._lanes.snapshot, intake, reserve,
             self._clock, workers.pool, workers.look, workers.work, workers.obstacle, judging.names, self.readiness,
-        )  # fmt: skip
+            self._readiness.is_starting)  # fmt: skip
         try:
             self._parts = OpenParts(context)
         except BaseException:  # a port is taken

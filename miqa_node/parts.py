@@ -106,6 +106,8 @@ class PartContext:
     """The model packages in force by slot."""
     readiness: Callable[[], list[str]]
     """Why the node cannot do its work now; empty if it can."""
+    starting: Callable[[], bool]
+    """Whether it is only not ready yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ _TEXT = "is not a text; put it between quotation marks."
 _DAY = "is not a day; write it as 2026-12-01."
 _TIME = "is not a moment; write it as 2026-12-01T08:00:00+01:00."
 _NUMBER, _WHOLE, _FLAG = "is not a number.", "is not a whole number.", "is neither true nor false."
-_UNKNOWN = "No such value is known here."
+_UNKNOWN = "{name} is not known here."
+KNOWN = "{name} is not known here; known are {known}."
 SENTENCES: Mapping[str, str] = {
     "missing": "A value is missing.",
     "missing_argument": "A value is missing.",
@@ -84,10 +85,12 @@ def what_is_wrong(
     shown: bool = True,
     forms: Mapping[str, str] = MappingProxyType({}),
     say: Callable[..., str] = in_english,
+    known: Iterable[str] = (),
 ) -> str:
     r"""A sentence about one error of pydantic's; without the value if it may not be ``shown``, since it may be secret.
 
-    ``forms`` are patterns in words, and ``say`` puts a sentence and its values into the language of the page.
+    ``forms`` are patterns in words, ``known`` the names of which another one was given, and ``say`` puts a sentence and
+    its values into the language of the page.
 
     >>> what_is_wrong({"type": "tuple_type", "input": "CT1", "msg": "Input should be a valid tuple"})
     '\'CT1\' is not a list; write it as ["a", "b"].'
@@ -100,6 +103,9 @@ def what_is_wrong(
     if form := forms.get(str(context.get("pattern"))):
         return say(form)
     sentence = SENTENCES.get(detail["type"], NOT_ALLOWED)
+    if sentence is _UNKNOWN and (names := ", ".join(known)):
+        sentence, context["known"] = KNOWN, names
+    context["name"] = str((detail.get("loc") or (THE_VALUE,))[-1])[:LONGEST]
     context["expected"] = str(context.get("expected", "")).replace(" or ", ", ")
     return say(sentence, **context | {"value": say(_given(detail, shown=shown))})
 

@@ -20,6 +20,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 from miqa_node.core.domain.delivery import DeliveryState
 from miqa_node.core.domain.role import NodeRole
 from miqa_node.core.domain.verdict import Verdict
+from miqa_node.core.keys.secret_files import identity_of
 from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import SettingsError
 from miqa_node.interfaces.web.set_up import set_up_link
@@ -109,7 +110,8 @@ def test_an_image_comes_in_and_its_report_goes_out(
     destination = parse_flag(f"PACS=PACS@127.0.0.1:{pacs.port}")
     with Node(settings_in(tmp_path, store=stores), [destination]) as node:
         assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
-        wait_until(lambda: get(node.web_port, "/readyz") == (200, {"status": "ready", "reasons": []}))
+        ready = {"status": "ready", "reasons": [], "node": identity_of(node.settings.node.data_dir)}
+        wait_until(lambda: get(node.web_port, "/readyz") == (200, ready))
         wait_until(lambda: any(ds.Modality == "SR" for ds in pacs.objects))
         [digest] = _digests(node)
         wait_until(lambda: all(s is DeliveryState.SENT for s in _states(node, digest)))

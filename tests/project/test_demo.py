@@ -20,6 +20,7 @@ from demo.story import faults
 from miqa_node.core.domain.dimse_status import in_words
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.verdict import Verdict
+from miqa_node.core.keys.secret_files import identity_of
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import MiqaError
@@ -123,6 +124,22 @@ def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
     node = NodeProcess(tmp_path, "MIQA", 0, 0, "this is no destination")
     with pytest.raises(MiqaError, match="no destination"):
         node.start()
+
+
+@pytest.mark.more
+def test_another_node_at_the_port_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    """Nor its PACS: two checkouts that begin at once find the same ports free."""
+    with NodeProcess(tmp_path / "a", "MIQA", 0, 0) as first, ReceivingPacs(tmp_path) as pacs:
+        taken = first.dicom_port, first.web_port
+        with pytest.raises(MiqaError, match="in use"):
+            NodeProcess(tmp_path / "b", "MIQA", *taken).start()
+        with (
+            NodeProcess(tmp_path / "b", "MIQA", *taken, any_port=True) as second,
+            ReceivingPacs(tmp_path, pacs.port) as other,
+        ):
+            assert other.port != pacs.port
+            assert not {second.dicom_port, second.web_port} & {0, *taken}
+            assert identity_of(tmp_path / "a") != identity_of(tmp_path / "b")
 
 
 @pytest.mark.more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from miqa_node.core.files.whole_file import write_once
@@ -12,6 +13,13 @@ from miqa_node.errors import SettingsError
 KEY_BYTES = 32
 KEY_FILE = "pseudonym.key"
 """In ``node.data_dir``: the key of pseudonyms, unless ``analysis.pseudonym_key`` is set."""
+
+
+def identity_of(data_dir: Path) -> str:
+    """The random name of a data folder, made once, that tells its node from others; empty if none can be kept."""
+    with suppress(SettingsError):
+        return open_key(data_dir / "identity", "").hex()[:16]
+    return ""
 
 
 def open_key(path: Path, secret: str) -> bytes:

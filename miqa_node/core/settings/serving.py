@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
@@ -59,6 +60,19 @@ class WebSettings(SettingsTable):
     max_archive_ratio: Count
     max_predictions: Count
     predict_timeout_s: Seconds
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The proxies that are believed: none without the address that people use, which says that there is one."""
+        return self.trusted_proxies if self.public_url else ()
+
+    def is_proxy(self, address: str) -> bool:
+        """Whether an address is shared by many people, and what it says of them is believed."""
+        try:
+            peer = ip_address(address.partition("%")[0])
+        except ValueError:  # a Unix socket
+            return True
+        return any(peer in network for network in self.proxies)
 
     @property
     def shown_host(self) -> str:

@@ -155,7 +155,7 @@ def control_chart(title: str, labels: Sequence[str], chart: Chart, *, height: fl
 def reliability(title: str, points: Sequence[tuple[float, Rate]]) -> Drawing:
     """Predicted probability (x) and the share that people confirmed (y); on the diagonal both are equal."""
     side = 260.0
-    drawing = Drawing(side + LEFT + RIGHT, side + TOP + BOTTOM, title)
+    drawing = Drawing(side + LEFT + 2 * RIGHT, side + TOP + BOTTOM + TOP, title)
 
     def place(across: float, up: float) -> tuple[float, float]:
         return LEFT + across * side, TOP + (1.0 - up) * side
@@ -177,6 +177,8 @@ def reliability(title: str, points: Sequence[tuple[float, Rate]]) -> Drawing:
         drawing.line([place(p, rate.low or 0.0), place(p, rate.high or 0.0)], "axis")
         drawing.add(Dot(*place(p, rate.share or 0.0), 3.5, "data", hint))
     drawing.line([place(0, 1), place(0, 0), place(1, 0)], "axis")
+    drawing.add(Words(LEFT, TOP - 4, say("Confirmed by people"), "start", "note"))
+    drawing.add(Words(LEFT + side, TOP + side + 34, say("Said by the model"), "end", "note"))
     return drawing
 
 

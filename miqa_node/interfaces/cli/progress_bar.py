@@ -1,8 +1,9 @@
-"""Shows at a terminal how far a long command is; in pipes and with ``--json`` nothing."""
+"""Shows how far a long command is: bars at a terminal, in logs a line every ten seconds, with ``--json`` nothing."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LINE_EVERY_S = 10.0
 JSON = "miqa_node.json"
 """Key in the context of a command: whether its result is for programs."""
 
@@ -21,20 +23,34 @@ JSON = "miqa_node.json"
 @contextmanager
 def progress_shown(meta: dict[str, Any]) -> Iterator[None]:
     """Show what the block tells of its work, on stderr; ``meta`` is that of the command's context."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    bars = _Bars(meta)
+    shown = _Bars(meta) if sys.stderr.isatty() else _Lines(meta)
     try:
-        with watched_by(bars):
+        with watched_by(shown):
             yield
     finally:
-        bars.close()
+        shown.close()
 
 
 def beside_lines(items: Sequence[T], what: str) -> Iterator[T]:
     """The items, counted unless the lines of the result show at the terminal how far the work is."""
     return iter(items) if sys.stdout.isatty() else counted(items, what)
+
+
+class _Lines:
+    """A line now and then, of whatever is under way."""
+
+    def __init__(self, meta: dict[str, Any]) -> None:
+        self._meta, self._began, self._said = meta, time.monotonic(), time.monotonic()
+
+    def __call__(self, what: str, done: float, total: float, words: str) -> None:
+        now = time.monotonic()
+        if done < total and now - self._said >= LINE_EVERY_S and not self._meta.get(JSON):
+            sys.stderr.write(f"{now - self._began:5.0f} s  {what}: {words}\n")
+            sys.stderr.flush()
+            self._said = now
+
+    def close(self) -> None:
+        """Nothing is left to say."""
 
 
 class _Bars:

@@ -25,8 +25,8 @@ from miqa_node.core.settings import Settings
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.full_disk import wait_for_room
 from miqa_node.interfaces.cli.options import ConfigFile, DataDir, settings_of
-from miqa_node.interfaces.cli.served_port import note_port
 from miqa_node.isolation.early import start_loading
+from miqa_node.runtime.work.served_ports import DICOM, note_port
 
 SET_UP_FILE = "set-up-link"
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -100,6 +100,7 @@ def _run(settings: Settings, role: NodeRole, flags: Sequence[str], stop: StopSig
         end_loading()
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{authority(settings.dicom.host, node.dicom_port)}")
+            note_port(settings.node.data_dir, node.dicom_port, DICOM)
         typer.echo(f"web   {settings.web.address(node.web_port)}/")
         typer.echo(f"health http://{authority(settings.web.shown_host, node.health_port)}/readyz")
         if node.role.serves:

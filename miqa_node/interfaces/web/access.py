@@ -20,16 +20,17 @@ from starlette.types import Scope
 from miqa_node.core.domain.access import NOBODY, Means, Permission, Principal, Role
 from miqa_node.core.keys.secrets import new_secret
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.settings import WebSettings
 from miqa_node.interfaces.web.page import Trait, has_trait
 from miqa_node.interfaces.web.recheck import recheck_time, rechecked
-from miqa_node.interfaces.web.security import PREDICT, SAFE_METHODS, is_loopback
+from miqa_node.interfaces.web.security import PREDICT, SAFE_METHODS, SOCKET_PEER, is_loopback
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.runtime.people import sessions, tokens, users
 
 COOKIE = "miqa_session"
 CSRF_HEADER = "x-csrf-token"
 
-_PROXY_HEADERS = ("forwarded", "via", "x-real-ip")
+_PROXY_HEADERS = ("x-forwarded-for", "forwarded", "via", "x-real-ip")
 _process_secret = new_secret()
 
 
@@ -124,13 +125,15 @@ def is_set_up(services: WebServices) -> bool:
         return users.any_exists(transaction)
 
 
-def from_this_host(scope: Scope, headers: dict[str, str]) -> bool:
+def from_this_host(scope: Scope, headers: dict[str, str], settings: WebSettings) -> bool:
     """Whether the request comes from the node's own host: over loopback, or from its own address.
 
-    A forwarded request counts only if the proxy states the client (X-Forwarded-For, read by the server).
+    A forwarded request counts only if a proxy that is believed states the client (X-Forwarded-For, read by the server).
     """
     client, server = scope.get("client"), scope.get("server")
-    if "x-forwarded-for" not in headers and any(name in headers for name in _PROXY_HEADERS):
+    peer = scope.get("state", {}).get(SOCKET_PEER, client[0] if client else "")
+    stated = "x-forwarded-for" in headers and settings.is_proxy(peer)
+    if not stated and any(name in headers for name in _PROXY_HEADERS):
         return False
     if client is None:  # a Unix socket: the file system controls access
         return True
@@ -165,7 +168,7 @@ def _identify(request: Request, services: WebServices) -> Principal:
             session = rechecked(services, cookie, session, now)
         if session is not None:
             return Principal(Means.SESSION, session.name, session.role, session.role.permissions, _csrf(cookie))
-    if from_this_host(request.scope, dict(request.headers)) and not is_set_up(services):
+    if from_this_host(request.scope, dict(request.headers), services.settings.web) and not is_set_up(services):
         return Principal(Means.HOST, "", Role.ADMIN, Role.ADMIN.permissions, _csrf(_process_secret))
     return NOBODY
 

@@ -12,7 +12,6 @@ import ssl
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -21,6 +20,7 @@ from miqa_node.core.network.server_tls import ServerTls
 from miqa_node.core.observe import metrics
 from miqa_node.core.observe.rare_log import RareLog
 from miqa_node.core.settings import WebSettings
+from miqa_node.interfaces.web.security import SOCKET_PEER
 
 SWEEP_INTERVAL_S = 1.0
 ADMITTED = "admitted"
@@ -51,6 +51,7 @@ class LimitedHttp(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
         """Take a place; with TLS, do the handshake first, within the time limit of a request."""
         self.address = str((transport.get_extra_info("peername") or ("",))[0])
+        self.app_state = {**self.app_state, SOCKET_PEER: self.address}
         self._raw = transport
         self._ready = False
         self._handshake: asyncio.Task[None] | None = None
@@ -176,8 +177,9 @@ class HttpConnections:
     def enter(self, new: LimitedHttp) -> bool:
         """Give a connection a place, if necessary that of another one; False if there is none."""
         of_address = [one for one in self._open if one.address == new.address]
-        has_its_share = len(of_address) >= self.settings.max_connections_per_address and not self._is_proxy(new.address)
-        if has_its_share or len(self._open) >= self.settings.max_connections:
+        settings = self.settings
+        has_its_share = len(of_address) >= settings.max_connections_per_address and not settings.is_proxy(new.address)
+        if has_its_share or len(self._open) >= settings.max_connections:
             victim = self._victim(of_address if has_its_share else self._open)
             self._count("crowded", (victim or new).address, "see web.max_connections and max_connections_per_address")
             if victim is None:
@@ -211,11 +213,3 @@ class HttpConnections:
     def _count(self, reason: str, address: str, hint: str) -> None:
         metrics.HTTP_CLOSED.labels(reason).inc()
         self._rare_log.warning("connection closed", reason, address, hint)
-
-    def _is_proxy(self, address: str) -> bool:
-        """Whether the address is shared by many people."""
-        try:
-            peer = ip_address(address.partition("%")[0])
-        except ValueError:  # a Unix socket
-            return True
-        return any(peer in network for network in self.settings.trusted_proxies)

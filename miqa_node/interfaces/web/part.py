@@ -53,6 +53,7 @@ def services_of(context: PartContext) -> WebServices:
         node.objects,
         settings,
         node.readiness,
+        node.starting,
         node.pool.decode,
         archives=lambda: destinations.taking(REJECTION),
         decode_frame=node.pool.decode,

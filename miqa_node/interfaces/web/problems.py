@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -184,10 +184,9 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     # The rejected values themselves are not echoed.
-    speak = say if _is_of_person(request) else in_english
+    why = partial(what_is_wrong, shown=False, forms=FORMS, say=say if _is_of_person(request) else in_english)
     errors = [
-        {"where": ".".join(map(str, e["loc"])), "why": what_is_wrong(e, shown=False, forms=FORMS, say=speak)}
-        for e in error.errors()
+        {"where": ".".join(map(str, e["loc"])), "why": why(e, known=_keys(request, e["loc"]))} for e in error.errors()
     ]
     detail = "; ".join(f"{e['where']}: {e['why']}" for e in errors)
     if request.url.path.startswith(("/api/", "/predict")):
@@ -196,7 +195,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     unknown = [e["loc"] for e in error.errors() if e["type"] == "extra_forbidden" and e["loc"][0] == "query"]
     if unknown:
-        fields, keys = ", ".join(map(_field, unknown)), ", ".join(_keys(request))
+        fields, keys = ", ".join(map(_field, unknown)), ", ".join(_keys(request, unknown[0]))
         detail = say("This page does not know {fields} in its address. It knows {keys}.", fields=fields, keys=keys)
         return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     # That a value is not empty either says nothing to people.
@@ -209,9 +208,11 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
-def _keys(request: Request) -> Iterator[str]:
-    """The keys that the address of the page may have."""
-    for parameter in request.scope["route"].dependant.query_params:
+def _keys(request: Request, where: tuple[int | str, ...]) -> Iterator[str]:
+    """The keys that the address, or the body, may have in which an error lies; none deeper in it."""
+    dependant = request.scope["route"].dependant
+    parameters = {"query": dependant.query_params, "body": dependant.body_params}
+    for parameter in parameters.get(str(where[0]), ()) if len(where) == 2 else ():
         fields = getattr(parameter.field_info.annotation, "model_fields", None)
         yield from (parameter.alias,) if fields is None else fields
 

@@ -20,6 +20,7 @@ from miqa_node.errors import ResourcesError
 from miqa_node.interfaces.web.access import permission_of
 from miqa_node.interfaces.web.page import Page, Trait, addresses_of, has_trait
 from miqa_node.interfaces.web.problems import problem
+from miqa_node.interfaces.web.security import proxy_of
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.people.audit.records import AuditEntry
 
@@ -66,19 +67,18 @@ class ReadRecorder:
 
     def _entry(self, scope: Scope, message: Message) -> AuditEntry | None:
         who: Principal = scope.get("state", {}).get("who", NOBODY)
-        actor = who.actor
         route = getattr(scope.get("route"), "path", "")
-        client = scope.get("client")
+        client, proxy = scope.get("client"), proxy_of(scope)
         common: dict[str, Any] = {
             "at": datetime.now(UTC),
-            "actor": actor,
+            "actor": who.actor,
             "means": "" if who.means is Means.NOTHING else who.means.value,
             "peer": client[0] if client else "",
         }
         status = message["status"]
         if status in _REFUSALS:
             detail = {"what": f"{scope['method']} {route}".strip(), "reason": str(int(status))}
-            return AuditEntry(AuditEvent.REFUSED, failed=True, detail=detail, **common)
+            return AuditEntry(AuditEvent.REFUSED, failed=True, detail=detail | proxy, **common)
         if status >= HTTPStatus.BAD_REQUEST or scope["method"] not in ("GET", "HEAD") or route not in self._pages:
             return None
         named: dict[str, str] = {key: str(value) for key, value in scope.get("path_params", {}).items()}
@@ -94,7 +94,7 @@ class ReadRecorder:
             event = AuditEvent.AUDIT_SEEN
         if _is_file(Headers(raw=message["headers"])):
             event = AuditEvent.EXPORTED
-        return AuditEntry(event, study=study, digest=digest, detail={"page": route, **named}, **common)
+        return AuditEntry(event, study=study, digest=digest, detail={"page": route, **named, **proxy}, **common)
 
 
 def _is_file(headers: Headers) -> bool:

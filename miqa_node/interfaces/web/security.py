@@ -45,6 +45,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
+SOCKET_PEER = "socket_peer"
+"""Key of a request's state: the address that the connection comes from, whatever its headers claim."""
 DICOMWEB = "/api/dicom-web/"
 PREDICT = "/predict"
 
@@ -165,6 +167,12 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def proxy_of(scope: Scope) -> dict[str, str]:
+    """For the audit trail: the socket's own peer, if the request's headers claim another one."""
+    peer, client = scope.get("state", {}).get(SOCKET_PEER), scope.get("client")
+    return {"proxy": peer} if peer and client and client[0] != peer else {}
 
 
 def is_loopback(address: str) -> bool:

@@ -84,7 +84,7 @@ class WebServer:
             log_config=None,  # uvicorn's lines go to the node's own log
             access_log=False,  # paths contain UIDs, and the metrics count requests
             server_header=False,
-            forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+            forwarded_allow_ips=[str(network) for network in settings.proxies],
             timeout_keep_alive=IDLE_TIMEOUT_S,
             timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
             lifespan="off",

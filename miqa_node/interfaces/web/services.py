@@ -78,6 +78,8 @@ class WebServices:
     objects: ObjectStore
     settings: Settings
     readiness: Callable[[], list[str]]
+    starting: Callable[[], bool] = bool
+    """Whether it is only not ready yet."""
     decode: Callable[[Path], Radiograph] = _decodes_nothing
     decode_frame: Callable[[Path, int], Radiograph] = lambda path, _frame: _decodes_nothing(path)
     """The pixels of one frame, counted from 0."""

@@ -8,6 +8,7 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from miqa_node.core.keys.secret_files import identity_of
 from miqa_node.core.observe import metrics
 from miqa_node.interfaces.web.services import Services
 
@@ -23,8 +24,9 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Whether the node can do its work."""
 
-    status: Literal["ready", "not ready"]
+    status: Literal["ready", "starting", "not ready"] = Field(description="Starting is not ready in the first minute.")
     reasons: list[str] = Field(description="Why the node is not ready; empty if it is.")
+    node: str = Field(description="The random name of the node's data folder: whoever started a node knows it by that.")
 
 
 @router.get("/healthz", summary="Whether the process is alive")
@@ -40,10 +42,11 @@ def healthz() -> Health:
 )
 def readyz(services: Services, response: Response) -> Readiness:
     """503 with reasons when the database, the disk, the model or a required GPU is missing."""
-    if reasons := services.readiness():
-        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-        return Readiness(status="not ready", reasons=reasons)
-    return Readiness(status="ready", reasons=[])
+    reasons, node = services.readiness(), identity_of(services.settings.node.data_dir)
+    if not reasons:
+        return Readiness(status="ready", reasons=[], node=node)
+    response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return Readiness(status="starting" if services.starting() else "not ready", reasons=reasons, node=node)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

@@ -1,10 +1,10 @@
-"""Sessions of signed-in browsers, and the record of sign-ins and attempts."""
+"""Sessions of signed-in browsers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 import sqlalchemy as sa
 
@@ -14,20 +14,10 @@ from miqa_node.core.keys.secrets import new_secret, sha256_of
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import half_sign_ins, sessions, sign_ins, users
+from miqa_node.runtime.store.tables import half_sign_ins, sessions, users
 
 SEEN_EVERY = timedelta(minutes=1)
 """Resolution of the time of the last request."""
-
-
-class SignInOutcome(StrEnum):
-    """The outcome of a sign-in attempt."""
-
-    SIGNED_IN = "signed in"
-    PASSWORD_RIGHT = "password right"  # noqa: S105 - words, no secrets
-    """The second factor comes next. Failures are not reset, or codes could be guessed without limit."""
-    REFUSED = "refused"
-    THROTTLED = "throttled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +122,20 @@ def end_at_provider(transaction: Transaction, subject: str, sid: str, before: da
     return list(names)
 
 
-def end(transaction: Transaction, secret: str, now: datetime, peer_address: str, *, means: str = "session") -> None:
+def end(
+    transaction: Transaction,
+    secret: str,
+    now: datetime,
+    peer_address: str,
+    *,
+    means: str = "session",
+    detail: Mapping[str, str] | None = None,
+) -> None:
     """Sign this browser out."""
     this = sa.delete(sessions).where(sessions.c.token_sha256 == sha256_of(secret))
     name = transaction.execute(this.returning(sessions.c.name)).scalar_one_or_none()
     if name is not None:
-        records.add(transaction, AuditEntry(AuditEvent.SIGNED_OUT, now, name, means, peer_address))
+        records.add(transaction, AuditEntry(AuditEvent.SIGNED_OUT, now, name, means, peer_address, detail=detail or {}))
 
 
 def end_all(transaction: Transaction, name: str) -> None:
@@ -158,38 +156,3 @@ def forget_ended(transaction: Transaction, now: datetime, *, idle: timedelta, li
     transaction.execute(
         sa.delete(sessions).where(sa.or_(sessions.c.seen_at <= now - idle, sessions.c.started_at <= now - lifetime))
     )
-
-
-def note(
-    transaction: Transaction, name: str, peer_address: str, means: str, outcome: SignInOutcome, now: datetime
-) -> None:
-    """Record a sign-in or an attempt; ``name`` is empty if there is no such account."""
-    transaction.execute(
-        sa.insert(sign_ins).values(at=now, name=name, peer_address=peer_address, means=means, outcome=outcome.value)
-    )
-    if outcome is SignInOutcome.PASSWORD_RIGHT:
-        return
-    signed_in = outcome is SignInOutcome.SIGNED_IN
-    event = AuditEvent.SIGNED_IN if signed_in else AuditEvent.SIGN_IN_FAILED
-    detail = {"outcome": outcome.value}
-    records.add(transaction, AuditEntry(event, now, name, means, peer_address, failed=not signed_in, detail=detail))
-
-
-def failures(transaction: Transaction, name: str, peer_address: str, since: datetime) -> tuple[int, int]:
-    """Number of wrong passwords since then: for the account from this address, and for any account from this address.
-
-    Those before the account's last sign-in from there do not count for the account.
-    """
-    here = sa.and_(sign_ins.c.peer_address == peer_address, sign_ins.c.at > since)
-    last = sa.select(sa.func.max(sign_ins.c.at)).where(
-        here, sign_ins.c.name == name, sign_ins.c.outcome == SignInOutcome.SIGNED_IN.value
-    )
-    refused = sa.and_(here, sign_ins.c.outcome == SignInOutcome.REFUSED.value)
-    of_name = sa.and_(refused, sign_ins.c.name == name, sign_ins.c.at > sa.func.coalesce(last.scalar_subquery(), since))
-    row = transaction.execute(
-        sa.select(
-            sa.select(sa.func.count()).where(of_name).scalar_subquery(),
-            sa.select(sa.func.count()).where(refused).scalar_subquery(),
-        )
-    ).one()
-    return int(row[0]), int(row[1])

@@ -10,6 +10,8 @@ from miqa_node.core.observe.recent_check import RecentCheck
 ANSWER_S = 0.8
 """Longest wait for an answer."""
 MAX_AGE_S = 1.0
+STARTS_S = 60.0
+"""For so long a process that was never ready is starting: its workers load their models."""
 HANGS_S = 5.0
 """A check without an answer for this time counts as failed."""
 
@@ -23,11 +25,15 @@ class ReadinessChecks:
     def __init__(
         self, checks: Mapping[str, Callable[[], None]], busy: Mapping[str, Callable[[], bool]] | None = None
     ) -> None:
-        busy = busy or {}
+        busy, self._starts_until = busy or {}, time.monotonic() + STARTS_S
         self._checks = [
             RecentCheck(name, check, max_age_s=MAX_AGE_S, limit_s=HANGS_S, is_busy=busy.get(name, bool))
             for name, check in checks.items()
         ]
+
+    def is_starting(self) -> bool:
+        """Whether it was never ready and is in its first minute."""
+        return time.monotonic() < self._starts_until
 
     def reasons(self) -> list[str]:
         """Why the process cannot do its work now; empty if it can."""
@@ -35,4 +41,7 @@ class ReadinessChecks:
             check.begin()
         until = time.monotonic() + ANSWER_S
         reasons = (check.reason(max(0.0, until - time.monotonic())) for check in self._checks)
-        return list(dict.fromkeys(filter(None, reasons)))
+        named = list(dict.fromkeys(filter(None, reasons)))
+        if not named:
+            self._starts_until = 0.0
+        return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -16,7 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from miqa_node.core.keys.secret_files import identity_of
 from miqa_node.errors import MiqaError, SettingsError
+from miqa_node.runtime.work.served_ports import DICOM, WEB, port_of
 
 HOST = "127.0.0.1"
 START_LIMIT_S = 180.0
@@ -25,6 +28,7 @@ REQUEST_LIMIT_S = 10.0
 LOG_LINES_SHOWN = 15
 HTTP_OK, HTTP_UNAUTHORIZED, HTTP_NOT_FOUND = 200, 401, 404
 ACCOUNT, EXIT_CONFLICT = "demo", 4
+IN_USE = os.strerror(errno.EADDRINUSE)
 
 
 _WITH_ITS_STARTER = """
@@ -45,7 +49,13 @@ class NodeProcess:
     def __init__(
         self, data_dir: Path, ae_title: str, dicom_port: int, web_port: int, destination: str = "", role: str = "all",
         more: Sequence[str] = (), environment: Mapping[str, str] | None = None, start_limit_s: float = START_LIMIT_S,
+        any_port: bool = False,
     ) -> None:  # fmt: skip
+        """A port of 0 is any free one, and with ``any_port`` others will do if these are taken.
+
+        ``dicom_port`` and ``web_port`` are those that the node has bound, once it runs.
+        """
+        self._any_port = any_port
         self.ae_title = ae_title
         self.dicom_port = dicom_port
         self.web_port = web_port
@@ -54,7 +64,6 @@ class NodeProcess:
         self._headers: dict[str, str] = {}
         self._options = [
             *("run", "--data-dir", str(data_dir), "--ae-title", ae_title),
-            *("--dicom-port", str(dicom_port), "--web-port", str(web_port)),
             *(("--destination", destination) if destination else ()),
             *(() if role == "all" else ("--role", role)),
             *more,
@@ -69,18 +78,30 @@ class NodeProcess:
     @property
     def command(self) -> str:
         """The command line that starts the same node."""
-        return " ".join(["miqa-node", *self._options])
+        return " ".join(["miqa-node", *self._arguments()])
 
     def start(self) -> None:
         """Return when the node is ready; MiqaError with its last log lines if it does not start."""
+        try:
+            self._start()
+        except MiqaError as error:
+            if not self._any_port or IN_USE not in str(error):
+                raise
+            self.dicom_port = self.web_port = 0
+            self._start()
+
+    def _start(self) -> None:
         program = Path(sys.executable).with_name("miqa-node")
         if not program.exists():
             raise SettingsError(f"{program} is missing: install miqa-node into the environment of {sys.executable}.")
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        if not self.web_port:  # what an earlier start noted
+            for which in (WEB, DICOM):
+                (self._data_dir / which).unlink(missing_ok=True)
         with self.log_file.open("ab") as log:
             # A separate session: Ctrl-C reaches only the program that started it, which then stops the node.
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [*self._starter(), program, *self._options],
+                [*self._starter(), program, *self._arguments()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -152,14 +173,24 @@ class NodeProcess:
         lines = self.log_file.read_text("utf-8", "replace").splitlines()
         return "\n".join(lines[-LOG_LINES_SHOWN:])
 
+    def _arguments(self) -> list[str]:
+        return [*self._options, "--dicom-port", str(self.dicom_port), "--web-port", str(self.web_port)]
+
     def _starter(self) -> list[str]:
         return [sys.executable, "-S", "-c", _WITH_ITS_STARTER, str(os.getpid())] if sys.platform == "linux" else []
 
     def _ready(self) -> bool:
-        try:
-            return self._get("/readyz")[0] == HTTP_OK
-        except OSError:
+        """Whether this node answers: another one at its port, or another program, names another data folder or none."""
+        web_port, dicom_port = (port_of(self._data_dir, which) for which in (WEB, DICOM))
+        self.web_port, self.dicom_port = self.web_port or web_port, self.dicom_port or dicom_port
+        if not self.web_port:
             return False
+        try:
+            status, document = self._get("/readyz")
+        except (OSError, ValueError, http.client.HTTPException):
+            return False
+        name = document.get("node") if isinstance(document, dict) else None
+        return status == HTTP_OK and name == identity_of(self._data_dir)
 
     def _new_token(self) -> str:
         """A new token, for a node of an earlier run whose owner has created accounts in the meantime."""

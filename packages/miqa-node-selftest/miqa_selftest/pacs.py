@@ -45,14 +45,17 @@ class ReceivingPacs:
         self.port = 0
 
     def start(self) -> None:
-        """Bind the port and serve in its own threads."""
+        """Bind the port, or any free one if it is taken, and serve in its own threads."""
         self.folder.mkdir(parents=True, exist_ok=True)
         handlers: list[Any] = [
             (evt.EVT_CONN_OPEN, _no_delay),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_ECHO, lambda _: SUCCESS),
         ]
-        server = self._ae.start_server(("127.0.0.1", self._wanted_port), block=False, evt_handlers=handlers)
+        try:
+            server = self._ae.start_server(("127.0.0.1", self._wanted_port), block=False, evt_handlers=handlers)
+        except OSError:  # taken
+            server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         if server is not None and server.socket is not None:
             self.port = int(server.socket.getsockname()[1])
 

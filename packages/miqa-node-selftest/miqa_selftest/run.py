@@ -25,7 +25,7 @@ from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import SettingsError
 from miqa_selftest.encodings import ENCODINGS, PhantomEncoding, encoded
-from miqa_selftest.launch import NodeProcess, free_ports
+from miqa_selftest.launch import NodeProcess
 from miqa_selftest.outcome import SampleOutcome, modality_target, wait
 from miqa_selftest.pacs import AE_TITLE, ReceivingPacs
 from miqa_selftest.phantoms import DEFECTS, KINDS, PhantomDefect, PhantomKind, make
@@ -106,16 +106,15 @@ def run(folder: Path, config: Path | None, limit_s: float) -> CommissioningRecor
             )
     except SettingsError as missing:
         notes.append(f"Without a real chest radiograph: {missing}")
-    dicom_port, web_port, pacs_port = free_ports((0, 0, 0))
     quiet = {f"MIQA_WORK__{kind.modality}_QUIET_S": str(QUIET_S) for kind in KINDS if kind.is_slice}
     more = ("--config", str(config)) if config is not None else ()
-    with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
+    with ReceivingPacs(folder / "pacs") as pacs:
         destination = f"{AE_TITLE}={AE_TITLE}@127.0.0.1:{pacs.port}"
         node = NodeProcess(
             folder / "node",
             NODE_AE_TITLE,
-            dicom_port,
-            web_port,
+            0,
+            0,
             destination,
             more=more,
             environment=quiet,

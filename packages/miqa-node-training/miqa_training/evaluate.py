@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_node.core.observe.progress import counted
 from miqa_node.core.taxonomy.lookup import defect_names, gate_names
+from miqa_node.libraries.plain_statistics.bootstrap import limits_of_draws
 from miqa_training.corpus import QualityData, real_cutouts
 from miqa_training.datasets import REAL_KINDS, DatasetRecord, read_records
 from miqa_training.degrade import DonorMaterial, gate
@@ -316,7 +317,7 @@ def _mean_interval(values: NDArray[np.float64], patients: Sequence[str]) -> list
     means = [
         np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))]).mean() for _ in range(400)
     ]
-    return [_round(float(v)) for v in np.percentile(means, (2.5, 97.5))]
+    return [_round(v) for v in limits_of_draws(means, len(groups))]
 
 
 def _auroc(positive: Sequence[JudgedCase], negative: Sequence[JudgedCase], column: int) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.libraries.plain_statistics.bootstrap import limits_of_draws
 from miqa_training.scores import auroc
 
 ROUNDS = 300
@@ -51,12 +52,14 @@ def by_hospital(observations: Observations, statistic: Statistic) -> dict[str, A
     hospitals = sorted(set(observations.hospital.tolist()))
     each = {name: statistic(observations.at(observations.hospital == name)) for name in hospitals}
     pooled, macro = _resampled(observations, statistic)
+    sides = [len(set(observations.patient[observations.truth == side].tolist())) for side in (False, True)]
+    fewer = min(filter(None, sides), default=0)
     return {
         "images": len(observations.score),
         "macro": _round(_mean(list(each.values()))),
-        "macro_interval": _limits(macro),
+        "macro_interval": _limits(macro, fewer),
         "pooled": _round(statistic(observations)),
-        "pooled_interval": _limits(pooled),
+        "pooled_interval": _limits(pooled, fewer),
         "hospitals": {name: _round(value) for name, value in each.items()},
     }
 
@@ -78,9 +81,8 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(numbers)) if numbers else float("nan")
 
 
-def _limits(values: Sequence[float]) -> list[float | None]:
-    numbers = [value for value in values if not np.isnan(value)]
-    return [_round(float(v)) for v in np.percentile(numbers, (2.5, 97.5))] if numbers else [None, None]
+def _limits(values: Sequence[float], patients: int) -> list[float | None]:
+    return [_round(v) for v in limits_of_draws([value for value in values if not np.isnan(value)], patients)]
 
 
 def _round(value: float) -> float | None:

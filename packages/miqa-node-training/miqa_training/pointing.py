@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.observe.progress import counted
 from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.libraries.plain_statistics.bootstrap import limits_of_draws
 from miqa_node.libraries.plain_statistics.platt import expit
 from miqa_node.stages.assess.card import Card, read_card
 from miqa_node.stages.assess.contracts.two_branch import GLOBAL_VIEW
@@ -151,8 +152,7 @@ def interval_by_patient(
     index = np.array([names[p] for p in patients])
     sums, counts = np.bincount(index, values), np.bincount(index)
     drawn = np.random.default_rng(seed).integers(len(names), size=(rounds, len(names)))
-    low, high = np.percentile(sums[drawn].sum(1) / counts[drawn].sum(1), (2.5, 97.5))
-    return float(low), float(high)
+    return limits_of_draws(sums[drawn].sum(1) / counts[drawn].sum(1), len(names))
 
 
 def _one_image(

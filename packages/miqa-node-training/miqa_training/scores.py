@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.observe.progress import counted
+from miqa_node.libraries.plain_statistics.bootstrap import limits_of_draws
 from miqa_training.datasets import DatasetRecord
 from miqa_training.degrade import FAMILIES, DonorMaterial, Image, degrade, pitch_of
 from miqa_training.graph import ImageJudge
@@ -144,5 +145,5 @@ def auroc_interval(
         value = auroc(np.repeat(positive, times[of_positive]), np.repeat(negative, times[of_negative]))
         if not np.isnan(value):
             values.append(value)
-    low, high = np.percentile(values, (2.5, 97.5)) if values else (float("nan"), float("nan"))
-    return auroc(positive, negative), float(low), float(high)
+    fewer = min(len(set(positive_patients)), len(set(negative_patients)))
+    return auroc(positive, negative), *limits_of_draws(values, fewer)

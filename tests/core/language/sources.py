@@ -41,7 +41,7 @@ from miqa_node.core.words.formats import words
 from miqa_node.core.words.image_title import SIDES
 from miqa_node.core.words.next_step import LABEL, LOOK, NOTHING, OF_SERIES
 from miqa_node.core.words.phrases import messages as narrative_messages
-from miqa_node.core.wrong_values import NOT_ALLOWED, SENTENCES, THE_VALUE
+from miqa_node.core.wrong_values import KNOWN, NOT_ALLOWED, SENTENCES, THE_VALUE
 from miqa_node.dicom.pixels.dataset import FLOATING_POINT, NO_PIXELS
 from miqa_node.dicom.pixels.decoders import UNDECODABLE, UNKNOWN_SYNTAX
 from miqa_node.dicom.pixels.frame import DAMAGED as DAMAGED_PIXELS
@@ -249,7 +249,7 @@ def _all() -> Iterator[str | tuple[str, str]]:
 
 def _of_domain() -> Iterator[str]:
     yield from (*STATUS_WORDS.values(), *RANGE_WORDS)
-    yield from (*SENTENCES.values(), NOT_ALLOWED, THE_VALUE, *FORMS.values())
+    yield from (*SENTENCES.values(), KNOWN, NOT_ALLOWED, THE_VALUE, *FORMS.values())
     yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
     yield from (GONE, UNREADABLE, WAITING, UNPLACED, f"{NO_MODEL} {{reason}}", *ORIGINAL.values(), DAMAGED, RESTORE)
     yield from (LABEL, LOOK, NOTHING, *dict.fromkeys(OF_SERIES.values()))

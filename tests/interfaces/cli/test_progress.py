@@ -12,6 +12,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from miqa_node.core.observe.progress import counted, tell
+from miqa_node.interfaces.cli import progress_bar
 from miqa_node.interfaces.cli.progress_bar import JSON, progress_shown
 from tests.interfaces.cli.conftest import Ran
 
@@ -77,6 +78,18 @@ def test_a_pipe_gets_the_results_only(cli: Callable[..., Ran], images: Path) -> 
 
     assert (ran.code, ran.err) == (0, "")
     assert "De-identifying" not in ran.out
+
+
+def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for every_s, meta, lines in ((0.0, {}, 2), (3600.0, {}, 0), (0.0, {JSON: True}, 0)):
+        monkeypatch.setattr(progress_bar, "LINE_EVERY_S", every_s)
+        with progress_shown(meta):
+            tell("Training", 0.5, 1.0, "epoch 1 of 2, loss 0.457")
+            tell("Training", 0.9, 1.0, "epoch 2 of 2, loss 0.321")
+            tell("Training", 1.0, 1.0)
+        said = capsys.readouterr().err
+        assert len(said.splitlines()) == lines
+        assert not lines or "Training: epoch 1 of 2, loss 0.457" in said
 
 
 def test_a_command_that_fails_gives_the_terminal_back(terminal: Callable[[], Terminal]) -> None:

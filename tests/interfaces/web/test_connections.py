@@ -186,8 +186,13 @@ def test_without_tls_no_browser_is_told_to_use_it(serve: Serve) -> None:
 
 def test_a_proxy_that_is_named_says_who_asks_and_how(serve: Serve) -> None:
     forwarded = {"x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "https", "host": "miqa.example"}
-    for proxies, rows in ((["127.0.0.1"], True), (["192.0.2.0/24"], False)):
-        server = serve(trusted_proxies=proxies, allowed_hosts=["miqa.example"])
+    public_url = "https://miqa.example"
+    for proxies, url, rows in (
+        (["127.0.0.1"], public_url, True),
+        (["192.0.2.0/24"], public_url, False),
+        (["127.0.0.1"], "", False),  # nobody said that there is a proxy
+    ):
+        server = serve(trusted_proxies=proxies, public_url=url, allowed_hosts=["miqa.example"])
         answer = httpx2.get(f"http://127.0.0.1:{server.port}/healthz", headers=forwarded, trust_env=False)
         assert ("strict-transport-security" in answer.headers) is rows
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from miqa_node.core.domain.verdict import Verdict
+from miqa_node.core.keys.secret_files import identity_of
 from miqa_node.interfaces.web.app import create_app
 from tests.web.staging import Stage
 
@@ -25,10 +29,12 @@ def test_alive_even_when_not_ready(stage: Stage, client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
-def test_ready(client: TestClient) -> None:
+def test_ready(stage: Stage, client: TestClient) -> None:
     answer = client.get("/readyz")
 
-    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "reasons": []})
+    node = identity_of(stage.services.settings.node.data_dir)
+    assert re.fullmatch("[0-9a-f]{16}", node)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "reasons": [], "node": node})
 
 
 def test_metrics_say_themselves_whether_the_node_is_ready(stage: Stage, client: TestClient) -> None:
@@ -42,9 +48,13 @@ def test_not_ready_with_reasons(stage: Stage, client: TestClient) -> None:
     stage.not_ready += ["No GPU.", "The disk is full."]
 
     answer = client.get("/readyz")
+    early = TestClient(
+        create_app(replace(stage.services, starting=lambda: True)), "http://localhost:8080", client=("127.0.0.1", 1)
+    ).get("/readyz")
 
-    assert answer.status_code == 503
-    assert answer.json() == {"status": "not ready", "reasons": ["No GPU.", "The disk is full."]}
+    assert answer.status_code == early.status_code == 503
+    assert (answer.json()["status"], early.json()["status"]) == ("not ready", "starting")
+    assert answer.json()["reasons"] == early.json()["reasons"] == ["No GPU.", "The disk is full."]
 
 
 def test_gauges_come_from_the_database(stage: Stage, client: TestClient) -> None:

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.object_store import DiskSpace
-from miqa_node.runtime.people import accounts, sessions
-from miqa_node.runtime.people.sessions import SignInOutcome
+from miqa_node.core.settings import load_settings
+from miqa_node.features.accounts.rows import attempts
+from miqa_node.runtime.people import accounts
 from miqa_node.runtime.store import upkeep
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import audit_marks, commitment_requests, executors, metadata, notices
@@ -27,6 +28,7 @@ from tests.runtime.store.making import NOW, digest, header, received, study
 STEP = timedelta(hours=2)
 LATER = NOW - STEP + timedelta(seconds=1)
 LONGEST = timedelta(seconds=300)
+ACCESS, CLIENT = load_settings().access, attempts.Client("192.0.2.1")
 
 
 def queue(database: Database, number: int, delay_s: float = 0.0) -> None:
@@ -121,12 +123,14 @@ def test_each_table_that_waits_goes_on(database: Database, table: sa.Table, name
 
 def test_wrong_passwords_of_a_former_time_count_no_longer_than_others(database: Database) -> None:
     with database.begin() as transaction:
-        sessions.note(transaction, "", "192.0.2.1", "password", SignInOutcome.REFUSED, NOW)
-    assert mend(database) == 1
+        for _ in range(ACCESS.sign_in_failures_per_address):
+            attempts.note(transaction, "", CLIENT, "password", attempts.SignInOutcome.REFUSED, NOW)
+    assert mend(database) == ACCESS.sign_in_failures_per_address
     with database.begin() as transaction:
-        assert sessions.failures(transaction, "", "192.0.2.1", LATER - timedelta(minutes=15)) == (1, 1)
-        assert sessions.failures(transaction, "", "192.0.2.1", LATER) == (0, 0)
-    assert mend(database) == 0
+        for minutes, allowed in ((0, False), (16, True)):
+            now = LATER + timedelta(minutes=minutes)
+            assert attempts.begin(transaction, "", CLIENT, "password", ACCESS, now)[1] is allowed
+    assert mend(database) == 1
 
 
 def test_the_disk_is_measured_again(database: Database) -> None:

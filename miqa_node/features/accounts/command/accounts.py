@@ -12,10 +12,10 @@ from miqa_node.core.domain.access import Permission, Role, account_name
 from miqa_node.interfaces.cli.actor import login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
-from miqa_node.interfaces.cli.served_port import url_of_pages
 from miqa_node.interfaces.cli.store import open_transaction
 from miqa_node.runtime.people import accounts, tokens, users
 from miqa_node.runtime.people.accounts import signs_in
+from miqa_node.runtime.work.served_ports import url_of_pages
 
 app = typer.Typer(no_args_is_help=True, help="Accounts: list, add, role, link, reset-factor, disable, enable, token.")
 token_app = typer.Typer(no_args_is_help=True, help="Tokens of programs: add, list, rotate, revoke.")

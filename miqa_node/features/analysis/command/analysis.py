@@ -105,9 +105,11 @@ def model(month: Month = "", config: ConfigFile = None, data_dir: DataDir = None
         print_line(f"two readers agree: {100 * figures.second_readings.observed:.1f} %, kappa {kappa}")
     print_table(
         ("Measurement", Column("PSI", number=True), "Says"),
-        ((one.measurement, f"{one.drift.psi:.3f}" if one.drift.psi is not None else "–", one.drift.word)
-         for one in figures.drifts[:MOST_PRINTED]),
+        ((one.measurement, f"{one.drift.psi:.3f}", one.drift.word)
+         for one in figures.drifts[:MOST_PRINTED] if one.drift.psi is not None),
     )  # fmt: skip
+    if few := [one.measurement for one in figures.drifts if one.drift.psi is None]:
+        print_line("too few images then or now to compare:", ", ".join(few))
     for place in figures.recurrences:
         print_line(f"{place.detector}: {place.patients} of {place.seen} patients show a defect at "
                    f"{100 * place.x:.0f} % across, {100 * place.y:.0f} % down")  # fmt: skip

@@ -27,7 +27,7 @@ from miqa_node.features.operations.command.destination_health import examine_des
 from miqa_node.features.operations.command.figure_checks import figures_of_packages
 from miqa_node.features.operations.command.health_checks import FailedCheck, HealthCheck, outcome_of
 from miqa_node.features.operations.command.map_checks import gradient_graphs
-from miqa_node.features.operations.command.port_checks import ask_node, check_health_port, check_port
+from miqa_node.features.operations.command.port_checks import ask_node, check_health_port, check_port, check_proxies
 from miqa_node.features.operations.command.prediction_checks import evidence_of_packages
 from miqa_node.features.operations.command.series_checks import series_accepted, series_libraries
 from miqa_node.features.operations.command.storage_checks import data_directory, database, from_database, object_store
@@ -115,6 +115,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("fonts", _fonts),
         ("DICOM port", lambda s: check_port(s.dicom.host, s.dicom.port, "dicom.port")),
         ("web port", lambda s: check_port(s.web.host, s.web.port, "web.port")),
+        ("proxies", check_proxies),
         ("certificates", _certificates),
         ("notices", _notices),
         ("health port", check_health_port),

@@ -44,6 +44,14 @@ def check_health_port(settings: Settings) -> str:
     return check_port(settings.web.host, port, "web.health_port")
 
 
+def check_proxies(settings: Settings) -> str:
+    """Whose word is taken for where a request comes from."""
+    named = ", ".join(map(str, settings.web.trusted_proxies)) or "none"
+    if settings.web.public_url:
+        return f"believed of where requests come from: {named}"
+    return f"none is believed of where requests come from, as web.public_url is empty (web.trusted_proxies: {named})"
+
+
 def ask_node(settings: Settings) -> str:
     """What the node says that runs here, which knows what it waits for; FailedCheck if it is not ready."""
     port = health_port(settings)

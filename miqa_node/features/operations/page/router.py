@@ -65,10 +65,11 @@ def banner(
         alarms = services.recent_alarms.get(None)
     except ResourcesError:  # without the database only the readiness can be told, and it says why
         alarms = ()
-    mark = hashlib.sha256(repr((not_ready, alarms)).encode()).hexdigest()[:16]
+    state = {"not_ready": not_ready, "starting": services.starting(), "alarms": alarms}
+    mark = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
     if shown == mark:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return HTMLResponse(render("operations/alarms.html", not_ready=not_ready, alarms=alarms, mark=mark))
+    return HTMLResponse(render("operations/alarms.html", mark=mark, **state))
 
 
 def _page(services: WebServices, who: Principal, done: str = "", failed: str = "") -> str:
@@ -77,6 +78,7 @@ def _page(services: WebServices, who: Principal, done: str = "", failed: str = "
         "operations/operations.html",
         who=who,
         report=look(services),
+        starting=services.starting(),
         may=who.may(Permission.ADMIN),
         done=done,
         failed=failed,

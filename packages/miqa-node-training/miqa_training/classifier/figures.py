@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score, roc_curve
 
+from miqa_node.libraries.plain_statistics.bootstrap import limits_of_draws
 from miqa_node.libraries.plain_statistics.platt import calibration_error
 from miqa_training.classifier.calibrate import ClassifierThreshold
 
@@ -31,7 +32,7 @@ def figures_of(
     by_label = {
         names[c]: {
             "recall": _round(recall[c]),
-            "recall_95": redraw.interval(partial(_recall_of, truth, predictions, c)),
+            "recall_95": redraw.interval(partial(_recall_of, truth, predictions, c), truth == c),
             "precision": _round(precision[c]),
             "f1": _round(f1[c]),
             "auroc": _auroc(truth == c, probability[:, c]),
@@ -48,7 +49,9 @@ def figures_of(
         "f1": by_label[names[positive]]["f1"],
         "specificity": _recall(truth != positive, predictions != positive, 1),
         "auroc": by_label[names[positive]]["auroc"],
-        "auroc_95": redraw.interval(lambda i: _auroc(truth[i] == positive, probability[i, positive])),
+        "auroc_95": redraw.interval(
+            lambda i: _auroc(truth[i] == positive, probability[i, positive]), truth == positive, truth != positive
+        ),
     }  # fmt: skip
     return {
         **first,
@@ -117,10 +120,13 @@ class _Redraw:
         for index, patient in enumerate(patients):
             groups.setdefault(patient, []).append(index)
         self._groups = [np.array(group) for group in groups.values()]
+        self._patients = np.array(patients)
         self._seed = seed
 
-    def interval(self, statistic: Callable[[NDArray[np.int64]], float | None]) -> list[float] | None:
-        """95 % percentile interval of a statistic of indices; None if half of the draws have no value."""
+    def interval(
+        self, statistic: Callable[[NDArray[np.int64]], float | None], *sides: NDArray[np.bool_]
+    ) -> list[float] | None:
+        """95 % interval of a statistic of indices, of these images; None if half of the draws have no value."""
         rng = np.random.default_rng(self._seed)
         values = []
         for _ in range(BOOTSTRAPS):
@@ -130,7 +136,8 @@ class _Redraw:
                 values.append(value)
         if len(values) < BOOTSTRAPS // 2:
             return None
-        return [_round(float(v)) for v in np.percentile(values, (2.5, 97.5))]
+        trials = min((len(set(self._patients[side].tolist())) for side in sides), default=len(self._groups))
+        return [_round(v) for v in limits_of_draws(values, trials)]
 
 
 def _recall_of(

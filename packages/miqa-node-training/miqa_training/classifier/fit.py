@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+import structlog
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -18,6 +19,8 @@ from torch.nn import functional as F  # noqa: N812 - what every torch program ca
 from miqa_training.architectures import ClassifierNet
 from miqa_training.loop import TrainingSchedule, TrainingTask, train, warm_cosine
 from miqa_training.pretrained import settle
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,10 @@ def fit(
     if starts_trained:
         step = max(1, len(pictures) // 256)
         settle(net, (plain(part) for part in _batches(pictures[::step], 32)))
-    steps = max(recipe.least_steps, recipe.epochs * len(pictures) // recipe.batch)
+    steps = max(recipe.least_steps, asked := recipe.epochs * len(pictures) // recipe.batch)
+    if steps > asked:
+        epochs = round(steps * recipe.batch / len(pictures), 1)
+        log.warning("more epochs than asked for: a training has a least number of steps", epochs=epochs, steps=steps)
     rate = recipe.pretrained_rate if starts_trained else recipe.rate
     weights = torch.tensor(balanced_weights(labels), dtype=torch.float64)
     targets = torch.tensor(labels)

@@ -26,6 +26,14 @@ Steps = Annotated[
 ]
 
 
+def say_overruled(ctx: typer.Context, by: str, *options: str) -> None:
+    """Say of options that were given and have no effect that another one decides."""
+    for option in options:
+        source = ctx.get_parameter_source(option)
+        if source is not None and source.name == "COMMANDLINE":
+            typer.echo(f"miqa-node: --{option.replace('_', '-')} has no effect: {by} decides.", err=True)
+
+
 def require(needed: tuple[str, ...]) -> None:
     """Exit with what to install if a library is missing."""
     missing = [name for name in needed if find_spec(name) is None]

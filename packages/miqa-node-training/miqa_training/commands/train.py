@@ -14,7 +14,15 @@ from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table
 from miqa_training.commands import pneumonia
-from miqa_training.commands.extras import DataFolder, LandmarkPackage, OutFolder, SampleSeed, Steps, require
+from miqa_training.commands.extras import (
+    DataFolder,
+    LandmarkPackage,
+    OutFolder,
+    SampleSeed,
+    Steps,
+    require,
+    say_overruled,
+)
 from miqa_training.commands.train_any_radiograph import any_radiograph
 from miqa_training.commands.train_classifier import classifier
 from miqa_training.commands.train_objects import objects
@@ -27,6 +35,7 @@ app = typer.Typer(no_args_is_help=True, help="Train model packages. Needs miqa-n
 
 @app.command()
 def quality(
+    ctx: typer.Context,
     data: DataFolder,
     out: OutFolder,
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 76.0,
@@ -65,6 +74,9 @@ def quality(
 ) -> None:
     """Train the model of quality findings on radiographs with simulated defects, and write it as a package."""
     require(_NEEDED)
+    if steps is not None:
+        fitting = () if steps else ("learning_rate", "batch", "resume", "keep_start", "fixed_view")
+        say_overruled(ctx, "--steps", "minutes", *fitting)
     quiet_logs(settings_of(config))
     from miqa_training.quality import train_quality
 
@@ -168,6 +180,7 @@ def anomaly(
 
 @app.command()
 def denoiser(
+    ctx: typer.Context,
     data: DataFolder,
     out: OutFolder,
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 15.0,
@@ -186,6 +199,8 @@ def denoiser(
 ) -> None:
     """Train the denoiser of the enhancement method "learned" on simulated quantum noise; one CPU thread is enough."""
     require(_NEEDED)
+    if steps is not None:
+        say_overruled(ctx, "--steps", "minutes")
     quiet_logs(settings_of(config))
     from miqa_training.denoiser.train import train_denoiser
 

@@ -10,12 +10,13 @@ import typer
 
 from miqa_node.core.settings import Settings
 from miqa_node.interfaces.cli.options import ConfigFile, quiet_logs, settings_of
-from miqa_training.commands.extras import OutFolder, SampleSeed, Steps, require
+from miqa_training.commands.extras import OutFolder, SampleSeed, Steps, require, say_overruled
 
 _NEEDED = ("torch", "scipy", "onnxscript", "sklearn")
 
 
 def objects(
+    ctx: typer.Context,
     out: OutFolder,
     data: Annotated[
         Path | None,
@@ -83,6 +84,13 @@ def objects(
     It uses a CUDA device if there is one. An interrupted run continues from its checkpoint.
     """
     require(_NEEDED)
+    fit_options = "minutes", "steps", "batch", "weights"
+    if start is not None:
+        say_overruled(ctx, "--start", "data", "weights", "fitted", "points")
+    elif fitted is not None or points is not None:
+        say_overruled(ctx, "--fitted" if fitted is not None else "--points", *fit_options, "labels")
+    if steps is not None:
+        say_overruled(ctx, "--steps", "minutes")
     settings = settings_of(config)
     quiet_logs(settings)
     from miqa_training.objects.fit import ObjectSchedule

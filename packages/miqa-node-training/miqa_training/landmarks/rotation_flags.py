@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from miqa_node.libraries.plain_statistics.bootstrap import limits_of_draws
 from miqa_node.stages.assess.landmarks.findings import GRADES, ROTATION_SIZES
 from miqa_training.landmarks.reader_figures import LeftOutChance
 
@@ -57,11 +58,11 @@ def _side(images: Sequence[LeftOutChance], flags: Flag) -> dict[str, Any]:
     by_patient = _by_patient(images, flags)
     rng = np.random.default_rng(0)
     draws = [_mean(_drawn(by_patient, rng)) for _ in range(DRAWS)]
-    low, high = np.percentile(draws, (2.5, 97.5))
+    low, high = limits_of_draws(draws, sum(map(len, by_patient.values())))
     hospitals = {name: [sum(map(sum, rows)), sum(map(len, rows))] for name, rows in by_patient.items()}
     return {
         "images": len(images), "flagged": sum(map(flags, images)), "share": round(_mean(by_patient), 3),
-        "low": round(float(low), 3), "high": round(float(high), 3), "hospitals": hospitals,
+        "low": round(low, 3), "high": round(high, 3), "hospitals": hospitals,
     }  # fmt: skip
 
 

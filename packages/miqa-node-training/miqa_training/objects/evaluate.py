@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from miqa_node.errors import SettingsError
 from miqa_node.libraries.onnx_vjp import COMBINED, LAYER_MAPS, SEED, add_maps
+from miqa_node.libraries.plain_statistics.bootstrap import limits_of_draws
 from miqa_node.stages.assess.classify.picture import PictureInput, normalised, resized, stretched
 from miqa_node.stages.assess.landmarks.picture import stored_copy
 from miqa_node.stages.assess.objects.card import INPUT, LOGITS, MAPS, TAP_DEEP, TAP_FUSED
@@ -151,7 +152,7 @@ def alike(judged: Sequence[ExampleVerdict], limit: float, rng: np.random.Generat
         drawn = [_share([rng.choice(one, len(one)) for one in of], limit) for _ in range(RESAMPLES)]
         figures[count] = sum(map(len, of))
         figures[share] = round(_share(of, limit), 3)
-        figures[f"{share}_interval"] = [round(float(np.quantile(drawn, edge)), 3) for edge in (0.025, 0.975)]
+        figures[f"{share}_interval"] = [round(edge, 3) for edge in limits_of_draws(drawn, figures[count])]
     return figures
 
 

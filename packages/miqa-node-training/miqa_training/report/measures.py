@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.taxonomy.lookup import defect_names
+from miqa_node.libraries.plain_statistics.bootstrap import limits_of_draws
 from miqa_node.libraries.plain_statistics.platt import calibration_error
 from miqa_training.evaluate import LEVELS, MARKED, EvaluationCases
 from miqa_training.samples import COLUMN, OBJECTS
@@ -114,7 +115,7 @@ def curves(
         "auroc": _round(value),
         "auroc_interval": [_round(low), _round(high)],
         "average_precision": _round(average),
-        "average_precision_interval": _limits(averages),
+        "average_precision_interval": _limits(averages, min(len(set(positive_patients)), len(set(negative_patients)))),
         "recall_at_95_specificity": _round(float(np.mean(positive > np.quantile(negative, 0.95)))),
         "roc": _rounded(roc(positive, negative)),
         "roc_band": _band(rocs),
@@ -228,8 +229,8 @@ def _share(part: int, whole: int) -> float | None:
     return _round(part / whole) if whole else None
 
 
-def _limits(values: Sequence[float]) -> list[float | None]:
-    return [_round(float(v)) for v in np.percentile(values, (2.5, 97.5))] if values else [None, None]
+def _limits(values: Sequence[float], patients: int) -> list[float | None]:
+    return [_round(v) for v in limits_of_draws(values, patients)]
 
 
 def _band(values: Sequence[Floats]) -> list[list[float | None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from miqa_node.interfaces.cli.served_port import note_port
+from miqa_node.runtime.work.served_ports import note_port
 from tests.interfaces.cli.conftest import Ran
 from tests.web.staging import Stage
 

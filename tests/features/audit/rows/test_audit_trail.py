@@ -16,12 +16,13 @@ from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.core.keys.signing import Signer
+from miqa_node.features.accounts.rows import attempts
+from miqa_node.features.accounts.rows.attempts import Client, SignInOutcome
 from miqa_node.features.audit import rows as chain
 from miqa_node.features.retention.rows import erasure
 from miqa_node.runtime.people import accounts, sessions, users
 from miqa_node.runtime.people.audit import marks, patients, records
 from miqa_node.runtime.people.audit.records import AuditEntry
-from miqa_node.runtime.people.sessions import SignInOutcome
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.units.rows import instances
@@ -195,8 +196,10 @@ def test_accounts_and_sign_ins_are_in_the_trail(database: Database) -> None:
     with database.begin() as transaction:
         accounts.add(transaction, "kim", Role.VIEWER, "the site's sign-on", NOW, subject="https://idp kim")
         accounts.follow_role(transaction, users.load(transaction, "kim"), Role.ADMIN, "the site's sign-on", NOW)
-        sessions.note(transaction, "kim", "10.0.0.7", "oidc", SignInOutcome.SIGNED_IN, NOW)
-        sessions.note(transaction, "", "10.0.0.8", "password", SignInOutcome.REFUSED, NOW)
+        attempts.note(
+            transaction, "kim", Client("10.0.0.7", proxy={"proxy": "127.0.0.1"}), "oidc", SignInOutcome.SIGNED_IN, NOW
+        )
+        attempts.note(transaction, "", Client("10.0.0.8"), "password", SignInOutcome.REFUSED, NOW)
         secret = sessions.start(transaction, "kim", NOW, most=2)
         sessions.end(transaction, secret, NOW, "10.0.0.7")
         rows = records.select(transaction, AuditFilter())[::-1]
@@ -208,4 +211,5 @@ def test_accounts_and_sign_ins_are_in_the_trail(database: Database) -> None:
         (AuditEvent.SIGNED_OUT, "kim", "10.0.0.7", False),
     ]
     assert json.loads(rows[1].detail) == {"account": "kim", "action": "role", "detail": "admin"}
+    assert json.loads(rows[2].detail) == {"outcome": "signed in", "proxy": "127.0.0.1"}
     assert replace(rows[0], at="").number == 0

@@ -236,7 +236,7 @@ def test_what_cannot_be_meant_is_refused_and_writes_nothing(
         (ROOM.text.replace("limit = 0.61", "limit = nan"), "limit.0.limit"),
         (ROOM.text.replace('kind = "strength"', 'kind = "size"'), "limit.0.kind"),
         (ROOM.text.replace('what = "noise"', 'what = "Rauschen"'), "limit.0.what"),
-        (ROOM.text + "colour = 1\n", "defect.0.colour: No such value is known here."),
+        (ROOM.text + "colour = 1\n", "defect.0.colour: colour is not known here."),
         ("format = ", "cannot be read as TOML"),
         (None, "cannot be read"),
     ],

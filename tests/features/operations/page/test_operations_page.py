@@ -18,6 +18,7 @@ from miqa_node.core.domain.operations import DestinationCheck
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import DeliveryError
+from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.services import ALARMS_AGE_S
 from miqa_node.runtime.store import upkeep
 from miqa_node.stages.deliver.rows import deliveries, destination_checks
@@ -286,3 +287,16 @@ def test_a_destination_that_fails_for_one_process_is_an_alarm_with_the_error(sta
     page = client.get("/operations").text
     assert "Fails since" in page
     assert 'value="echo PACS"' in page
+
+
+def test_a_node_that_starts_is_no_alarm(stage: Stage, client: TestClient) -> None:
+    stage.not_ready.append("The models are being loaded.")
+    early = TestClient(
+        create_app(replace(stage.services, starting=lambda: True)), "http://localhost:8080", client=("127.0.0.1", 1)
+    )
+    banner, later = early.get("/operations/alarms").text, client.get("/operations/alarms").text
+    assert 'class="starting"' in banner
+    assert "The node is starting." in banner
+    assert "The models are being loaded." in banner
+    assert 'class="alarms"' in later
+    assert "<strong>Starting:</strong>" in early.get("/operations").text

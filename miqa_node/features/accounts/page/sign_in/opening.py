@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from http import HTTPStatus
+from typing import Literal
 
 import structlog
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
+from miqa_node.features.accounts.rows import attempts
+from miqa_node.features.accounts.rows.attempts import Client
 from miqa_node.interfaces.web.access import COOKIE, session_times
 from miqa_node.interfaces.web.oidc import SignOn
 from miqa_node.interfaces.web.recheck import sealed
+from miqa_node.interfaces.web.security import proxy_of
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.people import second_factors, sessions
 from miqa_node.runtime.people.users import User
@@ -20,6 +24,8 @@ from miqa_node.runtime.store.database import Transaction
 log = structlog.get_logger(__name__)
 
 HALF_COOKIE = "miqa_half"
+BROWSER_COOKIE = "miqa_browser"
+"""Tells a browser that an account signed in with before, whatever its address: it has its own wrong passwords."""
 HALF_PATH = "/sign-in"
 ASK_CODE, ENROL = "/sign-in/code", "/sign-in/enrol"
 MAX_SESSIONS = 20
@@ -51,15 +57,8 @@ def second_step(request: Request, services: WebServices, name: str, step: str, t
     with services.database.begin() as transaction:
         secret = second_factors.begin_half(transaction, name, inside(target), now)
     answer = RedirectResponse(step, HTTPStatus.SEE_OTHER)
-    answer.set_cookie(
-        HALF_COOKIE,
-        secret,
-        max_age=int(second_factors.HALF_LIFETIME.total_seconds()),
-        path=HALF_PATH,
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="strict",
-    )
+    lifetime_s = second_factors.HALF_LIFETIME.total_seconds()
+    set_cookie(answer, request, HALF_COOKIE, secret, lifetime_s, HALF_PATH, samesite="strict")
     return answer
 
 
@@ -77,23 +76,17 @@ def open_session(
     ``sign_on``: the provider's claims, if the person signed on there. ``page`` is shown first, if given.
     """
     with services.database.begin() as transaction:
-        sessions.end(transaction, request.cookies.get(COOKIE, ""), now, address_of(request))
+        end_session(transaction, request, now)
         sessions.forget_ended(transaction, now, **session_times(services))
         secret = sessions.start(transaction, name, now, most=MAX_SESSIONS)
         if sign_on is not None:
             token = sealed(secret, sign_on.refresh_token)
             sessions.confirm(transaction, secret, token, now, provider_sid=sign_on.sid)
+        browser = attempts.keep_browser(transaction, name, request.cookies.get(BROWSER_COOKIE, ""), now)
     log.info("signed in", account=name, peer=address_of(request))
     answer = page or RedirectResponse(inside(target), HTTPStatus.SEE_OTHER)
-    answer.set_cookie(
-        COOKIE,
-        secret,
-        max_age=int(services.settings.access.session_lifetime_s),
-        path="/",
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",  # browsers would not send a strict cookie on the redirect from the site's sign-on
-    )
+    set_cookie(answer, request, COOKIE, secret, services.settings.access.session_lifetime_s)
+    set_cookie(answer, request, BROWSER_COOKIE, browser, attempts.KNOWN_FOR.total_seconds())
     answer.delete_cookie(HALF_COOKIE, path=HALF_PATH)
     return answer
 
@@ -106,6 +99,26 @@ def inside(target: str) -> str:
     """
     plain = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
     return target if plain else "/"
+
+
+def set_cookie(
+    answer: Response, request: Request, name: str, value: str, max_age_s: float, path: str = "/",
+    samesite: Literal["lax", "strict"] = "lax",
+) -> None:  # fmt: skip
+    """Give a browser a cookie; it would not send a strict one on the redirect from the site's sign-on."""
+    secure = request.url.scheme == "https"
+    answer.set_cookie(name, value, int(max_age_s), path=path, secure=secure, httponly=True, samesite=samesite)
+
+
+def end_session(transaction: Transaction, request: Request, now: datetime) -> None:
+    """End this browser's session, if it has one."""
+    detail = proxy_of(request.scope)
+    sessions.end(transaction, request.cookies.get(COOKIE, ""), now, address_of(request), detail=detail)
+
+
+def client_of(request: Request) -> Client:
+    """Where an attempt to sign in comes from."""
+    return Client(address_of(request), request.cookies.get(BROWSER_COOKIE, ""), proxy_of(request.scope))
 
 
 def address_of(request: Request) -> str:

@@ -18,7 +18,18 @@ from miqa_node.core.language.catalogue import OWN_NAMES, languages
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import AccessError, InputError
 from miqa_node.features.accounts.page.sign_in import passwords
-from miqa_node.features.accounts.page.sign_in.opening import address_of, asks_more, inside, open_session, proceed
+from miqa_node.features.accounts.page.sign_in.opening import (
+    address_of,
+    asks_more,
+    client_of,
+    end_session,
+    inside,
+    open_session,
+    proceed,
+    set_cookie,
+)
+from miqa_node.features.accounts.rows import attempts
+from miqa_node.features.accounts.rows.attempts import FAILURES_COUNT_FOR, Client, SignInOutcome
 from miqa_node.interfaces.web.access import COOKIE, Reader, Who
 from miqa_node.interfaces.web.card import ACCOUNT, EVERY_BAR, PageCard
 from miqa_node.interfaces.web.html.cards import PageCards
@@ -26,8 +37,7 @@ from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page, Trait
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE, ZONE_COOKIE, is_zone
-from miqa_node.runtime.people import accounts, second_factors, sessions, users
-from miqa_node.runtime.people.sessions import SignInOutcome
+from miqa_node.runtime.people import accounts, second_factors, users
 
 log = structlog.get_logger(__name__)
 router = APIRouter()
@@ -37,7 +47,6 @@ Password = Annotated[str, Form(max_length=passwords.MAX_CHARACTERS)]
 Next = Annotated[str, Query(max_length=2000)]
 Secret = Annotated[str, Path(max_length=128)]
 
-FAILURES_COUNT_FOR = timedelta(minutes=15)
 KEPT_S = 400 * 86_400
 """The maximum lifetime of a cookie in browsers."""
 BY_LINK = "one-time link"
@@ -65,8 +74,8 @@ def sign_in(
 ) -> Response:
     """Check name and password; failures are delayed, and after too many of them further attempts are refused."""
     now = datetime.now(UTC)
-    with hashing_turn(request, services):
-        user, outcome = check_password(services, name, password, address_of(request), now)
+    with hashing_turn(request, services, name):
+        user, outcome = check_password(services, name, password, client_of(request), now)
     if outcome is not SignInOutcome.SIGNED_IN or user is None:
         log.warning("sign-in failed", outcome=outcome.value, peer=address_of(request))
         fault = WRONG if outcome is SignInOutcome.REFUSED else too_many()
@@ -79,7 +88,7 @@ def sign_in(
 def sign_out(request: Request, services: Services, who: Who) -> Response:
     """End this browser's session."""
     with services.database.begin() as transaction:
-        sessions.end(transaction, request.cookies.get(COOKIE, ""), datetime.now(UTC), address_of(request))
+        end_session(transaction, request, datetime.now(UTC))
     if who.name:
         log.info("signed out", account=who.name)
     answer = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
@@ -118,7 +127,7 @@ def welcome(
             user = users.load(transaction, chosen)
             more = asks_more(transaction, services, user)
             outcome = SignInOutcome.PASSWORD_RIGHT if more else SignInOutcome.SIGNED_IN
-            sessions.note(transaction, chosen, address_of(request), "link", outcome, now)
+            attempts.note(transaction, chosen, client_of(request), "link", outcome, now)
     except AccessError as error:
         return _welcome_page(services, who, secret, str(error), name)
     log.info("password chosen by link", account=chosen, set_up=not invited)
@@ -143,14 +152,7 @@ def choose_language(
         raise InputError("The node does not know this language or time zone.")
     answer = RedirectResponse("/account", HTTPStatus.SEE_OTHER)
     for name, value in ((LANGUAGE_COOKIE, language), (ZONE_COOKIE, zone)):
-        answer.set_cookie(
-            name,
-            value,
-            max_age=KEPT_S if value else 0,
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="lax",
-        )
+        set_cookie(answer, request, name, value, KEPT_S if value else 0)
     return answer
 
 
@@ -164,8 +166,8 @@ def change_password(
         if new != again:
             raise AccessError("The two passwords differ.")  # noqa: TRY301
         passwords.check_new(new, who.name, services.settings.access.password_min_characters)
-        with hashing_turn(request, services):
-            user, outcome = check_password(services, who.name, password, address_of(request), now)
+        with hashing_turn(request, services, who.name):
+            user, outcome = check_password(services, who.name, password, client_of(request), now)
             if outcome is not SignInOutcome.SIGNED_IN or user is None:
                 raise AccessError("The present password is wrong.")  # noqa: TRY301
             password_hash = passwords.hash_password(new)
@@ -178,42 +180,43 @@ def change_password(
 
 
 @contextmanager
-def hashing_turn(request: Request, services: WebServices) -> Iterator[None]:
-    """A slot to compute a hash; HTTPException 503 while too many wait for one."""
-    address = address_of(request)
-    if not services.signing_in.enter(address):
+def hashing_turn(request: Request, services: WebServices, name: str = "") -> Iterator[None]:
+    """A slot to compute a hash; HTTPException 503 while too many wait for one, unless the account was here before."""
+    client = client_of(request)
+    with services.database.begin() as transaction:
+        known = bool(name) and attempts.is_known(
+            transaction, name.strip().lower(), datetime.now(UTC), client.address, client.place
+        )
+    if not known and not services.signing_in.enter(client.address):
         too_many = "Too many people sign in at once; try again in a moment."
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, too_many, {"retry-after": "2"})
     try:
         with services.password_turn:
             yield
     finally:
-        services.signing_in.leave(address)
+        if not known:
+            services.signing_in.leave(client.address)
 
 
 def check_password(
-    services: WebServices, user_name: str, password: str, address: str, now: datetime
+    services: WebServices, user_name: str, password: str, client: Client, now: datetime
 ) -> tuple[users.User | None, SignInOutcome]:
-    """The account if the password is right; either result is recorded."""
-    access = services.settings.access
-    try:
-        name = account_name(user_name)
-    except AccessError:
-        name = ""
+    """The account if the password is right; either result is recorded. Names without an account are answered alike."""
+    settings, typed = services.settings, user_name.strip().lower()
     with services.database.begin() as transaction:
-        user = users.find(transaction, name) if name else None
+        user = users.find(transaction, typed)
         login_name = user.name if user else ""
-        since = now - FAILURES_COUNT_FOR
-        of_name, of_address = sessions.failures(transaction, login_name, address, since)
+        slowed = login_name or attempts.stand_in(typed, settings)
+        number, allowed = attempts.begin(transaction, slowed, client, "password", settings.access, now)
     outcome = SignInOutcome.REFUSED
-    if of_address >= access.sign_in_failures_per_address or (user and of_name >= access.sign_in_failures):
+    if not allowed:
         outcome = SignInOutcome.THROTTLED
     elif passwords.matches(user.password_hash if user else "", password) and user and user.has_pages:
         outcome = SignInOutcome.SIGNED_IN
     with services.database.begin() as transaction:
         more = outcome is SignInOutcome.SIGNED_IN and user is not None and asks_more(transaction, services, user)
         noted = SignInOutcome.PASSWORD_RIGHT if more else outcome
-        sessions.note(transaction, login_name, address, "password", noted, now)
+        attempts.end(transaction, number, login_name, client, "password", noted, now)
         if outcome is SignInOutcome.SIGNED_IN and user and passwords.is_outdated(user.password_hash):
             users.renew_hash(transaction, user.name, passwords.hash_password(password))
     return user, outcome

@@ -18,24 +18,24 @@ from miqa_node.features.accounts.page.sign_in.opening import (
     ASK_CODE,
     ENROL,
     HALF_COOKIE,
-    address_of,
     asks_more,
+    client_of,
     open_session,
     second_step,
 )
 from miqa_node.features.accounts.page.sign_in.router import (
-    FAILURES_COUNT_FOR,
     Password,
     check_password,
     hashing_turn,
     too_many,
 )
+from miqa_node.features.accounts.rows import attempts
+from miqa_node.features.accounts.rows.attempts import SignInOutcome
 from miqa_node.interfaces.web.access import Reader, Who
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services, WebServices
-from miqa_node.runtime.people import accounts, second_factors, sessions, users
-from miqa_node.runtime.people.sessions import SignInOutcome
+from miqa_node.runtime.people import accounts, second_factors, users
 from miqa_node.runtime.store.database import Transaction
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ def enrol(request: Request, services: Services, who: Who, code: Code) -> Respons
         made = _confirm(transaction, services, user.name, code, now)
         if made:
             second_factors.end_half(transaction, request.cookies.get(HALF_COOKIE, ""))
-            sessions.note(transaction, user.name, address_of(request), "code", SignInOutcome.SIGNED_IN, now)
+            attempts.note(transaction, user.name, client_of(request), "code", SignInOutcome.SIGNED_IN, now)
     if not made:
         return _set_up_page(services, user, who, fault=WRONG)
     page = HTMLResponse(render("sign_in/codes.html", who=None, codes=made, target=target))
@@ -91,8 +91,8 @@ def enrol(request: Request, services: Services, who: Who, code: Code) -> Respons
 def set_up(request: Request, services: Services, who: Reader, password: Password) -> Response:
     """Begin a new second factor. It needs the password, because a new factor could lock out the owner."""
     user, now = _own(services, who), datetime.now(UTC)
-    with hashing_turn(request, services):
-        _user, outcome = check_password(services, user.name, password, address_of(request), now)
+    with hashing_turn(request, services, user.name):
+        _user, outcome = check_password(services, user.name, password, client_of(request), now)
     if outcome is not SignInOutcome.SIGNED_IN:
         raise HTTPException(HTTPStatus.FORBIDDEN, "The present password is wrong.")
     return second_step(request, services, user.name, ENROL, "/account", now)
@@ -139,19 +139,18 @@ def _half(request: Request, services: WebServices) -> tuple[users.User, str]:
 
 def _try(request: Request, services: WebServices, name: str, code: str, now: datetime) -> str:
     """Why a code is not accepted, in words; empty if it is accepted, which uses it up."""
-    access, address = services.settings.access, address_of(request)
+    client = client_of(request)
     with services.database.begin() as transaction:
-        since = now - FAILURES_COUNT_FOR
-        of_name, of_address = sessions.failures(transaction, name, address, since)
-        if of_address >= access.sign_in_failures_per_address or of_name >= access.sign_in_failures:
-            sessions.note(transaction, name, address, "code", SignInOutcome.THROTTLED, now)
+        number, allowed = attempts.begin(transaction, name, client, "code", services.settings.access, now)
+        if not allowed:
+            attempts.end(transaction, number, name, client, "code", SignInOutcome.THROTTLED, now)
             return too_many()
         means = _used(transaction, services, name, code, now)
         if not means:
-            sessions.note(transaction, name, address, "code", SignInOutcome.REFUSED, now)
-            log.warning("code refused", account=name, peer=address)
+            attempts.end(transaction, number, name, client, "code", SignInOutcome.REFUSED, now)
+            log.warning("code refused", account=name, peer=client.address)
             return WRONG
-        sessions.note(transaction, name, address, means, SignInOutcome.SIGNED_IN, now)
+        attempts.end(transaction, number, name, client, means, SignInOutcome.SIGNED_IN, now)
         second_factors.end_half(transaction, request.cookies.get(HALF_COOKIE, ""))
     return ""
 

@@ -16,13 +16,14 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from miqa_node.core.domain.access import account_name
 from miqa_node.core.keys.secrets import new_secret
 from miqa_node.errors import AccessError, UnansweredError
-from miqa_node.features.accounts.page.sign_in.opening import address_of, inside, open_session
+from miqa_node.features.accounts.page.sign_in.opening import client_of, inside, open_session, set_cookie
+from miqa_node.features.accounts.rows import attempts
+from miqa_node.features.accounts.rows.attempts import SignInOutcome
 from miqa_node.interfaces.web.oidc import CLOCK_LEEWAY_S, Provider, SignOn, role_of, why_no_role
 from miqa_node.interfaces.web.page import Page, Trait
 from miqa_node.interfaces.web.recheck import PROVIDER
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.runtime.people import accounts, sessions, users
-from miqa_node.runtime.people.sessions import SignInOutcome
 
 log = structlog.get_logger(__name__)
 router = APIRouter()
@@ -46,14 +47,8 @@ def sign_on(request: Request, services: Services, next: Annotated[str, Query(max
     except AccessError as error:
         raise HTTPException(HTTPStatus.BAD_GATEWAY, str(error)) from error
     answer = RedirectResponse(address, HTTPStatus.SEE_OTHER)
-    answer.set_cookie(
-        COOKIE,
-        base64.urlsafe_b64encode(json.dumps(flow).encode()).decode(),
-        max_age=FLOW_LIMIT_S,
-        path="/sign-on",
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
+    set_cookie(
+        answer, request, COOKIE, base64.urlsafe_b64encode(json.dumps(flow).encode()).decode(), FLOW_LIMIT_S, "/sign-on"
     )
     return answer
 
@@ -73,11 +68,11 @@ def back(request: Request, services: Services, state: str = "", code: str = "", 
         name = _account(services, sign_on, now)
     except AccessError as refusal:
         with services.database.begin() as transaction:
-            sessions.note(transaction, "", address_of(request), "oidc", SignInOutcome.REFUSED, now)
+            attempts.note(transaction, "", client_of(request), "oidc", SignInOutcome.REFUSED, now)
         log.warning("sign-on failed", reason=str(refusal))
         raise HTTPException(HTTPStatus.FORBIDDEN, str(refusal)) from refusal
     with services.database.begin() as transaction:
-        sessions.note(transaction, name, address_of(request), "oidc", SignInOutcome.SIGNED_IN, now)
+        attempts.note(transaction, name, client_of(request), "oidc", SignInOutcome.SIGNED_IN, now)
     answer = open_session(request, services, name, flow["next"], now, sign_on)
     answer.delete_cookie(COOKIE, path="/sign-on")
     return answer
