@@ -158,7 +158,7 @@ def test_from_the_set_up_link_to_the_rejection_in_the_archive(
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-ready]")
-    assert page.title() == "CR · CHEST · PA · miqa-node", "no name, no number"
+    assert page.title() == "CR · Chest · PA · miqa-node", "no name, no number"
     assert "9RG1" not in page.url
     expect(page.locator("[data-overlay]:checked")).to_have_count(0)
     shoot(page, "study")

@@ -67,7 +67,7 @@ def test_a_person_claims_and_resolves_a_study(stage: Stage, page: sync_api.Page)
     stage.add(1)
 
     page.goto("/")
-    page.get_by_role("link", name="DX · CHEST · PA").click()
+    page.get_by_role("link", name="DX · Chest · PA").click()
     page.wait_for_url("**/studies/*")  # with its scripts, of which one remembers the name
     page.get_by_label("Your name").fill("mara")
     page.get_by_role("button", name="Claim").click()

@@ -102,6 +102,8 @@ class WorklistImage:
     laterality: str = ""
     description: str = ""
     """That of its series."""
+    names: tuple[str, ...] = ()
+    """Those of the reasons."""
 
 
 @dataclass(frozen=True, slots=True)

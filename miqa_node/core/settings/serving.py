@@ -53,6 +53,7 @@ class WebSettings(SettingsTable):
     display_minutes: Minutes
     display_picture: bool
     display_findings: bool
+    patient_names: bool
     display_coaching: bool
     display_accession_digits: Annotated[int, Field(ge=0, le=16)]
     max_archive_members: Count

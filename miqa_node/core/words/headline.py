@@ -1,44 +1,57 @@
 """The main findings of an image and their places in at most twelve words, for pages and room displays.
 
-Of a series that nothing flags, in what no fault was found, and what was not looked for.
+Of what nothing flags, whether it was looked at: not at all, in part, or in vain, as the policy never accepts it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import Finding, FindingName
-from miqa_node.core.domain.verdict import EXPERIMENTAL, UNFIT, Disposition, Reason, Verdict
-from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, spoken
+from miqa_node.core.domain.reassessment import KEPT_FLAG
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
+from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, say, spoken
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title
 from miqa_node.core.words.object_words import title_of
 from miqa_node.core.words.phrases import AT, NOTHING_FOUND
-from miqa_node.core.words.reason import plain
-from miqa_node.core.words.search_words import search_headline, searched
+from miqa_node.core.words.reason import plain, titles_in
+from miqa_node.core.words.search_words import OF_LOOK, is_unflagged, look_words, shortened
 from miqa_node.core.words.voice import Voice, voice
 
 MAX_WORDS = 12
 SHOWS_ANOTHER = frozenset({"pixels_contradict_body_part", "another_kind"})
 """Reasons that come before all others, which suppose that the image shows what its header says."""
-OF_SEARCH = frozenset({EXPERIMENTAL, UNFIT, "not_assessed"})
-"""Reasons that say why a series has no verdict, and nothing of its slices."""
 _UNUSUAL = "anomaly"
 
 
 def headline(assessment: Assessment | None, disposition: Disposition, language: str = SOURCE) -> str:
     """The deciding findings, worst first, each with its place; without a finding, the first other reason."""
     speaker = voice(language)
-    if disposition.verdict is Verdict.ACCEPT:
+    standing = next((one for one in disposition.reasons if one.name == KEPT_FLAG), None)
+    if disposition.verdict is Verdict.ACCEPT and standing is None:
         return speaker.say(NOTHING_FOUND)
-    if (search := searched(disposition)) is None:
-        return _of_reasons(assessment, disposition, speaker)
-    others = tuple(one for one in disposition.reasons if one.name not in OF_SEARCH)
-    text = _of_reasons(assessment, replace(disposition, reasons=others), speaker)
+    text = _of_reasons(assessment, disposition, speaker)
     with spoken(speaker.language):
-        return ". ".join(filter(None, (text, search_headline(search))))
+        if standing is not None and not disposition.verdict.flagged:
+            return say(
+                "Still listed, as no later judgement could take it back: {reasons}",
+                reasons="; ".join(titles_in(standing.text)),
+            )
+        return ". ".join(filter(None, (text, look_words(assessment, disposition))))
+
+
+def told_reasons(assessment: Assessment | None, disposition: Disposition) -> list[Reason]:
+    """The reasons in the order in which a headline tells them; without those that only say how it was looked at."""
+    names = {*finding_entries(), *(one.name for one in (assessment.findings if assessment is not None else ()))}
+    reasons = [one for one in disposition.reasons if one.name not in OF_LOOK or not is_unflagged(disposition)]
+
+    def place(reason: Reason) -> tuple[int, int]:
+        return 0 if reason.name in SHOWS_ANOTHER else 1 if reason.name in names else 2, -reason.verdict.rank
+
+    # Unusual is not wrong: only without any other reason.
+    return sorted((one for one in reasons if one.name != _UNUSUAL or len(reasons) == 1), key=place)
 
 
 def _of_reasons(assessment: Assessment | None, disposition: Disposition, speaker: Voice) -> str:
@@ -49,8 +62,7 @@ def _of_reasons(assessment: Assessment | None, disposition: Disposition, speaker
         if text and len(longer.split()) > MAX_WORDS:
             break
         text = longer
-    words = text.split()
-    return text if len(words) <= MAX_WORDS else " ".join(words[:MAX_WORDS]).rstrip(".,;:") + " …"
+    return shortened(text, MAX_WORDS)
 
 
 def is_whole(finding: Finding) -> bool:
@@ -61,16 +73,10 @@ def is_whole(finding: Finding) -> bool:
 
 def _named(assessment: Assessment | None, disposition: Disposition, speaker: Voice) -> Iterator[str]:
     findings = {one.name: one for one in assessment.findings} if assessment is not None else {}
-    entries = finding_entries()
-    worst_first = sorted(disposition.reasons, key=lambda reason: -reason.verdict.rank)
-    yield from (_other(reason, speaker) for reason in worst_first if reason.name in SHOWS_ANOTHER)
-    for reason in worst_first:
-        if reason.name in findings or reason.name in entries:
+    for reason in told_reasons(assessment, disposition):
+        if reason.name in findings or reason.name in finding_entries():
             yield _finding(reason, findings.get(FindingName(reason.name)), assessment, speaker)
-    before = {*findings, *entries, *SHOWS_ANOTHER}
-    others = [reason for reason in worst_first if reason.name not in before]
-    for reason in others:
-        if reason.name != _UNUSUAL or len(worst_first) == 1:  # unusual is not wrong: only without any other reason
+        else:
             yield _other(reason, speaker)
 
 

@@ -21,32 +21,9 @@ from miqa_node.core.domain.verdict import EXPERIMENTAL, Disposition, Reason, Ver
 from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, say, spoken
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries
+from miqa_node.core.words import phrases
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.core.words.object_words import hint_of, title_of
-from miqa_node.core.words.phrases import (
-    ADVICE,
-    ANOMALY_SITE,
-    ANOMALY_TRAINING,
-    BY_MEASUREMENTS,
-    CAPTION,
-    EXPERIMENT,
-    FINDING,
-    FINDING_LIKE,
-    GATE,
-    GRADE_LIMITS,
-    GRADES,
-    LOOK_FOR_REST,
-    MEASURED,
-    NO_DEFECT,
-    NO_PREDICTION,
-    PENDING,
-    PLACES,
-    PLAUSIBILITY,
-    PREDICTION,
-    RULES,
-    SCORE,
-    VERDICTS,
-)
 from miqa_node.core.words.search_words import search_words, searched
 from miqa_node.core.words.voice import Voice, voice
 
@@ -108,12 +85,16 @@ def advice(reason: Reason, assessment: Assessment | None, language: str = SOURCE
     if reason.name == FindingName.GATE and gate is not None:
         entry = gate_entries().get(gate)
         return "" if entry is None else entry.words_in(language).hint
+    part = assessment.known_header.body_part_examined if assessment is not None else ""
+    parts, elsewhere = phrases.ELSEWHERE.get(reason.name, ((), ""))
+    if part and elsewhere and not any(one in part for one in parts):
+        return voice(language).say(elsewhere)
     finding = next((one for one in assessment.findings if one.name == reason.name), None) if assessment else None
     if finding is not None:
         return hint_of(finding, language)
     if reason.name in finding_entries():
         return finding_entries()[FindingName(reason.name)].words_in(language).hint
-    return voice(language).say(ADVICE[reason.name]) if reason.name in ADVICE else ""
+    return voice(language).say(phrases.ADVICE[reason.name]) if reason.name in phrases.ADVICE else ""
 
 
 def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
@@ -121,60 +102,62 @@ def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -
         with spoken(speaker.language):
             yield f"{say(disposition.verdict.words)}. {search_words(search)}"
     else:
-        yield speaker.say(EXPERIMENT if disposition.experimental else VERDICTS[disposition.verdict])
+        yield speaker.say(phrases.EXPERIMENT if disposition.experimental else phrases.VERDICTS[disposition.verdict])
     unjudged = [r.text for r in disposition.reasons if r.name in UNJUDGED]
     if assessment.not_assessed and assessment.not_assessed not in unjudged:
         unjudged.insert(0, assessment.not_assessed)
     yield from (_reworded(text, speaker) for text in unjudged)
     if disposition.verdict is Verdict.ACCEPT and assessment.not_assessed and not assessment.findings:
-        yield speaker.say(BY_MEASUREMENTS)
+        yield speaker.say(phrases.BY_MEASUREMENTS)
     if assessment.score is not None and assessment.gate_class is None:
-        yield speaker.say(SCORE, score=f"{assessment.score:.0f}")
+        yield speaker.say(phrases.SCORE, score=f"{assessment.score:.0f}")
 
 
 def _findings(assessment: Assessment, speaker: Voice) -> Iterator[str]:
     gate = assessment.gate_class
     if gate is not None:
         yield speaker.say(
-            GATE, gate=finding_title(gate, speaker.language), probability=_percent(assessment.gate.get(gate, 1.0))
+            phrases.GATE,
+            gate=finding_title(gate, speaker.language),
+            probability=_percent(assessment.gate.get(gate, 1.0)),
         )
         return
     present = [f for f in assessment.findings if f.present]
     yield from (_finding(f, speaker) for f in sorted(present, key=lambda f: -f.probability * f.severity))
     if assessment.findings and not present:
-        yield speaker.say(NO_DEFECT)
+        yield speaker.say(phrases.NO_DEFECT)
 
 
 def _finding(finding: Finding, speaker: Voice) -> str:
     words = finding_words(finding, speaker.language)
     probability = _percent(finding.probability)
     if finding.name == FindingName.GATE:  # no known class
-        return speaker.say(GATE, gate=words.title, probability=probability)
+        return speaker.say(phrases.GATE, gate=words.title, probability=probability)
     entry = finding_entries().get(finding.name)
-    grade = bisect_right(GRADE_LIMITS, finding.severity)
+    grade = bisect_right(phrases.GRADE_LIMITS, finding.severity)
     like = _like(words, entry.severity.sizes if entry is not None else (), grade, speaker)
     placed = finding.peak is not None and finding.place is None and (entry is None or entry.region != "whole")
     where = f" {speaker.say(_place(finding.peak))}" if placed and finding.peak is not None else ""
     title = title_of(finding, speaker.language)
     text = speaker.say(
-        FINDING_LIKE if like else FINDING,
-        finding=title, grade=speaker.say(GRADES[grade]), like=like, probability=probability,
+        phrases.FINDING_LIKE if like else phrases.FINDING,
+        finding=title, grade=speaker.say(phrases.GRADES[grade]), like=like, probability=probability,
     )  # fmt: skip
     return text + where
 
 
 def _like(words: FindingWords, sizes: Sequence[str], grade: int, speaker: Voice) -> str:
     """A comparison for the severity; empty if the finding has none."""
-    if len(words.sizes) == len(GRADES):
+    if len(words.sizes) == len(phrases.GRADES):
         return words.sizes[grade]
-    if words.like and len(sizes) == len(GRADES):
+    if words.like and len(sizes) == len(phrases.GRADES):
         return words.like.format(size=speaker.numerals(sizes[grade]))
     return ""
 
 
 def _place(peak: tuple[float, float]) -> str:
     across, down = (min(int(3 * share), 2) for share in peak)
-    return PLACES[down][across]
+    return phrases.PLACES[down][across]
 
 
 def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
@@ -182,14 +165,14 @@ def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voi
         measured = assessment.measurement(reason.name)
         values = reason.text.values if isinstance(reason.text, Phrase) else {}
         if measured is not None and "limit" in values and "concern" not in values:
-            rule = next((rule for how, rule in RULES.items() if f" {how} " in reason.text), "")
+            rule = next((rule for how, rule in phrases.RULES.items() if f" {how} " in reason.text), "")
             shown = {name: _reworded(values[name], speaker) for name in ("value", "limit")}
             yield speaker.say(rule, measurement=_name(measured, speaker), **shown)
             continue
         if measured is not None and f"{humanised(reason.name)} " not in reason.text:
             yield _reworded(reason.text, speaker)  # already a whole sentence
             continue
-        for how, rule in RULES.items():
+        for how, rule in phrases.RULES.items():
             # The policy's wording: the measurement's name and value, "is above" or "is below", the limit.
             value, figure, limit = reason.text.removeprefix(f"{humanised(reason.name)} ").partition(f" is {how} ")
             if measured is not None and figure:
@@ -201,7 +184,7 @@ def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voi
     chosen = [(one.phrase, by_name[one.name]) for one in spoken if one.name in by_name]
     texts = [_measured(phrase, m, speaker) for phrase, m in chosen if m.name not in EDGES or m.name == edges]
     if texts:
-        yield speaker.say(MEASURED, list=", ".join(texts))
+        yield speaker.say(phrases.MEASURED, list=", ".join(texts))
 
 
 def _measured(phrase: str, measured: Measurement, speaker: Voice) -> str:
@@ -220,7 +203,7 @@ def _name(measured: Measurement, speaker: Voice) -> str:
 
 def _plausibility(assessment: Assessment, speaker: Voice) -> Iterator[str]:
     for issue in assessment.plausibility:
-        phrase = PLAUSIBILITY.get(issue.name)
+        phrase = phrases.PLAUSIBILITY.get(issue.name)
         # The numbers of a phrase are those of the message, in this order.
         values = zip(re.findall(r"{(\w+)}", phrase or ""), re.findall(r"\d+", issue.message), strict=False)
         yield _reworded(issue.message, speaker) if phrase is None else speaker.say(phrase, **dict(values))
@@ -230,7 +213,7 @@ def _anomaly(assessment: Assessment, disposition: Disposition, speaker: Voice) -
     score = assessment.anomaly
     is_reason = any(reason.name == "anomaly" for reason in disposition.reasons)
     if score is not None and (is_reason or score.percentile >= UNUSUAL_PERCENTILE):
-        text = ANOMALY_SITE if score.is_of_site else ANOMALY_TRAINING
+        text = phrases.ANOMALY_SITE if score.is_of_site else phrases.ANOMALY_TRAINING
         yield speaker.say(text, percentile=speaker.numerals(f"{score.percentile:.1f} %"))
 
 
@@ -238,18 +221,18 @@ def _predictions(assessment: Assessment, speaker: Voice) -> Iterator[str]:
     for one in assessment.predictions:
         if one.label:
             confidence = _percent(one.confidence)
-            yield speaker.say(PREDICTION, package=one.package, label=one.label, confidence=confidence)
+            yield speaker.say(phrases.PREDICTION, package=one.package, label=one.label, confidence=confidence)
         else:
-            yield speaker.say(NO_PREDICTION, package=one.package)
+            yield speaker.say(phrases.NO_PREDICTION, package=one.package)
         if one.automated_by:
             yield _reworded(one.automated_by, speaker)
-        yield from dict.fromkeys(speaker.say(PENDING[waiting.reason]) for waiting in one.pending)
+        yield from dict.fromkeys(speaker.say(phrases.PENDING[waiting.reason]) for waiting in one.pending)
 
 
 def _advice(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
     is_searched = searched(disposition) is not None
     hints = (
-        speaker.say(LOOK_FOR_REST)
+        speaker.say(phrases.LOOK_FOR_REST)
         if is_searched and reason.name == EXPERIMENTAL
         else advice(reason, assessment, speaker.language)
         for reason in disposition.reasons
@@ -261,7 +244,7 @@ def _caption(assessment: Assessment, speaker: Voice) -> Iterator[str]:
     """The machine-written caption, with a mark on each sentence."""
     if assessment.caption is not None:
         for sentence in assessment.caption.sentences:
-            yield speaker.say(CAPTION, writer=assessment.caption.writer, sentence=sentence)
+            yield speaker.say(phrases.CAPTION, writer=assessment.caption.writer, sentence=sentence)
 
 
 def _reworded(text: str, speaker: Voice) -> str:

@@ -24,13 +24,8 @@ RETAKE = (
 )  # fmt: skip
 """Reasons whose hint is about a new exposure; that of the first that an image has is given."""
 AGAIN = (
-    "contrast_processing",
-    "inverted",
-    "inverted_look",
-    "voi_clips_image",
-    "underexposure",
-    "overexposure_saturation",
-)
+    "contrast_processing", "inverted", "inverted_look", "voi_clips_image", "underexposure", "overexposure_saturation",
+)  # fmt: skip
 """Reasons whose hint is to process the same exposure again."""
 SEND_AGAIN = "Have the series sent again; if it stays so, have it made again from the raw data."
 HOLD_STILL = "Repeat with the patient held still if the question cannot be answered."

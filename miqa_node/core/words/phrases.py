@@ -154,6 +154,16 @@ PENDING: Mapping[PendingReason, str] = {
     PendingReason.NOT_JUDGED: "The package could not judge this image.",
 }
 
+TRUNK = ("CHEST", "ABD", "RIB", "STERNUM", "SPINE")
+ELSEWHERE: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "motion_blur": (TRUNK, "Repeat with the part supported and held still, and use a shorter exposure time."),
+    "clipped_anatomy": (
+        ("CHEST",),
+        "If the collimation did not merely hide it, repeat with the whole part in the field.",
+    ),
+    "device_in_view": (("CHEST",), "Leave it in place."),
+}
+"""The parts that the taxonomy's next step is about, by what their terms contain, and that of all others."""
 ADVICE: Mapping[str, str] = {
     "deviation_index_low": "Check the exposure settings before the next patient.",
     "deviation_index_high": "Check the exposure settings before the next patient.",
@@ -196,5 +206,6 @@ def messages() -> Iterator[str]:
     yield from (NOTHING_FOUND, SEARCHED, NOT_SEARCHED, NO_SEARCH, FOUND, NOT_FOUND, LOOK_FOR_REST)
     for table in (RULES, PLAUSIBILITY, ADVICE):
         yield from table.values()
+    yield from (hint for _, hint in ELSEWHERE.values())
     yield from (one.phrase for one in every_measurand() if one.phrase)
     yield from (one.label for one in every_measurand())

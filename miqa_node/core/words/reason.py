@@ -52,7 +52,17 @@ def plain(text: str) -> PlainReason:
         title = say(UNUSUAL)
         return PlainReason(title, title, numerals(_share(text)), is_unusual=True)
     whole = numerals(reworded(text))
-    return PlainReason(whole, whole)
+    return PlainReason("; ".join(dict.fromkeys(titles_in(text))), whole)
+
+
+def titles_in(text: str) -> list[str]:
+    """The findings and measurements that a text is about, each without its numbers; the text, if it names none."""
+    if not isinstance(text, Phrase):
+        return [numerals(reworded(text))]
+    if named := text.values.get("measurement") or text.values.get("finding"):
+        return [reworded(named)]
+    inner = [one for name, one in text.values.items() if name in ("reasons", "text") or name.startswith("part")]
+    return [title for one in inner for title in titles_in(one)] or [numerals(reworded(text))]
 
 
 def _share(text: str) -> str:

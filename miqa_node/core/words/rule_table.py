@@ -81,8 +81,8 @@ def table_of(rows: Sequence[AppliedRule]) -> tuple[RuleCells, ...]:
 def cells_of(row: AppliedRule) -> RuleCells:
     """What a rule came to on an image."""
     matched = ", ".join(filter(None, row.matched))
-    title = f"{_title(row)} ({matched})" if matched else _title(row)
-    line = title, _value(row), _limit(row), _evidence(row), _outcome(row), numerals(reworded(row.why))
+    title = f"{rule_title(row)} ({matched})" if matched else rule_title(row)
+    line = title, rule_value(row), rule_limit(row), _evidence(row), _outcome(row), numerals(reworded(row.why))
     return RuleCells(row.number, row.then, row.outcome, line)
 
 
@@ -94,14 +94,14 @@ def cells_of_rule(rule: Rule) -> RuleCells:
     if rule.subject is not Subject.MEASUREMENT:
         limits, side = (rule.min_probability, rule.min_severity), ""
     row = AppliedRule(rule.subject, rule.what, rule.then, "", outcome, (), limits, side, rule.evidence)
-    parts = [_limit(row)]
+    parts = [rule_limit(row)]
     if rule.is_learned:
         parts.append(say("a room learns what is usual there"))
     elif rule.soft:
         parts.append(say("a confirmed limit of the room takes its place"))
     if rule.over:
         parts.append(say("over {regions}", regions=", ".join(reworded(_REGIONS[one.value]) for one in rule.over)))
-    line = _title(row), "", "; ".join(parts), _evidence(row), _outcome(row), ""
+    line = rule_title(row), "", "; ".join(parts), _evidence(row), _outcome(row), ""
     return RuleCells(rule.number, rule.then, outcome, line)
 
 
@@ -133,7 +133,8 @@ def _conditions(where: Where, keys: Sequence[str]) -> Iterator[str]:
             yield say(_TERMS[key], names=", ".join(name or say("none named") for name in names))
 
 
-def _title(row: AppliedRule) -> str:
+def rule_title(row: AppliedRule) -> str:
+    """What the rule is about."""
     if row.then is Then.ACCEPT:
         return say("All findings of the model") if row.what == ALL else say("All measurements that are asked for")
     if row.subject is Subject.FINDING:
@@ -145,7 +146,8 @@ def _title(row: AppliedRule) -> str:
     )
 
 
-def _value(row: AppliedRule) -> str:
+def rule_value(row: AppliedRule) -> str:
+    """What the image has; empty if nothing was measured."""
     if row.subject is Subject.CONTRADICTION:
         return say("no") if row.outcome is Outcome.WITHIN else say("yes")
     if not row.values:
@@ -161,7 +163,8 @@ def _value(row: AppliedRule) -> str:
     return _measured(row.what, shown(row.values[0], row.what, row.limits[0] if len(row.limits) == 1 else None))
 
 
-def _limit(row: AppliedRule) -> str:
+def rule_limit(row: AppliedRule) -> str:
+    """What that is compared with; empty of a contradiction."""
     if row.then is Then.ACCEPT:
         return say("no rule flags the image")
     if row.subject is Subject.CONTRADICTION:

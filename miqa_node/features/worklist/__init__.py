@@ -12,6 +12,7 @@ COMMANDS = {
 }
 PAGES = {
     "api": "api.worklist:PAGE",
+    "hounsfield": "page.study.hounsfield:PAGE",
     "images": "page.images.router:PAGE",
     "live": "page.live.router:PAGE",
     "review": "page.study.review:PAGE",

@@ -92,13 +92,13 @@ def test_a_good_ct_says_in_what_no_fault_was_found_and_what_was_not_looked_for(s
     assert "0.33" in others["streaks"]
     text = told(good, shipped)
     groups = "order, rows, geometry, scale, doubled contours, rings, HU, size, coverage, metal"
-    assert text == f"No fault found in {groups}. Not looked for: noise, rays, truncation."
+    assert text == f"Looked at in part. No fault found in {groups}. Not looked for: noise, rays, truncation."
     german = told(good, shipped, "de")
-    assert german.startswith("Kein Fehler gefunden bei: Reihenfolge, Zeilen, Geometrie")
+    assert german.startswith("Zum Teil angesehen. Kein Fehler gefunden bei: Reihenfolge, Zeilen, Geometrie")
     assert "Nicht gesucht: Rauschen, Strahlen, " in german
     disposition = replace(decide(good, shipped), search=search_of(good, shipped))
     sentences = narrative(good, disposition)
-    assert sentences[0] == f"Not assessed. {text}"
+    assert sentences[0] == f"Not assessed. {text.removeprefix('Looked at in part. ')}"
     assert "does not count yet" not in " ".join(sentences)
     assert next_step(good, disposition) == sentences[-1] == "Look yourself for what was not looked for."
 
@@ -210,8 +210,8 @@ def test_a_kind_without_limits_says_what_it_is_and_that_nothing_was_looked_for(k
     assert search.looked_for == ()
     assert list(search.open_by_reason) == [kind.unjudged]
     text = told(one, shipped)
-    assert text.endswith(". No fault was looked for.")
-    assert text.removesuffix(". No fault was looked for.") in kind.unjudged
+    assert text.startswith("Not looked at: ")
+    assert text.removeprefix("Not looked at: ").removesuffix(" …") in kind.unjudged
     disposition = replace(decide(one, shipped), search=search)
     assert "does not count yet" not in " ".join((*narrative(one, disposition), next_step(one, disposition)))
 
@@ -229,7 +229,7 @@ def test_a_phantom_keeps_its_sentence(shipped: Policy) -> None:
 def test_what_else_keeps_it_from_a_verdict_comes_first(shipped: Policy) -> None:
     issue = PlausibilityIssue("slices_unmeasured", "9 of 20 slices were not measured.", OTHER_FAILURE)
     text = told(replace(series(), plausibility=(issue,)), shipped)
-    assert text.startswith("9 of 20 slices were not measured. No fault found in order")
+    assert text.startswith("9 of 20 slices were not measured. Looked at in part. No fault found in order")
 
 
 def test_other_modalities_have_no_lists(shipped: Policy) -> None:

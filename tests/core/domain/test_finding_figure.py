@@ -97,7 +97,7 @@ def test_nothing_found_is_never_accepted_and_says_in_a_sentence_what_it_is_and_w
     assert verdict.reasons[1].text == "Looked for: Motion blur, Unsharp; none was found.", "the package knows no more"
     knee_alone = replace(knee(unsharp=(0.1, 0.1)), header=replace(knee().header, view_position=""))
     plain = decide(knee_alone, own)
-    assert headline(knee_alone, plain) == "Not judged as a whole: KNEE is not switched on here"
+    assert headline(knee_alone, plain) == "Looked at in part. Looked for: Motion blur, Unsharp; none was found."
 
 
 def test_switched_on_parts_go_by_their_rules() -> None:

@@ -180,5 +180,5 @@ def test_the_report_is_in_the_language_of_the_site() -> None:
     assert "4 von 12 Bildern waren" in text
     assert "Sensitivität über 0,4: nicht gezeigt." in text
     cells = {cell for sheet in sheets for row in sheet.rows for cell in row}
-    assert {"Frage", "Bilder", "Beurteilungen", "Alarme des Knotens"} <= cells
+    assert {"Frage", "Bilder", "Beurteilungen", "Alarme des Programms"} <= cells
     assert study_pdf(study, protocol, figures, "de") != study_pdf(study, protocol, figures, "en")

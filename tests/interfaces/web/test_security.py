@@ -135,7 +135,7 @@ def test_a_browser_is_refused_with_a_page_in_its_language(client: TestClient, me
     assert answer.status_code == (421 if method == "GET" else 403)
     assert answer.headers["content-type"].startswith("text/html")
     assert '<html lang="de">' in answer.text
-    assert ("Nicht der Name dieses Knotens" if method == "GET" else "Nicht erlaubt") in answer.text
+    assert ("Nicht der Name dieses Programms" if method == "GET" else "Nicht erlaubt") in answer.text
     assert "web.allowed_hosts" in answer.text or "web.trusted_proxies" in answer.text
     assert "This node" not in answer.text
     assert answer.headers["x-frame-options"] == "DENY"

@@ -64,7 +64,7 @@ GERMAN = (
     "Bewegungsunschärfe: mäßig, vergleichbar mit einer Bewegung um etwa 1 mm (Wahrscheinlichkeit 93 %).",
     "Rauschanteil am Kontrast ist 3,1 %, über der Grenze von 2 %.",
     (
-        "Gemessen: Belichtung das 0,74-Fache der beabsichtigten (Abweichungsindex −1,3), Kanten 0,41 mm breit, "
+        "Gemessen: Belichtung das 0,74-Fache der beabsichtigten (DI −1,3), Kanten 0,41 mm breit, "
         "Rauschen 3,1 % des Kontrasts."
     ),
     "Die Lungen sind heller als das Mediastinum: Schwarz und Weiß sind wahrscheinlich vertauscht.",
@@ -156,7 +156,7 @@ def test_an_experimental_verdict_says_that_the_image_was_judged_and_why_it_does_
     assert english[-1] == "Look at the image yourself: what the node says of such images does not count yet."
     german = narrative(making.assessment(), disposition, "de")
     assert german[1].startswith("Experimentell: Für SKULL AP gibt es keine Kennzahlen.")
-    assert german[-1] == "Das Bild selbst ansehen: Was der Knoten über solche Bilder sagt, zählt noch nicht."
+    assert german[-1] == "Das Bild selbst ansehen: Was das Programm über solche Bilder sagt, zählt noch nicht."
 
 
 def test_what_the_card_says_of_scope_is_said_in_german() -> None:

@@ -361,7 +361,7 @@ def test_the_report_tells_everything_in_sentences_and_says_in_which_language(sou
     assert all_stated.split("\r\n") == [phrase(one.text) for one in every]
     assert stated.split("\r\n") == [phrase(one.text) for one in every if one.part is not Part.MEASUREMENT]
     assert stated != all_stated
-    assert "Fremdkörper" in stated
+    assert "Fremdmaterial" in stated
     item = next(item for item in image.ContentSequence if name(item) == "111412")
     assert item.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "de"
 

@@ -30,6 +30,10 @@ class TermEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
+    """The meaning of its code."""
+    en: str = ""
+    de: str = ""
+    """How people say it, in each language that has a catalogue; empty: as its code means it."""
     sct: tuple[Digits, ...] = ()
     dcm: tuple[Digits, ...] = ()
     srt: tuple[SnomedId, ...] = ()
@@ -92,6 +96,11 @@ class Vocabulary:
     def concept(self, term: str) -> TermEntry:
         """What names a term; KeyError if it is not one."""
         return self._concepts[term]
+
+    def words_for(self, term: str, language: str) -> str:
+        """How people say a term in a language, or in English; the text itself if it is none."""
+        entry = self._concepts.get(term)
+        return term if entry is None else getattr(entry, language, "") or entry.en or entry.title
 
     def of_code(self, scheme: str, value: str) -> str:
         """The term of a coded concept, by its value and designator, never by its meaning; empty if unknown."""

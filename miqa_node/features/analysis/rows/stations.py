@@ -88,8 +88,8 @@ def exposures(transaction: Transaction, station: str, since: datetime, limit: in
     return [_exposure(row, None if number else newest) for number, row in enumerate(rows)]
 
 
-def unseen(transaction: Transaction, station: str, limit: int) -> list[StationExposure]:
-    """Its flagged images that nobody has seen, newest first, however old and however many came since.
+def unseen(transaction: Transaction, station: str, limit: int, since: datetime) -> list[StationExposure]:
+    """Its flagged images since then that nobody has seen, newest first, however many came.
 
     What people resolved on the worklist, they have seen.
     """
@@ -104,7 +104,8 @@ def unseen(transaction: Transaction, station: str, limit: int) -> list[StationEx
     # Two statements: a database may otherwise go through all images that the station ever sent.
     study_uids = list(transaction.execute(unresolved).scalars())
     verdicts = [verdict.value for verdict in Verdict if verdict.flagged]  # a prediction that waits is not for the room
-    flagged = instances.c.station == station, dispositions.c.verdict.in_(verdicts), dispositions.c.flagged
+    of_station = instances.c.station == station, instances.c.received_at >= since
+    flagged = *of_station, dispositions.c.verdict.in_(verdicts), dispositions.c.flagged
     query = _select().where(instances.c.study_instance_uid.in_(study_uids), *flagged, sa.not_(_SEEN))
     rows = transaction.execute(query.order_by(instances.c.received_at.desc()).limit(limit)).all()
     return [_exposure(row, None) for row in rows]

@@ -22,7 +22,7 @@ from miqa_node.core.language.local_time import clock, moment, zone_name
 from miqa_node.core.language.template import TemplateTexts
 from miqa_node.core.words import formats
 from miqa_node.core.words.algorithms import algorithms_of, makers_of
-from miqa_node.core.words.image_title import image_title
+from miqa_node.core.words.image_title import anatomy_words, image_title
 from miqa_node.core.words.reason import plain
 
 
@@ -49,6 +49,7 @@ def environment(templates: BaseLoader, language: str) -> Environment:
     )
     made.filters.update(
         contributions=formats.contributions,
+        anatomy=anatomy_words,
         words=formats.words,
         finding=formats.finding,
         moment=moment,

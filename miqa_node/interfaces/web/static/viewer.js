@@ -14,6 +14,13 @@ const PRESETS = [
   [say("Dark parts"), (view) => [view.percentile(0.01), view.percentile(0.6)]],
   [say("Bright parts"), (view) => [view.percentile(0.35), view.percentile(0.995)]],
 ];
+/** Windows of CT, in Hounsfield units; values come from −1024 as 0 to 3072 as white. */
+const hounsfield = (center, width) => () => [center - width / 2, center + width / 2].map((value) => ((value + 1024) / 4096) * WHITE);
+const CT_PRESETS = [
+  [say("Lung"), hounsfield(-600, 1500)],
+  [say("Bone"), hounsfield(400, 1800)],
+  [say("Soft tissue"), hounsfield(40, 400)],
+];
 
 const all = [];
 
@@ -92,7 +99,8 @@ class Viewer {
     });
     this.preset = document.createElement("select");
     this.preset.setAttribute("aria-label", say("Window preset (w)"));
-    this.preset.append(...PRESETS.map(([name], n) => new Option(name, n)));
+    this.presets = [...PRESETS, ...(dataset.values ? CT_PRESETS : [])];
+    this.preset.append(...this.presets.map(([name], n) => new Option(name, n)));
     this.preset.addEventListener("change", () => this.usePreset(Number(this.preset.value)));
     this.bar.append(this.preset);
     if ("outlines" in dataset) {
@@ -165,7 +173,7 @@ class Viewer {
   press(key) {
     const button = this.bar.querySelector(`[aria-keyshortcuts="${CSS.escape(key)}"]`);
     if (button) button.click();
-    else if (key === "w") this.usePreset((Number(this.preset.value) + 1) % PRESETS.length);
+    else if (key === "w") this.usePreset((Number(this.preset.value) + 1) % this.presets.length);
     else if (key === "PageDown" && this.slices) this.slices.step(1);
     else if (key === "PageUp" && this.slices) this.slices.step(-1);
     else return false;
@@ -182,9 +190,14 @@ class Viewer {
     this.view.draw();
   }
 
-  usePreset(number) {
+  async usePreset(number) {
     this.preset.value = number;
-    for (const view of this.views) if (view.pixels) view.setWindow(...PRESETS[number][1](view));
+    const source = number < PRESETS.length ? "pixels" : this.element.dataset.values;
+    for (const view of this.views) {
+      if (!view.pixels) continue;
+      if (view.source !== source) await view.change(source);
+      view.setWindow(...this.presets[number][1](view));
+    }
   }
 
   async natural() {
@@ -197,7 +210,7 @@ class Viewer {
   }
 
   reset() {
-    this.preset.value = 0;
+    this.usePreset(0);
     this.invert.setAttribute("aria-pressed", "false");
     for (const view of this.views) view.reset();
   }

@@ -180,7 +180,7 @@ def test_the_second_reader_judges_without_knowing_and_kappa_is_shown(
     headers = {"origin": "http://localhost:8080"}
     page = client.get("/readings").text
     assert hospital[0] in page
-    assert "DX · CHEST · PA" in page
+    assert "DX · Chest · PA" in page
     for secret in ("REJECT", "anna", "0.97", "PID0", "checked"):
         assert secret not in page
     own = client.post(f"/readings/{hospital[0]}", data=form(client, page, answer="bad", actor="anna"), headers=headers)

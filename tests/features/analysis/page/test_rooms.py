@@ -141,7 +141,7 @@ def test_the_place_is_outlined_and_named_in_the_colour_of_its_finding(stage: Sta
     [name] = picture.iter("text")
     assert name.text == "Foreign object"
     client.cookies.set("miqa_language", "de")
-    assert ">Fremdkörper</text>" in client.get("/rooms/ROOM1/now").text
+    assert ">Fremdmaterial</text>" in client.get("/rooms/ROOM1/now").text
 
 
 def test_pictures_and_the_end_of_the_accession_number_follow_the_settings(
@@ -190,19 +190,28 @@ def test_somebody_in_the_room_has_seen_it(stage: Stage, client: TestClient) -> N
         assert [one.actor for one in history.of_worklist(transaction, "1.2.3.1")][-1] == "room ROOM1"
 
 
-def test_a_flagged_image_stays_until_somebody_has_seen_it_however_many_follow(stage: Stage, client: TestClient) -> None:
-    first = ago(60 * 30)
-    stage.add(1, Verdict.REJECT, at=first)
-    stage.add(2, Verdict.REVIEW, at=ago(60 * 29), station="ROOM2")
+def test_what_nobody_saw_stays_until_its_shift_ends_and_is_a_number_with_its_findings(
+    stage: Stage, app: FastAPI, client: TestClient
+) -> None:
+    now = datetime.now(UTC).astimezone()
+    shifts = {"early": f"{now - timedelta(hours=2):%H:%M}", "late": f"{now + timedelta(hours=6):%H:%M}"}
+    settings = stage.services.settings
+    analysis = settings.analysis.model_copy(update={"shifts": shifts})
+    app.state.services = replace(stage.services, settings=settings.model_copy(update={"analysis": analysis}))
+    before, first = ago(60 * 3), ago(60)
+    stage.add(1, Verdict.REJECT, at=before)
+    stage.add(2, Verdict.REJECT, at=first)
+    page = client.get("/rooms/ROOM1/now").text
+    assert f'data-acknowledge="{first.isoformat()}"' in page
+    assert before.isoformat() not in page, "the shift before has seen it, or it is on the worklist"
+    assert "folded" not in page, "one is no number"
     for number in range(3, 40):
-        stage.add(number, Verdict.ACCEPT if number % 3 else Verdict.REVIEW, at=ago(40 - number))
+        stage.add(number, Verdict.ACCEPT if number % 3 else Verdict.REVIEW, FindingName.NOISE, at=ago(40 - number))
     page = client.get("/rooms/ROOM1/now").text
+    summary = re.search(r"<summary>(.*?)</summary>", page, re.DOTALL)
+    assert summary is not None
+    assert re.sub("<[^>]+>", "", summary[1]) == "13 not seen yet · Noise 12 · Motion blur 1"
     assert page.count(f'data-acknowledge="{first.isoformat()}"') == 1
-    form, headers = {"csrf": csrf(client), "at": first.isoformat()}, {"origin": "http://localhost:8080"}
-    assert client.post("/rooms/ROOM1/acknowledge", data=form, headers=headers).status_code == 204
-    page = client.get("/rooms/ROOM1/now").text
-    assert first.isoformat() not in page
-    assert page.count("data-acknowledge") == 13, "each of the others has its button, the newest its large one"
 
 
 def test_what_people_resolved_on_the_worklist_is_seen(stage: Stage, client: TestClient) -> None:

@@ -94,8 +94,8 @@ def test_the_whole_image_and_the_actions_are_in_sight(stage: Stage, page: sync_a
         assert sight["image"], (width, sight)
         assert sight["actions"], (width, sight)
         assert sight["share"] > 0.45, (width, sight)
-        assert sight["high"] <= height
-        headline = page.locator("h1 .headline").first.inner_text()
+        assert sight["high"] <= height or (width, height) == SIZES[-1], "a phone scrolls to the numbers"
+        headline = page.locator("article:not([hidden]) .what").inner_text()
         assert headline == "Foreign object, at the upper right"
         assert page.locator("[data-overlay]:checked").count() == 0, "nothing lies over the pixels"
         assert faults(page) == []

@@ -60,5 +60,5 @@ def test_names_in_the_layer_are_of_the_patient_s_side() -> None:
 def test_a_part_that_only_the_pixels_show_is_marked_so(stage: Stage, client: TestClient) -> None:
     named, _ = stage.add(1)
     unnamed, _ = stage.add(2, part_seen="CHEST")
-    assert "DX · CHEST · PA" in client.get(f"/studies/{named}").text
-    assert "DX · CHEST, from the pixels · PA" in client.get(f"/studies/{unnamed}").text
+    assert "DX · Chest · PA" in client.get(f"/studies/{named}").text
+    assert "DX · Chest, from the pixels · PA" in client.get(f"/studies/{unnamed}").text

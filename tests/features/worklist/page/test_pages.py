@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.codes import OTHER_FAILURE
@@ -16,8 +18,11 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import StudyInstanceUid
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.reason_texts import finding_text
+from miqa_node.core.domain.reassessment import with_flag
 from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.tables import assessments, dispositions, instances
@@ -47,6 +52,41 @@ def test_no_patient_name_anywhere_and_no_patient_in_titles_or_addresses(stage: S
         assert title is not None
         assert "PID1" not in title[1]
         assert not [address for address in re.findall(r'(?:href|src|action)="([^"]*)"', page) if "PID1" in address]
+
+
+def test_names_are_shown_where_the_site_asks_for_them(stage: Stage, app: FastAPI, client: TestClient) -> None:
+    stage.add(1)
+    settings = stage.services.settings
+    web = settings.web.model_copy(update={"patient_names": True})
+    app.state.services = replace(stage.services, settings=settings.model_copy(update={"web": web}))
+    assert not settings.web.patient_names
+    assert ["Muster Erika" in client.get(path).text for path in ("/", "/studies/1.2.3.1", "/rooms/ROOM1")] == [
+        True, True, False,
+    ]  # fmt: skip
+
+
+def test_chips_are_names_and_sentences_stand_behind_them(stage: Stage, client: TestClient) -> None:
+    study, digest = stage.add(1)
+    sentence = Phrase("The window shows {share} % of the pixels as pure black or white.", share="80")
+    disposition = with_flag(
+        Disposition(
+            Verdict.NOT_ASSESSED,
+            (
+                Reason("voi_clips_image", sentence, OTHER_FAILURE, Verdict.REVIEW),
+                Reason("not_assessed", "It could not be read.", OTHER_FAILURE, Verdict.NOT_ASSESSED),
+            ),
+            "2026-01",
+            "",
+        ),
+        [finding_text("Motion blur", 0.9, 0.8)],
+    )
+    with stage.services.database.begin() as transaction:
+        transaction.execute(sa.delete(dispositions).where(dispositions.c.digest == digest))
+        save_disposition(transaction, digest, study, disposition, NOW)
+    chips = re.findall(r'<li title="([^"]+)">([^<]+)</li>', client.get("/").text)
+    assert [title for _, title in chips] == ["Voi clips image", "Earlier: Motion blur"]
+    assert chips[0][0] == sentence
+    assert "Still listed, as no later judgement could take it back: Motion blur" in client.get(f"/studies/{study}").text
 
 
 def test_pages_ask_nobody_else_for_anything(stage: Stage, client: TestClient) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity, PlausibilityIssue
+from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.decision import decide
+from miqa_node.core.domain.fault_search import search_of
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import (
     Header,
@@ -20,10 +22,12 @@ from miqa_node.core.domain.instance import (
     SopInstanceUid,
     StudyInstanceUid,
 )
+from miqa_node.core.domain.verdict import Reason, Verdict
 from miqa_node.core.language.catalogue import spoken
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import defect_names, reason_code
+from miqa_node.core.words.narrative import advice
 from miqa_node.core.words.next_step import AGAIN, RETAKE
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.features.worklist.page.study.panel import Panel, panel_of
@@ -139,10 +143,35 @@ def test_what_the_policy_tolerates_stays_and_is_grey() -> None:
     assert (disposition.flagged, tolerated.name, tolerated.is_beyond) == (False, "motion_blur", False)
 
 
-def test_what_is_experimental_has_no_number_and_no_all_clear() -> None:
+def test_what_the_policy_never_accepts_has_numbers_that_do_not_count_and_no_all_clear() -> None:
     knee = panel("knee, experimental")
-    assert knee.numbers == ()
-    assert knee.what == "Not judged: DX · KNEE · AP is not switched on here."
+    assert {(one.note, one.is_beyond) for one in knee.numbers} == {("does not count", False)}
+    assert knee.what.startswith("Looked at, and never accepted by the policy: ")
+
+
+def test_three_sentences_stand_for_three_states() -> None:
+    unread = replace(measured(CT), measurements=(), decoder="", not_assessed=Phrase("There are no pixels."))
+    part = replace(measured(CT, slice_gaps=(0.0, "1")), kind="body")
+    alone = replace(radiograph("HAND", "PA", {}), model=ModelIdentity("any-radiograph", "0.3.0", "ab" * 32))
+    lines = [panel_of(one, replace(decide(one, POLICY), search=search_of(one, POLICY)), {}).what
+            for one in (unread, part, alone, CASES["ultrasound"])]  # fmt: skip
+    assert [one.partition(":")[0].partition(".")[0] for one in lines] == [
+        "Not looked at", "Looked at in part", "Looked at in part", "Looked at, and never accepted by the policy",
+    ]  # fmt: skip
+    assert (lines[0], lines[2]) == (
+        "Not looked at: There are no pixels",
+        "Looked at in part. Looked for: Motion blur, Unsharp, Noisy; none was found.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "words"), [("CHEST", "breathing command"), ("LSPINE", "breathing command"), ("FOOT", "part supported")]
+)
+def test_hints_fit_the_part(part: str, words: str) -> None:
+    moved = radiograph(part, "AP", {"motion_blur": (0.99, 0.9)})
+    hint = advice(Reason("motion_blur", "Motion blur", OTHER_FAILURE, Verdict.REVIEW), moved)
+    assert words in hint
+    assert ("breath" in hint) == (part != "FOOT")
 
 
 def test_the_worst_number_is_that_of_the_headline() -> None:

@@ -44,7 +44,7 @@ def test_the_headline_says_what_and_where(stage: Stage) -> None:
     assert blur.disposition is not None
 
     assert headline(rows.assessment, rows.disposition) == "Foreign object, at the lower left"
-    assert headline(rows.assessment, rows.disposition, "de") == "Fremdkörper, unten links"
+    assert headline(rows.assessment, rows.disposition, "de") == "Fremdmaterial, unten links"
     assert headline(blur.assessment, blur.disposition) == "Motion blur", "blur has no place"
 
 

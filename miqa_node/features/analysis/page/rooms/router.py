@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
@@ -35,9 +36,9 @@ from miqa_node.stages.units.kinds import PROJECTION_MODALITIES
 EARLIER = 12
 """Number of earlier exposures shown as dots."""
 MOST_UNSEEN = 3
-"""Number of unseen flagged exposures shown one by one; a screen on a wall cannot be scrolled."""
-MORE_UNSEEN = 24
-"""Number of further ones, each a button with its time; how many more there are is only counted."""
+"""Number of unseen flagged exposures shown one by one; more are folded, so that the newest has most of the screen."""
+MOST_FOLDED = 100
+"""Number of those that are counted."""
 DAYS = 7
 MOST_COUNTED = 20
 """Number of unseen flagged exposures that a tile counts."""
@@ -98,7 +99,7 @@ def rooms_page(services: Services, who: Display, every: Annotated[bool, Query(al
 
 def _tile(services: WebServices, transaction: Transaction, station: str, since: datetime) -> RoomTile:
     newest = next(iter(stations.exposures(transaction, station, since, 1)), None)
-    unseen = stations.unseen(transaction, station, MOST_COUNTED + 1)
+    unseen = stations.unseen(transaction, station, MOST_COUNTED + 1, _shift_began(services))
     wrong = dict.fromkeys(title for one in unseen for title in _why(one)) if _says_findings(services) else {}
     address = f"/rooms/{quote(station, safe='')}"
     name = room_name(services, station)
@@ -174,7 +175,17 @@ def _exposures(services: WebServices, station: str) -> list[StationExposure]:
 
 def _unseen(services: WebServices, station: str) -> list[StationExposure]:
     with services.database.begin() as transaction:
-        return stations.unseen(transaction, station, MOST_UNSEEN + MORE_UNSEEN + 2)
+        return stations.unseen(transaction, station, MOST_FOLDED + 2, _shift_began(services))
+
+
+def _shift_began(services: WebServices) -> datetime:
+    """Since when flagged exposures wait to be seen in a room: this shift, and what its display still shows."""
+    now = local(datetime.now(UTC))
+    starts = [time.fromisoformat(start) for start in services.settings.analysis.shifts.values()]
+    days = (now.date(), now.date() - timedelta(days=1))
+    began = [moment for day in days for one in starts if (moment := datetime.combine(day, one, now.tzinfo)) <= now]
+    shown = now - timedelta(minutes=services.settings.web.display_minutes)
+    return min(max(began, default=now - timedelta(days=1)), shown).astimezone(UTC)
 
 
 def _now(services: WebServices, station: str, query: str = "") -> dict[str, object]:
@@ -183,6 +194,11 @@ def _now(services: WebServices, station: str, query: str = "") -> dict[str, obje
     language = LANGUAGE.get()
     disposition = newest.disposition if newest else None
     says = _says_findings(services)
+    unseen = [
+        (light_of(one), one, newest is None or one.study_instance_uid != newest.study_instance_uid)
+        for one in _unseen(services, station)
+        if newest is None or one.digest != newest.digest
+    ]
     return {
         "newest": newest,
         "light": light_of(newest),
@@ -193,10 +209,10 @@ def _now(services: WebServices, station: str, query: str = "") -> dict[str, obje
         "why_of": lambda exposure: _why(exposure)[:1] if says else (),
         "hints": _hints(newest, language) if newest and says else (),
         "coaching": _coaching(services, newest) if newest and says else [],
-        "unseen": [(light_of(one), one, newest is None or one.study_instance_uid != newest.study_instance_uid)
-                   for one in _unseen(services, station) if newest is None or one.digest != newest.digest],
+        "unseen": unseen,
+        "wrong": Counter(title for _, one, _ in unseen if says for title in _why(one)[:1]).most_common(MOST_WRONG),
         "most_unseen": MOST_UNSEEN,
-        "more_unseen": MOST_UNSEEN + MORE_UNSEEN,
+        "most_folded": MOST_FOLDED,
         "earlier": [(light_of(one), one) for one in exposures[1:]],
         "light_words": LIGHT_WORDS,
         "not_ready": services.recent_readiness.get(None),

@@ -17,12 +17,12 @@ from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries
 from miqa_node.core.words.formats import verdict_words
-from miqa_node.core.words.headline import is_whole
-from miqa_node.core.words.image_title import SIDES, image_title
+from miqa_node.core.words.headline import headline, is_whole
+from miqa_node.core.words.image_title import SIDES, anatomy_words, image_title
 from miqa_node.core.words.narrative import Part, Sentence, sentences
 from miqa_node.core.words.rule_table import RuleCells, table_of
 from miqa_node.features.worklist.page.study.along import SliceChart, slice_charts
-from miqa_node.features.worklist.page.study.panel import Panel, panel_of, what_of
+from miqa_node.features.worklist.page.study.panel import Panel, panel_of
 from miqa_node.features.worklist.rows import history
 from miqa_node.features.worklist.rows.history import DeliveryHistory, InstanceHistory, WorklistEvent
 from miqa_node.interfaces.web.pages.pictures.router import maps_of
@@ -98,7 +98,7 @@ class StudyImage:
         header, assessment = self.history.instance.header, self.history.assessment
         part = header.body_part_examined
         if not part and assessment is not None and assessment.part_seen:
-            part = say("{part}, from the pixels", part=assessment.part_seen)
+            part = say("{part}, from the pixels", part=anatomy_words(assessment.part_seen))
         named = header.series_description
         return image_title(header.modality, part, header.view_position, header.image_laterality, named)
 
@@ -214,7 +214,7 @@ def _shown(
         usual=services.usual_values.get(_kind(image)),
         prior=priors.prior_of(transaction, image.instance, study.study_date),
         timeline=timeline(image, history.of_worklist(transaction, study.study_instance_uid)),
-        headline=what_of(assessment, disposition) if disposition is not None else say(IN_PROGRESS),
+        headline=headline(assessment, disposition, language) if disposition is not None else say(IN_PROGRESS),
         good=priors.last_good(transaction, image.instance),
         patient=patient,
         earlier_names=tuple(earlier),

@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
-from miqa_node.core.domain.finding import Finding
-from miqa_node.core.domain.reason_texts import share_text
+from miqa_node.core.domain.evaluation import PERCENTILE, ROOM
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.prediction import PENDING_NAMES
 from miqa_node.core.domain.rule import AppliedRule, LimitSide, Outcome, Subject, compared_number
-from miqa_node.core.domain.verdict import Disposition, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, numerals, reworded, say
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.taxonomy.lookup import finding_title
 from miqa_node.core.words.formats import figures, measurement, shown, unit
-from miqa_node.core.words.headline import headline
-from miqa_node.core.words.image_title import image_title
+from miqa_node.core.words.headline import headline, told_reasons
 from miqa_node.core.words.next_step import next_step
 from miqa_node.core.words.object_words import title_of
+from miqa_node.core.words.rule_table import rule_limit, rule_title, rule_value
+from miqa_node.core.words.search_words import OF_LOOK
 from miqa_node.stages.units.rows.priors import UsualRange
 
 NEAREST = 3
 """Measurements within their limits that the panel shows: those nearest to them."""
+LEAST_SHARE = 1000
+"""What is less than a thousandth of its limit is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class PanelNumber:
-    """A number with its limit, in words; ``nearness`` is 0 at the limit and positive beyond it.
+    """A number with its limit, in words; a contradiction has neither. ``nearness`` is 0 at the limit, positive beyond.
 
     A probability is 1 beyond it where it is certain, however low its limit.
     """
 
     name: str
     title: str
-    value: str
-    limit: str
-    nearness: float
+    value: str = ""
+    limit: str = ""
+    nearness: float = 0.0
     usual: str = ""
-    place: str = ""
+    note: str = ""
+    """Its place, or why it does not count."""
     tolerated: bool = False
     """It is there, and the policy lets it pass."""
     measured: Measurement | None = None
@@ -49,12 +56,13 @@ class PanelNumber:
     @property
     def line(self) -> str:
         """It in one line."""
-        return f"{self.title}: {self.value} ({self.limit})" if self.limit else f"{self.title}: {self.value}"
+        text = f"{self.title}: {self.value}" if self.value else self.title
+        return f"{text} ({self.limit})" if self.limit else text
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What stands first: what was found, what to do, and numbers, the worst first."""
+    """What stands first: what was found, what to do, and numbers, those of the headline first."""
 
     what: str
     what_to_do: str
@@ -62,80 +70,153 @@ class Panel:
 
     @property
     def lines(self) -> tuple[str, str, str]:
-        """What, what to do, and the worst number with its limit."""
-        worst = self.numbers[0].line if self.numbers else say("No number has a limit here.")
-        return self.what, self.what_to_do, worst
+        """What, what to do, and the first number with its limit."""
+        first = self.numbers[0].line if self.numbers else say("No number has a limit here.")
+        return self.what, self.what_to_do, first
 
 
 def panel_of(assessment: Assessment | None, disposition: Disposition, usual: Mapping[str, UsualRange]) -> Panel:
     """The panel of an image in the language that is spoken now."""
-    numbers = () if assessment is None else tuple(_numbers(assessment, disposition, usual))
-    beyond = _worst_first([one for one in numbers if one.is_beyond])
-    within = [one for one in numbers if not one.is_beyond and not one.tolerated]
-    named = [(one, reason) for reason in reversed(disposition.reasons) for one in (reason.finding, reason.name)]
-    rank = {name: reason.verdict.rank for name, reason in named}
-    beyond.sort(key=lambda one: -rank.get(one.name, 0))  # as the headline: what rejects before what is to be reviewed
-    ordered = (*beyond, *(one for one in numbers if one.tolerated), *_worst_first(within)[:NEAREST])
-    if disposition.experimental:
-        ordered = ()  # no number of an image that the site has not switched on counts
-    return Panel(what_of(assessment, disposition), next_step(assessment, disposition), ordered)
+    language = LANGUAGE.get()
+    numbers = () if assessment is None else _ordered(assessment, disposition, usual)
+    what = headline(assessment, disposition, language)
+    return Panel(what, next_step(assessment, disposition), tuple(numbers))
 
 
-def what_of(assessment: Assessment | None, disposition: Disposition) -> str:
-    """The findings, worst first, with their places; of an image that is not switched on that alone."""
-    if disposition.experimental and assessment is not None and disposition.search is None:
-        header = assessment.known_header
-        kind = image_title(header.modality, header.body_part_examined, header.view_position, header.image_laterality)
-        return say("Not judged: {kind} is not switched on here.", kind=kind)
-    return headline(assessment, disposition, LANGUAGE.get())
-
-
-def _worst_first(numbers: Sequence[PanelNumber]) -> list[PanelNumber]:
-    return sorted(numbers, key=lambda one: -one.nearness)
-
-
-def _numbers(
+def _ordered(
     assessment: Assessment, disposition: Disposition, usual: Mapping[str, UsualRange]
+) -> Sequence[PanelNumber]:
+    """Numbers in the order of the headline, then what the policy lets pass, then those nearest to their limits."""
+    reasons = told_reasons(assessment, disposition)
+    reasons += [
+        one for one in disposition.reasons if one not in reasons
+    ]  # which a headline leaves out, such as "unusual"
+    first: dict[str, PanelNumber] = {}
+    for reason in reasons:
+        for one in _of_reason(reason, assessment, disposition, usual):
+            first.setdefault(one.name, one)
+    others = [one for one in _of_all(assessment, disposition, usual) if one.name not in first]
+    within = sorted((one for one in others if not one.tolerated), key=lambda one: -one.nearness)[:NEAREST]
+    within = [replace(one, note="") for one in within]  # nobody looks for the place of what is as it should be
+    numbers = [*first.values(), *(one for one in others if one.tolerated), *within]
+    if numbers or disposition.verdict is not Verdict.NOT_ASSESSED or not disposition.experimental:
+        return numbers
+    return [_of_measured(one, usual) for one in assessment.measurements[:NEAREST]]
+
+
+def _of_reason(
+    reason: Reason, assessment: Assessment, disposition: Disposition, usual: Mapping[str, UsualRange]
 ) -> Iterator[PanelNumber]:
-    names = {one for reason in disposition.reasons if reason.verdict.flagged for one in (reason.name, reason.finding)}
+    rows = [one for one in disposition.rules if one.what == reason.name and one.outcome is Outcome.FLAGS]
+    rows.sort(key=lambda one: one.then.value != reason.verdict.value)
+    if rows:
+        yield _of_rule(rows[0], reason, assessment, usual)
+    elif reason.name in PENDING_NAMES:
+        for one in assessment.predictions:
+            if any(waiting.reason == reason.name for waiting in one.pending):
+                value = say("confidence {confidence}", confidence=numerals(f"{one.confidence:.2f}"))
+                title = say("Prediction of {package}", package=one.package)
+                yield PanelNumber(one.package, title, value if one.label else "", nearness=1.0)
+    elif reason.name not in OF_LOOK:
+        yield from _of_text(reason.text, reason.name)
+
+
+def _of_text(text: str, name: str = "") -> Iterator[PanelNumber]:
+    """What a text says that no rule of this judgement stands behind: of the one before, or what explains others."""
+    values = text.values if isinstance(text, Phrase) else {}
+    value, limit = values.get("value", ""), values.get("limit", "")
+    if "measurement" in values and value:
+        place = value.values.get("place", "") if isinstance(value, Phrase) else ""
+        number = value.values["value"] if isinstance(value, Phrase) and place else value
+        limit = limit or (f"{values['low']} – {values['high']}" if "low" in values else "")
+        title = _said(values["measurement"])
+        yield PanelNumber(name or title, title, _said(number), _said(limit), 1.0, note=_said(place))
+    elif "probability" in values and "finding" in values:
+        title, probability = _said(values["finding"]), _said(values["probability"])
+        value = say("probability {probability}", probability=probability)
+        yield PanelNumber(name or title, title, value, nearness=1.0)
+    else:
+        for one in values.values():
+            yield from _of_text(one) if isinstance(one, Phrase) else ()
+
+
+def _said(text: str) -> str:
+    return numerals(reworded(text))
+
+
+def _of_rule(row: AppliedRule, reason: Reason, assessment: Assessment, usual: Mapping[str, UsualRange]) -> PanelNumber:
+    """A rule that flags; its number is beyond the limit, whatever the two are."""
+    if row.subject is Subject.CONTRADICTION:
+        return PanelNumber(row.what, _said(reason.text).rstrip("."), nearness=1.0)
+    finding = assessment.finding(FindingName(row.what)) if row.subject is Subject.FINDING else None
+    if finding is not None:
+        return replace(_of_finding(finding, row, assessment), nearness=1.0)
+    measured = assessment.measurement(row.what)
+    if measured is None:
+        limit = (
+            say("at most {limit}", limit=f"{figures(row.limits[0])} %") if row.side == PERCENTILE else rule_limit(row)
+        )
+        return PanelNumber(row.what, rule_title(row), rule_value(row), limit, 1.0)
+    return replace(_of_limit(measured, row, usual), nearness=1.0, tolerated=False)
+
+
+def _of_all(assessment: Assessment, disposition: Disposition, usual: Mapping[str, UsualRange]) -> Iterator[PanelNumber]:
+    """Yield what has a limit and is no reason: findings that are there, or of an ACCEPT all, and measurements."""
     for finding in assessment.findings:
         if finding.present or disposition.verdict is Verdict.ACCEPT:
-            yield _of_finding(finding, tolerated=finding.present and finding.name not in names)
-    for rule in disposition.rules:
-        measured = assessment.measurement(rule.what)
-        if measured is not None and rule.subject is Subject.MEASUREMENT and rule.side in set(LimitSide):
-            yield _of_measurement(measured, rule, usual.get(measured.name))
+            one = _of_finding(finding, None, assessment)
+            yield replace(one, tolerated=finding.present, note=_why_not(disposition) if finding.present else "")
+    for row in disposition.rules:
+        measured = assessment.measurement(row.what)
+        if measured is not None and row.subject is Subject.MEASUREMENT and row.side in set(LimitSide):
+            one = _of_limit(measured, row, usual)
+            yield replace(one, note=f"{one.note} {_why_not(disposition)}".strip()) if one.tolerated else one
 
 
-def _of_finding(finding: Finding, *, tolerated: bool) -> PanelNumber:
-    value, limit = numerals(f"{finding.probability:.2f}"), numerals(f"{finding.threshold:.2f}")
+def _why_not(disposition: Disposition) -> str:
+    return say("does not count") if disposition.experimental else say("tolerated")
+
+
+def _of_finding(finding: Finding, row: AppliedRule | None, assessment: Assessment) -> PanelNumber:
+    """A finding by its rule; without one by the threshold of its model."""
+    gate = assessment.gate_class if finding.name == FindingName.GATE else None
+    title = finding_title(gate, LANGUAGE.get()) if gate else title_of(finding, LANGUAGE.get())
     past = finding.probability - finding.threshold
     nearness = past / max(finding.threshold if past < 0 else 1 - finding.threshold, 1e-6) + 1e-9
-    title = title_of(finding, LANGUAGE.get())
-    return PanelNumber(
-        finding.name, title, say("probability {probability}", probability=value), say("from {limit}", limit=limit),
-        nearness, tolerated=tolerated,
-    )  # fmt: skip
+    if row is not None and row.side == ROOM:
+        return PanelNumber(finding.name, title, rule_value(row), rule_limit(row), nearness)
+    least, least_severity = (finding.threshold, 0.0) if row is None else row.limits
+    value = say("probability {probability}", probability=numerals(f"{finding.probability:.2f}"))
+    limit = say("from {limit}", limit=numerals(f"{least:.2f}"))
+    if least_severity:
+        value += f"; {say('severity {severity}', severity=numerals(f'{finding.severity:.2f}'))}"
+        limit += f"; {say('from {limit}', limit=numerals(f'{least_severity:.2f}'))}"
+    return PanelNumber(finding.name, title, value, limit, nearness)
 
 
-def _of_measurement(measured: Measurement, rule: AppliedRule, usual: UsualRange | None) -> PanelNumber:
-    of_unit = f" {unit(measured.unit)}".rstrip()
-    [least_or_most], above = rule.limits, rule.side != LimitSide.BELOW
-    past = (compared_number(rule.values) - least_or_most) * (1 if above else -1)
-    value, limit = (
-        f"{shown(measured.value, measured.name, least_or_most)}{of_unit}",
-        f"{figures(least_or_most)}{of_unit}",
-    )
-    if rule.side == LimitSide.SHARE:
-        value, limit = numerals(reworded(share_text(rule.values, least_or_most))), f"{figures(100 * least_or_most)} %"
+def _of_measured(measured: Measurement, usual: Mapping[str, UsualRange], limit: float | None = None) -> PanelNumber:
+    range_of, name = usual.get(measured.name), measured.name
+    number = 0.0 if abs(measured.value) * LEAST_SHARE < abs(limit or 0.0) else measured.value
     return PanelNumber(
-        measured.name,
-        measurement(measured.name),
-        value,
-        say("at most {limit}", limit=limit) if above else say("at least {limit}", limit=limit),
-        past / (abs(least_or_most) or 1.0),
-        "" if usual is None else f"{shown(usual.low, measured.name)} – {shown(usual.high, measured.name)}",
-        numerals(reworded(measured.place)) if measured.place else "",
-        tolerated=rule.outcome is Outcome.HINT,
+        name,
+        measurement(name),
+        f"{shown(number, name, limit)} {unit(measured.unit)}".rstrip(),
+        usual="" if range_of is None else f"{shown(range_of.low, name)} – {shown(range_of.high, name)}",
+        note=_said(measured.place) if measured.place else "",
         measured=measured,
+    )
+
+
+def _of_limit(measured: Measurement, row: AppliedRule, usual: Mapping[str, UsualRange]) -> PanelNumber:
+    limit, above = row.limits[0 if len(row.limits) == 1 or row.side.endswith("below") else 1], "below" not in row.side
+    past = (compared_number(row.values) - limit) * (1 if above else -1)
+    one, least_or_most = _of_measured(measured, usual, limit), f"{figures(limit)} {unit(measured.unit)}".rstrip()
+    if row.side == LimitSide.SHARE:
+        one, least_or_most = replace(one, value=rule_value(row)), f"{figures(100 * limit)} %"
+    text = say("at most {limit}", limit=least_or_most) if above else say("at least {limit}", limit=least_or_most)
+    return replace(
+        one,
+        limit=text if row.side in set(LimitSide) else rule_limit(row),
+        nearness=past / (abs(limit) or 1.0) if past or limit else -1.0,  # none of what should not be is not near
+        tolerated=row.outcome is Outcome.HINT,
     )

@@ -133,6 +133,7 @@ def study_page(
         reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
         likely=likely_reason(shown),
         may_change=who.may(Permission.REVIEW),
+        patient_names=services.settings.web.patient_names,
         viewer=viewer_link(services.settings, study_uid),
         words=_titles(shown),
         marks=MARKS,

@@ -17,6 +17,8 @@ from pydantic import Field
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import ANY_UID
+from miqa_node.core.domain.prediction import PENDING_NAMES
+from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistItem
 from miqa_node.core.language.catalogue import LANGUAGE, say
@@ -24,7 +26,8 @@ from miqa_node.core.language.local_time import instant, local
 from miqa_node.core.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.core.taxonomy.reasons import OTHER_REASONS, reason_words
 from miqa_node.core.words.formats import whole
-from miqa_node.core.words.reason import PlainReason, plain
+from miqa_node.core.words.reason import plain, titles_in
+from miqa_node.core.words.search_words import OF_LOOK
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.errors import ConflictError, InputError, NotFoundError
 from miqa_node.features.worklist.decision import Decision
@@ -112,13 +115,26 @@ class Chip:
 def chips_of(item: WorklistItem) -> list[Chip]:
     """The findings of a study, those of its worst images first, each once; what is only unusual comes last."""
     worst_first = sorted(item.images, key=lambda image: -image.verdict.rank)
-    reasons = [plain(reason) for image in worst_first for reason in image.reasons]
-    first: dict[str, PlainReason] = {}
-    for one in reasons:
-        first.setdefault(one.title, one)
-    counted = Counter(one.title for one in reasons)
-    chips = [Chip(one.title, one.whole, one.is_unusual, counted[one.title]) for one in first.values()]
-    return sorted(chips, key=lambda chip: chip.is_unusual)
+    reasons = [
+        (_chip_title(name, text), plain(text))
+        for image in worst_first
+        for name, text in zip(image.names, image.reasons, strict=True)
+        if name not in OF_LOOK
+    ]
+    counted = Counter(title for title, _ in reasons)
+    first = dict(reversed(reasons))
+    titles = sorted(counted, key=lambda title: first[title].is_unusual)
+    return [Chip(title, first[title].whole, first[title].is_unusual, counted[title]) for title in titles]
+
+
+def _chip_title(name: str, text: str) -> str:
+    """Two or three words: a finding, what was measured, or the name of another reason in place of its sentence."""
+    if name == KEPT_FLAG:
+        return say("Earlier: {finding}", finding=titles_in(text)[0])
+    if name in PENDING_NAMES:
+        return say("Prediction waits")
+    one = plain(text)
+    return one.title if one.figures or one.is_unusual else reason_words(name)
 
 
 @router.get("/")
@@ -130,6 +146,8 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
         numbers = asdict(overview.look(transaction, datetime.now(UTC) - OVERVIEW_SPAN))
         people = users.reviewers(transaction)
         views = saved_views.visible(transaction, who.name)
+        named = items if services.settings.web.patient_names else ()
+        patients = worklist.patient_names(transaction, [one.study_instance_uid for one in named])
     cards = PageCards(services, who, query.address(path="").removeprefix("?"))
     figures = [NumberOnPage(name, count) for name, count in numbers.items()]
     return render(
@@ -154,6 +172,7 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
         cards=cards,
         chips=[chips_of(item) for item in items],
         of_others="" if part else cards.of(WORKLIST, None),
+        patients=patients,
         row_cards=cards.each(WORKLIST_ROW, items),
         number_cards=dict(zip(numbers, cards.each(WORKLIST_NUMBER, figures), strict=True)),
         now=datetime.now(UTC),

@@ -286,9 +286,19 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
             experimental=is_experimental(reasons),
             laterality=row.header.get("image_laterality", ""),
             description=row.header.get("series_description", ""),
+            names=tuple(reason.name for reason in reasons),
         )
         images[row.study_instance_uid] = (*images.get(row.study_instance_uid, ()), image)
     return images
+
+
+def patient_names(transaction: Transaction, study_uids: Sequence[str]) -> dict[str, str]:
+    """The names of the patients of some studies, as their headers write them."""
+    of = studies.c
+    rows = transaction.execute(
+        sa.select(of.study_instance_uid, of.patient_name).where(of.study_instance_uid.in_(study_uids))
+    ).all()
+    return {row.study_instance_uid: row.patient_name for row in rows}
 
 
 def _late(transaction: Transaction, study_uids: list[str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ export class View {
     this.low = 0;
     this.high = WHITE;
     this.inverted = false;
+    this.source = "pixels"; // or where whole values come from, which windows of CT need
     this.zoom = 1;
     this.x = 0.5; // the fraction of the image that lies in the middle of the canvas
     this.y = 0.5;
@@ -53,10 +54,10 @@ export class View {
   }
 
   async fetched(digest, frame, full = false) {
-    const key = `${digest} ${frame} ${full}`;
+    const key = `${this.source} ${digest} ${frame} ${full}`;
     if (this.kept.has(key)) return this.kept.get(key);
     const query = new URLSearchParams({ ...(frame && { frame }), ...(full && { full }) });
-    const answer = await fetch(`/images/${digest}/pixels?${query}`, { credentials: "same-origin" });
+    const answer = await fetch(`/images/${digest}/${this.source}?${query}`, { credentials: "same-origin" });
     if (!answer.ok) throw new Error(say("the pixels are not available ({status})", { status: answer.status }));
     const [rows, columns, sourceRows, sourceColumns] = answer.headers.get("x-size").split(" ").map(Number);
     const buffer = await answer.arrayBuffer();
@@ -187,6 +188,12 @@ export class View {
     const width = Math.max(64, (this.high - this.low) * Math.exp(dx / 250));
     const level = (this.high + this.low) / 2 + dy * 90;
     this.setWindow(level - width / 2, level + width / 2);
+  }
+
+  /** Other values in place of those that are there: whole ones for windows of CT, or those as sent. */
+  async change(source) {
+    this.source = source;
+    await this.load();
   }
 
   setWindow(low, high) {

@@ -28,7 +28,10 @@ async function refresh() {
     if (!answer.ok) throw new Error(String(answer.status));
     const before = main.querySelector("[data-light]").dataset;
     const [light, at] = [before.light, before.at];
-    main.innerHTML = await answer.text();
+    const face = await answer.text();
+    const isOpen = main.querySelector(".folded")?.open;
+    main.innerHTML = face;
+    main.querySelector(".folded")?.toggleAttribute("open", isOpen ?? false);
     isConnected(true);
     const after = main.querySelector("[data-light]").dataset;
     if (after.light !== light || after.at !== at) play(after.light);

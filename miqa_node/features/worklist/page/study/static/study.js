@@ -29,27 +29,6 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-/* On a narrow screen what was found stands below the image, not beside it. */
-const narrow = matchMedia("(max-width: 60rem)");
-function arrange() {
-  const after = document.querySelector(".after");
-  for (const said of document.querySelectorAll(".said")) {
-    const number = said.dataset.of ??= said.closest("[data-image]").dataset.image;
-    if (narrow.matches) {
-      said.dataset.image = number;
-      said.classList.add("card");
-      said.hidden = number !== current;
-      after.insertBefore(said, after.querySelector(`[data-image="${number}"]:not(.said)`));
-    } else {
-      delete said.dataset.image;
-      said.classList.remove("card");
-      said.hidden = false;
-      document.getElementById(`image-${number}`).append(said);
-    }
-  }
-}
-narrow.addEventListener("change", arrange);
-
 function begin() {
   images = [...document.querySelectorAll("article[data-image]")];
   for (const link of document.querySelectorAll("[data-show]")) {
@@ -58,7 +37,6 @@ function begin() {
       show(link.dataset.show);
     });
   }
-  arrange();
   const onward = document.querySelector("input[name=onward]");
   if (onward) {
     onward.checked = localStorage.getItem(ONWARD) === "yes";
