@@ -30,7 +30,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations release-check docs pictures docs-serve bench fuzz crash faults matrix long soak night container models constraints lock dist sbom audit clean distclean
+.PHONY: help setup setup-run setup-train setup-fuzz run demo site reproduce viewer test test-all lint format types layers peers translations release-check docs pictures docs-serve bench fuzz crash faults matrix long soak night container models constraints lock dist sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,11 +84,14 @@ $(FUZZ_READY): $(READY)
 
 ## Use -------------------------------------------------------------------------------------------------------------
 
-run: setup-run ## Start the node with sample radiographs and a receiving PACS, and keep serving until Ctrl-C
-	@$(BIN)/python -m demo --data-dir $(DEMO_DIR)
+run: setup-run ## Start the node with sample radiographs and a receiving PACS until Ctrl-C (SITE=busy: a site after two months)
+	@$(BIN)/python -m demo --data-dir $(DEMO_DIR) $(if $(SITE),--site $(SITE))
 
 demo: setup-run ## Tell the same story once in a temporary folder; fails when any part of it failed
 	@$(BIN)/python -m demo --once
+
+site: setup-run ## Make a site after two months unless it is there, and print where it lies (minutes; SITE=small: 60 images)
+	@$(BIN)/python -m demo.site --size $(or $(SITE),busy)
 
 viewer: setup-run ## Open the demo's images and results in the OHIF viewer until Ctrl-C (needs npm, orthanc, orthanc-dicomweb)
 	@$(BIN)/python -m demo.viewer --data-dir $(DEMO_DIR)

@@ -16,6 +16,9 @@ from rich.markup import escape
 
 from demo.progress import doing
 from demo.samples import make_samples
+from demo.site.kept import SIZES, copied, made
+from demo.site.making import NOBODY_LISTENS, write_destinations
+from demo.site.people import PASSWORD
 from demo.story import addresses, next_steps, tell
 from miqa_node.core.domain.delivery import REJECTION
 from miqa_node.core.domain.output import default_kinds
@@ -34,6 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--data-dir", type=Path, help="keep everything here; default is a temporary folder")
     parser.add_argument("--once", action="store_true", help="stop after the story instead of serving until Ctrl-C")
+    parser.add_argument("--site", choices=[*SIZES], help="serve a site after two months instead of telling the story")
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
     stop = threading.Event()
@@ -45,7 +49,10 @@ def main() -> int:
         if folder is not options.data_dir:
             hold(folder)
         try:
-            clean = run(console, folder.absolute(), stop, keep_serving=not options.once)
+            if options.site:
+                clean = serve_site(console, folder.absolute() / options.site, options.site, stop)
+            else:
+                clean = run(console, folder.absolute(), stop, keep_serving=not options.once)
         except (MiqaError, OSError) as error:
             clean = show(console, [str(error)])
     return 0 if clean else 1
@@ -89,6 +96,31 @@ def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: 
                 console.print("Stopping.")
             clean &= show(console, finish(node))
     return clean
+
+
+def serve_site(console: Console, folder: Path, size: str, stop: threading.Event) -> bool:
+    """Serve a copy of the site in ``folder``, that of an earlier run if there is one; return whether it ended well."""
+    if not folder.exists():
+        with doing("Copying the site; a node makes it first unless one was made with these models"):
+            copied(made(size), folder)
+    dicom_port, web_port, pacs_port = WANTED_PORTS
+    with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
+        write_destinations(folder, pacs.port, NOBODY_LISTENS)
+        settings = {"MIQA_DICOM__HOST": HOST}
+        node = NodeProcess(folder, NODE_AE_TITLE, dicom_port, web_port, environment=settings, any_port=True)
+        with doing("A node starts with it"):
+            node.start()
+        return _serve_until(console, node, folder, stop)
+
+
+def _serve_until(console: Console, node: NodeProcess, folder: Path, stop: threading.Event) -> bool:
+    console.print(f"Open http://localhost:{node.web_port}/ and sign in as ada or mara with the password: {PASSWORD}")
+    console.print(
+        f"Everything is in {folder}; remove that folder to begin anew. Serving until Ctrl-C.", highlight=False
+    )
+    while node.running() and not stop.wait(1.0):
+        pass
+    return show(console, finish(node))
 
 
 def write_destination(data_dir: Path, port: int) -> None:

@@ -135,7 +135,7 @@ def _twice(make: str, options: str, folders: str) -> str:
 PARTS = {
     "tests": Part("all tests, with the newest Python, and what they reach", 300, _tests),
     "python": Part("all tests but those with peers and browsers, with the oldest Python", 300, _python),
-    "long": Part("`make long`", 300, lambda: {"long": "make long"}),
+    "long": Part("`make long`", 300, lambda: {"site": "make site", "long": "make long"}),
     "fuzz": Part("`make fuzz`", 600, lambda: {"fuzz": "make fuzz"}),
     "soak": Part("`make soak`", 600, lambda: {"soak": "make soak"}),
     "crash": Part("`make crash`", 600, lambda: {"crash": "make crash"}),

@@ -1,7 +1,7 @@
 """Takes the pictures of pages in the documentation, all of them: ``python -m tests.web.page_pictures`` (make pictures).
 
-Worklist, study, rejection and room are those of the demonstration, a real node with the radiographs of pydicom-data;
-analysis, images, operations, tuning and accounts those of the drawn hospital of ``hospital.py``.
+Worklist, images and analysis are those of the site after two months (``make site``); study, rejection and room those
+of the demonstration, a real node with the radiographs of pydicom-data; the others those of the drawn hospital.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tests.conftest import ROOT
 from tests.web.browsing import PATIENCE_MS, chromium
 from tests.web.people import PASSWORD, add_account
 from tests.web.serving import serving, serving_phantoms
+from tests.web.site import served_site, sign_in
 from tests.web.staging import staging
 from tests.web.test_browser_every_page import fill
 
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 FOLDER = ROOT / "docs" / "assets" / "pages"
 README = ROOT / "docs" / "assets" / "worklist.png"
 OF_HOSPITAL = {
-    "analysis": "/analysis", "model-watch": "/analysis/model", "images": "/images", "operations": "/operations",
-    "tuning": "/tuning?set=1",
+    "model-watch": "/analysis/model", "operations": "/operations", "tuning": "/tuning?set=1",
 }  # fmt: skip
+OF_SITE = {"images": "/images", "analysis": "/analysis"}
 Scheme = Literal["light", "dark"]
 
 
@@ -44,9 +45,25 @@ def main() -> None:
     """Take all pictures."""
     with tempfile.TemporaryDirectory() as made, chromium() as browser:
         folder = Path(made)
+        of_site(browser, folder / "site")
         of_hospital(browser, folder / "hospital")
         of_accounts(browser, folder / "accounts")
         of_demonstration(browser, folder / "demo")
+
+
+def of_site(browser: sync_api.Browser, folder: Path) -> None:
+    """What two months leave: a full worklist, and figures."""
+    folder.mkdir()
+    with served_site(folder) as site, opened(browser, site.address) as page:
+        sign_in(page)
+        page.set_viewport_size({"width": 1280, "height": 600})
+        page.locator("#live", has_text="live").wait_for()
+        page.screenshot(path=README)
+        keep(page, "worklist", full_page=False)
+        page.set_viewport_size({"width": 1360, "height": 900})
+        for name, path in OF_SITE.items():
+            page.goto(path, wait_until="load")
+            keep(page, name, full_page=False)
 
 
 def of_hospital(browser: sync_api.Browser, folder: Path) -> None:
@@ -91,12 +108,6 @@ def of_demonstration(browser: sync_api.Browser, folder: Path) -> None:
             if faults := tell(Console(quiet=True), node, pacs, samples):
                 raise SystemExit("\n".join(faults))
             with opened(browser, f"http://localhost:{web_port}") as page:
-                page.set_viewport_size({"width": 1280, "height": 600})
-                page.goto("/")
-                page.locator("#live", has_text="live").wait_for()
-                page.screenshot(path=README, full_page=True)
-                keep(page, "worklist")
-                page.set_viewport_size({"width": 1360, "height": 900})
                 page.goto(f"/studies/{marked.study_instance_uid}")
                 page.wait_for_selector("[data-ready]")
                 keep(page, "study", "dark")

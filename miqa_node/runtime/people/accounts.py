@@ -34,20 +34,20 @@ MAX_OVERLAP_HOURS = 8_760
 class Action(StrEnum):
     """The recorded action."""
 
-    ADDED = "added"
-    ROLE = "role"
-    LINK = "link"
-    DISABLED = "disabled"
-    ENABLED = "enabled"
-    SIGNED_OUT = "signed out"
-    PASSWORD = "password chosen"  # noqa: S105 - words, no secrets
-    FACTOR_ADDED = "factor added"
-    FACTOR_REMOVED = "factor removed"
-    CODES_RENEWED = "codes renewed"
-    RECOVERY_CODE = "recovery code"
-    TOKEN_ADDED = "token added"  # noqa: S105 - words, no secrets
-    TOKEN_ROTATED = "token rotated"  # noqa: S105
-    TOKEN_REVOKED = "token revoked"  # noqa: S105
+    ADDED = Phrase("added")
+    ROLE = Phrase("role")
+    LINK = Phrase("link")
+    DISABLED = Phrase("disabled")
+    ENABLED = Phrase("enabled")
+    SIGNED_OUT = Phrase("signed out")
+    PASSWORD = Phrase("password chosen")
+    FACTOR_ADDED = Phrase("factor added")
+    FACTOR_REMOVED = Phrase("factor removed")
+    CODES_RENEWED = Phrase("codes renewed")
+    RECOVERY_CODE = Phrase("recovery code")
+    TOKEN_ADDED = Phrase("token added")
+    TOKEN_ROTATED = Phrase("token rotated")
+    TOKEN_REVOKED = Phrase("token revoked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Account:
     @property
     def signs_in(self) -> str:
         """How the account signs in, or why it cannot."""
-        words = Phrase(signs_in(self.user))
+        words = signs_in(self.user)
         return Phrase("{how} and a second factor", how=words) if self.has_factor else words
 
 
@@ -122,7 +122,7 @@ def link(transaction: Transaction, name: str, lifetime_s: float, actor: str, now
     user = users.load(transaction, account_name(name))
     if not user.has_pages or user.subject:
         raise AccessError(
-            "{name} {signs_in}: no password can be chosen for it.", name=user.name, signs_in=Phrase(signs_in(user))
+            "{name} {signs_in}: no password can be chosen for it.", name=user.name, signs_in=signs_in(user)
         )
     until = now + timedelta(seconds=lifetime_s)
     secret = users.invite(transaction, user.name, until)
@@ -271,15 +271,15 @@ def events(transaction: Transaction, *, limit: int) -> list[AccountEvent]:
     ]
 
 
-def signs_in(user: User) -> str:
+def signs_in(user: User) -> Phrase:
     """How an account signs in, or why it cannot."""
     if user.disabled:
-        return "is disabled"
+        return Phrase("is disabled")
     if user.role is Role.SERVICE:
-        return "uses tokens"
+        return Phrase("uses tokens")
     if user.subject:
-        return "signs on at the site's provider"
-    return "with a password" if user.password_hash else "has not chosen a password yet"
+        return Phrase("signs on at the site's provider")
+    return Phrase("with a password") if user.password_hash else Phrase("has not chosen a password yet")
 
 
 def _check_administrators(transaction: Transaction, before: User) -> None:

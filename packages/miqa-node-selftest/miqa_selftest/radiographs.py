@@ -71,13 +71,14 @@ def make_radiographs(defects: Iterable[SimulatedDefect]) -> list[SampleImage]:
     SettingsError
         The package pydicom-data is not installed.
     """
-    folder = _sample_folder()
+    folder = sample_folder()
     chest = _real(folder / CHEST, "chest, as it was taken", frozenset({Verdict.ACCEPT, Verdict.REVIEW}))
     extremity = _real(folder / EXTREMITY, "lower leg, not what the model judges", frozenset({Verdict.NOT_ASSESSED}))
     return [chest, extremity, *(_degraded(folder / CHEST, defect) for defect in defects)]
 
 
-def _sample_folder() -> Path:
+def sample_folder() -> Path:
+    """The files of the package pydicom-data; SettingsError if it is not installed."""
     try:
         import data_store  # noqa: PLC0415 - the rest of the node works without the samples
     except ImportError as error:
