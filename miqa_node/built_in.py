@@ -27,6 +27,7 @@ FEATURES = (
     "notices",
     "operations",
     "phantoms",
+    "pilot",
     "policy",
     "reader_study",
     "reassess",

@@ -171,6 +171,14 @@ class StudyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveOrigin:
+    """The C-MOVE that an object came by, as its sender says (PS3.7 9.1.1.1.9): who asked for it, in which message."""
+
+    ae_title: str
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedObject:
     """An instance as received from its sender, complete on disk but not yet in the store.
 
@@ -190,6 +198,8 @@ class ReceivedObject:
     """Size of the file: the data set and what precedes it; None if nobody counted."""
     copy_digest: InstanceDigest | None = None
     """Digest of the data set in the file if an archive encoded the same image in another way; None if it did not."""
+    move: MoveOrigin | None = None
+    """None if nobody asked for it by a C-MOVE, or its sender does not say so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,14 +30,14 @@ MAX_ANSWERS = 10_000
 MAX_ANSWER_S = 600.0
 """Far more time than an answer takes: of a peer that sends objects, or that it is not done yet, for ever."""
 
-_PENDING = frozenset({0xFF00, 0xFF01})
+PENDING = frozenset({0xFF00, 0xFF01})
 
 
 def find_instances(link: Link, headers: Sequence[Header]) -> frozenset[str]:
     """SOP instance UIDs that the peer has; one query per series, because all unique keys above it are required."""
     held: set[str] = set()
     for query, uids in _queries(headers):
-        with _hanging_up(link, "C-FIND"):
+        with hanging_up(link, "C-FIND"):
             held |= _matches(link, query) & set(uids)
     return frozenset(held)
 
@@ -48,10 +48,10 @@ def _matches(link: Link, query: Dataset) -> set[str]:
         if number > MAX_ANSWERS:
             raise DeliveryError(ENDLESS, service="C-FIND")
         code = status.get("Status")
-        if code in _PENDING and match is not None:
+        if code in PENDING and match is not None:
             uids.add(str(match.get("SOPInstanceUID", "")))
         elif code != SUCCESS:
-            raise DeliveryError(_refusal("C-FIND", code))
+            raise DeliveryError(refusal("C-FIND", code))
     return uids
 
 
@@ -93,13 +93,13 @@ def get_instance(open_link: Open, header: Header) -> bytes:
     contexts = [build_context(GET), build_context(header.sop_class_uid, header.transfer_syntax_uid)]
     link = open_link(contexts, [build_role(header.sop_class_uid, scp_role=True)], take)
     query = _identifier(header.study_instance_uid, header.series_instance_uid, [header.sop_instance_uid])
-    with _hanging_up(link, "C-GET"):
+    with hanging_up(link, "C-GET"):
         code = _last_status(link, query)
         if code == SUCCESS and files:
             link.release()
             return files[0]
         link.abort()
-        raise DeliveryError(Phrase("The archive does not have it.") if code == SUCCESS else _refusal("C-GET", code))
+        raise DeliveryError(Phrase("The archive does not have it.") if code == SUCCESS else refusal("C-GET", code))
 
 
 def _last_status(link: Link, query: Dataset) -> int | None:
@@ -113,7 +113,7 @@ def _last_status(link: Link, query: Dataset) -> int | None:
 
 
 @contextmanager
-def _hanging_up(link: Link, service: str) -> Iterator[None]:
+def hanging_up(link: Link, service: str) -> Iterator[None]:
     """Abort the association if the answer is not complete after MAX_ANSWER_S; DeliveryError says so."""
     over = threading.Event()
 
@@ -135,7 +135,8 @@ def _hanging_up(link: Link, service: str) -> Iterator[None]:
 ENDLESS = Phrase("{service}: the peer answers without end.")
 
 
-def _refusal(service: str, code: int | None) -> str:
+def refusal(service: str, code: int | None) -> str:
+    """The status of an answer in words; None if there was none."""
     if code is None:
         return Phrase(
             "{service}: the peer aborted the association, closed the connection or was silent.", service=service

@@ -21,6 +21,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 
 from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.core.domain.instance import MoveOrigin
 from miqa_node.core.network.connections import connection_of
 from miqa_node.core.observe.steady_thread import SteadyThread, start_brief_thread
 from miqa_node.core.settings import DicomSettings
@@ -203,6 +204,9 @@ class StorageAssociations(ABC):
         """One C-STORE request with its data set in memory, without the fast path."""
         request = cast("C_STORE", event.request)
         sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
+        origin = request.MoveOriginatorApplicationEntityTitle, request.MoveOriginatorMessageID
+        upper_layer: Any = event.assoc.dul
+        upper_layer.move_originator = None if None in origin else (str(origin[0]).strip(), origin[1])
         transfer = self._begin(event.assoc, sop_class, sop_instance, str(event.context.transfer_syntax))
         if request.DataSet is not None:
             with request.DataSet.getbuffer() as data:
@@ -235,7 +239,14 @@ def store_request(association: Association, sop_class: str, sop_instance: str, t
         calling_ae_title=calling,
         called_ae_title=called,
         peer_address=association.requestor.address,
+        move=_move_of(association),
     )
+
+
+def _move_of(association: Association) -> MoveOrigin | None:
+    """The C-MOVE that the object which begins comes by; what receives notes it on the association's upper layer."""
+    origin: tuple[str, int] | None = getattr(association.dul, "move_originator", None)
+    return None if origin is None else MoveOrigin(*origin)
 
 
 def _treat_as_storage(event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, can_name, is_uid
+from miqa_node.core.domain.instance import InstanceDigest, MoveOrigin, ReceivedObject, can_name, is_uid
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.headers import TAGS, HeaderReader
 from miqa_node.dicom.bytes.spelling import spelled
@@ -47,6 +47,8 @@ class StoreRequest:
     peer_address: str
     study_instance_uid: str = ""
     """Accept only objects of this study; empty accepts all."""
+    move: MoveOrigin | None = None
+    """The C-MOVE that it comes by, if the peer says so."""
 
 
 class IncomingObject:
@@ -127,6 +129,7 @@ class IncomingObject:
             received_at=datetime.now(UTC),
             header=header,
             file_bytes=self._head_bytes + self._size_bytes,
+            move=self._request.move,
         )
 
     def discard(self) -> None:

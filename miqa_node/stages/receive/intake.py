@@ -84,6 +84,8 @@ class Intake:
         self._checked_at = self._ended_at = self._closed_at = float("-inf")
         self._refusal: ResourcesError | None = None
         self._closed = threading.Event()
+        self.diverts: Callable[[ReceivedObject], bool] = lambda _received: False
+        """Takes what somebody asked for, so that it goes no further; an object in doubt goes the ordinary way."""
         self.has_company: Callable[[], bool] = lambda: False
         """Whether other processes of this node receive now."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -184,7 +186,8 @@ class Intake:
 
     def keep(self, received: ReceivedObject) -> None:
         """Store a complete object; when this returns, it is durable."""
-        self._receive(received)
+        if received.move is None or not self.diverts(received):
+            self._receive(received)
 
     def ended(self) -> None:
         """Record the end of one transfer."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from typing import Protocol
 
+_MOVE_ORIGINATOR, _MOVE_MESSAGE_ID = 0x1030, 0x1031
+
 P_DATA_TF = 0x04
 OTHER_PDUS = frozenset({0x01, 0x02, 0x03, 0x05, 0x06, 0x07})
 
@@ -146,6 +148,13 @@ class Fragments:
         else:
             self._in_data = False
             self._flush(last=True)
+
+
+def originator(request: dict[int, bytes]) -> tuple[str, int] | None:
+    """AE title and Message ID of the C-MOVE that a C-STORE is a part of (PS3.7 9.3.1.1); None without both."""
+    title, message = request.get(_MOVE_ORIGINATOR, b""), request.get(_MOVE_MESSAGE_ID, b"")
+    plain = title.rstrip(b"\0 ").lstrip(b" ").decode("latin-1")
+    return (plain, int.from_bytes(message, "little")) if plain and len(message) == 2 else None
 
 
 def parse_command(command: bytes) -> dict[int, bytes]:

@@ -20,7 +20,7 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
-from .fragments import Fragments, ProtocolError, encode_command, p_data, parse_command
+from .fragments import Fragments, ProtocolError, encode_command, originator, p_data, parse_command
 from .titles import are_readable, with_readable_titles
 from .waiting import ReactorGate, WakingQueue
 
@@ -102,6 +102,7 @@ class StreamingDul(DULServiceProvider):
         self._read_at = time.monotonic()
         self._transfer: StoreTransfer | None = None
         self._request: dict[int, bytes] = {}
+        self.move_originator: tuple[str, int] | None = None
         self._other: bytearray = bytearray()
 
     def run(self) -> None:
@@ -323,7 +324,7 @@ class StreamingDul(DULServiceProvider):
         if context is None or not {_SOP_CLASS, _SOP_INSTANCE, _MESSAGE_ID} <= elements.keys():
             raise ProtocolError("C-STORE request in no accepted context, or incomplete")
         uids = [elements[tag].rstrip(b"\0 ").decode("latin-1") for tag in (_SOP_CLASS, _SOP_INSTANCE)]
-        self._request = elements
+        self._request, self.move_originator = elements, originator(elements)
         self._transfer = self._begin_transfer(self.assoc, uids[0], uids[1], str(context.transfer_syntax[0]))
         if not has_data:
             self._answer(context_id)

@@ -67,12 +67,12 @@ def plant(shelf: Shelf) -> None:
     links = {
         "digest": of, "of": of, "study_instance_uid": "1.2.5.1", "series_instance_uid": "1.2.4.1",
         "sop_instance_uid": result.sop_instance_uid, "event_id": "evt_1", "cleared_at": NOW, "concluded_at": NOW,
-        "baseline": "scanner", "protocol": MARK,
+        "baseline": "scanner", "protocol": MARK, "pilot": "",
     }  # fmt: skip
     with shelf.database.begin() as transaction:
         for table in t.all_tables().sorted_tables:
-            if ABOUT in table.info or table.name == "usual_baselines":
-                _plant(transaction, table, links)
+            if ABOUT in table.info or table.name in ("usual_baselines", "pilots"):
+                _plant(transaction, table, {} if table.name == "pilots" else links)
 
 
 def erase(shelf: Shelf) -> None:
@@ -98,7 +98,7 @@ def _plant(transaction: sa.Connection, table: sa.Table, links: Mapping[str, Any]
 def _text(column: sa.Column[Any]) -> Any:
     if column.name == "authority":
         return ""
-    if column.name == "patient_id" and column.table.name in ("patients", "studies", "legal_holds"):
+    if column.name == "patient_id" and column.table.name in ("patients", "studies", "legal_holds", "pilot_images"):
         return ID
     header = {"protocol_name": MARK, "body_part_examined": MARK}
     if isinstance(column.type, sa.JSON):

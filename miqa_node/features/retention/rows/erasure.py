@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from miqa_node.features.retention.rows.patient_choice import NamedPatient
 from miqa_node.features.retention.tables import erasures
 from miqa_node.runtime.people.audit import patients, records
 from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.people.erased import salted
 from miqa_node.runtime.people.patients import KEY as PATIENT_KEY
 from miqa_node.runtime.people.patients import key_of
 from miqa_node.runtime.store import tables as t
@@ -83,7 +83,7 @@ def names(document: Mapping[str, Any], patient_id: str, authority: str | None = 
     of_proof = document.get("authority")
     if authority is not None and of_proof not in (None, authority):
         return False
-    return _salted(str(document.get("salt")), PatientKey(patient_id, of_proof)) == document.get("patient_sha256")
+    return salted(str(document.get("salt")), PatientKey(patient_id, of_proof)) == document.get("patient_sha256")
 
 
 def erase(
@@ -126,7 +126,7 @@ def erase(
         "actor": actor,
         "reason": reason.strip(),
         "salt": salt,
-        "patient_sha256": _salted(salt, chosen[0].key),
+        "patient_sha256": salted(salt, chosen[0].key),
         "authority": chosen[0].key.authority,
         "studies": reach.studies,
         "images": reach.images,
@@ -217,7 +217,9 @@ def _patients_of(transaction: Transaction, record: ErasureRecord) -> list[NamedP
         numbers.update(transaction.execute(query.distinct()).scalars())
     query = sa.select(of.patient_number, *PATIENT_KEY).where(of.patient_number.in_(numbers))
     rows = transaction.execute(query.order_by(of.is_known.desc(), of.patient_number)).all()
-    return [NamedPatient(row.patient_number, key_of(row), 0, 0) for row in rows]
+    elsewhere = patient_choice.kept_elsewhere(transaction)
+    own = [one for one in elsewhere if names(record.document(""), one.key.patient_id, one.key.authority)]
+    return [NamedPatient(row.patient_number, key_of(row), 0, 0) for row in rows] + own
 
 
 def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord, now: datetime) -> None:
@@ -313,10 +315,6 @@ def _undeleted(transaction: Transaction, record: ErasureRecord) -> bool:
         if transaction.execute(sa.select(sa.exists().where(some, sa.or_(originals, artifacts)))).scalar_one():
             return True
     return False
-
-
-def _salted(salt: str, patient: PatientKey) -> str:
-    return hashlib.sha256(f"{salt}:{patient.text()}".encode()).hexdigest()
 
 
 def _record(row: Any) -> ErasureRecord:

@@ -13,7 +13,10 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.tables.column_marks import ABOUT, DELETED
 
+NOT_RECEIVED = 0
+"""The number of a patient of whom the node received nothing."""
 NOTHING = Phrase("Nothing was received of a patient with this ID.")
 NOTHING_OF_AUTHORITY = Phrase("Nothing was received of a patient with this ID from this authority.")
 
@@ -47,7 +50,28 @@ def named(transaction: Transaction, patient_id: str) -> list[NamedPatient]:
         .order_by(of.is_known.desc(), of.authority, of.scope)
     )
     rows = transaction.execute(query).all() if patient_id else []
-    return [NamedPatient(row.patient_number, patients.key_of(row), row.studies, row.images, row.scope) for row in rows]
+    received = [
+        NamedPatient(row.patient_number, patients.key_of(row), row.studies, row.images, row.scope) for row in rows
+    ]
+    keys = {one.key for one in received}
+    return received + [one for one in kept_elsewhere(transaction, patient_id) if patient_id and one.key not in keys]
+
+
+def kept_elsewhere(transaction: Transaction, patient_id: str | None = None) -> list[NamedPatient]:
+    """Patients of tables whose rows go whole with the patient: of images that were judged and never received.
+
+    All of them if no ID is given.
+    """
+    everybody: list[NamedPatient] = []
+    for table in t.all_tables().sorted_tables:
+        of = table.c
+        if "patient_id" not in table.info.get(ABOUT, ()) or of.patient_id.info != DELETED:
+            continue
+        query = sa.select(of.patient_id, of.authority, sa.func.count(of.study_instance_uid.distinct()), sa.func.count())
+        own = of.patient_id != "" if patient_id is None else of.patient_id == patient_id
+        rows = transaction.execute(query.where(own).group_by(of.patient_id, of.authority))
+        everybody += [NamedPatient(NOT_RECEIVED, PatientKey(row[0], row[1]), row[2], row[3]) for row in rows]
+    return everybody
 
 
 def choose(

@@ -24,6 +24,8 @@ from miqa_node.runtime.store.database import Database
 log = structlog.get_logger(__name__)
 
 RENDERS = "renders"
+FETCHED = "pilot"
+"""What waits there for its verdict is fetched again, whosever it is."""
 NOT_REACHED = (
     "archives and other systems that received results or images",
     "files that were delivered to folders, and exports that were taken away",
@@ -57,6 +59,9 @@ def finish(
     for digest in record.images:
         for render in (settings.node.data_dir / RENDERS).glob(f"{digest}-*"):
             render.unlink(missing_ok=True)
+    for fetched in (settings.incoming_dir / FETCHED).rglob("*"):
+        if not fetched.is_dir():
+            fetched.unlink(missing_ok=True)
     watched = erase_watched(settings, record, patient_id)
     if unknown := unknown_tables(database, settings.retention.foreign_tables):
         return FinishedErasure(None, tuple(unknown), watched)

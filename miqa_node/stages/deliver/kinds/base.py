@@ -258,6 +258,21 @@ class Destination(ABC):
         """An object as a DICOM file, as stored at the destination; DeliveryError with the reason if that fails."""
         raise DeliveryRefusedError(NO_ARCHIVE)
 
+    def search(self, level: str, keys: Mapping[str, str], /) -> list[dict[str, str]]:  # noqa: ARG002
+        """What an archive has at a level (STUDY, SERIES or IMAGE), by keyword (PS3.4 C.6.2.1, PS3.18 10.6).
+
+        Keys without a value are asked for; one that the archive does not know is empty.
+        """
+        raise DeliveryRefusedError(NO_ARCHIVE)
+
+    def pull(self, header: Header, /) -> bytes:  # noqa: ARG002
+        """An object that the node never saw, as a DICOM file in any transfer syntax; DeliveryError if that fails."""
+        raise DeliveryRefusedError(NO_ARCHIVE)
+
+    def have_sent(self, header: Header, ae_title: str, message_id: int, /) -> None:  # noqa: ARG002
+        """Have an archive send an object to an AE title by a C-MOVE with that Message ID."""
+        raise DeliveryRefusedError("This kind of destination does no C-MOVE.")
+
     def close(self) -> None:  # noqa: B027 - most have nothing open
         """Release connections."""
 

@@ -42,6 +42,7 @@ from miqa_node.stages.deliver.kinds.base import (
     split_file,
     without_compression,
 )
+from miqa_node.stages.deliver.pulling import PullingAssociation
 from miqa_node.stages.deliver.retrieval import FIND, find_instances, get_instance
 from miqa_node.stages.deliver.rewriting import as_implicit_vr
 from miqa_node.stages.deliver.statuses import SUCCESS, judge, note_of
@@ -103,6 +104,7 @@ class CStoreDestination(Destination):
         self._proposed: set[tuple[str, str]] = set()
         self._link: Link | None = None
         self._commitment_link: Link | None = None
+        self._pulling = PullingAssociation(self._open)
 
     def probe(self) -> str:
         """C-ECHO on a separate association."""
@@ -161,8 +163,21 @@ class CStoreDestination(Destination):
         """C-GET, on a separate association."""
         return get_instance(self._open, header)
 
+    def search(self, level: str, keys: Mapping[str, str], /) -> list[dict[str, str]]:
+        """C-FIND, on an association that stays open."""
+        return self._pulling.search(level, keys)
+
+    def pull(self, header: Header, /) -> bytes:
+        """C-GET, on the same association."""
+        return self._pulling.get(header)
+
+    def have_sent(self, header: Header, ae_title: str, message_id: int, /) -> None:
+        """C-MOVE, on the same association."""
+        self._pulling.move(header, ae_title, message_id)
+
     def close(self) -> None:
         """Release the associations."""
+        self._pulling.close()
         links = (self._link, self._commitment_link)
         self._link = self._commitment_link = None
         for link in links:

@@ -7,6 +7,7 @@ import re
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
@@ -31,6 +32,7 @@ from miqa_node.stages.deliver.kinds.base import (
     split_file,
     without_compression,
 )
+from miqa_node.stages.deliver.qido import MATCHES_PER_PAGE, MAX_MATCHES_BYTES, read_matches, search_path
 from miqa_node.stages.deliver.statuses import (
     DUPLICATE_SOP_INSTANCE,
     HAD_IT,
@@ -113,8 +115,8 @@ class StowDestination(Destination):
         return frozenset(str(header.sop_instance_uid) for header in headers if self._has(header))
 
     def fetch(self, header: Header, /) -> bytes:
-        """WADO-RS, in the transfer syntax in which the node received the object (PS3.18 10.4)."""
-        accept = f'multipart/related; type="application/dicom"; transfer-syntax={header.transfer_syntax_uid}'
+        """WADO-RS, in the transfer syntax in which the node received the object, or any (PS3.18 10.4, 8.7.3.5)."""
+        accept = f'multipart/related; type="application/dicom"; transfer-syntax={header.transfer_syntax_uid or "*"}'
         path = f"{_series(header)}/instances/{header.sop_instance_uid}"
         answer = self._exchange("GET", path, {"Accept": accept}, None, MAX_OBJECT_BYTES)
         if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.NO_CONTENT):
@@ -122,6 +124,30 @@ class StowDestination(Destination):
         if answer.status != HTTPStatus.OK:
             raise _not_now(answer)
         return only_part(answer.content_type, answer.body)
+
+    def pull(self, header: Header, /) -> bytes:
+        """WADO-RS, in the transfer syntax in which the archive has it."""
+        return self.fetch(replace(header, transfer_syntax_uid=""))
+
+    def search(self, level: str, keys: Mapping[str, str], /) -> list[dict[str, str]]:
+        """QIDO-RS, page by page; services give at most so many matches (PS3.18 8.3.4.4)."""
+        matches: list[dict[str, str]] = []
+        while True:
+            answer = self._exchange(
+                "GET",
+                search_path(level, keys, len(matches)),
+                {"Accept": "application/dicom+json"},
+                None,
+                MAX_MATCHES_BYTES,
+            )
+            if answer.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
+                return matches
+            if answer.status != HTTPStatus.OK:
+                raise _not_now(answer)
+            page = [one for one in read_matches(answer.body, keys) if one not in matches]
+            matches += page
+            if len(page) < MATCHES_PER_PAGE:
+                return matches
 
     def _has(self, header: Header) -> bool:
         query = f"{_series(header)}/instances?{_INSTANCE}={header.sop_instance_uid}"

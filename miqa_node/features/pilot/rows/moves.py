@@ -1,0 +1,38 @@
+"""The C-MOVEs that pilots wait for, from before they are asked for until they are answered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from miqa_node.core.domain.instance import MoveOrigin
+from miqa_node.features.pilot.tables import pilot_moves
+from miqa_node.runtime.store.database import Transaction
+
+LONGEST = timedelta(minutes=15)
+"""A C-MOVE of one image takes no longer; what comes by it later is an ordinary image."""
+_of = pilot_moves.c
+
+
+def expect(transaction: Transaction, origin: MoveOrigin) -> None:
+    """From now on what comes by it is a pilot's."""
+    now = datetime.now(UTC)
+    transaction.execute(sa.delete(pilot_moves).where(sa.or_(sa.and_(*_is(origin)), _of.until < now)))
+    row = {"originator": origin.ae_title, "message_id": origin.message_id, "until": now + LONGEST}
+    transaction.execute(sa.insert(pilot_moves).values(row))
+
+
+def forget(transaction: Transaction, origin: MoveOrigin) -> None:
+    """It is answered."""
+    transaction.execute(sa.delete(pilot_moves).where(*_is(origin)))
+
+
+def waits(transaction: Transaction, origin: MoveOrigin) -> bool:
+    """Whether a pilot waits for it."""
+    is_due = sa.exists().where(*_is(origin), _of.until > datetime.now(UTC))
+    return bool(transaction.execute(sa.select(is_due)).scalar_one())
+
+
+def _is(origin: MoveOrigin) -> tuple[sa.ColumnElement[bool], ...]:
+    return _of.originator == origin.ae_title, _of.message_id == origin.message_id
