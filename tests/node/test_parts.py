@@ -19,10 +19,10 @@ ORDER = {
     StartMoment.RECORDING: ["audit", "audit_sending", "erasures"],
     StartMoment.WORKING: [
         *("amending", "better_copies", "counting", "indexing", "learned_rooms", "mending", "monthly_report"),
-        *("notices", "patient_settings", "prediction_watch", "series", "studies", "usual_ranges"),
+        *("notices", "patient_settings", "phantom_concerns", "prediction_watch", "series", "studies", "usual_ranges"),
     ],
     StartMoment.DELIVERING: ["archives", "destinations", "retention"],
-    StartMoment.SERVING: ["certificates", "pseudonym_watch", "web"],
+    StartMoment.SERVING: ["certificates", "pilot_moves", "pseudonym_watch", "web"],
 }
 EVERYWHERE = {"audit", "erasures", "retention", "certificates", "pseudonym_watch", "web"}
 """Retention frees space for images that come; its thread runs where images are judged."""
@@ -37,7 +37,8 @@ def test_parts_start_in_their_order() -> None:
 @pytest.mark.parametrize("role", NodeRole)
 def test_a_process_has_the_parts_of_its_role(role: NodeRole) -> None:
     names = {kind.name for kind in PARTS.all().values() if kind.runs_in(role)}
-    assert names == (set(PARTS.all()) if role.works else EVERYWHERE)
+    receiving = {"pilot_moves"} if role is NodeRole.RECEIVE else set()
+    assert names == (set(PARTS.all()) if role.works else EVERYWHERE | receiving)
 
 
 class BrokenPartError(RuntimeError):

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from miqa_node import __version__
 from miqa_node.core.domain.spreadsheet import csv_lines
-from miqa_node.core.drawing import Drawing, to_svg
 from miqa_node.core.language.catalogue import reworded, say, spoken
 from miqa_node.core.settings import Settings
 from miqa_node.features.analysis import rejects, watch
@@ -23,9 +17,7 @@ from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.analysis.sheets import sheets_of
 from miqa_node.runtime.site_records import rooms
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.stages.report.sheets import Sheet
-
-STYLE = Path(__file__).parent / "templates" / "report.css"
+from miqa_node.stages.report.sheets_html import write_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +55,5 @@ def make_report(transaction: Transaction, month: str, settings: Settings, now: d
         month_name = reworded(MONTHS[period.since.month - 1])
         title = say("Reject analysis {month} {year}", month=month_name, year=period.since.year)
     note = f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}"
-    html = _html(title, note, sheets, pictures, settings.node.language)
+    html = write_html(title, note, sheets, pictures, settings.node.language)
     return Report(month, html, write_pdf(title, note, sheets, pictures), "".join(csv_lines(reject_rows(analysis))))
-
-
-def _html(title: str, note: str, sheets: Sequence[Sheet], pictures: Mapping[str, Drawing], language: str) -> str:
-    drawn = {name: Markup(to_svg(drawing)) for name, drawing in pictures.items()}  # noqa: S704 - escaped as it is written
-    return _environment.get_template("report.html").render(
-        language=language,
-        title=title,
-        note=note,
-        style=Markup(STYLE.read_text("utf-8")),  # noqa: S704 - our own file
-        sheets=sheets,
-        drawn=drawn,
-    )
-
-
-_environment = Environment(
-    loader=PackageLoader("miqa_node.features.analysis"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)

@@ -1,8 +1,11 @@
 """A pilot: images of the past, fetched from an archive and judged for a report, of which nobody else hears."""
 
 COMMANDS = {
-    "pilot": "command.pilot:app | models 18 | A pilot on images of the past, which tells nobody: plan, run.",
+    "pilot": (
+        "command.sample:app | models 18 | A pilot on images of the past, which tells nobody: plan, run, sample, report."
+    ),
 }
+PAGES = {"pilots": "page.router:PAGE", "pilot_reading": "page.router:READ", "pilots_api": "api:PAGE"}
 PARTS = {"pilot_moves": "moves:PART"}
 TABLES = {
     "pilots": "tables:pilots",
@@ -11,4 +14,5 @@ TABLES = {
     "pilot_moves": "tables:pilot_moves",
     "pilot_strata": "tables:pilot_strata",
     "pilot_sample": "tables:pilot_sample",
+    "pilot_readings": "tables:pilot_readings",
 }

@@ -123,8 +123,8 @@ class ArchiveSource(PilotSource):
         if self._move is None:
             raise DeliveryError("This kind of destination does no C-MOVE.")
         message_id = 1 + secrets.randbelow(0xFFFF)
-        with self._move.expected(message_id):
-            self._archive.have_sent(header, self._move.ae_title, message_id)
+        self._move.expect(message_id)
+        self._archive.have_sent(header, self._move.ae_title, message_id)
         if not file.exists():
             if self._move.came_otherwise(image.sop_instance_uid):
                 raise ConflictError(COMES_UNMARKED)

@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Before an archive that does not answer is asked again; then the run ends."""
+PAUSED_S = 2.0
+"""A paused run asks so often whether it may go on."""
 LONGEST_SLEEP_S = 60.0
 """The clock may be set meanwhile."""
 
@@ -105,18 +107,20 @@ class Campaign:
             if not images.is_due(transaction, number, image.patient):
                 return
         try:
-            file = self._source.fetch(image, self._folder)
+            self._conclude(number, self._source.fetch(image, self._folder))
         except DeliveryError as error:
             self._patiently(self._source.ask)  # if it answers, the fault is this image's
             with self._database.begin() as transaction:
                 images.fail(transaction, number, str(error))
-            return
-        try:
-            self._conclude(number, file)
         except FileNotFoundError:
             log.warning("a file of a pilot is gone and is fetched again")  # an erasure removes all that wait
         finally:
             self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what was fetched, and what an archive sent besides."""
+        for file in self._folder.glob("*.dcm"):
+            file.unlink(missing_ok=True)
 
     def _conclude(self, number: int, file: Path) -> None:
         try:
@@ -127,11 +131,6 @@ class Campaign:
             return
         with self._database.begin() as transaction:
             images.conclude(transaction, number, judged, self._protocol.body_part, datetime.now(UTC))
-
-    def _tidy(self) -> None:
-        """Remove what was fetched, and what an archive sent besides."""
-        for file in self._folder.glob("*.dcm"):
-            file.unlink(missing_ok=True)
 
     def _patiently(self, ask: Callable[[], None]) -> None:
         """Ask an archive that may be down for a while."""
@@ -147,12 +146,19 @@ class Campaign:
 
     def _wait_for_hours(self) -> None:
         limits = self._limits
+        while self._is_paused():
+            self._source.close()
+            limits.sleep(PAUSED_S)
         if limits.hours is None or not (left_s := limits.hours.wait_s(limits.now())):
             return
         self._source.close()  # no association is held through a day
         limits.waits(left_s)
         while left_s := limits.hours.wait_s(limits.now()):
             limits.sleep(min(left_s, LONGEST_SLEEP_S))
+
+    def _is_paused(self) -> bool:
+        with self._database.begin() as transaction:
+            return pilots.find(transaction, self._name).is_paused
 
     def _counts(self) -> PilotCounts:
         with self._database.begin() as transaction:

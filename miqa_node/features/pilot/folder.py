@@ -12,7 +12,7 @@ from miqa_node.core.domain.instance import Header, InstanceDigest, StudyRecord
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.senders import AuthorityRules
 from miqa_node.core.settings import WebSettings
-from miqa_node.errors import DataSetError
+from miqa_node.errors import DataSetError, DeliveryError
 from miqa_node.features.pilot.protocol import CountedSeries, PilotProtocol
 from miqa_node.features.pilot.rows.images import FoundImage
 from miqa_node.features.pilot.source import PilotSource
@@ -60,7 +60,10 @@ class FolderSource(PilotSource):
 
     def fetch(self, image: FoundImage, folder: Path) -> Path:  # noqa: ARG002 - it is here
         """The file itself."""
-        return self._files[image.place]
+        file = self._files.get(image.place)
+        if file is None or not file.exists():
+            raise DeliveryError("The file is gone.")
+        return file
 
     def close(self) -> None:
         """Remove what was unpacked."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.patient import PatientKey
+from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.core.settings import Settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import UnreadableError
@@ -55,6 +58,17 @@ class PilotJudge:
         except UnreadableError as error:  # the node gives NOT_ASSESSED with the same words
             return replace(image, unassessed=str(error))
         return replace(image, assessment=result.assessment, disposition=result.disposition)
+
+    def look(self, file: Path) -> tuple[Radiograph, Sequence[TextLine]]:
+        """The decoded image, and where text was found in it.
+
+        Raises
+        ------
+        UnreadableError
+            It cannot be decoded.
+        """
+        result = self._assessor.assess_file(file)
+        return result.radiograph, result.assessment.text
 
     def close(self) -> None:
         """End the processes that decode."""

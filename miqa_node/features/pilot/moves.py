@@ -6,8 +6,7 @@ in doubt goes the ordinary way. The file waits in the folder of pilots for the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,17 +33,10 @@ class MoveToNode:
     originator: str
     ae_title: str
 
-    @contextmanager
-    def expected(self, message_id: int) -> Iterator[None]:
-        """Within the block what comes by the C-MOVE with that Message ID is a pilot's."""
-        origin = MoveOrigin(self.originator, message_id)
+    def expect(self, message_id: int) -> None:
+        """For a while what comes by the C-MOVE with that Message ID is a pilot's, whatever becomes of who asked."""
         with self.database.begin() as transaction:
-            moves.expect(transaction, origin)
-        try:
-            yield
-        finally:
-            with self.database.begin() as transaction:
-                moves.forget(transaction, origin)
+            moves.expect(transaction, MoveOrigin(self.originator, message_id))
 
     def came_otherwise(self, sop_instance_uid: str) -> bool:
         """Whether the node received the image as an ordinary one."""

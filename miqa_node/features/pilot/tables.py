@@ -12,7 +12,7 @@ from miqa_node.runtime.store.tables import Digest, LargeJson, RowId, Uid, UtcDat
 from miqa_node.runtime.store.tables.column_marks import CODE, DELETED, DEVICE, SECRET, SITE, STAFF, about, kept
 
 # "protocol" is the canonical JSON that "protocol_sha256" is of; it never changes. "listed_at": when all days were
-# listed. "idle_s" is the archive's median answer time before anything was fetched.
+# listed. "idle_s" is the archive's median answer time before anything was fetched. "readers" are at most two accounts.
 pilots = sa.Table(
     "pilots",
     metadata,
@@ -22,6 +22,9 @@ pilots = sa.Table(
     sa.Column("planned_at", UtcDateTime, nullable=False),
     sa.Column("planned_by", sa.Text, nullable=False, info=STAFF),
     sa.Column("idle_s", sa.Float),
+    sa.Column("is_paused", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("sampled_at", UtcDateTime),
+    sa.Column("readers", sa.JSON, nullable=False, server_default="[]", info=STAFF),
 )
 
 # What the source says that it has, by study date ("20261001", empty if it names none) and modality: "planned" when the
@@ -77,7 +80,7 @@ pilot_images = sa.Table(
     info=about("patient_id"),
 )
 
-# The C-MOVE that a pilot waits for: what comes by it has its originator and Message ID, and is the pilot's.
+# The C-MOVEs that pilots asked for: what comes by one has its originator and Message ID, and is the pilot's.
 pilot_moves = sa.Table(
     "pilot_moves",
     metadata,
@@ -98,7 +101,9 @@ pilot_strata = sa.Table(
     sa.Column("drawn", sa.Integer, nullable=False),
 )
 
-# The images that were drawn for readers, in the order in which they were.
+# The images that were drawn for readers, in the order in which they were. "picture" is a JPEG at full size with the
+# text that was found in it covered, null until it was fetched again: in a column, as it goes with its row wherever the
+# database is. "loss" has the words of a source that no longer gave it. "is_second": a second reader reads it, too.
 pilot_sample = sa.Table(
     "pilot_sample",
     metadata,
@@ -106,5 +111,21 @@ pilot_sample = sa.Table(
     sa.Column("pilot", sa.String(40), sa.ForeignKey("pilots.name"), nullable=False, index=True, info=DELETED),
     sa.Column("stratum", sa.String(200), nullable=False, info=DELETED),
     sa.Column("drawn_order", sa.Integer, nullable=False),
+    sa.Column("is_second", sa.Boolean, nullable=False),
+    sa.Column("picture", sa.LargeBinary),
+    sa.Column("loss", sa.Text, nullable=False, info=DELETED),
+    info=about("image_id"),
+)
+
+# One row per reading, never changed. "rating" is 0 to 100, how sure the reader is that the image has to be repeated.
+pilot_readings = sa.Table(
+    "pilot_readings",
+    metadata,
+    sa.Column("image_id", RowId, sa.ForeignKey("pilot_sample.image_id"), primary_key=True, autoincrement=False),
+    sa.Column("reader", sa.String(64), primary_key=True, info=DELETED),
+    sa.Column("grade", sa.String(8), nullable=False, info=DELETED),
+    sa.Column("rating", sa.Integer, nullable=False),
+    sa.Column("reasons", sa.JSON, nullable=False, info=DELETED),
+    sa.Column("read_at", UtcDateTime, nullable=False),
     info=about("image_id"),
 )

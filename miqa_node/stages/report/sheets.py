@@ -14,12 +14,16 @@ from miqa_node.libraries.plain_statistics.rates import Rate
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One section. ``rows`` begins with the heads; the first column is text, the others are numbers."""
+    """One section. ``rows`` begins with the heads; the first column is text, the others are numbers.
+
+    ``photographs`` are (data URI, caption); HTML alone has them.
+    """
 
     heading: str
     sentences: Sequence[str] = ()
     picture: str = ""
     rows: Sequence[Sequence[str]] = field(default=())
+    photographs: Sequence[tuple[str, str]] = ()
 
 
 def share(rate: Rate) -> str:

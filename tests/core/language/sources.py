@@ -71,7 +71,7 @@ from miqa_node.stages.units.mended import ORIGINAL
 ROOT = Path(miqa_node.__file__).parent
 SPEAKING = (
     "interfaces/web",
-    "features/analysis/templates",
+    "stages/report/templates",
     *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("features/*/page"))),
 )
 """Folders with templates that the node's languages are for; training and self-test are English."""

@@ -19,6 +19,7 @@ from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSe
 from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.words.formats import finding
+from miqa_node.core.words.image_title import anatomy_words
 from miqa_node.errors import ModelPackageError, NotFoundError
 from miqa_node.features.limits import anew, own_limits
 from miqa_node.features.limits.page.findings import by_finding, unshown
@@ -175,7 +176,8 @@ def end_silence(
 def line_of(limit: RoomLimit) -> str:
     """A limit in the words of the page."""
     package = f" ({limit.package})" if limit.package else ""
-    return f"{finding(limit.finding)}, {reworded(limit.place)}{package}: {numerals(f'{limit.least_strength:.2f}')}"
+    place = anatomy_words(reworded(limit.place))
+    return f"{finding(limit.finding)}, {place}{package}: {numerals(f'{limit.least_strength:.2f}')}"
 
 
 def _sides(services: WebServices) -> Mapping[str, Mapping[str, FindingSides]]:

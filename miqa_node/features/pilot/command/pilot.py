@@ -134,7 +134,7 @@ def run(
         with database.begin() as transaction:
             stored = pilots.find(transaction, name)
         protocol, who = stored.protocol, actor or login()
-        _note(database, who, "run", protocol, {})
+        note(database, who, "run", protocol, {})
         with opened_source(settings, database, protocol, folder, by) as source, closing(PilotJudge(settings)) as judge:
             idle_s = stored.idle_s or (idle_answer_s(source.ask) if protocol.is_archive else 0.0)
             with database.begin() as transaction:
@@ -155,7 +155,7 @@ def run(
                 with database.begin() as transaction:
                     counts = pilots.counts(transaction, name)
                     failures = images.failures(transaction, name)
-                _note(database, who, "run ended", protocol, asdict(counts))
+                note(database, who, "run ended", protocol, asdict(counts))
                 _show_counts(name, counts, failures, as_json=as_json)
     if failures:
         raise typer.Exit(Exit.FAILED)
@@ -221,7 +221,8 @@ def _tell(counts: PilotCounts) -> None:
     tell("Fetching", done, total, f"{done} of {total}, {counts.flagged} flagged")
 
 
-def _note(database: Database, who: str, action: str, protocol: PilotProtocol, detail: dict[str, int]) -> None:
+def note(database: Database, who: str, action: str, protocol: PilotProtocol, detail: dict[str, int]) -> None:
+    """Write down who did what, in the audit trail."""
     with database.begin() as transaction:
         _record(transaction, who, action, protocol, detail)
 

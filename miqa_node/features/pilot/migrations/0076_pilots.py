@@ -24,6 +24,9 @@ def upgrade() -> None:
         sa.Column("planned_at", sa.DateTime, nullable=False),
         sa.Column("planned_by", sa.Text, nullable=False),
         sa.Column("idle_s", sa.Float),
+        sa.Column("is_paused", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("sampled_at", sa.DateTime),
+        sa.Column("readers", sa.JSON, nullable=False, server_default="[]"),
     )
     op.create_table(
         "pilot_days",
@@ -94,5 +97,21 @@ def upgrade() -> None:
         ),
         sa.Column("stratum", sa.String(200), nullable=False),
         sa.Column("drawn_order", sa.Integer, nullable=False),
+        sa.Column("is_second", sa.Boolean, nullable=False),
+        sa.Column("picture", sa.LargeBinary),
+        sa.Column("loss", sa.Text, nullable=False),
     )  # fmt: skip
     op.create_index("ix_pilot_sample_pilot", "pilot_sample", ["pilot"])
+    op.create_table(
+        "pilot_readings",
+        sa.Column(
+            "image_id", SERIAL,
+            sa.ForeignKey("pilot_sample.image_id", name="fk_pilot_readings_image_id_pilot_sample"),
+            primary_key=True, autoincrement=False,
+        ),
+        sa.Column("reader", sa.String(64), primary_key=True),
+        sa.Column("grade", sa.String(8), nullable=False),
+        sa.Column("rating", sa.Integer, nullable=False),
+        sa.Column("reasons", sa.JSON, nullable=False),
+        sa.Column("read_at", sa.DateTime, nullable=False),
+    )  # fmt: skip

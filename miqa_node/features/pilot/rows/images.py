@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.patient import PatientKey
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.features.pilot.progress import Outcome
 from miqa_node.features.pilot.tables import pilot_images, pilot_sample
@@ -129,7 +130,7 @@ def waiting(transaction: Transaction, pilot: str, study_date: str | None, limit:
     if study_date is not None:
         own.append(_of.study_date == study_date)
     query = sa.select(pilot_images).where(*own).order_by(_of.attempts, _of.image_id).limit(limit)
-    return [(row.image_id, _found(row)) for row in transaction.execute(query)]
+    return [(row.image_id, found(row)) for row in transaction.execute(query)]
 
 
 def is_due(transaction: Transaction, image_id: int, patient: PatientKey) -> bool:
@@ -208,6 +209,21 @@ def select(transaction: Transaction, pilot: str) -> list[PilotImage]:
     return [_image(row) for row in transaction.execute(query.where(_of.pilot == pilot).order_by(_of.image_id))]
 
 
+def judged_since(transaction: Transaction, pilot: str, since: datetime) -> int:
+    """Number of images judged since then."""
+    query = sa.select(sa.func.count()).where(_of.pilot == pilot, _of.judged_at >= since)
+    return transaction.execute(query).scalar_one()
+
+
+def is_hard(transaction: Transaction, one: PilotImage, policy: Policy | None) -> bool:
+    """Whether a rule flags the image that no room learns; without a policy it counts as one."""
+    document = transaction.execute(sa.select(_of.document).where(_of.image_id == one.image_id)).scalar_one()
+    if document is None or policy is None:
+        return True
+    header = documents.load_assessment(document).known_header
+    return not set(one.findings) <= {rule.what for rule in policy.covering(header) if rule.is_learned}
+
+
 def failures(transaction: Transaction, pilot: str) -> list[tuple[str, str]]:
     """(SOP Instance UID, words of the source) of what it could not give."""
     query = sa.select(_of.sop_instance_uid, _of.failure).where(_of.pilot == pilot, _of.outcome == Outcome.FAILED.value)
@@ -218,6 +234,12 @@ def is_received(transaction: Transaction, sop_instance_uid: str) -> bool:
     """Whether the node has received the image by an ordinary way."""
     has_it = sa.exists().where(instances.c.sop_instance_uid == sop_instance_uid)
     return bool(transaction.execute(sa.select(has_it)).scalar_one())
+
+
+def found(row: Any) -> FoundImage:
+    """The image of a row, as its source listed it."""
+    values = {name: getattr(row, name) for name in _OF_SOURCE}
+    return FoundImage(**values, patient=PatientKey(row.patient_id, row.authority))
 
 
 _of = pilot_images.c
@@ -233,11 +255,6 @@ _SHOWN = tuple(
         "room", "body_part", "view", "day", "verdict", "score", "findings", "unassessed",
     )
 )  # fmt: skip
-
-
-def _found(row: Any) -> FoundImage:
-    values = {name: getattr(row, name) for name in _OF_SOURCE}
-    return FoundImage(**values, patient=PatientKey(row.patient_id, row.authority))
 
 
 def _image(row: Any) -> PilotImage:

@@ -1,4 +1,4 @@
-"""The C-MOVEs that pilots wait for, from before they are asked for until they are answered."""
+"""The C-MOVEs that pilots wait for, from before they are asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from miqa_node.features.pilot.tables import pilot_moves
 from miqa_node.runtime.store.database import Transaction
 
 LONGEST = timedelta(minutes=15)
-"""A C-MOVE of one image takes no longer; what comes by it later is an ordinary image."""
+"""A C-MOVE of one image takes no longer, if the answer is lost, too; what comes by it later is an ordinary image."""
 _of = pilot_moves.c
 
 
@@ -21,11 +21,6 @@ def expect(transaction: Transaction, origin: MoveOrigin) -> None:
     transaction.execute(sa.delete(pilot_moves).where(sa.or_(sa.and_(*_is(origin)), _of.until < now)))
     row = {"originator": origin.ae_title, "message_id": origin.message_id, "until": now + LONGEST}
     transaction.execute(sa.insert(pilot_moves).values(row))
-
-
-def forget(transaction: Transaction, origin: MoveOrigin) -> None:
-    """It is answered."""
-    transaction.execute(sa.delete(pilot_moves).where(*_is(origin)))
 
 
 def waits(transaction: Transaction, origin: MoveOrigin) -> bool:

@@ -21,7 +21,10 @@ _FLAGGED = tuple(one.value for one in Verdict if one.flagged)
 
 @dataclass(frozen=True, slots=True)
 class StoredPilot:
-    """A pilot with its protocol; ``idle_s`` is the archive's answer time before anything was fetched, if measured."""
+    """A pilot with its protocol; ``idle_s`` is the archive's answer time before anything was fetched, if measured.
+
+    ``readers`` are the accounts of readers A and, if there is one, B; none before a sample was drawn.
+    """
 
     name: str
     protocol: PilotProtocol
@@ -29,6 +32,9 @@ class StoredPilot:
     planned_at: datetime
     planned_by: str
     idle_s: float | None
+    is_paused: bool
+    sampled_at: datetime | None
+    readers: tuple[str, ...]
 
 
 def plan(
@@ -126,5 +132,11 @@ def planned_days(transaction: Transaction, name: str) -> list[tuple[str, str, in
 
 def _pilot(row: Any) -> StoredPilot:
     return StoredPilot(
-        row.name, read_protocol(row.protocol), row.protocol_sha256, row.planned_at, row.planned_by, row.idle_s
-    )
+        row.name, read_protocol(row.protocol), row.protocol_sha256, row.planned_at, row.planned_by, row.idle_s,
+        row.is_paused, row.sampled_at, tuple(row.readers),
+    )  # fmt: skip
+
+
+def pause(transaction: Transaction, name: str, *, is_paused: bool) -> None:
+    """Have runs of a pilot wait, or go on."""
+    transaction.execute(sa.update(pilots).where(pilots.c.name == name).values(is_paused=is_paused))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
 
@@ -11,9 +10,8 @@ from fastapi import APIRouter, Form, HTTPException, Path, Response
 from fastapi.responses import RedirectResponse
 
 from miqa_node.core.domain.access import Permission, Principal
-from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.errors import ConflictError, InputError
+from miqa_node.errors import ConflictError
 from miqa_node.features.reader_study import rows as reader_studies
 from miqa_node.features.reader_study.protocol import ReaderStudyProtocol, read_protocol
 from miqa_node.features.reader_study.rows import StudyReading
@@ -21,20 +19,13 @@ from miqa_node.features.reader_study.selection import next_image, progress, seco
 from miqa_node.interfaces.web.access import Reviewer
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.readings import READING, Rating, StudyGrade, meanings
 from miqa_node.interfaces.web.services import Services
 from miqa_node.runtime.store.database import Transaction
 
 router = APIRouter()
 
 StudyName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-
-
-class StudyGrade(StrEnum):
-    """A reader's grade of an image."""
-
-    USABLE = "usable"
-    LIMITED = "limited"
-    UNUSABLE = "unusable"
 
 
 @router.get("/reader-studies")
@@ -71,8 +62,7 @@ def reading_page(services: Services, who: Reviewer, name: StudyName) -> str:
         remaining=remaining,
         drawn=len(images),
         rests_until=second_reading_from(protocol, own) if waits else None,
-        grades=list(StudyGrade),
-        reasons=sorted(REASON_CODES.values(), key=lambda code: code.meaning),
+        **READING,
     )
 
 
@@ -83,22 +73,19 @@ def answer(
     name: StudyName,
     digest: Annotated[str, Form(pattern=r"^[0-9a-f]{64}$")],
     grade: Annotated[StudyGrade, Form()],
-    rating: Annotated[int, Form(ge=0, le=100)],
+    rating: Rating,
     reason: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
     """Store a reading; only this reader's next image can be read."""
     now = datetime.now(UTC)
-    reasons = tuple(dict.fromkeys(reason or ()))
-    if not set(reasons) <= set(REASON_CODES):
-        raise InputError("A reason is not one of the form.")
+    reasons = meanings(reason)
     with services.database.begin() as transaction:
         protocol = _protocol_for(transaction, name, who)
         own = reader_studies.readings(transaction, name, who.name)
         arm, image, _ = next_image(protocol, reader_studies.images(transaction, name), own, who.name, now)
         if image is None or image.digest != digest:
             raise ConflictError("This is not your next image; it may have been read in another window.")
-        meanings = tuple(REASON_CODES[code].meaning for code in reasons)
-        reading = StudyReading(InstanceDigest(digest), who.name, arm, grade.value, rating, meanings, now)
+        reading = StudyReading(InstanceDigest(digest), who.name, arm, grade.value, rating, reasons, now)
         reader_studies.read(transaction, name, reading)
     return RedirectResponse(f"/reader-studies/{name}", HTTPStatus.SEE_OTHER)
 

@@ -39,7 +39,7 @@ def site(stage: Stage, app: FastAPI, policy: Policy) -> Site:
 
 def test_rooms_stand_on_the_page_with_their_limits_and_are_confirmed(site: Site, client: TestClient) -> None:
     page = client.get("/tuning").text
-    assert "CHEST, ROOM1, PA (quality)" in page
+    assert "Chest, ROOM1, PA (quality)" in page
     assert "18 more images lack" in page
     assert "In force</strong>, provisionally" in page
     shown = client.get("/tuning", params={"set": 1}).text

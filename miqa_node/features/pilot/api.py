@@ -1,0 +1,53 @@
+"""The REST interface to pilots: how far they are, and their figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from miqa_node.core.domain.access import Permission
+from miqa_node.features.pilot.figures import PilotFigures, figures_of
+from miqa_node.features.pilot.progress import PilotCounts
+from miqa_node.features.pilot.rows import pilots
+from miqa_node.features.pilot.rows.lines import lines_of
+from miqa_node.interfaces.web.access import Admin
+from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.problems import responses
+from miqa_node.interfaces.web.services import Services
+
+router = APIRouter(prefix="/api/v1/pilots", tags=["pilots"])
+
+
+@dataclass(frozen=True, slots=True)
+class PilotStatus:
+    """A pilot with the hash of its protocol and how far it is."""
+
+    name: str
+    protocol_sha256: str
+    is_paused: bool
+    counts: PilotCounts
+
+
+@router.get("", summary="List pilots", responses=responses(401, 403, 503))
+def list_pilots(services: Services, _who: Admin) -> list[PilotStatus]:
+    """The newest first."""
+    with services.database.begin() as transaction:
+        return [
+            PilotStatus(one.name, one.protocol_sha256, one.is_paused, pilots.counts(transaction, one.name))
+            for one in pilots.select(transaction)
+        ]
+
+
+@router.get("/{name}", summary="Show the figures of a pilot", responses=responses(401, 403, 404, 503))
+def show_pilot(
+    services: Services, _who: Admin, name: Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+) -> PilotFigures:
+    """What its report says, as far as it was read."""
+    policy = services.policy() if services.policy is not None else None
+    with services.database.begin() as transaction:
+        return figures_of(lines_of(transaction, name, services.settings.policy, policy))
+
+
+PAGE = Page(router, Permission.ADMIN, rest=True)

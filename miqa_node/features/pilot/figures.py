@@ -1,0 +1,145 @@
+"""The numbers of a pilot's report, each made of its lines alone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from miqa_node.features.pilot.lines import PilotLine, PilotLines
+from miqa_node.features.pilot.progress import Outcome
+from miqa_node.features.pilot.strata import is_flagged
+from miqa_node.libraries.plain_statistics.agreement import Agreement, agreement, gwet_ac1
+from miqa_node.libraries.plain_statistics.rates import Rate, rate
+from miqa_node.libraries.plain_statistics.stratified import Stratum, WeightedShare, share_of_two, weighted_share
+
+USABLE, LIMITED, UNUSABLE = GRADES = "usable", "limited", "unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomAlarms:
+    """Alarms of a room. ``own`` are about how many there would be with the room's own limits, None if it has too few.
+
+    ``own`` is an estimate: limits of its own silence soft findings down to the budget; what they would miss was not
+    tried. ``days`` are those on which it worked.
+    """
+
+    room: str
+    flagged: Rate
+    days: int
+    own: float | None
+
+    @property
+    def a_day(self) -> float | None:
+        """Alarms per day of work."""
+        return self.flagged.count / self.days if self.days else None
+
+    @property
+    def own_a_day(self) -> float | None:
+        """The same with the room's own limits."""
+        return None if self.own is None or not self.days else self.own / self.days
+
+
+@dataclass(frozen=True, slots=True)
+class PilotFigures:
+    """All figures. Shares that were read are weighted to the whole period; the counts are of what was read."""
+
+    found: int
+    judged: int
+    flagged: Rate
+    not_assessed: Counter[str]
+    failed: Counter[str]
+    known: int
+    erased: int
+    rooms: Sequence[RoomAlarms]
+    months: Mapping[str, Rate]
+    body_parts: Mapping[str, Rate]
+    findings: Counter[str]
+    drawn: int
+    lost: int
+    read: int
+    grades: Mapping[bool, Counter[str]]
+    """By reader A, of flagged images and of others."""
+    grades_by_finding: Mapping[str, Counter[str]]
+    right: WeightedShare
+    """Of the flagged images: unusable."""
+    missed: WeightedShare
+    """Of the others: unusable."""
+    caught: WeightedShare
+    """Of the unusable images: flagged."""
+    unusable: WeightedShare
+    both_read: int
+    kappa: Agreement
+    ac1: Agreement
+
+
+def figures_of(pilot: PilotLines) -> PilotFigures:
+    """The figures of a pilot, as far as it went and was read."""
+    lines = pilot.lines
+    judged = [one for one in lines if one.is_judged]
+    drawn = [one for one in lines if one.stratum]
+    read = [one for one in drawn if one.first]
+    flagged, others = _strata(pilot, read)
+    pairs = Counter((one.first == UNUSABLE, one.second == UNUSABLE) for one in read if one.second)
+    return PilotFigures(
+        found=len(lines) + pilot.erased,
+        judged=len(judged),
+        flagged=_rate(judged),
+        not_assessed=Counter(one.why for one in lines if one.outcome == Outcome.JUDGED and not one.is_judged),
+        failed=Counter(one.why for one in lines if one.outcome == Outcome.FAILED),
+        known=sum(one.outcome == Outcome.KNOWN for one in lines),
+        erased=pilot.erased,
+        rooms=[_alarms(pilot, room, images) for room, images in _by(judged, lambda one: one.room).items()],
+        months={month: _rate(images) for month, images in _by(judged, lambda one: one.month).items()},
+        body_parts={part: _rate(images) for part, images in _by(judged, lambda one: one.body_part).items()},
+        findings=Counter(name for one in judged for name in one.findings),
+        drawn=len(drawn),
+        lost=sum(one.is_lost for one in drawn),
+        read=len(read),
+        grades={is_one: Counter(one.first for one in read if one.is_flagged is is_one) for is_one in (True, False)},
+        grades_by_finding={
+            name: Counter(one.first for one in images)
+            for name, images in _by((one for one in read if one.findings), lambda one: one.findings[0]).items()
+        },
+        right=weighted_share(flagged),
+        missed=weighted_share(others),
+        caught=share_of_two(flagged, others),
+        unusable=weighted_share([*flagged, *others]),
+        both_read=sum(pairs.values()),
+        kappa=agreement(pairs),
+        ac1=gwet_ac1(pairs),
+    )
+
+
+def _strata(pilot: PilotLines, read: Sequence[PilotLine]) -> tuple[list[Stratum], list[Stratum]]:
+    """Those of flagged images and of others, as they were read: what was lost or is not read yet counts as not drawn.
+
+    Strata of which nothing was read join one of their side that was.
+    """
+    drawn: Counter[str] = Counter(one.stratum for one in read)
+    bad = Counter(one.stratum for one in read if one.first == UNUSABLE)
+    sides: tuple[list[Stratum], list[Stratum]] = [], []
+    for name, (images, _) in pilot.strata.items():
+        sides[not is_flagged(name)].append(Stratum(images, drawn[name], bad[name]))
+    return sides
+
+
+def _alarms(pilot: PilotLines, room: str, images: Sequence[PilotLine]) -> RoomAlarms:
+    hard = sum(one.is_hard for one in images)
+    flagged = _rate(images)
+    # A room learns by body part and view; here what stays is at most the budget of all its images.
+    soft = min(flagged.count - hard, pilot.budget * len(images))
+    own = hard + soft if len(images) >= pilot.learn_images else None
+    return RoomAlarms(room, flagged, pilot.days.get(room, 0), own)
+
+
+def _rate(images: Sequence[PilotLine]) -> Rate:
+    return rate(sum(one.is_flagged for one in images), len(images))
+
+
+def _by(images: Iterable[PilotLine], name: Callable[[PilotLine], str]) -> dict[str, list[PilotLine]]:
+    """Images by something of them, sorted."""
+    groups: defaultdict[str, list[PilotLine]] = defaultdict(list)
+    for one in images:
+        groups[name(one)].append(one)
+    return dict(sorted(groups.items()))
