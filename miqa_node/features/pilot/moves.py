@@ -15,7 +15,7 @@ from miqa_node.core.domain.role import NodeRole
 from miqa_node.core.observe.steady_thread import SteadyThread
 from miqa_node.core.settings import Settings
 from miqa_node.dicom.bytes.headers import read_header
-from miqa_node.features.pilot.rows import images, moves
+from miqa_node.features.pilot.rows import moves
 from miqa_node.parts import PartContext, PartKind, StartMoment
 from miqa_node.runtime.store.database import Database
 
@@ -41,7 +41,7 @@ class MoveToNode:
     def came_otherwise(self, sop_instance_uid: str) -> bool:
         """Whether the node received the image as an ordinary one."""
         with self.database.begin() as transaction:
-            return images.is_received(transaction, sop_instance_uid)
+            return moves.is_received(transaction, sop_instance_uid)
 
 
 class PilotMoves:

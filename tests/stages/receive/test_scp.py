@@ -17,7 +17,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 
 from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID
-from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.core.domain.instance import MoveOrigin, ReceivedObject
 from miqa_node.core.observe import metrics
 from miqa_node.errors import DataSetError, MismatchError, ResourcesError
 from miqa_node.stages.deliver.association import ClosingAE
@@ -368,6 +368,22 @@ def test_leftovers_of_killed_processes_are_removed_and_others_kept(tmp_path: Pat
         fcntl.flock(alive, fcntl.LOCK_EX)
         assert remove_leftovers(tmp_path) == 1
         assert sorted(path.name for path in tmp_path.iterdir()) == ["alive.part", "other"]
+
+
+def test_an_object_says_which_move_it_comes_by_and_whoever_waits_for_it_takes_it(start_node: StartNode) -> None:
+    node = start_node()
+    ae = ClosingAE("PACS")
+    ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+    association = ae.associate("127.0.0.1", node.port)
+    for origin in ({"originator_aet": "MIQA", "originator_id": 4711}, {}, {"originator_aet": "MIQA"}):
+        assert association.send_c_store(small_image(), **origin).Status == 0
+    assert [one.move for one in node.received] == [MoveOrigin("MIQA", 4711), None, None]
+    node.scp._intake.diverts = lambda received: received.move == MoveOrigin("MIQA", 4712)
+    for number in (4712, 4713):
+        assert association.send_c_store(small_image(), originator_aet="MIQA", originator_id=number).Status == 0
+    association.release()
+    assert [one.move for one in node.received[3:]] == [MoveOrigin("MIQA", 4713)]
+    assert node.leftovers() == []
 
 
 def test_what_a_sender_sent_before_it_left_still_says_whose_it_is(start_node: StartNode) -> None:

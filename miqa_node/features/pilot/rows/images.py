@@ -16,11 +16,11 @@ from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.verdict import Disposition, Verdict
 from miqa_node.features.pilot.progress import Outcome
+from miqa_node.features.pilot.rows.moves import is_received
 from miqa_node.features.pilot.tables import pilot_images, pilot_sample
 from miqa_node.runtime.people.erased import erased_patients
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, begin_writing, insert_or_ignore
-from miqa_node.runtime.store.tables import instances
 
 MOST_ATTEMPTS = 3
 """Times that a source is asked for an image that it could not give, in all runs together."""
@@ -228,12 +228,6 @@ def failures(transaction: Transaction, pilot: str) -> list[tuple[str, str]]:
     """(SOP Instance UID, words of the source) of what it could not give."""
     query = sa.select(_of.sop_instance_uid, _of.failure).where(_of.pilot == pilot, _of.outcome == Outcome.FAILED.value)
     return [(row[0], row[1]) for row in transaction.execute(query.order_by(_of.image_id))]
-
-
-def is_received(transaction: Transaction, sop_instance_uid: str) -> bool:
-    """Whether the node has received the image by an ordinary way."""
-    has_it = sa.exists().where(instances.c.sop_instance_uid == sop_instance_uid)
-    return bool(transaction.execute(sa.select(has_it)).scalar_one())
 
 
 def found(row: Any) -> FoundImage:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.instance import MoveOrigin
 from miqa_node.features.pilot.tables import pilot_moves
 from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.tables import instances
 
 LONGEST = timedelta(minutes=15)
 """A C-MOVE of one image takes no longer, if the answer is lost, too; what comes by it later is an ordinary image."""
@@ -27,6 +28,12 @@ def waits(transaction: Transaction, origin: MoveOrigin) -> bool:
     """Whether a pilot waits for it."""
     is_due = sa.exists().where(*_is(origin), _of.until > datetime.now(UTC))
     return bool(transaction.execute(sa.select(is_due)).scalar_one())
+
+
+def is_received(transaction: Transaction, sop_instance_uid: str) -> bool:
+    """Whether the node has received the image by an ordinary way."""
+    has_it = sa.exists().where(instances.c.sop_instance_uid == sop_instance_uid)
+    return bool(transaction.execute(sa.select(has_it)).scalar_one())
 
 
 def _is(origin: MoveOrigin) -> tuple[sa.ColumnElement[bool], ...]:

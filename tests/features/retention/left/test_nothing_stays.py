@@ -78,6 +78,12 @@ UNFILLED = {
     *_columns("phantom_scans", "kind"),
     *_columns("phantom_signatures", "actor comment"),
     *_columns("phantom_values", "name reading unit"),
+    *_columns(
+        "pilot_images",  # which go whole, and tests/features/pilot fills
+        "authority body_part document failure findings modality outcome patient_id pilot place room study_date"
+        " unassessed verdict view",
+    ),
+    *_columns("pilot_sample", "pilot stratum"),
     *_columns("positionings", "kind"),
     *_columns("reader_study_images", "reasons study verdict"),
     *_columns("reassessments", "document failure"),
