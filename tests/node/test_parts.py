@@ -24,7 +24,7 @@ ORDER = {
     StartMoment.DELIVERING: ["archives", "destinations", "retention"],
     StartMoment.SERVING: ["certificates", "pilot_moves", "pseudonym_watch", "web"],
 }
-EVERYWHERE = {"audit", "erasures", "retention", "certificates", "pseudonym_watch", "web"}
+EVERYWHERE = {"audit", "erasures", "retention", "certificates", "pilot_moves", "pseudonym_watch", "web"}
 """Retention frees space for images that come; its thread runs where images are judged."""
 
 

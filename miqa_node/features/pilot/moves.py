@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from miqa_node.core.domain.instance import MoveOrigin, ReceivedObject
-from miqa_node.core.domain.role import NodeRole
 from miqa_node.core.observe.steady_thread import SteadyThread
 from miqa_node.core.settings import Settings
 from miqa_node.dicom.bytes.headers import read_header
@@ -75,4 +74,4 @@ class PilotMoves:
         return True
 
 
-PART = PartKind("pilot_moves", PilotMoves, StartMoment.SERVING, NodeRole.RECEIVE)
+PART = PartKind("pilot_moves", PilotMoves, StartMoment.SERVING, role=None)
