@@ -24,6 +24,7 @@ from miqa_node.features.pilot.protocol import CountedSeries, PilotProtocol
 from miqa_node.features.pilot.rows.images import FoundImage
 from miqa_node.features.pilot.source import PilotSource
 from miqa_node.stages.deliver.kinds.base import Destination
+from miqa_node.stages.units.kinds import likely_class
 
 Vocabulary = Callable[[str], str]
 COMES_UNMARKED = Phrase(
@@ -37,11 +38,6 @@ _STUDY = dict.fromkeys(("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "P
 _NUMBER = "NumberOfSeriesRelatedInstances"
 _SERIES = dict.fromkeys(("SeriesInstanceUID", "Modality", "BodyPartExamined", "StationName", _NUMBER), "")
 _IMAGE = dict.fromkeys(("SOPInstanceUID", "SOPClassUID"), "")
-CLASSES = {
-    "CR": "1.2.840.10008.5.1.4.1.1.1", "DX": "1.2.840.10008.5.1.4.1.1.1.1", "MG": "1.2.840.10008.5.1.4.1.1.1.2",
-    "IO": "1.2.840.10008.5.1.4.1.1.1.3", "XA": "1.2.840.10008.5.1.4.1.1.12.1", "RF": "1.2.840.10008.5.1.4.1.1.12.2",
-}  # fmt: skip
-"""What an image of a modality most likely is, where the archive does not tell its class."""
 
 
 class Way(StrEnum):
@@ -95,7 +91,7 @@ class ArchiveSource(PilotSource):
             patient = PatientKey(study["PatientID"], authority)
             for one in self._instances(study, series):
                 uids = study["StudyInstanceUID"], series["SeriesInstanceUID"], one["SOPInstanceUID"]
-                sop_class = one["SOPClassUID"] or CLASSES.get(series["Modality"], CLASSES["CR"])
+                sop_class = one["SOPClassUID"] or likely_class(series["Modality"])
                 yield FoundImage(*uids, sop_class, series["Modality"], day, patient)
 
     def fetch(self, image: FoundImage, folder: Path) -> Path:
