@@ -41,7 +41,7 @@ app = typer.Typer(no_args_is_help=True, help="A pilot on images of the past, whi
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and hyphens.")]
 PaceOption = Annotated[float, typer.Option("--pace", metavar="N", min=0.01, max=1000.0, help="Images a second.")]
 HoursOption = Annotated[str, typer.Option("--hours", metavar="HH:MM-HH:MM", help="When it may fetch.")]
-RESULT_BYTES = 20_000
+RESULT_BYTES = 6_000
 """What is kept of an image: its assessment, and its rows."""
 FILES_PER_S = 1000.0
 """The pace of files, which no archive has to give."""
@@ -189,7 +189,7 @@ def _show_plan(
         named = ", ".join(f"{one or 'unknown until fetched'} {number}" for one, number in sorted(numbers.items()))
         print_line(f"{what}: {named or 'none'}")
     print_line(
-        f"{protocol.name}: {protocol.planned} images; about {seconds / 3600:.1f} h of fetching"
+        f"{protocol.name}: {protocol.planned} images; about {seconds / 60:,.0f} min of fetching"
         + (f", {in_nights:.1f} nights ({hours.since:%H:%M}-{hours.until:%H:%M})" if hours else "")
     )
     print_line(f"disk: about {kept_bytes / MiB:,.0f} MiB for results; originals go one by one when they are judged")
