@@ -37,8 +37,7 @@ def test_parts_start_in_their_order() -> None:
 @pytest.mark.parametrize("role", NodeRole)
 def test_a_process_has_the_parts_of_its_role(role: NodeRole) -> None:
     names = {kind.name for kind in PARTS.all().values() if kind.runs_in(role)}
-    receiving = {"pilot_moves"} if role is NodeRole.RECEIVE else set()
-    assert names == (set(PARTS.all()) if role.works else EVERYWHERE | receiving)
+    assert names == (set(PARTS.all()) if role.works else EVERYWHERE)
 
 
 class BrokenPartError(RuntimeError):

@@ -54,6 +54,14 @@ HEADLINE_AND_ROWS = """() => {
 }"""
 
 
+REPLACED = """() => {
+  const old = Object.assign(document.createElement("p"), { id: "probe", textContent: "before" });
+  old.style.width = "10px";
+  document.querySelector("main").append(old);
+  htmx.swap("#probe", '<p id="probe">after</p>', { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 });
+}"""
+
+
 @dataclass(frozen=True)
 class Panel:
     """What the page of a study says first."""
@@ -143,3 +151,17 @@ def looking(
         sign_in(page)
         page.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": language, "url": site.address}])
         yield page
+
+
+def test_a_part_that_is_replaced_keeps_no_style_that_the_page_forbids(
+    browser: sync_api.Browser, site: MadeSite
+) -> None:
+    """Content Security Policy refuses attributes of style, which htmx copies from an element to its successor."""
+    with looking(browser, site, 1440, 900, "en", "light") as page:
+        page.goto("/")
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.evaluate(REPLACED)
+        page.locator("#probe", has_text="after").wait_for()
+        page.wait_for_function("!document.querySelector('#probe').matches('.htmx-settling, .htmx-added')")
+    assert said == []
