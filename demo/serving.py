@@ -82,7 +82,7 @@ def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: 
                 running.enter_context(node)
             used = node.dicom_port, node.web_port, pacs.port
             pairs = zip(used, WANTED_PORTS, strict=True)
-            if others := [f"{port} in place of {wanted}" for port, wanted in pairs if port != wanted]:
+            if others := [f"{port} in place of {usual}" for port, usual in pairs if port != usual]:
                 console.print(f"[yellow]Another program has usual ports.[/yellow] Here: {', '.join(others)}.")
             clean = show(console, tell(console, node, pacs, samples))
             if clean:

@@ -59,7 +59,9 @@ def bars(title: str, rows: Sequence[Bar], lines: Sequence[tuple[float, Ink]] = (
     height = TOP + BAR_HEIGHT * len(rows) + BOTTOM
     drawing = Drawing(WIDTH, height, title)
     furthest = max([LEAST_REACH, *(_reach(row.rate) for row in rows), *(value for value, _ in lines)])
-    marks = round_marks(0.0, min(furthest, 100.0), MARKS)
+    # Long labels, as in German, leave little room: fewer marks then, whose words do not meet.
+    fitting = int((WIDTH - left - right) // (CHARACTER * len("12.5 %") * 1.5))
+    marks = round_marks(0.0, min(furthest, 100.0), max(1, min(MARKS, fitting)))
     most = marks[-1]
 
     def x(percent: float) -> float:

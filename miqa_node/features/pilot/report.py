@@ -86,7 +86,7 @@ def _answers(figures: PilotFigures) -> Sheet:
         read=grades[False].total(),
         caught=weighted(figures.caught),
     )
-    whole = say("Shares that were read are weighted to the whole period; 95 % limits in parentheses.")
+    whole = say("Shares that were read are weighted to the whole period; 95 percent limits in parentheses.")
     return Sheet(say("Three answers"), (flagged, right, missed, whole))
 
 
@@ -171,7 +171,11 @@ def _reservations(figures: PilotFigures) -> Iterator[str]:
         else:
             yield say("One person's grades are one person's: nobody read a part of the images a second time.")
     if figures.lost:
-        yield say("{count} drawn images were no longer in the archive.", count=figures.lost)
+        yield say_number(
+            "{count} drawn image was no longer in the archive.",
+            "{count} drawn images were no longer in the archive.",
+            figures.lost,
+        )
     yield say(
         "It judges quality by the policy as it was shipped or set, and what flags is a proposal to look, no diagnosis. "
         "The CSV has every line that these numbers are made of."

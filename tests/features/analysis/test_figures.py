@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from miqa_node.core.drawing import Box, Dot, Drawing, Line, Words
@@ -47,3 +49,11 @@ def test_shares_that_are_all_zero_have_an_axis() -> None:
     texts = words(bars("By room", [Bar("Thorax", rate(0, 1))]))
     assert "0.0 % (0 of 1)" in texts
     assert texts.count("0 %") == 1
+
+
+def test_words_of_the_axis_do_not_meet_beside_long_labels() -> None:
+    drawing = bars("Why", [Bar("Ungeeigneter Kontrast oder Verarbeitung der Aufnahme", rate(3, 41))])
+    marks = [shape for shape in drawing.shapes if isinstance(shape, Words) and shape.anchor == "middle"]
+    assert len(marks) >= 2
+    for one, after in pairwise(sorted(marks, key=lambda shape: shape.x)):
+        assert after.x - one.x >= 7.0 * len(after.text), "half of each lies between their middles"

@@ -98,25 +98,25 @@ def numbers_again(text: str) -> dict[str, object]:
     lines = [dict(zip(names, (cell.removeprefix("'") for cell in row), strict=True)) for row in rows[gap + 2 :]]
     judged = [one for one in lines if one["outcome"] == "judged" and one["verdict"] != "NOT_ASSESSED"]
     read = [one for one in lines if one["first"]]
-    found: dict[str, object] = {
+    numbers: dict[str, object] = {
         "found": len(lines) + int(head["erased"][0]), "judged": len(judged), "known": 5, "erased": 6,
         "drawn": sum(bool(one["stratum"]) for one in lines), "lost": sum(one["is_lost"] == "1" for one in lines),
         "read": len(read), "both_read": sum(bool(one["second"]) for one in lines),
     }  # fmt: skip
-    found |= rate_again("flagged", judged)
+    numbers |= rate_again("flagged", judged)
     for dimension, column in (("months", "month"), ("body_parts", "body_part")):
         for value in {one[column] for one in judged}:
-            found |= rate_again(f"{dimension}|{value}", [one for one in judged if one[column] == value])
+            numbers |= rate_again(f"{dimension}|{value}", [one for one in judged if one[column] == value])
     for place, room in enumerate(sorted({one["room"] for one in judged})):
         mine = [one for one in judged if one["room"] == room]
         hard = sum(one["is_hard"] == "1" for one in mine)
         flagged = sum(bool(one["findings"]) for one in mine)
-        found |= rate_again(f"rooms|{place}|flagged", mine) | {f"rooms|{place}|days": days[room]}
-        found[f"rooms|{place}|own"] = hard + min(flagged - hard, float(head["budget"][0]) * len(mine))
+        numbers |= rate_again(f"rooms|{place}|flagged", mine) | {f"rooms|{place}|days": days[room]}
+        numbers[f"rooms|{place}|own"] = hard + min(flagged - hard, float(head["budget"][0]) * len(mine))
     for name, count in Counter(name for one in judged for name in one["findings"].split("; ") if name).items():
-        found[f"findings|{name}"] = count
+        numbers[f"findings|{name}"] = count
     for why, count in Counter(one["why"] for one in lines if one["verdict"] == "NOT_ASSESSED").items():
-        found[f"not_assessed|{why}"] = count
+        numbers[f"not_assessed|{why}"] = count
     sides: dict[bool, list[tuple[int, int, int]]] = defaultdict(list)
     for stratum, size in sizes.items():
         mine = [one for one in read if one["stratum"] == stratum]
@@ -125,10 +125,25 @@ def numbers_again(text: str) -> dict[str, object]:
     shares = {"right": sides[True], "missed": sides[False], "unusable": sides[True] + sides[False]}
     for name, side in shares.items():
         for what, value in zip(("share", "low", "high"), share_again(side), strict=True):
-            found[f"{name}|{what}"] = value
+            numbers[f"{name}|{what}"] = value
     inside, outside = ([size_of(side) * x for x in share_again(side)] for side in (sides[True], sides[False]))
-    found["caught|share"] = inside[0] / (inside[0] + outside[0])
-    return found
+    numbers["caught|share"] = inside[0] / (inside[0] + outside[0])
+    for what, side in (("low", 1), ("high", -1)):
+        numbers[f"caught|{what}"] = 1 / (1 + ratio_again(outside, inside, side))
+    pairs = Counter((one["first"] == "unusable", one["second"] == "unusable") for one in read if one["second"])
+    total, bad = sum(pairs.values()), (True, True)
+    equal = (pairs[bad] + pairs[False, False]) / total
+    chance = [sum(number for pair, number in pairs.items() if pair[reader]) / total for reader in (0, 1)]
+    by_chance = chance[0] * chance[1] + (1 - chance[0]) * (1 - chance[1])
+    numbers |= {"kappa|observed": equal, "kappa|kappa": (equal - by_chance) / (1 - by_chance)}
+    return numbers
+
+
+def ratio_again(above: list[float], below: list[float], side: int) -> float:
+    """A limit of the ratio of two numbers, each (number, least, most), by the variances that their limits tell."""
+    (a, a_low, a_high), (b, b_low, b_high) = above, below
+    x, y = (a_high, b_low) if side > 0 else (a_low, b_high)
+    return (a * b + side * math.sqrt((a * b) ** 2 - x * y * (2 * a - x) * (2 * b - y))) / (y * (2 * b - y))
 
 
 def rate_again(name: str, images: list[dict[str, str]]) -> dict[str, object]:

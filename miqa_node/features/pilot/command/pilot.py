@@ -36,7 +36,9 @@ from miqa_node.runtime.site_records import activations
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.site_store import open_store
 
-app = typer.Typer(no_args_is_help=True, help="A pilot on images of the past, which tells nobody: plan, run.")
+app = typer.Typer(
+    no_args_is_help=True, help="A pilot on images of the past, which tells nobody: plan, report, run, sample."
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and hyphens.")]
 PaceOption = Annotated[float, typer.Option("--pace", metavar="N", min=0.01, max=1000.0, help="Images a second.")]
@@ -114,7 +116,13 @@ def run(
     hours: HoursOption = "22:00-06:00",
     now: Annotated[bool, typer.Option("--now", help="Fetch at any hour.")] = False,
     by: Annotated[
-        Way, typer.Option("--by", help="How objects come from a destination of kind cstore.", case_sensitive=False)
+        Way,
+        typer.Option(
+            "--by",
+            metavar="any|get|move",
+            help="How objects come from a destination of kind cstore.",
+            case_sensitive=False,
+        ),
     ] = Way.ANY,
     actor: Actor = None,
     config: ConfigFile = None,

@@ -43,7 +43,7 @@ def draw_sample(
     pace: PaceOption = 1.0,
     hours: HoursOption = "22:00-06:00",
     now: Annotated[bool, typer.Option("--now", help="Fetch at any hour.")] = False,
-    by: Annotated[Way, typer.Option("--by", help="As of run.", case_sensitive=False)] = Way.ANY,
+    by: Annotated[Way, typer.Option("--by", metavar="any|get|move", help="As of run.", case_sensitive=False)] = Way.ANY,
     actor: Actor = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,

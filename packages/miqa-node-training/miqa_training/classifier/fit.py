@@ -60,8 +60,8 @@ def fit(
     if starts_trained:
         step = max(1, len(pictures) // 256)
         settle(net, (plain(part) for part in _batches(pictures[::step], 32)))
-    steps = max(recipe.least_steps, asked := recipe.epochs * len(pictures) // recipe.batch)
-    if steps > asked:
+    steps = max(recipe.least_steps, wish := recipe.epochs * len(pictures) // recipe.batch)
+    if steps > wish:
         epochs = round(steps * recipe.batch / len(pictures), 1)
         log.warning("more epochs than asked for: a training has a least number of steps", epochs=epochs, steps=steps)
     rate = recipe.pretrained_rate if starts_trained else recipe.rate

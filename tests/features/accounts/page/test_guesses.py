@@ -77,9 +77,9 @@ def test_the_owner_is_in_meanwhile(stage: Stage, serve: Callable[[str], Post], c
     assert post(PASSWORD, "192.0.2.7") == 303, "where it signed in from before"
     assert [post("guess", "192.0.2.7") for _ in range(6)] == [403] * 5 + [429]
     assert post(PASSWORD, "192.0.2.7") == 429, "which anybody on the proxy's host may claim"
-    known = {BROWSER_COOKIE: browser.cookies[BROWSER_COOKIE]}
-    assert post(PASSWORD, "192.0.2.7", **known) == 303, "and the browser, which nobody else has"
-    assert post("guess", "192.0.2.7", "eve", **known) == 403, "which is no other account's"
+    cookie = {BROWSER_COOKIE: browser.cookies[BROWSER_COOKIE]}
+    assert post(PASSWORD, "192.0.2.7", **cookie) == 303, "and the browser, which nobody else has"
+    assert post("guess", "192.0.2.7", "eve", **cookie) == 403, "which is no other account's"
 
 
 def test_who_was_here_before_waits_for_nobodys_slot(stage: Stage, connect: Connect) -> None:
@@ -127,8 +127,8 @@ def test_who_has_to_wait_fills_no_disk(stage: Stage, connect: Connect) -> None:
 def test_an_address_is_forgotten(stage: Stage) -> None:
     with stage.services.database.begin() as transaction:
         attempts.note(transaction, "ada", Client("192.0.2.7"), "password", SignInOutcome.SIGNED_IN, NOW)
-        for days, known in ((89, True), (91, False)):
-            assert attempts.is_known(transaction, "ada", NOW + timedelta(days=days), "192.0.2.7") is known
+        for days, is_here in ((89, True), (91, False)):
+            assert attempts.is_known(transaction, "ada", NOW + timedelta(days=days), "192.0.2.7") is is_here
         assert not attempts.is_known(transaction, "eve", NOW, "192.0.2.7")
 
 

@@ -184,10 +184,10 @@ def hashing_turn(request: Request, services: WebServices, name: str = "") -> Ite
     """A slot to compute a hash; HTTPException 503 while too many wait for one, unless the account was here before."""
     client = client_of(request)
     with services.database.begin() as transaction:
-        known = bool(name) and attempts.is_known(
+        is_known = bool(name) and attempts.is_known(
             transaction, name.strip().lower(), datetime.now(UTC), client.address, client.place
         )
-    if not known and not services.signing_in.enter(client.address):
+    if not is_known and not services.signing_in.enter(client.address):
         too_many = "Too many people sign in at once; try again in a moment."
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, too_many, {"retry-after": "2"})
     try:
