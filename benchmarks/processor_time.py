@@ -1,13 +1,15 @@
 """Compares processor times with limits: a whole image in a node, and steps of it that no other benchmark measures.
 
-    python -m benchmarks.processor_time
+    python -m benchmarks.processor_time [--parts]
 
 Seconds depend on the machine, so the time of an image is compared with that of fixed work in the same run, and that of
-the anomaly model with that of the graph before it. The command ends with 1 if a limit is exceeded.
+the anomaly model with that of the graph before it. The command ends with 1 if a limit is exceeded. ``--parts`` compares
+nothing: it makes the table of the parts of an image in ``docs/explanation/capacity.md``.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from benchmarks.image_parts import measure_parts
 from benchmarks.latency import one_after_the_other
 from benchmarks.load import new_images, running
 from benchmarks.machine import TreeCost, describe, keep
@@ -56,7 +59,12 @@ print((time.process_time() - begin) / 3)
 
 def main() -> None:
     """Measure all, keep the result, and end with 1 if a limit is exceeded."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--parts", action="store_true", help="where the time of an image goes, part by part")
     machine = describe()
+    if parser.parse_args().parts:
+        keep("image_parts", machine, measure_parts())
+        return
     times = {"image_per_fixed_work": image_time(), "anomaly_per_graph": anomaly_share(), "prepare_2048_s": preparing()}
     keep("processor_time", machine, {"limits": LIMITS, "times": times})
     exceeded = {name: value for name, value in times.items() if value > LIMITS[name]}

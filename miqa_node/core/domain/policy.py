@@ -59,7 +59,7 @@ class Policy:
 
         An assessment of an earlier version has no kind; then kinds do not count.
         """
-        covering = [one for one in self.places if (one if kind else replace(one, kind=())).covers(header, kind)]
+        covering = [one for one in self.places if (one if kind else _of_any_kind(one)).covers(header, kind)]
         return next((one for one in covering if not any(other.is_narrower(one) for other in covering)), None)
 
     def covering(self, header: Header, kind: str = "") -> list[Rule]:
@@ -77,7 +77,7 @@ class Policy:
         here = ("", place.name if place is not None else "")
         of_all = [one for one in self.rules if one.acceptance is not None and one.where.name in here]
         best = most_specific([one for one in of_all if one.where.covers(header, of_kind)])
-        covering = [one for one in of_all if replace(one.where, body_part=()).covers(header, of_kind)]
+        covering = [one for one in of_all if _of_any_part(one.where).covers(header, of_kind)]
         return [one.acceptance for one in (*best, *covering) if one.acceptance is not None]
 
     def packages_for(self, header: Header) -> tuple[PackageRule, ...]:
@@ -121,11 +121,21 @@ def most_specific(rules: Sequence[Rule]) -> list[Rule]:
         before = best.setdefault(rule.about, rule)
         if rule.is_narrower(before):
             best[rule.about] = rule
-    return [rule for rule in best.values() if not any(_silences(hint, rule) for hint in rules)]
+    hints: dict[tuple[str, ...], list[Rule]] = {}
+    for rule in rules:
+        if rule.then is Then.HINT:
+            hints.setdefault(rule.about[:-1], []).append(rule)
+    return [rule for rule in best.values() if not any(_silences(hint, rule) for hint in hints.get(rule.about[:-1], ()))]
+
+
+def _of_any_kind(place: Where) -> Where:
+    return replace(place, kind=()) if place.kind else place
+
+
+def _of_any_part(place: Where) -> Where:
+    return replace(place, body_part=()) if place.body_part else place
 
 
 def _silences(hint: Rule, rule: Rule) -> bool:
-    is_hint = hint.then is Then.HINT and rule.then in (Then.REVIEW, Then.REJECT)
-    return (
-        is_hint and hint.is_default <= rule.is_default and hint.about[:-1] == rule.about[:-1] and hint.is_narrower(rule)
-    )
+    flags = rule.then in (Then.REVIEW, Then.REJECT)
+    return flags and hint.is_default <= rule.is_default and hint.is_narrower(rule)

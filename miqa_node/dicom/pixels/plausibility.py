@@ -228,7 +228,8 @@ def _pixel_issues(header: Header, traits: ImageTraits, radiograph: Radiograph, v
             ),
         )
     stored = radiograph.stored if radiograph.valid is None else radiograph.stored[radiograph.valid]
-    if not stored.size or stored.min() == stored.max():
+    highest = int(stored.max()) if stored.size else 0
+    if not stored.size or stored.min() == highest:
         yield "blank_image", Phrase("All pixels have the same value or are padding.")
         return
     if traits.is_radiograph and shows_nothing(radiograph):
@@ -236,7 +237,7 @@ def _pixel_issues(header: Header, traits: ImageTraits, radiograph: Radiograph, v
     if not traits.is_single_exposure:
         return
     low, high = radiograph.stored_range
-    if header.bits_stored > 8 and low == 0 and (int(stored.max()) + 1) << UNUSED_BITS <= high + 1:
+    if header.bits_stored > 8 and low == 0 and (highest + 1) << UNUSED_BITS <= high + 1:
         yield (
             "bits_stored_unused",
             Phrase(

@@ -7,6 +7,7 @@ something that was in the beam.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.dicom.pixels.reduction import reduced
@@ -17,6 +18,8 @@ LEAST_SIDE_PX = 128
 LEAST_STRUCTURE = 2.0
 """Below it nothing was made out: noise of any kind has about 1, noisy chests and limbs mostly 5 and more
 (docs/explanation/any-radiograph.md)."""
+ROUNDED = 0.51
+"""By how much a mean that is rounded to a whole number differs at most, and so both root mean squares."""
 
 
 def shows_nothing(radiograph: Radiograph) -> bool:
@@ -28,17 +31,28 @@ def shows_nothing(radiograph: Radiograph) -> bool:
     >>> [shows_nothing(image) for image in images]
     [True, False]
     """
-    stored, valid = radiograph.stored.astype(np.float32), radiograph.valid
+    stored, valid = radiograph.stored, radiograph.valid
     if min(stored.shape) < LEAST_SIDE_PX:
         return False
-    if valid is not None:
-        stored[~valid] = stored[valid].mean()
     rows, columns = (max(4, round(length * CELLS / max(stored.shape))) for length in stored.shape)
-    quarters = reduced(stored, 2 * rows, 2 * columns).astype(np.float64)
+    if valid is None and stored.dtype == np.uint16:
+        structure, noise = _structure_and_noise(reduced(np.asarray(stored, np.uint16), 2 * rows, 2 * columns))
+        if structure - ROUNDED > np.sqrt(LEAST_STRUCTURE) * (noise + ROUNDED):
+            return False  # as it is with means that are not rounded, which takes three times as long
+    values = stored.astype(np.float32)
+    if valid is not None:
+        values[~valid] = values[valid].mean()
+    structure, noise = _structure_and_noise(reduced(values, 2 * rows, 2 * columns))
+    return structure**2 < LEAST_STRUCTURE * noise**2
+
+
+def _structure_and_noise(quarters: NDArray[np.integer] | NDArray[np.floating]) -> tuple[float, float]:
+    """Root mean squares of cells over a smooth slope, and of the differences of their quarters."""
+    quarters = quarters.astype(np.float64)
     left, right = quarters[:, 0::2], quarters[:, 1::2]
     cells = (left[0::2] + left[1::2] + right[0::2] + right[1::2]) / 4.0
     diagonal = (left[0::2] - left[1::2] - right[0::2] + right[1::2]) / 4.0  # of white noise as large as its cells
-    y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+    y, x = np.mgrid[-1 : 1 : cells.shape[0] * 1j, -1 : 1 : cells.shape[1] * 1j]
     smooth = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(cells.size, -1)
     left_over = cells.ravel() - smooth @ np.linalg.lstsq(smooth, cells.ravel(), rcond=None)[0]
-    return bool(np.mean(left_over**2) < LEAST_STRUCTURE * np.mean(diagonal**2))
+    return float(np.sqrt(np.mean(left_over**2))), float(np.sqrt(np.mean(diagonal**2)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from miqa_node.dicom.pixels.pitch import pitch_of
 from miqa_node.stages.measure.image.displayed_contrast import MIDDLE, middle_shares
-from miqa_node.stages.measure.image.noise_sigma import noise_sigma
+from miqa_node.stages.measure.image.noise_sigma import details, noise_sigma, sigma_of
 from miqa_node.stages.measure.view import LEVELS, ImageView
 
 SAMPLE_PIXELS = 1_500_000
@@ -65,8 +65,10 @@ def appearance_of(view: ImageView) -> Appearance:
     if min(view.shape) < SMALLEST_SIDE:
         return Appearance(pitch)
     levels, usable = _stripes(view)
-    grain, white = _grain(levels, usable)
-    return Appearance(pitch, grain, white, _grey_levels(view), _detail(view), _quantum_grain(levels, usable))
+    sums, whole = _halved(levels), _halved(usable) == 4
+    fine = details(levels)[whole]
+    grain, white = _grain(fine, sums, whole)
+    return Appearance(pitch, grain, white, _grey_levels(view), _detail(view), _quantum_grain(fine, sums[whole] // 4))
 
 
 def _stripes(view: ImageView) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -81,14 +83,15 @@ def _stripes(view: ImageView) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     return levels, usable
 
 
-def _grain(levels: NDArray[np.uint8], usable: NDArray[np.bool_]) -> tuple[float | None, float | None]:
+def _grain(
+    finest: NDArray[np.signedinteger], sums: NDArray[np.uint16], whole: NDArray[np.bool_]
+) -> tuple[float | None, float | None]:
     """Median absolute deviation of the finest diagonal detail, and of that part of it that is white noise.
 
     The finest scale has the variance of structure and noise, the next one, of means of 2 × 2 pixels, that of structure
-    and a quarter of the noise.
+    and a quarter of the noise. ``finest`` are the details of the ``whole`` places.
     """
-    sums, whole = _halved(levels), _halved(usable) == 4
-    fine, coarse = noise_sigma(levels, usable), noise_sigma(sums, whole)
+    fine, coarse = sigma_of(finest), noise_sigma(sums, whole)
     if fine is None or coarse is None:
         return None, None
     explained = (STRUCTURE * coarse / 4.0) ** 2
@@ -96,21 +99,12 @@ def _grain(levels: NDArray[np.uint8], usable: NDArray[np.bool_]) -> tuple[float 
     return float(100.0 * fine / LEVELS), 100.0 * white / LEVELS
 
 
-def _quantum_grain(levels: NDArray[np.uint8], usable: NDArray[np.bool_]) -> float | None:
+def _quantum_grain(finest: NDArray[np.signedinteger], means: NDArray[np.uint16]) -> float | None:
     """Of places of 2 × 2 pixels by their mean level, so that grain itself does not choose them."""
-    means = _halved(levels) // 4
-    dark, bright = (noise_sigma(levels, usable & _doubled((means >= low) & (means < high), levels.shape))
-                    for low, high in (DARK, BRIGHT))  # fmt: skip
+    dark, bright = (sigma_of(finest[(means >= low) & (means < high)]) for low, high in (DARK, BRIGHT))
     if dark is None or bright is None:
         return None
     return 100.0 / LEVELS * math.sqrt(max(0.0, bright**2 - EVENLY * dark**2) / (1.0 - EVENLY / OF_QUANTA))
-
-
-def _doubled(places: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Each place as 2 × 2 pixels; an odd last row or column is left out."""
-    pixels = np.zeros(shape, np.bool_)
-    pixels[: 2 * places.shape[0], : 2 * places.shape[1]] = places.repeat(2, 0).repeat(2, 1)
-    return pixels
 
 
 def _halved(values: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.uint16]:

@@ -172,11 +172,15 @@ def normalise(
 ) -> NDArray[np.float32]:
     """Robust normalisation of a whole image; the crops share it, so noise keeps its ratio to the range."""
     span = max(displayed.high - displayed.low, spec.least_range * WHITE)
-    scaled = (image.astype(np.float32) - np.float32(displayed.low)) * np.float32(1.0 / span)
+    scaled = image.astype(np.float32)
+    scaled -= np.float32(displayed.low)
+    scaled *= np.float32(1.0 / span)
     np.clip(scaled, 0.0, 1.0, out=scaled)
     if mask is not None:
         scaled[~mask] = 0.0
-    return (scaled - np.float32(spec.mean)) * np.float32(1.0 / spec.std)
+    scaled -= np.float32(spec.mean)
+    scaled *= np.float32(1.0 / spec.std)
+    return scaled
 
 
 def global_view(working: NDArray[np.float32], spec: GlobalView) -> NDArray[np.float32]:

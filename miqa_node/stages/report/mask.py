@@ -164,12 +164,15 @@ def filled(outlines: Sequence[NDArray[np.float64]], shape: tuple[int, ...]) -> N
     """The pixels that outlines enclose, their own included: a segment is what is outlined, no more and no less."""
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [np.rint(one - 0.5).astype(np.int32) for one in outlines], 1)
-    return mask.astype(np.bool_)
+    return mask.view(np.bool_)
 
 
 def outlines_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """The closed polygons around the connected parts of a mask, in the form of :class:`MarkedRegion`, largest first."""
-    contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    whole = mask.view(np.uint8)
+    left, top, width, height = cv2.boundingRect(whole)
+    part = whole[top : top + height, left : left + width]
+    contours, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top))
     largest = sorted(contours, key=lambda c: (cv2.contourArea(c), len(c)), reverse=True)[:MAX_OUTLINES]
     least = LEAST_PART * cv2.contourArea(largest[0]) if largest else 0.0
     return [_polygon(contour) for contour in largest if cv2.contourArea(contour) >= least]

@@ -110,7 +110,9 @@ def stretched(
         limits = spec.low_percentile, spec.high_percentile
         low, high = percentiles_of(counts, limits) if counts.any() else (0.0, 0.0)
         span = max(float(high - low), spec.least_range * 65535.0)
-        values = (display.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
+        values = display.astype(np.float32)
+        values -= np.float32(low)
+        values *= np.float32(1.0 / span)
         np.clip(values, 0.0, 1.0, out=values)
     if mask is not None:
         values[~mask] = 0.0
@@ -125,7 +127,7 @@ def resized(values: NDArray[np.float32], spec: PictureInput) -> NDArray[np.uint8
         fine = reduced(values, rows, columns)
     else:
         fine = np.asarray(cv2.resize(values, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
-    small: NDArray[np.uint8] = np.rint(np.clip(fine, 0.0, 1.0) * 255.0).astype(np.uint8)
+    small = np.asarray(cv2.convertScaleAbs(fine, alpha=255.0), np.uint8)  # rounds half to even, none is below 0
     if spec.clahe is not None:
         small = _equalised(small, spec.clahe)
     if (rows, columns) == (spec.rows, spec.columns):
@@ -137,12 +139,13 @@ def resized(values: NDArray[np.float32], spec: PictureInput) -> NDArray[np.uint8
 
 def normalised(small: NDArray[np.uint8], spec: PictureInput) -> NDArray[np.float32]:
     """A resized image as (1, channels, rows, columns)."""
-    image = small.astype(np.float32) / np.float32(255.0)
-    planes = image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)
-    if planes.shape[0] == 1 and spec.channels == 3:
-        planes = np.repeat(planes, 3, axis=0)
-    mean, std = (np.array(values, np.float32).reshape(-1, 1, 1) for values in (spec.mean, spec.std))
-    return np.ascontiguousarray(((planes - mean) / std)[None], np.float32)
+    mean, std = (np.array(values, np.float32).reshape(-1, 1) for values in (spec.mean, spec.std))
+    # The few values that 8 bits can have are computed once.
+    tables = (np.arange(256, dtype=np.float32) / np.float32(255.0) - mean) / std
+    planes = small[None] if small.ndim == 2 else np.moveaxis(small, 2, 0)
+    tables = np.broadcast_to(tables, (spec.channels, 256))
+    planes = np.broadcast_to(planes, (spec.channels, *planes.shape[1:]))
+    return np.stack([table.take(plane) for table, plane in zip(tables, planes, strict=True)])[None]
 
 
 def to_source(values: NDArray[np.float32], shape: tuple[int, ...], spec: PictureInput) -> NDArray[np.float32]:

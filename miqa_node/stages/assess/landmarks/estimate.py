@@ -109,17 +109,23 @@ class LandmarkNetwork:
         """
         return self.closer(self.glance(display, valid))
 
-    def glance(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> GlobalEstimate:
-        """The whole image alone, which tells whether it shows lungs."""
+    def glance(
+        self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None,
+        values: NDArray[np.float32] | None = None,
+    ) -> GlobalEstimate:  # fmt: skip
+        """The whole image alone, which tells whether it shows lungs; ``values`` are its stretched copy, if known."""
         small, mask = stored_copy(display, valid)
-        values = stretched(small, self._picture.stretch, mask)
+        values = stretched(small, self._picture.stretch, mask) if values is None else values
         other = np.ascontiguousarray(values[:, ::-1])
         return GlobalEstimate(small, mask, (values, self._read(values)), (other, self._read(other)))
 
     def closer(self, glance: GlobalEstimate) -> LandmarkEstimate:
         """The estimate, with the close-up of each, and the side markers."""
         estimate = mean(self._refined(*glance.straight), mirror(self._refined(*glance.mirrored)))
-        return replace(estimate, markers=self._marker(glance.small, glance.mask)) if self._marker else estimate
+        if self._marker is None:
+            return estimate
+        values = glance.straight[0] if self._marker.stretch == self._picture.stretch else None
+        return replace(estimate, markers=self._marker(glance.small, glance.mask, values))
 
     def markers(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> tuple[SideMarker, ...]:
         """The side markers alone, of presentation values (rows, columns) of any part; empty without their reader."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.landmarks import SideMarker, patient_side
-from miqa_node.stages.assess.classify.picture import PictureInput, place_in, prepare
+from miqa_node.stages.assess.classify.picture import PictureInput, normalised, place_in, resized, stretched
 from miqa_node.stages.assess.section import Section
 
 LETTER_CHANCES = "letters"
@@ -41,10 +41,19 @@ class MarkerNetwork:
     ) -> None:
         """``run`` gives the output LETTER_CHANCES (3, rows, columns) of a prepared image."""
         self._run, self._picture = run, picture
+        self.stretch = picture.stretch
 
-    def __call__(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> tuple[SideMarker, ...]:
-        """The markers in presentation values (rows, columns), the most certain first."""
+    def __call__(
+        self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None,
+        values: NDArray[np.float32] | None = None,
+    ) -> tuple[SideMarker, ...]:  # fmt: skip
+        """The markers in presentation values (rows, columns), the most certain first.
+
+        ``values`` are these after the ``stretch``, if they are known already.
+        """
         top, left, rows, columns = place_in(display.shape, self._picture)
+        values = stretched(display, self._picture.stretch, valid) if values is None else values
+        image = normalised(resized(values, self._picture), self._picture)
         return tuple(
             SideMarker(
                 letter,
@@ -52,7 +61,7 @@ class MarkerNetwork:
                 round((y * self._picture.rows - top) / rows, 4),
                 round(chance, 4),
             )
-            for letter, x, y, chance in peaks_of(self._run(prepare(display, self._picture, valid))[LETTER_CHANCES])
+            for letter, x, y, chance in peaks_of(self._run(image)[LETTER_CHANCES])
         )
 
 

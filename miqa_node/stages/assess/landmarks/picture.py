@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from miqa_node.dicom.pixels.reduction import within
-from miqa_node.stages.assess.classify.picture import Clahe, PictureInput, normalised, resized
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.dicom.pixels.reduction import small_copy, within
+from miqa_node.stages.assess.classify.picture import Clahe, PictureInput, Stretch, normalised, resized, stretched
 from miqa_node.stages.assess.landmarks.points import CLOSE_UP_INDEX
 from miqa_node.stages.assess.section import Section
 
@@ -65,6 +66,12 @@ def stored_copy(
         return small, valid
     mask = cv2.resize(valid.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST)
     return small, mask.astype(np.bool_)
+
+
+def stretched_copy(radiograph: Radiograph, spec: Stretch | None) -> NDArray[np.float32]:
+    """The stored copy of an image between its percentiles, which all packages for chests read: 0 to 1."""
+    small, mask = stored_copy(radiograph.once(small_copy, STORED_PX), radiograph.valid)
+    return stretched(small, spec, mask)
 
 
 def close_up_centre(points: NDArray[np.float64]) -> tuple[float, float]:

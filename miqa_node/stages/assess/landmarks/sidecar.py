@@ -41,7 +41,7 @@ from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, Ma
 from miqa_node.stages.assess.landmarks.marker_measures import marker_issues, marker_measurements
 from miqa_node.stages.assess.landmarks.object_places import with_places
 from miqa_node.stages.assess.landmarks.part_seen import is_another_part, with_part
-from miqa_node.stages.assess.landmarks.picture import STORED_PX
+from miqa_node.stages.assess.landmarks.picture import STORED_PX, stretched_copy
 from miqa_node.stages.assess.landmarks.points import SIDES
 from miqa_node.stages.assess.package_checks import checksum, opened_graph
 from miqa_node.stages.assess.session import GraphSession, check_finite
@@ -87,7 +87,8 @@ class LandmarkSidecar:
         if outside or radiograph.frames > 1 or self.card.applicability.excludes(header, radiograph.spacing_mm):
             return context.judgement
         small = radiograph.once(small_copy, STORED_PX)
-        glance = self.reader.glance(small, radiograph.valid)
+        values = radiograph.once(stretched_copy, self.card.picture.stretch)
+        glance = self.reader.glance(small, radiograph.valid, values)
         if assessment.model is not None and (lungs := glance.lungs) is not None:
             turned = partial(self.reader.turned_lungs, small, radiograph.valid)
             if shows_no_lungs(lungs, gate_probability(context.judgement), turned):

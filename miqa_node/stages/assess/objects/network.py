@@ -40,11 +40,14 @@ class ObjectNetwork:
 
     def __call__(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> list[ObjectEvidence]:
         """Findings of presentation values (rows, columns); padding (``valid`` is False) is black to the network."""
-        picture = self._card.picture
         small, mask = stored_copy(display, valid)
-        values = stretched(small, picture.stretch, mask)
+        return self.evidence(stretched(small, self._card.picture.stretch, mask))
+
+    def evidence(self, values: NDArray[np.float32]) -> list[ObjectEvidence]:
+        """Findings of a stretched copy, 0 to 1, (rows, columns)."""
+        picture = self._card.picture
         outputs = self._run(normalised(resized(values, picture), picture))
-        maps = np.stack([of_source(one, small.shape, picture) for one in outputs[MAPS][0]])
+        maps = np.stack([of_source(one, values.shape, picture) for one in outputs[MAPS][0]])
         return [
             _evidence(row, float(logit), maps)
             for row, logit in zip(self._card.findings, outputs[LOGITS][0], strict=True)

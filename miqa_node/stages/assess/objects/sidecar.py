@@ -17,11 +17,10 @@ from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.core.taxonomy.lookup import quality_score
-from miqa_node.dicom.pixels.reduction import small_copy
 from miqa_node.stages.assess.card import GRAPH_NAME, Task, checked_card, read_sections
 from miqa_node.stages.assess.goldens import differences_of_values
 from miqa_node.stages.assess.landmarks.object_places import with_places
-from miqa_node.stages.assess.landmarks.picture import STORED_PX
+from miqa_node.stages.assess.landmarks.picture import stretched_copy
 from miqa_node.stages.assess.maps import with_peaks
 from miqa_node.stages.assess.objects.card import INPUT, LOGITS, MAPS, ObjectCard
 from miqa_node.stages.assess.objects.network import ObjectEvidence, ObjectNetwork, Run, smoothed
@@ -59,7 +58,7 @@ class ObjectSidecar:
         outside = assessment.not_assessed or (gate is not None and gate.present) or radiograph.frames > 1
         if outside or self.card.applicability.excludes(context.header, radiograph.spacing_mm):
             return context.judgement
-        evidence = self.network(radiograph.once(small_copy, STORED_PX), radiograph.valid)
+        evidence = self.network.evidence(radiograph.once(stretched_copy, self.card.picture.stretch))
         maps = {
             one.finding.name: SaliencyMap(normalised(smoothed(one.map)), self.card.saliency.method)
             for one in evidence if one.finding.present

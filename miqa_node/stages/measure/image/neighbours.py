@@ -78,4 +78,6 @@ def lengths(gx: MatLike, gy: MatLike) -> NDArray[np.float32]:
     OpenCV's ``magnitude`` rounds by alignment, so that now the one and now the other of two equally steep points was
     taken, and an image that was judged again had other widths.
     """
-    return np.asarray(np.sqrt(gx * gx + gy * gy), np.float32)
+    squares = np.asarray(gx * gx, np.float32)
+    squares += gy * gy
+    return np.sqrt(squares, out=squares)

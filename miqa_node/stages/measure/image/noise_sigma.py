@@ -79,28 +79,43 @@ def noise_sigma(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -
     >>> 4.75 < noise_sigma(values, None) < 5.25
     True
     """
-    deep = stored.dtype.itemsize > 2
-    if deep:
-        diagonal = _diagonal(stored, usable)
+    if stored.dtype.itemsize > 2:
+        diagonal = _usable(details(stored), usable)
         return float(np.median(diagonal)) / 2.0 / MAD_TO_SIGMA if diagonal.size >= LEAST_BLOCKS else None
     counts = np.zeros(0, np.intp)
     for row in range(0, len(stored), ROWS_AT_ONCE):
         part = slice(row, row + ROWS_AT_ONCE)
-        diagonal = _diagonal(stored[part], None if usable is None else usable[part])
+        diagonal = _usable(details(stored[part]), None if usable is None else usable[part])
         before, counts = counts, np.bincount(diagonal, minlength=len(counts))
         counts[: len(before)] += before
-    return _grouped_median(counts) / 2.0 / MAD_TO_SIGMA if counts.sum() >= LEAST_BLOCKS else None
+    return _sigma_of_counts(counts)
 
 
-def _diagonal(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -> NDArray[np.signedinteger]:
-    """2 · |HH| of all usable blocks."""
+def details(stored: NDArray[np.integer]) -> NDArray[np.signedinteger]:
+    """2 · |HH| of each block of 2 × 2 pixels, (rows, columns) of blocks; an odd last row or column is left out."""
     rows, columns = stored.shape[0] // 2 * 2, stored.shape[1] // 2 * 2
     # Rows first, as they are contiguous: only half of the pixels remain for the strided differences.
     above, below = stored[0:rows:2, :columns], stored[1:rows:2, :columns]
-    differences = np.subtract(above, below, dtype=np.int64 if stored.dtype.itemsize > 2 else np.int32)
+    wide = (np.int16, np.int32, np.int64)[min(stored.dtype.itemsize - 1, 2)]
+    differences = np.subtract(above, below, dtype=wide)
     diagonal: NDArray[np.signedinteger] = np.abs(differences[:, 0::2] - differences[:, 1::2])
+    return diagonal
+
+
+def sigma_of(diagonal: NDArray[np.signedinteger]) -> float | None:
+    """As :func:`noise_sigma`, of chosen :func:`details` of values of up to 16 bits; None of too few."""
+    return _sigma_of_counts(np.bincount(diagonal.ravel()))
+
+
+def _sigma_of_counts(counts: NDArray[np.intp]) -> float | None:
+    return _grouped_median(counts) / 2.0 / MAD_TO_SIGMA if counts.sum() >= LEAST_BLOCKS else None
+
+
+def _usable(diagonal: NDArray[np.signedinteger], usable: NDArray[np.bool_] | None) -> NDArray[np.signedinteger]:
+    """The details of blocks whose four pixels count."""
     if usable is None:
         return diagonal.ravel()
+    rows, columns = (2 * length for length in diagonal.shape)
     pairs = usable[:rows, 0:columns:2] & usable[:rows, 1:columns:2]
     return diagonal[pairs[0::2] & pairs[1::2]]
 
