@@ -85,12 +85,12 @@ def what_is_wrong(
     shown: bool = True,
     forms: Mapping[str, str] = MappingProxyType({}),
     say: Callable[..., str] = in_english,
-    known: Iterable[str] = (),
+    choices: Iterable[str] = (),
 ) -> str:
     r"""A sentence about one error of pydantic's; without the value if it may not be ``shown``, since it may be secret.
 
-    ``forms`` are patterns in words, ``known`` the names of which another one was given, and ``say`` puts a sentence and
-    its values into the language of the page.
+    ``forms`` are patterns in words, ``choices`` the names of which another one was given, and ``say`` puts a sentence
+    and its values into the language of the page.
 
     >>> what_is_wrong({"type": "tuple_type", "input": "CT1", "msg": "Input should be a valid tuple"})
     '\'CT1\' is not a list; write it as ["a", "b"].'
@@ -103,7 +103,7 @@ def what_is_wrong(
     if form := forms.get(str(context.get("pattern"))):
         return say(form)
     sentence = SENTENCES.get(detail["type"], NOT_ALLOWED)
-    if sentence is _UNKNOWN and (names := ", ".join(known)):
+    if sentence is _UNKNOWN and (names := ", ".join(choices)):
         sentence, context["known"] = KNOWN, names
     context["name"] = str((detail.get("loc") or (THE_VALUE,))[-1])[:LONGEST]
     context["expected"] = str(context.get("expected", "")).replace(" or ", ", ")

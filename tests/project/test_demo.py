@@ -130,15 +130,15 @@ def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
 def test_another_node_at_the_port_is_not_taken_for_this_one(tmp_path: Path) -> None:
     """Nor its PACS: two checkouts that begin at once find the same ports free."""
     with NodeProcess(tmp_path / "a", "MIQA", 0, 0) as first, ReceivingPacs(tmp_path) as pacs:
-        taken = first.dicom_port, first.web_port
+        ports = first.dicom_port, first.web_port
         with pytest.raises(MiqaError, match="in use"):
-            NodeProcess(tmp_path / "b", "MIQA", *taken).start()
+            NodeProcess(tmp_path / "b", "MIQA", *ports).start()
         with (
-            NodeProcess(tmp_path / "b", "MIQA", *taken, any_port=True) as second,
+            NodeProcess(tmp_path / "b", "MIQA", *ports, any_port=True) as second,
             ReceivingPacs(tmp_path, pacs.port) as other,
         ):
             assert other.port != pacs.port
-            assert not {second.dicom_port, second.web_port} & {0, *taken}
+            assert not {second.dicom_port, second.web_port} & {0, *ports}
             assert identity_of(tmp_path / "a") != identity_of(tmp_path / "b")
 
 

@@ -159,9 +159,9 @@ def test_a_part_that_is_replaced_keeps_no_style_that_the_page_forbids(
     """Content Security Policy refuses attributes of style, which htmx copies from an element to its successor."""
     with looking(browser, site, 1440, 900, "en", "light") as page:
         page.goto("/")
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
+        texts: list[str] = []
+        page.on("console", lambda message: texts.append(message.text))
         page.evaluate(REPLACED)
         page.locator("#probe", has_text="after").wait_for()
         page.wait_for_function("!document.querySelector('#probe').matches('.htmx-settling, .htmx-added')")
-    assert said == []
+    assert texts == []

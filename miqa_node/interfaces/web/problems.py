@@ -186,7 +186,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     # The rejected values themselves are not echoed.
     why = partial(what_is_wrong, shown=False, forms=FORMS, say=say if _is_of_person(request) else in_english)
     errors = [
-        {"where": ".".join(map(str, e["loc"])), "why": why(e, known=_keys(request, e["loc"]))} for e in error.errors()
+        {"where": ".".join(map(str, e["loc"])), "why": why(e, choices=_keys(request, e["loc"]))} for e in error.errors()
     ]
     detail = "; ".join(f"{e['where']}: {e['why']}" for e in errors)
     if request.url.path.startswith(("/api/", "/predict")):

@@ -128,15 +128,18 @@ def numbers_again(text: str) -> dict[str, object]:
             numbers[f"{name}|{what}"] = value
     inside, outside = ([size_of(side) * x for x in share_again(side)] for side in (sides[True], sides[False]))
     numbers["caught|share"] = inside[0] / (inside[0] + outside[0])
-    for what, side in (("low", 1), ("high", -1)):
-        numbers[f"caught|{what}"] = 1 / (1 + ratio_again(outside, inside, side))
+    numbers["caught|low"] = 1 / (1 + ratio_again(outside, inside, 1))
+    numbers["caught|high"] = 1 / (1 + ratio_again(outside, inside, -1))
+    return numbers | agreement_again(read)
+
+
+def agreement_again(read: list[dict[str, str]]) -> dict[str, object]:
     pairs = Counter((one["first"] == "unusable", one["second"] == "unusable") for one in read if one["second"])
-    total, bad = sum(pairs.values()), (True, True)
-    equal = (pairs[bad] + pairs[False, False]) / total
+    total = sum(pairs.values())
+    equal = (pairs[True, True] + pairs[False, False]) / total
     chance = [sum(number for pair, number in pairs.items() if pair[reader]) / total for reader in (0, 1)]
     by_chance = chance[0] * chance[1] + (1 - chance[0]) * (1 - chance[1])
-    numbers |= {"kappa|observed": equal, "kappa|kappa": (equal - by_chance) / (1 - by_chance)}
-    return numbers
+    return {"kappa|observed": equal, "kappa|kappa": (equal - by_chance) / (1 - by_chance)}
 
 
 def ratio_again(above: list[float], below: list[float], side: int) -> float:

@@ -87,9 +87,9 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys:
             tell("Training", 0.5, 1.0, "epoch 1 of 2, loss 0.457")
             tell("Training", 0.9, 1.0, "epoch 2 of 2, loss 0.321")
             tell("Training", 1.0, 1.0)
-        said = capsys.readouterr().err
-        assert len(said.splitlines()) == lines
-        assert not lines or "Training: epoch 1 of 2, loss 0.457" in said
+        text = capsys.readouterr().err
+        assert len(text.splitlines()) == lines
+        assert not lines or "Training: epoch 1 of 2, loss 0.457" in text
 
 
 def test_a_command_that_fails_gives_the_terminal_back(terminal: Callable[[], Terminal]) -> None:

@@ -26,7 +26,7 @@ def run(ctx: typer.Context, minutes: float = 76.0, steps: int | None = None, lea
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("options", "text"),
     [
         (["--steps", "5"], ""),
         (["--minutes", "3"], ""),
@@ -34,9 +34,9 @@ def run(ctx: typer.Context, minutes: float = 76.0, steps: int | None = None, lea
         (["--learning-rate", "0.2", "--steps", "5"], "miqa-node: --learning-rate has no effect: --steps decides.\n"),
     ],
 )
-def test_what_has_no_effect_is_named(given: list[str], said: str) -> None:
-    ran = CliRunner().invoke(app, given)
-    assert (ran.exit_code, ran.stderr) == (0, said)
+def test_what_has_no_effect_is_named(options: list[str], text: str) -> None:
+    ran = CliRunner().invoke(app, options)
+    assert (ran.exit_code, ran.stderr) == (0, text)
 
 
 def test_more_epochs_than_asked_for_are_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ def _drawn(database: Database, name: str, readers: tuple[str, ...], number: int,
             raise typer.BadParameter("say who reads: --reader ACCOUNT, and --second-reader another one")
         for reader in readers:
             if users.find(transaction, reader) is None:
-                raise ConflictError("{reader} has no account: make one with miqa-node users add.", reader=reader)
+                raise ConflictError("{reader} has no account.", reader=reader)
         if waiting := pilots.counts(transaction, name).waiting:
             raise ConflictError(
                 "{count} images wait: end the run first, miqa-node pilot run {name}.", count=waiting, name=name

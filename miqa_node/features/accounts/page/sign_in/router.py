@@ -194,7 +194,7 @@ def hashing_turn(request: Request, services: WebServices, name: str = "") -> Ite
         with services.password_turn:
             yield
     finally:
-        if not known:
+        if not is_known:
             services.signing_in.leave(client.address)
 
 
