@@ -40,7 +40,7 @@ def list_pilots(services: Services, _who: Admin) -> list[PilotStatus]:
         ]
 
 
-@router.get("/{name}", summary="Show the figures of a pilot", responses=responses(401, 403, 404, 503))
+@router.get("/{name}", summary="Show the figures of a pilot", responses=responses(401, 403, 404, 422, 503))
 def show_pilot(
     services: Services, _who: Admin, name: Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 ) -> PilotFigures:

@@ -124,8 +124,8 @@ def numbers_again(text: str) -> dict[str, object]:
         sides[stratum.startswith("flagged")].append((size, len(mine), bad))
     shares = {"right": sides[True], "missed": sides[False], "unusable": sides[True] + sides[False]}
     for name, side in shares.items():
-        for what, value in zip(("share", "low", "high"), share_again(side), strict=True):
-            numbers[f"{name}|{what}"] = value
+        for what, figure in zip(("share", "low", "high"), share_again(side), strict=True):
+            numbers[f"{name}|{what}"] = figure
     inside, outside = ([size_of(side) * x for x in share_again(side)] for side in (sides[True], sides[False]))
     numbers["caught|share"] = inside[0] / (inside[0] + outside[0])
     numbers["caught|low"] = 1 / (1 + ratio_again(outside, inside, 1))

@@ -83,7 +83,8 @@ UNFILLED = {
         "authority body_part document failure findings modality outcome patient_id pilot place room study_date"
         " unassessed verdict view",
     ),
-    *_columns("pilot_sample", "pilot stratum"),
+    *_columns("pilot_readings", "grade reader reasons"),
+    *_columns("pilot_sample", "loss pilot stratum"),
     *_columns("positionings", "kind"),
     *_columns("reader_study_images", "reasons study verdict"),
     *_columns("reassessments", "document failure"),
