@@ -22,7 +22,7 @@ from tests.node.test_pipeline import Rig, report_of
 pytestmark = pytest.mark.more
 
 ALONE = ("nothing but noise", "Blank image")
-RULE_THAT_SAYS_NO = r"<tr><th[^>]*>[^<]*</th><td>no</td>"
+RULE_THAT_SAYS_NO = r"<tr><th[^>]*>[^<]*</th><td[^>]*>no</td>"
 
 
 def noise(folder: Path, samples: Path, share: float, *, with_anatomy: bool) -> Path:

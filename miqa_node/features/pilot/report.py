@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from miqa_node import __version__
 from miqa_node.core.language.catalogue import numerals, reworded, say, say_number, spoken
 from miqa_node.core.taxonomy.reasons import reason_words
+from miqa_node.core.words.image_title import anatomy_words
 from miqa_node.features.pilot.figures import GRADES, PilotFigures, RoomAlarms, figures_of
 from miqa_node.features.pilot.lines import UID, PilotLines
 from miqa_node.libraries.plain_statistics.agreement import Agreement
@@ -124,7 +125,8 @@ def _findings(figures: PilotFigures) -> Sheet:
 def _months(figures: PilotFigures) -> Sheet:
     rows: list[Sequence[str]] = [(say("Month, body part"), say("Images"), say("Flagged"))]
     groups: Mapping[str, Rate] = {**figures.months, **figures.body_parts}
-    rows += [(name or say("not given"), str(one.total), share(one)) for name, one in list(groups.items())[:MOST_ROWS]]
+    shown = list(groups.items())[:MOST_ROWS]
+    rows += [(anatomy_words(name) or say("not given"), str(one.total), share(one)) for name, one in shown]
     return Sheet(say("By month and body part"), rows=rows)
 
 
