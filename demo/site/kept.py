@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -33,19 +34,28 @@ def place_of(size: str) -> Path:
 
 
 def made(size: str) -> Path:
-    """The site; it is made if it is not there, and sites of other schemas and models go."""
+    """The site; it is made if it is not there, and sites of other schemas and models go.
+
+    One process makes it; others that want it at the same time wait, as each would take both cores for a minute.
+    """
     place = place_of(size)
-    if not place.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        for other in FOLDER.glob(f"{size}-*"):
-            shutil.rmtree(other)
-        unfinished = FOLDER / f".{size}-{os.getpid()}"
-        try:
-            make_site(unfinished, *SIZES[size])
-            unfinished.rename(place)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / f".{size}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            _make(size, place)
     return place
+
+
+def _make(size: str, place: Path) -> None:
+    for other in FOLDER.glob(f"{size}-*"):
+        shutil.rmtree(other)
+    unfinished = FOLDER / f".{size}-{os.getpid()}"
+    try:
+        make_site(unfinished, *SIZES[size])
+        unfinished.rename(place)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def copied(place: Path, folder: Path) -> Path:
