@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-pytestmark = [pytest.mark.more, *MARKS]
+pytestmark = [pytest.mark.more, *MARKS, pytest.mark.timeout(900)]
 
 Scheme = Literal["dark", "light"]
 LOOKS: tuple[tuple[int, int, str, Scheme], ...] = ((1440, 900, "en", "light"), (390, 844, "de", "light"))
@@ -87,7 +87,6 @@ def histories(site: MadeSite) -> dict[str, str]:
     return {f"/phantoms/log/{site.first(longest)}": "main h1", f"/ranges/{site.first(baseline)}": "main h1"}
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("width", "height", "language", "scheme"), [*LOOKS, *MORE_LOOKS])
 def test_pages_of_a_busy_site(
     browser: sync_api.Browser, site: MadeSite, width: int, height: int, language: str, scheme: Scheme
@@ -119,7 +118,6 @@ def panels(browser: sync_api.Browser, site: MadeSite) -> list[Panel]:
     return pages
 
 
-@pytest.mark.timeout(900)
 def test_the_panel_of_every_flagged_study(panels: list[Panel]) -> None:
     wrong = [f"{one.of}: {fault}" for one in panels for fault in one.faults]
     assert not wrong, "\n".join(wrong)
