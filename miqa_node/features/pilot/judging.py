@@ -30,10 +30,6 @@ class PilotJudge:
         self._rules = acquisition_rules(settings)
         self._assessor = LocalAssessor(settings, choice_of(settings), limits=site_limits_of(settings))
 
-    def room(self, station: str) -> str:
-        """The room of a station, as the analysis names it."""
-        return self._rules.rooms.get(station, station)
-
     def judge(self, file: Path) -> JudgedImage:
         """Judge one file.
 

@@ -23,8 +23,8 @@ FINDINGS = "; "
 class PilotLine:
     """One image. ``month`` is "2026-10"; ``why`` says why it has no verdict, or in the source's words why none came.
 
-    ``is_hard``: a rule flags it that no room learns. ``stratum`` is empty unless it was drawn; ``lost`` if the source
-    no longer had it then. ``first`` and ``second`` are the grades of readers A and B, empty if they did not read it.
+    ``is_hard``: a rule flags it that no room learns. ``stratum`` is empty unless it was drawn; ``is_lost`` if the
+    source no longer had it then. ``first`` and ``second`` are grades of readers A and B, empty if they did not read it.
     """
 
     outcome: str

@@ -32,6 +32,9 @@ class SampleCampaign(Campaign):
         for number, image in waiting:
             self._wait_for_hours()
             self._patiently(lambda: self._limits.pace.wait(self._source.ask))
+            with self._database.begin() as transaction:
+                if not sample.is_drawn(transaction, number):
+                    continue
             try:
                 self._keep(number, image)
             except FileNotFoundError:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from miqa_node.runtime.store.tables import Digest, LargeJson, RowId, Uid, UtcDateTime, metadata
 from miqa_node.runtime.store.tables.column_marks import CODE, DELETED, DEVICE, SECRET, SITE, STAFF, about, kept
 
-# "protocol" is the canonical JSON that "protocol_sha256" is of; it never changes. "listed_at": when all days were
-# listed. "idle_s" is the archive's median answer time before anything was fetched. "readers" are at most two accounts.
+# "protocol" is the canonical JSON that "protocol_sha256" is of; it never changes.
+# "idle_s" is the archive's median answer time before anything was fetched. "readers" are at most two accounts.
 pilots = sa.Table(
     "pilots",
     metadata,

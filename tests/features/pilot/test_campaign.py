@@ -13,10 +13,11 @@ from miqa_node.errors import DeliveryError
 from miqa_node.features.pilot.archive import Way
 from miqa_node.features.pilot.judging import PilotJudge
 from miqa_node.features.pilot.progress import Outcome
-from miqa_node.features.pilot.rows import images, pilots
+from miqa_node.features.pilot.rows import images, pilots, sample
+from miqa_node.features.pilot.strata import DrawnStratum
 from miqa_node.runtime.store.database import Database
 from tests.features.pilot.making import past_images
-from tests.features.pilot.trial import EndOfNightError, trial
+from tests.features.pilot.trial import NOW, EndOfNightError, trial
 
 pytestmark = pytest.mark.more
 
@@ -114,3 +115,24 @@ def test_whoever_was_erased_before_is_never_listed(tmp_path: Path, judge: PilotJ
             again = [images.FoundImage("1", "2", "3", "4", "CR", "20261001", PatientKey("P0"))]
             assert images.add(transaction, protocol.name, again) == {"CR": 1}
         assert "3" not in one.rows()
+
+
+def test_whoever_is_erased_while_a_sample_is_fetched_is_not_fetched_again(
+    tmp_path: Path, judge: PilotJudge, past: list[Dataset]
+) -> None:
+    with trial(tmp_path, judge, past) as one:
+        one.run()
+        with one.database.begin() as transaction:
+            drawn = images.select(transaction, "october")
+            strata = [DrawnStratum("flagged / * / * / *", len(drawn), tuple(drawn))]
+            order = [image.image_id for image in drawn]
+            sample.store(transaction, "october", strata, order, ["ada"], [], NOW)
+        gets = len(one.archive.gets)
+        one.fetch_sample(lambda: one.erase("P2"))
+        assert len(set(one.archive.gets[gets:])) == len(past) - 2
+        assert not {str(image.SOPInstanceUID) for image in past if image.PatientID == "P2"} & set(
+            one.archive.gets[gets:]
+        )
+        with one.database.begin() as transaction:
+            counts = sample.counts(transaction, "october")
+    assert (counts.drawn, counts.fetched, counts.lost) == (4, 4, 0)

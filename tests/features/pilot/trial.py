@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,6 +20,7 @@ from miqa_node.features.pilot.pace import Pace
 from miqa_node.features.pilot.progress import PilotCounts
 from miqa_node.features.pilot.protocol import PilotProtocol
 from miqa_node.features.pilot.rows import images, pilots
+from miqa_node.features.pilot.sampling import SampleCampaign
 from miqa_node.features.pilot.tables import pilot_days
 from miqa_node.features.retention.rows import erasure
 from miqa_node.runtime.store.database import Database
@@ -59,6 +60,20 @@ class Trial:
             opened_source(self.settings, self.database, protocol, folder, way) as source,
         ):
             return Campaign(self.database, protocol, source, self.judge, limits, folder, tell).run()
+
+    def fetch_sample(self, after_first: Callable[[], None]) -> None:
+        """Fetch what was drawn again; something happens after the first image."""
+        with self.database.begin() as transaction:
+            protocol = pilots.find(transaction, "october").protocol
+        limits = Limits(self.pace, None, lambda: datetime(2026, 10, 1), sleep=lambda _seconds: None)  # noqa: DTZ001
+        happenings = [after_first]
+
+        def tell(_counts: PilotCounts) -> None:
+            if happenings:
+                happenings.pop()()
+
+        with only_run(self.settings) as folder, opened_source(self.settings, self.database, protocol, folder) as source:
+            SampleCampaign(self.database, protocol, source, self.judge, limits, folder, tell).fetch_sample()
 
     def rows(self) -> dict[str, images.PilotImage]:
         """The images by UID."""

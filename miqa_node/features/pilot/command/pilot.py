@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,6 +35,9 @@ from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.site_records import activations
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.site_store import open_store
+
+if TYPE_CHECKING:
+    from miqa_node.features.pilot.campaign import Limits
 
 app = typer.Typer(
     no_args_is_help=True, help="A pilot on images of the past, which tells nobody: plan, report, run, sample."
@@ -133,7 +136,7 @@ def run(
 
     Exit code 1: the archive could not give some images, or does not answer any more.
     """
-    from miqa_node.features.pilot.campaign import Campaign, Limits
+    from miqa_node.features.pilot.campaign import Campaign
     from miqa_node.features.pilot.judging import PilotJudge
     from miqa_node.features.pilot.opening import only_run, opened_source
 
@@ -147,16 +150,7 @@ def run(
             idle_s = stored.idle_s or (idle_answer_s(source.ask) if protocol.is_archive else 0.0)
             with database.begin() as transaction:
                 pilots.note_idle(transaction, name, idle_s)
-            limits = Limits(
-                Pace(pace if protocol.is_archive else FILES_PER_S, idle_s),
-                when if protocol.is_archive and not now else None,
-                lambda: datetime.now(settings.node.zone).replace(tzinfo=None),
-                waits=lambda seconds: (
-                    print_line(f"waits {seconds / 3600:.1f} h until {when.since:%H:%M} (--now: at once)")
-                    if not as_json
-                    else None
-                ),
-            )
+            limits = limits_for(settings, protocol, idle_s, pace, None if now else when, as_json=as_json)
             try:
                 counts = Campaign(database, protocol, source, judge, limits, folder, _tell).run()
             finally:
@@ -167,6 +161,24 @@ def run(
                 _show_counts(name, counts, failures, as_json=as_json)
     if failures:
         raise typer.Exit(Exit.FAILED)
+
+
+def limits_for(
+    settings: Settings, protocol: PilotProtocol, idle_s: float, pace: float, hours: Hours | None, *, as_json: bool
+) -> Limits:
+    """How fast a command may fetch, and when; files have neither. It says that it waits, unless programs read it."""
+    from miqa_node.features.pilot.campaign import Limits
+
+    def waits(seconds: float) -> None:
+        if hours is not None and not as_json:
+            print_line(f"waits {seconds / 3600:.1f} h until {hours.since:%H:%M} (--now: at once)")
+
+    return Limits(
+        Pace(pace if protocol.is_archive else FILES_PER_S, idle_s),
+        hours if protocol.is_archive else None,
+        lambda: datetime.now(settings.node.zone).replace(tzinfo=None),
+        waits=waits,
+    )
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.errors import ConflictError
 from miqa_node.features.pilot.archive import Way
-from miqa_node.features.pilot.command.pilot import FILES_PER_S, HoursOption, Name, PaceOption, app, note
-from miqa_node.features.pilot.pace import Hours, Pace
+from miqa_node.features.pilot.command.pilot import HoursOption, Name, PaceOption, app, limits_for, note
+from miqa_node.features.pilot.pace import Hours
 from miqa_node.features.pilot.rows import images, pilots, sample
 from miqa_node.features.pilot.rows.lines import lines_of
 from miqa_node.features.pilot.rows.pilots import StoredPilot
@@ -53,7 +53,6 @@ def draw_sample(
 
     Exit code 1: the archive no longer gave some of them.
     """
-    from miqa_node.features.pilot.campaign import Limits
     from miqa_node.features.pilot.judging import PilotJudge
     from miqa_node.features.pilot.opening import only_run, opened_source
     from miqa_node.features.pilot.sampling import SampleCampaign
@@ -67,11 +66,7 @@ def draw_sample(
             opened_source(settings, database, protocol, folder, by) as source,
             closing(PilotJudge(searching_text(settings))) as judge,
         ):
-            limits = Limits(
-                Pace(pace if protocol.is_archive else FILES_PER_S, stored.idle_s or 0.0),
-                when if protocol.is_archive and not now else None,
-                lambda: datetime.now(settings.node.zone).replace(tzinfo=None),
-            )
+            limits = limits_for(settings, protocol, stored.idle_s or 0.0, pace, None if now else when, as_json=as_json)
             SampleCampaign(database, protocol, source, judge, limits, folder).fetch_sample()
         with database.begin() as transaction:
             counts, losses = sample.counts(transaction, name), sample.losses(transaction, name)

@@ -80,6 +80,11 @@ def unfetched(transaction: Transaction, pilot: str) -> list[tuple[int, FoundImag
     return [(row.image_id, images.found(row)) for row in transaction.execute(query.order_by(_OF.drawn_order))]
 
 
+def is_drawn(transaction: Transaction, image_id: int) -> bool:
+    """Whether an image is still in the sample; it goes with a patient who is erased."""
+    return transaction.execute(sa.select(_OF.image_id).where(_OF.image_id == image_id)).first() is not None
+
+
 def keep(transaction: Transaction, image_id: int, picture: bytes) -> None:
     """The picture that readers see; nothing is kept if the patient was erased meanwhile."""
     transaction.execute(sa.update(pilot_sample).where(_OF.image_id == image_id).values(picture=picture))
