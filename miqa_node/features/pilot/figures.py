@@ -11,7 +11,7 @@ from miqa_node.features.pilot.progress import Outcome
 from miqa_node.features.pilot.strata import is_flagged
 from miqa_node.libraries.plain_statistics.agreement import Agreement, agreement, gwet_ac1
 from miqa_node.libraries.plain_statistics.rates import Rate, rate
-from miqa_node.libraries.plain_statistics.stratified import Stratum, WeightedShare, share_of_two, weighted_share
+from miqa_node.libraries.plain_statistics.stratified import Stratum, share_of_two, weighted_share
 
 USABLE, LIMITED, UNUSABLE = GRADES = "usable", "limited", "unusable"
 
@@ -61,13 +61,13 @@ class PilotFigures:
     grades: Mapping[bool, Counter[str]]
     """By reader A, of flagged images and of others."""
     grades_by_finding: Mapping[str, Counter[str]]
-    right: WeightedShare
+    right: Rate
     """Of the flagged images: unusable."""
-    missed: WeightedShare
+    missed: Rate
     """Of the others: unusable."""
-    caught: WeightedShare
+    caught: Rate
     """Of the unusable images: flagged."""
-    unusable: WeightedShare
+    unusable: Rate
     both_read: int
     kappa: Agreement
     ac1: Agreement

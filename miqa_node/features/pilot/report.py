@@ -11,10 +11,8 @@ from miqa_node.core.taxonomy.reasons import reason_words
 from miqa_node.core.words.image_title import anatomy_words
 from miqa_node.features.pilot.figures import GRADES, PilotFigures, RoomAlarms, figures_of
 from miqa_node.features.pilot.lines import UID, PilotLines
-from miqa_node.libraries.plain_statistics.agreement import Agreement
 from miqa_node.libraries.plain_statistics.rates import Rate
-from miqa_node.libraries.plain_statistics.stratified import WeightedShare
-from miqa_node.stages.report.sheets import Sheet, share
+from miqa_node.stages.report.sheets import Sheet, coefficient, share
 
 MOST_ROWS = 20
 """Maximum number of rows of a table; the CSV has all."""
@@ -75,17 +73,17 @@ def _answers(figures: PilotFigures) -> Sheet:
     grades = figures.grades
     right = say(
         "How often is a flag right? {share} of the flagged images are unusable to the reader ({count} of {read} read).",
-        share=weighted(figures.right),
+        share=share(figures.right),
         count=grades[True]["unusable"],
         read=grades[True].total(),
     )
     missed = say(
         "What does it miss? {share} of the other images are unusable ({count} of {read} read); of all unusable images "
         "it flags {caught}.",
-        share=weighted(figures.missed),
+        share=share(figures.missed),
         count=grades[False]["unusable"],
         read=grades[False].total(),
-        caught=weighted(figures.caught),
+        caught=share(figures.caught),
     )
     whole = say("Shares that were read are weighted to the whole period; 95 percent limits in parentheses.")
     return Sheet(say("Three answers"), (flagged, right, missed, whole))
@@ -167,8 +165,8 @@ def _reservations(figures: PilotFigures) -> Iterator[str]:
                 "{ac1}).",
                 count=figures.both_read,
                 share=numerals(f"{100 * (figures.kappa.observed or 0.0):.0f} %"),
-                kappa=_coefficient(figures.kappa),
-                ac1=_coefficient(figures.ac1),
+                kappa=coefficient(figures.kappa),
+                ac1=coefficient(figures.ac1),
             )
         else:
             yield say("One person's grades are one person's: nobody read a part of the images a second time.")
@@ -182,17 +180,6 @@ def _reservations(figures: PilotFigures) -> Iterator[str]:
         "It judges quality by the policy as it was shipped or set, and what flags is a proposal to look, no diagnosis. "
         "The CSV has every line that these numbers are made of."
     )
-
-
-def weighted(one: WeightedShare) -> str:
-    """A weighted share with its limits."""
-    if one.share is None or one.low is None or one.high is None:
-        return "–"
-    return numerals(f"{100 * one.share:.1f} % ({100 * one.low:.1f}–{100 * one.high:.1f})")
-
-
-def _coefficient(one: Agreement) -> str:
-    return "–" if one.kappa is None else numerals(f"{one.kappa:.2f} ({one.low:.2f}–{one.high:.2f})")
 
 
 def _number(value: float | None) -> str:

@@ -9,9 +9,8 @@ from miqa_node.core.language.catalogue import numerals, reworded, say, spoken
 from miqa_node.features.reader_study.protocol import ReaderStudyProtocol
 from miqa_node.features.reader_study.results import NODE, ReaderStudyResults
 from miqa_node.features.reader_study.rows import StoredReaderStudy
-from miqa_node.libraries.plain_statistics.agreement import Agreement
 from miqa_node.libraries.plain_statistics.mrmc import AreaUnderCurve, ReadingDifference
-from miqa_node.stages.report.sheets import Sheet, share
+from miqa_node.stages.report.sheets import Sheet, coefficient, share
 from miqa_node.stages.report.sheets_pdf import write_pdf
 
 
@@ -114,8 +113,8 @@ def _agreement(results: ReaderStudyResults) -> Sheet:
                 "{first} and {second}", first=pair.first, second=say("the node") if pair.second == NODE else pair.second
             ),
             _percent(pair.kappa.observed),
-            _coefficient(pair.kappa),
-            _coefficient(pair.ac1),
+            coefficient(pair.kappa),
+            coefficient(pair.ac1),
         )
         for pair in results.agreement
     ]
@@ -159,9 +158,3 @@ def _area(area: AreaUnderCurve) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else numerals(f"{100 * value:.1f} %")
-
-
-def _coefficient(agreement: Agreement) -> str:
-    if agreement.kappa is None:
-        return "–"
-    return numerals(f"{agreement.kappa:.2f} ({agreement.low:.2f}–{agreement.high:.2f})")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from miqa_node.core.language.catalogue import numerals
+from miqa_node.libraries.plain_statistics.agreement import Agreement
 from miqa_node.libraries.plain_statistics.rates import Rate
 
 
@@ -31,3 +32,10 @@ def share(rate: Rate) -> str:
     if rate.share is None or rate.low is None or rate.high is None:
         return "–"
     return numerals(f"{100 * rate.share:.1f} % ({100 * rate.low:.1f}–{100 * rate.high:.1f})")
+
+
+def coefficient(agreement: Agreement) -> str:
+    """A kappa or AC1 with its limits in one cell."""
+    if agreement.kappa is None:
+        return "–"
+    return numerals(f"{agreement.kappa:.2f} ({agreement.low:.2f}–{agreement.high:.2f})")

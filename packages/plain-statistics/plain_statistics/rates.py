@@ -49,12 +49,21 @@ def wilson(count: int, total: int, confidence: float = CONFIDENCE) -> tuple[floa
     """
     if not 0 <= count <= total or total <= 0:
         raise ValueError(f"{count} of {total} is not a share")
+    return limits_at(count / total, total, confidence)
+
+
+def limits_at(share: float, size: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's limits of a share at an effective size, which need not be whole; at an infinite one the share itself.
+
+    >>> limits_at(0.25, math.inf)
+    (0.25, 0.25)
+    """
     z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
-    share, weight = count / total, z * z / total
+    weight = z * z / size
     middle = (share + weight / 2.0) / (1.0 + weight)
-    spread = z / (1.0 + weight) * math.sqrt(share * (1.0 - share) / total + weight / (4.0 * total))
+    spread = z / (1.0 + weight) * math.sqrt(share * (1.0 - share) / size + weight / (4.0 * size))
     # At the ends the limit is the end itself, which rounding would miss.
-    return (0.0 if count == 0 else middle - spread), (1.0 if count == total else middle + spread)
+    return (0.0 if share == 0.0 else middle - spread), (1.0 if share == 1.0 else middle + spread)
 
 
 def chi_square_quantile(probability: float, degrees: int) -> float:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
-from .rates import CONFIDENCE
+from .rates import CONFIDENCE, Rate, limits_at
 
 PRIOR = 0.5
 """Units of the mean of all strata that are added to each for its variance: of 0 in 3 the share is not known to be 0.
@@ -32,19 +31,8 @@ class Stratum:
             raise ValueError(f"{self.count} of {self.drawn} of {self.size} is not a sample of a stratum")
 
 
-@dataclass(frozen=True, slots=True)
-class WeightedShare:
-    """``count`` of ``drawn`` were read so; ``share``, ``low`` and ``high`` are of the whole, None without a reading."""
-
-    count: int
-    drawn: int
-    share: float | None
-    low: float | None
-    high: float | None
-
-
-def weighted_share(strata: Sequence[Stratum], confidence: float = CONFIDENCE) -> WeightedShare:
-    """The share of the whole with limits.
+def weighted_share(strata: Sequence[Stratum], confidence: float = CONFIDENCE) -> Rate:
+    """The share of the whole with limits; ``count`` of ``total`` are what was read.
 
     The share is the stratified mean (W. G. Cochran, Sampling Techniques, 3rd ed. 1977, 5.3), its variance has the
     finite population correction (5.6). The limits are Wilson's at the effective size, the size of a simple sample with
@@ -58,35 +46,34 @@ def weighted_share(strata: Sequence[Stratum], confidence: float = CONFIDENCE) ->
     read = [one for one in strata if one.drawn]
     count, drawn = sum(one.count for one in read), sum(one.drawn for one in read)
     if not read:
-        return WeightedShare(count, drawn, None, None, None)
+        return Rate(count, drawn, None, None, None)
     size = sum(one.size for one in read)
     share = sum(one.size * one.count / one.drawn for one in read) / size
-    low, high = _wilson(share, _variance(read, size, share), confidence)
-    return WeightedShare(count, drawn, share, low, high)
+    variance = _variance(read, size, share)
+    low, high = limits_at(share, 1.0 / variance if variance else math.inf, confidence)
+    return Rate(count, drawn, share, low, high)
 
 
-def share_of_two(part: Sequence[Stratum], other: Sequence[Stratum], confidence: float = CONFIDENCE) -> WeightedShare:
+def share_of_two(part: Sequence[Stratum], other: Sequence[Stratum], confidence: float = CONFIDENCE) -> Rate:
     """The units with the property in ``part`` among those in both: what was flagged of all that is unusable.
 
     The limits are those of the ratio of the two numbers, which recover their variances (MOVER, A. Donner, G. Y. Zou,
     Stat. Methods Med. Res. 21 (2012) 347-359).
 
     >>> found = share_of_two([Stratum(100, 50, 40)], [Stratum(900, 50, 1)])
-    >>> found.count, found.drawn, round(found.share, 3), round(found.low, 3), round(found.high, 3)
+    >>> found.count, found.total, round(found.share, 3), round(found.low, 3), round(found.high, 3)
     (40, 41, 0.816, 0.462, 0.961)
     """
     inside, outside = weighted_share(part, confidence), weighted_share(other, confidence)
     count, both = inside.count, inside.count + outside.count
     if inside.share is None or outside.share is None or not (inside.share or outside.share):
-        return WeightedShare(count, both, None, None, None)
+        return Rate(count, both, None, None, None)
     within, beside = _number(part, inside), _number(other, outside)
     share = within[0] / (within[0] + beside[0])
-    return WeightedShare(
-        count, both, share, 1.0 / (1.0 + _ratio(beside, within, 1)), 1.0 / (1.0 + _ratio(beside, within, -1))
-    )
+    return Rate(count, both, share, 1.0 / (1.0 + _ratio(beside, within, 1)), 1.0 / (1.0 + _ratio(beside, within, -1)))
 
 
-def _number(strata: Sequence[Stratum], share: WeightedShare) -> tuple[float, float, float]:
+def _number(strata: Sequence[Stratum], share: Rate) -> tuple[float, float, float]:
     """Units with the property, the least and the most."""
     size = sum(one.size for one in strata)
     return size * (share.share or 0.0), size * (share.low or 0.0), size * (share.high or 0.0)
@@ -114,12 +101,3 @@ def _variance(strata: Sequence[Stratum], size: int, share: float) -> float:
         else:
             total += weight**2 * missing / one.drawn
     return total
-
-
-def _wilson(share: float, variance: float, confidence: float) -> tuple[float, float]:
-    """Wilson's limits, ``variance`` being the inverse of the effective size."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
-    weight = z * z * variance
-    middle = (share + weight / 2.0) / (1.0 + weight)
-    spread = z / (1.0 + weight) * math.sqrt(share * (1.0 - share) * variance + weight * variance / 4.0)
-    return (0.0 if share == 0.0 else middle - spread), (1.0 if share == 1.0 else middle + spread)

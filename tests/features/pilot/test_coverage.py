@@ -10,7 +10,8 @@ from random import Random
 import pytest
 
 from miqa_node.features.pilot.strata import folded, is_flagged, shared
-from miqa_node.libraries.plain_statistics.stratified import Stratum, WeightedShare, share_of_two, weighted_share
+from miqa_node.libraries.plain_statistics.rates import Rate
+from miqa_node.libraries.plain_statistics.stratified import Stratum, share_of_two, weighted_share
 
 MANY_POSITIVES = 30
 
@@ -18,7 +19,7 @@ MANY_POSITIVES = 30
 @dataclass(frozen=True, slots=True)
 class Figure:
     name: str
-    share: WeightedShare
+    share: Rate
     truth: float
 
     @property
