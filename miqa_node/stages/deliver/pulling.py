@@ -6,7 +6,7 @@ transfer syntax in which the archive has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -14,15 +14,23 @@ from pydicom.multival import MultiValue
 from pynetdicom import build_context, build_role, evt
 
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import ClassRefusedError, DeliveryError
 from miqa_node.stages.deliver.association import Link
-from miqa_node.stages.deliver.retrieval import ENDLESS, FIND, GET, MAX_ANSWERS, PENDING, Open, hanging_up, refusal
+from miqa_node.stages.deliver.retrieval import (
+    FIND,
+    GET,
+    NOT_ASKED_FOR,
+    Open,
+    hanging_up,
+    identifier_of,
+    last_status,
+    matches,
+    not_given,
+    refusal,
+)
 from miqa_node.stages.deliver.statuses import SUCCESS
 
 MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
-NOT_ASKED_FOR = 0xA900
-"""Data set does not match SOP class (PS3.4 B.2.3): what a peer sends that it was not asked for is not taken."""
 MOST_CONTEXTS = 120
 """Presentation contexts of an association; 128 are possible (PS3.8 9.3.2.2)."""
 
@@ -40,7 +48,8 @@ class PullingAssociation:
     def search(self, level: str, keys: Mapping[str, str]) -> list[dict[str, str]]:
         """C-FIND: what matches, by keyword. ClassRefusedError if the peer does no C-FIND."""
         query = _query(level, keys)
-        return list(self._asking("C-FIND", FIND, lambda link: self._matches(link, query, keys)))
+        answers = self._asking("C-FIND", FIND, lambda link: matches(link, query))
+        return [{keyword: _text(match.get(keyword)) for keyword in keys} for match in answers]
 
     def get(self, header: Header) -> bytes:
         """C-GET: the object as a DICOM file. ClassRefusedError if the peer does no C-GET, or not of this class."""
@@ -48,18 +57,21 @@ class PullingAssociation:
             self.close()
             self._classes.add(header.sop_class_uid)
         self._wanted, self._files = str(header.sop_instance_uid), []
-        query = _of_image(header)
-        [status] = self._asking("C-GET", GET, lambda link: [_last(link.association.send_c_get(query, GET))])
+        query = identifier_of(header)
+        [status] = self._asking(
+            "C-GET", GET, lambda link: [last_status(link.association.send_c_get(query, GET), "C-GET")]
+        )
         files, self._wanted, self._files = self._files, "", []
         if files:  # 0xB000 tells of what the peer thinks of it (PS3.4 C.4.3.1.4), and it is here
             return files[0]
-        raise DeliveryError(Phrase("The archive does not have it.") if status == SUCCESS else refusal("C-GET", status))
+        raise not_given(status)
 
     def move(self, header: Header, ae_title: str, message_id: int) -> None:
         """C-MOVE: have the peer send the object to an AE title; DeliveryError unless it says that it did."""
 
         def ask(link: Link) -> list[int | None]:
-            return [_last(link.association.send_c_move(_of_image(header), ae_title, MOVE, msg_id=message_id))]
+            answers = link.association.send_c_move(identifier_of(header), ae_title, MOVE, msg_id=message_id)
+            return [last_status(answers, "C-MOVE")]
 
         [status] = self._asking("C-MOVE", MOVE, ask)
         if status != SUCCESS:
@@ -88,17 +100,6 @@ class PullingAssociation:
             if self._link is not None and not self._link.is_open:
                 self._drop()
 
-    @staticmethod
-    def _matches(link: Link, query: Dataset, keys: Mapping[str, str]) -> Iterator[dict[str, str]]:
-        for number, (status, match) in enumerate(link.association.send_c_find(query, FIND)):
-            if number > MAX_ANSWERS:
-                raise DeliveryError(ENDLESS, service="C-FIND")
-            code = status.get("Status")
-            if code in PENDING and match is not None:
-                yield {keyword: _text(match.get(keyword)) for keyword in keys}
-            elif code != SUCCESS:
-                raise DeliveryError(refusal("C-FIND", code))
-
     def _opened(self) -> Link:
         if self._link is None or not self._link.is_open:
             self._drop()
@@ -120,30 +121,12 @@ class PullingAssociation:
             link.abort()
 
 
-def _last(answers: Any) -> int | None:
-    code = None
-    for number, (status, _identifier) in enumerate(answers):
-        code = status.get("Status")
-        if number > MAX_ANSWERS:
-            raise DeliveryError(ENDLESS, service="C-GET")
-    return code
-
-
 def _query(level: str, keys: Mapping[str, str]) -> Dataset:
     query = Dataset()
     query.QueryRetrieveLevel = level
     for keyword, value in keys.items():
         setattr(query, keyword, value)
     return query
-
-
-def _of_image(header: Header) -> Dataset:
-    uids = {
-        "StudyInstanceUID": str(header.study_instance_uid),
-        "SeriesInstanceUID": str(header.series_instance_uid),
-        "SOPInstanceUID": str(header.sop_instance_uid),
-    }
-    return _query("IMAGE", uids)
 
 
 def _text(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
@@ -31,6 +31,8 @@ MAX_ANSWER_S = 600.0
 """Far more time than an answer takes: of a peer that sends objects, or that it is not done yet, for ever."""
 
 PENDING = frozenset({0xFF00, 0xFF01})
+NOT_ASKED_FOR = 0xA900
+"""Data set does not match SOP class (PS3.4 B.2.3): what a peer sends that it was not asked for is not taken."""
 
 
 def find_instances(link: Link, headers: Sequence[Header]) -> frozenset[str]:
@@ -38,21 +40,34 @@ def find_instances(link: Link, headers: Sequence[Header]) -> frozenset[str]:
     held: set[str] = set()
     for query, uids in _queries(headers):
         with hanging_up(link, "C-FIND"):
-            held |= _matches(link, query) & set(uids)
+            held |= {str(match.get("SOPInstanceUID", "")) for match in matches(link, query)} & set(uids)
     return frozenset(held)
 
 
-def _matches(link: Link, query: Dataset) -> set[str]:
-    uids: set[str] = set()
-    for number, (status, match) in enumerate(link.association.send_c_find(query, FIND)):
-        if number > MAX_ANSWERS:
-            raise DeliveryError(ENDLESS, service="C-FIND")
-        code = status.get("Status")
+def matches(link: Link, query: Dataset) -> Iterator[Dataset]:
+    """C-FIND, within :func:`hanging_up`: each match."""
+    for code, match in _answers(link.association.send_c_find(query, FIND), "C-FIND"):
         if code in PENDING and match is not None:
-            uids.add(str(match.get("SOPInstanceUID", "")))
+            yield match
         elif code != SUCCESS:
             raise DeliveryError(refusal("C-FIND", code))
-    return uids
+
+
+def last_status(answers: Iterable[tuple[Dataset, Dataset | None]], service: str) -> int | None:
+    """Of C-GET or C-MOVE, within :func:`hanging_up`; None without any answer."""
+    code = None
+    for code, _failed in _answers(answers, service):  # noqa: B007 - the last one counts
+        pass
+    return code
+
+
+def _answers(
+    answers: Iterable[tuple[Dataset, Dataset | None]], service: str
+) -> Iterator[tuple[int | None, Dataset | None]]:
+    for number, (status, answer) in enumerate(answers):
+        if number > MAX_ANSWERS:
+            raise DeliveryError(ENDLESS, service=service)
+        yield status.get("Status"), answer
 
 
 def _queries(headers: Sequence[Header]) -> Iterator[tuple[Dataset, Sequence[str]]]:
@@ -85,31 +100,34 @@ def get_instance(open_link: Open, header: Header) -> bytes:
 
     def take(event: evt.Event) -> int:
         if str(getattr(event.request, "AffectedSOPInstanceUID", "")) != header.sop_instance_uid:
-            return 0xA900  # not the requested object
+            return NOT_ASKED_FOR
         if not files:
             files.append(event.encoded_dataset())
         return SUCCESS
 
     contexts = [build_context(GET), build_context(header.sop_class_uid, header.transfer_syntax_uid)]
     link = open_link(contexts, [build_role(header.sop_class_uid, scp_role=True)], take)
-    query = _identifier(header.study_instance_uid, header.series_instance_uid, [header.sop_instance_uid])
     with hanging_up(link, "C-GET"):
-        code = _last_status(link, query)
+        try:
+            code = last_status(link.association.send_c_get(identifier_of(header), GET), "C-GET")
+        except DeliveryError:
+            link.abort()
+            raise
         if code == SUCCESS and files:
             link.release()
             return files[0]
         link.abort()
-        raise DeliveryError(Phrase("The archive does not have it.") if code == SUCCESS else refusal("C-GET", code))
+        raise not_given(code)
 
 
-def _last_status(link: Link, query: Dataset) -> int | None:
-    code = None
-    for number, (status, _failed) in enumerate(link.association.send_c_get(query, GET)):
-        code = status.get("Status")
-        if number > MAX_ANSWERS:
-            link.abort()
-            raise DeliveryError(ENDLESS, service="C-GET")
-    return code
+def identifier_of(header: Header) -> Dataset:
+    """What names one object to an archive."""
+    return _identifier(header.study_instance_uid, header.series_instance_uid, [header.sop_instance_uid])
+
+
+def not_given(code: int | None) -> DeliveryError:
+    """Why no object came by C-GET, by its last status."""
+    return DeliveryError(Phrase("The archive does not have it.") if code == SUCCESS else refusal("C-GET", code))
 
 
 @contextmanager
