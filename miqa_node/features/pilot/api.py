@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.study_protocol import PROTOCOL_NAME
 from miqa_node.features.pilot.figures import PilotFigures, figures_of
 from miqa_node.features.pilot.progress import PilotCounts
 from miqa_node.features.pilot.rows import pilots
@@ -42,12 +43,11 @@ def list_pilots(services: Services, _who: Admin) -> list[PilotStatus]:
 
 @router.get("/{name}", summary="Show the figures of a pilot", responses=responses(401, 403, 404, 422, 503))
 def show_pilot(
-    services: Services, _who: Admin, name: Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    services: Services, _who: Admin, name: Annotated[str, Path(pattern=f"^{PROTOCOL_NAME}$")]
 ) -> PilotFigures:
     """What its report says, as far as it was read."""
-    policy = services.policy() if services.policy is not None else None
     with services.database.begin() as transaction:
-        return figures_of(lines_of(transaction, name, services.settings.policy, policy))
+        return figures_of(lines_of(transaction, name, services.settings.policy, services.policy_in_force))
 
 
 PAGE = Page(router, Permission.ADMIN, rest=True)

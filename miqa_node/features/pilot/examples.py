@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 
+from miqa_node.core.domain.study_protocol import Grade
 from miqa_node.core.language.catalogue import say, spoken
 from miqa_node.core.taxonomy.reasons import reason_words
-from miqa_node.features.pilot.figures import UNUSABLE, USABLE
 from miqa_node.features.pilot.rows import images, pilots, sample
 from miqa_node.features.pilot.rows.images import PilotImage
 from miqa_node.runtime.store.database import Transaction
@@ -27,9 +27,9 @@ def examples_of(transaction: Transaction, name: str, language: str) -> list[Shee
             "show this page to anybody."
         )
         kinds = (
-            (say("Flagged, and unusable to the reader"), True, UNUSABLE),
-            (say("Flagged, and usable to the reader"), True, USABLE),
-            (say("Not flagged, and unusable to the reader"), False, UNUSABLE),
+            (say("Flagged, and unusable to the reader"), True, Grade.UNUSABLE),
+            (say("Flagged, and usable to the reader"), True, Grade.USABLE),
+            (say("Not flagged, and unusable to the reader"), False, Grade.UNUSABLE),
         )
         return [
             Sheet(heading, (note,), photographs=[_shown(transaction, name, one) for one in members[:MOST]])

@@ -6,14 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from miqa_node.core.domain.study_protocol import Grade
 from miqa_node.features.pilot.lines import PilotLine, PilotLines
 from miqa_node.features.pilot.progress import Outcome
 from miqa_node.features.pilot.strata import is_flagged
 from miqa_node.libraries.plain_statistics.agreement import Agreement, agreement, gwet_ac1
 from miqa_node.libraries.plain_statistics.rates import Rate, rate
 from miqa_node.libraries.plain_statistics.stratified import Stratum, share_of_two, weighted_share
-
-USABLE, LIMITED, UNUSABLE = GRADES = "usable", "limited", "unusable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def figures_of(pilot: PilotLines) -> PilotFigures:
     drawn = [one for one in lines if one.stratum]
     read = [one for one in drawn if one.first]
     flagged, others = _strata(pilot, read)
-    pairs = Counter((one.first == UNUSABLE, one.second == UNUSABLE) for one in read if one.second)
+    pairs = Counter((one.first == Grade.UNUSABLE, one.second == Grade.UNUSABLE) for one in read if one.second)
     return PilotFigures(
         found=len(lines) + pilot.erased,
         judged=len(judged),
@@ -117,7 +116,7 @@ def _strata(pilot: PilotLines, read: Sequence[PilotLine]) -> tuple[list[Stratum]
     Strata of which nothing was read join one of their side that was.
     """
     drawn: Counter[str] = Counter(one.stratum for one in read)
-    bad = Counter(one.stratum for one in read if one.first == UNUSABLE)
+    bad = Counter(one.stratum for one in read if one.first == Grade.UNUSABLE)
     sides: tuple[list[Stratum], list[Stratum]] = [], []
     for name, (images, _) in pilot.strata.items():
         sides[not is_flagged(name)].append(Stratum(images, drawn[name], bad[name]))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
-from random import Random
 from typing import Any
 
+from miqa_node.core.domain.study_protocol import PROTOCOL_NAME, StudyProtocol
 from miqa_node.errors import SettingsError
 from miqa_node.stages.units.kinds import PROJECTION_MODALITIES
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class CountedSeries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PilotProtocol:
+class PilotProtocol(StudyProtocol):
     """Which images of the past are judged, and by what.
 
     ``sources`` is the name of one destination, or paths (``is_archive`` says which). ``until`` is the last day,
@@ -55,7 +52,7 @@ class PilotProtocol:
     software: str
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not re.fullmatch(PROTOCOL_NAME, self.name):
             raise SettingsError(
                 "{name}: a pilot's name has lower-case letters, digits and hyphens, at most 40.", name=f"{self.name!r}"
             )
@@ -68,16 +65,6 @@ class PilotProtocol:
                 others=", ".join(others),
             )
 
-    @property
-    def text(self) -> str:
-        """The protocol as canonical JSON: sorted keys, no spaces. The hash covers these bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-
-    @property
-    def sha256(self) -> str:
-        """The hash to register or to send to a colleague before the first image is fetched."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
     def counted(self, series: Sequence[CountedSeries]) -> tuple[PilotProtocol, dict[tuple[str, str], int]]:
         """The protocol with what the source has, and that by (study date, modality)."""
         days, rooms, parts = Counter[tuple[str, str]](), Counter[str](), Counter[str]()
@@ -87,10 +74,6 @@ class PilotProtocol:
             parts[one.body_part] += one.images
         counted = replace(self, planned=days.total(), rooms=dict(rooms), body_parts=dict(parts))
         return counted, dict(sorted(days.items()))
-
-    def random(self, purpose: str) -> Random:
-        """A generator that gives the same numbers for the same protocol and purpose."""
-        return Random(f"{self.sha256}:{purpose}")  # noqa: S311 - a draw that anybody can repeat, no secret
 
 
 def read_protocol(text: str) -> PilotProtocol:

@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from miqa_node import __version__
+from miqa_node.core.domain.study_protocol import Grade
 from miqa_node.core.language.catalogue import numerals, reworded, say, say_number, spoken
 from miqa_node.core.taxonomy.reasons import reason_words
 from miqa_node.core.words.image_title import anatomy_words
-from miqa_node.features.pilot.figures import GRADES, PilotFigures, RoomAlarms, figures_of
+from miqa_node.features.pilot.figures import PilotFigures, RoomAlarms, figures_of
 from miqa_node.features.pilot.lines import UID, PilotLines
 from miqa_node.libraries.plain_statistics.rates import Rate
 from miqa_node.stages.report.sheets import Sheet, coefficient, share
 
+WORST_FIRST = (Grade.UNUSABLE, Grade.LIMITED, Grade.USABLE)
 MOST_ROWS = 20
 """Maximum number of rows of a table; the CSV has all."""
 
@@ -74,14 +76,14 @@ def _answers(figures: PilotFigures) -> Sheet:
     right = say(
         "How often is a flag right? {share} of the flagged images are unusable to the reader ({count} of {read} read).",
         share=share(figures.right),
-        count=grades[True]["unusable"],
+        count=grades[True][Grade.UNUSABLE],
         read=grades[True].total(),
     )
     missed = say(
         "What does it miss? {share} of the other images are unusable ({count} of {read} read); of all unusable images "
         "it flags {caught}.",
         share=share(figures.missed),
-        count=grades[False]["unusable"],
+        count=grades[False][Grade.UNUSABLE],
         read=grades[False].total(),
         caught=share(figures.caught),
     )
@@ -111,11 +113,11 @@ def _room(one: RoomAlarms) -> tuple[str, ...]:
 
 
 def _findings(figures: PilotFigures) -> Sheet:
-    head = say("Finding"), say("Flagged"), *(say("Read: {grade}", grade=reworded(grade)) for grade in GRADES[::-1])
+    head = say("Finding"), say("Flagged"), *(say("Read: {grade}", grade=reworded(grade)) for grade in WORST_FIRST)
     rows: list[Sequence[str]] = [head]
     for name, count in figures.findings.most_common(MOST_ROWS):
         read = figures.grades_by_finding.get(name, Counter())
-        rows.append((reason_words(name), str(count), *(str(read[grade]) for grade in GRADES[::-1])))
+        rows.append((reason_words(name), str(count), *(str(read[grade]) for grade in WORST_FIRST)))
     note = say("An image with several findings counts for each, its reading for the first.")
     return Sheet(say("By finding"), (note,) if len(rows) > 1 else (), rows=rows)
 

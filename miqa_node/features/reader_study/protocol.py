@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
 from datetime import date
-from random import Random
 from typing import Any
 
+from miqa_node.core.domain.study_protocol import PROTOCOL_NAME, StudyProtocol
 from miqa_node.errors import SettingsError
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 MOST_IMAGES = 20_000
 BLINDED, AIDED = "blinded", "aided"
 
@@ -42,7 +40,7 @@ class ExpectedAccuracy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderStudyProtocol:
+class ReaderStudyProtocol(StudyProtocol):
     """Readers, images, their selection, and the goals of the study.
 
     ``until`` is the day after the last one. Images are drawn in random runs of ``run_length`` consecutive images.
@@ -67,7 +65,7 @@ class ReaderStudyProtocol:
     software: str
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not re.fullmatch(PROTOCOL_NAME, self.name):
             raise SettingsError(
                 f"{self.name!r}: a study's name has lower-case letters, digits and hyphens, at most 40."
             )
@@ -79,20 +77,6 @@ class ReaderStudyProtocol:
             raise SettingsError(f"There must be 1 to {MOST_IMAGES} images, and at most as many in a run.")
         if self.washout_days < 0:
             raise SettingsError("The days between the two readings cannot be negative.")
-
-    @property
-    def text(self) -> str:
-        """The protocol as canonical JSON: sorted keys, no spaces. The hash covers these bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-
-    @property
-    def sha256(self) -> str:
-        """The hash to register or to send to a colleague before the images are drawn."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-    def random(self, purpose: str) -> Random:
-        """A generator that gives the same numbers for the same protocol and purpose."""
-        return Random(f"{self.sha256}:{purpose}")  # noqa: S311 - a draw that anybody can repeat, no secret
 
 
 def read_protocol(text: str) -> ReaderStudyProtocol:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.study_protocol import Grade
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import ConflictError
 from miqa_node.features.reader_study.protocol import AIDED, BLINDED, ReaderStudyProtocol
@@ -26,7 +27,6 @@ from miqa_node.libraries.plain_statistics.mrmc import (
 )
 from miqa_node.libraries.plain_statistics.rates import Rate
 
-UNUSABLE = "unusable"
 NODE = "node"
 
 
@@ -83,7 +83,10 @@ def evaluate(
         )
     by_key = {(reading.reader, reading.arm, reading.digest): reading for reading in readings}
     bad = np.array(
-        [[by_key[reader, BLINDED, image.digest].grade == UNUSABLE for image in images] for reader in protocol.readers]
+        [
+            [by_key[reader, BLINDED, image.digest].grade == Grade.UNUSABLE for image in images]
+            for reader in protocol.readers
+        ]
     )
     truth = bad.mean(0) >= 0.5
     alarms = np.array([image.flagged for image in images])

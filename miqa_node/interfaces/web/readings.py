@@ -1,29 +1,20 @@
-"""A reader's grade of an image, for the forms of blinded readings."""
+"""What the forms of blinded readings share: grades, how sure a reader is, and reasons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Form
 
 from miqa_node.core.domain.codes import REASON_CODES
+from miqa_node.core.domain.study_protocol import Grade
 from miqa_node.errors import InputError
-
-
-class StudyGrade(StrEnum):
-    """A reader's grade of an image."""
-
-    USABLE = "usable"
-    LIMITED = "limited"
-    UNUSABLE = "unusable"
-
 
 Rating = Annotated[int, Form(ge=0, le=100)]
 """How sure a reader is that the image has to be repeated."""
 READING = {
-    "grades": list(StudyGrade),
+    "grades": list(Grade),
     "reasons": sorted(REASON_CODES.values(), key=lambda code: code.meaning),
 }
 """What the form ``reading_form.html`` needs."""

@@ -17,6 +17,7 @@ from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.domain.operations import Alarm, certificate_alarms
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.settings import Settings
+from miqa_node.core.settings.policy import read_policy
 from miqa_node.dicom.bytes.uncompressed import uncompress
 from miqa_node.errors import DecodeError
 from miqa_node.interfaces.web.gauges import DatabaseGauges
@@ -124,6 +125,11 @@ class WebServices:
             if make not in self.made:
                 self.made[make] = make(self)
             return cast("Made", self.made[make])
+
+    @property
+    def policy_in_force(self) -> Policy:
+        """That of the node; without one, as the site's file says."""
+        return self.policy() if self.policy is not None else read_policy(self.settings.policy_file)
 
     @property
     def uploads(self) -> Uploads | None:

@@ -15,7 +15,7 @@ from statistics import NormalDist
 import pytest
 
 from miqa_node.core.language.catalogue import spoken
-from miqa_node.features.pilot.figures import GRADES, figures_of
+from miqa_node.features.pilot.figures import figures_of
 from miqa_node.features.pilot.lines import PilotLine, PilotLines, to_csv
 from miqa_node.features.pilot.progress import Outcome
 from miqa_node.features.pilot.report import pilot_html, pilot_pdf, pilot_text, sheets_of
@@ -49,7 +49,7 @@ def pilot(seed: int = 1, images: int = 1500, drawn: int = 200, *, read: bool = T
         is_bad = random.random() < (0.7 if one.findings else 0.03)
         is_lost = random.random() < 0.05
         is_read = read and one.image_id in stratum_of and not is_lost
-        grade = "unusable" if is_bad else random.choice(GRADES[:2])
+        grade = "unusable" if is_bad else random.choice(("usable", "limited"))
         lines.append(
             PilotLine(
                 outcome="judged", room=one.room, modality="DX", body_part=one.body_part, view="PA",

@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, Field
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import ANY_UID, InstanceDigest
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.errors import ConflictError, RemovedError
+from miqa_node.errors import ConflictError
 from miqa_node.features.phantoms import statement, templates
 from miqa_node.features.phantoms.csv_file import lines
 from miqa_node.features.phantoms.curve import large_curve
@@ -30,6 +30,7 @@ from miqa_node.features.phantoms.statement import queue_of
 from miqa_node.features.phantoms.templates import ACR
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment, Digest, SeriesUid
+from miqa_node.interfaces.web.full_pixels import KEPT, MAX_FRAME, decoded, original_key
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.services import Services
 from miqa_node.stages.units.rows import instances
@@ -38,8 +39,6 @@ MOST_SHOWN = 1000
 """Scans in the table, the newest ones."""
 INTERVALS = {0: Phrase("not set"), 7: Phrase("weekly"), 31: Phrase("monthly"), 366: Phrase("yearly")}
 """How often a phantom is to be scanned, by the most days between scans."""
-MAX_FRAME = 1_000_000
-MAX_AGE_S = 3600
 HistoryPath = Annotated[str, Path(pattern=HISTORY)]
 StudyForm = Annotated[str, Form(pattern=f"^{ANY_UID}$")]
 
@@ -102,15 +101,9 @@ def slice_picture(
     services: Services, _who: Reader, digest: Digest, frame: Annotated[int, Query(ge=0, le=MAX_FRAME)] = 0
 ) -> Response:
     """A slice as its window shows it, every pixel of it."""
-    with services.database.begin() as transaction:
-        instance = instances.load(transaction, InstanceDigest(digest))
-    if instance.removal is not None:
-        raise RemovedError(instance.removal.sentence)
-    path = services.objects.local_path(instance.object_key)
-    shown = services.decode_frame(path, frame) if frame else services.decode(path)
+    shown = decoded(services, original_key(services, digest), frame)
     gray = np.right_shift(shown.display, 8).astype(np.uint8)
-    headers = {"cache-control": f"private, max-age={MAX_AGE_S}"}
-    return Response(bytes(cv2.imencode(".png", gray)[1].tobytes()), media_type="image/png", headers=headers)
+    return Response(bytes(cv2.imencode(".png", gray)[1].tobytes()), media_type="image/png", headers=KEPT)
 
 
 def _back(history: str) -> Response:

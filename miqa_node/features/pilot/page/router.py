@@ -10,9 +10,10 @@ from fastapi import APIRouter, Form, HTTPException, Path, Response
 from fastapi.responses import RedirectResponse
 
 from miqa_node.core.domain.access import Permission, Principal
+from miqa_node.core.domain.study_protocol import PROTOCOL_NAME, Grade
 from miqa_node.core.language.catalogue import LANGUAGE
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.features.pilot.lines import PilotLines, to_csv
+from miqa_node.features.pilot.lines import to_csv
 from miqa_node.features.pilot.report import pilot_html, pilot_pdf, sheets_of
 from miqa_node.features.pilot.rows import images, pilots, sample
 from miqa_node.features.pilot.rows.lines import lines_of
@@ -21,13 +22,13 @@ from miqa_node.features.pilot.rows.sample import SampleReading
 from miqa_node.interfaces.web.access import Admin, Reviewer
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
-from miqa_node.interfaces.web.readings import READING, Rating, StudyGrade, meanings
+from miqa_node.interfaces.web.readings import READING, Rating, meanings
 from miqa_node.interfaces.web.services import Services
 from miqa_node.runtime.store.database import Transaction
 
 router, reading_router = APIRouter(), APIRouter()
 
-PilotName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+PilotName = Annotated[str, Path(pattern=f"^{PROTOCOL_NAME}$")]
 ImageId = Annotated[int, Path(ge=1, le=2**53)]
 MEDIA_TYPES = {"html": "text/html; charset=utf-8", "pdf": "application/pdf", "csv": "text/csv; charset=utf-8"}
 LATELY = timedelta(minutes=10)
@@ -53,7 +54,7 @@ def pilot_page(services: Services, who: Admin, name: PilotName) -> str:
         stored, counts = pilots.find(transaction, name), pilots.counts(transaction, name)
         sampled, losses = sample.counts(transaction, name), sample.losses(transaction, name)
         failures = images.failures(transaction, name)
-        lines = _lines(transaction, services, name)
+        lines = lines_of(transaction, name, services.settings.policy, services.policy_in_force)
     return render(
         "pilots/pilot.html",
         who=who,
@@ -81,7 +82,7 @@ def report_file(
 ) -> Response:
     """The report as a file."""
     with services.database.begin() as transaction:
-        lines = _lines(transaction, services, name)
+        lines = lines_of(transaction, name, services.settings.policy, services.policy_in_force)
     language = LANGUAGE.get()
     if kind == "pdf":
         content = pilot_pdf(lines, language)
@@ -116,7 +117,7 @@ def answer(
     who: Reviewer,
     name: PilotName,
     image: Annotated[int, Form(ge=1, le=2**53)],
-    grade: Annotated[StudyGrade, Form()],
+    grade: Annotated[Grade, Form()],
     rating: Rating,
     reason: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
@@ -141,11 +142,6 @@ def picture(services: Services, who: Reviewer, name: PilotName, image: ImageId) 
     if content is None:
         raise NotFoundError("There is no such image in the sample.")
     return Response(content, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
-
-
-def _lines(transaction: Transaction, services: Services, name: str) -> PilotLines:
-    policy = services.policy() if services.policy is not None else None
-    return lines_of(transaction, name, services.settings.policy, policy)
 
 
 def _pilot_for(transaction: Transaction, name: str, who: Principal) -> StoredPilot:

@@ -215,10 +215,10 @@ def judged_since(transaction: Transaction, pilot: str, since: datetime) -> int:
     return transaction.execute(query).scalar_one()
 
 
-def is_hard(transaction: Transaction, one: PilotImage, policy: Policy | None) -> bool:
-    """Whether a rule flags the image that no room learns; without a policy it counts as one."""
+def is_hard(transaction: Transaction, one: PilotImage, policy: Policy) -> bool:
+    """Whether a rule flags the image that no room learns."""
     document = transaction.execute(sa.select(_of.document).where(_of.image_id == one.image_id)).scalar_one()
-    if document is None or policy is None:
+    if document is None:
         return True
     header = documents.load_assessment(document).known_header
     return not set(one.findings) <= {rule.what for rule in policy.covering(header) if rule.is_learned}

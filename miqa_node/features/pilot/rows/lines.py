@@ -13,7 +13,7 @@ from miqa_node.features.pilot.rows.images import PilotImage
 from miqa_node.runtime.store.database import Transaction
 
 
-def lines_of(transaction: Transaction, name: str, settings: PolicySettings, policy: Policy | None) -> PilotLines:
+def lines_of(transaction: Transaction, name: str, settings: PolicySettings, policy: Policy) -> PilotLines:
     """A pilot as far as it went; ``policy`` says which findings a room learns."""
     stored = pilots.find(transaction, name)
     grades = {(one.image_id, one.reader): one.grade for one in sample.readings(transaction, name)}

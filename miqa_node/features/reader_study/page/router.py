@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from miqa_node.core.domain.access import Permission, Principal
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.study_protocol import PROTOCOL_NAME, Grade
 from miqa_node.errors import ConflictError
 from miqa_node.features.reader_study import rows as reader_studies
 from miqa_node.features.reader_study.protocol import ReaderStudyProtocol, read_protocol
@@ -19,13 +20,13 @@ from miqa_node.features.reader_study.selection import next_image, progress, seco
 from miqa_node.interfaces.web.access import Reviewer
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Page
-from miqa_node.interfaces.web.readings import READING, Rating, StudyGrade, meanings
+from miqa_node.interfaces.web.readings import READING, Rating, meanings
 from miqa_node.interfaces.web.services import Services
 from miqa_node.runtime.store.database import Transaction
 
 router = APIRouter()
 
-StudyName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+StudyName = Annotated[str, Path(pattern=f"^{PROTOCOL_NAME}$")]
 
 
 @router.get("/reader-studies")
@@ -72,7 +73,7 @@ def answer(
     who: Reviewer,
     name: StudyName,
     digest: Annotated[str, Form(pattern=r"^[0-9a-f]{64}$")],
-    grade: Annotated[StudyGrade, Form()],
+    grade: Annotated[Grade, Form()],
     rating: Rating,
     reason: Annotated[list[str] | None, Form()] = None,
 ) -> Response:

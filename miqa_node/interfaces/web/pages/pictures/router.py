@@ -13,10 +13,11 @@ from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.access import Permission
-from miqa_node.core.domain.image import PREDICTION, Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.image import PREDICTION, SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.errors import DecodeError, NotFoundError, RemovedError
+from miqa_node.errors import NotFoundError, RemovedError
 from miqa_node.interfaces.web.access import Reader
+from miqa_node.interfaces.web.full_pixels import KEPT, MAX_FRAME, decoded, original_key, pixels_answer, render_of
 from miqa_node.interfaces.web.html.landmark_layer import landmark_layer
 from miqa_node.interfaces.web.newest import newest_maps
 from miqa_node.interfaces.web.outlines import outlines
@@ -25,14 +26,9 @@ from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.stages.units.rows import instances
 
-MAX_AGE_S = 3600
-"""A picture never changes, but it should not stay long in the cache of a shared machine."""
-KEPT = {"cache-control": f"private, max-age={MAX_AGE_S}"}
-
 MAP_NAME = rf"^([a-z_]{{1,64}}|{PREDICTION}[a-z][a-z0-9-]{{0,63}}-\d+\.\d+\.\d+)$"
 """A finding, ``anomaly``, ``landmarks``, or a package's prediction."""
 LANDMARKS = "landmarks"
-MAX_FRAME = 1_000_000
 PATCH_PX = 128
 
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
@@ -64,14 +60,8 @@ def pixels(
 
     ``full`` returns every pixel of the image, for display at 1:1.
     """
-    key = _object_key(services, digest)
-    try:
-        render = services.renders.get(digest, lambda: _decoded(services, key, frame), frame=frame, full=full)
-    except DecodeError as error:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
-    size = f"{render.rows} {render.columns} {render.source_rows} {render.source_columns}"
-    headers = {**KEPT, "content-encoding": "gzip", "x-size": size, "vary": "accept-encoding"}
-    return Response(render.data, media_type="application/octet-stream", headers=headers)
+    key = original_key(services, digest)
+    return pixels_answer(render_of(services, digest, lambda: decoded(services, key, frame), frame=frame, full=full))
 
 
 @router.get("/images/{digest}/patch.png")
@@ -86,11 +76,8 @@ def patch(
 
     Noise and blur are visible only in single pixels, which a display of the whole image does not show.
     """
-    key = _object_key(services, digest)
-    try:
-        render = services.renders.get(digest, lambda: _decoded(services, key, 0), full=True)
-    except DecodeError as error:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+    key = original_key(services, digest)
+    render = render_of(services, digest, lambda: decoded(services, key, 0), full=True)
     return Response(render.patch(x, y, PATCH_PX), media_type="image/png", headers=KEPT)
 
 
@@ -107,20 +94,6 @@ def finding_outlines(services: Services, _who: Reader, digest: Digest) -> JSONRe
         maps = SaliencyMaps()
     drawn = outlines(assessment, maps, services.settings.assess.saliency_threshold)
     return JSONResponse([one.document() for one in drawn], headers=KEPT)
-
-
-def _decoded(services: WebServices, key: str, frame: int) -> Radiograph:
-    path = services.objects.local_path(key)
-    return services.decode_frame(path, frame) if frame else services.decode(path)
-
-
-def _object_key(services: WebServices, digest: str) -> str:
-    """The key of the original; RemovedError if it is gone."""
-    with services.database.begin() as transaction:
-        instance = instances.load(transaction, InstanceDigest(digest))
-    if instance.removal is not None:
-        raise RemovedError(instance.removal.sentence)
-    return instance.object_key
 
 
 @router.get("/images/{digest}/maps/{name}.png")

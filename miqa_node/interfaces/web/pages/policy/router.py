@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.policy import Policy, rules_version
 from miqa_node.core.domain.rule import CONDITIONS, Where
-from miqa_node.core.settings.policy import read_policy, read_policy_text
+from miqa_node.core.settings.policy import read_policy_text
 from miqa_node.core.taxonomy.reasons import reason_words
 from miqa_node.core.words.formats import whole
 from miqa_node.core.words.rule_table import RuleCells, cells_of_package, cells_of_rule, conditions
@@ -53,7 +53,7 @@ class PlaceRules:
 @router.get("/policy")
 def policy_page(services: Services, who: Reader) -> str:
     """The rules of each place, in the order of the file."""
-    policy, since = policy_in_force(services), datetime.now(UTC) - timedelta(days=DAYS)
+    policy, since = services.policy_in_force, datetime.now(UTC) - timedelta(days=DAYS)
     with services.database.begin() as transaction:
         counts = rule_counts(transaction, rules_version(policy.version), since)
     return render(
@@ -83,15 +83,10 @@ _LIMITS = {"days": DAYS, "most": MOST_TRIED, "title": reason_words}
 
 
 def _try(services: WebServices, tried: Policy) -> PolicyTrial:
-    in_force, since = policy_in_force(services), datetime.now(UTC) - timedelta(days=DAYS)
+    in_force, since = services.policy_in_force, datetime.now(UTC) - timedelta(days=DAYS)
     tried = tried.with_limits(in_force.site_limits)
     with services.database.begin() as transaction:
         return compare(islice(judged_since(transaction, since), MOST_TRIED), in_force, tried)
-
-
-def policy_in_force(services: WebServices) -> Policy:
-    """That of the node, else the one of its file."""
-    return services.policy() if services.policy is not None else read_policy(services.settings.policy_file)
 
 
 def _places(policy: Policy, counts: RuleCounts) -> Iterator[PlaceRules]:
