@@ -32,6 +32,7 @@ from miqa_node.core.domain.landmarks import Landmarks
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.prediction import Prediction
 from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
+from miqa_node.core.language.local_time import local
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
 from miqa_node.features.worklist.rows import worklist
@@ -173,8 +174,10 @@ def stack(transaction: Transaction, study_uid: str, series_uid: str) -> None:
 
 @contextmanager
 def staging(folder: Path, page_size: int) -> Iterator[Stage]:
-    """A node's data in a folder."""
-    settings = load_settings(node={"data_dir": folder}, web={"page_size": page_size, "allowed_hosts": ["miqa.example"]})
+    """A node's data in a folder. Its shift began half a day ago at whatever time of the day tests run."""
+    shift = {"day": f"{local(datetime.now(UTC)) - timedelta(hours=12):%H:%M}"}
+    web = {"page_size": page_size, "allowed_hosts": ["miqa.example"]}
+    settings = load_settings(node={"data_dir": folder}, web=web, analysis={"shifts": shift})
     database = Database(settings.database_url)
     database.migrate()
     not_ready: list[str] = []
