@@ -67,9 +67,9 @@ class Site:
         """A command about this site."""
         return [sys.executable, "-m", "miqa_node.interfaces.cli", *words, "--config", str(self.config)]
 
-    def run(self, *words: str, code: int = 0) -> str:
+    def run(self, *words: str, code: int = 0, limit_s: float = 1200) -> str:
         """Run a command to its end, with what it prints."""
-        done = subprocess.run(self.command(*words), capture_output=True, text=True, timeout=1200, check=False)
+        done = subprocess.run(self.command(*words), capture_output=True, text=True, timeout=limit_s, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
