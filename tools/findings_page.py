@@ -19,7 +19,7 @@ What a quality model says of an image. Each finding has
 - a **map** of where it was seen, if the model makes one.
 
 Every assessment has all findings that its package judges, also those below their threshold. The policy decides
-what follows ([Tune the policy](../how-to/tune-the-policy.md)). A package may bring findings of its own: its
+what follows ([Policy](../how-to/tune-the-policy.md)). A package may bring findings of its own: its
 card says their code and words, which are kept with each assessment ([Model packages](model-package.md)).
 """
 

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from typer.main import get_command
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import share_dir
 from miqa_node.interfaces.cli.app import app as program
-from miqa_node.interfaces.cli.command import commands_of
+from miqa_node.interfaces.cli.command import COMMANDS, Heading, commands_of
 from miqa_node.interfaces.cli.exits import EXPLANATIONS
 from tools.conformance import conformance_page
 from tools.figures_page import figures_page
@@ -33,6 +34,12 @@ class ReferencePage(StrEnum):
     """The pages that can be generated."""
 
     CLI = "cli"
+    CLI_IMAGES = "cli-images"
+    CLI_MAINTAIN = "cli-maintain"
+    CLI_MODELS = "cli-models"
+    CLI_PEOPLE = "cli-people"
+    CLI_ROOMS = "cli-rooms"
+    CLI_STUDIES = "cli-studies"
     CONFIGURATION = "configuration"
     CONFORMANCE = "conformance"
     FIGURES = "figures"
@@ -59,8 +66,8 @@ def reference(
         write_whole(out, text)
 
 
-def cli_page(root: Any) -> str:
-    """docs/reference/cli.md: every command below ``root`` with its options, and the exit codes."""
+def cli_page() -> str:
+    """docs/reference/cli.md: where each command is explained, and the exit codes."""
     lines = [
         "# Command line",
         "",
@@ -71,16 +78,43 @@ def cli_page(root: Any) -> str:
         "tab-separated text; with `--json` the same objects as the [REST interface](api.md).",
         "`miqa-node --install-completion` lets the shell complete commands, options and values.",
         "",
+        "## Commands",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| [{one}](cli-{one.name.lower()}.md) | {_links(one)} |" for one in Heading),
+        "",
         "## Exit codes",
         "",
         "| code | name | meaning |",
         "|---|---|---|",
         *(f"| {code.value} | {code.name} | {text} |" for code, text in EXPLANATIONS.items()),
         "",
+        *(Path(__file__).with_name("assess_json.md").read_text("utf-8").splitlines()),
     ]
-    for path, command in commands_of("miqa-node", root):
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _links(heading: Heading) -> str:
+    paths = [path for path, _ in _commands(heading) if path.count(" ") == 1]
+    return ", ".join(f"[{path.split()[1]}](cli-{heading.name.lower()}.md#{path.replace(' ', '-')})" for path in paths)
+
+
+def _commands(heading: Heading) -> list[tuple[str, Any]]:
+    """The commands under a heading, with the words that call each."""
+    group, every = get_command(program), COMMANDS.all()
+    return [
+        (path, one) for path, one in commands_of("miqa-node", group) if every[path.split()[1]].panel == heading.value
+    ]
+
+
+def commands_page(heading: Heading) -> str:
+    """docs/reference/cli-<heading>.md: every command under the heading with its options."""
+    page = ReferencePage[f"CLI_{heading.name}"]
+    about = "Also [all commands and exit codes](cli.md)."
+    lines = [f"# Commands: {heading}", "", _MADE.format(page=page, source="the commands"), about, ""]
+    for path, command in _commands(heading):
         lines += _command_section(path, command)
-    lines += ["", *(Path(__file__).with_name("assess_json.md").read_text("utf-8").splitlines())]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -165,7 +199,8 @@ def _metavar(parameter: Any) -> str:
 
 
 MAKERS: dict[ReferencePage, Callable[[], str]] = {
-    ReferencePage.CLI: lambda: cli_page(get_command(program)),
+    ReferencePage.CLI: cli_page,
+    **{ReferencePage[f"CLI_{one.name}"]: partial(commands_page, one) for one in Heading},
     ReferencePage.CONFIGURATION: configuration_page,
     ReferencePage.CONFORMANCE: conformance_page,
     ReferencePage.FIGURES: lambda: figures_page(

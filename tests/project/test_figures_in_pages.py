@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from statistics import fmean
@@ -67,10 +69,24 @@ def share(value: float) -> str:
     return f"{value:.2f}".removeprefix("0")
 
 
-def test_the_readme_names_the_weak_findings_of_the_card() -> None:
+def test_the_limits_name_the_weak_findings_of_the_card() -> None:
     weak = [WORDS[name] for name, one in card("quality")["two_sides"]["findings"].items() if one["found"] < WEAK]
-    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    text = " ".join((PAGES / "limits.md").read_text("utf-8").split())
     assert f"in small pictures of other hospitals: {', '.join(weak)} ([both sides]" in text
+
+
+def test_the_numbers_of_the_readme_are_those_of_rooms_that_chose_nothing() -> None:
+    record = json.loads(max((ROOT / "benchmarks" / "results").glob("rooms-*.json")).read_text("utf-8"))
+    rooms = [record["rooms"][name] for name in ("jsrt", "wingspan")]
+    text = (ROOT / "README.md").read_text("utf-8")
+    last = re.findall(r"^\| .* \| (\S+) \|$", text.partition("## Six numbers")[2], re.MULTILINE)
+
+    found = [room["after_50"]["found"] for room in rooms]
+    flagged = [share(fmean(room[stage]["flagged"] for room in rooms)) for stage in ("before", "learning", "after_50")]
+    others = share(fmean(fmean(v for name, v in one.items() if name not in {"noise", "inverted"}) for one in found))
+    assert last == ["–", *flagged, others, share(fmean(one["noise"] for one in found))]
+    assert f"own {sum(one['images'] for one in rooms)} |" in text
+    assert f"({record['machine']['commit']},\n{record['at'][:10]})" in text
 
 
 def of_objects() -> Iterator[str]:

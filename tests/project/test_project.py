@@ -219,7 +219,12 @@ def is_test(name: str) -> bool:
 
 
 def test_every_control_names_tests_that_exist() -> None:
-    table = (ROOT / "SECURITY.md").read_text("utf-8").partition("## Threats, controls, tests")[2].partition("\n## ")[0]
+    table = (
+        (ROOT / "docs" / "reference" / "security.md")
+        .read_text("utf-8")
+        .partition("## Threats, controls, tests")[2]
+        .partition("\n## ")[0]
+    )
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
     for row in rows:
         named = re.findall(r"`(tests/[^`]+)`", row[-1])

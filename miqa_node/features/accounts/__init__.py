@@ -2,7 +2,7 @@
 
 COMMANDS = {
     "users": (
-        "command.accounts:app | maintain 4 | Accounts: list, add, role, link, reset-factor, disable, enable, token."
+        "command.accounts:app | people 4 | Accounts: list, add, role, link, reset-factor, disable, enable, token."
     ),
 }
 CARDS = {"account_link": "page.sign_in.router:LINK"}

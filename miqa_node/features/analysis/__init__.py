@@ -7,7 +7,7 @@ changes an image.
 CARDS = {"coaching": "page.coaching.card:CARD"}
 COMMANDS = {
     "analysis": (
-        "command.analysis:app | images 11 | Reject analysis and model watch: rejects, model, report, export, "
+        "command.analysis:app | rooms 11 | Reject analysis and model watch: rejects, model, report, export, "
         "import, logs, remove-log, mappings."
     ),
     "evaluate": (

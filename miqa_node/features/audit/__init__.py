@@ -1,7 +1,7 @@
 """The audit trail: kept, chained, signed and sent."""
 
 COMMANDS = {
-    "audit": "command.audit:app | maintain 4 | The audit trail: show, export, verify.",
+    "audit": "command.audit:app | people 4 | The audit trail: show, export, verify.",
 }
 CARDS = {"audit_link": "page.router:LINK"}
 PAGES = {"audit": "page.router:PAGE", "audit_api": "api:PAGE"}

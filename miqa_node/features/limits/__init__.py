@@ -3,14 +3,14 @@
 CARDS = {"learned_rooms": "page.rooms:CARD", "silence": "page.silence:CARD"}
 COMMANDS = {
     "rooms": (
-        "command.rooms:list_rooms | models 14 | List the rooms, what each has learned, and what most images show."
+        "command.rooms:list_rooms | rooms 14 | List the rooms, what each has learned, and what most images show."
     ),
     "silence": (
-        "command.silence:silence | models 15 | Show which body parts are silent, in their first days at this "
+        "command.silence:silence | rooms 15 | Show which body parts are silent, in their first days at this "
         "site, and end that for one."
     ),
     "tune": (
-        "command.tune:tune | models 14 | List what rooms have learned, confirm it or let them learn anew, and "
+        "command.tune:tune | rooms 14 | List what rooms have learned, confirm it or let them learn anew, and "
         "try limits of your own."
     ),
 }

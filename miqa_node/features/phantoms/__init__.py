@@ -3,11 +3,11 @@
 SEAMS = {"phantom_measures": "measure:PHANTOM_MEASURES"}
 COMMANDS = {
     "phantom": (
-        "command.phantom:phantom | images 11 | Measure phantoms in files; what the node received is listed with "
+        "command.phantom:phantom | rooms 11 | Measure phantoms in files; what the node received is listed with "
         "phantoms."
     ),
     "phantoms": (
-        "command.phantoms:app | images 10 | Series of phantoms, and their log: change, kind, limits, list, log, "
+        "command.phantoms:app | rooms 10 | Series of phantoms, and their log: change, kind, limits, list, log, "
         "patient, phantom, sign, values."
     ),
 }

@@ -2,7 +2,8 @@
 
 COMMANDS = {
     "pilot": (
-        "command.sample:app | models 18 | A pilot on images of the past, which tells nobody: plan, report, run, sample."
+        "command.sample:app | studies 18 | A pilot on images of the past, which tells nobody: plan, report, run,"
+        " sample."
     ),
 }
 PAGES = {"pilot_reading": "page.router:READ", "pilots": "page.router:PAGE", "pilots_api": "api:PAGE"}

@@ -2,10 +2,9 @@
 
 CARDS = {"fetch": "page.router:BUTTON"}
 COMMANDS = {
-    "erase": "command.erase:app | maintain 4 | Erase a patient, with a signed proof: patient, list, proof, verify.",
+    "erase": "command.erase:app | people 4 | Erase a patient, with a signed proof: patient, list, proof, verify.",
     "retention": (
-        "command.retention:app | maintain 4 | What the node keeps and removes: plan, confirm, fetch, hold, clear,"
-        " holds."
+        "command.retention:app | people 4 | What the node keeps and removes: plan, confirm, fetch, hold, clear, holds."
     ),
 }
 PAGES = {

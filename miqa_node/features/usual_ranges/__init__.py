@@ -9,7 +9,7 @@ CARDS = {
     "usual_ranges": "page.router:CARD",
 }
 COMMANDS = {
-    "ranges": "command.ranges:app | images 11 | What is usual on each scanner: list, show, confirm, withdraw.",
+    "ranges": "command.ranges:app | rooms 11 | What is usual on each scanner: list, show, confirm, withdraw.",
 }
 PAGES = {"usual_ranges": "page.router:PAGE", "usual_ranges_api": "api:PAGE"}
 PARTS = {"usual_ranges": "work:PART"}

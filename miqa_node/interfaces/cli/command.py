@@ -25,8 +25,11 @@ class Heading(StrEnum):
     """Headings of the node's own commands in the list."""
 
     MAINTAIN = "Run and maintain"
-    IMAGES = "Images and results"
+    PEOPLE = "Accounts and patients' data"
+    IMAGES = "Images and worklist"
+    ROOMS = "Rooms, scanners and phantoms"
     MODELS = "Models"
+    STUDIES = "Pilots and reader studies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Command:
 def listed(row: str) -> Command:
     """A command of the node itself, by its row: ``place | heading and order | help | what to install``.
 
-    >>> listed("miqa_node.features.audit.command.audit:app | maintain 4 | The audit trail: show.").order
+    >>> listed("miqa_node.features.audit.command.audit:app | people 4 | The audit trail: show.").order
     4
     """
     place, where, text, extra = f"{row} | ".split(" | ")[:4]

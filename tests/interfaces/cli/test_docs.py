@@ -16,13 +16,13 @@ from miqa_node.core.observe import metrics
 from miqa_node.core.settings import Settings, share_dir
 from miqa_node.features.worklist.api.worklist import WorklistQuery
 from miqa_node.interfaces.cli.app import app
-from miqa_node.interfaces.cli.command import COMMANDS, commands_of
+from miqa_node.interfaces.cli.command import COMMANDS, Heading, commands_of
 from miqa_node.interfaces.cli.exits import EXPLANATIONS, Exit
 from tests.conftest import ROOT
 from tests.peers.validators import DEFECTS
 from tests.release import tell
 from tests.web.staging import Stage
-from tools.reference import ReferencePage, cli_page, configuration_page, reference
+from tools.reference import ReferencePage, commands_page, configuration_page, reference
 
 PAGES = ROOT / "docs" / "reference"
 
@@ -73,7 +73,7 @@ def test_every_command_and_option_is_explained_and_in_the_reference() -> None:
 
     from miqa_node.interfaces.cli.app import app
 
-    text = cli_page(get_command(app))
+    text = "".join(map(commands_page, Heading))
     commands = dict(commands_of("miqa-node", get_command(app)))
     assert {"miqa-node run", "miqa-node worklist list", "miqa-node models check", "miqa-node doctor"} <= set(commands)
     for path, command in commands.items():

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from miqa_node.interfaces.cli.command import Command
+from miqa_node.interfaces.cli.command import Command, Heading
 
-_PANEL = "Models"
 _EXTRA = "miqa-node-training[train]"
 
 TRAIN = Command(
-    "Train model packages. Needs miqa-node-training.", "miqa_training.commands.train:app", _PANEL, _EXTRA, order=15
+    "Train model packages. Needs miqa-node-training.",
+    "miqa_training.commands.train:app",
+    Heading.MODELS,
+    _EXTRA,
+    order=15,
 )
 DEIDENTIFY = Command(
     "De-identify images by PS3.15 Annex E: the Basic Profile and chosen options.",
     "miqa_training.commands.deidentify:deidentify",
-    _PANEL,
+    Heading.PEOPLE,
     order=18,
 )
 OPERATING_POINTS = Command(
