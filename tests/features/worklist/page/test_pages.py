@@ -22,7 +22,13 @@ from miqa_node.core.domain.reason_texts import finding_text
 from miqa_node.core.domain.reassessment import with_flag
 from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.language.catalogue import LANGUAGE
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.settings import share_dir
+from miqa_node.core.taxonomy.lookup import all_finding_names
+from miqa_node.core.taxonomy.reasons import OTHER_REASONS
+from miqa_node.dicom.pixels.plausibility import ISSUES
+from miqa_node.features.worklist.page.worklist.router import SHORT_TITLES, _chip_title
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.tables import assessments, dispositions, instances
@@ -63,6 +69,22 @@ def test_names_are_shown_where_the_site_asks_for_them(stage: Stage, app: FastAPI
     assert ["Muster Erika" in client.get(path).text for path in ("/", "/studies/1.2.3.1", "/rooms/ROOM1")] == [
         True, True, False,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_chip_has_at_most_three_words_whatever_flags(language: str) -> None:
+    ruled = set(
+        re.findall(r'(?:finding|measurement) = "(\w+)"', (share_dir("config") / "policy.toml").read_text("utf-8"))
+    )
+    names = {*ruled, *map(str, all_finding_names()), *OTHER_REASONS, *ISSUES} - {"all", "default"}
+    token = LANGUAGE.set(language)
+    try:
+        chips = {name: _chip_title(name, "A sentence.") for name in names}
+    finally:
+        LANGUAGE.reset(token)
+    assert len(chips) > 60
+    assert {name: chip for name, chip in chips.items() if len(chip.split()) > 3} == {}
+    assert set(SHORT_TITLES[language]) <= names, "short titles of what flags nothing"
 
 
 def test_chips_are_names_and_sentences_stand_behind_them(stage: Stage, client: TestClient) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -23,6 +24,7 @@ from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistItem
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.local_time import instant, local
+from miqa_node.core.settings.files import read_toml
 from miqa_node.core.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.core.taxonomy.reasons import OTHER_REASONS, reason_words
 from miqa_node.core.words.formats import whole
@@ -50,6 +52,8 @@ from miqa_node.runtime.store.database import Transaction
 MOST_COUNTED = 1000
 """Above this the page shows "1,000+", because counting a million rows is too slow."""
 OVERVIEW_SPAN = timedelta(hours=24)
+SHORT_TITLES = read_toml(Path(__file__).with_name("chips.toml"))
+"""By language and name, where a title has more words than a chip."""
 BULK = Annotated[list[str], Form(max_length=1000)]
 
 _PLACE = re.compile(r"([0-9T:.\-+]{19,32})~([0-9])(?:\.([0-9]{1,4}))?~(" + ANY_UID + ")")
@@ -133,6 +137,8 @@ def _chip_title(name: str, text: str) -> str:
         return say("Earlier: {finding}", finding=titles_in(text)[0])
     if name in PENDING_NAMES:
         return say("Prediction waits")
+    if short := SHORT_TITLES.get(LANGUAGE.get(), {}).get(name):
+        return str(short)
     one = plain(text)
     return one.title if one.figures or one.is_unusual else reason_words(name)
 
