@@ -81,10 +81,10 @@ def test_the_numbers_of_the_readme_are_those_of_rooms_that_chose_nothing() -> No
     text = (ROOT / "README.md").read_text("utf-8")
     last = re.findall(r"^\| .* \| (\S+) \|$", text.partition("## Six numbers")[2], re.MULTILINE)
 
-    found = [room["after_50"]["found"] for room in rooms]
+    shares = [room["after_50"]["found"] for room in rooms]
     flagged = [share(fmean(room[stage]["flagged"] for room in rooms)) for stage in ("before", "learning", "after_50")]
-    others = share(fmean(fmean(v for name, v in one.items() if name not in {"noise", "inverted"}) for one in found))
-    assert last == ["–", *flagged, others, share(fmean(one["noise"] for one in found))]
+    others = share(fmean(fmean(v for name, v in one.items() if name not in {"noise", "inverted"}) for one in shares))
+    assert last == ["–", *flagged, others, share(fmean(one["noise"] for one in shares))]
     assert f"own {sum(one['images'] for one in rooms)} |" in text
     assert f"({record['machine']['commit']},\n{record['at'][:10]})" in text
 

@@ -95,8 +95,8 @@ def section(address: str) -> str:
     if not anchor:
         return text
     parts = re.split(r"^(?=#{1,4} )", text, flags=re.MULTILINE)
-    [found] = [part for part in parts if slug(part.partition("\n")[0]) == anchor]
-    return found
+    [named] = [part for part in parts if slug(part.partition("\n")[0]) == anchor]
+    return named
 
 
 def slug(heading: str) -> str:

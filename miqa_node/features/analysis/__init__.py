@@ -26,8 +26,6 @@ TABLES = {
     "analysis_reports": "tables:analysis_reports",
     "enhancement_figures": "tables:enhancement_figures",
     "label_days": "tables:label_days",
-    "logged_rejects": "tables:logged_rejects",
     "measurement_weeks": "tables:measurement_weeks",
     "positionings": "tables:positionings",
-    "reject_logs": "tables:reject_logs",
 }

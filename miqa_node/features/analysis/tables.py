@@ -1,11 +1,11 @@
-"""Measurements by week, labels by day, imported reject logs, monthly reports, and what enhancement does to images."""
+"""Measurements by week, labels by day, monthly reports, and what enhancement does to images."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.tables import Digest, FindingText, RowId, UtcDateTime, metadata
-from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, SITE, STAFF, kept, monthly, objects_in
+from miqa_node.runtime.store.tables import Digest, RowId, UtcDateTime, metadata
+from miqa_node.runtime.store.tables.column_marks import CODE, DEVICE, monthly, objects_in
 
 # How often a measurement fell into a bin, by ISO week (its Monday) and station ("" for all stations together);
 # libraries/plain_statistics/bins.py defines the bins.
@@ -49,39 +49,6 @@ enhancement_figures = sa.Table(
     sa.Column("until", sa.Date, nullable=False),
     sa.Column("images", sa.Integer, nullable=False),
     *(sa.Column(name, sa.Float, nullable=False) for name in ("psnr_db", "ssim", "psnr_marked_db", "ssim_marked")),
-)
-
-# Imported reject logs of modalities: each import, and its rows. Nothing in them names a patient. "day" and "at" are the
-# hospital's local time; an image of the same room from "match_from" to "match_until" may be the same exposure.
-reject_logs = sa.Table(
-    "reject_logs",
-    metadata,
-    sa.Column("log_id", RowId, primary_key=True),
-    sa.Column("mapping", sa.Text, nullable=False, info=SITE),
-    sa.Column("imported_at", UtcDateTime, nullable=False),
-    sa.Column("imported_by", sa.Text, nullable=False, info=STAFF),
-    sa.Column("known", sa.Integer, nullable=False),
-)
-
-logged_rejects = sa.Table(
-    "logged_rejects",
-    metadata,
-    sa.Column("key", Digest, primary_key=True),
-    sa.Column("log_id", sa.ForeignKey("reject_logs.log_id"), nullable=False, index=True),
-    sa.Column("day", sa.Date, nullable=False),
-    *(sa.Column(name, sa.DateTime, nullable=False) for name in ("at", "match_from", "match_until")),
-    sa.Column("modality", sa.String(16), nullable=False, info=CODE),
-    *(
-        sa.Column(name, sa.Text, nullable=False, info=kept("from a log without patients"))
-        for name in ("room", "unit", "operator", "body_part", "view", "shift", "reason")
-    ),
-    sa.Column("code", sa.String(16), nullable=False, info=CODE),
-    sa.Column("finding", FindingText, nullable=False, info=CODE),
-    *(
-        sa.Column(name, sa.Float)
-        for name in ("exposure_index", "target_exposure_index", "deviation_index", "kvp", "mas")
-    ),
-    sa.Index("ix_logged_rejects_day", "day", "room"),
 )
 
 # The roll-up: labels in force by day and by value of a dimension (origin, actor, finding).

@@ -15,4 +15,5 @@ COMMANDS = {
     ),
 }
 PAGES = {"limit_rooms": "api:ROOMS", "limits_api": "api:PAGE", "tuning": "page.router:PAGE"}
+PAST_ROOMS = {"limits": "past_rooms:PAST_ROOMS"}
 PARTS = {"learned_rooms": "room_work:PART"}

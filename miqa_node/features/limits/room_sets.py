@@ -36,6 +36,8 @@ class RoomLesson:
     policy: Policy
     budget: float
     pooled: Place | None = None
+    are_stored: bool = True
+    """Whether the node has the images, so that people can look at those nearest to a limit."""
 
 
 def put(transaction: Transaction, lesson: RoomLesson, now: datetime, *, confirm_first: bool = False) -> Room | None:
@@ -129,7 +131,7 @@ def _described(limit: RoomLimit, lesson: RoomLesson, kinds: frozenset[str], sign
         limit, len(lesson.images), len(with_it), len(flagged),
         tuple(
             NearImage(one.digest, one.sop_instance_uid, round(sign * one.seen.degrees[name], 4), one.digest in flagged)
-            for one in near[:NEAREST]
+            for one in near[: NEAREST if lesson.are_stored else 0]
         ),
         simulated, by_these, by_policy,
     )  # fmt: skip

@@ -68,8 +68,8 @@ class DefectTry:
 class LearnedRoom:
     """Limits of a room, and what they change: ``before`` and ``flagged`` count its images, ``always`` by other rules.
 
-    ``sides`` has by defect how many were simulated, how many the policy finds of them, and how many these limits find,
-    on images that are silent without them.
+    ``degrees`` has them as degrees of images, ``sides`` by defect how many were simulated, how many of these the policy
+    finds, and how many these limits find, on images that are silent without them.
     """
 
     look: RoomLook
@@ -78,6 +78,7 @@ class LearnedRoom:
     flagged: int
     always: int
     sides: Mapping[str, tuple[int, int, int]]
+    degrees: Mapping[str, float]
 
 
 def kinds_of(policy: Policy) -> dict[str, frozenset[str]]:
@@ -104,22 +105,39 @@ def trials_in_turn(
 
     ``kinds`` names the simulated defects that each rule tells of.
     """
-    flags: Counter[str] = Counter()
-    made: Counter[str] = Counter()
-    for number, original in enumerate(originals):
-        defects = [one for one in sorted(set().union(*kinds.values())) if flags[one] < ENOUGH_FOUND]
-        if not defects:
+    turns = DefectTurns(kinds)
+    for original in originals:
+        tries = turns.following()
+        if not tries:
             return
-        tries = [
+        for trial in tried(original, tries):
+            turns.count(trial)
+            yield replace(trial, unaltered=original.seen)
+
+
+class DefectTurns:
+    """Which simulated defects the next original gets: those of which too few were found on the ones before."""
+
+    def __init__(self, kinds: Mapping[str, Collection[str]]) -> None:
+        self._kinds, self._number = kinds, -1
+        self._flags, self._made = Counter[str](), Counter[str]()
+
+    def following(self) -> list[DefectTry]:
+        """Those of the next original; none once enough of each kind are found."""
+        self._number += 1
+        number, made = self._number, self._made
+        defects = [one for one in sorted(set().union(*self._kinds.values())) if self._flags[one] < ENOUGH_FOUND]
+        return [
             DefectTry(defect, level, number, place)
             for place, defect in enumerate(defects)
             # What cannot be seen in many images is tried at each severity in the others.
             for level in (LEVELS if made[defect] < number else (LEVELS[(number + place) % len(LEVELS)],))
         ]
-        for trial in tried(original, tries):
-            made[trial.defect] += 1
-            flags[trial.defect] += any(trial.defect in kinds.get(name, ()) for name in trial.flags)
-            yield replace(trial, unaltered=original.seen)
+
+    def count(self, trial: SeenImage) -> None:
+        """One of them was seen."""
+        self._made[trial.defect] += 1
+        self._flags[trial.defect] += any(trial.defect in self._kinds.get(name, ()) for name in trial.flags)
 
 
 def tries_on(original: OwnImage, tries: Iterable[DefectTry], judge: Judge, policy: Policy) -> Iterator[SeenImage]:
@@ -164,6 +182,7 @@ def learned_room(
         flagged=sum(one.always or one.is_flagged(degrees) for one in images),
         always=sum(one.always for one in images),
         sides=counts,
+        degrees=degrees,
     )
 
 

@@ -21,7 +21,13 @@ from miqa_node.features.limits.learn import SeenImage
 from miqa_node.features.limits.room_sets import RoomLesson
 from miqa_node.features.limits.room_trials import DefectTry, kinds_of, learned_room, trials_in_turn
 from miqa_node.features.limits.rows import room_images
-from miqa_node.features.limits.rows.room_images import TeachingImage, newest_images, teaching_images
+from miqa_node.features.limits.rows.room_images import (
+    TeachingImage,
+    are_enough,
+    newest_images,
+    quiet_first,
+    teaching_images,
+)
 from miqa_node.features.limits.trial_task import try_original
 from miqa_node.features.limits.whole_room import LEAST_IMAGES, typical, whole_room
 from miqa_node.parts import PartContext, PartKind
@@ -144,7 +150,7 @@ class RoomWork(RegularWork):
         policy, least = self._policy(), self._settings.learn_images
         with self._database.begin() as transaction:
             images = teaching_images(transaction, room.place, policy, room.taught_since)
-            if self._are_enough(images):
+            if are_enough(images, self._settings):
                 return self._opened(room, images, None, policy)
             if self._is_over(room, now):
                 for place in room_images.wider_places(room.place):
@@ -153,10 +159,6 @@ class RoomWork(RegularWork):
                         return self._opened(room, pooled, place, policy)
                 return room_sets.without_own(room, now)
         return replace(room, so_far=min(len(images), least))
-
-    def _are_enough(self, images: Sequence[TeachingImage]) -> bool:
-        days = {one.day for one in images}
-        return len(images) >= self._settings.learn_images and len(days) >= self._settings.learn_days
 
     def _expired(self, room: Room, now: datetime) -> Room:
         """The room; expired if its newest images are made in another way than those that taught it.
@@ -171,10 +173,8 @@ class RoomWork(RegularWork):
         return replace(anew, looked_at=now)
 
     def _opened(self, room: Room, images: list[TeachingImage], pooled: Place | None, policy: Policy) -> OpenRoom:
-        """With the images first that nothing flags: a defect on another one would say little."""
-        quiet_first = sorted(images, key=lambda one: (bool(one.seen.flags), one.digest))
         self._missing = 0
-        untried = trials_in_turn(quiet_first, self._tries, kinds_of(policy))
+        untried = trials_in_turn(quiet_first(images), self._tries, kinds_of(policy))
         return OpenRoom(room, images, pooled, policy, untried)
 
     def _tries(self, image: TeachingImage, tries: Sequence[DefectTry]) -> Iterator[SeenImage]:

@@ -1,5 +1,6 @@
 """A pilot: images of the past, fetched from an archive and judged for a report, of which nobody else hears."""
 
+SEAMS = {"past_rooms": "past_rooms:PAST_ROOMS"}
 COMMANDS = {
     "pilot": (
         "command.sample:app | studies 18 | A pilot on images of the past, which tells nobody: plan, report, run,"
@@ -14,6 +15,5 @@ TABLES = {
     "pilot_moves": "tables:pilot_moves",
     "pilot_readings": "tables:pilot_readings",
     "pilot_sample": "tables:pilot_sample",
-    "pilot_strata": "tables:pilot_strata",
     "pilots": "tables:pilots",
 }

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 import structlog
 
@@ -48,7 +49,10 @@ class Limits:
 
 
 class Campaign:
-    """One run of a pilot. ``tell`` is called after each image."""
+    """One run of a pilot. ``tell`` is called after each image: how far it was, and how many were done since."""
+
+    _rows: ModuleType = images
+    """What waits, and what becomes of it."""
 
     def __init__(
         self,
@@ -58,7 +62,7 @@ class Campaign:
         judge: PilotJudge,
         limits: Limits,
         folder: Path,
-        tell: Callable[[PilotCounts], None] = lambda _counts: None,
+        tell: Callable[[PilotCounts, int], None] = lambda _counts, _more: None,
     ) -> None:
         self._database, self._protocol, self._source = database, protocol, source
         self._judge, self._limits, self._folder, self._tell = judge, limits, folder, tell
@@ -74,14 +78,25 @@ class Campaign:
         ConflictError
             What it sends by C-MOVE cannot be told from ordinary images.
         """
+        lessons = self._judge.lessons
         with self._database.begin() as transaction:
             listed = pilots.listed_days(transaction, self._name)
+            for one, trials in images.lessons(transaction, self._name) if lessons else ():
+                if lessons and trials:
+                    lessons.remember(one, trials)
         for day in self._source.days():
             if day not in listed:
                 self._patiently(lambda day=day: self._list(day))  # type: ignore[misc]
             self._work_off(day)
         self._work_off(None)
-        return self._counts()
+        if lessons:
+            with self._database.begin() as transaction:
+                past = images.lessons(transaction, self._name)
+            learned = lessons.learned(self._database, past, datetime.now(UTC))
+            with self._database.begin() as transaction:
+                images.note_own(transaction, self._name, learned)
+        with self._database.begin() as transaction:
+            return pilots.counts(transaction, self._name)
 
     def _list(self, day: str) -> None:
         self._wait_for_hours()
@@ -93,25 +108,26 @@ class Campaign:
         """The images of a day; then, without one, what could not be had before, some times more."""
         while True:
             with self._database.begin() as transaction:
-                batch = images.waiting(transaction, self._name, day, BATCH)
-            if not batch:
+                batch = self._rows.waiting(transaction, self._name, day, BATCH)
+                counts = pilots.counts(transaction, self._name) if batch else None
+            if counts is None:
                 return
-            for number, image in batch:
+            for done, (number, image) in enumerate(batch, 1):
                 self._wait_for_hours()
                 self._patiently(lambda: self._limits.pace.wait(self._source.ask))
                 self._do(number, image)
-                self._tell(self._counts())
+                self._tell(counts, done)
 
     def _do(self, number: int, image: FoundImage) -> None:
         with self._database.begin() as transaction:
-            if not images.is_due(transaction, number, image.patient):
+            if not self._rows.is_due(transaction, number, image.patient):
                 return
         try:
             self._conclude(number, self._source.fetch(image, self._folder))
         except DeliveryError as error:
             self._patiently(self._source.ask)  # if it answers, the fault is this image's
             with self._database.begin() as transaction:
-                images.fail(transaction, number, str(error))
+                self._rows.fail(transaction, number, str(error))
         except FileNotFoundError:
             log.warning("a file of a pilot is gone and is fetched again")  # an erasure removes all that wait
         finally:
@@ -159,7 +175,3 @@ class Campaign:
     def _is_paused(self) -> bool:
         with self._database.begin() as transaction:
             return pilots.find(transaction, self._name).is_paused
-
-    def _counts(self) -> PilotCounts:
-        with self._database.begin() as transaction:
-            return pilots.counts(transaction, self._name)

@@ -17,10 +17,10 @@ from miqa_node.libraries.plain_statistics.stratified import Stratum, share_of_tw
 
 @dataclass(frozen=True, slots=True)
 class RoomAlarms:
-    """Alarms of a room. ``own`` are about how many there would be with the room's own limits, None if it has too few.
+    """Alarms of a room. ``own`` are how many there would be with the room's own limits, None if it has too few.
 
-    ``own`` is an estimate: limits of its own silence soft findings down to the budget; what they would miss was not
-    tried. ``days`` are those on which it worked.
+    Unless rooms learned ``own`` is an estimate: limits of its own silence soft findings down to the budget; what they
+    would miss was not tried. ``days`` are those on which it worked.
     """
 
     room: str
@@ -40,6 +40,19 @@ class RoomAlarms:
 
 
 @dataclass(frozen=True, slots=True)
+class PilotRejects:
+    """Rejects of a room that a log names, and the images of the room in which the node found the same.
+
+    ``code`` is the reason by CID 7011; ``flagged`` is None where no finding fits it.
+    """
+
+    room: str
+    code: str
+    rejects: int
+    flagged: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class PilotFigures:
     """All figures. Shares that were read are weighted to the whole period; the counts are of what was read."""
 
@@ -51,6 +64,9 @@ class PilotFigures:
     known: int
     erased: int
     rooms: Sequence[RoomAlarms]
+    rejects: Sequence[PilotRejects]
+    simulated: tuple[int, int, int] | None
+    """Where rooms learned: defects that were simulated, and how many the policy and the rooms' own limits find."""
     months: Mapping[str, Rate]
     body_parts: Mapping[str, Rate]
     findings: Counter[str]
@@ -89,6 +105,13 @@ def figures_of(pilot: PilotLines) -> PilotFigures:
         known=sum(one.outcome == Outcome.KNOWN for one in lines),
         erased=pilot.erased,
         rooms=[_alarms(pilot, room, images) for room, images in _by(judged, lambda one: one.room).items()],
+        simulated=_simulated(lines) if pilot.learn else None,
+        rejects=[
+            PilotRejects(room, code, number, sum(one.room == room and name in one.findings for one in judged))
+            if name
+            else PilotRejects(room, code, number, None)
+            for (room, code, name), number in pilot.rejects.items()
+        ],
         months={month: _rate(images) for month, images in _by(judged, lambda one: one.month).items()},
         body_parts={part: _rate(images) for part, images in _by(judged, lambda one: one.body_part).items()},
         findings=Counter(name for one in judged for name in one.findings),
@@ -124,12 +147,20 @@ def _strata(pilot: PilotLines, read: Sequence[PilotLine]) -> tuple[list[Stratum]
 
 
 def _alarms(pilot: PilotLines, room: str, images: Sequence[PilotLine]) -> RoomAlarms:
-    hard = sum(one.is_hard for one in images)
     flagged = _rate(images)
+    if pilot.learn:
+        by_own = sum(one.own == "1" if one.own else one.is_flagged for one in images)
+        own = float(by_own) if any(one.own for one in images) else None
+        return RoomAlarms(room, flagged, pilot.days.get(room, 0), own)
+    hard = sum(one.is_hard for one in images)
     # A room learns by body part and view; here what stays is at most the budget of all its images.
     soft = min(flagged.count - hard, pilot.budget * len(images))
     own = hard + soft if len(images) >= pilot.learn_images else None
     return RoomAlarms(room, flagged, pilot.days.get(room, 0), own)
+
+
+def _simulated(lines: Sequence[PilotLine]) -> tuple[int, int, int]:
+    return sum(one.simulated for one in lines), sum(one.by_policy for one in lines), sum(one.found for one in lines)
 
 
 def _rate(images: Sequence[PilotLine]) -> Rate:

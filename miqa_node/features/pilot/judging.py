@@ -7,28 +7,33 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.image import Radiograph
-from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.core.domain.instance import Header, InstanceDigest, StoredInstance
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.core.settings import Settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import UnreadableError
+from miqa_node.features.pilot.past_rooms import PastRoomsKind
 from miqa_node.features.pilot.rows.images import JudgedImage
 from miqa_node.interfaces.cli.site_choice import choice_of, site_limits_of
 from miqa_node.local import LocalAssessor
 from miqa_node.runtime.store.verification import data_set_digest
+from miqa_node.stages.units.kinds import image_traits
 from miqa_node.stages.units.rows.acquisition_rules import acquisition_rules
 
 
 class PilotJudge:
     """The models, the policy and the limits that are in force when the run begins. Close it at the end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, past: PastRoomsKind | None = None) -> None:
+        """With ``past`` rooms learn from what is judged."""
         self._anatomy = settings.imaging.anatomy
         self._authorities = settings.patients.authorities
         self._rules = acquisition_rules(settings)
         self._assessor = LocalAssessor(settings, choice_of(settings), limits=site_limits_of(settings))
+        self.lessons = past.open(self._assessor.policy, settings.policy) if past else None
 
     def judge(self, file: Path) -> JudgedImage:
         """Judge one file.
@@ -53,7 +58,11 @@ class PilotJudge:
             result = self._assessor.assess_file(file)
         except UnreadableError as error:  # the node gives NOT_ASSESSED with the same words
             return replace(image, unassessed=str(error))
-        return replace(image, assessment=result.assessment, disposition=result.disposition)
+        trials = self.lessons.tried(result.assessment, result.radiograph, self._judge) if self.lessons else None
+        return replace(image, assessment=result.assessment, disposition=result.disposition, trials=trials)
+
+    def _judge(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Assessment:
+        return self._assessor.judge.assess(header, radiograph, digest, image_traits(header)).assessment
 
     def look(self, file: Path) -> tuple[Radiograph, Sequence[TextLine]]:
         """The decoded image, and where text was found in it.

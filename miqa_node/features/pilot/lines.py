@@ -1,14 +1,14 @@
 """A pilot as lines without patients: what its report is made of, and its CSV, by which anybody makes each number again.
 
 A line has no UID, accession number or day; the head has the period, the days on which each room worked, and the
-strata of the sample with how much of each was drawn.
+strata of the sample with how much of each was drawn, and the rejects of imported logs.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date
 
 from miqa_node.core.domain.spreadsheet import csv_lines
@@ -25,6 +25,8 @@ class PilotLine:
 
     ``is_hard``: a rule flags it that no room learns. ``stratum`` is empty unless it was drawn; ``is_lost`` if the
     source no longer had it then. ``first`` and ``second`` are grades of readers A and B, empty if they did not read it.
+    ``own``: 1 if the room's own limits flag it, 0 if not, empty if it has none; of the defects ``simulated`` on it the
+    policy finds ``by_policy`` and the room's own limits ``found``.
     """
 
     outcome: str
@@ -41,6 +43,10 @@ class PilotLine:
     is_lost: bool
     first: str
     second: str
+    own: str = ""
+    simulated: int = 0
+    by_policy: int = 0
+    found: int = 0
 
     @property
     def is_judged(self) -> bool:
@@ -58,6 +64,7 @@ class PilotLines:
     """All of a pilot. ``days`` are those on which a room worked, by room; ``strata`` are (images, drawn) by name.
 
     ``budget`` is the share of a room's images that its own limits may flag, ``learn_images`` how many teach a room.
+    ``learn``: rooms learned from these images.
     """
 
     pilot: str
@@ -68,9 +75,12 @@ class PilotLines:
     erased: int
     budget: float
     learn_images: int
+    learn: bool
     days: Mapping[str, int]
     strata: Mapping[str, tuple[int, int]]
     lines: Sequence[PilotLine]
+    rejects: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    """Of imported reject logs in the period, by room, reason (a code of CID 7011) and the finding that fits it."""
 
 
 def to_csv(pilot: PilotLines) -> str:
@@ -79,14 +89,16 @@ def to_csv(pilot: PilotLines) -> str:
 
 
 def _rows(pilot: PilotLines) -> Iterator[list[object]]:
-    for name in ("pilot", "sha256", "since", "until", "planned", "erased", "budget", "learn_images"):
-        yield [name, getattr(pilot, name)]
+    for name in ("pilot", "sha256", "since", "until", "planned", "erased", "budget", "learn_images", "learn"):
+        yield [name, _cell(getattr(pilot, name))]
     for room, days in pilot.days.items():
         yield ["days", room, days]
     for stratum, (images, drawn) in pilot.strata.items():
         yield ["stratum", stratum, images, drawn]
+    for reject, number in pilot.rejects.items():
+        yield ["reject", *reject, number]
     yield []
-    names = [field.name for field in fields(PilotLine)]
+    names = [one.name for one in fields(PilotLine)]
     yield list(names)
     for line in pilot.lines:
         yield [_cell(getattr(line, name)) for name in names]

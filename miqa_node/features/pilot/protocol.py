@@ -33,7 +33,7 @@ class PilotProtocol(StudyProtocol):
     ``sources`` is the name of one destination, or paths (``is_archive`` says which). ``until`` is the last day,
     ``body_part`` empty for all. ``planned`` is the number of images that the source said it has, ``rooms`` and
     ``body_parts`` how many of them are of which, as far as headers of series say. ``seed`` makes the draw of a sample
-    repeatable.
+    repeatable. ``learn``: rooms learn limits of their own from the images.
     """
 
     name: str
@@ -50,6 +50,7 @@ class PilotProtocol(StudyProtocol):
     model: str
     policy: str
     software: str
+    learn: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(PROTOCOL_NAME, self.name):

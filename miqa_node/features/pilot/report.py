@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from miqa_node import __version__
+from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.study_protocol import Grade
 from miqa_node.core.language.catalogue import numerals, reworded, say, say_number, spoken
 from miqa_node.core.taxonomy.reasons import reason_words
@@ -52,7 +53,8 @@ def _titles(pilot: PilotLines) -> tuple[str, str]:
 def sheets_of(pilot: PilotLines) -> list[Sheet]:
     """The sheets in the current language; none names a patient."""
     figures = figures_of(pilot)
-    sheets = [_answers(figures), _rooms(pilot, figures), _findings(figures), _months(figures), _left_out(figures)]
+    sheets = [_answers(figures), _rooms(pilot, figures), _findings(figures), _rejects(figures), _months(figures)]
+    sheets.append(_left_out(figures))
     return [sheet for sheet in sheets if sheet.sentences or len(sheet.rows) > 1] + [_limits(figures)]
 
 
@@ -97,12 +99,30 @@ def _rooms(pilot: PilotLines, figures: PilotFigures) -> Sheet:
     )  # fmt: skip
     rows: list[Sequence[str]] = [head]
     rows += [_room(one) for one in sorted(figures.rooms, key=lambda one: -one.flagged.total)[:MOST_ROWS]]
-    note = say(
-        "With limits of its own a room flags at most {budget} for soft findings. That is an estimate from these "
-        "images: how many defects such limits miss was not tried here.",
-        budget=numerals(f"{100 * pilot.budget:g} %"),
+    note = (
+        _learned(figures)
+        if figures.simulated
+        else say(
+            "With limits of its own a room flags at most {budget} for soft findings. That is an estimate from these "
+            "images: how many defects such limits miss was not tried here.",
+            budget=numerals(f"{100 * pilot.budget:g} %"),
+        )
     )
     return Sheet(say("By room"), (note,) if figures.rooms else (), rows=rows)
+
+
+def _learned(figures: PilotFigures) -> str:
+    learned = [one for one in figures.rooms if one.own is not None]
+    if not learned:
+        return say("No room has enough images here for limits of its own.")
+    simulated, by_policy, by_rooms = figures.simulated or (0, 0, 0)
+    return say(
+        "With limits of their own, which {rooms} rooms learned from these images, {own} images would be flagged there "
+        "in place of {flagged}. Both sides were tried: of {simulated} defects that were simulated on these images the "
+        "policy finds {policy}, and the rooms' own limits find {found}, on images that are silent without them.",
+        rooms=len(learned), own=f"{sum(one.own or 0.0 for one in learned):.0f}",
+        flagged=sum(one.flagged.count for one in learned), simulated=simulated, policy=by_policy, found=by_rooms,
+    )  # fmt: skip
 
 
 def _room(one: RoomAlarms) -> tuple[str, ...]:
@@ -120,6 +140,19 @@ def _findings(figures: PilotFigures) -> Sheet:
         rows.append((reason_words(name), str(count), *(str(read[grade]) for grade in WORST_FIRST)))
     note = say("An image with several findings counts for each, its reading for the first.")
     return Sheet(say("By finding"), (note,) if len(rows) > 1 else (), rows=rows)
+
+
+def _rejects(figures: PilotFigures) -> Sheet:
+    rows: list[Sequence[str]] = [(say("Room"), say("Reason"), say("Rejected, by the log"), say("Flagged here for it"))]
+    for one in figures.rejects[:MOST_ROWS]:
+        code, flagged = REASON_CODES.get(one.code), "–" if one.flagged is None else str(one.flagged)
+        rows.append((one.room or say("not given"), say(code.meaning) if code else one.code, str(one.rejects), flagged))
+    note = say(
+        "Imported reject logs name {count} rejects in the period. An archive seldom has what was rejected, so that the "
+        "two columns count different images: they show whether both see the same faults in a room.",
+        count=sum(one.rejects for one in figures.rejects),
+    )
+    return Sheet(say("Rejects"), (note,) if figures.rejects else (), rows=rows)
 
 
 def _months(figures: PilotFigures) -> Sheet:

@@ -13,7 +13,6 @@ from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.errors import DataSetError, DeliveryError, UnreadableError
 from miqa_node.features.pilot.campaign import Campaign
 from miqa_node.features.pilot.rows import sample
-from miqa_node.features.pilot.rows.images import FoundImage
 
 QUALITY = 92
 MOST_PIXELS = 4096
@@ -23,35 +22,19 @@ MARGIN = 4
 
 
 class SampleCampaign(Campaign):
-    """Fetches at the pace and in the hours of the pilot; goes on where an earlier run ended."""
+    """Fetches at the pace, in the hours and as often as a pilot does; goes on where an earlier run ended."""
+
+    _rows = sample
 
     def fetch_sample(self) -> None:
         """Each drawn image once; what the archive lost is written down in its words."""
-        with self._database.begin() as transaction:
-            waiting = sample.unfetched(transaction, self._name)
-        for number, image in waiting:
-            self._wait_for_hours()
-            self._patiently(lambda: self._limits.pace.wait(self._source.ask))
-            with self._database.begin() as transaction:
-                if not sample.is_drawn(transaction, number):
-                    continue
-            try:
-                self._keep(number, image)
-            except FileNotFoundError:
-                continue  # an erasure removes all that wait; the next run fetches it, if it is still in the sample
-            finally:
-                self._tidy()
-            self._tell(self._counts())
+        self._work_off(None)
 
-    def _keep(self, number: int, image: FoundImage) -> None:
+    def _conclude(self, number: int, file: Path) -> None:
         try:
-            file: Path = self._source.fetch(image, self._folder)
             radiograph, text = self._judge.look(file)
-        except (DeliveryError, DataSetError, UnreadableError) as error:
-            self._patiently(self._source.ask)
-            with self._database.begin() as transaction:
-                sample.lose(transaction, number, str(error))
-            return
+        except (DataSetError, UnreadableError) as error:
+            raise DeliveryError(str(error)) from error
         with self._database.begin() as transaction:
             sample.keep(transaction, number, jpeg(radiograph, text))
 

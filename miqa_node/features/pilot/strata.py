@@ -23,10 +23,10 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class DrawnStratum:
-    """A stratum: a name that says what is in it, how many images it has, and those that were drawn of it."""
+    """A stratum: a name that says what is in it, its images, and those that were drawn of it."""
 
     name: str
-    size: int
+    images: tuple[PilotImage, ...]
     drawn: tuple[PilotImage, ...]
 
 
@@ -47,7 +47,7 @@ def _of_side(images: Sequence[PilotImage], number: int, random: Random) -> list[
     groups = folded(groups, number)
     shares = shared({key: len(members) for key, members in groups.items()}, number)
     return [
-        DrawnStratum(SEPARATOR.join(key), len(members), tuple(random.sample(members, shares[key])))
+        DrawnStratum(SEPARATOR.join(key), tuple(members), tuple(random.sample(members, shares[key])))
         for key, members in sorted(groups.items())
     ]
 

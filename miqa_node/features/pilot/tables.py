@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.runtime.store.tables import Digest, LargeJson, RowId, Uid, UtcDateTime, metadata
-from miqa_node.runtime.store.tables.column_marks import CODE, DELETED, DEVICE, SECRET, SITE, STAFF, about, kept
+from miqa_node.runtime.store.tables.column_marks import CODE, DELETED, DEVICE, SECRET, SITE, STAFF, about
 
 # "protocol" is the canonical JSON that "protocol_sha256" is of; it never changes.
 # "idle_s" is the archive's median answer time before anything was fetched. "readers" are at most two accounts.
@@ -45,7 +45,9 @@ pilot_days = sa.Table(
 # it shows another body part than was asked for (both are only counted), "failed" if the source could not give it (then
 # "failure" has its words). "place" is where a file lies in the source, empty for an archive. "day" is the local day of
 # the exposure, null until it is fetched; "findings" are the names of what flagged it, "unassessed" says why it has no
-# verdict, "document" is the whole assessment.
+# verdict, "document" is the whole assessment, "stratum" is what the image is in once a sample was drawn.
+# With a protocol that lets rooms learn "trials" is what was seen of defects that were simulated on it, and "own" what
+# comes of it by the room's own limits (past_rooms.py).
 pilot_images = sa.Table(
     "pilot_images",
     metadata,
@@ -75,6 +77,9 @@ pilot_images = sa.Table(
     sa.Column("unassessed", sa.Text, nullable=False, info=DELETED),
     sa.Column("document", LargeJson, info=DELETED),
     sa.Column("judged_at", UtcDateTime),
+    sa.Column("stratum", sa.String(200), nullable=False, server_default="", info=DELETED),
+    sa.Column("trials", LargeJson, info=DELETED),
+    sa.Column("own", sa.JSON(none_as_null=True), info=DELETED),
     sa.UniqueConstraint("pilot", "sop_instance_uid"),
     sa.Index("ix_pilot_images_outcome", "pilot", "outcome"),
     info=about("patient_id"),
@@ -89,31 +94,20 @@ pilot_moves = sa.Table(
     sa.Column("until", UtcDateTime, nullable=False),
 )
 
-# The strata of a pilot's sample: how many judged images each has, and how many of them were drawn.
-pilot_strata = sa.Table(
-    "pilot_strata",
-    metadata,
-    sa.Column("pilot", sa.String(40), sa.ForeignKey("pilots.name"), primary_key=True, info=SITE),
-    sa.Column(
-        "stratum", sa.String(200), primary_key=True, info=kept("a finding, a room and a body part of many images")
-    ),
-    sa.Column("images", sa.Integer, nullable=False),
-    sa.Column("drawn", sa.Integer, nullable=False),
-)
-
 # The images that were drawn for readers, in the order in which they were. "picture" is a JPEG at full size with the
 # text that was found in it covered, null until it was fetched again: in a column, as it goes with its row wherever the
-# database is. "loss" has the words of a source that no longer gave it. "is_second": a second reader reads it, too.
+# database is. "loss" has the words of a source that did not give it, "attempts" says how often. "is_second": a second
+# reader reads it, too.
 pilot_sample = sa.Table(
     "pilot_sample",
     metadata,
     sa.Column("image_id", RowId, sa.ForeignKey("pilot_images.image_id"), primary_key=True, autoincrement=False),
     sa.Column("pilot", sa.String(40), sa.ForeignKey("pilots.name"), nullable=False, index=True, info=DELETED),
-    sa.Column("stratum", sa.String(200), nullable=False, info=DELETED),
     sa.Column("drawn_order", sa.Integer, nullable=False),
     sa.Column("is_second", sa.Boolean, nullable=False),
     sa.Column("picture", sa.LargeBinary),
     sa.Column("loss", sa.Text, nullable=False, info=DELETED),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     info=about("image_id"),
 )
 

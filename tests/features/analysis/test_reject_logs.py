@@ -26,10 +26,9 @@ from miqa_node.features.analysis.rejects import RejectAnalysis, analyse
 from miqa_node.features.analysis.report import make_report
 from miqa_node.features.analysis.rows import reject_logs, rollup
 from miqa_node.features.analysis.rows.census import Period
-from miqa_node.features.analysis.tables import logged_rejects
 from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.database import Database, Transaction
-from miqa_node.runtime.store.tables import audit_records
+from miqa_node.runtime.store.tables import audit_records, logged_rejects
 from tests.features.analysis.rows.test_analysis import NOON, RULES, put
 
 NOW = datetime(2026, 11, 1, 12)  # noqa: DTZ001 - the hospital's local time

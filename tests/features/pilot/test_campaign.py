@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydicom.dataset import Dataset
 
 from miqa_node.core.domain.patient import PatientKey
@@ -14,10 +15,10 @@ from miqa_node.features.pilot.archive import Way
 from miqa_node.features.pilot.judging import PilotJudge
 from miqa_node.features.pilot.progress import Outcome
 from miqa_node.features.pilot.rows import images, pilots, sample
-from miqa_node.features.pilot.strata import DrawnStratum
+from miqa_node.features.pilot.tables import pilot_sample
 from miqa_node.runtime.store.database import Database
 from tests.features.pilot.making import past_images
-from tests.features.pilot.trial import NOW, EndOfNightError, trial
+from tests.features.pilot.trial import EndOfNightError, trial
 
 pytestmark = pytest.mark.more
 
@@ -122,11 +123,7 @@ def test_whoever_is_erased_while_a_sample_is_fetched_is_not_fetched_again(
 ) -> None:
     with trial(tmp_path, judge, past) as one:
         one.run()
-        with one.database.begin() as transaction:
-            drawn = images.select(transaction, "october")
-            strata = [DrawnStratum("flagged / * / * / *", len(drawn), tuple(drawn))]
-            order = [image.image_id for image in drawn]
-            sample.store(transaction, "october", strata, order, ["ada"], [], NOW)
+        one.draw()
         gets = len(one.archive.gets)
         one.fetch_sample(lambda: one.erase("P2"))
         assert len(set(one.archive.gets[gets:])) == len(past) - 2
@@ -136,3 +133,56 @@ def test_whoever_is_erased_while_a_sample_is_fetched_is_not_fetched_again(
         with one.database.begin() as transaction:
             counts = sample.counts(transaction, "october")
     assert (counts.drawn, counts.fetched, counts.lost) == (4, 4, 0)
+
+
+def test_a_sample_asks_three_times_before_an_image_is_lost(
+    tmp_path: Path, judge: PilotJudge, past: list[Dataset]
+) -> None:
+    gone, busy, *_others = (str(one.SOPInstanceUID) for one in past)
+    with trial(tmp_path, judge, past) as one:
+        one.run()
+        one.draw()
+        gets = len(one.archive.gets)
+        one.archive.faults = {gone: 0xA700, busy: 0xA701}
+        one.archive.recovers_after = gets + len(past)
+        one.fetch_sample()
+        assert one.archive.gets[gets:].count(busy) == 2, "it was busy, and is no longer"
+        with one.database.begin() as transaction:
+            assert sample.losses(transaction, "october") == {}
+            transaction.execute(sa.update(pilot_sample).values(picture=None, attempts=0))
+        one.archive.recovers_after = 10_000
+        gets = len(one.archive.gets)
+        one.fetch_sample()
+        one.fetch_sample()
+        assert one.archive.gets[gets:].count(gone) == images.MOST_ATTEMPTS
+        with one.database.begin() as transaction:
+            assert ["0xA700" in words for words in sample.losses(transaction, "october").values()].count(True) == 1
+
+
+def test_strata_have_the_size_of_what_an_erasure_left(tmp_path: Path, judge: PilotJudge, past: list[Dataset]) -> None:
+    with trial(tmp_path, judge, past) as one:
+        one.run()
+        one.draw("not flagged / * / * / *")
+        sizes = []
+        for patient in ("P0", "P1"):
+            one.erase(patient)
+            with one.database.begin() as transaction:
+                sizes.append(sample.strata(transaction, "october"))
+    assert sizes == [{"not flagged / * / * / *": (left, left)} for left in (4, 2)]
+
+
+def test_progress_counts_all_rows_once_a_batch(tmp_path: Path, judge: PilotJudge, past: list[Dataset]) -> None:
+    with trial(tmp_path, judge, past) as one:
+        whole: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if "count(" in statement and "FROM pilot_images" in statement:
+                whole.append(statement)
+
+        sa.event.listen(one.database.engine, "before_cursor_execute", note)
+        assert one.run().fetched == len(past)
+        days = len({str(image.StudyDate) for image in past})
+        assert len(whole) == days + 1, "for each day, or a hundred of its images, and at the end"
+        whole.clear()
+        one.run()
+        assert len(whole) == 1

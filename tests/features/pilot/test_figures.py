@@ -24,6 +24,7 @@ from miqa_node.features.pilot.strata import draw
 from miqa_node.interfaces.cli.output import to_json
 
 FINDINGS = ("motion_blur", "anatomy_cut_off", "underexposed", "noise")
+REJECTS = {("=Room 2", "111208", ""): 9, ("Room 1", "111210", "motion_blur"): 4, ("Room 3", "111221", ""): 1}
 ROOMS = ("Room 1", "=Room 2", "Emergency")
 
 
@@ -64,15 +65,26 @@ def pilot(seed: int = 1, images: int = 1500, drawn: int = 200, *, read: bool = T
         lines += [replace(nothing, verdict="NOT_ASSESSED", why=why)] * count
     lines += [replace(nothing, outcome="failed", room="", month="", why="0xA702 of 1.2.840.113619.2.5.17")] * 4
     lines += [replace(nothing, outcome="known", room="", month="")] * 5
-    sizes = {one.name: (one.size, len(one.drawn)) for one in strata}
+    sizes = {one.name: (len(one.images), len(one.drawn)) for one in strata}
     return PilotLines(
-        "october", "ab" * 32, date(2026, 10, 1), date(2026, 11, 30), 1514, 6, 0.05, 50,
-        {"Room 1": 40, "=Room 2": 38, "Emergency": 61}, sizes, lines,
+        "october", "ab" * 32, date(2026, 10, 1), date(2026, 11, 30), 1514, 6, 0.05, 50, False,
+        {"Room 1": 40, "=Room 2": 38, "Emergency": 61}, sizes, lines, REJECTS,
     )  # fmt: skip
 
 
-def test_a_script_of_its_own_makes_each_number_again() -> None:
-    lines = pilot()
+def of_rooms_that_learned() -> PilotLines:
+    """The same; each fifth image has no limits of its own room."""
+    random = Random(82)
+    lines = [
+        one if number % 5 == 0 else replace(one, own=str(int("noise" in one.findings)), simulated=random.randrange(3),
+                                            by_policy=random.randrange(2), found=random.randrange(2))
+        for number, one in enumerate(pilot().lines)
+    ]  # fmt: skip
+    return replace(pilot(), lines=lines, learn=True)
+
+
+@pytest.mark.parametrize("lines", [pilot(), of_rooms_that_learned()], ids=["estimated", "learned"])
+def test_a_script_of_its_own_makes_each_number_again(lines: PilotLines) -> None:
     figures = json.loads(json.dumps(to_json(figures_of(lines))))
     again = numbers_again(to_csv(lines))
     for name, value in again.items():
@@ -91,7 +103,7 @@ def numbers_again(text: str) -> dict[str, object]:
     """All numbers of the report, from its CSV alone."""
     rows = list(csv.reader(io.StringIO(text)))
     gap = rows.index([])
-    head = {row[0]: row[1:] for row in rows[:gap] if row[0] not in ("days", "stratum")}
+    head = {row[0]: row[1:] for row in rows[:gap] if row[0] not in ("days", "stratum", "reject")}
     days = {row[1].removeprefix("'"): int(row[2]) for row in rows[:gap] if row[0] == "days"}
     sizes = {row[1]: int(row[2]) for row in rows[:gap] if row[0] == "stratum"}
     names = rows[gap + 1]
@@ -112,11 +124,18 @@ def numbers_again(text: str) -> dict[str, object]:
         hard = sum(one["is_hard"] == "1" for one in mine)
         flagged = sum(bool(one["findings"]) for one in mine)
         numbers |= rate_again(f"rooms|{place}|flagged", mine) | {f"rooms|{place}|days": days[room]}
-        numbers[f"rooms|{place}|own"] = hard + min(flagged - hard, float(head["budget"][0]) * len(mine))
+        estimate = hard + min(flagged - hard, float(head["budget"][0]) * len(mine))
+        numbers[f"rooms|{place}|own"] = own_again(mine) if head["learn"] == ["1"] else estimate
     for name, count in Counter(name for one in judged for name in one["findings"].split("; ") if name).items():
         numbers[f"findings|{name}"] = count
     for why, count in Counter(one["why"] for one in lines if one["verdict"] == "NOT_ASSESSED").items():
         numbers[f"not_assessed|{why}"] = count
+    for place, row in enumerate(row[1:] for row in rows[:gap] if row[0] == "reject"):
+        named, code, finding, logged = (cell.removeprefix("'") for cell in row)
+        same = sum(one["room"] == named and finding in one["findings"].split("; ") for one in judged)
+        of = {"room": named, "code": code, "rejects": int(logged), "flagged": same if finding else None}
+        numbers |= {f"rejects|{place}|{name}": value for name, value in of.items()}
+    numbers |= simulated_again(lines) if head["learn"] == ["1"] else {}
     sides: dict[bool, list[tuple[int, int, int]]] = defaultdict(list)
     for stratum, size in sizes.items():
         mine = [one for one in read if one["stratum"] == stratum]
@@ -147,6 +166,15 @@ def ratio_again(above: list[float], below: list[float], side: int) -> float:
     (a, a_low, a_high), (b, b_low, b_high) = above, below
     x, y = (a_high, b_low) if side > 0 else (a_low, b_high)
     return (a * b + side * math.sqrt((a * b) ** 2 - x * y * (2 * a - x) * (2 * b - y))) / (y * (2 * b - y))
+
+
+def own_again(images: list[dict[str, str]]) -> int:
+    return sum(one["own"] == "1" or (not one["own"] and bool(one["findings"])) for one in images)
+
+
+def simulated_again(lines: list[dict[str, str]]) -> dict[str, object]:
+    columns = enumerate(("simulated", "by_policy", "found"))
+    return {f"simulated|{place}": sum(int(one[column]) for one in lines) for place, column in columns}
 
 
 def rate_again(name: str, images: list[dict[str, str]]) -> dict[str, object]:
@@ -195,6 +223,14 @@ def test_the_page_answers_three_questions_and_says_what_it_cannot() -> None:
     assert pilot_pdf(pilot(), "en") == pilot_pdf(pilot(), "en")
 
 
+def test_rejects_of_a_log_stand_beside_what_was_flagged() -> None:
+    text = pilot_html(pilot(), "de")
+    assert "14 Ausschüsse" in text
+    assert "Rejects" not in text
+    without = replace(pilot(), rejects={})
+    assert "Rejected, by the log" not in pilot_html(without, "en")
+
+
 def test_before_anything_was_read_it_says_what_can_be_said() -> None:
     figures = figures_of(pilot(read=False))
     assert figures.right.share is None
@@ -205,7 +241,7 @@ def test_before_anything_was_read_it_says_what_can_be_said() -> None:
 
 
 def test_an_empty_pilot_has_a_page() -> None:
-    empty = PilotLines("none", "", date(2026, 10, 1), date(2026, 10, 2), 0, 0, 0.05, 50, {}, {}, [])
+    empty = PilotLines("none", "", date(2026, 10, 1), date(2026, 10, 2), 0, 0, 0.05, 50, False, {}, {}, [])
     with spoken("en"):
         assert [sheet.heading for sheet in sheets_of(empty)] == ["Three answers", "What this does not say"]
 
@@ -216,10 +252,10 @@ def test_a_sample_has_both_sides_and_no_image_twice(images: int, drawn: int) -> 
     strata = draw(every, drawn, Random(1))
     chosen = [one.image_id for stratum in strata for one in stratum.drawn]
     assert len(chosen) == len(set(chosen)) == min(drawn, images)
-    assert sum(one.size for one in strata) == images
+    assert sum(len(one.images) for one in strata) == images
     flagged = sum(bool(one.findings) for stratum in strata for one in stratum.drawn)
     assert flagged == min(
         sum(bool(one.findings) for one in every), max(drawn // 2, drawn - sum(not one.findings for one in every))
     )
-    assert all(len(one.drawn) >= 2 or one.size < 2 or len(strata) <= 2 for one in strata) or drawn == 10
+    assert all(len(one.drawn) >= 2 or len(one.images) < 2 or len(strata) <= 2 for one in strata) or drawn == 10
     assert [one.image_id for stratum in draw(every, drawn, Random(1)) for one in stratum.drawn] == chosen

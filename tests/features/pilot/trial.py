@@ -19,8 +19,9 @@ from miqa_node.features.pilot.opening import only_run, opened_source
 from miqa_node.features.pilot.pace import Pace
 from miqa_node.features.pilot.progress import PilotCounts
 from miqa_node.features.pilot.protocol import PilotProtocol
-from miqa_node.features.pilot.rows import images, pilots
+from miqa_node.features.pilot.rows import images, pilots, sample
 from miqa_node.features.pilot.sampling import SampleCampaign
+from miqa_node.features.pilot.strata import DrawnStratum
 from miqa_node.features.pilot.tables import pilot_days
 from miqa_node.features.retention.rows import erasure
 from miqa_node.runtime.store.database import Database
@@ -51,9 +52,11 @@ class Trial:
             protocol = pilots.find(transaction, "october").protocol
         limits = Limits(self.pace, None, lambda: datetime(2026, 10, 1), sleep=lambda _seconds: None)  # noqa: DTZ001
 
-        def tell(counts: PilotCounts) -> None:
-            if stop_after and counts.fetched == stop_after:
-                raise EndOfNightError
+        def tell(_counts: PilotCounts, _more: int) -> None:
+            if stop_after:
+                with self.database.begin() as transaction:
+                    if pilots.counts(transaction, "october").fetched == stop_after:
+                        raise EndOfNightError
 
         with (
             only_run(self.settings) as folder,
@@ -61,19 +64,27 @@ class Trial:
         ):
             return Campaign(self.database, protocol, source, self.judge, limits, folder, tell).run()
 
-    def fetch_sample(self, after_first: Callable[[], None]) -> None:
-        """Fetch what was drawn again; something happens after the first image."""
+    def fetch_sample(self, after_first: Callable[[], None] = lambda: None) -> None:
+        """Fetch what was drawn again; something may happen after the first image."""
         with self.database.begin() as transaction:
             protocol = pilots.find(transaction, "october").protocol
         limits = Limits(self.pace, None, lambda: datetime(2026, 10, 1), sleep=lambda _seconds: None)  # noqa: DTZ001
         happenings = [after_first]
 
-        def tell(_counts: PilotCounts) -> None:
+        def tell(_counts: PilotCounts, _more: int) -> None:
             if happenings:
                 happenings.pop()()
 
         with only_run(self.settings) as folder, opened_source(self.settings, self.database, protocol, folder) as source:
             SampleCampaign(self.database, protocol, source, self.judge, limits, folder, tell).fetch_sample()
+
+    def draw(self, stratum: str = "flagged / * / * / *") -> None:
+        """Draw all images for a reader, as one stratum."""
+        with self.database.begin() as transaction:
+            drawn = images.select(transaction, "october")
+            strata = [DrawnStratum(stratum, tuple(drawn), tuple(drawn))]
+            order = [image.image_id for image in drawn]
+            sample.store(transaction, "october", strata, order, ["ada"], [], NOW)
 
     def rows(self) -> dict[str, images.PilotImage]:
         """The images by UID."""

@@ -7,9 +7,8 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
-from miqa_node.features.analysis.tables import logged_rejects, reject_logs
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.tables import acquisition_findings, label_findings, labels
+from miqa_node.runtime.store.tables import acquisition_findings, label_findings, labels, logged_rejects, reject_logs
 from miqa_node.stages.deliver.rows import deliveries, delivery_jobs
 from miqa_node.stages.units.rows import instances
 from tests.parts import results_of

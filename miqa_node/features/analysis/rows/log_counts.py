@@ -15,9 +15,8 @@ from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.analysis.rows.census import AcquisitionCounts, Period
-from miqa_node.features.analysis.tables import logged_rejects
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import acquisition_days, acquisitions
+from miqa_node.runtime.store.tables import acquisition_days, acquisitions, logged_rejects
 
 VIEWS = frozenset({"AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO"})
 """Values of View Position (0018,5101): two different ones mean two exposures. Other words prove nothing."""

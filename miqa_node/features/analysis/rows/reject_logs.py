@@ -12,11 +12,10 @@ import sqlalchemy as sa
 from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.reject_log import LoggedReject, RejectLog
 from miqa_node.errors import NotFoundError
-from miqa_node.features.analysis.tables import logged_rejects, reject_logs
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.store.database import Transaction, insert_missing
-from miqa_node.runtime.store.tables import acquisitions
+from miqa_node.runtime.store.tables import acquisitions, logged_rejects, reject_logs
 
 ROWS_AT_ONCE = 500
 """SQLite allows at most 32,766 values per statement."""

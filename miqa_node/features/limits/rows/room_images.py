@@ -6,7 +6,7 @@ image, whose strengths are other ones. Images with a hard flag teach nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import islice
@@ -17,6 +17,7 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.room import JudgedKind, Place, kind_of, shows_room
+from miqa_node.core.settings.judging import PolicySettings
 from miqa_node.features.limits.learn import SeenImage, seen_image
 from miqa_node.runtime.site_records.rooms import LearnedFrom
 from miqa_node.runtime.store import documents
@@ -59,13 +60,27 @@ def teaching_images(
     transaction: Transaction, place: Place, policy: Policy, since: datetime | None = None, *, pools: bool = False
 ) -> list[TeachingImage]:
     """The newest images of a room; with ``pools`` those of all rooms that the place covers."""
-    images = (one for one in _shown(transaction, place, policy, since, pools=pools) if not one.seen.always)
-    return list(islice(images, MOST_TAUGHT))
+    return taught(shown(_newest(transaction, place, since, pools=pools), policy))
+
+
+def taught(images: Iterable[TeachingImage]) -> list[TeachingImage]:
+    """Those of the newest images that teach."""
+    return list(islice((one for one in images if not one.seen.always), MOST_TAUGHT))
+
+
+def are_enough(images: Sequence[TeachingImage], settings: PolicySettings) -> bool:
+    """Whether a room can learn from them."""
+    return len(images) >= settings.learn_images and len({one.day for one in images}) >= settings.learn_days
+
+
+def quiet_first(images: Iterable[TeachingImage]) -> list[TeachingImage]:
+    """The images first that nothing flags: a simulated defect on another one would say little."""
+    return sorted(images, key=lambda one: (bool(one.seen.flags), one.digest))
 
 
 def newest_images(transaction: Transaction, place: Place, policy: Policy) -> list[TeachingImage]:
     """The newest images of a room, whatever flags them: a room may be so bad that none of them teaches."""
-    return list(islice(_shown(transaction, place, policy, None), MOST_NEWEST))
+    return list(islice(shown(_newest(transaction, place, None), policy), MOST_NEWEST))
 
 
 def examples(transaction: Transaction, digests: Collection[InstanceDigest]) -> dict[InstanceDigest, ExampleImage]:
@@ -75,13 +90,11 @@ def examples(transaction: Transaction, digests: Collection[InstanceDigest]) -> d
     return {InstanceDigest(row[0]): ExampleImage(*row) for row in transaction.execute(query)}
 
 
-def _shown(
-    transaction: Transaction, place: Place, policy: Policy, since: datetime | None, *, pools: bool = False
-) -> Iterator[TeachingImage]:
-    """Yield one image of each exposure that shows how the room looks."""
+def shown(newest: Iterable[Assessment], policy: Policy) -> Iterator[TeachingImage]:
+    """Yield one image of each exposure that shows how the room looks, of the newest first."""
     exposures: set[tuple[str, ...]] = set()
     graph = None
-    for assessment in _newest(transaction, place, since, pools=pools):
+    for assessment in newest:
         model = assessment.model
         graph = (model.sha256 if model else "") if graph is None else graph
         header = assessment.header

@@ -21,6 +21,7 @@ from miqa_node.core.observe.progress import tell
 from miqa_node.core.settings import Settings
 from miqa_node.features.pilot.archive import Way
 from miqa_node.features.pilot.pace import Hours, Pace, idle_answer_s, nights
+from miqa_node.features.pilot.past_rooms import past_rooms
 from miqa_node.features.pilot.progress import PilotCounts
 from miqa_node.features.pilot.protocol import PilotProtocol
 from miqa_node.features.pilot.rows import images, pilots
@@ -62,6 +63,7 @@ def plan(
     since: Annotated[str, typer.Option(metavar="DAY", help="First day, as 2026-10-01; needed for an archive.")] = "",
     until: Annotated[str, typer.Option(metavar="DAY", help="Last day; default is yesterday.")] = "",
     body_part: Annotated[str, typer.Option(metavar="CS", help="Only this body part.")] = "",
+    learn: Annotated[bool, typer.Option("--learn", help="Rooms learn limits of their own from these images.")] = False,
     pace: PaceOption = 1.0,
     hours: HoursOption = "22:00-06:00",
     actor: Actor = None,
@@ -85,6 +87,8 @@ def plan(
     with _database(settings) as database:
         with database.begin() as transaction:
             folder = chosen_package(settings, activations.current(transaction))
+            if learn:
+                past_rooms().check(transaction, settings.policy)
         protocol = PilotProtocol(
             name=name,
             sources=tuple(source),
@@ -102,6 +106,7 @@ def plan(
             model=package_label(folder) if folder else "",
             policy=policy_of(settings).version,
             software=f"miqa-node {__version__}",
+            learn=learn,
         )
         with TemporaryDirectory() as scratch, opened_source(settings, database, protocol, Path(scratch)) as images_of:
             protocol, days = protocol.counted([one for day in images_of.days() for one in images_of.count(day)])
@@ -146,7 +151,10 @@ def run(
             stored = pilots.find(transaction, name)
         protocol, who = stored.protocol, actor or login()
         note(database, who, "run", protocol, {})
-        with opened_source(settings, database, protocol, folder, by) as source, closing(PilotJudge(settings)) as judge:
+        with (
+            opened_source(settings, database, protocol, folder, by) as source,
+            closing(PilotJudge(settings, past_rooms() if protocol.learn else None)) as judge,
+        ):
             idle_s = stored.idle_s or (idle_answer_s(source.ask) if protocol.is_archive else 0.0)
             with database.begin() as transaction:
                 pilots.note_idle(transaction, name, idle_s)
@@ -235,8 +243,8 @@ def _show_counts(name: str, counts: PilotCounts, failures: list[tuple[str, str]]
     )
 
 
-def _tell(counts: PilotCounts) -> None:
-    done = counts.found - counts.waiting
+def _tell(counts: PilotCounts, more: int) -> None:
+    done = counts.found - counts.waiting + more
     total = max(counts.planned, counts.found, done + 1)
     tell("Fetching", done, total, f"{done} of {total}, {counts.flagged} flagged")
 
@@ -251,7 +259,7 @@ def _record(transaction: Transaction, who: str, action: str, protocol: PilotProt
     """Query, person and counts stand in the audit trail."""
     query = {
         "from": list(protocol.sources), "modalities": list(protocol.modalities), "since": str(protocol.since),
-        "until": str(protocol.until), "body_part": protocol.body_part,
+        "until": str(protocol.until), "body_part": protocol.body_part, "learn": protocol.learn,
     }  # fmt: skip
     what = {"pilot": protocol.name, "action": action, **(query if action == "plan" else {}), **detail}
     records.add(transaction, AuditEntry(AuditEvent.IMPORTED, datetime.now(UTC), who, "command", detail=what))

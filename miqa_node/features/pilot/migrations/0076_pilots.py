@@ -66,6 +66,9 @@ def upgrade() -> None:
         sa.Column("unassessed", sa.Text, nullable=False),
         sa.Column("document", sa.JSON),
         sa.Column("judged_at", sa.DateTime),
+        sa.Column("stratum", sa.String(200), nullable=False, server_default=""),
+        sa.Column("trials", sa.JSON),
+        sa.Column("own", sa.JSON),
         sa.UniqueConstraint("pilot", "sop_instance_uid", name="uq_pilot_images_pilot_sop_instance_uid"),
     )
     op.create_index("ix_pilot_images_patient_id", "pilot_images", ["patient_id"])
@@ -77,15 +80,6 @@ def upgrade() -> None:
         sa.Column("until", sa.DateTime, nullable=False),
     )
     op.create_table(
-        "pilot_strata",
-        sa.Column(
-            "pilot", sa.String(40), sa.ForeignKey("pilots.name", name="fk_pilot_strata_pilot_pilots"), primary_key=True
-        ),
-        sa.Column("stratum", sa.String(200), primary_key=True),
-        sa.Column("images", sa.Integer, nullable=False),
-        sa.Column("drawn", sa.Integer, nullable=False),
-    )
-    op.create_table(
         "pilot_sample",
         sa.Column(
             "image_id", SERIAL,
@@ -95,11 +89,11 @@ def upgrade() -> None:
         sa.Column(
             "pilot", sa.String(40), sa.ForeignKey("pilots.name", name="fk_pilot_sample_pilot_pilots"), nullable=False
         ),
-        sa.Column("stratum", sa.String(200), nullable=False),
         sa.Column("drawn_order", sa.Integer, nullable=False),
         sa.Column("is_second", sa.Boolean, nullable=False),
         sa.Column("picture", sa.LargeBinary),
         sa.Column("loss", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     )  # fmt: skip
     op.create_index("ix_pilot_sample_pilot", "pilot_sample", ["pilot"])
     op.create_table(

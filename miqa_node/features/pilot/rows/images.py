@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,7 +47,8 @@ class FoundImage:
 class JudgedImage:
     """What became known of an image when it was fetched and judged; ``day`` is the local one of the exposure.
 
-    ``assessment`` and ``disposition`` are None if there was nothing to judge; ``unassessed`` says why.
+    ``assessment`` and ``disposition`` are None if there was nothing to judge; ``unassessed`` says why. ``trials`` are
+    what was seen of simulated defects on it.
     """
 
     digest: InstanceDigest
@@ -59,6 +60,7 @@ class JudgedImage:
     assessment: Assessment | None = None
     disposition: Disposition | None = None
     unassessed: str = ""
+    trials: list[dict[str, Any]] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -74,10 +76,11 @@ class JudgedImage:
 
 @dataclass(frozen=True, slots=True)
 class PilotImage:
-    """An image of a pilot for its report; ``stratum`` is empty unless it was drawn.
+    """An image of a pilot for its report; ``stratum`` is empty before a draw, ``drawn_order`` None if it was not drawn.
 
     ``day`` and all after it but ``failure`` and ``study_date`` say nothing before the image is judged. ``findings`` are
-    the names of the reasons that flagged it, ``unassessed`` says why it has no verdict.
+    the names of the reasons that flagged it, ``unassessed`` says why it has no verdict, ``own`` what comes of it by its
+    room's own limits.
     """
 
     image_id: int
@@ -98,6 +101,7 @@ class PilotImage:
     unassessed: str
     stratum: str
     drawn_order: int | None
+    own: dict[str, int] | None = None
 
 
 def add(transaction: Transaction, pilot: str, listing: Iterable[FoundImage]) -> Counter[str]:
@@ -180,8 +184,31 @@ def conclude(transaction: Transaction, image_id: int, one: JudgedImage, body_par
         "unassessed": words if one.verdict is Verdict.NOT_ASSESSED else "",
         "document": documents.dump_assessment(one.assessment) if one.assessment else None,
         "judged_at": now,
+        "trials": one.trials,
     }
     transaction.execute(sa.update(pilot_images).where(_of.image_id == image_id).values(values))
+
+
+def lessons(transaction: Transaction, pilot: str) -> list[tuple[Assessment, list[dict[str, Any]]]]:
+    """What rooms learn from: assessments as of the days of the exposures, and what was tried on each image."""
+    mine = _of.pilot == pilot, _of.document.is_not(None), _of.day.is_not(None)
+    query = sa.select(_of.document, _of.day, _of.trials).where(*mine).order_by(_of.image_id)
+    return [
+        (replace(documents.load_assessment(row.document), assessed_at=_noon(row.day)), row.trials or [])
+        for row in transaction.execute(query)
+    ]
+
+
+def _noon(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+
+
+def note_own(transaction: Transaction, pilot: str, by_digest: Mapping[str, dict[str, int]]) -> None:
+    """What comes of each image by its room's own limits; of images of rooms with too few nothing."""
+    query = sa.select(_of.image_id, _of.document).where(_of.pilot == pilot, _of.document.is_not(None))
+    for image_id, document in transaction.execute(query).all():
+        own = by_digest.get(documents.load_assessment(document).digest)
+        transaction.execute(sa.update(pilot_images).where(_of.image_id == image_id).values(own=own))
 
 
 def fail(transaction: Transaction, image_id: int, words: str) -> None:
@@ -205,7 +232,7 @@ def refuse(transaction: Transaction, image_id: int, words: str, now: datetime) -
 def select(transaction: Transaction, pilot: str) -> list[PilotImage]:
     """All images of a pilot, in the order in which they were found."""
     joined = pilot_images.outerjoin(pilot_sample, pilot_sample.c.image_id == _of.image_id)
-    query = sa.select(*_SHOWN, pilot_sample.c.stratum, pilot_sample.c.drawn_order).select_from(joined)
+    query = sa.select(*_SHOWN, pilot_sample.c.drawn_order).select_from(joined)
     return [_image(row) for row in transaction.execute(query.where(_of.pilot == pilot).order_by(_of.image_id))]
 
 
@@ -246,7 +273,7 @@ _SHOWN = tuple(
     _of[name]
     for name in (
         "image_id", "outcome", "study_instance_uid", "sop_instance_uid", "study_date", "modality", "failure", "digest",
-        "room", "body_part", "view", "day", "verdict", "score", "findings", "unassessed",
+        "room", "body_part", "view", "day", "verdict", "score", "findings", "unassessed", "stratum", "own",
     )
 )  # fmt: skip
 
@@ -257,6 +284,5 @@ def _image(row: Any) -> PilotImage:
         "outcome": Outcome(row.outcome),
         "digest": row.digest or "",
         "findings": tuple(row.findings),
-        "stratum": row.stratum or "",
     }
     return PilotImage(**values)

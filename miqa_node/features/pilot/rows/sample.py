@@ -9,13 +9,15 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.patient import PatientKey
 from miqa_node.errors import ConflictError
 from miqa_node.features.pilot.rows import images
 from miqa_node.features.pilot.rows.images import FoundImage
 from miqa_node.features.pilot.strata import DrawnStratum
-from miqa_node.features.pilot.tables import pilot_images, pilot_readings, pilot_sample, pilot_strata, pilots
+from miqa_node.features.pilot.tables import pilot_images, pilot_readings, pilot_sample, pilots
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
+from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 
 _OF = pilot_sample.c
@@ -63,36 +65,39 @@ def store(
         raise ConflictError("A sample of {name} was drawn before; a second draw would not be random.", name=pilot)
     places = {number: place for place, number in enumerate(order)}
     for one in strata:
-        row = {"pilot": pilot, "stratum": one.name, "images": one.size, "drawn": len(one.drawn)}
-        transaction.execute(sa.insert(pilot_strata).values(row))
+        for part in batches([image.image_id for image in one.images]):
+            of_it = sa.update(pilot_images).where(pilot_images.c.image_id.in_(part))
+            transaction.execute(of_it.values(stratum=one.name))
         for image in one.drawn:
             row = {
-                "image_id": image.image_id, "pilot": pilot, "stratum": one.name, "loss": "",
+                "image_id": image.image_id, "pilot": pilot, "loss": "", "attempts": 0,
                 "drawn_order": places[image.image_id], "is_second": image.image_id in seconds,
             }  # fmt: skip
             transaction.execute(sa.insert(pilot_sample).values(row))
 
 
-def unfetched(transaction: Transaction, pilot: str) -> list[tuple[int, FoundImage]]:
-    """Drawn images, by number, that nobody can read yet."""
+def waiting(transaction: Transaction, pilot: str, _day: str | None, limit: int) -> list[tuple[int, FoundImage]]:
+    """Drawn images, by number, that nobody can read yet; those that failed come last, and not for ever."""
     mine = pilot_images.join(pilot_sample, pilot_sample.c.image_id == pilot_images.c.image_id)
-    query = sa.select(pilot_images).select_from(mine).where(_OF.pilot == pilot, _OF.picture.is_(None), _OF.loss == "")
-    return [(row.image_id, images.found(row)) for row in transaction.execute(query.order_by(_OF.drawn_order))]
+    query = sa.select(pilot_images).select_from(mine).where(_OF.pilot == pilot, _OF.picture.is_(None))
+    due = query.where(_OF.attempts < images.MOST_ATTEMPTS).order_by(_OF.attempts, _OF.drawn_order).limit(limit)
+    return [(row.image_id, images.found(row)) for row in transaction.execute(due)]
 
 
-def is_drawn(transaction: Transaction, image_id: int) -> bool:
+def is_due(transaction: Transaction, image_id: int, _patient: PatientKey) -> bool:
     """Whether an image is still in the sample; it goes with a patient who is erased."""
     return transaction.execute(sa.select(_OF.image_id).where(_OF.image_id == image_id)).first() is not None
 
 
 def keep(transaction: Transaction, image_id: int, picture: bytes) -> None:
     """The picture that readers see; nothing is kept if the patient was erased meanwhile."""
-    transaction.execute(sa.update(pilot_sample).where(_OF.image_id == image_id).values(picture=picture))
+    transaction.execute(sa.update(pilot_sample).where(_OF.image_id == image_id).values(picture=picture, loss=""))
 
 
-def lose(transaction: Transaction, image_id: int, words: str) -> None:
-    """The source no longer gives it, in its words."""
-    transaction.execute(sa.update(pilot_sample).where(_OF.image_id == image_id).values(loss=words))
+def fail(transaction: Transaction, image_id: int, words: str) -> None:
+    """The source did not give it, in its words."""
+    values = {"loss": words, "attempts": _OF.attempts + 1}
+    transaction.execute(sa.update(pilot_sample).where(_OF.image_id == image_id).values(values))
 
 
 def losses(transaction: Transaction, pilot: str) -> dict[int, str]:
@@ -139,10 +144,12 @@ def readings(transaction: Transaction, pilot: str) -> list[SampleReading]:
 
 
 def strata(transaction: Transaction, pilot: str) -> dict[str, tuple[int, int]]:
-    """(images, drawn) by name."""
-    of = pilot_strata.c
-    rows = transaction.execute(sa.select(of.stratum, of.images, of.drawn).where(of.pilot == pilot).order_by(of.stratum))
-    return {row.stratum: (row.images, row.drawn) for row in rows}
+    """(images, drawn) by name, of the images that are left."""
+    of, number = pilot_images.c, sa.func.count
+    joined = pilot_images.outerjoin(pilot_sample, _OF.image_id == of.image_id)
+    query = sa.select(of.stratum, number(), number(_OF.image_id)).select_from(joined).group_by(of.stratum)
+    rows = transaction.execute(query.where(of.pilot == pilot, of.stratum != "").order_by(of.stratum))
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def counts(transaction: Transaction, pilot: str) -> SampleCounts:

@@ -1,19 +1,22 @@
-"""Narrow rows and sums for counting."""
+"""Narrow rows and sums for counting, and imported reject logs."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.runtime.store.tables._base import Digest, FindingText, UtcDateTime, metadata
+from miqa_node.runtime.store.tables._base import Digest, FindingText, RowId, UtcDateTime, metadata
 from miqa_node.runtime.store.tables.column_marks import (
     CODE,
     DEVICE,
     HEADER_WORD,
     RANDOM,
     SECRET,
+    SITE,
+    STAFF,
     SUMMED,
     VERSION,
     about,
+    kept,
 )
 
 # One row per decided exposure, narrow, for counting: kind, place, time and outcome.
@@ -123,4 +126,37 @@ pseudonym_keys = sa.Table(
     sa.Column("place", sa.Text, primary_key=True, info=DEVICE),
     sa.Column("fingerprint", sa.String(16), nullable=False, info=SECRET),
     sa.Column("used_at", UtcDateTime, nullable=False),
+)
+
+# Imported reject logs of modalities: each import, and its rows. Nothing in them names a patient. "day" and "at" are the
+# hospital's local time; an image of the same room from "match_from" to "match_until" may be the same exposure.
+reject_logs = sa.Table(
+    "reject_logs",
+    metadata,
+    sa.Column("log_id", RowId, primary_key=True),
+    sa.Column("mapping", sa.Text, nullable=False, info=SITE),
+    sa.Column("imported_at", UtcDateTime, nullable=False),
+    sa.Column("imported_by", sa.Text, nullable=False, info=STAFF),
+    sa.Column("known", sa.Integer, nullable=False),
+)
+
+logged_rejects = sa.Table(
+    "logged_rejects",
+    metadata,
+    sa.Column("key", Digest, primary_key=True),
+    sa.Column("log_id", sa.ForeignKey("reject_logs.log_id"), nullable=False, index=True),
+    sa.Column("day", sa.Date, nullable=False),
+    *(sa.Column(name, sa.DateTime, nullable=False) for name in ("at", "match_from", "match_until")),
+    sa.Column("modality", sa.String(16), nullable=False, info=CODE),
+    *(
+        sa.Column(name, sa.Text, nullable=False, info=kept("from a log without patients"))
+        for name in ("room", "unit", "operator", "body_part", "view", "shift", "reason")
+    ),
+    sa.Column("code", sa.String(16), nullable=False, info=CODE),
+    sa.Column("finding", FindingText, nullable=False, info=CODE),
+    *(
+        sa.Column(name, sa.Float)
+        for name in ("exposure_index", "target_exposure_index", "deviation_index", "kvp", "mas")
+    ),
+    sa.Index("ix_logged_rejects_day", "day", "room"),
 )

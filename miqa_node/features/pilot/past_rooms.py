@@ -1,0 +1,59 @@
+"""The seam ``past_rooms``: what lets rooms learn from a pilot's images, which the feature of rooms' limits is.
+
+A pilot keeps what was tried on an image, and what came of it, in the row of the image, with which it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.settings.judging import PolicySettings
+from miqa_node.plugins import Seam
+from miqa_node.runtime.store.database import Database, Transaction
+
+Trials = list[dict[str, Any]]
+
+
+class RoomLessons(Protocol):
+    """Rooms that learn from the images of one run."""
+
+    def tried(
+        self,
+        assessment: Assessment,
+        radiograph: Radiograph,
+        judge: Callable[[Header, Radiograph, InstanceDigest], Assessment],
+    ) -> Trials:
+        """Simulate defects on an original before it goes."""
+
+    def remember(self, assessment: Assessment, trials: Trials) -> None:
+        """An earlier run tried this."""
+
+    def learned(
+        self, database: Database, images: Sequence[tuple[Assessment, Trials]], now: datetime
+    ) -> dict[str, dict[str, int]]:
+        """What rooms learn from all images, ``assessed_at`` being when they were made, and what comes of each."""
+
+
+@runtime_checkable
+class PastRoomsKind(Protocol):
+    """A plug-in of the seam."""
+
+    def check(self, transaction: Transaction, settings: PolicySettings) -> None:
+        """An error if rooms of this node do not learn."""
+
+    def open(self, policy: Policy, settings: PolicySettings) -> RoomLessons:
+        """For one run."""
+
+
+PAST_ROOMS: Seam[PastRoomsKind] = Seam("past_rooms", PastRoomsKind)  # type: ignore[type-abstract]
+
+
+def past_rooms() -> PastRoomsKind:
+    """The one that is installed; NotFoundError if there is none."""
+    return PAST_ROOMS.get("limits")
