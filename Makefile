@@ -71,10 +71,9 @@ $(READY): $(RUN_READY)
 	@touch $@
 	@echo "Added."
 
-# Of what is installed already, by its name, so that its extra is all that comes.
 $(TRAIN_READY): $(READY)
 	@echo "Adding torch and scikit-learn to $(VENV)."
-	@$(INSTALL) 'miqa-node-training[train]'
+	@$(INSTALL) --no-build-isolation --editable 'packages/miqa-node-training[train]'
 	@touch $@
 
 $(FUZZ_READY): $(READY)
@@ -202,23 +201,19 @@ lock: setup ## Write requirements/*.lock, with hashes, from constraints.txt (nee
 	$(LOCK) pyproject.toml --extra cpu --extra series --extra text --output-file requirements/cpu.lock
 	$(LOCK) pyproject.toml --extra gpu --extra series --extra text --output-file requirements/gpu.lock
 
-# Names and bytes follow from the files alone, and a wheel that is built of its sdist is the same one.
-dist: setup ## Build the wheels and sdists of all distributions into dist/, beside what pins the rest, with checksums
-	@mkdir -p $(DIST) && rm -f $(DIST)/*.whl $(DIST)/*.tar.gz
-	@for folder in . $(dir $(wildcard packages/*/pyproject.toml)); do \
-		(cd $$folder && $(abspath $(BIN))/python -m hatchling build --directory $(abspath $(DIST)) >/dev/null) || exit 1; done
-	@cp constraints.txt requirements/*.lock $(DIST)
-	@cd $(DIST) && sha256sum *.whl *.tar.gz *.txt *.lock | tee SHA256SUMS
+# KEY signs, TRIAL=1 goes without a night, BUNDLE=no without an index.
+dist: setup ## Make a release in dist/: wheels, locks, list of parts, offline bundle, checksums (KEY=~/.ssh/id_ed25519, TRIAL=1)
+	@$(BIN)/python -m tools.release $(DIST) $(if $(KEY),--key $(KEY)) $(if $(TRIAL),--trial) $(if $(filter no,$(BUNDLE)),--without-bundle)
 
-sbom: setup ## Install what a container holds into .venv-sbom, by hashes, and describe it as CycloneDX in dist/
-	@rm -rf .venv-sbom && $(PYTHON) -m venv .venv-sbom && mkdir -p dist
-	.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes --only-binary :all: \
+sbom: setup ## Install what a container holds into a folder of its own, by hashes, and describe it as CycloneDX in dist/
+	@rm -rf $(DIST)/.venv-sbom && $(PYTHON) -m venv $(DIST)/.venv-sbom && mkdir -p $(DIST)
+	$(DIST)/.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes --only-binary :all: \
 		--requirement requirements/build.lock --requirement requirements/$(ACCEL).lock
-	.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --no-deps --no-build-isolation . \
+	$(DIST)/.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --no-deps --no-build-isolation . \
 		./packages/miqa-node-phantoms ./packages/miqa-node-selftest
-	$(BIN)/cyclonedx-py environment .venv-sbom/bin/python --pyproject pyproject.toml --output-reproducible \
-		--validate --output-file dist/miqa-node-$(ACCEL).cdx.json
-	@rm -rf .venv-sbom
+	$(BIN)/cyclonedx-py environment $(DIST)/.venv-sbom/bin/python --pyproject pyproject.toml --output-reproducible \
+		--validate --output-file $(DIST)/miqa-node-$(ACCEL).cdx.json
+	@rm -rf $(DIST)/.venv-sbom
 
 audit: setup ## Ask the index for known vulnerabilities of what a container holds (needs a network)
 	@$(BIN)/python .ci/audit.py requirements/$(ACCEL).lock

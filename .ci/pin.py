@@ -41,7 +41,7 @@ def requirements() -> list[str]:
         added = *project.get("optional-dependencies", {}).values(), *document.get("dependency-groups", {}).values()
         lines += [
             *document["build-system"]["requires"],
-            *project["dependencies"],
+            *project.get("dependencies", ()),
             *(line for one in added for line in one),
         ]
     lines = [line for line in lines if not line.startswith("miqa-node")]

@@ -2,7 +2,7 @@
 
 import os
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # ONNX Runtime reads this at import; otherwise it sends telemetry to its makers, in a thread of its own.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

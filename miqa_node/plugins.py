@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from miqa_node import __version__
@@ -240,6 +241,24 @@ def _installed(_folders: tuple[str, ...]) -> Mapping[str, Sequence[EntryPoint]]:
 def is_own(entry: EntryPoint) -> bool:
     """Whether an entry point is of a distribution of this project."""
     return _origin(entry)[0] in OWN_DISTRIBUTIONS
+
+
+def addition(what: str) -> str:
+    """The command that adds an extra of the node, or another distribution, to this installation.
+
+    What an extra brings has names of its own; the project's own are nobody's on an index, so a file is named.
+
+    >>> addition("seal").partition("bin/")[2]
+    "pip install 'onnx>=1.23'"
+    """
+    pip = f"{Path(sys.prefix) / 'bin' / 'pip'} install"
+    name, bracket, extras = what.partition("[")
+    if name in OWN_DISTRIBUTIONS:
+        file = f"./{name.replace('-', '_')}-{__version__}-py3-none-any.whl{bracket}{extras}"
+        return f"{pip} '{file}' in the folder of the release"
+    needed = [line for one in distributions(name=NODE) for line in one.requires or ()]
+    brought = [line.partition(";")[0].strip() for line in needed if f"extra == '{what}'" in line.replace('"', "'")]
+    return " ".join([pip, *(f"'{one}'" for one in dict.fromkeys(brought) or [what])])
 
 
 def _origin(entry: EntryPoint) -> tuple[str, str]:

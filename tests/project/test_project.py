@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from miqa_node import __version__
+from tools.reach.changes import git
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -151,8 +152,9 @@ def test_a_wrong_accelerator_or_python_is_named() -> None:
 
 
 def test_the_gate_and_the_workflow_call_make_targets_that_exist() -> None:
-    workflow = yaml.safe_load(text(".github/workflows/ci.yml"))
-    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    workflows = [yaml.safe_load(path.read_text("utf-8")) for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    jobs = [job for workflow in workflows for job in workflow["jobs"].values()]
+    steps = [step.get("run", "") for job in jobs for step in job["steps"]]
     hooks = [hook["entry"] for hook in yaml.safe_load(text(".pre-commit-config.yaml"))["repos"][0]["hooks"]]
     called = {
         target
@@ -202,7 +204,33 @@ def test_the_composition_splits_the_roles() -> None:
 def test_the_version_is_semantic_and_has_a_place_in_the_changelog() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", __version__)
     changelog = text("CHANGELOG.md")
-    assert "## [Unreleased]" in changelog or f"## [{__version__}]" in changelog
+    assert f"\n## {__version__}\n" in changelog
+    [newest] = re.findall(r"<!-- towncrier release notes start -->\n+(## .*?)(?:\n## |\Z)", changelog, re.DOTALL)
+    assert len(newest.encode()) <= 12_288
+
+
+KINDS = {kind["directory"] for kind in DOCUMENT["tool"]["towncrier"]["type"]}
+NOTICED = ("docs/reference/cli*.md", "docs/reference/api.md", "docs/reference/configuration.md", "config/miqa.toml")
+"""Who changes one of these changes what users type or read."""
+
+
+def test_fragments_of_changes_become_a_section() -> None:
+    fragments = [path for path in (ROOT / "changes").iterdir() if path.name not in {"README.md", ".template.md.jinja"}]
+    wrong = [path.name for path in fragments if path.suffix != ".md" or path.stem.rpartition(".")[2] not in KINDS]
+    assert wrong == [], f"changes/README.md says how they are called: NAME.{'|'.join(sorted(KINDS))}.md"
+    build = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "9.9.9"]
+    section = " ".join(subprocess.run(build, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split())
+    assert [path.name for path in fragments if " ".join(path.read_text("utf-8").split()) not in section] == []
+
+
+def test_a_change_that_users_notice_has_a_fragment() -> None:
+    """Since the page of changes was written last."""
+    last = git("log", "-1", "--format=%H", "--", "CHANGELOG.md")
+    if not last or git("rev-parse", "--is-shallow-repository") == "true":
+        pytest.skip("this history is too short")
+    changed = git("diff", "--name-only", last, "--", *NOTICED).split()
+    fragments = [path for path in (ROOT / "changes").glob("*.md") if path.name != "README.md"]
+    assert fragments or not changed, f"{', '.join(changed)} changed: say it in a file in changes/ (changes/README.md)"
 
 
 def test_every_page_stands_in_the_table_of_contents() -> None:
@@ -282,7 +310,9 @@ def test_images_and_actions_are_pinned_by_digest() -> None:
     ours = {"receive", "work", "web"}
     unpinned = {name for name, image in images.items() if not re.search(r"@sha256:[0-9a-f]{64}$", image)} - ours
     assert unpinned == {"pacs"}, "Orthanc is only for trying"
-    used = re.findall(r"uses: (\S+)", text(".github/workflows/ci.yml"))
+    workflows = [path.read_text("utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    used = [action for one in workflows for action in re.findall(r"^ +- uses: (\S+)", one, re.MULTILINE)]
+    assert len(workflows) == 2
     assert used
     assert [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)] == []
 

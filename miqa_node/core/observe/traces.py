@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from miqa_node import __version__
 from miqa_node.core.settings import TelemetrySettings
 from miqa_node.errors import SettingsError
+from miqa_node.plugins import addition
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -36,7 +37,7 @@ def set_up_traces(settings: TelemetrySettings, node: str) -> Callable[[], None]:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        raise SettingsError("telemetry.traces_url needs more: pip install 'miqa-node[telemetry]'") from error
+        raise SettingsError(f"telemetry.traces_url needs more: {addition('telemetry')}") from error
     service = {"service.name": "miqa-node", "service.instance.id": node, "service.version": __version__}
     provider = TracerProvider(resource=Resource.create(service))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.traces_url)))

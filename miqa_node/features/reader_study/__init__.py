@@ -1,7 +1,7 @@
 """Studies that compare readers with and without the node."""
 
 COMMANDS = {
-    "study": "command.study:app | studies 17 | Reader studies: plan, collect, report, list. | miqa-node[study]",
+    "study": "command.study:app | studies 17 | Reader studies: plan, collect, report, list. | study",
 }
 PAGES = {"reader_study": "page.router:PAGE"}
 TABLES = {

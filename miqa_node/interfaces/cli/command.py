@@ -18,7 +18,7 @@ from miqa_node.core.wrong_values import what_is_wrong
 from miqa_node.errors import ResourcesError
 from miqa_node.interfaces.cli.elsewhere import ELSEWHERE
 from miqa_node.interfaces.cli.progress_bar import progress_shown
-from miqa_node.plugins import Plugin, Seam
+from miqa_node.plugins import Plugin, Seam, addition
 
 
 class Heading(StrEnum):
@@ -47,7 +47,7 @@ class Command:
     panel: str = ""
     """Heading in the list of commands. Commands of other distributions stand under a heading of their own."""
     extra: str = ""
-    """What to install when a module is missing, for example ``miqa-node-training``."""
+    """What to install when a module is missing: an extra of the node, or ``miqa-dose[moon]``."""
     hidden: bool = False
     order: int = 100
     """Place in the list of commands, lowest first."""
@@ -167,7 +167,7 @@ class _Entry(TyperCommand):
         try:
             target = _resolve(self._command.target)
         except ModuleNotFoundError as error:
-            cure = f" Install it: pip install '{self._command.extra}'." if self._command.extra else ""
+            cure = f" Install it: {addition(self._command.extra)}." if self._command.extra else ""
             raise ResourcesError(f"{self._name} needs {error.name}, which is not installed.{cure}") from error
         parent = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
         parent.callback()(lambda: None)

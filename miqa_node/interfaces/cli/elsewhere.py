@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from miqa_node.plugins import addition
+
+TRAINING = addition("miqa-node-training[train]")
+
 ELSEWHERE: Mapping[str, str] = {
-    "train": "It comes with another package. Install it: pip install 'miqa-node-training[train]'.",
-    "selftest": "It comes with another package. Install it: pip install miqa-node-selftest.",
-    "deidentify": "It comes with another package. Install it: pip install miqa-node-training.",
-    "evaluate report": "miqa-node-training measures packages. Install it: pip install 'miqa-node-training[train]'.",
+    "train": f"It comes with another package. Install it: {TRAINING}.",
+    "selftest": f"It comes with another package. Install it: {addition('miqa-node-selftest')}.",
+    "deidentify": f"It comes with another package. Install it: {addition('miqa-node-training')}.",
+    "evaluate report": f"miqa-node-training measures packages. Install it: {TRAINING}.",
     "reference": "The pages of the reference are made in a checkout: python -m tools.reference PAGE --out FILE.",
 }

@@ -22,6 +22,7 @@ from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLE
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import SettingsError
+from miqa_node.plugins import addition
 from miqa_node.stages.report.uids import derive_uid
 
 Image = NDArray[np.float32]
@@ -82,7 +83,7 @@ def sample_folder() -> Path:
     try:
         import data_store  # noqa: PLC0415 - the rest of the node works without the samples
     except ImportError as error:
-        raise SettingsError("The sample radiographs are missing: pip install 'miqa-node[demo]'.") from error
+        raise SettingsError(f"The sample radiographs are missing: {addition('demo')}.") from error
     return Path(data_store.__file__).parent / "data"
 
 

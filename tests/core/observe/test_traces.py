@@ -88,7 +88,8 @@ def test_without_a_collector_nothing_is_set_up() -> None:
 
 def test_a_missing_library_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
-    with pytest.raises(SettingsError, match=r"pip install 'miqa-node\[telemetry\]'"):
+    cure = r"pip install 'opentelemetry-exporter-otlp-proto-http>=\S+' 'opentelemetry-sdk>="
+    with pytest.raises(SettingsError, match=cure):
         set_up_traces(TelemetrySettings(traces_url="http://localhost:4318/v1/traces"), "miqa-1")
 
 

@@ -73,7 +73,8 @@ def test_a_command_whose_library_is_missing_says_what_to_install(cli: Callable[.
 
     assert ran.code == Exit.UNAVAILABLE
     assert ran.err == (
-        "miqa-node: moon needs no_such_rocket, which is not installed. Install it: pip install 'miqa-dose[moon]'.\n"
+        "miqa-node: moon needs no_such_rocket, which is not installed. "
+        f"Install it: {sys.prefix}/bin/pip install 'miqa-dose[moon]'.\n"
     )
 
 

@@ -15,6 +15,7 @@ from miqa_node.features.labels.command.label_images import Images
 from miqa_node.features.labels.export import LabelExport, Names, WriteImage, export_labels, write_png
 from miqa_node.features.labels.rows import reviews
 from miqa_node.features.labels.rows.reviews import ExportImage
+from miqa_node.plugins import addition
 from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store.site_store import open_store
 from miqa_node.runtime.workers.pool import WorkerPool
@@ -64,7 +65,7 @@ def _deidentified(settings: Settings, key: bytes) -> Iterator[WriteImage]:
         from miqa_training.deidentify.pixels import pixel_tools
         from miqa_training.deidentify.values import Secrets
     except ModuleNotFoundError as error:
-        raise ResourcesError("--images dicom needs miqa-node-training: pip install miqa-node-training.") from error
+        raise ResourcesError(f"--images dicom needs miqa-node-training: {addition('miqa-node-training')}.") from error
     method = DeidentificationMethod(Secrets(key))
     with pixel_tools(settings, text=True) as tools:
 

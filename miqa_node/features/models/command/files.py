@@ -17,6 +17,7 @@ from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import print_json, print_line, print_table, three_digits
 from miqa_node.interfaces.cli.site_choice import choice_of, policy_of
+from miqa_node.plugins import addition
 from miqa_node.stages.assess.active import chosen_package
 from miqa_node.stages.assess.bare import pack as write_bare
 from miqa_node.stages.assess.card import GRAPH_NAME, gradient_file
@@ -115,7 +116,7 @@ def seal(
     try:
         from miqa_node.stages.explain.sealing import add_gradients  # it needs the extra [seal]
     except ImportError as error:
-        typer.echo(f"miqa-node: this command needs onnx ({error}): pip install 'miqa-node[seal]'.", err=True)
+        typer.echo(f"miqa-node: this command needs onnx ({error}): {addition('seal')}.", err=True)
         raise typer.Exit(Exit.UNAVAILABLE) from error
 
     for path in [package_of_name(settings.model_folders, name) for name in names]:

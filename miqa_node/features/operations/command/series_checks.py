@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import MiqaError
+from miqa_node.plugins import addition
 from miqa_node.stages.measure.base import measures_with
 from miqa_node.stages.report.series.extra import LIBRARIES, missing_libraries
 
@@ -66,7 +66,7 @@ def _has_no_figures(table: Acceptance) -> bool:
 def how_to_add(python: tuple[int, int]) -> str:
     """The command that adds them to a node on this Python, or that there are no wheels for it."""
     if python < FIRST_WITHOUT:
-        return f"this adds them: {Path(sys.prefix) / 'bin' / 'pip'} install 'miqa-node[series]'"
+        return f"this adds them: {addition('series')}"
     major, minor = FIRST_WITHOUT
     return (
         f"highdicom's libraries have no wheels for Python {python[0]}.{python[1]} yet: a node that is installed with "

@@ -15,7 +15,7 @@ from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.files import DICOM_SUFFIXES, images
 from miqa_node.interfaces.cli.options import AsJson, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import print_json
-from miqa_node.stages.assess.text.extra import addition
+from miqa_node.plugins import addition
 from miqa_training.deidentify.dataset import DeidentificationMethod
 from miqa_training.deidentify.files import FileOutcome, deidentify_files, read_key
 from miqa_training.deidentify.pixels import PixelSearch, pixel_tools
@@ -109,7 +109,7 @@ def deidentify(
     quiet_logs(settings)
     with pixel_tools(settings, text=text) as tools:
         if text and tools.reader is None:
-            typer.echo(f"Text in the pixels is not searched; this adds it: {addition()}", err=True)
+            typer.echo(f"Text in the pixels is not searched; this adds it: {addition('text')}", err=True)
         remaining = counted(files, "De-identifying")
         outcomes = deidentify_files(
             ((file, file.parent.relative_to(base) if keep_folders else Path()) for file in remaining),

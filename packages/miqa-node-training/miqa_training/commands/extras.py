@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.plugins import addition
 
 DataFolder = Annotated[
     Path,
@@ -40,7 +41,7 @@ def require(needed: tuple[str, ...]) -> None:
     if missing:
         typer.echo(
             f"miqa-node: this command needs modules that are not installed: {', '.join(missing)}. "
-            "Install them: make setup-train in a checkout, or pip install 'miqa-node-training[train]'.",
+            f"Install them: make setup-train in a checkout, or {addition('miqa-node-training[train]')}.",
             err=True,
         )
         raise typer.Exit(Exit.UNAVAILABLE)
