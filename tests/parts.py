@@ -16,6 +16,7 @@ from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import Assessor, JobQueue
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.pipeline import Pipeline
@@ -59,7 +60,7 @@ def build_pipeline(
     rules: AcquisitionRules | None = None,
     enhance: Callable[[Radiograph], EnhancedImage] | None = None,
     silence: Callable[[Header], str] = lambda _header: "",
-    declining: Callable[[str], Sequence[str]] = lambda _modality: (),
+    declining: Callable[[str, Verdict], Sequence[str]] = lambda _modality, _verdict: (),
     relaxed_uids: bool = False,
     certify: Callable[[Assessment, Policy], str] = lambda *_: NO_CERTIFICATE,
 ) -> Pipeline:

@@ -72,7 +72,7 @@ class Rig:
         self, folder: Path, pool: WorkerPool, policy: Policy, *, rules: AcquisitionRules | None = None,
         assessor: Assessor | None = None, enhance: Callable[[Radiograph], EnhancedImage] | None = None,
         silence: Callable[[Header], str] = lambda _header: "",
-        declining: Callable[[str], Sequence[str]] = lambda _modality: (), relaxed_uids: bool = False,
+        declining: Callable[[str, Verdict], Sequence[str]] = lambda _modality, _verdict: (), relaxed_uids: bool = False,
         database_url: str = "", objects: ObjectStore | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
@@ -274,7 +274,7 @@ def test_what_is_neither_radiograph_nor_series_is_reported_as_not_assessed(
     policy = policy_of({"contradiction": "blank_image", "then": "REVIEW"}, where={"radiographs": {"modality": ["CR"]}})
     asked_of: list[str] = []
 
-    def declining(modality: str) -> list[str]:
+    def declining(modality: str, _verdict: Verdict) -> list[str]:
         asked_of.append(modality)
         return ["ARCHIVE"]
 

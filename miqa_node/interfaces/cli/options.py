@@ -12,14 +12,18 @@ import typer
 
 from miqa_node import plugins
 from miqa_node.core.domain.calendar import FIRST_DAY, FIRST_MOMENT, LAST_DAY
+from miqa_node.core.language.local_time import SITE_ZONE
 from miqa_node.core.observe.log import set_up_logging
 from miqa_node.core.settings import LogLevel, Settings, load_settings
 from miqa_node.interfaces.cli.progress_bar import JSON
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="TOML file with the site's settings.", envvar="MIQA_CONFIG"),
+    typer.Option(
+        "--config", metavar="FILE", help="TOML file with the site's settings.", envvar="MIQA_CONFIG", is_eager=True
+    ),
 ]
+"""Read before all others: a time without an offset is one of the site's clock."""
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", help="Folder with everything that the node keeps (node.data_dir)."),
@@ -37,7 +41,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def read_moment(text: str) -> datetime:
-    """A time from the command line: ISO 8601 (local time unless it has an offset), or 90m, 24h, 7d ago."""
+    """A time from the command line: ISO 8601 with or without an offset, or 90m, 24h, 7d ago."""
     if span := _SPAN.fullmatch(text):
         now, ago = datetime.now(UTC), timedelta(**{_UNITS[span[2]]: int(span[1])})
         if ago > now - FIRST_MOMENT:
@@ -51,7 +55,19 @@ def read_moment(text: str) -> datetime:
         ) from error
     if not FIRST_DAY <= at.date() <= LAST_DAY:
         raise _not_in_calendar(text)
-    return at.astimezone(UTC)
+    return at
+
+
+def _on_site_clock(ctx: typer.Context, at: datetime | None) -> datetime | None:
+    if at is None or at.tzinfo is not None:
+        return at
+    zone = load_settings(ctx.params.get("config")).node.zone
+    return (at.replace(tzinfo=zone) if zone is not None else at.astimezone()).astimezone(UTC)
+
+
+def moment_option(help_text: str, *names: str) -> Any:
+    """An option with a time; one without an offset is of the site's clock, as commands print times."""
+    return typer.Option(*names, parser=read_moment, callback=_on_site_clock, metavar="TIME", help=help_text)
 
 
 def read_day(text: str) -> date:
@@ -84,6 +100,7 @@ def settings_of(config: Path | None, data_dir: Path | None = None, **tables: dic
         overrides.setdefault("node", {})["data_dir"] = data_dir
     settings = load_settings(config, **overrides)
     plugins.allow(settings.plugins.allow)
+    SITE_ZONE.set(settings.node.zone)
     return settings
 
 

@@ -210,11 +210,29 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 def _keys(request: Request, where: tuple[int | str, ...]) -> Iterator[str]:
     """The keys that the address, or the body, may have in which an error lies; none deeper in it."""
-    dependant = request.scope["route"].dependant
-    parameters = {"query": dependant.query_params, "body": dependant.body_params}
-    for parameter in parameters.get(str(where[0]), ()) if len(where) == 2 else ():
-        fields = getattr(parameter.field_info.annotation, "model_fields", None)
-        yield from (parameter.alias,) if fields is None else fields
+    dependants = [request.scope["route"].dependant] if len(where) == 2 else []
+    for dependant in dependants:
+        dependants += dependant.dependencies
+        parameters = {"query": dependant.query_params, "body": dependant.body_params}
+        for parameter in parameters.get(str(where[0]), ()):
+            fields = getattr(parameter.field_info.annotation, "model_fields", None)
+            yield from (parameter.alias,) if fields is None else fields
+
+
+def check_parameters(request: Request) -> None:
+    """A dependency of what programs read: RequestValidationError for a parameter that would have no effect."""
+    if request.method != "GET" or not request.url.path.startswith("/api/v1/"):
+        return  # QIDO-RS and WADO-RS say for themselves what they ignore (PS3.18 8.3.4)
+    names = list(dict.fromkeys(_keys(request, ("query", ""))))
+    if unknown := [name for name in request.query_params if name not in names]:
+        listed = ", ".join(names) or "none"
+        why = [Phrase("unknown parameter {name}; known are {known}.", name=one[:64], known=listed) for one in unknown]
+        raise RequestValidationError(
+            [
+                {"loc": ("query", one), "type": "value_error", "ctx": {"error": text}}
+                for one, text in zip(unknown, why, strict=True)
+            ]
+        )
 
 
 def _field(where: tuple[int | str, ...]) -> str:

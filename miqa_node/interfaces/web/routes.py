@@ -15,6 +15,7 @@ from miqa_node.interfaces.web.access import PermissionCheck, Who, check_csrf, pe
 from miqa_node.interfaces.web.card import CARDS
 from miqa_node.interfaces.web.html.pages import folder_of
 from miqa_node.interfaces.web.page import NO_PERMISSION_NAMED, PAGES, Page
+from miqa_node.interfaces.web.problems import check_parameters
 from miqa_node.interfaces.web.services import Services
 
 
@@ -33,7 +34,7 @@ def add_page(app: FastAPI, page: Page) -> None:
     """Serve one page, behind its permission check."""
     guards: list[Any] = [Depends(check_csrf), Depends(PageGuard(page))]
     if page.rest:
-        app.include_router(page.router, dependencies=guards)
+        app.include_router(page.router, dependencies=[*guards, Depends(check_parameters)])
     else:
         app.include_router(
             page.router, dependencies=guards, include_in_schema=False, default_response_class=HTMLResponse

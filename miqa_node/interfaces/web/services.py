@@ -28,7 +28,7 @@ from miqa_node.interfaces.web.renders import Renders
 from miqa_node.interfaces.web.upload_space import UploadSpace
 from miqa_node.local import LocalResult
 from miqa_node.parts import PartContext
-from miqa_node.runtime.people import pseudonym_keys
+from miqa_node.runtime.people import pseudonym_keys, tokens
 from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.assess.automation import (
@@ -174,7 +174,9 @@ class WebServices:
 
         def read(_: None) -> Sequence[Alarm]:
             with self.database.begin() as transaction:
-                others = *pseudonym_keys.alarms(transaction, datetime.now(UTC)), *retention_clock.alarms(transaction)
+                now = datetime.now(UTC)
+                others = *pseudonym_keys.alarms(transaction, now), *retention_clock.alarms(transaction)
+                others = *others, *tokens.alarms(transaction, now)
             others = *self.certificate_alarms(), *automation_alarms(certified_automation(self.settings)), *others
             return *alarms_now(self.database, self.destinations(), wait_s), *others
 

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 MAX_LABEL_CHARACTERS = 200
 MAX_TOKEN_DAYS = 36_500
+TOKEN_DAYS = 90
+"""Days that a new token works unless somebody says otherwise; those of displays, which show no patient, have no end."""
 OVERLAP_HOURS = 24.0
 """Default overlap during which a rotated token still works."""
 MAX_OVERLAP_HOURS = 8_760
@@ -205,7 +207,9 @@ def add_token(
     actor: str,
     now: datetime,
 ) -> str:
-    """Add a token, which is shown only once; it expires after ``days``, or never.
+    """Add a token, which is shown only once; it expires after ``days``, by default ``TOKEN_DAYS``.
+
+    By default one that allows nothing but displays never expires: nobody stands at a wall to renew it.
 
     Raises
     ------
@@ -226,6 +230,8 @@ def add_token(
     if user.disabled:
         raise AccessError("{name} is disabled.", name=user.name)
     label = label.strip()[:MAX_LABEL_CHARACTERS]
+    if days is None and set(scopes) != {Permission.DISPLAY}:
+        days = TOKEN_DAYS
     secret = tokens.add(transaction, user.name, label, scopes, now, now + timedelta(days=days) if days else None)
     allowed = " ".join(sorted(scope.value for scope in scopes))
     _note(transaction, user.name, Action.TOKEN_ADDED, actor, now, f"{label}: {allowed}" if label else allowed)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from miqa_node.core.domain.access import Permission, Role
+from miqa_node.core.domain.operations import RENEWAL_TIME, Alarm
 from miqa_node.core.keys.secrets import new_secret, sha256_of
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import NotFoundError
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import tokens, users
@@ -17,6 +19,7 @@ from miqa_node.runtime.store.tables import tokens, users
 PREFIX = "miqa_"
 """Prefix for recognising a leaked token, by people and secret scanners."""
 
+RENEW = Phrase("Rotate it on the page People, or with miqa-node users token rotate, and give the program the new one.")
 USED_EVERY = timedelta(minutes=1)
 
 
@@ -112,6 +115,25 @@ def every(transaction: Transaction, name: str = "") -> list[Token]:
     """All tokens, or those of one account, oldest first."""
     query = sa.select(tokens).order_by(tokens.c.token_id)
     return [_token(row) for row in transaction.execute(query.where(tokens.c.name == name) if name else query)]
+
+
+def ending(transaction: Transaction, now: datetime) -> list[Token]:
+    """Tokens in force that end within ``RENEWAL_TIME``, made for longer than that, and that no newer one replaces."""
+    in_force = [token for token in every(transaction) if token.is_in_force(now)]
+    newest = {(token.name, token.label, token.scopes): token for token in in_force}
+    return [
+        token
+        for token in newest.values()
+        if token.expires_at is not None and token.expires_at - now < RENEWAL_TIME < token.expires_at - token.created_at
+    ]
+
+
+def alarms(transaction: Transaction, now: datetime) -> Iterator[Alarm]:
+    """An alarm for each token that ends soon."""
+    for token in ending(transaction, now):
+        day = f"{token.expires_at:%Y-%m-%d}"
+        subject = Phrase("Token {number} of {name} ends on {day}", number=token.token_id, name=token.name, day=day)
+        yield Alarm(subject, RENEW, None)
 
 
 def load(transaction: Transaction, token_id: int) -> Token:

@@ -11,7 +11,7 @@ from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.instance import StoredInstance
 from miqa_node.core.domain.output import default_kinds, output_kinds
-from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
+from miqa_node.core.domain.verdict import Disposition, Reason
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.stages import StageClock
 from miqa_node.errors import lacks_resources, place_of
@@ -19,6 +19,7 @@ from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.conclusion.base import Conclusion, Effect
 from miqa_node.stages.conclusion.effects import Declining, DestinationsFor, EffectKind
 from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.deliver.rows.results import any_about
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.units.again import withdrawals
 from miqa_node.stages.units.attempts import stored_damage
@@ -38,7 +39,7 @@ class DeliveryEffect(Effect):
     """The result objects. ``deliver.lanes`` sends the queued objects."""
 
     def __init__(
-        self, context: UnitContext, destinations: DestinationsFor, declining: Declining = lambda _modality: ()
+        self, context: UnitContext, destinations: DestinationsFor, declining: Declining = lambda _modality, _verdict: ()
     ) -> None:
         self._context = context
         self._destinations = destinations
@@ -64,9 +65,14 @@ class DeliveryEffect(Effect):
         return replace(conclusion, results=results, timings_ms={**conclusion.timings_ms, **clock.milliseconds})
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Queue them."""
-        is_assessed = conclusion.announced.verdict is not Verdict.NOT_ASSESSED
-        declined = () if is_assessed else self._declining(conclusion.instance.header.modality)
+        """Queue them. A destination that declines them gets what amends an earlier report that it was sent."""
+        header, digest = conclusion.instance.header, conclusion.instance.digest
+        whole_series = header.series_instance_uid if conclusion.unit.needs_others else ""
+        declined = {
+            name
+            for name in self._declining(header.modality, conclusion.announced.verdict)
+            if not any_about(transaction, name, digest, whole_series)
+        }
         for result in conclusion.results:
             instance = conclusion.instance
             deliveries.record_result(transaction, instance.digest, result, conclusion.decided_at, instance.generation)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.ports import JobQueue
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.plugins import Seam
 from miqa_node.stages.conclusion.base import Effect, Effects, LaterEffect
 from miqa_node.stages.deliver.rows.announcements import Announcer
@@ -19,8 +20,8 @@ from miqa_node.stages.units.base import UnitContext
 
 DestinationsFor = Callable[[ResultKind], Sequence[str]]
 """Names of the destinations that request objects of a kind."""
-Declining = Callable[[str], Sequence[str]]
-"""Names of the destinations that take no results for unassessed images of a modality."""
+Declining = Callable[[str, Verdict], Sequence[str]]
+"""Names of the destinations that take no results of images of a modality with this verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class EffectContext:
     rules: AcquisitionRules
     announcer: Announcer
     taking: DestinationsFor
-    declining: Declining = lambda _modality: ()
+    declining: Declining = lambda _modality, _verdict: ()
 
 
 @dataclass(frozen=True, slots=True)

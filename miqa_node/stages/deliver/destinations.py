@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.event import EventType
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import WatchedFile, read_toml
 from miqa_node.core.wrong_values import what_is_wrong
 from miqa_node.errors import NotFoundError, SettingsError
@@ -43,9 +44,9 @@ class Destinations:
         """Names of the destinations that objects of a kind go to."""
         return tuple(name for name, config in self.current().items() if config.takes(kind))
 
-    def declining(self, modality: str) -> tuple[str, ...]:
-        """Names of the destinations that get no results of unassessed images of a modality."""
-        return tuple(name for name, config in self.current().items() if config.declines(modality))
+    def declining(self, modality: str, verdict: Verdict) -> tuple[str, ...]:
+        """Names of the destinations that get no results of images of a modality with this verdict."""
+        return tuple(name for name, config in self.current().items() if config.declines(modality, verdict))
 
     def hearing(self, event_type: EventType) -> tuple[str, ...]:
         """Names of the destinations that events of a type go to."""

@@ -67,15 +67,19 @@ def test_rooms_learn_from_a_pilot_and_nothing_else_changes(tmp_path: Path, monke
     assert sum(bool(trials) for trials, _ in tried) >= 10
     assert all(own is not None for _, own in tried)
 
-    figures = json.loads(site.run("pilot", "report", "october", "--json"))
-    simulated, by_policy, by_rooms = figures["simulated"]
+    simulated, by_policy, by_rooms = simulated_of(site)
     assert simulated > 20
     assert by_policy >= by_rooms > 0
     assert "Both sides were tried" in site.run("pilot", "report", "october")
     assert images_of(site, "P3") == 2
     site.run("erase", "patient", "P3", "--yes", "--reason", "asked for")
     assert images_of(site, "P3") == 0
-    assert json.loads(site.run("pilot", "report", "october", "--json"))["simulated"][0] < simulated
+    assert simulated_of(site)[0] < simulated
+
+
+def simulated_of(site: Site) -> list[int]:
+    figures = json.loads(site.run("pilot", "report", "october", "--json"))["figures"]
+    return list(figures["simulated"])
 
 
 def images_of(site: Site, patient: str) -> int:

@@ -130,5 +130,5 @@ def test_a_program_hears_which_names_there_are(client: TestClient) -> None:
     query = client.get("/api/v1/worklist?bogus=1").json()
     body = client.post("/api/v1/worklist/1.2/claim", json={"actor": "mara", "bogus": 1}).json()
 
-    assert "query.bogus: bogus is not known here; known are modality, body_part," in query["detail"]
+    assert "query.bogus: unknown parameter bogus; known are modality, body_part," in query["detail"]
     assert "body.bogus: bogus is not known here; known are actor" in body["detail"]

@@ -9,12 +9,15 @@ from structlog.testing import capture_logs
 
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.event import EventType
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.settings import load_settings, share_dir
 from miqa_node.errors import DeliveryError, SettingsError
 from miqa_node.stages.deliver.destinations import Destinations, parse_destinations, parse_flag
 from miqa_node.stages.deliver.kinds.base import DESTINATIONS, DeliveryContext, connect, probe
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
 from miqa_node.stages.deliver.kinds.folder import FolderConfig
+from miqa_node.stages.report.outputs.base import OUTPUTS
+from tests.conftest import ROOT
 from tests.node.third_party import installed
 from tests.stages.deliver.making import outcomes
 
@@ -185,8 +188,32 @@ def test_who_declines_what_was_not_assessed(tmp_path: Path) -> None:
     none = PACS.replace("pacs", "none") + 'decline_unassessed = ["*"]\n'
     write(file, PACS + 'decline_unassessed = ["US", "PT"]\n' + none + PACS.replace("pacs", "all"))
     destinations = Destinations(file)
-    assert destinations.declining("US") == ("pacs", "none")
-    assert destinations.declining("CR") == ("none",)
+    assert destinations.declining("US", Verdict.NOT_ASSESSED) == ("pacs", "none")
+    assert destinations.declining("CR", Verdict.NOT_ASSESSED) == ("none",)
+    assert destinations.declining("US", Verdict.ACCEPT) == ()
+
+
+@pytest.mark.parametrize(
+    ("profile", "flagged", "accepted"),
+    [
+        ("flagged-only", {"SR", "SEG", "KOS"}, set()),
+        ("all", {"SR", "SEG", "KOS"}, {"SR", "SEG"}),  # a segmentation only where there is a mask
+        ("airai", {"SR", "SEG", "KOS"}, {"SR", "SEG"}),
+        ("legacy-viewer", {"SR", "KOS", "SC", "PDF", "GSPS"}, set()),
+        ("statistics-only", set(), set()),
+    ],
+)
+def test_what_a_profile_may_send_of_a_flagged_and_of_an_accepted_image(
+    profile: str, flagged: set[str], accepted: set[str]
+) -> None:
+    [config] = parse_destinations(ROOT / "config" / "profiles" / f"{profile}.toml")
+    made = [one for one in OUTPUTS.all().values() if one.of_images and not one.of_decisions and config.takes(one.kind)]
+
+    def sent(verdict: Verdict) -> set[str]:
+        kinds = {one.kind for one in made if verdict.flagged or not one.only_flagged}
+        return set() if config.declines("CR", verdict) else {str(kind) for kind in kinds}
+
+    assert (sent(Verdict.REJECT), sent(Verdict.ACCEPT)) == (flagged, accepted)
 
 
 OTHER = """

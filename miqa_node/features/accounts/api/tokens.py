@@ -27,7 +27,7 @@ Overlap = Annotated[
 
 
 class NewToken(Strict):
-    """Whose token it is, what it allows and for how long; without ``days`` it never expires."""
+    """Whose token it is, what it allows and for how long; without ``days`` 90, and for displays always."""
 
     actor: Actor = ""
     account: str = Field(min_length=1, max_length=64, pattern=NO_CONTROLS)

@@ -115,7 +115,8 @@ def add_token(
     ] = None,
     label: Annotated[str, typer.Option(metavar="TEXT", help="Purpose of the token.")] = "",
     days: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=36500, help="Days until it expires; never by default.")
+        int | None,
+        typer.Option(metavar="N", min=1, max=36500, help="Days until it expires; 90 by default, never for displays."),
     ] = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,

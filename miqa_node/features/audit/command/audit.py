@@ -18,8 +18,8 @@ from miqa_node.errors import BackupError
 from miqa_node.features.audit import rows as chain
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.interfaces.cli.options import AsJson, Authority, ConfigFile, DataDir, read_moment, settings_of
-from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table
+from miqa_node.interfaces.cli.options import AsJson, Authority, ConfigFile, DataDir, moment_option, settings_of
+from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table
 from miqa_node.interfaces.cli.store import opened
 from miqa_node.runtime.people.audit import marks, records
 from miqa_node.runtime.people.audit.records import AuditEntry
@@ -27,8 +27,8 @@ from miqa_node.runtime.store.database import Database
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail: show, export, verify.")
 
-Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="From: a time, or 90m, 24h, 7d ago.")]
-Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before: a time, or 90m, 24h, 7d ago.")]
+Since = Annotated[datetime | None, moment_option("From: a time, or 90m, 24h, 7d ago.", "--since")]
+Until = Annotated[datetime | None, moment_option("Before: a time, or 90m, 24h, 7d ago.", "--until")]
 
 
 @app.command()
@@ -47,8 +47,10 @@ def show(
     data_dir: DataDir = None,
 ) -> None:
     """Show records, newest first; that somebody looked is recorded, too."""
-    span = _moment(since), _moment(until)
-    chosen = AuditFilter(event or "", by, study, patient, *span, limit=limit, authority=authority)
+    chosen = AuditFilter(
+        event or "", by, study, patient, records.moment(since) if since else "",
+        records.moment(until) if until else "", limit=limit, authority=authority,
+    )  # fmt: skip
     with opened(config, data_dir) as database:
         with database.begin() as transaction:
             rows = records.select(transaction, chosen)
@@ -59,8 +61,8 @@ def show(
         return
     print_table(
         (Column("No.", number=True), "At", "Event", "By", "From", "Study", "Patient", "Detail"),
-        ((str(row.number or "–"), row.at[:19] + "Z", row.event, row.actor, row.peer, row.study, row.patient[:8],
-          records.words(row)) for row in rows),
+        ((str(row.number or "–"), moment(datetime.fromisoformat(row.at)), row.event, row.actor, row.peer,
+          row.study, row.patient[:8], records.words(row)) for row in rows),
     )  # fmt: skip
 
 
@@ -152,7 +154,3 @@ def _document(row: AuditRecord) -> dict[str, Any]:
 
 def _line(document: dict[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False) + "\n"
-
-
-def _moment(text: str | None) -> str:
-    return records.moment(read_moment(text)) if text else ""

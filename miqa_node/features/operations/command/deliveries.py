@@ -59,7 +59,7 @@ def list_(
         return
     print_table(
         (Column("ID", number=True), "State", "Destination", "Kind", Column("Attempts", number=True), "Queued", "Next",
-         "Image", "Last error or note"),
+         Column("Image", cut=True), "Last error or note"),
         ((str(job.delivery_id), job.state.value, job.destination, job.kind, str(job.attempts),
           moment(job.queued_at), moment(job.next_attempt_at) if job.state is DeliveryState.QUEUED else "",
           job.source_sop_instance_uid, job.last_error or job.note) for job in jobs),

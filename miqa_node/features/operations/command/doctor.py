@@ -39,7 +39,7 @@ from miqa_node.interfaces.cli.output import print_json, print_line
 from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
-from miqa_node.runtime.people import pseudonym_keys
+from miqa_node.runtime.people import pseudonym_keys, tokens
 from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store import damages
 from miqa_node.stages.assess.active import chosen_package
@@ -117,6 +117,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("web port", lambda s: check_port(s.web.host, s.web.port, "web.port")),
         ("proxies", check_proxies),
         ("certificates", _certificates),
+        ("tokens", _tokens),
         ("notices", _notices),
         ("health port", check_health_port),
         ("node", ask_node),
@@ -255,6 +256,13 @@ def _certificates(settings: Settings) -> str:
     if any(end.is_near(now) for end in ends):
         raise FailedCheck(detail, RENEWAL)
     return detail
+
+
+def _tokens(settings: Settings) -> str:
+    soon = from_database(settings, lambda transaction: list(tokens.alarms(transaction, datetime.now(UTC))))
+    if soon:
+        raise FailedCheck("; ".join(one.subject for one in soon), tokens.RENEW)
+    return "none in use ends within 14 days"
 
 
 def _notices(settings: Settings) -> str:

@@ -16,7 +16,7 @@ from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.settings.policy_form import is_former
 from miqa_node.errors import InputError
 from miqa_node.interfaces.cli.exits import Exit
-from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_moment
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, moment_option, read_moment
 from miqa_node.interfaces.cli.output import print_json, print_line, print_table
 from miqa_node.interfaces.cli.site_choice import site_limits_of
 from miqa_node.interfaces.cli.store import opened, settings_of_node
@@ -76,7 +76,7 @@ def try_(
     file: PolicyFile,
     since: Annotated[
         datetime | None,
-        typer.Option(parser=read_moment, metavar="TIME", help="Judged then or later; ISO 8601, or 24h, 7d."),
+        moment_option("Judged then or later; ISO 8601, or 24h, 7d."),
     ] = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,

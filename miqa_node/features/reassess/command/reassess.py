@@ -14,7 +14,7 @@ from miqa_node.core.settings import Settings
 from miqa_node.errors import ModelPackageError
 from miqa_node.features.reassess.reassessment import Reassessment
 from miqa_node.interfaces.cli.actor import Actor, login
-from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, moment_option, settings_of
 from miqa_node.interfaces.cli.output import joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.interfaces.cli.store import opened
@@ -30,11 +30,9 @@ def reassess(
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(parser=read_moment, metavar="TIME", help="Judged then or later; ISO 8601, or 24h, 7d."),
+        moment_option("Judged then or later; ISO 8601, or 24h, 7d."),
     ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(parser=read_moment, metavar="TIME", help="Judged before then.")
-    ] = None,
+    until: Annotated[datetime | None, moment_option("Judged before then.")] = None,
     verdict: Annotated[
         list[Verdict] | None,
         typer.Option(metavar="NOT_ASSESSED|REVIEW|…", case_sensitive=False, help="Their verdict now; repeatable."),

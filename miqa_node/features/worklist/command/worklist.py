@@ -17,7 +17,7 @@ from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.features.worklist.rows import history, saved_views, worklist
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.filter_options import filtered_by
-from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, moment_option, settings_of
 from miqa_node.interfaces.cli.output import Column, joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction, opened
 from miqa_node.runtime.store.database import Transaction
@@ -65,11 +65,9 @@ def list_(
     criteria: WorklistFilter = ALL_STUDIES,
     since: Annotated[
         datetime | None,
-        typer.Option(parser=read_moment, metavar="TIME", help="Flagged then or later; ISO 8601, or 24h, 7d."),
+        moment_option("Flagged then or later; ISO 8601, or 24h, 7d."),
     ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(parser=read_moment, metavar="TIME", help="Flagged before then.")
-    ] = None,
+    until: Annotated[datetime | None, moment_option("Flagged before then.")] = None,
     mine: Annotated[bool, typer.Option("--mine", help="Only what you have claimed or were given; see --as.")] = False,
     actor: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who --mine means; default is the name of the login.")

@@ -15,6 +15,7 @@ from miqa_node.core.domain.delivery import CommitmentReport, ResultKind
 from miqa_node.core.domain.event import EventType
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.output import default_kinds, output_kinds
+from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import DeliverSettings
 from miqa_node.dicom.bytes.charsets import is_known
@@ -97,8 +98,8 @@ class DestinationConfig(BaseModel):
         """Whether objects of a kind go there."""
         return False
 
-    def declines(self, modality: str) -> bool:  # noqa: ARG002 - for destinations of objects
-        """Whether the destination gets no results of unassessed images of a modality."""
+    def declines(self, modality: str, verdict: Verdict) -> bool:  # noqa: ARG002 - for destinations of objects
+        """Whether the destination gets no results of images of a modality with this verdict."""
         return False
 
     def hears(self, event_type: EventType) -> bool:  # noqa: ARG002 - for destinations of events
@@ -117,9 +118,13 @@ class ObjectsConfig(DestinationConfig):
     )
     """Modalities whose unassessed images are not reported there; ``*`` means all."""
 
-    def declines(self, modality: str) -> bool:
-        """Whether ``decline_unassessed`` has the modality."""
-        return bool({"*", modality} & set(self.decline_unassessed))
+    flagged_only: bool = Field(default=False, description="true or false")
+    """Whether only results of flagged images go there."""
+
+    def declines(self, modality: str, verdict: Verdict) -> bool:
+        """Whether ``flagged_only`` is set and it is not flagged, or ``decline_unassessed`` has the modality."""
+        is_declined = verdict is Verdict.NOT_ASSESSED and bool({"*", modality} & set(self.decline_unassessed))
+        return is_declined or (self.flagged_only and not verdict.flagged)
 
     transfer_syntaxes: tuple[TransferSyntax, ...] | None = Field(
         default=None, min_length=1, description='a list of UIDs, such as ["1.2.840.10008.1.2.1"]'

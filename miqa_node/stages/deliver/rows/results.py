@@ -13,7 +13,7 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.object_keys import uid_of_result
-from miqa_node.runtime.store.tables import deliveries, results
+from miqa_node.runtime.store.tables import deliveries, instances, results
 from miqa_node.stages.deliver.rows.deliveries import result_of
 
 
@@ -68,3 +68,13 @@ def may_have_arrived(transaction: Transaction, sop_instance_uid: str) -> bool:
     tried = sa.or_(arrived, deliveries.c.sent_at.is_not(None), deliveries.c.attempts > 0, claimed)
     query = sa.select(sa.exists().where(deliveries.c.sop_instance_uid == sop_instance_uid, tried))
     return bool(transaction.execute(query).scalar_one())
+
+
+def any_about(transaction: Transaction, destination: str, digest: str, series_instance_uid: str = "") -> bool:
+    """Whether a destination has, or waits for, a result about an instance, or about any of a series."""
+    made = instances.join(results, results.c.digest == instances.c.digest)
+    made = made.join(deliveries, deliveries.c.sop_instance_uid == results.c.sop_instance_uid)
+    of = instances.c
+    about = of.series_instance_uid == series_instance_uid if series_instance_uid else of.digest == digest
+    query = sa.select(1).select_from(made).where(about, deliveries.c.destination == destination).limit(1)
+    return transaction.execute(query).first() is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Permission, Role
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
-from miqa_node.runtime.people import accounts
+from miqa_node.runtime.people import accounts, tokens
 from miqa_node.runtime.people.audit import records
 from tests.web.people import add_account, add_token
 from tests.web.staging import Stage
@@ -93,3 +93,31 @@ def lifetime_days(made: dict[str, Any]) -> int:
     token = made["token"]
     made_for = datetime.fromisoformat(token["expires_at"]) - datetime.fromisoformat(token["created_at"])
     return made_for.days
+
+
+def test_a_new_token_ends_after_90_days_but_for_displays_and_an_alarm_says_so_before(
+    stage: Stage, api: Callable[..., Any]
+) -> None:
+    made = api("/api/v1/tokens", {"account": "ris", "label": "RIS"}).json()
+    wall = api("/api/v1/tokens", {"account": "ris", "label": "wall", "scopes": ["display"]}).json()
+    assert lifetime_days(made) == 90
+    assert wall["token"]["expires_at"] is None
+
+    created = datetime.fromisoformat(made["token"]["created_at"])
+    with stage.services.database.begin() as transaction:
+        subjects = [
+            [alarm.subject for alarm in tokens.alarms(transaction, created + timedelta(days=days))] for days in (75, 77)
+        ]
+        later = created + timedelta(days=77)
+        accounts.rotate_token(transaction, made["token"]["token_id"], timedelta(days=1), None, "ada", later)
+        renewed = list(tokens.alarms(transaction, later + timedelta(hours=1)))
+    number, day = made["token"]["token_id"], f"{created + timedelta(days=90):%Y-%m-%d}"
+    assert subjects == [[], [f"Token {number} of ris ends on {day}"]]
+    assert not renewed, "a newer one is in its place"
+
+
+def test_an_unknown_parameter_is_told_from_known_ones(api: Callable[..., Any]) -> None:
+    wrong = api("/api/v1/worklist?q=chest")
+    assert wrong.status_code == 422
+    assert "unknown parameter q; known are modality, " in wrong.json()["detail"]
+    assert api("/api/v1/tokens?q=1").json()["detail"] == "query.q: unknown parameter q; known are none."

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from miqa_node.core.domain.verdict import Verdict
+from miqa_node.core.language.local_time import moment
 from miqa_node.interfaces.cli.exits import Exit
 from tests.interfaces.cli.conftest import Ran
 from tests.policies import policy_of
 from tests.web.staging import Stage, stack
+
+AT = moment(datetime(2026, 11, 20, 9, 31, tzinfo=UTC))
 
 
 def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
@@ -20,12 +24,12 @@ def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, 
     output = cli("explain", "1.2.3.4.5.1", "--data-dir", data_dir).out
 
     for text in (
-        "2026-11-20 09:31:00Z from MODALITY at 10.0.0.7",
+        f"{AT} from MODALITY at 10.0.0.7",
         f"{data_dir}/objects/instances/",
         "by quality 0.9.3",
         "motion_blur\t0.970\t0.60\t0.500\tyes",
         "noise\t12.5\t1",
-        "REJECT at 2026-11-20 09:31:00Z (policy 2026-01, scope frontal chest)",
+        f"REJECT at {AT} (policy 2026-01, scope frontal chest)",
         "111210 DCM",
         "SR 2.25.1",
         "QUEUED to PACS",

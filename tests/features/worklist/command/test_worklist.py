@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.main import get_command
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.verdict import Verdict
+from miqa_node.core.language.local_time import moment
 from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.interfaces.cli.app import app
 from miqa_node.interfaces.cli.command import commands_of
@@ -21,6 +23,8 @@ from miqa_node.interfaces.web.app import create_app
 from miqa_node.runtime.site_records import labels
 from tests.interfaces.cli.conftest import Ran
 from tests.web.staging import Stage
+
+AT = moment(datetime(2026, 11, 20, 9, 31, tzinfo=UTC))
 
 
 def test_json_is_that_of_the_rest_interface(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
@@ -92,7 +96,7 @@ def test_a_table_for_people_is_tab_separated_when_it_goes_elsewhere(
 
     assert heading.split("\t")[:2] == ["Verdict", "State"]
     assert row.split("\t") == [
-        "REJECT", "OPEN", "2026-11-20 09:31:00Z", "DX CHEST PA",
+        "REJECT", "OPEN", AT, "DX CHEST PA",
         "Motion blur: probability 0.97, severity 0.60", "ACC1", "1.2.3.1",
     ]  # fmt: skip
 
@@ -108,7 +112,7 @@ def test_on_a_terminal_uids_stand_whole_on_lines_of_their_own(
     flagged = cli("worklist", "list", "--data-dir", data_dir).out.splitlines()
     none = cli("worklist", "list", "--station", "NOWHERE", "--data-dir", data_dir).out
 
-    assert flagged[0] == "REJECT OPEN 2026-11-20 09:31:00Z DX CHEST PA ACC1"
+    assert flagged[0] == f"REJECT OPEN {AT} DX CHEST PA ACC1"
     assert [line.strip() for line in flagged[1:]] == ["1.2.3.1", "Motion blur: probability 0.97, severity 0.60"]
     assert none == "No study is flagged, or none that the options name.\n"
 
