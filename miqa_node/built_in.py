@@ -185,6 +185,7 @@ OWN: Mapping[str, Mapping[str, str]] = {
     "destinations": DESTINATIONS,
     "effects": EFFECTS,
     "gauges": GAUGES,
+    "past_rooms": {},  # limits of rooms have the one
     "phantom_measures": {},  # all are of packages/miqa-node-phantoms
 }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from demo.site.making import make_site, settings_of
 from demo.site.past import move_ahead
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.schema import revisions
+from miqa_node.runtime.store.schema import revisions, versions
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "miqa-data" / "site"
@@ -27,8 +27,9 @@ DATABASE = "miqa.sqlite"
 def place_of(size: str) -> Path:
     """Of a made site, whether it is there or not."""
     judges = [*ROOT.glob("models/*/card.yaml"), *ROOT.glob("models/*/*.onnx"), ROOT / "config" / "policy.toml"]
+    schema = [file for folder in versions() for file in folder.glob("[0-9]*_*.py")]
     digest = hashlib.sha256()
-    for path in [*sorted(judges), *sorted(Path(__file__).parent.glob("*.py"))]:
+    for path in [*sorted(judges), *sorted(schema), *sorted(Path(__file__).parent.glob("*.py"))]:
         digest.update(path.read_bytes())
     return FOLDER / f"{size}-{revisions()[-1]}-{digest.hexdigest()[:12]}"
 

@@ -15,7 +15,7 @@ OF_INSIDERS = ("certificate", "hint", "soft", "silent", "experimental")
 """Words of this project that tell a newcomer nothing."""
 ANSWERS = {
     "Will it fit my PACS?": ("Structured Report", "SOP class"),
-    "How do I install it?": ("pip install", "systemctl"),
+    "How do I install it, and take it away again?": ("install.sh", "systemctl", "Uninstall", "first account"),
     "How do I send results to an archive, and only some of them?": (r"\[\[destination\]\]", "objects"),
     "What happens to an image while the node, the disk or the archive fails?": ("full disk", "killed"),
     "How do I upgrade, and go back?": ("back", "migrat"),

@@ -39,6 +39,7 @@ def test_a_release_wants_a_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     rows = {name: dict(sound) for name in night.PARTS}
     monkeypatch.setattr(night, "parts", lambda: rows)
     monkeypatch.setattr(release, "git", lambda *_words: "")
+    monkeypatch.setattr(release, "ROOT", tmp_path)  # without fragments
     ages: dict[str, int | None] = {}
     monkeypatch.setattr(night, "commits_since", lambda of: ages.get(of, release.MOST_COMMITS - 1))
     assert release.faults() == []

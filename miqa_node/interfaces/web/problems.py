@@ -224,7 +224,7 @@ def check_parameters(request: Request) -> None:
     if request.method != "GET" or not request.url.path.startswith("/api/v1/"):
         return  # QIDO-RS and WADO-RS say for themselves what they ignore (PS3.18 8.3.4)
     names = list(dict.fromkeys(_keys(request, ("query", ""))))
-    if unknown := [name for name in request.query_params if name not in names]:
+    if unknown := [name for name in request.query_params if name not in (*names, "key")]:  # of a display's address
         listed = ", ".join(names) or "none"
         why = [Phrase("unknown parameter {name}; known are {known}.", name=one[:64], known=listed) for one in unknown]
         raise RequestValidationError(

@@ -168,7 +168,7 @@ def test_strata_have_the_size_of_what_an_erasure_left(tmp_path: Path, judge: Pil
             one.erase(patient)
             with one.database.begin() as transaction:
                 sizes.append(sample.strata(transaction, "october"))
-    assert sizes == [{"not flagged / * / * / *": (left, left)} for left in (4, 2)]
+    assert sizes == [{"not flagged / * / * / *": (size, size)} for size in (4, 2)]
 
 
 def test_progress_counts_all_rows_once_a_batch(tmp_path: Path, judge: PilotJudge, past: list[Dataset]) -> None:

@@ -149,4 +149,4 @@ def test_gradient_graphs_are_sealed_in_and_checked(
     monkeypatch.delitem(sys.modules, "miqa_node.stages.explain.derivation")
     monkeypatch.setitem(sys.modules, "onnx", None)
     missing = cli("models", "seal", "tiny-1.0.0", "--config", config)
-    assert (missing.code, "miqa-node[seal]" in missing.err) == (Exit.UNAVAILABLE, True)
+    assert (missing.code, "pip install 'onnx" in missing.err) == (Exit.UNAVAILABLE, True)

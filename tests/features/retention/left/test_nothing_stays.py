@@ -80,11 +80,11 @@ UNFILLED = {
     *_columns("phantom_values", "name reading unit"),
     *_columns(
         "pilot_images",  # which go whole, and tests/features/pilot fills
-        "authority body_part document failure findings modality outcome patient_id pilot place room study_date"
-        " unassessed verdict view",
+        "authority body_part document failure findings modality outcome own patient_id pilot place room stratum"
+        " study_date trials unassessed verdict view",
     ),
     *_columns("pilot_readings", "grade reader reasons"),
-    *_columns("pilot_sample", "loss pilot stratum"),
+    *_columns("pilot_sample", "loss pilot"),
     *_columns("positionings", "kind"),
     *_columns("reader_study_images", "reasons study verdict"),
     *_columns("reassessments", "document failure"),

@@ -207,7 +207,7 @@ def test_doctor_says_what_is_searched_or_what_adds_the_recogniser(monkeypatch: p
     assert text_in_pixels(load_settings()).endswith("searched in images of the kinds capture, ultrasound, colour")
     assert text_in_pixels(load_settings(text={"sources": []})).endswith("not searched: text.sources is empty")
     monkeypatch.setattr(text_checks, "can_read", lambda: False)
-    assert text_in_pixels(load_settings()).endswith("install 'miqa-node[text]'")
+    assert "pip install 'rapidocr" in text_in_pixels(load_settings())
 
 
 @pytest.mark.more
