@@ -23,7 +23,7 @@ SENT_AFTER = timedelta(seconds=40)
 """An exposure reaches the node so long after it was taken."""
 LATER = timedelta(minutes=15)
 """Next attempts lie so far ahead at most."""
-FIRST_DAY = frozenset({"users", "tokens", "body_parts", "site_limits", "phantom_changes", "notice_preferences"})
+FIRST_DAY = frozenset({"users", "body_parts", "site_limits", "phantom_changes", "notice_preferences"})
 
 
 def move_to_past(database: Database, exposed: Mapping[str, datetime], began: datetime, ended: datetime) -> None:

@@ -20,6 +20,8 @@ PREFIX = "miqa_"
 """Prefix for recognising a leaked token, by people and secret scanners."""
 
 RENEW = Phrase("Rotate it on the page People, or with miqa-node users token rotate, and give the program the new one.")
+MOST_NAMED = 3
+"""Tokens in an alarm."""
 USED_EVERY = timedelta(minutes=1)
 
 
@@ -129,10 +131,14 @@ def ending(transaction: Transaction, now: datetime) -> list[Token]:
 
 
 def alarms(transaction: Transaction, now: datetime) -> Iterator[Alarm]:
-    """An alarm for each token that ends soon."""
-    for token in ending(transaction, now):
-        day = f"{token.expires_at:%Y-%m-%d}"
-        subject = Phrase("Token {number} of {name} ends on {day}", number=token.token_id, name=token.name, day=day)
+    """One alarm for all tokens that end soon."""
+    if soon := sorted(ending(transaction, now), key=lambda token: token.expires_at or now):
+        named = ", ".join(f"{token.token_id} ({token.name})" for token in soon[:MOST_NAMED])
+        subject = Phrase(
+            "Tokens end soon, the first on {day}: {tokens}",
+            day=f"{soon[0].expires_at:%Y-%m-%d}",
+            tokens=named + ", …" * (len(soon) > MOST_NAMED),
+        )
         yield Alarm(subject, RENEW, None)
 
 

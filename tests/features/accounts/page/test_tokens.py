@@ -112,7 +112,7 @@ def test_a_new_token_ends_after_90_days_but_for_displays_and_an_alarm_says_so_be
         accounts.rotate_token(transaction, made["token"]["token_id"], timedelta(days=1), None, "ada", later)
         renewed = list(tokens.alarms(transaction, later + timedelta(hours=1)))
     number, day = made["token"]["token_id"], f"{created + timedelta(days=90):%Y-%m-%d}"
-    assert subjects == [[], [f"Token {number} of ris ends on {day}"]]
+    assert subjects == [[], [f"Tokens end soon, the first on {day}: {number} (ris)"]]
     assert not renewed, "a newer one is in its place"
 
 
