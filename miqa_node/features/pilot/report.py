@@ -117,8 +117,8 @@ def _learned(figures: PilotFigures) -> str:
         return say("No room has enough images here for limits of its own.")
     simulated, by_policy, by_rooms = figures.simulated or (0, 0, 0)
     return say(
-        "With limits of their own, which {rooms} rooms learned from these images, {own} images would be flagged there "
-        "in place of {flagged}. Both sides were tried: of {simulated} defects that were simulated on these images the "
+        "Rooms that learned limits of their own from these images: {rooms}. With these limits {own} would be flagged "
+        "there in place of {flagged}. Both sides were tried: of {simulated} that were simulated on these images the "
         "policy finds {policy}, and the rooms' own limits find {found}, on images that are silent without them.",
         rooms=len(learned), own=f"{sum(one.own or 0.0 for one in learned):.0f}",
         flagged=sum(one.flagged.count for one in learned), simulated=simulated, policy=by_policy, found=by_rooms,
@@ -148,8 +148,8 @@ def _rejects(figures: PilotFigures) -> Sheet:
         code, flagged = REASON_CODES.get(one.code), "–" if one.flagged is None else str(one.flagged)
         rows.append((one.room or say("not given"), say(code.meaning) if code else one.code, str(one.rejects), flagged))
     note = say(
-        "Imported reject logs name {count} rejects in the period. An archive seldom has what was rejected, so that the "
-        "two columns count different images: they show whether both see the same faults in a room.",
+        "In the period, by imported logs: {count}. An archive seldom has what was rejected, so that the two columns "
+        "count different images: they show whether both see the same faults in a room.",
         count=sum(one.rejects for one in figures.rejects),
     )
     return Sheet(say("Rejects"), (note,) if figures.rejects else (), rows=rows)

@@ -225,7 +225,7 @@ def test_the_page_answers_three_questions_and_says_what_it_cannot() -> None:
 
 def test_rejects_of_a_log_stand_beside_what_was_flagged() -> None:
     text = pilot_html(pilot(), "de")
-    assert "14 Ausschüsse" in text
+    assert "laut eingelesenen Protokollen: 14." in text
     assert "Rejects" not in text
     without = replace(pilot(), rejects={})
     assert "Rejected, by the log" not in pilot_html(without, "en")
