@@ -79,14 +79,16 @@ class PastRooms:
             for one in trials
         ]
 
-    def remember(self, assessment: Assessment, trials: Trials) -> None:
+    def remember(self, images: Iterable[Past]) -> None:
         """What an earlier run tried counts for the turns of this one."""
-        turns = self._turns_of(assessment, seen_image(assessment, self._policy))
-        turns.following()
-        for one in trials:
-            turns.count(_seen(one))
+        for assessment, trials in images:
+            if trials:
+                turns = self._turns_of(assessment, seen_image(assessment, self._policy))
+                turns.following()
+                for one in trials:
+                    turns.count(_seen(one))
 
-    def learned(self, database: Database, images: Sequence[Past], now: datetime) -> dict[str, dict[str, int]]:
+    def learned(self, database: Database, images: Iterable[Past], now: datetime) -> dict[str, dict[str, int]]:
         """Put limits of rooms in force that have none of their own, provisionally; what comes of each image, by digest.
 
         ``flagged``: whether the room's own limits flag it; of the defects ``simulated`` on it how many the policy finds
@@ -118,18 +120,8 @@ class PastRooms:
         find = partial(_among, trials_of, used)
         trials = list(trials_in_turn(originals, find, self._kinds))
         learned = learned_room(place, [one.seen for one in teaching], trials, policy, settings.room_budget)
-        self._put(
-            database,
-            RoomLesson(
-                Room(place, RoomState.LEARNING, now, now),
-                teaching,
-                learned,
-                policy,
-                settings.room_budget,
-                are_stored=False,
-            ),
-            now,
-        )
+        room = Room(place, RoomState.LEARNING, now, now)
+        self._put(database, RoomLesson(room, teaching, learned, policy, settings.room_budget, are_stored=False), now)
         own = [one for one in learned.limits if self._confirmed.limit_of(one.finding, kind_of(members[0][0])) is None]
         limits = SiteLimits(1, (*self._confirmed.limits, *own), everywhere=learned.look)
         with_own, degrees = policy.with_limits(limits), learned.degrees

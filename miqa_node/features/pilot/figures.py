@@ -107,9 +107,7 @@ def figures_of(pilot: PilotLines) -> PilotFigures:
         rooms=[_alarms(pilot, room, images) for room, images in _by(judged, lambda one: one.room).items()],
         simulated=_simulated(lines) if pilot.learn else None,
         rejects=[
-            PilotRejects(room, code, number, sum(one.room == room and name in one.findings for one in judged))
-            if name
-            else PilotRejects(room, code, number, None)
+            PilotRejects(room, code, number, _same(judged, room, name) if name else None)
             for (room, code, name), number in pilot.rejects.items()
         ],
         months={month: _rate(images) for month, images in _by(judged, lambda one: one.month).items()},
@@ -157,6 +155,10 @@ def _alarms(pilot: PilotLines, room: str, images: Sequence[PilotLine]) -> RoomAl
     soft = min(flagged.count - hard, pilot.budget * len(images))
     own = hard + soft if len(images) >= pilot.learn_images else None
     return RoomAlarms(room, flagged, pilot.days.get(room, 0), own)
+
+
+def _same(judged: Sequence[PilotLine], room: str, finding: str) -> int:
+    return sum(one.room == room and finding in one.findings for one in judged)
 
 
 def _simulated(lines: Sequence[PilotLine]) -> tuple[int, int, int]:

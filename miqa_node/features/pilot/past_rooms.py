@@ -5,7 +5,7 @@ A pilot keeps what was tried on an image, and what came of it, in the row of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,6 +18,8 @@ from miqa_node.plugins import Seam
 from miqa_node.runtime.store.database import Database, Transaction
 
 Trials = list[dict[str, Any]]
+PastImage = tuple[Assessment, Trials]
+"""An image, ``assessed_at`` when it was made, and what was tried on it."""
 
 
 class RoomLessons(Protocol):
@@ -31,13 +33,11 @@ class RoomLessons(Protocol):
     ) -> Trials:
         """Simulate defects on an original before it goes."""
 
-    def remember(self, assessment: Assessment, trials: Trials) -> None:
+    def remember(self, images: Iterable[PastImage]) -> None:
         """An earlier run tried this."""
 
-    def learned(
-        self, database: Database, images: Sequence[tuple[Assessment, Trials]], now: datetime
-    ) -> dict[str, dict[str, int]]:
-        """What rooms learn from all images, ``assessed_at`` being when they were made, and what comes of each."""
+    def learned(self, database: Database, images: Iterable[PastImage], now: datetime) -> dict[str, dict[str, int]]:
+        """What rooms learn from all images, and what comes of each, by digest."""
 
 
 @runtime_checkable

@@ -221,7 +221,7 @@ def _keys(request: Request, where: tuple[int | str, ...]) -> Iterator[str]:
 
 def check_parameters(request: Request) -> None:
     """A dependency of what programs read: RequestValidationError for a parameter that would have no effect."""
-    if request.method != "GET" or not request.url.path.startswith("/api/v1/"):
+    if not request.query_params or request.method != "GET" or not request.url.path.startswith("/api/v1/"):
         return  # QIDO-RS and WADO-RS say for themselves what they ignore (PS3.18 8.3.4)
     names = list(dict.fromkeys(_keys(request, ("query", ""))))
     if unknown := [name for name in request.query_params if name not in (*names, "key")]:  # of a display's address

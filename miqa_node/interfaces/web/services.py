@@ -175,8 +175,11 @@ class WebServices:
         def read(_: None) -> Sequence[Alarm]:
             with self.database.begin() as transaction:
                 now = datetime.now(UTC)
-                others = *pseudonym_keys.alarms(transaction, now), *retention_clock.alarms(transaction)
-                others = *others, *tokens.alarms(transaction, now)
+                others = (
+                    *pseudonym_keys.alarms(transaction, now),
+                    *retention_clock.alarms(transaction),
+                    *tokens.alarms(transaction, now),
+                )
             others = *self.certificate_alarms(), *automation_alarms(certified_automation(self.settings)), *others
             return *alarms_now(self.database, self.destinations(), wait_s), *others
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.verdict import Disposition, Verdict
+from miqa_node.features.pilot.past_rooms import PastImage
 from miqa_node.features.pilot.progress import Outcome
 from miqa_node.features.pilot.rows.moves import is_received
 from miqa_node.features.pilot.tables import pilot_images, pilot_sample
@@ -22,6 +23,8 @@ from miqa_node.runtime.people.erased import erased_patients
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, begin_writing, insert_or_ignore
 
+NOON = time(12)
+"""An image counts as made then, on the day of its exposure, for what rooms learn."""
 MOST_ATTEMPTS = 3
 """Times that a source is asked for an image that it could not give, in all runs together."""
 
@@ -189,25 +192,20 @@ def conclude(transaction: Transaction, image_id: int, one: JudgedImage, body_par
     transaction.execute(sa.update(pilot_images).where(_of.image_id == image_id).values(values))
 
 
-def lessons(transaction: Transaction, pilot: str) -> list[tuple[Assessment, list[dict[str, Any]]]]:
-    """What rooms learn from: assessments as of the days of the exposures, and what was tried on each image."""
+def past(transaction: Transaction, pilot: str) -> dict[int, PastImage]:
+    """What rooms learn from, by number: assessments as of the days of the exposures, and what was tried on each."""
     mine = _of.pilot == pilot, _of.document.is_not(None), _of.day.is_not(None)
-    query = sa.select(_of.document, _of.day, _of.trials).where(*mine).order_by(_of.image_id)
-    return [
-        (replace(documents.load_assessment(row.document), assessed_at=_noon(row.day)), row.trials or [])
-        for row in transaction.execute(query)
-    ]
+    query = sa.select(_of.image_id, _of.document, _of.day, _of.trials).where(*mine).order_by(_of.image_id)
+    return {row.image_id: (_as_of(row.document, row.day), row.trials or []) for row in transaction.execute(query)}
 
 
-def _noon(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+def _as_of(document: Any, day: date) -> Assessment:
+    return replace(documents.load_assessment(document), assessed_at=datetime.combine(day, NOON, UTC))
 
 
-def note_own(transaction: Transaction, pilot: str, by_digest: Mapping[str, dict[str, int]]) -> None:
-    """What comes of each image by its room's own limits; of images of rooms with too few nothing."""
-    query = sa.select(_of.image_id, _of.document).where(_of.pilot == pilot, _of.document.is_not(None))
-    for image_id, document in transaction.execute(query).all():
-        own = by_digest.get(documents.load_assessment(document).digest)
+def note_own(transaction: Transaction, by_number: Mapping[int, dict[str, int] | None]) -> None:
+    """What comes of each image by its room's own limits; None of images of rooms with too few."""
+    for image_id, own in by_number.items():
         transaction.execute(sa.update(pilot_images).where(_of.image_id == image_id).values(own=own))
 
 
