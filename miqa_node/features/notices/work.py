@@ -1,4 +1,4 @@
-"""Sends notices by e-mail: the digest of a shift, undecided rejects, rooms and machines newly told; each once."""
+"""Sends notices by e-mail, each once: digests of shifts, undecided rejects, rooms and machines, ends of tokens."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from miqa_node.core.settings import Settings
 from miqa_node.core.taxonomy.reasons import reason_words
 from miqa_node.core.words import whole_room
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
-from miqa_node.features.notices.rows import notices
+from miqa_node.features.notices.rows import notices, subjects
 from miqa_node.features.notices.rows.notices import Notice, NoticeStudy
 from miqa_node.parts import PartContext, PartKind
+from miqa_node.runtime.people.tokens import RENEW, Token
 from miqa_node.runtime.site_records.machine_concerns import MachineConcern
 from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store.database import Database, Transaction
@@ -118,11 +119,14 @@ class NoticeSender(RegularWork):
         """What writes its subject and text; None if there is nothing to say any more."""
         match notice.kind:
             case NoticeKind.ROOM:
-                rooms = notices.told_rooms(transaction, notice, wish.rooms)
+                rooms = subjects.rooms_since(transaction, notice.since, wish.rooms)
                 return partial(self._about_rooms, rooms) if rooms else None
             case NoticeKind.MACHINE:
-                concerns = notices.told_machines(transaction, notice)
+                concerns = subjects.machines_since(transaction, notice.since)
                 return partial(self._about_machines, concerns) if concerns else None
+            case NoticeKind.TOKEN:
+                ending = subjects.ending_tokens(transaction, wish.account, datetime.now(UTC)).get(notice.subject)
+                return partial(self._about_tokens, ending) if ending else None
             case NoticeKind.ESCALATION:
                 studies = notices.unread(transaction, notice)
             case NoticeKind.DIGEST:
@@ -166,6 +170,12 @@ class NoticeSender(RegularWork):
             "Quality control: {count} row to look at", "Quality control: {count} rows to look at", len(concerns)
         )
         return self._mail(subject, say("Phantom scans that fail or are overdue:"), lines)
+
+    def _about_tokens(self, ending: Sequence[Token]) -> tuple[str, str]:
+        ends = [(one, one.expires_at.astimezone(self._zone)) for one in ending if one.expires_at is not None]
+        lines = [f"{one.token_id} · {one.name} · {one.label} · {at:%Y-%m-%d %H:%M}" for one, at in ends]
+        subject = say("Tokens that end soon: {count}", count=len(ending))
+        return self._mail(subject, say("What sends them is refused from then on."), [*lines, "", reworded(RENEW), ""])
 
     def _lines_of_room(self, room: Room) -> Iterator[str]:
         yield f"{reworded(str(room.place))} · {whole_room.shown(room.whole.unseen)}"

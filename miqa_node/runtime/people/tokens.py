@@ -19,7 +19,7 @@ from miqa_node.runtime.store.tables import tokens, users
 PREFIX = "miqa_"
 """Prefix for recognising a leaked token, by people and secret scanners."""
 
-RENEW = Phrase("Rotate it on the page People, or with miqa-node users token rotate, and give the program the new one.")
+RENEW = Phrase("Rotate each on the page People or with miqa-node users token rotate, and give its program the new one.")
 MOST_NAMED = 3
 """Tokens in an alarm."""
 USED_EVERY = timedelta(minutes=1)

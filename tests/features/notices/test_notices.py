@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 import trustme
 
-from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.access import Permission, Role
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.notice import NoticeKind, NoticePreference, NoticeState, last_shifts
 from miqa_node.core.domain.room import Place
@@ -28,12 +28,13 @@ from miqa_node.errors import ConflictError, DeliveryError, DeliveryRefusedError,
 from miqa_node.features.notices.rows import notices
 from miqa_node.features.notices.work import NoticeSender
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.people import users
+from miqa_node.runtime.people import tokens, users
 from miqa_node.runtime.site_records import machine_concerns, notice_status, rooms
 from miqa_node.runtime.site_records.machine_concerns import MachineConcern
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.tables import notices as table
+from miqa_node.runtime.store.tables import users as accounts
 from miqa_node.runtime.store.tables import worklist
 from miqa_node.stages.deliver.mail import probe_mail, send_mail
 from tests.conftest import free_port
@@ -188,6 +189,36 @@ def test_machines_are_told_to_whoever_asked_and_only_while_it_stands(stage: Stag
         machine_concerns.state(transaction, "phantoms", [first])
     sender.look()
     assert len(office.post.mails) == 2, "it no longer stands"
+
+
+def test_an_end_of_a_token_is_one_mail_to_its_owner_and_to_administrators(stage: Stage, office: Office) -> None:
+    database, now = stage.services.database, datetime.now(UTC)
+    subscribe(stage, digest=False)
+    subscribe(stage, "jonas", digest=False)
+    subscribe(stage, "anna", digest=False, language="de")
+    with database.begin() as transaction:
+        transaction.execute(sa.update(accounts).where(accounts.c.name == "anna").values(role=Role.ADMIN.value))
+        users.add(transaction, "ris", Role.SERVICE, now)
+        end = now.replace(hour=12, minute=0) + timedelta(days=10)
+        for name, label, at in (
+            ("mara", "scripts", end),
+            ("ris", "RIS", end),
+            ("ris", "later", end + timedelta(days=60)),
+        ):
+            tokens.add(transaction, name, label, [Permission.READ], now - timedelta(days=80), at)
+    sender = NoticeSender(database, office.settings())
+    for _ in range(2):
+        sender.look()
+    german, english = sorted(office.post.mails, key=lambda mail: str(mail["to"]))
+    assert (german["to"], english["to"]) == ("anna@example.org", "mara@example.org")
+    assert english["subject"] == "[miqa] Tokens that end soon: 1"
+    text = english.get_content()
+    assert f"mara · scripts · {end.astimezone(BERLIN):%Y-%m-%d %H:%M}" in text
+    assert "users token rotate" in text
+    assert "RIS" not in text
+    assert "mara · scripts" in german.get_content()
+    assert "ris · RIS" in german.get_content()
+    assert "later" not in german.get_content()
 
 
 def test_a_room_that_is_newly_told_is_one_mail_until_somebody_has_seen_it(stage: Stage, office: Office) -> None:

@@ -15,13 +15,12 @@ from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.errors import ConflictError
+from miqa_node.features.notices.rows import subjects
 from miqa_node.features.notices.tables import notice_preferences
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.site_records import machine_concerns
 from miqa_node.runtime.site_records import rooms as known_rooms
-from miqa_node.runtime.site_records.machine_concerns import MachineConcern
-from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_missing
 from miqa_node.runtime.store.phrase_columns import stored
@@ -101,7 +100,7 @@ def save(transaction: Transaction, wish: NoticePreference, now: datetime) -> Non
 
 
 def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: timedelta, now: datetime) -> None:
-    """Plan for each person, once, digests, escalations of undecided rejects, and rooms and machines newly told."""
+    """Plan for each person, once, digests, undecided rejects, rooms and machines newly told, and ends of tokens."""
     rows: list[dict[str, Any]] = []
     of_kind = {
         NoticeKind.ROOM: {at for room in known_rooms.unseen(transaction) if (at := room.whole.since) is not None},
@@ -114,6 +113,9 @@ def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: 
         for kind in filter(wish.wants, of_kind):
             lately = (since for since in of_kind[kind] if since > max(changed_at, now - KEPT))
             rows += [_row(wish, kind, since.isoformat(), since, since, now) for since in lately]
+        if wish.wants(NoticeKind.TOKEN):
+            days = subjects.ending_tokens(transaction, wish.account, now)
+            rows += [_row(wish, NoticeKind.TOKEN, day, now, now, now) for day in days]
         if wish.wants(NoticeKind.ESCALATION):
             span = (now - LONGEST_ESCALATION, now - escalate_after)
             unread = [one for one in flagged(transaction, *span, wish.rooms) if _is_unread(one)]
@@ -213,17 +215,6 @@ def unread(transaction: Transaction, notice: Notice) -> list[NoticeStudy]:
         for one in flagged(transaction, notice.since - near, notice.since + near, ())
         if one.study_instance_uid == notice.subject and _is_unread(one)
     ]
-
-
-def told_rooms(transaction: Transaction, notice: Notice, rooms: Sequence[str]) -> list[Room]:
-    """The rooms of a notice of which nobody has seen yet what is told; empty ``rooms`` means all."""
-    every = [one for one in known_rooms.unseen(transaction) if one.whole.since == notice.since]
-    return [one for one in every if not rooms or one.place.room in rooms]
-
-
-def told_machines(transaction: Transaction, notice: Notice) -> list[MachineConcern]:
-    """What a notice tells of machines and still stands."""
-    return [one for one in machine_concerns.standing(transaction) if one.since == notice.since]
 
 
 def _everybody(transaction: Transaction) -> list[tuple[NoticePreference, datetime]]:
