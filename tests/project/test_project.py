@@ -377,7 +377,7 @@ def test_running_installs_less_and_testing_adds_to_it(target: str, last: str, tm
     run, everything = steps("setup-run"), steps("setup")
     assert everything[: len(run)] == run
     assert [line.partition(" install ")[2] for line in everything[len(run) :]] == [
-        "--constraint constraints.txt --group dev --group docs"
+        "--no-compile --constraint constraints.txt --group dev --group docs"
     ]
     assert steps(target) == steps(last)
     assert steps("run", "test") == everything
