@@ -23,7 +23,7 @@ class NoticeKind(StrEnum):
     """Rooms of which something new is told as a whole."""
     MACHINE = "machine"
     """Machines whose quality control fails or is overdue."""
-    TOKEN = "token"
+    ENDING = "ending"
     """Tokens of programs that end soon: for everybody with an address, as it is no matter of taste."""
 
 
@@ -53,7 +53,7 @@ class NoticePreference:
 
     def wants(self, kind: NoticeKind) -> bool:
         """Whether the person gets mails of this kind."""
-        wishes = {NoticeKind.ESCALATION: self.escalation, NoticeKind.MACHINE: self.machines, NoticeKind.TOKEN: True}
+        wishes = {NoticeKind.ESCALATION: self.escalation, NoticeKind.MACHINE: self.machines, NoticeKind.ENDING: True}
         return bool(self.address) and wishes.get(kind, self.digest)
 
     def quiet_end(self, local: datetime) -> datetime | None:

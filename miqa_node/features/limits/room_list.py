@@ -53,7 +53,8 @@ class ListedRoom:
             return Phrase("too few images, here and of others like it: the policy's limits")
         if place is not None:
             return Phrase("too few images: with those of {place}", place=str(place))
-        return Phrase("too little is found for ACCEPT") if self.look.is_blind else ""
+        taught = Phrase("learned from images of a pilot") if self.learned_from.is_pilot else ""
+        return Phrase("too little is found for ACCEPT") if self.look.is_blind else taught
 
 
 @dataclass(frozen=True, slots=True)

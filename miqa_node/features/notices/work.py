@@ -124,7 +124,7 @@ class NoticeSender(RegularWork):
             case NoticeKind.MACHINE:
                 concerns = subjects.machines_since(transaction, notice.since)
                 return partial(self._about_machines, concerns) if concerns else None
-            case NoticeKind.TOKEN:
+            case NoticeKind.ENDING:
                 ending = subjects.ending_tokens(transaction, wish.account, datetime.now(UTC)).get(notice.subject)
                 return partial(self._about_tokens, ending) if ending else None
             case NoticeKind.ESCALATION:

@@ -33,12 +33,13 @@ _ALL = sa.select(rooms).order_by(rooms.c.body_part, rooms.c.room, rooms.c.detect
 class LearnedFrom:
     """The images that taught a room: their packages and software versions.
 
-    ``place`` is where they come from if the room itself had too few.
+    ``place`` is where they come from if the room itself had too few; ``is_pilot`` if they were those of a pilot.
     """
 
     packages: tuple[str, ...] = ()
     software: tuple[str, ...] = ()
     place: Place | None = None
+    is_pilot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

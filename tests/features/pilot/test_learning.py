@@ -63,6 +63,7 @@ def test_rooms_learn_from_a_pilot_and_nothing_else_changes(tmp_path: Path, monke
         verdicts = {row.sop_instance_uid: (row.verdict, row.score) for row in images.select(transaction, "october")}
         tried = transaction.execute(sa.select(pilot_images.c.trials, pilot_images.c.own)).all()
     assert (room.place.room, room.state) == ("ROOM7", RoomState.PROVISIONAL)
+    assert room.learned_from.is_pilot
     assert verdicts == site.assessed(tmp_path / "images"), "verdicts are those of the policy's limits"
     assert sum(bool(trials) for trials, _ in tried) >= 10
     assert all(own is not None for _, own in tried)

@@ -113,9 +113,9 @@ def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: 
         for kind in filter(wish.wants, of_kind):
             lately = (since for since in of_kind[kind] if since > max(changed_at, now - KEPT))
             rows += [_row(wish, kind, since.isoformat(), since, since, now) for since in lately]
-        if wish.wants(NoticeKind.TOKEN):
+        if wish.wants(NoticeKind.ENDING):
             days = subjects.ending_tokens(transaction, wish.account, now)
-            rows += [_row(wish, NoticeKind.TOKEN, day, now, now, now) for day in days]
+            rows += [_row(wish, NoticeKind.ENDING, day, now, now, now) for day in days]
         if wish.wants(NoticeKind.ESCALATION):
             span = (now - LONGEST_ESCALATION, now - escalate_after)
             unread = [one for one in flagged(transaction, *span, wish.rooms) if _is_unread(one)]

@@ -86,6 +86,15 @@ def test_operations_tell_of_expired_rooms(site: Site, client: TestClient) -> Non
     assert "its limits stay until it has learned anew" in page
 
 
+def test_a_room_that_a_pilot_taught_says_so(site: Site, client: TestClient) -> None:
+    with site.database.begin() as transaction:
+        room = site.rooms["ROOM1"]
+        taught = replace(room, learned_from=replace(room.learned_from, is_pilot=True), found=0.9)
+        assert rooms.change(transaction, room, taught)
+    assert "learned from images of a pilot" in client.get("/tuning").text
+    assert client.get("/api/v1/limits/rooms").json()["rooms"][0]["learned_from"]["is_pilot"] is True
+
+
 def test_a_person_lets_an_upgraded_node_learn(stage: Stage, app: FastAPI, client: TestClient, policy: Policy) -> None:
     site = Site(stage.services.database, policy)
     settings = stage.services.settings.model_copy(update={"policy": site.settings})
