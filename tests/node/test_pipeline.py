@@ -41,6 +41,7 @@ from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.assess.enhance.enhancer import Enhancer
 from miqa_node.stages.assess.packages import open_package
 from miqa_node.stages.conclusion.base import Conclusion, Effects
+from miqa_node.stages.deliver.destinations import Destinations
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.projection import ProjectionUnit
 from miqa_node.stages.units.rows import instances
@@ -156,6 +157,30 @@ def test_a_silent_node_records_verdicts_and_asks_and_sends_nothing(
     assert (disposition.silent, disposition.flagged) == (True, False)
     assert disposition.reasons[-1].text == "Only recorded."
     rig.database.close()
+
+
+@pytest.mark.parametrize(
+    ("policy", "sent"),
+    [
+        (FLAG_EVERYTHING, [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]),
+        (document(measured("entropy"), version="t2", evidence=TRIED), [("SR", "ARCHIVE")]),
+    ],
+)
+def test_a_destination_of_flagged_images_is_queued_nothing_about_others(
+    tmp_path: Path, pool: WorkerPool, samples: Path, policy: dict[str, Any], sent: list[tuple[str, str]]
+) -> None:
+    rig = Rig(tmp_path, pool, parse_policy(policy), declining=flagged_only(tmp_path))
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    rig.finish(digest)
+    assert sorted(rig.queued(digest)) == sent
+    rig.database.close()
+
+
+def flagged_only(folder: Path) -> Callable[[str, Verdict], Sequence[str]]:
+    """Who declines where PACS takes flagged images only."""
+    table = f'[[destination]]\nname = "PACS"\nkind = "folder"\nfolder = "{folder}"\nflagged_only = true\n'
+    (folder / "destinations.toml").write_text(table)
+    return Destinations(folder / "destinations.toml").declining
 
 
 def test_an_enhancement_that_fails_holds_nothing_else_back(tmp_path: Path, pool: WorkerPool, samples: Path) -> None:

@@ -11,7 +11,7 @@ from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.instance import StoredInstance
 from miqa_node.core.domain.output import default_kinds, output_kinds
-from miqa_node.core.domain.verdict import Disposition, Reason
+from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.stages import StageClock
 from miqa_node.errors import lacks_resources, place_of
@@ -23,7 +23,7 @@ from miqa_node.stages.deliver.rows.results import any_about
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.units.again import withdrawals
 from miqa_node.stages.units.attempts import stored_damage
-from miqa_node.stages.units.base import UnitContext
+from miqa_node.stages.units.base import Unit, UnitContext
 
 log = structlog.get_logger(__name__)
 
@@ -65,16 +65,10 @@ class DeliveryEffect(Effect):
         return replace(conclusion, results=results, timings_ms={**conclusion.timings_ms, **clock.milliseconds})
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Queue them. A destination that declines them gets what amends an earlier report that it was sent."""
-        header, digest = conclusion.instance.header, conclusion.instance.digest
-        whole_series = header.series_instance_uid if conclusion.unit.needs_others else ""
-        declined = {
-            name
-            for name in self._declining(header.modality, conclusion.announced.verdict)
-            if not any_about(transaction, name, digest, whole_series)
-        }
+        """Queue them, but not for destinations that decline them."""
+        instance, verdict = conclusion.instance, conclusion.announced.verdict
+        declined = decliners(transaction, self._declining, instance, conclusion.unit, verdict)
         for result in conclusion.results:
-            instance = conclusion.instance
             deliveries.record_result(transaction, instance.digest, result, conclusion.decided_at, instance.generation)
             for destination in self._destinations(result.kind):
                 if destination not in declined:
@@ -86,6 +80,16 @@ class DeliveryEffect(Effect):
         else:
             made = withdrawals(conclusion.announcement, self._context, conclusion.members)
         return keep(made, conclusion.instance, self._context)
+
+
+def decliners(
+    transaction: Transaction, declining: Declining, instance: StoredInstance, unit: Unit, verdict: Verdict
+) -> set[str]:
+    """The destinations that decline a verdict; not those that were sent a report of it, which a new one amends."""
+    header = instance.header
+    series = header.series_instance_uid if unit.needs_others else ""
+    names = declining(header.modality, verdict)
+    return {name for name in names if not any_about(transaction, name, instance.digest, series)}
 
 
 def keep(objects: Iterable[MadeObject], instance: StoredInstance, context: UnitContext) -> list[ResultObject]:

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 import sqlalchemy as sa
 
+from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.delivery import KOS, SR
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.output import default_kinds
@@ -22,9 +23,10 @@ from miqa_node.features.worklist.rows import history, worklist
 from miqa_node.runtime.site_records import labels
 from miqa_node.runtime.store import tables
 from miqa_node.runtime.workers.pool import WorkerPool
+from miqa_node.stages.conclusion.effects import Declining
 from miqa_node.stages.report.outputs.airai import AIRAI
 from tests.features.reassess.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig
-from tests.node.test_pipeline import FLAG_EVERYTHING
+from tests.node.test_pipeline import FLAG_EVERYTHING, flagged_only
 
 
 class DecidedRig(AgainRig):
@@ -40,10 +42,10 @@ class DecidedRig(AgainRig):
             study = transaction.execute(sa.select(tables.worklist.c.study_instance_uid)).scalar_one()
             worklist.reopen(transaction, study, actor, comment, datetime.now(UTC))
 
-    def report(self) -> int:
+    def report(self, declining: Declining = lambda _modality, _verdict: ()) -> int:
         context, destinations = self.pipeline._context, {SR: ["PACS"], KOS: ["PACS"], AIRAI: ["REGISTRY"]}
         wide = replace(context, reporting=replace(context.reporting, kinds=lambda: {*default_kinds(), AIRAI}))
-        return Amendments(wide, lambda kind: destinations.get(kind, [])).make_due()
+        return Amendments(wide, lambda kind: destinations.get(kind, []), declining=declining).make_due()
 
     def made(self, digest: InstanceDigest, kind: str) -> list[pydicom.FileDataset]:
         """Objects of a kind, oldest first."""
@@ -101,6 +103,42 @@ def test_a_dismissal_amends_the_report_and_withdraws_the_key_object(rig: Decided
     assert "mara" in str(withdrawn)
     assert rig.queued(digest).count(("SR", "PACS")) == 2
     assert rig.queued(digest).count(("KOS", "PACS")) == 2
+
+
+@pytest.mark.parametrize(
+    ("resolution", "sent"), [(Resolution.CONFIRMED, ["AIRAI", "SR"]), (Resolution.DISMISSED, ["AIRAI"])]
+)
+def test_an_accepted_image_goes_to_a_destination_of_flagged_ones_once_a_person_rejects_it(
+    tmp_path: Path, pool: WorkerPool, samples: Path, resolution: Resolution, sent: list[str]
+) -> None:
+    rules, declining = AcquisitionRules(key=b"k", audit_share=1.0), flagged_only(tmp_path)
+    rig = DecidedRig(tmp_path, pool, parse_policy(PASS_EVERYTHING), rules=rules, declining=declining)
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    assert rig.queued(digest) == [("SR", "ARCHIVE")]
+    rig.decide(resolution)
+    assert rig.report(declining) == 1
+    assert sorted(kind for kind, to in rig.queued(digest) if to != "ARCHIVE") == sent
+    rig.reopen()
+    rig.report(declining)
+    assert [kind for kind, _ in rig.queued(digest)].count("SR") == (3 if "SR" in sent else 1), "as the former one"
+    rig.database.close()
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_dismissed_image_goes_to_a_destination_of_flagged_ones_if_its_report_did(
+    rig: DecidedRig, samples: Path, is_new: bool
+) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    if is_new:
+        with rig.database.begin() as transaction:
+            transaction.execute(sa.delete(tables.deliveries).where(tables.deliveries.c.destination == "PACS"))
+    before = rig.queued(digest)
+    rig.decide(Resolution.DISMISSED)
+    rig.report(flagged_only(rig.folder))
+    after = [kind for kind, to in rig.queued(digest)[len(before) :] if to == "PACS"]
+    assert sorted(after) == ([] if is_new else ["KOS", "SR"])
 
 
 def test_a_slip_that_was_undone_at_once_leaves_no_trace_in_archives(rig: DecidedRig, samples: Path) -> None:

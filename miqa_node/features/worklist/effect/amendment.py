@@ -14,7 +14,7 @@ import structlog
 
 from miqa_node.core.domain.delivery import ResultObject
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
-from miqa_node.core.domain.verdict import SPOT_CHECK, Disposition
+from miqa_node.core.domain.verdict import SPOT_CHECK, Disposition, Verdict
 from miqa_node.core.domain.worklist import Review
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.verdict_score import judged
@@ -23,8 +23,8 @@ from miqa_node.features.worklist.rows import reported_decisions
 from miqa_node.features.worklist.rows.reported_decisions import UnreportedDecision
 from miqa_node.runtime.site_records import study_notes
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.stages.conclusion.deliver import keep
-from miqa_node.stages.conclusion.effects import DestinationsFor
+from miqa_node.stages.conclusion.deliver import decliners, keep
+from miqa_node.stages.conclusion.effects import Declining, DestinationsFor
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.again import amendments
 from miqa_node.stages.units.base import Unit, UnitContext, installed, unit_of
@@ -40,10 +40,11 @@ class Amendments:
     """Makes and queues the objects for decisions."""
 
     def __init__(
-        self, context: UnitContext, destinations: DestinationsFor, units: Sequence[Unit] | None = None
-    ) -> None:
+        self, context: UnitContext, destinations: DestinationsFor, units: Sequence[Unit] | None = None,
+        declining: Declining = lambda _modality, _verdict: (),
+    ) -> None:  # fmt: skip
         self._context = context
-        self._destinations = destinations
+        self._destinations, self._declining = destinations, declining
         self._units = installed() if units is None else units
 
     def make_due(self) -> int:
@@ -80,11 +81,23 @@ class Amendments:
                 deliveries.record_result(
                     transaction, instance.digest, result, now, instance.generation, decision=decision.number
                 )
+                declined = self._decliners(transaction, instance, decision)
                 for destination in self._destinations(result.kind):
-                    deliveries.queue(transaction, result, destination, now)
+                    if destination not in declined:
+                        deliveries.queue(transaction, result, destination, now)
             if failed:
                 study = StudyInstanceUid(decision.study_instance_uid)
                 study_notes.note(transaction, study, "not reported", "", NOT_REPORTED, now)
+
+    def _decliners(self, transaction: Transaction, instance: StoredInstance, decision: UnreportedDecision) -> set[str]:
+        """Who takes flagged images only, and got no report of this one, gets it if a person rejects the image."""
+        disposition = instances.load_disposition(transaction, instance.digest)
+        verdict = Verdict.NOT_ASSESSED if disposition is None else disposition.verdict
+        if any(one.resolution is not None and one.resolution.rejects for one in decision.reviews.values()):
+            verdict = Verdict.REJECT
+        elif verdict.flagged:  # whoever takes these has its report, or was not there yet
+            verdict = Verdict.ACCEPT
+        return decliners(transaction, self._declining, instance, unit_of(instance.header, self._units), verdict)
 
     def _judged(self, transaction: Transaction, digest: InstanceDigest) -> tuple[str, int]:
         """Which judgement of the image, or of its series, is the newest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.features.worklist.effect.amendment import Amendments
-from miqa_node.parts import PartKind
+from miqa_node.parts import PartContext, PartKind
 from miqa_node.runtime.work.regular import RegularWork
 
 LOOK_INTERVAL_S = 2.0
@@ -21,4 +21,9 @@ class AmendmentWatch(RegularWork):
         return self._amendments.make_due()
 
 
-PART = PartKind("amending", lambda context: AmendmentWatch(Amendments(context.unit, context.destinations.taking)))
+def _watch(context: PartContext) -> AmendmentWatch:
+    taking, declining = context.destinations.taking, context.destinations.declining
+    return AmendmentWatch(Amendments(context.unit, taking, declining=declining))
+
+
+PART = PartKind("amending", _watch)
