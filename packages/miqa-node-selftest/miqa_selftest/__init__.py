@@ -10,3 +10,5 @@ SELFTEST = Command(
     Heading.MAINTAIN,
     order=3,
 )
+
+DESTINATIONS = Command("What destinations will get: plan.", "miqa_selftest.plan:app", Heading.MAINTAIN, order=4)
