@@ -28,6 +28,7 @@ from miqa_node.features.operations.command.figure_checks import figures_of_packa
 from miqa_node.features.operations.command.health_checks import FailedCheck, HealthCheck, outcome_of
 from miqa_node.features.operations.command.map_checks import gradient_graphs
 from miqa_node.features.operations.command.port_checks import ask_node, check_health_port, check_port, check_proxies
+from miqa_node.features.operations.command.port_table import port_rows
 from miqa_node.features.operations.command.prediction_checks import evidence_of_packages
 from miqa_node.features.operations.command.series_checks import series_accepted, series_libraries
 from miqa_node.features.operations.command.storage_checks import data_directory, database, from_database, object_store
@@ -35,7 +36,7 @@ from miqa_node.features.operations.command.text_checks import text_in_pixels
 from miqa_node.features.operations.command.troubles import troubles
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
-from miqa_node.interfaces.cli.output import print_json, print_line
+from miqa_node.interfaces.cli.output import print_json, print_line, print_table
 from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
@@ -48,7 +49,7 @@ from miqa_node.stages.assess.package_files import find_package, hidden_in_words,
 from miqa_node.stages.assess.package_use import check_package
 from miqa_node.stages.assess.session import available_provider
 from miqa_node.stages.deliver.certificates import certificate_ends, certificate_files
-from miqa_node.stages.deliver.destinations import Destinations
+from miqa_node.stages.deliver.destinations import Destinations, parse_flag
 from miqa_node.stages.deliver.mail import probe_mail
 from miqa_node.stages.deliver.rows import destination_checks
 from miqa_node.stages.report.fonts import SCRIPTS, missing_scripts
@@ -64,12 +65,18 @@ def doctor(
             help="Check this destination too; WHERE is AET@HOST:PORT, an http(s) address or a folder; repeatable.",
         ),
     ] = None,
+    ports: Annotated[
+        bool, typer.Option("--ports", help="Only list the ports that a firewall has to let through, by the settings.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check settings, disk, database, policy, models, accelerator, ports, mail server and destinations.
 
     Exit code 1: something must be fixed. The command changes nothing.
     """
+    if ports:
+        _list_ports(settings_of(config, data_dir), destination or (), as_json=as_json)
+        return
     outcomes: list[HealthCheck] = []
     for outcome in examine(config, data_dir, destination or ()):
         outcomes.append(outcome)
@@ -82,6 +89,18 @@ def doctor(
         print_json({"ok": not failed, "checks": [asdict(outcome) for outcome in outcomes]})
     if failed:
         raise typer.Exit(Exit.FAILED)
+
+
+def _list_ports(settings: Settings, flags: Sequence[str], *, as_json: bool) -> None:
+    current = Destinations(settings.destinations_file, [parse_flag(flag) for flag in flags]).current()
+    rows = [asdict(row) for row in port_rows(settings, current.values())]
+    if as_json:
+        print_json({"ports": rows})
+    else:
+        print_table(
+            ("Way", "Address", "Setting", "Default", "When", "Protocol", "Peer", "TLS"),
+            (tuple(row.values()) for row in rows),
+        )
 
 
 def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] | list[str]) -> Iterator[HealthCheck]:
