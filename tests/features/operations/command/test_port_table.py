@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing, suppress
+from dataclasses import astuple
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typer.testing import CliRunner
 from miqa_node.core.settings import load_settings
 from miqa_node.features.operations.command.port_table import CLOSED, port_rows
 from miqa_node.interfaces.cli.app import app
-from tests.conftest import free_port
+from tests.conftest import ROOT, free_port
 from tests.waiting import wait_until
 
 DESTINATIONS = """
@@ -81,6 +82,12 @@ def test_each_setting_that_names_another_machine_opens_its_row() -> None:
         "10.0.0.21:104", "mail.example:587", "log.example:6514", "db.example:5432", "s3://bucket", "sso.example:443",
         "collector:4318",
     ]  # fmt: skip
+
+
+def test_the_page_has_the_table_of_the_defaults() -> None:
+    page = (ROOT / "docs" / "how-to" / "will-it-fit-my-pacs.md").read_text("utf-8")
+    lines = [f"| {' | '.join(astuple(row))} |" for row in port_rows(load_settings(), [])]
+    assert "\n" + "\n".join(lines) + "\n\n" in page
 
 
 @pytest.mark.more
