@@ -34,8 +34,8 @@ def search_path(level: str, keys: Mapping[str, str], offset: int) -> str:
 def read_matches(body: bytes, keys: Mapping[str, str]) -> list[dict[str, str]]:
     r"""The matches by keyword; DeliveryError if they cannot be read.
 
-    >>> read_matches(b'[{"00080060": {"vr": "CS", "Value": ["DX"]}}]', {"Modality": "", "StationName": ""})
-    [{'Modality': 'DX', 'StationName': ''}]
+    >>> read_matches(b'[{"00100010": {"Value": [{"Alphabetic": "A^B"}]}}]', {"PatientName": "", "StationName": ""})
+    [{'PatientName': 'A^B', 'StationName': ''}]
     """
     try:
         return [{keyword: _text(one, keyword) for keyword in keys} for one in json.loads(body or b"[]")]
@@ -45,4 +45,5 @@ def read_matches(body: bytes, keys: Mapping[str, str]) -> list[dict[str, str]]:
 
 def _text(match: Mapping[str, Any], keyword: str) -> str:
     values = match.get(f"{tag_for_keyword(keyword):08X}", {}).get("Value", [])
-    return "\\".join("" if value is None else str(value) for value in values).strip()
+    texts = [value.get("Alphabetic") if isinstance(value, dict) else value for value in values]  # a name (PS3.18 F.2.2)
+    return "\\".join("" if one is None else str(one) for one in texts).strip()
