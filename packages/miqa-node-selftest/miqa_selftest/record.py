@@ -1,8 +1,9 @@
-"""The commissioning record of a self-test: one HTML page to sign, and the same content as JSON."""
+"""Records to print and sign: one HTML page, and the same content as JSON; that of a self-test is made here."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,22 @@ import jinja2
 
 from miqa_selftest.run import CommissioningCheck, CommissioningRecord
 
-HTML_NAME, JSON_NAME = "commissioning.html", "commissioning.json"
+NAME = "commissioning"
 
 
 def write_record(record: CommissioningRecord, folder: Path) -> tuple[Path, Path]:
     """Write both files into a folder; returns their paths, HTML first."""
+    return write_sheet(document(record), "record.html", folder, NAME)
+
+
+def write_sheet(content: Mapping[str, Any], template: str, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write a page by a template of this package, and its content as JSON; returns their paths, HTML first."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = document(record)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    page, data = folder / HTML_NAME, folder / JSON_NAME
-    page.write_text(environment.get_template("record.html").render(**content), encoding="utf-8")
+    page, data = folder / f"{name}.html", folder / f"{name}.json"
+    page.write_text(environment.get_template(template).render(**content), encoding="utf-8")
     data.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return page, data
 
