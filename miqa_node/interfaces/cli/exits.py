@@ -18,6 +18,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 5
     HOPELESS = 6
     UNPROVED = 7
+    COERCED = 8
     INTERRUPTED = 130
 
 
@@ -30,6 +31,7 @@ EXPLANATIONS = {
     Exit.UNAVAILABLE: "The database, the disk or an optional part of the installation is not available.",
     Exit.HOPELESS: "The node ended because a part of it could not be healed; the log says which. Start it again.",
     Exit.UNPROVED: "The patient was erased, but not proved: the database has tables that this version does not know.",
+    Exit.COERCED: "A destination on trial stored everything, some of it with other values than were sent.",
     Exit.INTERRUPTED: "Stopped by Ctrl-C before it finished.",
 }
 

@@ -18,7 +18,7 @@ from miqa_node.stages.deliver.destinations import Destinations, parse_destinatio
 from miqa_node.stages.deliver.kinds.base import ObjectsConfig
 from miqa_selftest.census import Census, of_site, usual
 
-app = typer.Typer(no_args_is_help=True, help="What destinations will get: plan.")
+app = typer.Typer(no_args_is_help=True, help="What destinations will get, and what they do with it: plan, try.")
 DAYS_A_YEAR = 365
 
 

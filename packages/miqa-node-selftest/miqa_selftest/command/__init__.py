@@ -1,0 +1,1 @@
+"""Commands that try a node or its destinations."""
