@@ -81,7 +81,10 @@ def test_a_report_that_goes_to_a_running_node_is_said_to_be_out_of_sight(
         code, document = trial(config, capsys, "--only-objects", "--limit", "1")
     assert code == 0
     assert {one["committed"] for one in document["objects"]} == {"not seen"}
-    assert any(f"port {port}" in note and "node does not run" in note for note in document["notes"])
+    assert any(
+        f"port {port}" in note and "while no node runs" in note and "transaction 2.25." in note
+        for note in document["notes"]
+    )
 
 
 def test_orthanc_by_dicomweb(tmp_path: Path, capsys: pytest.CaptureFixture[str], orthanc: Orthanc) -> None:

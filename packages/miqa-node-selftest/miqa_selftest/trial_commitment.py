@@ -48,6 +48,8 @@ def ask_commitment(
         report = _wait(reports, transaction_uid, min(limit_s, SAME_ASSOCIATION_S) if problem else limit_s)
     if report is None:
         _all(trial, Commitment.UNSEEN if problem else Commitment.NO_REPORT)
+        if problem:
+            problem += f" If the node has that port, its log says whether transaction {transaction_uid} is complete."
         missing = (
             f"Does the archive have the AE title, address and port ({settings.dicom.port}) of this node, and does"
             " dicom.allowed_peers have the archive?"
@@ -97,7 +99,7 @@ def _listening(settings: Settings, trial: DestinationTrial, reports: Reports) ->
             why = error.strerror if isinstance(error, OSError) else error
             yield (
                 f"An archive that reports on an association of its own reports to port {dicom.port}, where this trial"
-                f" cannot listen ({why}): try again while the node does not run."
+                f" cannot listen ({why}): try again while no node runs."
             )
             return
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from miqa_node.core.domain.delivery import (
     CommitmentReport,
@@ -26,7 +27,9 @@ from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.stages.deliver.rows import commitments, deliveries, delivery_jobs
+from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
 from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger
+from miqa_node.stages.report.lower import lower_class
 from miqa_node.stages.units.rows import instances
 from tests.runtime.store.making import NOW, digest, header, received, study
 
@@ -70,6 +73,14 @@ def test_a_claimed_delivery_is_nobody_elses_until_the_lease_runs_out(database: D
         assert len(deliveries.claim(transaction, "PACS", 10, later, lease_s=60)) == 1
         deliveries.release(transaction, [claimed[0].delivery_id])
         assert deliveries.is_due(transaction, "PACS", NOW)
+
+
+def test_a_report_about_no_delivery_is_logged(database: Database, tmp_path: Path) -> None:
+    """Such as one that the trial of a destination asked for, while the node has the port that reports come to."""
+    outbox = DatabaseOutbox(database, DiskObjects(tmp_path), lower_class)
+    with capture_logs() as lines:
+        outbox.commitment_reported(CommitmentReport("2.25.1", True, ("1.2.3",)))
+    assert [(line["transaction_uid"], line["complete"]) for line in lines] == [("2.25.1", True)]
 
 
 def test_outcomes(database: Database) -> None:

@@ -143,5 +143,8 @@ class DatabaseOutbox:
         """Record what the destination keeps and what it lacks."""
         with self._database.begin() as transaction:
             outcome = commitments.reported(transaction, report, datetime.now(UTC))
+        if not outcome:  # of a superseded request, or of the trial of a destination, whose user looks for it here
+            uid, is_complete = report.transaction_uid, report.complete
+            log.info("storage commitment of no delivery was reported", transaction_uid=uid, complete=is_complete)
         for (destination, is_kept), count in outcome.items():
             metrics.COMMITMENTS.labels(destination, "kept" if is_kept else "lacking").inc(count)
