@@ -37,9 +37,9 @@ IMAGES = make_samples()
 def recipe(heading: str, title: str, **ports: int) -> str:
     """A block of the page, with ports of this machine in place of its own: ``p104=4711``."""
     section = PAGE.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    found = re.search(rf'```\w+ title="{re.escape(title)}"\n(.*?)```', section, re.DOTALL)
-    assert found is not None
-    text = found[1]
+    block = re.search(rf'```\w+ title="{re.escape(title)}"\n(.*?)```', section, re.DOTALL)
+    assert block is not None
+    text = block[1]
     for written, port in ports.items():
         text = re.sub(rf"\b{written[1:]}\b", str(port), text)
     return text

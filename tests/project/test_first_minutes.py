@@ -14,7 +14,16 @@ MOST_WORDS_OF_LIMITS = 150
 OF_INSIDERS = ("certificate", "hint", "soft", "silent", "experimental")
 """Words of this project that tell a newcomer nothing."""
 ANSWERS = {
-    "Will it fit my PACS?": ("Structured Report", "SOP class", "profile", "a day", "duplicate", "firewall", "Orthanc", "is off"),
+    "Will it fit my PACS?": (
+        "Structured Report",
+        "SOP class",
+        "profile",
+        "a day",
+        "duplicate",
+        "firewall",
+        "Orthanc",
+        "is off",
+    ),
     "How do I install it, and take it away again?": ("install.sh", "systemctl", "Uninstall", "first account"),
     "How do I send results to an archive, and only some of them?": (r"\[\[destination\]\]", "objects"),
     "What happens to an image while the node, the disk or the archive fails?": ("full disk", "killed"),

@@ -92,6 +92,8 @@ def test_the_wheels_hold_each_file_once_and_the_node_has_its_libraries(wheels: d
     assert {"miqa_training/report/page.html", "miqa_training/deidentify/profile.csv"} <= content["miqa_training"]
     of_node = {f"miqa_node/libraries/{name}" for one in LIBRARIES_OF_NODE for name in content[one]}
     assert of_node < content["miqa_node"]
+    shared = {Path(name).stem for name in ZipFile(wheels["miqa_node"]).namelist() if "/_share/config/profiles/" in name}
+    assert shared == {path.stem for path in (CHECKOUT / "config" / "profiles").iterdir()}
     folders = [CHECKOUT / "miqa_node", *(path for path in (CHECKOUT / "packages").glob("*/*/") if path.is_dir())]
     ours = {str(path.relative_to(folder.parent)) for folder in folders for path in folder.rglob("*.py")}
     assert ours == {name for names in content.values() for name in names - of_node if name.endswith(".py")}

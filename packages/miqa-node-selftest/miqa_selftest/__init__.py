@@ -15,7 +15,7 @@ SELFTEST = Command(
 )
 DESTINATIONS = Command(
     "What destinations will get, and what they do with it: plan, try.",
-    "miqa_selftest.plan:app",
+    "miqa_selftest.command.plan:app",
     Heading.MAINTAIN,
     order=4,
 )

@@ -6,17 +6,16 @@ measured on those of ``benchmarks.radiographs``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from miqa_node.core.domain.delivery import KOS, SEG, SR, SR_FULL, ResultKind
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import dispositions, instances, results
 from miqa_node.stages.deliver.kinds.base import ObjectsConfig
+from miqa_node.stages.deliver.rows.results import made_since
 from miqa_node.stages.report.outputs.base import OUTPUTS, Output
 
 WINDOW = timedelta(days=90)
@@ -88,27 +87,20 @@ class Census:
 
 def of_site(transaction: Transaction, now: datetime) -> Census | None:
     """The census of what a node received lately; None if it reported nothing yet."""
-    of, judged = instances.c, instances.join(dispositions, dispositions.c.digest == instances.c.digest)
-    is_new = of.received_at > now - WINDOW
-    verdict, is_decided = dispositions.c.verdict, results.c.decision_id.is_not(None)
-    images = sa.select(of.modality, verdict, sa.func.count(), sa.func.min(of.received_at), sa.func.max(of.received_at))
-    rows = transaction.execute(images.select_from(judged).where(is_new).group_by(of.modality, verdict)).all()
-    made = sa.select(
-        results.c.kind, of.modality, verdict, is_decided, sa.func.count(), sa.func.avg(results.c.size_bytes)
-    ).select_from(judged.join(results, results.c.digest == of.digest))
-    objects = transaction.execute(made.where(is_new).group_by(results.c.kind, of.modality, verdict, is_decided)).all()
+    images, objects = made_since(transaction, now - WINDOW)
     groups = tuple(
-        ObjectGroup(ResultKind(kind), modality, Verdict(word), bool(decided), count, float(size or 0))
-        for kind, modality, word, decided, count, size in objects
-    )
+        ObjectGroup(ResultKind(row.kind), row.modality, Verdict(row.verdict), bool(row.decided), row.number,
+                    float(row.mean or 0))
+        for row in objects
+    )  # fmt: skip
     if not any(one.kind == SR for one in groups):
         return None
-    first, last = min(row[3] for row in rows), max(row[4] for row in rows)
-    counts: dict[str, int] = {}
-    for modality, _, count, *_ in rows:
-        counts[modality] = counts.get(modality, 0) + count
-    flagged = sum(row[2] for row in rows if Verdict(row[1]).flagged)
-    return Census(first, (last.date() - first.date()).days + 1, counts, flagged, groups)
+    first, last = min(row.first for row in images), max(row.last for row in images)
+    counts: Counter[str] = Counter()
+    for row in images:
+        counts[row.modality] += row.number
+    flagged = sum(row.number for row in images if Verdict(row.verdict).flagged)
+    return Census(first, (last.date() - first.date()).days + 1, dict(counts), flagged, groups)
 
 
 def usual() -> Census:

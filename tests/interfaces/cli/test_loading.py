@@ -63,7 +63,7 @@ COMPUTING = {
 
 OTHERS = {
     "analysis import", "analysis remove-log", "analysis report", "audit export", "calibrate", "deliveries cancel",
-    "deliveries hold", "deliveries release", "deliveries resend", "destinations try", "doctor",
+    "deliveries hold", "deliveries release", "deliveries resend", "destinations plan", "destinations try", "doctor",
     "erase patient", "erase verify",
     "labels export", "labels import", "models activate", "models baseline", "models certify", "models rollback",
     "models shadow", "models sign", "phantoms change", "phantoms kind", "phantoms limits", "phantoms patient",

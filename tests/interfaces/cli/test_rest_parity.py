@@ -88,7 +88,9 @@ SERVER = "starts, changes or checks the installation itself, also while no node 
 CHECKED = "runs the package's golden inputs on this machine's processor before anything changes"
 PROOF = "erases for ever and writes a signed proof; meant for a person at the machine"
 LOCAL: dict[str, str] = {
-    **dict.fromkeys(("run", "migrate", "selftest", "destinations try", "backup", "restore", "fsck"), SERVER),
+    **dict.fromkeys(
+        ("run", "migrate", "selftest", "destinations plan", "destinations try", "backup", "restore", "fsck"), SERVER
+    ),
     **dict.fromkeys(
         (
             "assess",

@@ -26,11 +26,11 @@ from miqa_node.stages.deliver.kinds.base import ObjectsConfig
 from miqa_node.stages.report.outputs.base import OUTPUTS
 from miqa_node.stages.report.outputs.seg import OUTPUT as SEG
 from miqa_selftest.census import Census, of_site
+from miqa_selftest.command.plan import profiles, received
 from miqa_selftest.encodings import ENCODINGS
 from miqa_selftest.launch import NodeProcess
 from miqa_selftest.outcome import modality_target
 from miqa_selftest.phantoms import KINDS, PhantomDefect
-from miqa_selftest.plan import profiles, received
 from miqa_selftest.radiographs import SampleImage
 from miqa_selftest.run import _check
 from miqa_selftest.send import send

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,7 +14,7 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.object_keys import uid_of_result
-from miqa_node.runtime.store.tables import deliveries, instances, results
+from miqa_node.runtime.store.tables import deliveries, dispositions, instances, results
 from miqa_node.stages.deliver.rows.deliveries import result_of
 
 
@@ -78,3 +79,19 @@ def any_about(transaction: Transaction, destination: str, digest: str, series_in
     about = of.series_instance_uid == series_instance_uid if series_instance_uid else of.digest == digest
     query = sa.select(1).select_from(made).where(about, deliveries.c.destination == destination).limit(1)
     return transaction.execute(query).first() is not None
+
+
+def made_since(transaction: Transaction, since: datetime) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Judged images received since then by modality and verdict, and what was made of them, by kind and decision, too.
+
+    Images with their ``number``, ``first`` and ``last`` time of receipt; objects with ``number`` and ``mean`` bytes.
+    """
+    of, judged = instances.c, instances.join(dispositions, dispositions.c.digest == instances.c.digest)
+    group, number = (of.modality, dispositions.c.verdict), sa.func.count().label("number")
+    is_new = of.received_at > since
+    times = sa.func.min(of.received_at).label("first"), sa.func.max(of.received_at).label("last")
+    images = sa.select(*group, number, *times).select_from(judged).where(is_new).group_by(*group)
+    kinds = *group, results.c.kind, results.c.decision_id.is_not(None).label("decided")
+    made = judged.join(results, results.c.digest == of.digest)
+    objects = sa.select(*kinds, number, sa.func.avg(results.c.size_bytes).label("mean")).select_from(made)
+    return transaction.execute(images).all(), transaction.execute(objects.where(is_new).group_by(*kinds)).all()
