@@ -36,7 +36,7 @@ IMAGES = make_samples()
 
 def recipe(heading: str, title: str, **ports: int) -> str:
     """A block of the page, with ports of this machine in place of its own: ``p104=4711``."""
-    section = PAGE.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = PAGE.read_text("utf-8").partition(f"\n### {heading}\n")[2].partition("\n##")[0]
     block = re.search(rf'```\w+ title="{re.escape(title)}"\n(.*?)```', section, re.DOTALL)
     assert block is not None
     text = block[1]
