@@ -103,7 +103,8 @@ class SiteLimits:
 
     def limit_in_force(self, what: str, kind: JudgedKind) -> RoomLimit | None:
         """The same; while the room of the image learns only a limit that a person confirmed before."""
-        limit, look = self.limit_of(what, kind), self.look_of(kind)
+        limit = self.limit_of(what, kind)
+        look = None if limit is None else self.look_of(kind)
         learns = look is not None and look.learns
         return None if limit is None or (learns and not limit.replaces) else limit
 

@@ -95,7 +95,9 @@ def _with_phrases(assessment: Assessment, parts: Mapping[str, Any]) -> Assessmen
         derived=known(assessment.derived),
         unfit=known(assessment.unfit),
         plausibility=tuple(replace(one, message=known(one.message)) for one in assessment.plausibility),
-        measurements=tuple(replace(one, place=known(one.place)) for one in assessment.measurements),
+        measurements=tuple(
+            replace(one, place=known(one.place)) if one.place else one for one in assessment.measurements
+        ),
         left_out=tuple(replace(one, reason=known(one.reason)) for one in assessment.left_out),
         predictions=tuple(
             replace(

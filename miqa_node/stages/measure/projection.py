@@ -21,12 +21,7 @@ def measure(radiograph: Radiograph, header: Header) -> tuple[Measurement, ...]:
     A measurement is omitted if the image is too small or too uniform, or if its header lacks the attributes. Values
     are finite. If a measurement fails, it is omitted and the failure logged.
     """
-    return measure_view(ImageView(radiograph, header))
-
-
-def measure_view(view: ImageView) -> tuple[Measurement, ...]:
-    """The same of a view, which keeps the intermediates."""
-    return numbers_of(view)[0]
+    return numbers_of(ImageView(radiograph, header))[0]
 
 
 def numbers_of(view: ImageView) -> tuple[tuple[Measurement, ...], tuple[LeftOut, ...]]:

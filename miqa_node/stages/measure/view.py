@@ -98,7 +98,7 @@ class ImageView(Memory):
     @cached_property
     def levels(self) -> NDArray[np.float32]:
         """Presentation values as float32 in [0, 255]."""
-        return self.display.astype(np.float32) * np.float32(LEVELS / WHITE)
+        return np.multiply(self.display, np.float32(LEVELS / WHITE), dtype=np.float32)
 
     @cached_property
     def inner_mask(self) -> NDArray[np.uint8] | None:

@@ -137,11 +137,7 @@ class LandmarkNetwork:
         """The lung field of the image after that many quarter turns; None from a package that finds none."""
         small, mask = stored_copy(display, valid)
         values = np.rot90(stretched(small, self._picture.stretch, mask), turns)
-        both = [
-            self._whole(normalised(resized(np.ascontiguousarray(one), self._picture), self._picture)).get(LUNGS)
-            for one in (values, values[:, ::-1])
-        ]
-        one, other = both
+        one, other = (self._read(np.ascontiguousarray(part)).lungs for part in (values, values[:, ::-1]))
         return None if one is None or other is None else 0.5 * (one + other[::-1, :, ::-1])
 
     def _read(self, values: NDArray[np.float32]) -> LandmarkEstimate:

@@ -101,14 +101,13 @@ def strongest_edges(view: ImageView) -> Edges:
     width = (strength.shape[1] - 2 * margin) // tile
     if height < 1 or width < 1:
         return tuple(np.empty(0, np.float32) for _ in range(4))
-    inside = strength[margin : margin + height * tile, margin : margin + width * tile]
-    tiles = inside.reshape(height, tile, width, tile).transpose(0, 2, 1, 3).reshape(height * width, tile * tile)
-    best = tiles.argmax(axis=1)
-    steepness = tiles[np.arange(len(best)), best]
+    tiles = strength[margin : margin + height * tile, margin : margin + width * tile].reshape(height, tile, width, tile)
+    steepness = tiles.max(axis=1).max(axis=2).ravel()
     order = np.argsort(-steepness)[:MAX_EDGES]
     order = order[steepness[order] > 0]
-    rows = order // width * tile + best[order] // tile + margin
-    columns = order % width * tile + best[order] % tile + margin
+    down, across = order // width, order % width
+    best = tiles[down, :, across].reshape(len(order), tile * tile).argmax(axis=1)
+    rows, columns = down * tile + best // tile + margin, across * tile + best % tile + margin
     norm = strength[rows, columns]
     places = (rows.astype(np.float32) * 2 + 0.5, columns.astype(np.float32) * 2 + 0.5)
     return (*places, gx[rows, columns] / norm, gy[rows, columns] / norm)

@@ -81,8 +81,8 @@ def _gradient(levels: Plane) -> Plane:
 def _means(plane: Plane, rows: int, columns: int) -> NDArray[np.float64]:
     """The mean of each block of a plane of any scale."""
     height, width = plane.shape[0] // rows, plane.shape[1] // columns
-    blocks = plane[: rows * height, : columns * width].reshape(rows, height, columns, width)
-    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float64))
+    blocks = plane[: rows * height, : columns * width].astype(np.float64)
+    return np.asarray(cv2.resize(blocks, (columns, rows), interpolation=cv2.INTER_AREA), np.float64)
 
 
 def _deviation(mean_absolute: NDArray[np.float64]) -> NDArray[np.float64]:

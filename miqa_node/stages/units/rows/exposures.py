@@ -13,6 +13,7 @@ from miqa_node.core.domain import derivation
 from miqa_node.core.domain.instance import Header, InstanceDigest, SopInstanceUid, StoredInstance
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.prepared import DriverStatement, each
 from miqa_node.runtime.store.tables import instances
 from miqa_node.stages.units.rows.instances import load
 
@@ -59,23 +60,14 @@ def compositions(transaction: Transaction, header: Header, images: Sequence[Expo
 def near(transaction: Transaction, instance: StoredInstance) -> list[ExposureImage]:
     """Images of the patient in the study that may show the exposure, or a part of it."""
     header = instance.header
-    patient = sa.select(_OWN.c.patient_number).where(_OWN.c.digest == instance.digest).scalar_subquery()
-    query = (
-        sa.select(_of.digest, _of.header, _of.received_at)
-        .where(
-            _of.study_instance_uid == header.study_instance_uid,
-            _of.modality == header.modality[:16],
-            _of.digest != instance.digest,
-            ~_of.conflicting,
-            _of.patient_number.is_not_distinct_from(patient),
-            sa.or_(*_hints(header)),
-        )
-        .order_by(_of.received_at, _of.digest)
-        .limit(MOST_IMAGES)
-    )
+    moment = header.acquired_at if header.is_acquired_at else None
+    events = [f'"{uid}"' for uid in header.irradiation_event_uids]
+    uids = {"this": instance.digest, "own": header.sop_instance_uid, "origin": header.source_instance_uid or None}
+    where = {"study": header.study_instance_uid, "kind": header.modality[:16], "events": events}
+    values = {**uids, **where, "moment": moment and moment.isoformat()}
     images = [
         ExposureImage(InstanceDigest(row.digest), documents.load_header(row.header), row.received_at)
-        for row in transaction.execute(query)
+        for row in _NEAR.all(transaction, values)
     ]
     return [one for one in images if not one.header.quality_control]
 
@@ -96,13 +88,22 @@ def _order(one: ExposureImage | StoredInstance) -> tuple[Any, ...]:
     return derivation.rank(one.header), one.received_at, one.digest
 
 
-def _hints(header: Header) -> list[sa.ColumnElement[bool]]:
-    """Conditions, one of which every image of the exposure meets."""
-    events = sa.cast(_of.header["irradiation_event_uids"], sa.Text)
-    hints = [_of.header["source_instance_uid"].as_string() == header.sop_instance_uid]
-    hints += [events.contains(f'"{uid}"', autoescape=True) for uid in header.irradiation_event_uids]
-    if header.source_instance_uid:
-        hints.append(_of.sop_instance_uid == header.source_instance_uid)
-    if header.is_acquired_at and header.acquired_at is not None:
-        hints.append(_of.header["acquired_at"].as_string() == header.acquired_at.isoformat())
-    return hints
+def _near(dialect: str) -> sa.Select[Any]:
+    """Those that meet a condition that every image of the exposure meets."""
+    this, study, kind, own, origin, moment = (
+        sa.bindparam(name, type_=sa.Text()) for name in ("this", "study", "kind", "own", "origin", "moment")
+    )
+    event, events = each(dialect, "events", sa.Text()).c.value, sa.cast(_of.header["irradiation_event_uids"], sa.Text)
+    hints = (
+        _of.header["source_instance_uid"].as_string() == own,
+        _of.sop_instance_uid == origin,
+        _of.header["acquired_at"].as_string() == moment,
+        sa.exists(sa.select(event).where(events.contains(event))),
+    )
+    patient = sa.select(_OWN.c.patient_number).where(_OWN.c.digest == this).scalar_subquery()
+    same = _of.study_instance_uid == study, _of.modality == kind, _of.patient_number.is_not_distinct_from(patient)
+    query = sa.select(_of.digest, _of.header, _of.received_at).where(*same, _of.digest != this, ~_of.conflicting)
+    return query.where(sa.or_(*hints)).order_by(_of.received_at, _of.digest).limit(MOST_IMAGES)
+
+
+_NEAR = DriverStatement(_near)
