@@ -45,6 +45,15 @@ class GraphRun:
     inputs: GraphInputs
     outputs: Mapping[str, Array]
 
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """What the graph got and what it gave: maps begin where its run ended."""
+        return {**self.outputs, **self.inputs.arrays}
+
+    def to_source(self, values: Array) -> Array:
+        """See :class:`GraphInputs`."""
+        return self.inputs.to_source(values)
+
 
 @dataclass(frozen=True, slots=True)
 class ImageNumbers:
@@ -122,7 +131,7 @@ class ImageAssessor:
         another = of_gate(AssessorResult(judged.added_to(assessment, package)))
         if another.assessment.is_of_another_kind:
             return another  # nothing is explained that nobody will see
-        maps = _maps(package, self._explainer, inputs, outputs.get(MAPS), judged.findings, clock)
+        maps = _maps(package, self._explainer, run, judged.findings, clock)
         anomaly: AnomalyScore | None = None
         anomaly_map: SaliencyMap | None = None
         if (detector := self._detector) is not None:
@@ -170,22 +179,21 @@ def _run(
 
 
 def _maps(
-    package: Package, explainer: Explainer | None, inputs: GraphInputs, class_maps: Array | None,
-    findings: Sequence[Finding], clock: StageClock,
-) -> dict[FindingName, SaliencyMap]:  # fmt: skip
+    package: Package, explainer: Explainer | None, run: GraphRun, findings: Sequence[Finding], clock: StageClock
+) -> dict[FindingName, SaliencyMap]:
     """Where each present defect was seen; empty where no map can be made."""
     present = {f.name for f in findings if f.present}
     columns = {
         n: row.name for n, row in enumerate(package.card.outputs.classes) if not row.gate and row.name in present
     }
-    own = None if class_maps is None else class_maps[0]
+    own = run.outputs[MAPS][0] if MAPS in run.outputs else None
     if not columns or package.contract.map_tensors(package.card) is None:
         return {}
     if explainer is not None:
-        maps = clock.time("explain", lambda: explainer.explain(inputs, own, tuple(columns)))
+        maps = clock.time("explain", lambda: explainer.explain(run, own, tuple(columns)))
     elif own is not None:
         method = package.card.saliency.method
-        maps = {n: SaliencyMap(normalised(inputs.to_source(own[n])), method) for n in columns}
+        maps = {n: SaliencyMap(normalised(run.to_source(own[n])), method) for n in columns}
     else:
         return {}
     return {FindingName(columns[n]): one for n, one in maps.items()}

@@ -5,14 +5,18 @@ ONNX Runtime computes every node of a session's graph, so a session for maps mus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from miqa_node.stages.assess.onnx_format import FLOAT, GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 
-def keep_outputs(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
-    """A copy with these as its only outputs, and only the nodes, weights and inputs that they need; no metadata."""
-    return _with_graph(model, _needed(model.graph, model.graph.input, outputs))
+def keep_outputs(model: ModelProto, outputs: Sequence[str], known: Sequence[str] = ()) -> ModelProto:
+    """A copy with these as its only outputs, and only the nodes, weights and inputs that they need; no metadata.
+
+    Tensors that are ``known`` are further inputs.
+    """
+    inputs = {one.name: one for one in (*(_described(model.graph, name) for name in known), *model.graph.input)}
+    return _with_graph(model, _needed(model.graph, list(inputs.values()), outputs))
 
 
 def split_by_input(model: ModelProto, moving: str, outputs: Sequence[str]) -> tuple[ModelProto | None, ModelProto]:
@@ -38,10 +42,10 @@ def split_by_input(model: ModelProto, moving: str, outputs: Sequence[str]) -> tu
     return _with_graph(model, first), _with_graph(model, _needed(second, [*graph.input, *ends], outputs))
 
 
-def _needed(graph: GraphProto, inputs: Iterable[ValueInfoProto], outputs: Sequence[str]) -> GraphProto:
-    needed, nodes = set(outputs), []
+def _needed(graph: GraphProto, inputs: Sequence[ValueInfoProto], outputs: Sequence[str]) -> GraphProto:
+    needed, given, nodes = set(outputs), {one.name for one in inputs}, []
     for node in reversed(graph.node):
-        if any(name in needed for name in node.output):
+        if any(name in needed and name not in given for name in node.output):
             nodes.append(node)
             needed.update(_read_by(node))
     return GraphProto(

@@ -18,8 +18,8 @@ from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.card import Card
 from miqa_node.stages.assess.contracts.base import contract_of
 from miqa_node.stages.assess.gradient_graph import SEED
-from miqa_node.stages.assess.graph_parts import split_by_input
-from miqa_node.stages.assess.self_contained import read_graph
+from miqa_node.stages.assess.graph_parts import keep_outputs, split_by_input
+from miqa_node.stages.assess.self_contained import parse_graph, read_graph
 from miqa_node.stages.assess.session import GraphSession
 from miqa_node.stages.explain.maps_graph import maps_graph
 from miqa_node.stages.explain.sources import map_sources
@@ -48,14 +48,19 @@ class ExplainedGraph:
     def class_maps(self, inputs: Arrays, columns: Sequence[int], timeout_s: float | None = None) -> NDArray[np.float32]:
         """The graph's own maps of some classes, shape (columns, rows, columns of the map)."""
         session = self._session("plain", lambda: self._path)
-        maps = session.run([self.tensors.maps], inputs, timeout_s)[self.tensors.maps]
+        feed = {name: inputs[name] for name in session.inputs}
+        maps = session.run([self.tensors.maps], feed, timeout_s)[self.tensors.maps]
         return np.asarray(maps[0, list(columns)], np.float32)
 
     def gradient_maps(
         self, method: str, inputs: Arrays, columns: Sequence[int], timeout_s: float | None = None
     ) -> NDArray[np.float32]:
-        """Maps of a method of :mod:`~miqa_node.libraries.onnx_vjp.maps`, all classes in one run; no fixed range."""
-        session = self._session(method, lambda: self._with_maps(method))
+        """Maps of a method of :mod:`~miqa_node.libraries.onnx_vjp.maps`, all classes in one run; no fixed range.
+
+        With the taps among the ``inputs``, from the run of the graph itself, they take a tenth of the time.
+        """
+        known = [name for name in self._card.saliency.taps if name in inputs]
+        session = self._session(f"{method} {known}", lambda: self._with_maps(method, known))
         seed = np.zeros((len(columns), self._classes), np.float32)
         seed[np.arange(len(columns)), list(columns)] = 1.0
         feed = {name: array for name, array in {**inputs, SEED: seed}.items() if name in session.inputs}
@@ -81,9 +86,10 @@ class ExplainedGraph:
                 self._sessions[key] = GraphSession.of(make(), self._accelerator, self._settings)
             return self._sessions[key]
 
-    def _with_maps(self, method: str) -> bytes:
+    def _with_maps(self, method: str, known: Sequence[str]) -> bytes:
         [source] = map_sources(self._card)
-        return maps_graph(self._path, self._card, source, method)
+        made = parse_graph(maps_graph(self._path, self._card, source, method), self._card.label)
+        return bytes(keep_outputs(made, [method], known).SerializeToString())
 
     def _split(self) -> tuple[bytes | None, bytes]:
         fixed, moving = split_by_input(read_graph(self._path), self.tensors.view, [self.tensors.logits])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,23 +14,18 @@ from miqa_node.stages.explain.explained import ExplainedGraph
 from miqa_node.stages.explain.object_map import object_map
 from miqa_node.stages.explain.sources import GRADIENT_METHODS
 
-CENTRE, RANDOM = "centre", "random"
-BASELINES = (CENTRE, RANDOM)
-"""Baselines that ignore the image; every method has to beat them."""
-METHODS: tuple[str, ...] = (*SaliencyMethod, *BASELINES)
 CELLS = 16
 """Occlusion: cells along a side of the map; the patch is two cells wide and moves by one."""
-BASELINE_SIDE = 48
 
 
 def explain(
     method: str, graph: ExplainedGraph, inputs: GraphInputs, columns: Sequence[int],
-    *, timeout_s: float | None = None, seed: int = 0,
+    *, timeout_s: float | None = None,
 ) -> NDArray[np.float32]:  # fmt: skip
     """Maps of where the classes of some columns of the logits were seen.
 
     Shape (columns, rows, columns of the map), 0 to 1 with each map's peak at 1 (a map without any evidence stays 0);
-    the maps cover the whole source image. ``seed`` is for the random baseline.
+    the maps cover the whole source image.
 
     Raises
     ------
@@ -52,13 +46,8 @@ def explain(
         values = graph.gradient_maps(method, inputs.arrays, columns, timeout_s)
     elif method == SaliencyMethod.OCCLUSION:
         values = occlusion(graph, inputs, columns, timeout_s)
-    elif method == CENTRE:
-        values = np.repeat(_centre(BASELINE_SIDE)[None], len(columns), axis=0)
-    elif method == RANDOM:
-        rng = np.random.default_rng(seed)
-        values = rng.random((len(columns), BASELINE_SIDE, BASELINE_SIDE), np.float32)
     else:
-        msg = f"{method!r} is not a method; there are {', '.join(METHODS)}"
+        msg = f"{method!r} is not a method; there are {', '.join(SaliencyMethod)}"
         raise ValueError(msg)
     return np.stack([normalised(inputs.to_source(one)) for one in values])
 
@@ -98,9 +87,3 @@ def normalised(values: NDArray[np.float32]) -> NDArray[np.float32]:
     finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     peak = float(finite.max(initial=0.0))
     return np.clip(finite / peak, 0.0, 1.0).astype(np.float32) if peak > 0 else np.zeros(values.shape, np.float32)
-
-
-def _centre(side: int) -> NDArray[np.float32]:
-    bump = np.zeros((side, side), np.float32)
-    bump[(side - 1) // 2 : side // 2 + 1, (side - 1) // 2 : side // 2 + 1] = 1.0
-    return np.asarray(cv2.GaussianBlur(bump, (0, 0), side / 4), np.float32)

@@ -8,10 +8,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.core.settings import SaliencyMethod
+from miqa_node.stages.explain.methods import normalised
+
 STEPS = 16
 """Steps of insertion and deletion between the original and the empty picture."""
 BLUR = 1.0 / 24.0
 """σ of the blur with which insertion starts, as a share of the side: no object remains visible."""
+
+CENTRE, RANDOM = "centre", "random"
+BASELINES = (CENTRE, RANDOM)
+"""Maps that ignore the image; every method has to beat them."""
+METHODS: tuple[str, ...] = (*SaliencyMethod, *BASELINES)
+BASELINE_SIDE = 48
 
 Confidence = Callable[[NDArray[np.float32]], float]
 """The class's probability for a global view (1, 1, rows, columns)."""
@@ -59,3 +68,12 @@ def _area(
         picture[part] = to[part]
         heights.append(confidence(picture.reshape(begin.shape)))
     return float(np.trapezoid(heights, dx=1.0 / STEPS))
+
+
+def blind_map(baseline: str, seed: int) -> NDArray[np.float32]:
+    """The map of a baseline, 0 to 1; ``seed`` is for the random one."""
+    if baseline == RANDOM:
+        return normalised(np.random.default_rng(seed).random((BASELINE_SIDE, BASELINE_SIDE), np.float32))
+    bump = np.zeros((BASELINE_SIDE, BASELINE_SIDE), np.float32)
+    bump[(BASELINE_SIDE - 1) // 2 : BASELINE_SIDE // 2 + 1, (BASELINE_SIDE - 1) // 2 : BASELINE_SIDE // 2 + 1] = 1.0
+    return normalised(np.asarray(cv2.GaussianBlur(bump, (0, 0), BASELINE_SIDE / 4), np.float32))

@@ -21,8 +21,18 @@ from miqa_node.stages.assess.card import Card, read_card
 from miqa_node.stages.assess.contracts.two_branch import GLOBAL_VIEW
 from miqa_node.stages.assess.preprocess import prepare
 from miqa_node.stages.explain.explained import ExplainedGraph
-from miqa_node.stages.explain.methods import BASELINES, CENTRE, METHODS, RANDOM, explain
-from miqa_training.map_scores import deletion, energy_inside, insertion, pixel_average_precision
+from miqa_node.stages.explain.methods import explain
+from miqa_training.map_scores import (
+    BASELINES,
+    CENTRE,
+    METHODS,
+    RANDOM,
+    blind_map,
+    deletion,
+    energy_inside,
+    insertion,
+    pixel_average_precision,
+)
 from miqa_training.outlines import AnnotatedImage, Outline, box, inside_any
 from miqa_training.samples import OBJECTS
 
@@ -178,7 +188,7 @@ def _one_image(
     rows = {}
     inside_of = cache(lambda shape: inside_any(image.outlines, *shape))
     for method in methods:
-        [values] = explain(method, graph, inputs, [column], seed=seed)
+        [values] = [blind_map(method, seed)] if method in BASELINES else explain(method, graph, inputs, [column])
         rows[method] = played(method, values, image.outlines) | inside_scores(values, inside_of(values.shape))
         if curves:
             rows[method]["deletion"] = deletion(confidence, whole, values)

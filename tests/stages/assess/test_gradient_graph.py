@@ -27,6 +27,7 @@ from miqa_node.stages.assess.packages import open_package
 from miqa_node.stages.assess.self_contained import read_graph
 from miqa_node.stages.assess.sidecars import read_any_card
 from miqa_node.stages.explain.derivation import derived, write_gradients
+from miqa_node.stages.explain.explained import ExplainedGraph
 from miqa_node.stages.explain.explainer import Explainer
 from miqa_node.stages.explain.maps_graph import maps_graph
 from miqa_node.stages.explain.sealing import add_gradients
@@ -298,6 +299,20 @@ def test_maps_of_shipped_packages_are_those_derived_at_work(package: Path) -> No
             now = derived(package / source.graph, source)
             whole = onnx_vjp.keep_outputs(now, [method]).SerializeToString()
             np.testing.assert_array_equal(map_of(graph, method), map_of(whole, method))
+
+
+@pytest.mark.more
+def test_a_map_of_a_flagged_image_begins_where_the_run_of_the_graph_ended() -> None:
+    """The taps come with the verdict; by them the map has the same values, and nothing else is computed again."""
+    settings = load_settings()
+    package = open_package(max(settings.models_dir.glob("quality-0*")), Accelerator.CPU, settings.assess)
+    inputs = package.prepare(np.random.default_rng(6).integers(0, 65535, (400, 320), np.uint16))
+    graph = ExplainedGraph(package.folder / "model.onnx", package.card, Accelerator.CPU, settings.assess)
+    outputs = package.run(inputs.arrays)
+    assert {*package.card.saliency.taps} <= outputs.keys()
+    whole, short = (graph.gradient_maps("normgrad_scaling", one, [3]) for one in (inputs.arrays, {**outputs}))
+    assert whole.max() > 0.0
+    np.testing.assert_array_equal(short, whole)
 
 
 PROGRAM = """

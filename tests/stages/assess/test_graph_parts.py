@@ -54,6 +54,14 @@ def names(values: Any) -> list[str]:
     return [value.name for value in values]
 
 
+def test_a_graph_begins_at_what_is_known() -> None:
+    small = keep_outputs(network(), ["severity"], ["of_crops", "crops"])
+    assert (names(small.graph.input), len(small.graph.node)) == (["of_crops", "view"], 3)
+    known = run(keep_outputs(network(), ["of_crops"]), crops=CROPS)
+    whole = run(keep_outputs(network(), ["severity"]), view=VIEW, crops=CROPS)
+    np.testing.assert_array_equal(run(small, of_crops=known, view=VIEW), whole)
+
+
 def test_a_graph_is_cut_to_one_output() -> None:
     small = keep_outputs(network(), ["of_view"])
     assert (names(small.graph.input), names(small.graph.initializer)) == (["view"], ["place"])

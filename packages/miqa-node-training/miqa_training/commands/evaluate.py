@@ -15,8 +15,8 @@ from miqa_node.interfaces.cli.output import Column, print_json, print_table
 from miqa_node.stages.assess.card import Task, read_sections
 from miqa_node.stages.assess.enhance.enhancer import Enhancer
 from miqa_node.stages.assess.enhance.methods import METHODS as ENHANCEMENTS
-from miqa_node.stages.explain.methods import METHODS
 from miqa_training.commands.extras import require
+from miqa_training.map_scores import METHODS
 
 _NEEDED_TO_REPORT = ("matplotlib",)
 

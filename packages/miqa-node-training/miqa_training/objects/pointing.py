@@ -21,9 +21,9 @@ from miqa_node.stages.assess.classify.picture import normalised, resized, stretc
 from miqa_node.stages.assess.landmarks.picture import stored_copy
 from miqa_node.stages.assess.objects.card import INPUT, LOGITS, MAPS, ObjectCard
 from miqa_node.stages.assess.objects.network import ObjectNetwork, of_source
-from miqa_node.stages.explain.methods import BASELINES, METHODS
 from miqa_node.stages.explain.object_map import object_map
 from miqa_node.stages.explain.sources import GRADIENT_METHODS
+from miqa_training.map_scores import BASELINES, METHODS
 from miqa_training.outlines import AnnotatedImage, inside_any
 from miqa_training.pointing import BOTH, TOLERANCE, figures_of, grey_of, inside_scores, played
 
