@@ -30,6 +30,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 """Of the bundle. Later ones install with a network: highdicom's libraries have no wheels for them."""
 INSTALLED = ("miqa-node", "miqa-node-phantoms", "miqa-node-selftest")
 """Of this project, what a site and a container have; others are added by their files."""
+FOLDERS = ("config", "docs")
+"""What a site reads and copies from; without a network it has no other place to find them."""
 BUNDLE = f"miqa-node-{__version__}-offline-linux-x86_64.tar"
 MOST_BYTES = 900_000_000
 NAMESPACE = "miqa-node"
@@ -116,9 +118,11 @@ def write_locks(folder: Path) -> None:
 
 
 def copy_texts(folder: Path) -> None:
-    """The recipe of the container, the unit, the installer, the versions of what may be added, and what changed."""
-    for path in ("config/miqa-node.service", "constraints.txt", "CHANGELOG.md", "LICENSE", "NOTICE"):
+    """The recipe of the container, the unit, the installer, the versions of what may be added, pages and settings."""
+    for path in ("config/miqa-node.service", "constraints.txt", "CHANGELOG.md", "SECURITY.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / path, folder)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name)
     installer = (ROOT / "tools" / "install.sh").read_text("utf-8")
     (folder / "install.sh").write_text(installer.replace("@VERSION@", __version__), "utf-8")
     before, _, rest = (ROOT / "Dockerfile").read_text("utf-8").partition("FROM ${BASE} AS build\n")
@@ -143,7 +147,9 @@ def bundle(folder: Path) -> None:
         for python in PYTHONS:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
             run(*pip, "--only-binary", ":all:", "--python-version", python, "-d", str(wheels), "-r", str(lock))
-        for path in folder.iterdir():
+        for name in FOLDERS:
+            shutil.copytree(folder / name, inside / name)
+        for path in filter(Path.is_file, folder.iterdir()):
             if path.suffix not in {".whl", ".gz"} and path.name not in {"Dockerfile", "miqa-node-gpu.lock"}:
                 shutil.copy(path, inside)
         write_sums(inside)

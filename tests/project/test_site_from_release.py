@@ -109,7 +109,7 @@ def test_files_are_whole_and_install_with_a_network(dist: Path, tmp_path: Path) 
     assert (dist / release.BUNDLE).stat().st_size < release.MOST_BYTES
     lines = [line.split("  ") for line in (dist / "SHA256SUMS").read_text().splitlines()]
     sums = {name: digest for digest, name in lines}
-    assert sums.keys() == {path.name for path in dist.iterdir()} - {"SHA256SUMS"}
+    assert sums.keys() == {str(path.relative_to(dist)) for path in dist.rglob("*") if path.is_file()} - {"SHA256SUMS"}
     assert sums["RELEASE.md"] == hashlib.sha256((dist / "RELEASE.md").read_bytes()).hexdigest()
     parts = {one["name"] for one in json.loads((dist / "miqa-node-cpu.cdx.json").read_text())["components"]}
     assert {"numpy", "onnxruntime", "pydicom"} <= parts

@@ -18,6 +18,7 @@ from miqa_node.features.operations.command.series_checks import FIRST_WITHOUT
 from miqa_node.stages.assess.text.extra import LIBRARY
 from miqa_node.stages.report.series.extra import LIBRARIES
 from tests.installation import Installation, built
+from tools.release import FOLDERS
 
 CHECKOUT = Path(__file__).parents[2]
 LIBRARIES_OF_NODE = ("onnx_vjp", "phantom_shapes", "plain_statistics", "pynetdicom_streaming")
@@ -69,11 +70,14 @@ def test_what_is_handed_out_is_whole_and_named_by_its_version(dist: Path) -> Non
     names = ("miqa_node", "miqa_node_phantoms", "miqa_node_selftest", "miqa_node_training", *LIBRARIES_OF_NODE)
     files = {f"{name}-{__version__}{end}" for name in names for end in ("-py3-none-any.whl", ".tar.gz")}
     pins = {"constraints.txt", "miqa-node-cpu.lock", "miqa-node-gpu.lock"}
-    texts = {"RELEASE.md", "CHANGELOG.md", "LICENSE", "NOTICE", "install.sh", "miqa-node.service", "Dockerfile"}
-    assert {path.name for path in dist.iterdir()} == files | pins | texts | {"SHA256SUMS"}
+    texts = {"RELEASE.md", "CHANGELOG.md", "SECURITY.md", "LICENSE", "NOTICE", "install.sh", "miqa-node.service"}
+    texts |= {"Dockerfile"}
+    pages = {str(path.relative_to(dist)) for name in FOLDERS for path in (dist / name).rglob("*") if path.is_file()}
+    assert {"config/profiles/flagged-only.toml", "config/prometheus-rules.yml", "docs/how-to/install-at-a-site.md"} <= pages
+    assert {path.name for path in dist.iterdir()} == files | pins | texts | {"SHA256SUMS", *FOLDERS}
     lines = (dist / "SHA256SUMS").read_text().splitlines()
     assert {name: digest for digest, name in map(str.split, lines)} == {
-        name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in files | pins | texts
+        name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in files | pins | texts | pages
     }
 
 

@@ -123,13 +123,13 @@ def views(config: ConfigFile = None, data_dir: DataDir = None, actor: Actor = No
 
 
 def _print_for_people(items: Sequence[WorklistItem]) -> None:
-    """Print three lines per study; in a table a terminal would break the UIDs, which people copy."""
+    """Print a line for each reason of a study; in a table a terminal would break the UIDs, which people copy."""
     if not items:
         print_line("No study is flagged, or none that the options name.")
     for item in items:
         print_line(item.verdict.value, _state(item), moment(item.flagged_at), _kind(item), item.accession_number)
         print_line("   ", item.study_instance_uid)
-        print_line("   ", _reasons(item))
+        print_line("   ", _reasons(item).replace("; ", "\n    "))
 
 
 def _print_rows(items: Sequence[WorklistItem]) -> None:

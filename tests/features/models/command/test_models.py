@@ -33,7 +33,7 @@ def test_list_names_the_active_package(cli: Callable[..., Ran], config: Path) ->
 
     assert [(one["folder"], one["active"]) for one in listed] == [("tiny-1.0.0", False), ("tiny-1.1.0", True)]
     assert listed[0]["applies_to"] == "CR, CHEST/, PA/AP"
-    assert "tiny-1.1.0\tactive" in cli("models", "list", "--config", config).out
+    assert "tiny-1.1.0\tactive\tquality\tCR, CHEST, PA/AP\t" in cli("models", "list", "--config", config).out
 
 
 def test_check_runs_the_goldens_and_finds_what_was_altered(
