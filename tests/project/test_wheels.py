@@ -73,7 +73,11 @@ def test_what_is_handed_out_is_whole_and_named_by_its_version(dist: Path) -> Non
     texts = {"RELEASE.md", "CHANGELOG.md", "SECURITY.md", "LICENSE", "NOTICE", "install.sh", "miqa-node.service"}
     texts |= {"Dockerfile"}
     pages = {str(path.relative_to(dist)) for name in FOLDERS for path in (dist / name).rglob("*") if path.is_file()}
-    assert {"config/profiles/flagged-only.toml", "config/prometheus-rules.yml", "docs/how-to/install-at-a-site.md"} <= pages
+    assert {
+        "config/profiles/flagged-only.toml",
+        "config/prometheus-rules.yml",
+        "docs/how-to/install-at-a-site.md",
+    } <= pages
     assert {path.name for path in dist.iterdir()} == files | pins | texts | {"SHA256SUMS", *FOLDERS}
     lines = (dist / "SHA256SUMS").read_text().splitlines()
     assert {name: digest for digest, name in map(str.split, lines)} == {

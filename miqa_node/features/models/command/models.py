@@ -70,8 +70,8 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
         (Column("Package", whole=True), Column("", whole=True), Column("Task", whole=True), Column("For", cut=True),
          Column("sha256", whole=True), Column("Intended use", cut=True)),
         (
-            (one["folder"], "active" if one["active"] else "shadow" if one["shadow"] else "on" if
-             one.get("switched_on") else "", one.get("task", ""), one.get("applies_to", "").replace("/,", ",").strip("/"),
+            (one["folder"], "active" if one["active"] else "shadow" if one["shadow"] else "on" if one.get("switched_on")
+             else "", one.get("task", ""), one.get("applies_to", "").replace("/,", ",").strip("/"),
              one.get("sha256", "")[:12], one.get("error") or one.get("intended_use", ""))
             for one in packages
         ),

@@ -57,6 +57,11 @@ def test_a_tile_says_the_state_of_its_room(rooms: Stage, client: TestClient) -> 
     assert second == "A1 Accepted 5 min Nothing open"
 
 
+def test_reasons_that_are_sentences_are_one_list(rooms: Stage, client: TestClient) -> None:
+    rooms.add(6, Verdict.REVIEW, text="The grayscale is probably inverted.", at=ago(2))
+    assert ": The grayscale is probably inverted, Noise, Foreign object" in tiles(client.get("/rooms").text)[0]
+
+
 def test_other_stations_are_shown_if_they_are_chosen(rooms: Stage, client: TestClient) -> None:
     assert not any("CT1" in one for one in tiles(client.get("/rooms").text))
     assert any("CT1" in one for one in tiles(client.get("/rooms?all=true").text))

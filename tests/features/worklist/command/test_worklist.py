@@ -101,10 +101,11 @@ def test_a_table_for_people_is_tab_separated_when_it_goes_elsewhere(
     ]  # fmt: skip
 
 
-def test_on_a_terminal_uids_stand_whole_on_lines_of_their_own(
+def test_on_a_terminal_uids_and_reasons_stand_on_lines_of_their_own(
     cli: Callable[..., Ran], stage: Stage, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.add(1)
+    stage.add(2, Verdict.REVIEW, FindingName.NOISE, study=1)
     monkeypatch.setenv("COLUMNS", "20")
     monkeypatch.setenv("TERM", "dumb")  # no colours
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -112,8 +113,9 @@ def test_on_a_terminal_uids_stand_whole_on_lines_of_their_own(
     flagged = cli("worklist", "list", "--data-dir", data_dir).out.splitlines()
     none = cli("worklist", "list", "--station", "NOWHERE", "--data-dir", data_dir).out
 
+    reasons = ["Motion blur: probability 0.97, severity 0.60", "Noise: probability 0.97, severity 0.60"]
     assert flagged[0] == f"REJECT OPEN {AT} DX CHEST PA ACC1"
-    assert [line.strip() for line in flagged[1:]] == ["1.2.3.1", "Motion blur: probability 0.97, severity 0.60"]
+    assert flagged[1:] == [f"    {line}" for line in ("1.2.3.1", *reasons)]
     assert none == "No study is flagged, or none that the options name.\n"
 
 

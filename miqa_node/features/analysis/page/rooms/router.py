@@ -100,7 +100,7 @@ def rooms_page(services: Services, who: Display, every: Annotated[bool, Query(al
 def _tile(services: WebServices, transaction: Transaction, station: str, since: datetime) -> RoomTile:
     newest = next(iter(stations.exposures(transaction, station, since, 1)), None)
     unseen = stations.unseen(transaction, station, MOST_COUNTED + 1, _shift_began(services))
-    wrong = dict.fromkeys(title.rstrip(".") for one in unseen for title in _why(one)) if _says_findings(services) else {}
+    wrong = dict.fromkeys(word.rstrip(".") for one in unseen for word in _why(one)) if _says_findings(services) else {}
     address = f"/rooms/{quote(station, safe='')}"
     name = room_name(services, station)
     return RoomTile(name, station, address, light_of(newest), newest, len(unseen), tuple(wrong)[:MOST_WRONG])
