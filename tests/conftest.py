@@ -67,6 +67,8 @@ POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 SERVERS = Path(os.environ.get("PYTEST_DEBUG_TEMPROOT") or "/tmp")
 """Where their files lie. PostgreSQL's own user can reach it; in memory a database is copied in an eighth of the
 time."""
+for setting in [one for one in os.environ if one == "MIQA_CONFIG" or (one.startswith("MIQA_") and "__" in one)]:
+    del os.environ[setting]  # who follows the README has exported one, of a node that tests have nothing to do with
 os.environ["MIQA_RETENTION__ENABLED"] = "false"  # else new nodes remove originals if this machine's disk is nearly full
 os.environ["MIQA_POLICY__LEARN_IMAGES"] = "0"  # else new nodes hold soft findings; tests of rooms say another number
 PORTS = (11_000, 32_000)
