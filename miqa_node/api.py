@@ -18,27 +18,50 @@ if TYPE_CHECKING:
     from miqa_node.core.domain.assessment import Measurement as Measurement
     from miqa_node.core.domain.codes import Code as Code
     from miqa_node.core.domain.delivery import ResultKind as ResultKind
+    from miqa_node.core.domain.finding import Finding as Finding
     from miqa_node.core.domain.finding import FindingName as FindingName
     from miqa_node.core.domain.finding import FindingWords as FindingWords
     from miqa_node.core.domain.instance import Header as Header
     from miqa_node.core.domain.instance import StoredInstance as StoredInstance
     from miqa_node.core.domain.judgement import Judgement as Judgement
+    from miqa_node.core.domain.measurand import label_of as label_of
     from miqa_node.core.domain.phantom import PhantomKind as PhantomKind
     from miqa_node.core.domain.ports import AssessorResult as AssessorResult
+    from miqa_node.core.domain.prediction import PendingReason as PendingReason
     from miqa_node.core.domain.role import NodeRole as NodeRole
+    from miqa_node.core.domain.shown_number import stated as stated
     from miqa_node.core.domain.verdict import Verdict as Verdict
+    from miqa_node.core.domain.worklist import Review as Review
     from miqa_node.core.domain.worklist import WorklistItem as WorklistItem
+    from miqa_node.core.language.catalogue import reworded as reworded
+    from miqa_node.core.language.catalogue import spoken as spoken
+    from miqa_node.core.language.phrase import Phrase as Phrase
     from miqa_node.core.observe.metrics import REGISTRY as REGISTRY
     from miqa_node.core.observe.stages import StageClock as StageClock
+    from miqa_node.core.settings import WatchedFile as WatchedFile
+    from miqa_node.core.settings import read_toml as read_toml
     from miqa_node.core.taxonomy.base import ConceptEntry as ConceptEntry
     from miqa_node.core.taxonomy.base import FindingEntry as FindingEntry
     from miqa_node.core.taxonomy.base import RuleEntry as RuleEntry
     from miqa_node.core.taxonomy.base import SeverityEntry as SeverityEntry
     from miqa_node.core.taxonomy.base import Taxonomy as Taxonomy
     from miqa_node.core.taxonomy.base import read_taxonomy as read_taxonomy
+    from miqa_node.core.taxonomy.lookup import faults as faults
+    from miqa_node.core.taxonomy.lookup import finding_title as finding_title
+    from miqa_node.core.taxonomy.lookup import reason_code as reason_code
+    from miqa_node.core.words.codes import IMAGE_QUALITY_RATING as IMAGE_QUALITY_RATING
+    from miqa_node.core.words.codes import QUALITY_ASSESSMENTS as QUALITY_ASSESSMENTS
+    from miqa_node.core.words.codes import READER_DECISIONS as READER_DECISIONS
+    from miqa_node.core.words.finding_codes import certainty_code as certainty_code
+    from miqa_node.core.words.finding_codes import finding_code as finding_code
+    from miqa_node.core.words.measurement_codes import measurement_code as measurement_code
+    from miqa_node.core.words.measurement_codes import unit_of as unit_of
+    from miqa_node.core.words.narrative import narrative as narrative
+    from miqa_node.core.words.object_words import title_of as title_of
     from miqa_node.errors import DeliveryError as DeliveryError
     from miqa_node.errors import DeliveryRefusedError as DeliveryRefusedError
     from miqa_node.errors import MiqaError as MiqaError
+    from miqa_node.errors import SettingsError as SettingsError
     from miqa_node.features.phantoms.measure import PhantomMeasure as PhantomMeasure
     from miqa_node.features.phantoms.measure import PhantomQuantity as PhantomQuantity
     from miqa_node.features.phantoms.stack import PhantomStack as PhantomStack
@@ -81,11 +104,18 @@ if TYPE_CHECKING:
     from miqa_node.stages.conclusion.effects import EffectContext as EffectContext
     from miqa_node.stages.conclusion.effects import EffectKind as EffectKind
     from miqa_node.stages.conclusion.gauge import GaugeKind as GaugeKind
+    from miqa_node.stages.deliver.http_request import HttpAnswer as HttpAnswer
+    from miqa_node.stages.deliver.http_request import HttpService as HttpService
     from miqa_node.stages.deliver.kinds.base import DeliveryContext as DeliveryContext
     from miqa_node.stages.deliver.kinds.base import Destination as Destination
     from miqa_node.stages.deliver.kinds.base import DestinationKind as DestinationKind
+    from miqa_node.stages.deliver.kinds.base import File as File
     from miqa_node.stages.deliver.kinds.base import HttpConfig as HttpConfig
     from miqa_node.stages.deliver.kinds.base import ObjectsConfig as ObjectsConfig
+    from miqa_node.stages.deliver.kinds.base import TlsConfig as TlsConfig
+    from miqa_node.stages.deliver.kinds.base import read_file as read_file
+    from miqa_node.stages.deliver.result import ResultContent as ResultContent
+    from miqa_node.stages.deliver.tls import client_context as client_context
     from miqa_node.stages.measure.base import FramesMeasure as FramesMeasure
     from miqa_node.stages.measure.base import ImageMeasure as ImageMeasure
     from miqa_node.stages.measure.base import SeriesMeasure as SeriesMeasure
@@ -102,6 +132,8 @@ if TYPE_CHECKING:
     from miqa_node.stages.report.outputs.base import Draft as Draft
     from miqa_node.stages.report.outputs.base import Output as Output
     from miqa_node.stages.report.outputs.base import OutputContext as OutputContext
+    from miqa_node.stages.report.sr_groups import anatomy_codes as anatomy_codes
+    from miqa_node.stages.report.sr_review import DECISION_MEANS as DECISION_MEANS
     from miqa_node.stages.units.base import Unit as Unit
     from miqa_node.stages.units.base import UnitContext as UnitContext
     from miqa_node.stages.units.base import not_assessed as not_assessed

@@ -69,8 +69,8 @@ class Node:
         policy_file = watched_policy(settings.policy_file)
         rules = settings.policy
         self.policy = SiteRules(database, policy_file.current, rules.silent_days, rules.learn_images)
-        origin = EventOrigin(settings.node.name, settings.node.site, settings.web_url)
-        announcer = Announcer(there.hearing, origin, settings.work.study_quiet_s, NOT_IMAGE_MODALITIES)
+        origin = EventOrigin(settings.node.name, settings.node.site, settings.web_url, settings.node.language)
+        announcer = Announcer(there.hearing, origin, settings.work.study_quiet_s, NOT_IMAGE_MODALITIES, there.current)
         # The way of an image: judged, with effects, in jobs; results are delivered in lanes.
         self.judging = judging = NodeJudging(settings, database, self.policy, announcer, works=role.works)
         unit, workers = judging.unit_context(objects, there.taking), judging.workers

@@ -28,7 +28,7 @@ API_VERSION = 1
 """Required value of ``miqa_api`` in a plug-in's module; with another value the plug-in is unavailable."""
 
 NODE = "miqa-node"
-OWN_DISTRIBUTIONS = frozenset({NODE, "miqa-node-phantoms", "miqa-node-selftest", "miqa-node-training"})
+OWN_DISTRIBUTIONS = frozenset({NODE, "miqa-node-hl7", "miqa-node-phantoms", "miqa-node-selftest", "miqa-node-training"})
 """Those of this project, of one version. Their entry points need no consent and no ``miqa_api``."""
 EVERYTHING = ("*",)
 MAX_PLUGINS = 1000

@@ -55,11 +55,12 @@ class StudyStanding:
 
 @dataclass(frozen=True, slots=True)
 class EventOrigin:
-    """The node that sends events: its name, its site, and the address of its pages and REST interface."""
+    """The node that sends events: its name, its site, the address of its pages, and the language of results."""
 
     node: str = ""
     site: str = ""
     url: str = ""
+    language: str = "en"
 
 
 def new_event_id() -> str:

@@ -19,8 +19,10 @@ class EventEffect(Effect):
         c = conclusion
         if c.disposition.silent:
             return
-        is_image = c.unit.is_image(c.instance.header)
+        is_image, is_series = c.unit.is_image(c.instance.header), c.unit.needs_others
         self._announcer.decided(transaction, c.announcement, c.decided_at, is_image=is_image)
+        if is_image:
+            self._announcer.results.state(transaction, c.announcement, c.decided_at, is_series=is_series)
 
 
 class LateEventEffect(LaterEffect):

@@ -167,14 +167,16 @@ def finding_group(
         evaluations=opinion if is_first else (),
     )
     if region is None:
-        group.children += [projects_over(*one) for one in ([] if finding.place is None else _anatomy(finding.place))]
+        group.children += [
+            projects_over(*one) for one in ([] if finding.place is None else anatomy_codes(finding.place))
+        ]
         place_group(group, source, row)
     else:
         place_region(group, source, region)
     return group
 
 
-def _anatomy(place: ObjectPlace | ObjectRegion) -> list[tuple[Code, Code | None]]:
+def anatomy_codes(place: ObjectPlace | ObjectRegion) -> list[tuple[Code, Code | None]]:
     """The anatomy that a place is over, and its side; nothing where that is unknown, or beside the chest."""
     anatomy = anatomy_of(place)
     if anatomy is ChestRegion.LUNG:
@@ -271,12 +273,12 @@ def place_region(group: ContentItem, source: Source, region: MarkedRegion) -> No
     """
     frames = [source.frame] if source.number_of_frames > 1 else None
     parts: Sequence[ObjectPlace | ObjectRegion] = region.over or _places_of(region)
-    over = dict.fromkeys(one for part in parts for one in _anatomy(part))
-    is_of_each = bool(over) and not all(map(_anatomy, parts))
+    over = dict.fromkeys(one for part in parts for one in anatomy_codes(part))
+    is_of_each = bool(over) and not all(map(anatomy_codes, parts))
     statements = {one: projects_over(*one) for one in over}
     group.children += statements.values()
     for outline, part in zip_longest(region.outlines, parts):
-        hidden = _anatomy(part) if is_of_each and part is not None else []
+        hidden = anatomy_codes(part) if is_of_each and part is not None else []
         relationship = Relationship.INFERRED_FROM if hidden else Relationship.CONTAINS
         parent = statements[hidden[0]] if hidden else group
         parent.children.append(place(codes.IMAGE_REGION, "POLYLINE", outline, source, frames, relationship))

@@ -54,10 +54,11 @@ def test_the_example_is_right_and_shows_every_key() -> None:
     configs = parse_destinations(example)
     assert len(configs) >= 2
     text = example.read_text("utf-8")
-    for kind in DESTINATIONS.all().values():
-        for name in kind.config.model_fields:
+    kinds = {config.kind for config in configs}
+    assert kinds == {"cstore", "stow", "folder", "webhook"}, "those of other distributions have pages of their own"
+    for kind in kinds:
+        for name in DESTINATIONS.get(kind).config.model_fields:
             assert f"{name} = " in text
-    assert {config.kind for config in configs} == {"cstore", "stow", "folder", "webhook"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from miqa_node.runtime.people import patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables.column_marks import MONTH
+from miqa_node.stages.deliver.rows.stated import IS_RESULT
 
 
 def shared_studies(transaction: Transaction, studies: Sequence[str], chosen: Sequence[NamedPatient]) -> set[str]:
@@ -40,11 +41,14 @@ def anonymise(
     the studies without images of others. In ``shared`` ones, comments go as well: nobody can tell about whom they are.
     """
     made = sa.select(t.results.c.sop_instance_uid).where(t.results.c.digest.in_(images))
-    sent = t.deliveries.c.sop_instance_uid.in_(made)
+    stated = t.events.c.digest.in_(images) & IS_RESULT
+    messages = sa.select(t.events.c.event_id).where(stated)
+    sent = t.deliveries.c.sop_instance_uid.in_(made) | t.deliveries.c.event_id.in_(messages)
     waiting = t.deliveries.c.state.not_in([DeliveryState.SENT.value, DeliveryState.COMMITTED.value])
     cancelled = {"state": DeliveryState.CANCELLED.value, "lease_until": None}
     transaction.execute(sa.update(t.deliveries).where(sent, waiting).values(cancelled))
     transaction.execute(sa.update(t.deliveries).where(sent).values(commit_at=None))
+    transaction.execute(sa.update(t.events).where(stated).values(body="{}"))
     for one in chosen:  # emptied rows of patients differ by this only
         of_patient = t.patients.c.patient_number == one.patient_number
         differs = sa.update(t.patients).where(of_patient).values(scope=f"erased {secrets.token_hex(20)}")

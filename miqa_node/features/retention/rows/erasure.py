@@ -31,6 +31,7 @@ from miqa_node.runtime.store.batches import batches
 from miqa_node.runtime.store.database import Database, Transaction, begin_writing
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.tables.column_marks import MONTH, OBJECTS
+from miqa_node.stages.deliver.rows.stated import IS_RESULT
 from miqa_node.stages.units.rows import copies
 from miqa_node.stages.units.rows.removal import artifact_keys, delete_marked
 
@@ -182,6 +183,10 @@ def _erase(transaction: Transaction, chosen: Sequence[NamedPatient], now: dateti
     digests = sorted([*digests, *copies.digests(transaction, digests)])
     made = sa.select(t.results.c.sop_instance_uid).where(t.results.c.digest.in_(images))
     results = list(transaction.execute(made.order_by(t.results.c.sop_instance_uid)).scalars())
+    stated = t.deliveries.join(t.events, t.events.c.event_id == t.deliveries.c.event_id)
+    messages = sa.select(t.events.c.event_id).select_from(stated).where(t.events.c.digest.in_(images), IS_RESULT)
+    # One that was tried may have arrived: its answer was lost.
+    results += transaction.execute(messages.where(t.deliveries.c.attempts > 0).order_by(t.events.c.event_id)).scalars()
     at = sa.bindparam(None, now, t.UtcDateTime())
     transaction.execute(
         sa.update(t.instances)

@@ -14,6 +14,7 @@ import structlog
 
 from miqa_node.core.domain.delivery import ResultObject
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.verdict import SPOT_CHECK, Disposition, Verdict
 from miqa_node.core.domain.worklist import Review
 from miqa_node.core.language.phrase import Phrase
@@ -26,6 +27,7 @@ from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.conclusion.deliver import decliners, keep
 from miqa_node.stages.conclusion.effects import Declining, DestinationsFor
 from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.deliver.rows.stated import NO_RESULTS, ResultQueue
 from miqa_node.stages.units.again import amendments
 from miqa_node.stages.units.base import Unit, UnitContext, installed, unit_of
 from miqa_node.stages.units.rows import instances, reassessments
@@ -41,8 +43,9 @@ class Amendments:
 
     def __init__(
         self, context: UnitContext, destinations: DestinationsFor, units: Sequence[Unit] | None = None,
-        declining: Declining = lambda _modality, _verdict: (),
+        declining: Declining = lambda _modality, _verdict: (), results: ResultQueue = NO_RESULTS,
     ) -> None:  # fmt: skip
+        self._results = results
         self._context = context
         self._destinations, self._declining = destinations, declining
         self._units = installed() if units is None else units
@@ -85,6 +88,10 @@ class Amendments:
                 for destination in self._destinations(result.kind):
                     if destination not in declined:
                         deliveries.queue(transaction, result, destination, now)
+            for digest, review in decision.reviews.items() if self._results.takers() else ():
+                unit, announced = self._announced(transaction, digest)
+                if announced is not None:
+                    self._results.state(transaction, announced, now, is_series=unit.needs_others, review=review)
             if failed:
                 study = StudyInstanceUid(decision.study_instance_uid)
                 study_notes.note(transaction, study, "not reported", "", NOT_REPORTED, now)
@@ -110,18 +117,25 @@ class Amendments:
     def _amend(self, digest: InstanceDigest, review: Review) -> list[tuple[StoredInstance, ResultObject]]:
         context = self._context
         with context.database.begin() as transaction:
-            instance = instances.load(transaction, digest)
-            if instance.generation and unit_of(instance.header, self._units).needs_others:
-                # More of its series may have been judged since, and is reported with another member.
-                digest = InstanceDigest(reassessments.representative(transaction, instance.header).digest)
-                instance = instances.load(transaction, digest)
-            assessment = instances.load_assessment(transaction, digest)
-            disposition = instances.load_disposition(transaction, digest)
-        if assessment is None or disposition is None:
+            unit, announced = self._announced(transaction, digest)
+        if announced is None:
             return []  # a slice: the representative image reports its series
-        announced = judged(instance, assessment, announced_of(disposition))
-        made = amendments(unit_of(instance.header, self._units), announced, review, context)
-        return [(instance, result) for result in keep(made, instance, context)]
+        made = amendments(unit, announced, review, context)
+        return [(announced.instance, result) for result in keep(made, announced.instance, context)]
+
+    def _announced(self, transaction: Transaction, digest: InstanceDigest) -> tuple[Unit, Judgement | None]:
+        """The judgement of an image, or of its series, as reports tell it; None if another image stands for it."""
+        instance = instances.load(transaction, digest)
+        unit = unit_of(instance.header, self._units)
+        if instance.generation and unit.needs_others:
+            # More of its series may have been judged since, and is reported with another member.
+            digest = InstanceDigest(reassessments.representative(transaction, instance.header).digest)
+            instance = instances.load(transaction, digest)
+        assessment = instances.load_assessment(transaction, digest)
+        disposition = instances.load_disposition(transaction, digest)
+        if assessment is None or disposition is None:
+            return unit, None
+        return unit, judged(instance, assessment, announced_of(disposition))
 
 
 def announced_of(disposition: Disposition) -> Disposition:

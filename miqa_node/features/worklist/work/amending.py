@@ -22,8 +22,8 @@ class AmendmentWatch(RegularWork):
 
 
 def _watch(context: PartContext) -> AmendmentWatch:
-    taking, declining = context.destinations.taking, context.destinations.declining
-    return AmendmentWatch(Amendments(context.unit, taking, declining=declining))
+    taking, declining, results = context.destinations.taking, context.destinations.declining, context.announcer.results
+    return AmendmentWatch(Amendments(context.unit, taking, declining=declining, results=results))
 
 
 PART = PartKind("amending", _watch)

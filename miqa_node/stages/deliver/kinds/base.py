@@ -30,6 +30,7 @@ from miqa_node.errors import (
     ResourcesError,
 )
 from miqa_node.plugins import Seam
+from miqa_node.stages.deliver.result import ResultContent
 
 T = TypeVar("T")
 
@@ -71,6 +72,9 @@ class DestinationConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
+    takes_results: ClassVar[bool] = False
+    """Whether results may go there: then :meth:`state` is asked about each."""
+
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
         description="1 to 64 letters, digits, dots, hyphens or underscores"
     )
@@ -105,6 +109,10 @@ class DestinationConfig(BaseModel):
     def hears(self, event_type: EventType) -> bool:  # noqa: ARG002 - for destinations of events
         """Whether events of a type go there."""
         return False
+
+    def state(self, result: ResultContent, /) -> str | None:  # noqa: ARG002 - for destinations of results
+        """What is sent of a result, in the form that ``send_event`` of the kind wants; None if it does not go there."""
+        return None
 
 
 class ObjectsConfig(DestinationConfig):

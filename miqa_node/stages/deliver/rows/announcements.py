@@ -32,6 +32,7 @@ from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import announcements, dispositions, events, instances, worklist
 from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.deliver.rows.stated import Destinations, ResultQueue
 
 
 class Announcement(StrEnum):
@@ -56,7 +57,9 @@ class Announcer:
         origin: EventOrigin,
         quiet_s: float = 300.0,
         not_images: Collection[str] = (),
+        destinations: Destinations = dict,
     ) -> None:
+        self.results = ResultQueue(destinations, origin)
         self._listeners = listeners
         self._not_images = sorted(not_images)
         self._origin = origin

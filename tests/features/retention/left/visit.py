@@ -96,6 +96,13 @@ url = "http://127.0.0.1:9/nobody"
 secret_file = "{folder}/secret"
 allow_http = true
 events = ["image.assessed", "study.flagged", "study.passed", "study.resolved"]
+[[destination]]
+name = "RIS"
+kind = "hl7"
+host = "127.0.0.1"
+port = 9
+tls = false
+on = "all"
 """
 STAND = ("Modality", "PhotometricInterpretation", "CollimatorShape", "PresentationLUTShape", "ModalityLUTType")
 """Without their real values no image is judged."""
