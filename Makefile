@@ -61,7 +61,7 @@ $(RUN_READY): $(BIN)/python $(INPUTS)
 	@if [ "$(ACCEL)" = gpu ]; then other=onnxruntime; else other=onnxruntime-gpu; fi; \
 		if $(BIN)/python -m pip show --quiet $$other 2>/dev/null; then $(PIP) uninstall --yes $$other; fi
 	@$(INSTALL) --no-build-isolation --editable '.[$(ACCEL),series,text,demo]' \
-		$(addprefix --editable packages/miqa-node-,phantoms selftest training)
+		$(addprefix --editable packages/miqa-node-,hl7 phantoms selftest training)
 	@touch $@
 	@echo "Installed."
 

@@ -11,5 +11,5 @@ class SameVersion(MetadataHookInterface):
     """Fills the list of dependencies in."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Add the dependency."""
-        metadata["dependencies"] = [f"miqa-node=={metadata['version']}"]
+        """Add the dependency, before those of the hook's own table."""
+        metadata["dependencies"] = [f"miqa-node=={metadata['version']}", *self.config.get("dependencies", [])]

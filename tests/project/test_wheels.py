@@ -60,14 +60,15 @@ def site(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.mark.more
-@pytest.mark.parametrize("name", ["miqa_phantoms", "miqa_selftest", "miqa_training"])
+@pytest.mark.parametrize("name", ["miqa_hl7", "miqa_phantoms", "miqa_selftest", "miqa_training"])
 def test_what_stands_on_the_node_asks_for_that_of_the_same_version(name: str, wheels: dict[str, Path]) -> None:
     assert f"Requires-Dist: miqa-node=={__version__}\n" in metadata_of(wheels[name])
 
 
 @pytest.mark.more
 def test_what_is_handed_out_is_whole_and_named_by_its_version(dist: Path) -> None:
-    names = ("miqa_node", "miqa_node_phantoms", "miqa_node_selftest", "miqa_node_training", *LIBRARIES_OF_NODE)
+    own = ("hl7", "phantoms", "selftest", "training")
+    names = ("miqa_node", *(f"miqa_node_{one}" for one in own), *LIBRARIES_OF_NODE)
     files = {f"{name}-{__version__}{end}" for name in names for end in ("-py3-none-any.whl", ".tar.gz")}
     pins = {"constraints.txt", "miqa-node-cpu.lock", "miqa-node-gpu.lock"}
     texts = {"RELEASE.md", "CHANGELOG.md", "SECURITY.md", "LICENSE", "NOTICE", "install.sh", "miqa-node.service"}
@@ -88,7 +89,7 @@ def test_what_is_handed_out_is_whole_and_named_by_its_version(dist: Path) -> Non
 @pytest.mark.more
 def test_a_wheel_that_is_built_again_of_its_sdist_is_the_same(dist: Path, tmp_path: Path) -> None:
     again = built(dist.glob("*.tar.gz"), tmp_path)
-    assert len(again) == 8
+    assert len(again) == 9
     for wheel in again:
         assert wheel.read_bytes() == (dist / wheel.name).read_bytes(), wheel.name
 
@@ -96,7 +97,14 @@ def test_a_wheel_that_is_built_again_of_its_sdist_is_the_same(dist: Path, tmp_pa
 @pytest.mark.more
 def test_the_wheels_hold_each_file_once_and_the_node_has_its_libraries(wheels: dict[str, Path]) -> None:
     content = {package: modules(wheel, package) for package, wheel in wheels.items()}
-    assert set(content) == {"miqa_node", "miqa_phantoms", "miqa_selftest", "miqa_training", *LIBRARIES_OF_NODE}
+    assert set(content) == {
+        "miqa_node",
+        "miqa_hl7",
+        "miqa_phantoms",
+        "miqa_selftest",
+        "miqa_training",
+        *LIBRARIES_OF_NODE,
+    }
     assert {"miqa_training/report/page.html", "miqa_training/deidentify/profile.csv"} <= content["miqa_training"]
     of_node = {f"miqa_node/libraries/{name}" for one in LIBRARIES_OF_NODE for name in content[one]}
     assert of_node < content["miqa_node"]
