@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from miqa_hl7.choice import without_patient
 from miqa_hl7.message import message_of
 from miqa_hl7.template import DEFAULT, read_template
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import SettingsError
+from miqa_node.features.operations.command.port_table import port_rows
 from tests.packages.hl7.making import TEMPLATE, config, decided, statement, subject
 from tests.packages.hl7.receiving import fields, plain
 
@@ -100,6 +102,11 @@ def test_messages_leave_this_machine_without_tls_only_where_the_site_says_so() -
     with pytest.raises(ValidationError, match="allow_plain"):
         config(1, host="ris.example")
     assert config(1, host="ris.example", allow_plain=True).address == "ris.example:1"
+
+
+def test_the_table_of_ports_lists_a_receiver_by_its_own_protocol() -> None:
+    [row] = [one for one in port_rows(load_settings(), [config(2575)]) if one.setting == "destination"]
+    assert (row.way, row.address, row.protocol, row.peer, row.tls) == ("out", "127.0.0.1:2575", "HL7", "ris", "no")
 
 
 def test_a_receiver_s_words_lose_what_they_repeat_of_the_patient() -> None:

@@ -66,7 +66,7 @@ def port_rows(settings: Settings, destinations: Iterable[DestinationConfig]) -> 
     for one in destinations:
         if one.kind != "folder":
             address = _place(one.url) if isinstance(one, HttpConfig) else one.address.rpartition("@")[2]
-            protocol = "HTTP" if isinstance(one, HttpConfig) else "DICOM"
+            protocol = "HTTP" if isinstance(one, HttpConfig) else one.kind.upper() if one.takes_results else "DICOM"
             tls = "yes" if isinstance(one, TlsConfig) and one.uses_tls else "no"
             yield PortRow("out", address, "destination", "none", "a result or event", protocol, one.name, tls)
 
