@@ -47,7 +47,7 @@ def message_of(statement: Statement, template: Template) -> bytes:
         message.validate()
     except HL7apyException as error:  # whose text names fields, and may have values
         raise DeliveryRefusedError("The result makes no valid message: {name}.", name=type(error).__name__) from error
-    return str(message.to_er7()).encode()
+    return f"{message.to_er7()}\r".encode()  # each segment has its end, the last one too (2.5.1, 2.6)
 
 
 def _observations(statement: Statement, template: Template) -> Iterator[tuple[str, Item]]:

@@ -125,8 +125,8 @@ def test_the_page_has_every_key() -> None:
 
 
 def test_the_message_on_the_page_is_what_the_code_makes() -> None:
-    [shown] = re.findall(r"```hl7\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert shown == message_of(statement_of(result()), TEMPLATE).decode().replace("\r", "\n")
+    [shown] = re.findall(r"```hl7\n(.*?)\n```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert f"{shown}\n" == message_of(statement_of(result()), TEMPLATE).decode().replace("\r", "\n")
 
 
 @pytest.mark.parametrize(
