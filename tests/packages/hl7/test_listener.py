@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import hl7
@@ -44,13 +44,17 @@ class Listener:
         self.loop.close()
 
     async def _serve(self, reader: HL7StreamReader, writer: HL7StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError):
+        try:
             while not writer.is_closing():
                 message = await reader.readmessage()
                 self.taken.append(message)
                 writer.writemessage(message.create_ack())
                 await writer.drain()
-        writer.close()
+        except asyncio.IncompleteReadError:  # the node has closed the connection
+            pass
+        finally:
+            writer.close()
+            await writer.wait_closed()
 
     def start(self) -> None:
         self._thread.start()
