@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from miqa_node.stages.assess.onnx_format import FLOAT, GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 
-def keep_outputs(model: ModelProto, outputs: Sequence[str], known: Sequence[str] = ()) -> ModelProto:
+def keep_outputs(model: ModelProto, outputs: Sequence[str], starts: Sequence[str] = ()) -> ModelProto:
     """A copy with these as its only outputs, and only the nodes, weights and inputs that they need; no metadata.
 
-    Tensors that are ``known`` are further inputs.
+    The tensors ``starts`` are further inputs.
     """
-    inputs = {one.name: one for one in (*(_described(model.graph, name) for name in known), *model.graph.input)}
+    inputs = {one.name: one for one in (*(_described(model.graph, name) for name in starts), *model.graph.input)}
     return _with_graph(model, _needed(model.graph, list(inputs.values()), outputs))
 
 
@@ -43,9 +43,9 @@ def split_by_input(model: ModelProto, moving: str, outputs: Sequence[str]) -> tu
 
 
 def _needed(graph: GraphProto, inputs: Sequence[ValueInfoProto], outputs: Sequence[str]) -> GraphProto:
-    needed, given, nodes = set(outputs), {one.name for one in inputs}, []
+    needed, sources, nodes = set(outputs), {one.name for one in inputs}, []
     for node in reversed(graph.node):
-        if any(name in needed and name not in given for name in node.output):
+        if any(name in needed and name not in sources for name in node.output):
             nodes.append(node)
             needed.update(_read_by(node))
     return GraphProto(

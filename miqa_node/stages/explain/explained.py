@@ -59,8 +59,8 @@ class ExplainedGraph:
 
         With the taps among the ``inputs``, from the run of the graph itself, they take a tenth of the time.
         """
-        known = [name for name in self._card.saliency.taps if name in inputs]
-        session = self._session(f"{method} {known}", lambda: self._with_maps(method, known))
+        taps = [name for name in self._card.saliency.taps if name in inputs]
+        session = self._session(f"{method} {taps}", lambda: self._with_maps(method, taps))
         seed = np.zeros((len(columns), self._classes), np.float32)
         seed[np.arange(len(columns)), list(columns)] = 1.0
         feed = {name: array for name, array in {**inputs, SEED: seed}.items() if name in session.inputs}
@@ -86,10 +86,10 @@ class ExplainedGraph:
                 self._sessions[key] = GraphSession.of(make(), self._accelerator, self._settings)
             return self._sessions[key]
 
-    def _with_maps(self, method: str, known: Sequence[str]) -> bytes:
+    def _with_maps(self, method: str, taps: Sequence[str]) -> bytes:
         [source] = map_sources(self._card)
         made = parse_graph(maps_graph(self._path, self._card, source, method), self._card.label)
-        return bytes(keep_outputs(made, [method], known).SerializeToString())
+        return bytes(keep_outputs(made, [method], taps).SerializeToString())
 
     def _split(self) -> tuple[bytes | None, bytes]:
         fixed, moving = split_by_input(read_graph(self._path), self.tensors.view, [self.tensors.logits])

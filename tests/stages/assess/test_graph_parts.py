@@ -57,9 +57,9 @@ def names(values: Any) -> list[str]:
 def test_a_graph_begins_at_what_is_known() -> None:
     small = keep_outputs(network(), ["severity"], ["of_crops", "crops"])
     assert (names(small.graph.input), len(small.graph.node)) == (["of_crops", "view"], 3)
-    known = run(keep_outputs(network(), ["of_crops"]), crops=CROPS)
+    crops = run(keep_outputs(network(), ["of_crops"]), crops=CROPS)
     whole = run(keep_outputs(network(), ["severity"]), view=VIEW, crops=CROPS)
-    np.testing.assert_array_equal(run(small, of_crops=known, view=VIEW), whole)
+    np.testing.assert_array_equal(run(small, of_crops=crops, view=VIEW), whole)
 
 
 def test_a_graph_is_cut_to_one_output() -> None:
