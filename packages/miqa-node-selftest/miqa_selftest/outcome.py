@@ -56,7 +56,7 @@ def wait(
     while waiting and time.monotonic() < until and node.running():
         for outcome in waiting:
             outcome.document = node.instance(outcome.sample.sop_instance_uid)
-            if outcome.disposition:
+            if outcome.disposition and not outcome.verdict_after_s:
                 outcome.verdict_after_s = time.monotonic() - outcome.sent.finished_at
                 until = time.monotonic() + max(ARRIVAL_LIMIT_S, until - time.monotonic())
             for result in outcome.results:
@@ -66,5 +66,9 @@ def wait(
                     outcome.arrivals[kind] = arrival
                     outcome.arrived_after_s = time.monotonic() - outcome.sent.finished_at
         # The verdict briefly precedes its result objects; every image has at least a report.
-        waiting = [o for o in waiting if not o.disposition or not o.results or len(o.arrivals) < len(o.results)]
+        waiting = [
+            o
+            for o in waiting
+            if not o.disposition or not o.results or len(o.arrivals) < len({one["kind"] for one in o.results})
+        ]
         time.sleep(POLL_S)
