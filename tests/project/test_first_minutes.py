@@ -58,6 +58,7 @@ ANSWERS = {
     "What happens to an image, step by step, in the code?": ("receive", "pipeline"),
     "How do I write a plug-in?": ("entry", "plug-in"),
     "How does a program ask by REST or DICOMweb?": ("/api/v1", "token"),
+    "How does the RIS get results, by HL7 v2 or FHIR?": ("MSH-10", "OBR-25", "port", "DiagnosticReport"),
     "How is another program told?": ("webhook", "signature|signed"),
     "Which commands and settings are there?": ("config", "miqa-node"),
     "How do I contribute?": (),

@@ -10,9 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path
 
 import structlog
@@ -140,8 +138,7 @@ class SidecarModels:
             task, model = self._open(package)
         except MiqaError:  # the log and check() say why
             return judgement
-        context = ImageContext(header, radiograph, judgement, policy, PackageRule(package))
-        return _timed(task, model, model.contribute, context)
+        return _add(task, model, ImageContext(header, radiograph, judgement, policy, PackageRule(package)))
 
     def _with_any_part(self, context: ImageContext) -> AssessorResult:
         """With what the package of anatomical points reads on radiographs of any part: side markers, and the part."""
@@ -190,15 +187,11 @@ class SidecarModels:
                 if rule.package in self._everywhere.values():
                     continue  # nothing depends on it: the image has no points, the log and check() say why
                 judgement = _without(ImageContext(header, radiograph, judgement, policy, rule), str(error))
-        results.sort(key=lambda one: ORDER.index(one[0]))
-        for (task, sidecar, rule), following in zip_longest(results, results[1:]):
+        for task, sidecar, rule in sorted(results, key=lambda one: ORDER.index(one[0])):
             if judgement.assessment.is_of_another_kind:
                 break  # by the gate, or because the package of anatomical points saw no lungs
             context = ImageContext(header, radiograph, judgement, policy, rule, self._certificates)
-            with ThreadPoolExecutor(1, "objects") as beside:  # where a core is free, to look for objects takes no time
-                if following is not None and isinstance(following[1], objects.ObjectSidecar):
-                    beside.submit(following[1].look(context))
-                judgement = _timed(task, sidecar, sidecar.contribute, context)
+            judgement = _add(task, sidecar, context)
         return judgement
 
     def assessor(self) -> Assessor:
@@ -357,6 +350,10 @@ def switched_on(folder: Path, settings: Settings) -> bool:
         except NotFoundError:  # an unknown name switches nothing on
             continue
     return False
+
+
+def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorResult:
+    return _timed(task, sidecar, sidecar.contribute, context)
 
 
 def _timed(

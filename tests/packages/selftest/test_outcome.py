@@ -20,5 +20,5 @@ def test_amended_reports_and_lost_ones_end_the_waiting(arrives: bool, monkeypatc
     sample: Any = SimpleNamespace(sop_instance_uid="1.1")
     monkeypatch.setattr(outcome, "ARRIVAL_LIMIT_S", 0.2)
     one = outcome.SampleOutcome(sample, sent)
-    outcome.wait([one], node, pacs, limit_s=0.2)
+    outcome.wait([one], node, pacs)
     assert list(one.arrivals) == (["SR"] if arrives else [])

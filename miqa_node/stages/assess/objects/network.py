@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.finding import Finding, FindingName
-from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.libraries.plain_statistics.platt import expit
 from miqa_node.stages.assess.classify.picture import PictureInput, normalised, place_in, resized, stretched
-from miqa_node.stages.assess.landmarks.picture import stored_copy, stretched_copy
+from miqa_node.stages.assess.landmarks.picture import stored_copy
 from miqa_node.stages.assess.objects.card import LOGITS, MAPS, ObjectCard, ObjectFinding
 
 Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
@@ -43,10 +42,6 @@ class ObjectNetwork:
         """Findings of presentation values (rows, columns); padding (``valid`` is False) is black to the network."""
         small, mask = stored_copy(display, valid)
         return self.evidence(stretched(small, self._card.picture.stretch, mask))
-
-    def seen(self, radiograph: Radiograph) -> list[ObjectEvidence]:
-        """Findings of an image, of which packages for chests share the stretched copy."""
-        return self.evidence(radiograph.once(stretched_copy, self._card.picture.stretch))
 
     def evidence(self, values: NDArray[np.float32]) -> list[ObjectEvidence]:
         """Findings of a stretched copy, 0 to 1, (rows, columns)."""

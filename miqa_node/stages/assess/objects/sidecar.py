@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -54,9 +53,12 @@ class ObjectSidecar:
 
         It is unchanged if the package does not apply, or if the gate sees no frontal chest.
         """
-        assessment, evidence = context.judgement.assessment, self.look(context)()
-        if not evidence:
+        assessment, radiograph = context.judgement.assessment, context.radiograph
+        gate = assessment.finding(FindingName.GATE)
+        outside = assessment.not_assessed or (gate is not None and gate.present) or radiograph.frames > 1
+        if outside or self.card.applicability.excludes(context.header, radiograph.spacing_mm):
             return context.judgement
+        evidence = self.network.evidence(radiograph.once(stretched_copy, self.card.picture.stretch))
         maps = {
             one.finding.name: SaliencyMap(normalised(smoothed(one.map)), self.card.saliency.method)
             for one in evidence if one.finding.present
@@ -75,16 +77,6 @@ class ObjectSidecar:
             context.judgement, assessment=assessment,
             maps=replace(context.judgement.maps, findings={**others, **maps}),
         )  # fmt: skip
-
-    def look(self, context: ImageContext) -> Callable[[], Sequence[ObjectEvidence]]:
-        """What the network sees, to be asked for in any thread; nothing where the package does not apply."""
-        assessment, radiograph = context.judgement.assessment, context.radiograph
-        gate = assessment.finding(FindingName.GATE)
-        outside = assessment.not_assessed or (gate is not None and gate.present) or radiograph.frames > 1
-        if outside or self.card.applicability.excludes(context.header, radiograph.spacing_mm):
-            return tuple
-        radiograph.once(stretched_copy, self.card.picture.stretch)
-        return partial(radiograph.once, self.network.seen)
 
 
 def in_place(findings: tuple[Finding, ...], judged: tuple[Finding, ...]) -> tuple[Finding, ...]:
