@@ -35,7 +35,7 @@ def data_directory(settings: Settings) -> str:
     free, now = shutil.disk_usage(standing).free, datetime.now(UTC)
     waiting = from_database(settings, lambda transaction: WaitingCount().count(transaction, now)) or NOTHING_WAITS
     least = waiting.reserve_bytes(settings)
-    reserve = f"{least // MiB} must stay free for store.min_free_bytes and {waiting.units} images that wait"
+    reserve = f"{least // MiB} must stay free for store.min_free_bytes and images that wait ({waiting.units})"
     if free < least:
         mend = "Free some space, move node.data_dir to a larger disk, or lower store.min_free_bytes."
         raise FailedCheck(f"{free // MiB} MiB free, {reserve}: nothing is received", mend)
