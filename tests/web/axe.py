@@ -49,6 +49,7 @@ def axe_source() -> str:
 
 def faults(page: Any) -> list[str]:
     """What axe-core finds on the page as it stands, by the rules of WCAG 2.2 AA and its own best practice."""
+    page.wait_for_load_state("load")  # without its sheet of styles nothing has its size
     if not page.evaluate("'axe' in window"):
         page.evaluate(axe_source())
     return [str(fault) for fault in page.evaluate(RUN, WCAG_22_AA)]
