@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 import structlog
@@ -24,13 +25,15 @@ from miqa_node.runtime.people import patients
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.tables import deliveries as sent
 from miqa_node.runtime.store.tables import events, instances, studies
-from miqa_node.stages.deliver.kinds.base import DestinationConfig
 from miqa_node.stages.deliver.result import RESULT, ResultContent, ResultStatus
 from miqa_node.stages.deliver.rows import deliveries
 
+if TYPE_CHECKING:  # commands that only read the worklist do not load what sends
+    from miqa_node.stages.deliver.kinds.base import DestinationConfig
+
 log = structlog.get_logger(__name__)
 
-Destinations = Callable[[], Mapping[str, DestinationConfig]]
+Destinations = Callable[[], "Mapping[str, DestinationConfig]"]
 """The destinations in force, by name."""
 IS_RESULT = events.c.event_type.startswith(RESULT)
 
