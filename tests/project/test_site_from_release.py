@@ -89,7 +89,9 @@ def developed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["tar", "xf", dist / release.BUNDLE, "-C", folder], check=True)
     (folder / f"miqa-node-{__version__}").rename(inside)
     for path in (folder / "dist").glob("*"):
-        if path.suffix != ".gz":
+        if path.is_dir():
+            shutil.copytree(path, inside / path.name, dirs_exist_ok=True)
+        elif path.suffix != ".gz":
             shutil.copy(path, inside / "wheels" if path.suffix == ".whl" else inside)
     archive = folder / f"miqa-node-{DEVELOPED}-offline-linux-x86_64.tar"
     subprocess.run(["tar", "cf", archive, "-C", folder, inside.name], check=True)
