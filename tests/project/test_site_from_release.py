@@ -182,7 +182,7 @@ def test_a_site_lives_by_the_pages_alone(dist: Path, developed: Path, machine: M
     assert state(machine) == before
     send(machine, "RG3_UNCR.dcm", "1.2.3.5")
 
-    [remove] = commands(INSTALL, "7. Uninstall")
+    [remove] = commands(INSTALL, "8. Uninstall")
     machine.does(remove)
     assert list((machine.folder / "opt").iterdir()) == []
     assert not (machine.folder / "etc" / "miqa").exists()
