@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from miqa_node.core.domain.instance import StoredInstance as StoredInstance
     from miqa_node.core.domain.judgement import Judgement as Judgement
     from miqa_node.core.domain.measurand import label_of as label_of
+    from miqa_node.core.domain.network import is_loopback as is_loopback
     from miqa_node.core.domain.phantom import PhantomKind as PhantomKind
     from miqa_node.core.domain.ports import AssessorResult as AssessorResult
     from miqa_node.core.domain.prediction import PendingReason as PendingReason

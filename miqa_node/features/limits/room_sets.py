@@ -55,8 +55,7 @@ def put(transaction: Transaction, lesson: RoomLesson, now: datetime, *, confirm_
     confirmed = SiteLimits(limits=tuple(one.limit for one in stays if one.limit.replaces))
     kind = JudgedKind(lesson.room.place, is_left=bool(lesson.images) and lesson.images[0].kind.is_left)
     own = [one for one in _proposed(lesson) if confirmed.limit_of(one.limit.finding, kind) is None]
-    source, limits = learned_from(list(lesson.images), lesson.pooled), (*stays, *own)
-    source = replace(source, is_pilot=not lesson.are_stored)
+    source, limits = learned_from(list(lesson.images), lesson.pooled, is_pilot=not lesson.are_stored), (*stays, *own)
     learned = replace(room, learned_from=source, so_far=len(lesson.images), looked_at=now)
     is_new = limits != (before.limits if before else ())  # else the policy's limits do
     waits = is_new and confirm_first

@@ -20,6 +20,7 @@ from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.features.notices.rows import notices, subjects
 from miqa_node.features.notices.rows.notices import Notice, NoticeStudy
 from miqa_node.parts import PartContext, PartKind
+from miqa_node.runtime.people import tokens
 from miqa_node.runtime.people.tokens import RENEW, Token
 from miqa_node.runtime.site_records.machine_concerns import MachineConcern
 from miqa_node.runtime.site_records.rooms import Room
@@ -125,7 +126,8 @@ class NoticeSender(RegularWork):
                 concerns = subjects.machines_since(transaction, notice.since)
                 return partial(self._about_machines, concerns) if concerns else None
             case NoticeKind.ENDING:
-                ending = subjects.ending_tokens(transaction, wish.account, datetime.now(UTC)).get(notice.subject)
+                soon = tokens.ending(transaction, datetime.now(UTC))
+                ending = subjects.tokens_for(transaction, wish.account, soon).get(notice.subject)
                 return partial(self._about_tokens, ending) if ending else None
             case NoticeKind.ESCALATION:
                 studies = notices.unread(transaction, notice)

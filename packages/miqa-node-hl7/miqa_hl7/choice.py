@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from decimal import Decimal
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import ClassVar
 
 from pydantic import Field
@@ -76,15 +75,3 @@ def plain_number(value: float) -> str:
     ('0.0000001', '93.2')
     """
     return f"{Decimal(repr(value)):f}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine.
-
-    >>> is_loopback("localhost"), is_loopback("127.0.0.2"), is_loopback("ris.example")
-    (True, True, False)
-    """
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:  # a name
-        return False

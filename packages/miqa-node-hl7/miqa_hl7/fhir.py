@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from pydantic import Field, StringConstraints, model_validator
 
 from miqa_hl7.bundle import REPORT, UID, UNIT, Resource, bundle_of, name_of
-from miqa_hl7.choice import ResultsConfig, ResultsDestination, is_loopback, without_patient
+from miqa_hl7.choice import ResultsConfig, ResultsDestination, without_patient
 from miqa_hl7.statement import Statement
 from miqa_node.api import (
     DeliveryContext,
@@ -27,6 +27,7 @@ from miqa_node.api import (
     HttpConfig,
     HttpService,
     Phrase,
+    is_loopback,
     read_file,
 )
 

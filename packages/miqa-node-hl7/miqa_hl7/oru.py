@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from miqa_hl7.choice import ResultsConfig, ResultsDestination, is_loopback, without_patient
+from miqa_hl7.choice import ResultsConfig, ResultsDestination, without_patient
 from miqa_hl7.message import message_of
 from miqa_hl7.mllp import MllpConnection, read_answer
 from miqa_hl7.statement import Statement
@@ -22,6 +22,7 @@ from miqa_node.api import (
     SettingsError,
     WatchedFile,
     client_context,
+    is_loopback,
 )
 
 miqa_api = 1

@@ -117,10 +117,10 @@ def other_since(transaction: Transaction, place: Place, before: LearnedFrom) -> 
     return min(since) if len(since) >= NEWEST else None
 
 
-def learned_from(images: list[TeachingImage], pooled: Place | None = None) -> LearnedFrom:
+def learned_from(images: list[TeachingImage], pooled: Place | None = None, *, is_pilot: bool = False) -> LearnedFrom:
     """What made these images; ``pooled`` is the place that they come from if it is not the room itself."""
     packages, software = ({getattr(one, of) for one in images} for of in ("package", "software"))
-    return LearnedFrom(tuple(sorted(packages)), tuple(sorted(software)), pooled)
+    return LearnedFrom(tuple(sorted(packages)), tuple(sorted(software)), pooled, is_pilot)
 
 
 def wider_places(place: Place) -> list[Place]:

@@ -17,6 +17,7 @@ from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.errors import ConflictError
 from miqa_node.features.notices.rows import subjects
 from miqa_node.features.notices.tables import notice_preferences
+from miqa_node.runtime.people import tokens
 from miqa_node.runtime.people.audit import records
 from miqa_node.runtime.people.audit.records import AuditEntry
 from miqa_node.runtime.site_records import machine_concerns
@@ -106,6 +107,7 @@ def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: 
         NoticeKind.ROOM: {at for room in known_rooms.unseen(transaction) if (at := room.whole.since) is not None},
         NoticeKind.MACHINE: {one.since for one in machine_concerns.standing(transaction)},
     }
+    ending = tokens.ending(transaction, now)
     for wish, changed_at in _everybody(transaction):
         if wish.wants(NoticeKind.DIGEST):
             ended = (one for one in shifts if one.end > changed_at)
@@ -114,7 +116,7 @@ def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: 
             lately = (since for since in of_kind[kind] if since > max(changed_at, now - KEPT))
             rows += [_row(wish, kind, since.isoformat(), since, since, now) for since in lately]
         if wish.wants(NoticeKind.ENDING):
-            days = subjects.ending_tokens(transaction, wish.account, now)
+            days = subjects.tokens_for(transaction, wish.account, ending)
             rows += [_row(wish, NoticeKind.ENDING, day, now, now, now) for day in days]
         if wish.wants(NoticeKind.ESCALATION):
             span = (now - LONGEST_ESCALATION, now - escalate_after)

@@ -8,7 +8,6 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.access import Role
-from miqa_node.runtime.people import tokens
 from miqa_node.runtime.people.tokens import Token
 from miqa_node.runtime.site_records import machine_concerns
 from miqa_node.runtime.site_records import rooms as known_rooms
@@ -29,11 +28,12 @@ def machines_since(transaction: Transaction, since: datetime) -> list[MachineCon
     return [one for one in machine_concerns.standing(transaction) if one.since == since]
 
 
-def ending_tokens(transaction: Transaction, account: str, now: datetime) -> dict[str, list[Token]]:
-    """Tokens that end soon, by the day (ISO 8601, UTC): all for an administrator, else the account's own."""
-    role = transaction.execute(sa.select(users.c.role).where(users.c.name == account)).scalar_one()
+def tokens_for(transaction: Transaction, account: str, ending: Sequence[Token]) -> dict[str, list[Token]]:
+    """Of tokens that end soon, by the day (ISO 8601, UTC): all for an administrator, else the account's own."""
     by_day: dict[str, list[Token]] = {}
-    for token in tokens.ending(transaction, now):
-        if token.expires_at is not None and (role == Role.ADMIN or token.name == account):
-            by_day.setdefault(token.expires_at.date().isoformat(), []).append(token)
+    if ending:
+        role = transaction.execute(sa.select(users.c.role).where(users.c.name == account)).scalar_one()
+        for token in ending:
+            if token.expires_at is not None and (role == Role.ADMIN or token.name == account):
+                by_day.setdefault(token.expires_at.date().isoformat(), []).append(token)
     return by_day

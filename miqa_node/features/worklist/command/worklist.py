@@ -129,7 +129,8 @@ def _print_for_people(items: Sequence[WorklistItem]) -> None:
     for item in items:
         print_line(item.verdict.value, _state(item), moment(item.flagged_at), _kind(item), item.accession_number)
         print_line("   ", item.study_instance_uid)
-        print_line("   ", _reasons(item).replace("; ", "\n    "))
+        for reason in dict.fromkeys(reason for image in item.images for reason in image.reasons):
+            print_line("   ", joined([reason]))
 
 
 def _print_rows(items: Sequence[WorklistItem]) -> None:

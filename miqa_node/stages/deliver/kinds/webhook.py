@@ -14,13 +14,13 @@ import json
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from miqa_node.core.domain.event import DEFAULT_EVENTS, EventType, new_event_id
+from miqa_node.core.domain.network import is_loopback
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.stages.deliver.event_body import event_body
@@ -75,7 +75,7 @@ class WebhookConfig(HttpConfig):
 
     @model_validator(mode="after")
     def _is_private(self) -> Self:
-        if not (self.uses_tls or self.allow_http or _is_loopback(urlsplit(self.url).hostname or "")):
+        if not (self.uses_tls or self.allow_http or is_loopback(urlsplit(self.url).hostname or "")):
             raise ValueError("write https in the url. Plain http leaves this machine only if allow_http = true.")
         return self
 
@@ -189,13 +189,6 @@ def _refusal(answer: HttpAnswer) -> DeliveryError:
     return DeliveryError(
         "The receiver answered {status}.{hint}", answer.retry_after_s, status=answer.in_words, hint=hint
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:  # a name
-        return False
 
 
 KIND = DestinationKind(WebhookConfig, WebhookDestination)
