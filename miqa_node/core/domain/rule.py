@@ -139,6 +139,18 @@ class Where:
         return self.modality, self.body_part, self.view, self.kind, self.room
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Between which degrees the limit of a place may lie; higher is worse.
+
+    ``is_soft``: the limit stands in place of the policy's. Otherwise only what lies beyond both flags.
+    """
+
+    floor: float
+    severe: float
+    is_soft: bool
+
+
 @dataclass(frozen=True)
 class Rule:
     """One rule. ``what`` is a name of its ``subject``; of a rule for ACCEPT, :data:`ALL` findings or no name.
