@@ -98,7 +98,7 @@ class LocalAssessor:
         self._policy_file = WatchedFile(settings.policy_file, read_policy)
         self._limits = limits or SiteLimits()
         chosen = choice or ModelChoice()
-        self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
+        self._models = ActiveModels(settings, lambda: chosen, self._current_policy, calibrated=calibrated)
         self._sidecars = SidecarModels(settings, self._models.assessor, self._current_policy, packages)
         self._pool = WorkerPool(settings)
         self._tools = LocalTools(

@@ -66,7 +66,7 @@ class _WorkerModels:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.choice = SiteChoice(ModelChoice(), watched_policy(settings.policy_file).current())
-        self.active = ActiveModels(settings, lambda: self.choice.models)
+        self.active = ActiveModels(settings, lambda: self.choice.models, self.policy)
         self.sidecars = SidecarModels(settings, self.active.assessor, self.policy)
         self.assessor: Callable[[], Assessor] = self.sidecars.assessor
         self.enhancer = Enhancer(settings)

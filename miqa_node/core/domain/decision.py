@@ -11,7 +11,7 @@ from dataclasses import replace
 from miqa_node.core.domain.acceptance import labels
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
-from miqa_node.core.domain.evaluation import Evaluated, Evaluation
+from miqa_node.core.domain.evaluation import USUAL, Evaluated, Evaluation
 from miqa_node.core.domain.explanation import explained
 from miqa_node.core.domain.finding import Finding, FindingName, humanised
 from miqa_node.core.domain.kept_figure import looked_for
@@ -93,6 +93,13 @@ def decide_quality(assessment: Assessment, policy: Policy, *, despite_age: bool 
     if despite_age and quality.verdict is Verdict.NOT_ASSESSED and header.age_years is not None:
         return decide_quality(replace(assessment, header=replace(header, age_years=None)), policy)
     return quality
+
+
+def shown_findings(assessment: Assessment, policy: Policy) -> tuple[Finding, ...]:
+    """The findings of an image as maps and reports show them: what the limit of its room flags is present."""
+    if not policy.site_limits.limits:
+        return assessment.findings
+    return Evaluation(replace(assessment, header=assessment.known_header), policy).shown()
 
 
 def why_experimental(assessment: Assessment, policy: Policy) -> str:
@@ -182,7 +189,7 @@ def _reasons_of(rule: Rule, row: AppliedRule, assessment: Assessment, policy: Po
         if assessment.anomaly is not None:
             yield Reason(ANOMALY, assessment.anomaly.sentence, OTHER_FAILURE, verdict)
     elif (measured := assessment.measurement(row.what)) is not None:
-        usual = assessment.usual_range(measured.name, measured.unit) if rule.is_usual else None
+        usual = assessment.usual_range(measured.name, measured.unit) if row.side.startswith(USUAL) else None
         of_number = measured_text(measured, rule.side.direction, row.limits[0], row.values)
         text = of_number if usual is None else unusual_text(measured, usual, rule.side)
         yield Reason(row.what, text, rule.code, verdict, rule.supports)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from miqa_node.core.domain.acceptance import acceptance_of, labels, obstacle, untried, why_hint
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.kept_figure import experiment, not_as_a_whole
 from miqa_node.core.domain.measurand import is_withdrawn
 from miqa_node.core.domain.policy import Policy, most_specific
@@ -148,6 +148,22 @@ class Evaluation:
         for rule in of[Subject.MEASUREMENT]:
             yield from self._of_anomaly(rule)
 
+    def shown(self) -> tuple[Finding, ...]:
+        """The findings, where one that the limit of its room flags is present although its package sees too little.
+
+        Its operating point is then the probability at which it reaches that limit, so that maps and reports show it.
+        """
+        flagging = {
+            FindingName(row.what): row.limits[0]
+            for rule in self._rules if rule.subject is Subject.FINDING
+            for _, row in self._of_finding(rule) if row.outcome is Outcome.FLAGS and row.side == ROOM
+        }  # fmt: skip
+        return tuple(
+            replace(one, threshold=min(one.probability, flagging[one.name] / one.severity))
+            if one.name in flagging and not one.present else one
+            for one in self._assessment.findings
+        )  # fmt: skip
+
     def accepting_rows(self, *, accepts: bool) -> Iterator[AppliedRule]:
         """Yield the rules for ACCEPT; ``accepts``: nothing flags the image, and nothing keeps it from ACCEPT."""
         why = self.obstacle
@@ -172,23 +188,26 @@ class Evaluation:
         if room is None:
             yield self._row(rule, is_beyond, values, limits, degree=finding.strength)
             return
-        is_strong, words = finding.present and finding.strength >= room.least_strength, self._limits.words(room)
-        if rule.then is Then.REJECT:  # asks for both
+        is_strong, words = finding.strength >= room.least_strength, self._limits.words(room)
+        if rule.then is Then.REJECT or not (rule.bounds.is_soft or room.replaces):  # beyond both
             yield self._row(rule, is_strong and is_beyond, values, limits, why=words)
         else:
-            is_unusual = is_strong and (is_beyond or room.replaces)
+            is_unusual = is_strong and (finding.present or not room.replaces)
             yield self._row(rule, is_unusual, (finding.strength,), (room.least_strength,), ROOM, words)
 
     def _limit(self, rule: Rule) -> RoomLimit | None:
         """The room's limit of what a rule is about; while the room learns only one that a person confirmed."""
-        return self._limits.limit_in_force(rule.what, self._kind) if rule.soft or rule.is_learned else None
+        learns = rule.may_learn(self._assessment)
+        limit = self._limits.limit_in_force(rule.what, self._kind) if rule.soft or learns else None
+        return limit if limit is None or learns or limit.replaces else None
 
     def _holds(self, rule: Rule, degree: float | None) -> bool:
         """Whether the room still learns what is usual there, and the degree is not so severe that it counts anyway.
 
         What the model was not made for is no look of a room, such as an inverted image.
         """
-        learns = degree is not None and rule.is_learned and self.look is not None and self.look.learns
+        is_held = degree is not None and rule.is_learned and not rule.learned_with
+        learns = is_held and self.look is not None and self.look.learns
         return learns and not self._is_outside and not rule.is_severe(degree or 0.0)
 
     def _of_packages(self) -> Iterator[Evaluated]:
@@ -209,8 +228,8 @@ class Evaluation:
             return
         values: tuple[float, ...] = (measured.value,)
         limits: tuple[float, ...] = (rule.limit or 0.0,)
-        side = rule.side.value
-        if rule.is_usual:
+        side, room, words = rule.side.value, self._limit(rule), ""
+        if rule.is_usual and room is None:
             usual = assessment.usual_range(measured.name, measured.unit)
             if usual is None:
                 return
@@ -222,8 +241,7 @@ class Evaluation:
             if slices is None or not slices.value > 0.0:
                 return
             values = measured.value, slices.value
-        room, words = None if rule.is_usual else self._limit(rule), ""
-        if room is not None and rule.side.is_beyond(room.least_strength, limits[0]):
+        if room is not None and (rule.bounds.is_soft or rule.side.is_beyond(room.least_strength, limits[0])):
             limits, words = (room.least_strength,), self._limits.words(room)
         compared, degree = compared_number(values), None if room or rule.is_usual else measured.value
         is_beyond = rule.side.is_beyond(compared, limits[0 if rule.side is LimitSide.BELOW else -1])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
 from miqa_node.core.domain.acceptance import Acceptance, TriedLimits
+from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import UNKNOWN_FAILURE, Code
+from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.kept_figure import KeptFigure
 from miqa_node.core.domain.object_place import ChestRegion
@@ -24,6 +27,8 @@ ADULT_YEARS = 18
 """An image of unknown age counts as an adult's."""
 
 
+LEAST_STRENGTH = 0.02
+"""In no room a finding of less strength flags: that is nothing."""
 CONDITIONS = ("modality", "body_part", "view", "kind", "room", "age")
 """Of a place or a rule: the names of what it asks for in images."""
 
@@ -150,6 +155,11 @@ class Bounds:
     severe: float
     is_soft: bool
 
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether only a place limits the value: the policy has no limit, and no degree is severe."""
+        return self.is_soft and self.severe == math.inf
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -157,7 +167,9 @@ class Rule:
 
     Of a finding both ``min_probability`` and ``min_severity`` must be reached. ``soft``: slight degrees are ordinary,
     so a site's confirmed limit for a room replaces these; ``is_learned``: what is usual is a room's own, so it is held
-    while the room learns, unless it reaches ``severe`` (a strength, or the value of a measurement); ``over``: an object
+    while the room learns, unless it reaches ``severe`` (a strength, or the value of a measurement). With a severe
+    degree the room's limit stands in place of the policy's, between ``floor`` and that degree; without one an image is
+    flagged that lies beyond both. ``learned_with``: only of images that show this finding, too; ``over``: an object
     must lie there, if that is known; ``any_part``: it needs no anatomy, so the rule holds whatever the pixels show. Of
     a measurement, ``limit`` is the number on the ``side`` of which it lies, and None stands for the usual range of its
     machine that a person confirmed; of :data:`ANOMALY`, the least percentile. ``supports`` is the finding that a
@@ -176,6 +188,8 @@ class Rule:
     soft: bool = False
     is_learned: bool = False
     severe: float | None = None
+    floor: float | None = None
+    learned_with: str = ""
     over: tuple[ChestRegion, ...] = ()
     any_part: bool = False
     side: LimitSide = LimitSide.ABOVE
@@ -201,10 +215,26 @@ class Rule:
 
     def is_severe(self, strength: float) -> bool:
         """Whether a degree counts although the room still learns."""
-        if self.severe is None:
-            return False
+        return self._degree(strength) >= self.bounds.severe
+
+    @property
+    def bounds(self) -> Bounds:
+        """Between which degrees a room's limit may lie: negative where a measurement flags below its limit."""
+        least = LEAST_STRENGTH if self.subject is Subject.FINDING else -math.inf
+        floor = least if self.floor is None else self._degree(self.floor)
+        is_soft = self.severe is not None or self.is_usual
+        return Bounds(floor, math.inf if self.severe is None else self._degree(self.severe), is_soft)
+
+    def may_learn(self, assessment: Assessment) -> bool:
+        """Whether the room of an image learns what is usual of this."""
+        if not self.is_learned or not self.learned_with:
+            return self.is_learned
+        other = assessment.finding(FindingName(self.learned_with))
+        return other is not None and other.present
+
+    def _degree(self, value: float) -> float:
         is_measured_below = self.subject is Subject.MEASUREMENT and self.side is LimitSide.BELOW
-        return strength <= self.severe if is_measured_below else strength >= self.severe
+        return -value if is_measured_below else value
 
     @cached_property
     def about(self) -> tuple[str, ...]:

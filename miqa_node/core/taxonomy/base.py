@@ -123,7 +123,8 @@ class FindingEntry(NamedEntry):
 
     ``soft``: slight degrees are normal, so limits of a room may apply (docs/how-to/limits-of-rooms.md). ``severe``: the
     strength (probability times severity) from which it counts although the room still learns what is usual there; None
-    of what no room learns. ``region``:
+    of what no room learns by itself. ``learned``: a room learns it all the same, and flags what lies beyond its own
+    and the policy's limit; ``learned_with``: only of images that show this finding, too. ``region``:
     what its map shows: an object ("object"), a place, or no specific region ("whole" image). ``colour``: CIELab, L 0 to
     100, a and b -128 to 127. ``simulator``: ``module:name`` of its simulator for training. A retired finding is read
     and shown, but no longer offered: objects that were sent have its code. ``judged_by`` is the
@@ -140,6 +141,8 @@ class FindingEntry(NamedEntry):
     certainty: CertaintyEntry | None = None
     soft: bool = False
     severe: Annotated[float, Field(gt=0, le=1)] | None = None
+    learned: bool = False
+    learned_with: str = ""
     region: Literal["whole", "place", "object"] = "whole"
     colour: tuple[float, float, float] = (65.0, 50.0, 40.0)
     severity: SeverityEntry = SeverityEntry()

@@ -15,6 +15,7 @@ from miqa_node.core.domain.measurand import MEASUREMENTS, measurands
 from miqa_node.core.domain.object_place import ChestRegion
 from miqa_node.core.domain.rule import ALL, ANOMALY, SLICE_COUNT, LimitSide, Rule, Subject, Then, Where
 from miqa_node.core.taxonomy.anatomy import STANDARD
+from miqa_node.core.taxonomy.base import FindingEntry
 from miqa_node.core.taxonomy.entries import check_keys, flag, name_list, number, required
 from miqa_node.core.taxonomy.evidence_tables import Evidence, evidence_of
 from miqa_node.core.taxonomy.lookup import finding_entries, is_of_any_part, reason_code
@@ -23,8 +24,8 @@ from miqa_node.core.taxonomy.places import PLACE_KEYS, parse_where
 DEFAULT, USUAL = "default", "usual"
 """As finding: the default rules of the taxonomy; as limit: the usual range of the machine."""
 COMMON = (*PLACE_KEYS, "evidence")
-FINDING_KEYS = ("finding", "then", "min_probability", "min_severity", "soft", "learned", "severe", "over")
-MEASUREMENT_KEYS = ("measurement", "then", *LimitSide, "reason", "learned", "severe")
+FINDING_KEYS = ("finding", "then", "min_probability", "min_severity", "soft", "learned", "severe", "floor", "over")
+MEASUREMENT_KEYS = ("measurement", "then", *LimitSide, "reason", "learned", "severe", "floor")
 
 Naming = Callable[[str], str]
 
@@ -124,7 +125,7 @@ def _findings(table: Mapping[str, Any]) -> Iterator[Rule]:
             min_probability=number(table, "min_probability", 0.0, 1.0),
             min_severity=number(table, "min_severity", 0.0, 1.0),
             soft=bool(flag(table, "soft", entry is not None and entry.soft)) and then is not Then.HINT, over=over,
-            any_part=is_of_any_part(name), **_learned(table, entry.severe if entry is not None else None, 1.0),
+            any_part=is_of_any_part(name), **_learned(table, entry, 1.0),
         )  # fmt: skip
 
 
@@ -136,8 +137,8 @@ def _defaults(table: Mapping[str, Any]) -> Iterator[Rule]:
         for rule in entry.policy if name not in left_out else ():
             yield Rule(
                 Subject.FINDING, name, Then(rule.verdict), Where(), min_probability=rule.min_probability,
-                min_severity=rule.min_severity, soft=entry.soft, is_learned=entry.severe is not None,
-                severe=entry.severe, over=rule.over, any_part=entry.any_part, is_default=True,
+                min_severity=rule.min_severity, soft=entry.soft, over=rule.over, any_part=entry.any_part,
+                is_default=True, **_learned({}, entry),
             )  # fmt: skip
     for name in sorted(left_out):
         yield Rule(Subject.FINDING, name, Then.HINT, Where(), any_part=is_of_any_part(name), is_default=True)
@@ -192,11 +193,20 @@ def _contradictions(table: Mapping[str, Any]) -> Iterator[Rule]:
         yield Rule(Subject.CONTRADICTION, name, then, Where())
 
 
-def _learned(table: Mapping[str, Any], severe: float | None, highest: float = math.inf) -> dict[str, Any]:
-    """Whether a room learns what is usual of it, and from which degree on it counts before; ``severe`` by default."""
+def _learned(table: Mapping[str, Any], entry: FindingEntry | None, highest: float = math.inf) -> dict[str, Any]:
+    """Whether a room learns what is usual of it, and between which degrees its limit lies; by default as of ``entry``.
+
+    ``highest`` is the largest degree that there is.
+    """
+    severe, by_default = (None, False) if entry is None else (entry.severe, entry.learned)
     if "severe" in table:
         severe = number(table, "severe", 0.0, highest)
-    return {"is_learned": bool(flag(table, "learned", severe is not None)), "severe": severe}
+    return {
+        "is_learned": bool(flag(table, "learned", severe is not None or by_default)),
+        "severe": severe,
+        "floor": number(table, "floor", 0.0, highest) if "floor" in table else None,
+        "learned_with": "" if entry is None else entry.learned_with,
+    }
 
 
 def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:

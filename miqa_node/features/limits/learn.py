@@ -1,11 +1,19 @@
-"""A room's own limits, learned from its images alone."""
+"""The limits of a place from its own images alone: from which degree on a soft finding or measurement is unusual there.
+
+The limit of one value is ``v[k] + m * (v[k] - median(v))``, where ``v[k]`` is its k-th largest among the images, which
+may be lower or higher than the policy's. ``k`` leaves room for a few bad images among those that teach; the alarm
+budget chooses ``m`` for all soft values together, each image against limits that it did not make
+(docs/adr/0029-limits-of-a-place.md).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide_quality
@@ -14,14 +22,22 @@ from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.rule import ANOMALY, Bounds, LimitSide, Rule, Subject
 from miqa_node.core.domain.site_limit import SiteLimits
 
+BAD_SHARE = 0.06
+"""So many of the images that teach may lie beyond the limit of a value: a few bad ones do not make it."""
+LEAST_MARGIN, MOST_MARGIN = 0.5, 3.0
+"""Bounds of ``m``, as a share of the distance between the median and the k-th largest value."""
+MOST_MEASURED_MARGIN = 1.0
+"""The same of measured values that no policy limits: their tails are shorter than those of probabilities."""
+
 
 @dataclass(frozen=True, slots=True)
 class SeenImage:
-    """How far one image is beyond the soft rules of the policy, by the name of a finding or measurement.
+    """How far one image is beyond the rules that a place learns, by the name of a finding or measurement.
 
     ``degrees``: the strength of a finding, the value of a measurement (negative where the rule flags below its limit),
     or the score of ``anomaly``; higher is worse. ``flags``: those that flag by the policy's limits. ``always``: another
-    rule flags the image. ``is_severe``: a degree would flag in any place, so that the image teaches nothing.
+    rule flags the image. ``is_severe``: a degree flags in any place, so that the image teaches nothing. ``bounds`` are
+    those of its rules, as degrees.
     """
 
     degrees: Mapping[str, float]
@@ -31,25 +47,24 @@ class SeenImage:
     bounds: Mapping[str, Bounds] = field(default_factory=dict)
 
     def is_flagged(self, limits: Mapping[str, float]) -> bool:
-        """Whether a soft rule flags it with these limits."""
-        return any(
-            degree >= limits[name] if name in limits else name in self.flags for name, degree in self.degrees.items()
-        )
+        """Whether a rule that a place learns flags it, with these limits of the place."""
+        return any(self._is_beyond(name, limits) for name in self.degrees)
+
+    def _is_beyond(self, name: str, limits: Mapping[str, float]) -> bool:
+        is_soft = name in limits and self.bounds[name].is_soft
+        return (is_soft or name in self.flags) and self.degrees[name] >= limits.get(name, -math.inf)
 
 
 def seen_image(assessment: Assessment, policy: Policy) -> SeenImage:
-    """What a room learns from an image."""
+    """What a place learns from an image."""
     image = replace(assessment, header=assessment.known_header)
     plain = decide_quality(assessment, replace(policy, site_limits=SiteLimits()))
-    learned = {rule.what: rule for rule in policy.covering(image.header, image.kind) if rule.is_learned}
+    learned = {rule.what: rule for rule in policy.covering(image.header, image.kind) if rule.may_learn(image)}
     flagging = frozenset(reason.name for reason in plain.reasons if reason.verdict.flagged)
     degrees = {name: degree for name, rule in learned.items() if (degree := _degree(rule, image)) is not None}
-    severe = any(rule.is_severe(_value(rule, degrees[name])) for name, rule in learned.items() if name in degrees)
-    return SeenImage(degrees, flagging & degrees.keys(), bool(flagging - degrees.keys()), severe)
-
-
-def _value(rule: Rule, degree: float) -> float:
-    return -degree if rule.subject is Subject.MEASUREMENT and rule.side is LimitSide.BELOW else degree
+    bounds = {name: learned[name].bounds for name in degrees}
+    is_severe = any(degree >= bounds[name].severe for name, degree in degrees.items())
+    return SeenImage(degrees, flagging & degrees.keys(), bool(flagging - degrees.keys()), is_severe, bounds)
 
 
 def _degree(rule: Rule, assessment: Assessment) -> float | None:
@@ -62,11 +77,59 @@ def _degree(rule: Rule, assessment: Assessment) -> float | None:
     return None if measured is None else -measured.value if rule.side is LimitSide.BELOW else measured.value
 
 
-def learned_limits(images: Sequence[SeenImage], _budget: float) -> dict[str, float]:
-    """By name the degree from which a rule flags."""
-    limits = {}
-    for name in sorted({name for image in images for name in image.degrees}):
-        ordered = sorted(image.degrees[name] for image in images if name in image.degrees)
-        largest = ordered[-1]
-        limits[name] = math.nextafter(largest + 0.1 * (largest - median(ordered)), math.inf)
-    return limits
+def learned_limits(images: Sequence[SeenImage], budget: float) -> dict[str, float]:
+    """By name the degree from which a rule flags images of the place that these show.
+
+    ``budget`` is the share of images that soft values may flag, from 0 to 1. Images with a severe degree teach nothing.
+    """
+    teaching = [image for image in images if not image.is_severe]
+    bounds = {name: image.bounds[name] for image in teaching for name in image.degrees}
+    names = sorted(bounds)
+    if not names:
+        return {}
+    values = np.array([[image.degrees.get(name, -math.inf) for name in names] for image in teaching])
+    columns = {name: values[:, place] for place, name in enumerate(names)}
+    soft = [_excesses(columns[name], bounds[name].floor) for name in names if bounds[name].is_soft]
+    margin = _margin(np.max(soft, axis=0), budget) if soft else MOST_MARGIN
+    return {name: _limit(column, margin, bounds[name]) for name, column in columns.items()}
+
+
+def rank_of(images: int) -> int:
+    """Which of the largest values of so many images the limit begins at; 1 is the largest.
+
+    >>> [rank_of(images) for images in (1, 20, 50, 200)]
+    [1, 2, 3, 12]
+    """
+    return math.ceil(BAD_SHARE * images)
+
+
+def _excesses(column: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
+    """How far each image (n,) lies beyond the k-th largest value of the others, in distances from there to the median.
+
+    Below the floor, or without a value, minus infinity.
+    """
+    known = np.sort(column[np.isfinite(column)])[::-1]
+    if len(known) < 2:
+        return np.full(len(column), -math.inf)
+    rank = rank_of(len(known))
+    at, following = known[rank - 1], known[min(rank, len(known) - 1)]
+    of_others = np.where(column >= at, following, at)
+    spread = np.maximum(of_others - np.median(known), np.finfo(np.float64).tiny)
+    with np.errstate(over="ignore"):
+        excess = (column - of_others) / spread
+    return np.where(column >= floor, excess, -math.inf)
+
+
+def _margin(excesses: NDArray[np.float64], budget: float) -> float:
+    """The least margin with which no more than the budget of these images (n,) is flagged."""
+    allowed = min(int(budget * len(excesses)), len(excesses) - 1)
+    return float(np.clip(np.sort(excesses)[::-1][allowed], LEAST_MARGIN, MOST_MARGIN))
+
+
+def _limit(column: NDArray[np.float64], margin: float, bounds: Bounds) -> float:
+    if bounds.is_unlimited:
+        margin = min(margin, MOST_MEASURED_MARGIN)
+    known = np.sort(column[np.isfinite(column)])[::-1]
+    at = known[rank_of(len(known)) - 1]
+    limit = math.nextafter(at + margin * (at - float(np.median(known))), math.inf)
+    return float(min(max(limit, bounds.floor), bounds.severe))

@@ -138,6 +138,11 @@ def flagged(images: Iterable[SeenImage], degrees: dict[str, float]) -> int:
     return sum(one.always or one.is_flagged(degrees) for one in images)
 
 
+def is_beyond(image: SeenImage, name: str, limit: float) -> bool:
+    """Whether the place's limit of what it has flags an image; a hard rule's own limit has to be passed, too."""
+    return image.degrees[name] >= limit and (image.bounds[name].is_soft or name in image.flags)
+
+
 def _proposed(lesson: RoomLesson, degrees: dict[str, float]) -> list[ProposedLimit]:
     """The limits, each with the images nearest to it."""
     below, proposed = signs(lesson.policy), []
@@ -149,11 +154,11 @@ def _proposed(lesson: RoomLesson, degrees: dict[str, float]) -> list[ProposedLim
         near = tuple(
             NearImage(
                 one.digest, one.sop_instance_uid, round(sign * one.seen.degrees[name], 4),
-                one.seen.degrees[name] >= least,
+                is_beyond(one.seen, name, least),
             )
             for one in nearest[: 0 if lesson.is_pilot else NEAREST]
         )  # fmt: skip
-        beyond = sum(one.seen.degrees[name] >= least for one in having)
+        beyond = sum(is_beyond(one.seen, name, least) for one in having)
         by_policy = sum(name in one.seen.flags for one in having)
         proposed.append(ProposedLimit(limit, len(lesson.images), by_policy, beyond, near))
     return proposed

@@ -47,9 +47,14 @@ class ActiveModels:
     """
 
     def __init__(
-        self, settings: Settings, choice: Callable[[], ModelChoice] = no_choice, *, calibrated: bool = True
+        self,
+        settings: Settings,
+        choice: Callable[[], ModelChoice] = no_choice,
+        policy: Callable[[], Policy] | None = None,
+        *,
+        calibrated: bool = True,
     ) -> None:
-        self._settings = settings
+        self._settings, self._policy = settings, policy
         self._choice = choice
         self._calibrated = calibrated
         self._default = quality_folder(settings)
@@ -185,7 +190,8 @@ class ActiveModels:
         explainer = None
         if package is not None and package.contract.map_tensors(package.card) is not None:
             explainer = Explainer(package, self._settings.node.accelerator, self._settings.assess)
-        self._assessor, self._package = ImageAssessor(package, explainer, self._settings.node.data_dir), package
+        self._assessor = ImageAssessor(package, explainer, self._settings.node.data_dir, self._policy)
+        self._package = package
         self._stamp, self._failed = stamp, None
 
     def _as_calibrated(self, package: Package) -> Package:

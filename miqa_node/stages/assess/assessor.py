@@ -6,7 +6,7 @@ time where a core is free.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -15,9 +15,11 @@ from pathlib import Path
 
 from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import NO_MODEL, Assessment, LeftOut, Measurement, PlausibilityIssue
+from miqa_node.core.domain.decision import shown_findings
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.domain.traits import ImageTraits
 from miqa_node.core.language.phrase import Phrase
@@ -68,12 +70,18 @@ class ImageAssessor:
     """An :class:`~miqa_node.core.domain.ports.Assessor` for one image; without a package it only measures."""
 
     def __init__(
-        self, package: Package | None, explainer: Explainer | None = None, data_dir: Path | None = None
+        self,
+        package: Package | None,
+        explainer: Explainer | None = None,
+        data_dir: Path | None = None,
+        policy: Callable[[], Policy] | None = None,
     ) -> None:
         """Without an explainer, the graph's own class maps show where findings were seen.
 
-        ``data_dir`` holds the site's anomaly baseline; without it the package's baseline is used.
+        ``data_dir`` holds the site's anomaly baseline; without it the package's baseline is used. ``policy`` is that in
+        force, with the limits of rooms: what they flag is shown, too.
         """
+        self._policy = policy
         self._package = package
         self._explainer = explainer
         self._detector: AnomalyDetector | None = None
@@ -127,6 +135,9 @@ class ImageAssessor:
         findings = with_displayed_contrast(judged.findings, assessment.measurements, header, appearance)
         for_chests = package.card.applicability.is_for_chests
         findings = with_measured_noise(findings, appearance, header, for_chests=for_chests)
+        if self._policy is not None:
+            measured = replace(judged, findings=findings).added_to(assessment, package)
+            findings = shown_findings(measured, self._policy())
         judged = replace(judged, findings=findings)
         another = of_gate(AssessorResult(judged.added_to(assessment, package)))
         if another.assessment.is_of_another_kind:

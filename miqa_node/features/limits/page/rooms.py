@@ -1,4 +1,4 @@
-"""On the page of operations: rooms that are told as rooms, have learned lately, or go by limits of before or of others."""
+"""On the page of operations: rooms told as rooms, that learned lately, or that go by limits of before or of others."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,7 +20,6 @@ from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.words.formats import finding
 from miqa_node.core.words.image_title import anatomy_words
-from miqa_node.errors import ModelPackageError, NotFoundError
 from miqa_node.features.limits import own_limits
 from miqa_node.features.limits.learning import signs
 from miqa_node.features.limits.page.findings import by_finding, unshown
@@ -36,9 +35,6 @@ from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.values import DIGEST, NO_CONTROLS
 from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.store.database import Transaction
-from miqa_node.stages.assess.active import quality_folder
-from miqa_node.stages.assess.sidecars import ANY_RADIOGRAPH, packages_everywhere, read_any_card, sidecar_folder
-from miqa_node.stages.assess.two_sides import FindingSides
 from miqa_node.stages.units.rows import instances
 
 MAX_NUMBER = 2**31 - 1
@@ -77,7 +73,6 @@ def tuning_page(
         newest=max(
             (one.number for one in sets if one.confirmed_at or (one.in_force_at and one != limit_set)), default=0
         ),
-        sides=_sides(services),
         **_effect(limit_set.proposal if limit_set else None, in_force, number=shown),
     )
 
@@ -202,21 +197,6 @@ def line_of(limit: RoomLimit) -> str:
     package = f" ({limit.package})" if limit.package else ""
     place = anatomy_words(reworded(limit.place))
     return f"{finding(limit.finding)}, {place}{package}: {numerals(f'{limit.least_strength:.2f}')}"
-
-
-def _sides(services: WebServices) -> Mapping[str, Mapping[str, FindingSides]]:
-    """By package, what each finding finds and flags wrongly by its card: of the quality package, and of other parts."""
-    settings = services.settings
-    sides = {}
-    try:
-        other = packages_everywhere(settings).get(ANY_RADIOGRAPH)
-        folders = [quality_folder(settings), sidecar_folder(settings.model_folders, other) if other else None]
-        for card in (read_any_card(folder) for folder in folders if folder is not None):
-            if card.two_sides is not None:
-                sides[card.label] = card.two_sides.findings
-    except (ModelPackageError, NotFoundError):  # its own page says what is wrong with it
-        return sides
-    return sides
 
 
 def _show(number: int) -> Response:

@@ -66,13 +66,6 @@ def test_a_change_is_shown_as_lines() -> None:
     assert difference(before, before, line_of) == ()
 
 
-def test_both_packages_that_judge_say_what_they_find(stage: Stage, client: TestClient) -> None:
-    page = client.get("/tuning").text
-    captions = re.findall(r"<caption>(.+?)</caption>", page)
-    assert [one.rsplit("-", 1)[0] for one in captions] == ["quality", "any-radiograph"]
-
-
-@pytest.mark.more
 def test_the_silent_days_of_one_body_part_end_on_the_page(stage: Stage, app: FastAPI, client: TestClient) -> None:
     settings = stage.services.settings
     policy = settings.policy.model_copy(update={"silent_days": 7})
