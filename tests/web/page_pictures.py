@@ -22,6 +22,7 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_selftest.launch import HOST, NodeProcess, free_ports
 from miqa_selftest.pacs import ReceivingPacs
 from tests.conftest import ROOT
+from tests.features.limits.page.test_browser_places import fill_place
 from tests.web.browsing import PATIENCE_MS, chromium
 from tests.web.people import PASSWORD, add_account
 from tests.web.serving import serving, serving_phantoms
@@ -47,6 +48,7 @@ def main() -> None:
         folder = Path(made)
         of_site(browser, folder / "site")
         of_hospital(browser, folder / "hospital")
+        of_place(browser, folder / "place")
         of_accounts(browser, folder / "accounts")
         of_demonstration(browser, folder / "demo")
 
@@ -75,6 +77,18 @@ def of_hospital(browser: sync_api.Browser, folder: Path) -> None:
             for name, path in OF_HOSPITAL.items():
                 page.goto(path, wait_until="networkidle" if name != "operations" else "load")
                 keep(page, name)
+
+
+def of_place(browser: sync_api.Browser, folder: Path) -> None:
+    """What is usual in a room, and what lies beyond it."""
+    folder.mkdir()
+    with staging(folder, page_size=20) as stage:
+        fill_place(stage)
+        with serving_phantoms(stage, 832, 1024) as address, opened(browser, address) as page:
+            page.goto("/tuning")
+            page.locator("main a[href^='/tuning/places']").first.click()
+            page.wait_for_load_state("networkidle")
+            keep(page, "place")
 
 
 def of_accounts(browser: sync_api.Browser, folder: Path) -> None:

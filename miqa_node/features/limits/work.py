@@ -66,7 +66,7 @@ class RoomWork(RegularWork):
             return
         room = every.get(place) or rooms.begin(transaction, place, now)
         images = room_images.newest(transaction, place)
-        if not images and place.room:
+        if len(images) < self._settings.learn_images and place not in self._looked:
             room_images.read_past(transaction, place, self._policy())
             images = room_images.newest(transaction, place)
         self._tell_whole(transaction, room, images[:MOST_NEWEST], now)

@@ -334,8 +334,9 @@ def test_a_room_of_an_earlier_version_learns_from_the_images_that_are_there(data
         site.judge(judged(number, strength), is_noted=False)
     with database.begin() as transaction:
         rooms.begin(transaction, ROOM1, NOW)
+    site.judge(judged(101, 0.55))
     site.look()
-    assert site.state("ROOM1") is RoomState.LEARNED
+    assert site.state("ROOM1") is RoomState.LEARNED, "also if one came before the first look"
     assert site.verdict(judged(99, 0.55))[0] is Verdict.ACCEPT
 
 

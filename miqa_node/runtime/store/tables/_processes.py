@@ -62,7 +62,7 @@ confirmed_ranges = sa.Table(
 )
 
 # Limits of soft findings by room and view: what was proposed, and since when it is in force ("confirmed_at").
-# A row without a document is a withdrawal. "in_force_at": the node put it in force by itself, provisionally. The newest
+# A row without a document is a withdrawal. "in_force_at": rooms learned it, and the node put it in force. The newest
 # row that is confirmed or in force counts.
 site_limits = sa.Table(
     "site_limits",

@@ -19,7 +19,7 @@ from tests.features.limits.test_rooms import Site, judged
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.serving import serving_phantoms
-from tests.web.staging import staging
+from tests.web.staging import Stage, staging
 from tests.web.test_browser_every_page import SIZES, outside
 
 if TYPE_CHECKING:
@@ -44,16 +44,21 @@ def image(number: int, rng: np.random.Generator) -> Assessment:
     return replace(judged(number, 0.1), findings=findings, measurements=(noise, contrast))
 
 
+def fill_place(stage: Stage) -> None:
+    """A room that has learned from its first images, and a few more."""
+    site = Site(stage.services.database, read_policy(share_dir("config") / "policy.toml"), learn_images=40)
+    rng = np.random.default_rng(94)
+    for number in range(1, 48):
+        site.judge(image(number, rng))
+    site.look()
+    for number in range(48, 60):
+        site.judge(image(number, rng))
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with staging(tmp_path_factory.mktemp("node"), page_size=20) as stage:
-        site = Site(stage.services.database, read_policy(share_dir("config") / "policy.toml"), learn_images=40)
-        rng = np.random.default_rng(94)
-        for number in range(1, 48):
-            site.judge(image(number, rng))
-        site.look()
-        for number in range(48, 60):
-            site.judge(image(number, rng))
+        fill_place(stage)
         with serving_phantoms(stage, 512, 512) as web:
             yield web
 
