@@ -82,7 +82,7 @@ class SitePeople:
             "ada",
             "POST",
             f"/api/v1/limits/{tried['number']}/confirm",
-            {"comment": "agreed on Monday", "second_look": True},
+            {"comment": "agreed on Monday"},
         )
 
     def keep_phantoms(self) -> None:

@@ -75,7 +75,6 @@ class NodeJudging:
             self.shadow,
             self.models.series,
             policy.silence,
-            policy.begin_room,
         )
         return UnitContext(
             self._database,

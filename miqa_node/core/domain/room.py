@@ -16,12 +16,17 @@ LEAST_FOUND = 0.5
 
 
 class RoomState(StrEnum):
-    """How far the look of a room is known: *expired* limits stay in force until new ones exist."""
+    """How far it is known what is usual in a place: *expired* limits stay in force until new ones exist."""
 
     LEARNING = "learning"
-    PROVISIONAL = "provisional"
+    LEARNED = "learned"
     CONFIRMED = "confirmed"
     EXPIRED = "expired"
+
+    @classmethod
+    def _missing_(cls, value: object) -> RoomState | None:
+        """The word of earlier versions, in sets of limits and files that they wrote."""
+        return cls.LEARNED if value == "provisional" else None
 
 
 @dataclass(frozen=True, slots=True)

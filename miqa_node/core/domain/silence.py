@@ -26,6 +26,14 @@ class PartStart:
 
 
 @dataclass(frozen=True, slots=True)
+class PartSilence:
+    """A body part; ``silent_until`` is None if verdicts on it count."""
+
+    start: PartStart
+    silent_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Silence:
     """The silent days of all parts: ``days`` for each, 0 for none."""
 
@@ -62,3 +70,7 @@ class Silence:
         """The parts that are silent now, with the end of each, the earliest first."""
         ends = {part: end for part in self.starts if (end := self.until(part, now)) is not None}
         return dict(sorted(ends.items(), key=lambda one: (one[1], one[0])))
+
+    def listed(self, now: datetime) -> list[PartSilence]:
+        """Every part that came, by name."""
+        return [PartSilence(self.starts[part], self.until(part, now)) for part in sorted(self.starts)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -132,7 +132,7 @@ class SiteLimits:
                 limit=at["limit"],
             )
         if self.confirmed_at is None:
-            return Phrase("limit {limit} of {place}, set {number}, provisional", **at)
+            return Phrase("limit {limit} of {place}, set {number}, learned", **at)
         return Phrase(
             "limit {limit} of {place}, set {number}, {day} by {actor}",
             day=f"{self.confirmed_at:%Y-%m-%d}",
@@ -155,8 +155,8 @@ class NearImage:
 class ProposedLimit:
     """A limit with its effect on the images from which it was made, those nearest to it first.
 
-    ``found``: how many of ``simulated`` images of its kind, with a simulated defect, its finding flags, ``found_today``
-    how many with the limits in force at the time; all None if nobody tried.
+    ``found``: how many of ``simulated`` defects of its kind are found, ``found_today`` how many by the limits in force
+    at the time; all None if nothing was simulated.
     """
 
     limit: RoomLimit
@@ -168,10 +168,15 @@ class ProposedLimit:
     found: int | None = None
     found_today: int | None = None
 
+    @property
+    def finds_less(self) -> bool:
+        """Whether more is found today."""
+        return self.found is not None and self.found_today is not None and self.found < self.found_today
+
 
 @dataclass(frozen=True, slots=True)
 class OtherRule:
-    """A rule that no limit of a room changes: the images that it flags, and those that nothing else of its kind does.
+    """A rule that no limit of a place changes: the images that it flags, and those that nothing else of its kind does.
 
     ``name`` is that of its reasons: a measurement, a contradiction, a hard finding or ``anomaly``.
     """
@@ -182,27 +187,13 @@ class OtherRule:
 
 
 @dataclass(frozen=True, slots=True)
-class FindingSide:
-    """What limits find of the simulated defects of a finding, and what those in force found; None if nobody tried."""
-
-    found: int
-    simulated: int
-    found_today: int | None = None
-
-    @property
-    def is_less(self) -> bool:
-        """Whether more is found today."""
-        return self.found_today is not None and self.found < self.found_today
-
-
-@dataclass(frozen=True, slots=True)
 class LimitProposal:
-    """Limits of rooms, from images that nobody labelled.
+    """Limits of places, from images that nobody labelled.
 
-    ``budget`` is the share of images that may be flagged, or that a person's limits flag; ``tail`` is 0, of earlier
-    versions what a finding may flag. ``always`` counts images flagged by other rules, ``before`` those flagged
-    by the rules without limits of rooms, ``flagged`` those flagged with these limits; ``days`` counts days with images,
-    0 if unknown, and ``parts`` the images of each body part. ``others`` are the rules that flag in any case.
+    ``budget`` is the share of images that may be flagged, or that a person's limits flag. ``always`` counts images
+    flagged by other rules, ``before`` those flagged by the policy's limits, ``flagged`` those flagged with these
+    limits; ``days`` counts days with images, 0 if unknown, and ``parts`` the images of each body part. ``others`` are
+    the rules that flag in any case, ``looks`` the rooms that learned them.
     """
 
     budget: float
@@ -210,8 +201,6 @@ class LimitProposal:
     always: int
     before: int
     flagged: int
-    tail: float
-    groups: Mapping[str, int]
     limits: tuple[ProposedLimit, ...]
     days: int = 0
     parts: Mapping[str, int] = field(default_factory=dict)
@@ -224,39 +213,26 @@ class LimitProposal:
         return tuple(sorted(part for part, images in self.parts.items() if images >= ENOUGH_IMAGES))
 
     @property
-    def second_side(self) -> Mapping[tuple[str, FindingName], FindingSide]:
-        """By package and finding; empty if nobody tried."""
-        tried: dict[tuple[str, FindingName], list[ProposedLimit]] = {}
-        for one in self.limits:
-            if one.simulated is not None:
-                tried.setdefault((one.limit.package, one.limit.finding), []).append(one)
-        return {of: _side(limits) for of, limits in tried.items()}
+    def is_simulated(self) -> bool:
+        """Whether it is known what the limits find of simulated defects."""
+        return any(one.simulated for one in self.limits)
 
     @property
     def less_found(self) -> tuple[FindingName, ...]:
         """The findings of which today's limits find more simulated defects."""
-        return tuple(name for (_, name), side in self.second_side.items() if side.is_less)
+        return tuple(dict.fromkeys(one.limit.finding for one in self.limits if one.finds_less))
 
     def per_day(self, images: int) -> float | None:
         """Images per day with images; None if the days are unknown."""
         return images / self.days if self.days else None
 
 
-def _side(limits: Sequence[ProposedLimit]) -> FindingSide:
-    today = [one.found_today for one in limits if one.found_today is not None]
-    return FindingSide(
-        sum(one.found or 0 for one in limits),
-        sum(one.simulated or 0 for one in limits),
-        sum(today) if len(today) == len(limits) else None,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class LimitSet:
     """One stored proposal; in force from ``confirmed_at`` until a later set is confirmed.
 
-    Without a proposal it is a withdrawal: the policy's own limits apply again. ``in_force_at``: the node put it in
-    force by itself, provisionally, because what it finds of simulated defects was tried.
+    Without a proposal it is a withdrawal: the policy's own limits apply again. ``in_force_at``: rooms learned it, and
+    the node put it in force by itself.
     """
 
     number: int

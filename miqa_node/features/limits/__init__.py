@@ -16,4 +16,6 @@ COMMANDS = {
 }
 PAGES = {"limit_rooms": "api:ROOMS", "limits_api": "api:PAGE", "tuning": "page.router:PAGE"}
 PAST_ROOMS = {"limits": "past_rooms:PAST_ROOMS"}
-PARTS = {"learned_rooms": "room_work:PART"}
+EFFECTS = {"room_image": "effect:KIND"}
+PARTS = {"learned_rooms": "work:PART"}
+TABLES = {"room_images": "tables:room_images"}

@@ -9,13 +9,12 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from miqa_node.core.domain.room import Place
-from miqa_node.core.domain.silence import PartStart
+from miqa_node.core.domain.silence import PartSilence, PartStart
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import ConflictError
-from miqa_node.features.limits import anew, own_limits
+from miqa_node.features.limits import own_limits
 from miqa_node.features.limits.room_list import ListedRoom, room_list
-from miqa_node.features.limits.silences import PartSilence, part_silences
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment, KnownFinding
 from miqa_node.interfaces.web.page import Page
@@ -100,11 +99,9 @@ class SeenRoom(LimitChange):
 
 
 class LimitConfirmation(LimitChange):
-    """The same, and that somebody looked at what it finds less than today, or knows that nobody tried."""
+    """The same, and that somebody looked at what it finds less than today."""
 
-    second_look: bool = Field(
-        False, description="Somebody looked at what is found less than today, or knows that nobody tried it: else 409."
-    )
+    second_look: bool = Field(False, description="Somebody looked at what is found less than today: else 409.")
 
 
 class SilenceEnd(Strict):
@@ -131,7 +128,7 @@ def list_limits(services: Services, _who: Reader) -> LimitOverview:
 def list_silences(services: Services, _who: Reader) -> list[PartSilence]:
     """Every body part that the node has judged images of, and until when verdicts on it are only recorded."""
     with services.database.begin() as transaction:
-        return part_silences(transaction, services.settings.policy.silent_days, datetime.now(UTC))
+        return site_limits.silence(transaction, services.settings.policy.silent_days).listed(datetime.now(UTC))
 
 
 @router.post("/silence/end", summary="End the silent days", responses=responses(401, 403, 404, 409, 415, 422, 503))
@@ -163,9 +160,8 @@ def propose_limits(_who: Reviewer) -> LimitSet:
 def appraise_limits(services: Services, _who: Reviewer, body: AppraisalRequest) -> AppraisedLimits:
     """What limits of one's own would do to the newest images; with ``keep`` they become a proposal. Nothing changes.
 
-    What they find of simulated defects is not tried here, because the process that answers loads no packages:
-    ``simulated`` and ``found`` of each limit are null until ``miqa-node tune --simulate NUMBER`` tried a set that was
-    kept.
+    Nothing is simulated here, because the process that answers loads no packages: ``simulated`` and ``found`` of each
+    limit are null until ``miqa-node tune --simulate NUMBER`` tried a set that was kept.
     """
     policy = read_policy(services.settings.policy_file)
     limits = [one.limit for one in body.limits]
@@ -205,8 +201,9 @@ def list_rooms(services: Services, _who: Reader) -> RoomsOverview:
 @of_rooms.post("/learn", summary="Let rooms learn", responses=responses(401, 403, 409, 415, 422, 503))
 def let_rooms_learn(services: Services, who: Admin, body: LimitChange) -> RoomsOverview:
     """All rooms learn anew, also those of a node on which an earlier version judged images; limits stay until then."""
+    services.settings.policy.images_to_learn()
     with services.database.begin() as transaction:
-        anew.learn_anew(transaction, services.settings.policy, acting(who, body.actor), body.comment, datetime.now(UTC))
+        rooms.learn_anew(transaction, acting(who, body.actor), body.comment, datetime.now(UTC))
     return _overview(services)
 
 

@@ -77,10 +77,6 @@ def appraise(images: Sequence[Assessment], limits: Sequence[RoomLimit], policy: 
         always=sum(map(bool, always_by)),
         before=sum(decide_quality(one, policy).verdict.flagged for one in images),
         flagged=flagged,
-        tail=0.0,
-        groups={
-            ", ".join(part or "all others" for part in limit.where.names): len(of) for limit, of in members.items()
-        },
         limits=tuple(_described(limit, of) for limit, of in members.items()),
         days=len({one.assessed_at.date() for one in images}),
         parts=Counter(one.header.body_part_examined for one in images),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from urllib.parse import urlencode
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.room import Place, RoomLook, RoomState
@@ -30,6 +31,11 @@ class ListedRoom:
     examples: tuple[ExampleImage, ...]
 
     @property
+    def address(self) -> str:
+        """Of the page with what its images usually show."""
+        return "/tuning/places?" + urlencode({name: value for name, value in asdict(self.look.place).items() if value})
+
+    @property
     def shown(self) -> str:
         """What most of its images show, in the language that is spoken now."""
         return whole_room.shown(self.whole.told)
@@ -48,7 +54,7 @@ class ListedRoom:
         if self.look.learns:
             return Phrase.of_number("{count} more image lacks", "{count} more images lack", lacking)
         if self.look.state is RoomState.EXPIRED:
-            return Phrase("other software or package, or a person's wish: its limits stay until it has learned anew")
+            return Phrase("its limits stay until it has learned anew: other software or package, or by request")
         if place == Place():
             return Phrase("too few images, here and of others like it: the policy's limits")
         if place is not None:

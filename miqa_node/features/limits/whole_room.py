@@ -9,8 +9,8 @@ from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.rule import ANOMALY
 from miqa_node.features.limits.learn import SeenImage
 
-LEAST_IMAGES = 20
-"""Of fewer images a median says little."""
+LEAST_IMAGES, MOST_NEWEST = 20, 60
+"""Of fewer images a median says little; what was long ago is over."""
 HIGH: Mapping[str, float] = {
     FindingName.NOISE: 0.145,
     FindingName.UNSHARP: 0.03,

@@ -18,7 +18,6 @@ import structlog
 from miqa_node.errors import DataSetError, DeliveryError
 from miqa_node.features.pilot.judging import PilotJudge
 from miqa_node.features.pilot.pace import Hours, Pace
-from miqa_node.features.pilot.past_rooms import PastImage
 from miqa_node.features.pilot.progress import PilotCounts
 from miqa_node.features.pilot.protocol import PilotProtocol
 from miqa_node.features.pilot.rows import images, pilots
@@ -79,9 +78,6 @@ class Campaign:
         ConflictError
             What it sends by C-MOVE cannot be told from ordinary images.
         """
-        lessons = self._judge.lessons
-        if lessons:
-            lessons.remember(self._past().values())
         with self._database.begin() as transaction:
             listed = pilots.listed_days(transaction, self._name)
         for day in self._source.days():
@@ -89,17 +85,14 @@ class Campaign:
                 self._patiently(lambda day=day: self._list(day))  # type: ignore[misc]
             self._work_off(day)
         self._work_off(None)
-        if lessons:
-            past = self._past()
-            learned = lessons.learned(self._database, past.values(), datetime.now(UTC))
+        if self._judge.teaches:
             with self._database.begin() as transaction:
-                images.note_own(transaction, {number: learned.get(one.digest) for number, (one, _) in past.items()})
+                past = images.past(transaction, self._name)
+            learned = self._judge.learned(self._database, past.values())
+            with self._database.begin() as transaction:
+                images.note_own(transaction, {number: learned.get(one.digest) for number, one in past.items()})
         with self._database.begin() as transaction:
             return pilots.counts(transaction, self._name)
-
-    def _past(self) -> dict[int, PastImage]:
-        with self._database.begin() as transaction:
-            return images.past(transaction, self._name)
 
     def _list(self, day: str) -> None:
         self._wait_for_hours()

@@ -19,8 +19,8 @@ from miqa_node.libraries.plain_statistics.stratified import Stratum, share_of_tw
 class RoomAlarms:
     """Alarms of a room. ``own`` are how many there would be with the room's own limits, None if it has too few.
 
-    Unless rooms learned ``own`` is an estimate: limits of its own silence soft findings down to the budget; what they
-    would miss was not tried. ``days`` are those on which it worked.
+    Unless rooms learned ``own`` is an estimate: limits of its own flag the budget for soft findings. ``days`` are those
+    on which it worked.
     """
 
     room: str
@@ -65,8 +65,8 @@ class PilotFigures:
     erased: int
     rooms: Sequence[RoomAlarms]
     rejects: Sequence[PilotRejects]
-    simulated: tuple[int, int, int] | None
-    """Where rooms learned: defects that were simulated, and how many the policy and the rooms' own limits find."""
+    did_learn: bool
+    """Whether rooms learned from these images; else the figures of own limits are an estimate."""
     months: Mapping[str, Rate]
     body_parts: Mapping[str, Rate]
     findings: Counter[str]
@@ -105,7 +105,7 @@ def figures_of(pilot: PilotLines) -> PilotFigures:
         known=sum(one.outcome == Outcome.KNOWN for one in lines),
         erased=pilot.erased,
         rooms=[_alarms(pilot, room, images) for room, images in _by(judged, lambda one: one.room).items()],
-        simulated=_simulated(lines) if pilot.learn else None,
+        did_learn=pilot.learn,
         rejects=[
             PilotRejects(room, code, number, _same(judged, room, name) if name else None)
             for (room, code, name), number in pilot.rejects.items()
@@ -151,18 +151,13 @@ def _alarms(pilot: PilotLines, room: str, images: Sequence[PilotLine]) -> RoomAl
         own = float(by_own) if any(one.own for one in images) else None
         return RoomAlarms(room, flagged, pilot.days.get(room, 0), own)
     hard = sum(one.is_hard for one in images)
-    # A room learns by body part and view; here what stays is at most the budget of all its images.
-    soft = min(flagged.count - hard, pilot.budget * len(images))
-    own = hard + soft if len(images) >= pilot.learn_images else None
+    # A room learns by body part and view; here it flags the budget of all its images.
+    own = hard + pilot.budget * len(images) if len(images) >= pilot.learn_images else None
     return RoomAlarms(room, flagged, pilot.days.get(room, 0), own)
 
 
 def _same(judged: Sequence[PilotLine], room: str, finding: str) -> int:
     return sum(one.room == room and finding in one.findings for one in judged)
-
-
-def _simulated(lines: Sequence[PilotLine]) -> tuple[int, int, int]:
-    return sum(one.simulated for one in lines), sum(one.by_policy for one in lines), sum(one.found for one in lines)
 
 
 def _rate(images: Sequence[PilotLine]) -> Rate:

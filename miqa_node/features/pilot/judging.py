@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.image import Radiograph
-from miqa_node.core.domain.instance import Header, InstanceDigest, StoredInstance
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.core.settings import Settings
@@ -19,8 +19,8 @@ from miqa_node.features.pilot.past_rooms import PastRoomsKind
 from miqa_node.features.pilot.rows.images import JudgedImage
 from miqa_node.interfaces.cli.site_choice import choice_of, site_limits_of
 from miqa_node.local import LocalAssessor
+from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.verification import data_set_digest
-from miqa_node.stages.units.kinds import image_traits
 from miqa_node.stages.units.rows.acquisition_rules import acquisition_rules
 
 
@@ -29,11 +29,11 @@ class PilotJudge:
 
     def __init__(self, settings: Settings, past: PastRoomsKind | None = None) -> None:
         """With ``past`` rooms learn from what is judged."""
+        self._past, self._settings = past, settings.policy
         self._anatomy = settings.imaging.anatomy
         self._authorities = settings.patients.authorities
         self._rules = acquisition_rules(settings)
         self._assessor = LocalAssessor(settings, choice_of(settings), limits=site_limits_of(settings))
-        self.lessons = past.open(self._assessor.policy, settings.policy) if past else None
 
     def judge(self, file: Path) -> JudgedImage:
         """Judge one file.
@@ -58,11 +58,18 @@ class PilotJudge:
             result = self._assessor.assess_file(file)
         except UnreadableError as error:  # the node gives NOT_ASSESSED with the same words
             return replace(image, unassessed=str(error))
-        trials = self.lessons.tried(result.assessment, result.radiograph, self._judge) if self.lessons else None
-        return replace(image, assessment=result.assessment, disposition=result.disposition, trials=trials)
+        return replace(image, assessment=result.assessment, disposition=result.disposition)
 
-    def _judge(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Assessment:
-        return self._assessor.judge.assess(header, radiograph, digest, image_traits(header)).assessment
+    @property
+    def teaches(self) -> bool:
+        """Whether rooms learn."""
+        return self._past is not None
+
+    def learned(self, database: Database, images: Iterable[Assessment]) -> dict[str, bool]:
+        """What rooms learn from all images: by digest whether its room's own limits flag it."""
+        if self._past is None:
+            return {}
+        return self._past.learned(database, self._assessor.policy, self._settings, images, datetime.now(UTC))
 
     def look(self, file: Path) -> tuple[Radiograph, Sequence[TextLine]]:
         """The decoded image, and where text was found in it.

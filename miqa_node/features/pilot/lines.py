@@ -25,8 +25,7 @@ class PilotLine:
 
     ``is_hard``: a rule flags it that no room learns. ``stratum`` is empty unless it was drawn; ``is_lost`` if the
     source no longer had it then. ``first`` and ``second`` are grades of readers A and B, empty if they did not read it.
-    ``own``: 1 if the room's own limits flag it, 0 if not, empty if it has none; of the defects ``simulated`` on it the
-    policy finds ``by_policy`` and the room's own limits ``found``.
+    ``own``: 1 if the room's own limits flag it, 0 if not, empty if it has none.
     """
 
     outcome: str
@@ -44,9 +43,6 @@ class PilotLine:
     first: str
     second: str
     own: str = ""
-    simulated: int = 0
-    by_policy: int = 0
-    found: int = 0
 
     @property
     def is_judged(self) -> bool:

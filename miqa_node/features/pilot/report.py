@@ -101,10 +101,9 @@ def _rooms(pilot: PilotLines, figures: PilotFigures) -> Sheet:
     rows += [_room(one) for one in sorted(figures.rooms, key=lambda one: -one.flagged.total)[:MOST_ROWS]]
     note = (
         _learned(figures)
-        if figures.simulated
+        if figures.did_learn
         else say(
-            "With limits of its own a room flags at most {budget} for soft findings. That is an estimate from these "
-            "images: how many defects such limits miss was not tried here.",
+            "With limits of its own a room flags some {budget} of its ordinary images for soft findings: an estimate.",
             budget=numerals(f"{100 * pilot.budget:g} %"),
         )
     )
@@ -115,13 +114,11 @@ def _learned(figures: PilotFigures) -> str:
     learned = [one for one in figures.rooms if one.own is not None]
     if not learned:
         return say("No room has enough images here for limits of its own.")
-    simulated, by_policy, by_rooms = figures.simulated or (0, 0, 0)
     return say(
         "Rooms that learned limits of their own from these images: {rooms}. With these limits {own} would be flagged "
-        "there in place of {flagged}. Both sides were tried: of {simulated} that were simulated on these images the "
-        "policy finds {policy}, and the rooms' own limits find {found}, on images that are silent without them.",
+        "there in place of {flagged}. Simulated defects: not simulated.",
         rooms=len(learned), own=f"{sum(one.own or 0.0 for one in learned):.0f}",
-        flagged=sum(one.flagged.count for one in learned), simulated=simulated, policy=by_policy, found=by_rooms,
+        flagged=sum(one.flagged.count for one in learned),
     )  # fmt: skip
 
 

@@ -46,8 +46,8 @@ pilot_days = sa.Table(
 # "failure" has its words). "place" is where a file lies in the source, empty for an archive. "day" is the local day of
 # the exposure, null until it is fetched; "findings" are the names of what flagged it, "unassessed" says why it has no
 # verdict, "document" is the whole assessment, "stratum" is what the image is in once a sample was drawn.
-# With a protocol that lets rooms learn "trials" is what was seen of defects that were simulated on it, and "own" what
-# comes of it by the room's own limits (past_rooms.py).
+# With a protocol that lets rooms learn "own" is what comes of it by the room's own limits (past_rooms.py). "trials" is
+# for versions before 0077.
 pilot_images = sa.Table(
     "pilot_images",
     metadata,

@@ -102,11 +102,14 @@ def ranges_of(history: Sequence[SeriesNumbers], budget: float) -> list[Measureme
 
 
 def flagging(ranges: Iterable[MeasurementRange]) -> tuple[UsualRange, ...]:
-    """Those that may flag once a person confirmed them: what is learned soon, and within the budget of a room."""
+    """Those that may flag once a person confirmed them: of series, and within the budget of a room.
+
+    What is learned soon, of radiographs, is learned by each room (features/limits).
+    """
     return tuple(
         UsualRange(one.measurement, one.unit, one.low, one.high, one.series, one.since)
         for one in ranges
-        if one.within_budget and is_learned_soon(one)
+        if one.within_budget and not is_learned_soon(one)
     )
 
 

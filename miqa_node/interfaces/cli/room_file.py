@@ -81,7 +81,8 @@ class RoomFile(Section):
     policy: str
     package: str
     version: str
-    state: Literal["provisional", "learning"]
+    state: Literal["learned", "learning", "provisional"]
+    """*provisional* in files that earlier versions wrote."""
     images: Count
     lacking: Count = 0
     budget: Share

@@ -5,7 +5,7 @@ Rooms of a node learn, unless an earlier version judged images there before; a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -72,8 +72,7 @@ class Room:
     """One room. ``images`` taught it its limits, ``so_far`` are there for those that shall follow.
 
     It learns since ``began_at``, from images since ``taught_since`` (all if None), and is in its state since
-    ``changed_at``. ``waiting_set`` is the set with its limits that a person has to confirm first. ``looked_at`` is when
-    its images were last counted; a process that tries its limits sets it to a time to come.
+    ``changed_at``. ``waiting_set`` is the set with its limits that a person has to confirm first.
     """
 
     place: Place
@@ -86,7 +85,6 @@ class Room:
     learned_from: LearnedFrom = LearnedFrom()
     taught_since: datetime | None = None
     waiting_set: int | None = None
-    looked_at: datetime | None = None
     whole: WholeRoom = WholeRoom()
 
     @property
@@ -97,7 +95,7 @@ class Room:
     @property
     def is_pooled(self) -> bool:
         """Whether it took its limits from more rooms, or the policy's, as it had too few images itself."""
-        return self.state is RoomState.PROVISIONAL and self.learned_from.place is not None
+        return self.state is RoomState.LEARNED and self.learned_from.place is not None
 
     @property
     def is_open(self) -> bool:
@@ -112,6 +110,8 @@ class Room:
 
 
 _learned_from = TypeAdapter(LearnedFrom)
+STORED: Mapping[str, str] = {RoomState.LEARNED: "provisional"}
+"""As versions read it that may run beside this one."""
 
 
 def do_learn(transaction: Transaction) -> bool:
@@ -119,9 +119,22 @@ def do_learn(transaction: Transaction) -> bool:
     return transaction.execute(sa.select(rooms.c.state).where(*_at(Place()))).one_or_none() is None
 
 
-def let_learn(transaction: Transaction) -> None:
-    """Rooms of this node learn from now on, also if an earlier version judged images there."""
+def learn_anew(transaction: Transaction, actor: str, comment: str, now: datetime) -> None:
+    """All rooms learn anew, also of a node that an earlier version began; limits in force stay until they have learned.
+
+    A room that took limits of more rooms keeps them until it has enough images: it learns all the time.
+    """
+    every = locked(transaction)
     transaction.execute(sa.delete(rooms).where(*_at(Place())))
+    for room in every.values():
+        if room.is_open:
+            continue
+        anew = replace(room, so_far=0, waiting_set=None)
+        if room.state is not RoomState.LEARNING:
+            anew = replace(anew, state=RoomState.EXPIRED, changed_at=now, began_at=now)
+        change(transaction, room, anew)
+    detail = {"action": "rooms learn", "comment": comment}
+    records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=detail))
 
 
 def every(transaction: Transaction) -> list[Room]:
@@ -177,16 +190,18 @@ def of_known_words(place: Place) -> Place:
     return replace(place, body_part=part, view=view)
 
 
-def begin(transaction: Transaction, place: Place, now: datetime) -> None:
+def begin(transaction: Transaction, place: Place, now: datetime) -> Room:
     """The first image of a room was judged; nothing if it is known."""
-    insert_or_ignore(transaction, rooms, _values(Room(place, RoomState.LEARNING, now, now)) | {"told": []})
+    room = Room(place, RoomState.LEARNING, now, now)
+    insert_or_ignore(transaction, rooms, _values(room) | {"told": []})
+    return room
 
 
 def locked(transaction: Transaction) -> dict[Place, Room]:
     """All rooms, which nobody else changes until the transaction ends, nor makes a set of their limits."""
     begin_writing(transaction)
     every = [_room(row) for row in transaction.execute(_ALL.with_for_update())]
-    return {room.place: room for room in every}
+    return {room.place: room for room in every if room.place != Place()}
 
 
 def change(transaction: Transaction, before: Room, after: Room) -> bool:
@@ -194,22 +209,15 @@ def change(transaction: Transaction, before: Room, after: Room) -> bool:
 
     What is told of it is not saved here.
     """
-    same = rooms.c.state == before.state.value, rooms.c.changed_at == before.changed_at
+    same = rooms.c.state == STORED.get(before.state, before.state.value), rooms.c.changed_at == before.changed_at
     changed = sa.update(rooms).where(*_at(before.place), *same).values(_values(after))
     return transaction.execute(changed).rowcount == 1
-
-
-def claim(transaction: Transaction, room: Room, until: datetime) -> bool:
-    """Whether this process alone looks at a room, until then; others see so in ``looked_at``."""
-    before = rooms.c.looked_at.is_(None) if room.looked_at is None else rooms.c.looked_at == room.looked_at
-    claimed = sa.update(rooms).where(*_at(room.place), before).values(looked_at=until)
-    return transaction.execute(claimed).rowcount == 1
 
 
 def confirm(transaction: Transaction, looks: Iterable[RoomLook], number: int, now: datetime) -> None:
     """A person confirmed set ``number`` with these; rooms that expired meanwhile stay so until they learned anew."""
     for look in looks:
-        learned = rooms.c.state.in_([RoomState.LEARNING.value, RoomState.PROVISIONAL.value])
+        learned = rooms.c.state.in_([RoomState.LEARNING.value, STORED[RoomState.LEARNED]])
         waited = sa.or_(learned, rooms.c.waiting_set.is_not(None))
         values = {"state": RoomState.CONFIRMED.value, "changed_at": now, "images": look.images, "found": look.found}
         transaction.execute(sa.update(rooms).where(*_at(look.place), waited).values(**values, waiting_set=None))
@@ -233,7 +241,7 @@ def _at(place: Place) -> list[sa.ColumnElement[bool]]:
 def _values(room: Room) -> dict[str, Any]:
     return {
         **asdict(room.place),
-        "state": room.state.value,
+        "state": STORED.get(room.state, room.state.value),
         "began_at": room.began_at,
         "changed_at": room.changed_at,
         "images": room.images,
@@ -242,7 +250,6 @@ def _values(room: Room) -> dict[str, Any]:
         "learned_from": _learned_from.dump_python(room.learned_from, mode="json"),
         "taught_since": room.taught_since,
         "waiting_set": room.waiting_set,
-        "looked_at": room.looked_at,
     }
 
 
@@ -259,6 +266,6 @@ def _room(row: sa.Row[Any]) -> Room:
     place = Place(row.package, row.body_part, row.room, row.view, row.detector)
     return Room(
         place, RoomState(row.state), row.began_at, row.changed_at, row.images, row.so_far, row.found,
-        _learned_from.validate_python(row.learned_from), row.taught_since, row.waiting_set, row.looked_at,
+        _learned_from.validate_python(row.learned_from), row.taught_since, row.waiting_set,
         WholeRoom(tuple(row.told), tuple(row.seen), tuple(map(InstanceDigest, row.examples)), row.told_at),
     )  # fmt: skip

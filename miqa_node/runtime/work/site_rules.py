@@ -7,14 +7,12 @@ from datetime import UTC, datetime
 
 import structlog
 
-from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.room import kind_of, shows_room
 from miqa_node.core.domain.silence import Silence
 from miqa_node.core.domain.site_limit import SiteLimits
 from miqa_node.errors import ResourcesError
-from miqa_node.runtime.site_records import rooms, site_limits
+from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -60,16 +58,6 @@ class SiteRules:
                 site_limits.begin_part(transaction, part, now)
             self.follow()
         return self._silence.why(part, now)
-
-    def begin_room(self, assessment: Assessment) -> None:
-        """Note the room of an image, which begins to learn with its first one; nothing if it is known."""
-        limits, place = self._limits, rooms.of_known_words(kind_of(assessment).place)
-        if not limits.learns_from or limits.knows(place) or not shows_room(assessment):
-            return
-        if any(rule.is_learned for rule in self.current().covering(assessment.header, assessment.kind)):
-            with self._database.begin() as transaction:
-                rooms.begin(transaction, place, datetime.now(UTC))
-            self.follow()
 
     def follow(self) -> None:
         """Read the limits in force, and the rooms and body parts that are known."""

@@ -17,14 +17,11 @@ UNCERTIFIED = Phrase("no certificate: the verdict is experimental")
 
 
 def disposition_of(assessment: Assessment, header: Header, judging: JudgingTools, units: Sequence[Unit]) -> Disposition:
-    """Decide; only images have rooms and silent days, not reports or notes."""
+    """Decide; only images have silent days, not reports or notes."""
     policy, unit = judging.policy(), unit_of(header, units)
     disposition = decide(assessment, policy)
-    if unit.is_image(header):
-        image = replace(assessment, header=assessment.known_header)
-        judging.begin_room(image)
-        if why := judging.silence(image.header):
-            disposition = disposition.silenced(why)
+    if unit.is_image(header) and (why := judging.silence(assessment.known_header)):
+        disposition = disposition.silenced(why)
     search = search_of(assessment, policy) if unit.needs_others else None
     if search is not None and disposition.verdict is Verdict.ACCEPT and not assessment.findings:
         return replace(disposition, search=search, certificate=search.certificate)

@@ -111,7 +111,7 @@ class JudgingTools:
 
     ``image`` decodes and judges one image. ``shadow`` judges the same images in the background, after their verdict.
     ``series`` returns the package for CT and MR series, None if they are only measured. ``silence`` gives the reason
-    why the verdict on an image is only recorded; empty if it counts. ``begin_room`` notes the room of an image.
+    why the verdict on an image is only recorded; empty if it counts.
     """
 
     image: FileJudge
@@ -120,7 +120,6 @@ class JudgingTools:
     shadow: ShadowRunner | None = None
     series: Callable[[], Package | None] = lambda: None
     silence: Callable[[Header], str] = lambda _header: ""
-    begin_room: Callable[[Assessment], None] = lambda _assessment: None
 
 
 @dataclass(frozen=True, slots=True)

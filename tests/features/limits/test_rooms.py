@@ -1,4 +1,4 @@
-"""Rooms learn from the images that a node judged: counted down, tried, put in force, confirmed, expired, pooled."""
+"""Rooms learn from the images that a node judged: counted down, put in force, confirmed, expired, pooled."""
 
 from __future__ import annotations
 
@@ -23,11 +23,9 @@ from miqa_node.core.settings.judging import PolicySettings
 from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import ConflictError, InputError, NotFoundError
 from miqa_node.features.limits import own_limits
-from miqa_node.features.limits.anew import learn_anew
-from miqa_node.features.limits.learn import SeenImage, seen_image
-from miqa_node.features.limits.room_trials import DefectTry
-from miqa_node.features.limits.room_work import RoomWork
-from miqa_node.features.limits.rows.room_images import TeachingImage, teaching_images
+from miqa_node.features.limits.rows import room_images
+from miqa_node.features.limits.tables import room_images as rows
+from miqa_node.features.limits.work import RoomWork
 from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.site_records.rooms import Room
 from miqa_node.runtime.store import tables
@@ -63,35 +61,25 @@ def judged(number: int, strength: float, *, cut: float = 0.0, sha256: str = "ab"
 
 
 class Site:
-    """A node's database with the work that lets rooms learn, and what simulated defects of noise look like there."""
+    """A node's database with the work that lets rooms learn."""
 
     def __init__(self, database: Database, policy: Policy, **settings: Any) -> None:
         self.database, self.policy = database, policy
         values = load_settings().policy.model_dump() | SETTINGS | settings
         self.settings = PolicySettings(**values)
         self.rules = SiteRules(database, lambda: policy, 0, self.settings.learn_images)
-        self.tried: list[DefectTry] = []
-        self.work = RoomWork(database, self.settings, self.rules.current, self.defects)
+        self.work = RoomWork(database, self.settings, self.rules.current)
         self.rules.follow()
 
-    def defects(self, image: TeachingImage, tries: Sequence[DefectTry]) -> list[SeenImage]:
-        """A defect of noise adds to what the image has."""
-        self.tried += tries
-        usual = image.seen.degrees["noise"]
-        return [
-            seen_image(judged(0, min(1.0, usual + 0.4 * one.severity)), self.policy, one.defect)
-            for one in tries
-            if one.defect == "noise"
-        ]
-
-    def judge(self, assessment: Assessment) -> Assessment:
-        """As the pipeline does it."""
+    def judge(self, assessment: Assessment, *, is_noted: bool = True) -> Assessment:
+        """As the pipeline does it; without ``is_noted`` as versions did that read documents again."""
         with self.database.begin() as transaction:
             of, number = assessment.digest, int(assessment.header.study_instance_uid.rpartition(".")[2])
             came = received(of, assessment.assessed_at)
             instances.record(transaction, assessment.header, study(number), came, f"instances/{of}.dcm")
             instances.save_assessment(transaction, assessment)
-        self.rules.begin_room(assessment)
+            if is_noted:
+                room_images.note(transaction, assessment, self.rules.current())
         return assessment
 
     def judge_all(self, strengths: Sequence[float], first: int = 1, **values: Any) -> None:
@@ -107,9 +95,9 @@ class Site:
     def learn_anew(self, **settings: Any) -> None:
         """A person wants it; processes begin again with other settings."""
         self.settings = self.settings.model_copy(update=settings)
-        self.work = RoomWork(self.database, self.settings, self.rules.current, self.defects)
+        self.work = RoomWork(self.database, self.settings, self.rules.current)
         with self.database.begin() as transaction:
-            learn_anew(transaction, self.settings, "mara", "", NOW + 40 * DAY)
+            rooms.learn_anew(transaction, "mara", "", NOW + 40 * DAY)
         self.rules.follow()
 
     @property
@@ -134,10 +122,11 @@ def test_the_first_image_makes_a_room_and_noise_is_held_and_counted_down(databas
     noisy = judged(1, 0.55)
     assert site.rules.current().site_limits.look_of(kind_of(noisy)) is not None, "before anybody noted the room"
     site.judge(noisy)
+    site.look()
     assert list(site.rooms) == ["ROOM1"]
     verdict, text = site.verdict(noisy)
     assert verdict is Verdict.NOT_ASSESSED
-    assert "counts after 20 more images" in text
+    assert "counts after 19 more images" in text
     site.judge_all(LIKE[:6], first=2)
     site.look()
     assert "counts after 13 more images" in site.verdict(noisy)[1]
@@ -152,9 +141,7 @@ def test_a_room_learns_its_limits_which_are_in_force_at_once(database: Database,
     site.judge_all(LIKE)
     site.look()
     room = site.rooms["ROOM1"]
-    assert (room.state, room.images, room.learned_from.packages) == (RoomState.PROVISIONAL, 24, ("quality-1.0",))
-    assert room.found is not None
-    assert {one.severity for one in site.tried} == {0.5, 0.75, 1.0}
+    assert (room.state, room.images, room.learned_from.packages) == (RoomState.LEARNED, 24, ("quality-1.0",))
     limits = site.rules.current().site_limits
     assert [(one.where, one.finding, one.replaces) for one in limits.limits] == [(ROOM1, "noise", False)]
     assert site.rules.current().version == f"{policy.version}+limits.1"
@@ -167,24 +154,26 @@ def test_a_room_learns_its_limits_which_are_in_force_at_once(database: Database,
     assert limit_set.proposal is not None
     one = limit_set.proposal.limits[0]
     assert (one.images, one.present, len(one.nearest)) == (24, 24, own_limits.NEAREST)
-    assert one.found_today == 0, "the policy flags all anyway"
-    assert (one.simulated or 0) >= (one.found or 0) >= (one.simulated or 0) - 2
-    tried = len(site.tried)
-    site.look(2 * DAY)
-    assert len(site.tried) == tried, "it learns once"
+    assert one.simulated is one.found is None
+    site.judge_all([0.9] * 24, first=101)
+    site.look(2 * DAY, times=4)
+    assert site.rules.current().site_limits.number == 1, (
+        "limits are made once: a room that becomes worse is beyond them"
+    )
+    assert site.rooms["ROOM1"].whole.told == ("noise",), "and is told as a whole"
 
 
 def test_images_of_one_day_alone_do_not_suffice(database: Database, policy: Policy) -> None:
     site = Site(database, policy)
     site.judge_all(LIKE, first=1)
     site.settings = site.settings.model_copy(update={"learn_days": 5})
-    site.work = RoomWork(database, site.settings, site.rules.current, site.defects)
+    site.work = RoomWork(database, site.settings, site.rules.current)
     site.look()
     assert site.state("ROOM1") is RoomState.LEARNING
     assert "after 1 more image" in site.verdict(judged(99, 0.55))[1]
 
 
-def test_what_teaches_nothing(database: Database, policy: Policy) -> None:
+def test_what_teaches_and_what_does_not(database: Database, policy: Policy) -> None:
     site = Site(database, policy)
     site.judge_all(LIKE[:5])
     site.judge(judged(6, 0.5, cut=1.0))
@@ -200,8 +189,9 @@ def test_what_teaches_nothing(database: Database, policy: Policy) -> None:
     row |= {"repeated": False, "rejected": True, "binned": False, "changed_at": NOW}
     with database.begin() as transaction:
         transaction.execute(sa.insert(tables.acquisitions).values(row))
-        images = teaching_images(transaction, ROOM1, policy)
-    assert {one.digest for one in images} == {digest(number) for number in (1, 2, 3, 4, 9)}
+        images = room_images.taught(room_images.newest(transaction, ROOM1))
+    assert {one.digest for one in images} == {digest(number) for number in (1, 2, 3, 4, 6, 9)}, "also with another flag"
+    site.look()
     assert list(site.rooms) == ["ROOM1"]
 
 
@@ -210,8 +200,32 @@ def test_images_of_another_graph_teach_nothing(database: Database, policy: Polic
     site.judge_all(LIKE[:6])
     site.judge_all(LIKE[:3], first=43, sha256="cd" * 32)
     with database.begin() as transaction:
-        images = teaching_images(transaction, ROOM1, policy)
+        images = room_images.newest(transaction, ROOM1)
     assert {one.package for one in images} == {"quality-2.0"}
+
+
+def test_an_image_that_is_judged_again_counts_once_as_it_was_judged_last(database: Database, policy: Policy) -> None:
+    site = Site(database, policy)
+    site.judge(judged(1, 0.5))
+    with database.begin() as transaction:
+        room_images.note(transaction, judged(1, 0.7), policy)
+        [image] = room_images.newest(transaction, ROOM1)
+        assert image.seen.degrees["noise"] == pytest.approx(0.7)
+        room_images.note(transaction, replace(judged(1, 0.7), phantom="It is one."), policy)
+        assert room_images.newest(transaction, ROOM1) == []
+
+
+def test_old_images_go_once_there_are_enough_newer_ones(
+    database: Database, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_images, "MOST_KEPT", 10)
+    site = Site(database, policy)
+    site.judge_all(LIKE)
+    site.look()
+    with database.begin() as transaction:
+        there = transaction.execute(sa.select(rows.c.at).order_by(rows.c.at)).scalars().all()
+    assert len(there) == 10
+    assert there[0] > NOW + DAY, "the newest stay"
 
 
 def test_a_site_may_want_to_confirm_first(database: Database, policy: Policy) -> None:
@@ -239,7 +253,7 @@ def test_confirmed_rooms_end_the_silence_of_all_their_body_parts(database: Datab
     site.judge_all(LIKE * 2, first=101, body_part_examined="KNEE")
     site.judge_all(LIKE[:2], first=201, body_part_examined="HAND")
     site.look(31 * DAY, times=8)
-    assert {one.state for one in site.rooms.values()} == {RoomState.PROVISIONAL}
+    assert {one.state for one in site.rooms.values()} == {RoomState.LEARNED}
     with database.begin() as transaction:
         newest = site_limits.history(transaction)[0]
         assert newest.proposal is not None
@@ -255,7 +269,7 @@ def test_what_waits_for_nobody_ends_with_the_policy(database: Database, policy: 
     site.judge_all(LIKE)
     site.look()
     site.look(31 * DAY)
-    assert site.state("ROOM1") is RoomState.PROVISIONAL
+    assert site.state("ROOM1") is RoomState.LEARNED
     assert site.verdict(judged(99, 0.55))[0] is Verdict.REVIEW
     with database.begin() as transaction:
         site_limits.confirm(transaction, 1, "mara", "", NOW, second_look=True)
@@ -280,7 +294,7 @@ def test_other_software_lets_the_limits_expire_until_the_room_learned_anew(datab
     site.judge_all([0.3 + 0.005 * (n % 8) for n in range(16)], first=209, software_versions="V2")
     site.look(4 * DAY)
     room = site.rooms["ROOM1"]
-    assert (room.state, room.images, room.learned_from.software) == (RoomState.PROVISIONAL, 24, ("V2",))
+    assert (room.state, room.images, room.learned_from.software) == (RoomState.LEARNED, 24, ("V2",))
     assert site.verdict(judged(99, 0.55))[0] is Verdict.REVIEW, "it is no noisy room any more"
     assert site.rules.current().site_limits.number == 2
 
@@ -290,12 +304,13 @@ def test_a_room_with_too_few_images_takes_the_limits_of_more(database: Database,
     site.judge_all(LIKE[:10], detector_id="D1")
     site.judge_all(LIKE[:12], first=101, detector_id="D2")
     site.judge_all(LIKE[:3], first=201, station_name="ALONE", view_position="LATERAL", body_part_examined="KNEE")
+    site.look(timedelta())
     site.look(29 * DAY)
     assert {one.state for one in site.rooms.values()} == {RoomState.LEARNING}
     site.look(31 * DAY, times=6)
     states = {name: (one.state, one.learned_from.place) for name, one in site.rooms.items()}
-    assert states["ROOM1D1"] == (RoomState.PROVISIONAL, ROOM1)
-    assert states["ALONE"] == (RoomState.PROVISIONAL, Place("quality")), "all of the package"
+    assert states["ROOM1D1"] == (RoomState.LEARNED, ROOM1)
+    assert states["ALONE"] == (RoomState.LEARNED, Place("quality")), "all of the package"
     assert site.verdict(judged(99, 0.55, detector_id="D1"))[0] is Verdict.ACCEPT
     site.judge_all(LIKE[:20], first=301, detector_id="D1")
     site.look(35 * DAY, times=4)
@@ -305,21 +320,23 @@ def test_a_room_with_too_few_images_takes_the_limits_of_more(database: Database,
 def test_without_images_anywhere_the_policy_holds(database: Database, policy: Policy) -> None:
     site = Site(database, policy)
     site.judge_all(LIKE[:10])
+    site.look()
     site.look(31 * DAY)
     room = site.rooms["ROOM1"]
-    assert (room.state, room.learned_from.place, room.images) == (RoomState.PROVISIONAL, Place(), 0)
+    assert (room.state, room.learned_from.place, room.images) == (RoomState.LEARNED, Place(), 0)
     assert site.verdict(judged(99, 0.55))[0] is Verdict.REVIEW
     assert site.rules.current().site_limits.number == 0
 
 
-def test_what_nobody_could_try_is_not_in_force(database: Database, policy: Policy) -> None:
+def test_a_room_of_an_earlier_version_learns_from_the_images_that_are_there(database: Database, policy: Policy) -> None:
     site = Site(database, policy)
-    site.judge_all(LIKE)
-    site.work = RoomWork(database, site.settings, site.rules.current, lambda _image, _tries: [])
+    for number, strength in enumerate(LIKE, 1):
+        site.judge(judged(number, strength), is_noted=False)
+    with database.begin() as transaction:
+        rooms.begin(transaction, ROOM1, NOW)
     site.look()
-    assert site.state("ROOM1") is RoomState.PROVISIONAL
-    assert site.rules.current().site_limits.limits == ()
-    assert site.verdict(judged(99, 0.55))[0] is Verdict.REVIEW
+    assert site.state("ROOM1") is RoomState.LEARNED
+    assert site.verdict(judged(99, 0.55))[0] is Verdict.ACCEPT
 
 
 def test_limits_that_a_person_confirmed_stay(database: Database, policy: Policy) -> None:
@@ -332,25 +349,8 @@ def test_limits_that_a_person_confirmed_stay(database: Database, policy: Policy)
         site_limits.confirm(transaction, number, "mara", "", NOW, second_look=True)
     site.judge_all(LIKE)
     site.look(times=4)
-    assert site.state("ROOM1") is RoomState.PROVISIONAL
+    assert site.state("ROOM1") is RoomState.LEARNED
     assert site.rules.current().site_limits.limits == (mine,)
-
-
-def test_a_restart_in_the_middle_begins_anew(
-    database: Database, policy: Policy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("miqa_node.features.limits.room_work.MOST_TRYING_S", -1.0)
-    site = Site(database, policy)
-    site.judge_all(LIKE)
-    site.look(times=3)
-    assert len(site.tried) > 0
-    assert site.state("ROOM1") is RoomState.LEARNING, "a turn tries a little"
-    monkeypatch.undo()
-    again = Site(database, policy)
-    again.look(timedelta(days=1, minutes=4))
-    assert again.state("ROOM1") is RoomState.LEARNING, "the other process may still be at it"
-    again.look(timedelta(days=1, minutes=20))
-    assert again.state("ROOM1") is RoomState.PROVISIONAL
 
 
 def test_two_processes_learn_a_room_once(database: Database, policy: Policy) -> None:
@@ -377,12 +377,12 @@ def test_an_upgraded_node_does_not_learn_until_a_person_wants_it(database: Datab
     assert site.rooms == {}
     assert site.verdict(judged(99, 0.55))[0] is Verdict.REVIEW
     never = site.settings.model_copy(update={"learn_images": 0})
-    with database.begin() as transaction, pytest.raises(InputError, match="learn_images is 0"):
-        learn_anew(transaction, never, "mara", "", NOW)
+    with pytest.raises(InputError, match="learn_images is 0"):
+        never.images_to_learn()
     site.learn_anew()
     site.judge(judged(50, 0.55))
     site.look()
-    assert site.state("ROOM1") is RoomState.PROVISIONAL, "from the images that were there"
+    assert site.state("ROOM1") is RoomState.LEARNED, "from the images that were there"
 
 
 def test_rooms_learn_anew_by_another_budget_and_keep_their_limits_until_then(
@@ -403,7 +403,7 @@ def test_rooms_learn_anew_by_another_budget_and_keep_their_limits_until_then(
     assert site.rules.current().site_limits.limits == before
     assert site.verdict(judged(99, 0.55))[0] is Verdict.ACCEPT, "its limits stay in force"
     site.look(50 * DAY, times=4)
-    assert site.state("ROOM1") is RoomState.PROVISIONAL
+    assert site.state("ROOM1") is RoomState.LEARNED
     [limit_set] = [one for one in sets(database) if one.number == 2]
     assert limit_set.proposal is not None
     assert limit_set.proposal.budget == 0.3
@@ -420,7 +420,7 @@ def test_what_waits_for_a_person_is_learned_anew(database: Database, policy: Pol
     assert not again.waits
     assert again.state is RoomState.LEARNING
     site.look(2 * DAY)
-    assert site.state("ROOM1") is RoomState.PROVISIONAL
+    assert site.state("ROOM1") is RoomState.LEARNED
     assert site.rules.current().site_limits.number == 2
 
 
@@ -428,6 +428,7 @@ def test_a_pooled_room_goes_on_learning(database: Database, policy: Policy) -> N
     site = Site(database, policy)
     site.judge_all(LIKE[:10], detector_id="D1")
     site.judge_all(LIKE[:12], first=101, detector_id="D2")
+    site.look()
     site.look(31 * DAY, times=6)
     pooled = site.rooms
     assert all(one.is_pooled for one in pooled.values())
@@ -447,6 +448,7 @@ def test_a_site_of_ever_new_rooms_goes_by_the_policy(
     site = Site(database, policy)
     for number in range(1, 6):
         site.judge(judged(number, 0.55, station_name=f"R{number}"))
+    site.look()
     assert len(site.rooms) == 3
     assert site.verdict(judged(99, 0.55, station_name="R9"))[0] is Verdict.REVIEW
 
@@ -474,14 +476,15 @@ def test_words_that_the_standard_does_not_know_are_not_kept(database: Database, 
     site, image = Site(database, policy), judged(1, 0.6)
     words = replace(image.header, body_part_examined="CHEST", view_position="MRS SMITH", station_name="ROOM1")
 
-    site.rules.begin_room(replace(image, header=words))
+    site.judge(replace(image, header=words))
+    site.look()
 
     (room,) = site.rooms.values()
     assert room.place == replace(ROOM1, view="")
     assert "held while this room learns" in site.verdict(replace(image, header=words))[1]
 
 
-def test_a_room_is_told_as_a_whole_while_it_learns_even_if_none_of_its_images_teaches(
+def test_a_room_is_told_as_a_whole_while_it_learns_whatever_flags_its_images(
     database: Database, policy: Policy
 ) -> None:
     site = Site(database, policy, learn_images=50)
@@ -492,7 +495,7 @@ def test_a_room_is_told_as_a_whole_while_it_learns_even_if_none_of_its_images_te
     site.judge(judged(20, 0.5, cut=1.0))
     site.look(2 * DAY)
     room = site.rooms["ROOM1"]
-    assert (room.state, room.so_far) == (RoomState.LEARNING, 0)
+    assert (room.state, room.so_far) == (RoomState.LEARNING, 20)
     assert room.whole.told == room.whole.unseen == ("noise",)
     assert len(room.whole.examples) == 6
     site.look(3 * DAY)

@@ -16,10 +16,11 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.pixels.picture import read_picture
-from miqa_node.features.limits import room_work
+from miqa_node.features.limits import work
 from miqa_node.features.limits.defect_image import with_defect
-from miqa_node.features.limits.room_work import RoomWork
+from miqa_node.features.limits.rows import room_images
 from miqa_node.features.limits.whole_room import LEAST_IMAGES
+from miqa_node.features.limits.work import RoomWork
 from miqa_node.local import LocalAssessor
 from miqa_node.node import Node
 from miqa_node.runtime.site_records import rooms
@@ -64,7 +65,7 @@ class RealRooms:
         self._database.migrate()
         self._rules = SiteRules(self._database, lambda: assessor.policy, 0, IMAGES)
         self._rules.follow()
-        self._work = RoomWork(self._database, settings.policy, self._rules.current, lambda _image, _tries: [])
+        self._work = RoomWork(self._database, settings.policy, self._rules.current)
         self._count = 0
 
     def send(self, data: Dataset) -> Assessment:
@@ -78,7 +79,7 @@ class RealRooms:
             record = replace(study(self._count), study_instance_uid=assessment.header.study_instance_uid)
             instances.record(transaction, assessment.header, record, came, f"instances/{assessment.digest}.dcm")
             instances.save_assessment(transaction, assessment)
-        self._rules.begin_room(assessment)
+            room_images.note(transaction, assessment, self._rules.current())
         return assessment
 
     def told(self) -> dict[str, tuple[str, ...]]:
@@ -114,7 +115,7 @@ def test_rooms_that_are_noisy_or_moved_are_told_and_the_same_images_as_they_came
 def test_a_running_node_tells_of_a_noisy_room_that_has_not_learned_yet(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room_work, "LOOK_INTERVAL_S", 0.5)
+    monkeypatch.setattr(work, "LOOK_INTERVAL_S", 0.5)
     with Node(settings_in(tmp_path, policy={"learn_images": IMAGES}), []) as node:
         images = [radiograph(one, "NOISY", "noise") for one in pictures(shared_data, LEAST_IMAGES)]
         sender = AE("SCANNER")

@@ -74,10 +74,8 @@ def pilot(seed: int = 1, images: int = 1500, drawn: int = 200, *, read: bool = T
 
 def of_rooms_that_learned() -> PilotLines:
     """The same; each fifth image has no limits of its own room."""
-    random = Random(82)
     lines = [
-        one if number % 5 == 0 else replace(one, own=str(int("noise" in one.findings)), simulated=random.randrange(3),
-                                            by_policy=random.randrange(2), found=random.randrange(2))
+        one if number % 5 == 0 else replace(one, own=str(int("noise" in one.findings)))
         for number, one in enumerate(pilot().lines)
     ]  # fmt: skip
     return replace(pilot(), lines=lines, learn=True)
@@ -122,9 +120,8 @@ def numbers_again(text: str) -> dict[str, object]:
     for place, room in enumerate(sorted({one["room"] for one in judged})):
         mine = [one for one in judged if one["room"] == room]
         hard = sum(one["is_hard"] == "1" for one in mine)
-        flagged = sum(bool(one["findings"]) for one in mine)
         numbers |= rate_again(f"rooms|{place}|flagged", mine) | {f"rooms|{place}|days": days[room]}
-        estimate = hard + min(flagged - hard, float(head["budget"][0]) * len(mine))
+        estimate = hard + float(head["budget"][0]) * len(mine)
         numbers[f"rooms|{place}|own"] = own_again(mine) if head["learn"] == ["1"] else estimate
     for name, count in Counter(name for one in judged for name in one["findings"].split("; ") if name).items():
         numbers[f"findings|{name}"] = count
@@ -135,7 +132,6 @@ def numbers_again(text: str) -> dict[str, object]:
         same = sum(one["room"] == named and finding in one["findings"].split("; ") for one in judged)
         of = {"room": named, "code": code, "rejects": int(logged), "flagged": same if finding else None}
         numbers |= {f"rejects|{place}|{name}": value for name, value in of.items()}
-    numbers |= simulated_again(lines) if head["learn"] == ["1"] else {}
     sides: dict[bool, list[tuple[int, int, int]]] = defaultdict(list)
     for stratum, size in sizes.items():
         mine = [one for one in read if one["stratum"] == stratum]
@@ -170,11 +166,6 @@ def ratio_again(above: list[float], below: list[float], side: int) -> float:
 
 def own_again(images: list[dict[str, str]]) -> int:
     return sum(one["own"] == "1" or (not one["own"] and bool(one["findings"])) for one in images)
-
-
-def simulated_again(lines: list[dict[str, str]]) -> dict[str, object]:
-    columns = enumerate(("simulated", "by_policy", "found"))
-    return {f"simulated|{place}": sum(int(one[column]) for one in lines) for place, column in columns}
 
 
 def rate_again(name: str, images: list[dict[str, str]]) -> dict[str, object]:

@@ -13,15 +13,14 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import patients
 from tests.features.usual_ranges.ranges_making import FIRST_AT, look, measure, noises
 from tests.features.usual_ranges.test_hospitals import histories, read_again
-from tests.features.usual_ranges.test_ranges_that_flag import CHEST, NOW
+from tests.features.usual_ranges.test_ranges_that_flag import NOW
 
 
 def confirmed(database: Database, authorities: list[str]) -> str:
-    """A chest every six hours of a room without serial number; the name of its history."""
-    for number, (noise, authority) in enumerate(zip(noises(len(authorities), 2.0, 0.2), authorities, strict=True)):
-        of = {**CHEST, "detector_id": ""}
-        at = FIRST_AT + timedelta(hours=6 * number)
-        measure(database, number, at, {"noise_share": noise}, authority=authority, **of)
+    """A series a day of a scanner without serial number; the name of its history."""
+    for number, (noise, authority) in enumerate(zip(noises(len(authorities)), authorities, strict=True)):
+        at = FIRST_AT + timedelta(days=number)
+        measure(database, number, at, {"ct_noise": noise}, authority=authority, detector_id="")
     look(database)
     name = histories(database)[authorities[0]].baseline
     with database.begin() as transaction:

@@ -12,10 +12,12 @@ from pydicom.uid import generate_uid
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.usual_range import UsualRange
 from miqa_node.core.domain.verdict import Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
-from miqa_node.features.usual_ranges.rows import baselines, confirmations
+from miqa_node.features.usual_ranges.rows import baselines
 from miqa_node.features.usual_ranges.work import HistoryWork
+from miqa_node.runtime.site_records import confirmed_ranges
 from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import instances, reassessments
 from tests.node.test_pipeline import Rig
@@ -67,12 +69,15 @@ def test_a_confirmed_range_flags_and_stays_with_the_judgement(tmp_path: Path, po
     assert rig.verdict(before) is Verdict.ACCEPT, "a hint until somebody confirms the range"
     with rig.database.begin() as transaction:
         [history] = baselines.page(transaction, datetime.now(UTC), limit=9)
-        confirmations.confirm(transaction, history.baseline, "mara", datetime.now(UTC))
-    noisy, usual = receive(rig, sample, 51, 30.0), receive(rig, sample, 52, 10.3)
+        sigma = [one for one in history.ranges if one.measurement == "noise_sigma"]
+        usual = [UsualRange(one.measurement, one.unit, one.low, one.high, one.series, one.since) for one in sigma]
+        station, now = history.scanner.station, datetime.now(UTC)
+        confirmed_ranges.confirm(transaction, history.baseline, station, usual, "mara", now)
+    noisy, quiet = receive(rig, sample, 51, 30.0), receive(rig, sample, 52, 10.3)
     assert "noise_sigma" in {one.measurement for one in judged(rig, noisy).usual_ranges}
     assert rig.verdict(noisy) is Verdict.REVIEW
-    judged(rig, usual)
-    assert rig.verdict(usual) is Verdict.ACCEPT
+    judged(rig, quiet)
+    assert rig.verdict(quiet) is Verdict.ACCEPT
     with rig.database.begin() as transaction:
         disposition = instances.load_disposition(transaction, noisy)
     assert disposition is not None

@@ -1,4 +1,4 @@
-"""Noise learns by itself: a range of 20 radiographs over five days, confirmed by a person, flags what is noisier."""
+"""Ranges of series learn by themselves: of 20 over fourteen days, confirmed by a person, they flag what is noisier."""
 
 from __future__ import annotations
 
@@ -48,10 +48,9 @@ def database() -> Iterator[Database]:
 
 
 def learn(database: Database, count: int, hours: float, **changed: Any) -> None:
-    """So many chests with ordinary noise, and what else one of them tells."""
-    for number, noise in enumerate(noises(count, level=2.0, spread=0.2)):
-        numbers = {"noise_share": noise, "grid_peak": 5.0}
-        measure(database, number, FIRST_AT + timedelta(hours=hours * number), numbers, **{**CHEST, **changed})
+    """So many series with ordinary noise."""
+    for number, noise in enumerate(noises(count, level=10.0, spread=1.0)):
+        measure(database, number, FIRST_AT + timedelta(hours=hours * number), {"ct_noise": noise}, **changed)
     look(database)
 
 
@@ -61,9 +60,9 @@ def only(database: Database) -> ScannerBaseline:
         return baselines.load(transaction, listed.baseline, NOW)
 
 
-def stored(database: Database, number: int, noise: float = 2.0, **changed: Any) -> StoredInstance:
-    """A further chest."""
-    of = measure(database, number, FIRST_AT + timedelta(days=40), {"noise_share": noise}, **{**CHEST, **changed})
+def stored(database: Database, number: int, noise: float = 10.0, **changed: Any) -> StoredInstance:
+    """A further series."""
+    of = measure(database, number, FIRST_AT + timedelta(days=60), {"ct_noise": noise}, **changed)
     with database.begin() as transaction:
         return instances.load(transaction, of)
 
@@ -89,22 +88,34 @@ def reasons(assessment: Assessment, policy: Policy) -> list[Reason]:
 def test_noise_of_radiographs_is_usual_from_five_days_on_and_the_rest_from_fourteen(
     database: Database, count: int, hours: float, names: set[str]
 ) -> None:
-    learn(database, count, hours)
+    for number, noise in enumerate(noises(count, level=2.0, spread=0.2)):
+        numbers = {"noise_share": noise, "grid_peak": 5.0}
+        measure(database, number, FIRST_AT + timedelta(hours=hours * number), numbers, **CHEST)
+    look(database)
     assert {one.measurement for one in only(database).ranges} == names
     assert LEAST_SERIES == 20
 
 
+def test_what_a_room_learns_of_its_radiographs_is_not_confirmed_here(database: Database) -> None:
+    for number, noise in enumerate(noises(30, level=2.0, spread=0.2)):
+        measure(database, number, FIRST_AT + timedelta(hours=6 * number), {"noise_share": noise}, **CHEST)
+    look(database)
+    assert not only(database).may_be_confirmed
+    with pytest.raises(ConflictError, match="is learned by each room"):
+        confirm(database)
+
+
 def test_a_range_flags_nothing_until_a_person_confirms_it(database: Database) -> None:
-    learn(database, 30, 6)
-    noisy = stored(database, 100, noise=9.0)
+    learn(database, 30, 24)
+    noisy = stored(database, 100, noise=45.0)
     assert ranges(database, noisy) == ()
     one = confirm(database)
     assert one.confirmation is not None
     assert (one.confirmation.actor, one.confirmation.confirmed_at) == ("mara", NOW)
     [usual] = ranges(database, noisy)
-    assert (usual.measurement, usual.unit, usual.series) == ("noise_share", "1", 30)
-    assert usual.low < 1.8
-    assert 2.2 < usual.high < 9.0
+    assert (usual.measurement, usual.unit, usual.series) == ("ct_noise", "[hnsf'U]", 30)
+    assert usual.low < 9.0
+    assert 11.0 < usual.high < 45.0
     with database.begin() as transaction:
         of = audit_records.c
         query = sa.select(of.actor, of.detail).where(of.event == AuditEvent.POLICY_CHANGED.value)
@@ -119,9 +130,9 @@ def test_a_range_that_would_flag_more_than_the_budget_of_a_room_stays_a_hint(
     database: Database, bad: int, may_flag: bool
 ) -> None:
     """Ranges begin at twenty series, of which one alone is .05."""
-    numbers = [*noises(30 - bad, level=2.0, spread=0.2), *[9.0] * bad]
+    numbers = [*noises(30 - bad, level=10.0, spread=1.0), *[45.0] * bad]
     for number, noise in enumerate(numbers):
-        measure(database, number, FIRST_AT + timedelta(hours=6 * number), {"noise_share": noise}, **CHEST)
+        measure(database, number, FIRST_AT + timedelta(days=number), {"ct_noise": noise})
     look(database)
     one = only(database)
     assert [(of.outside, of.within_budget) for of in one.ranges] == [(bad, may_flag)]
@@ -129,23 +140,23 @@ def test_a_range_that_would_flag_more_than_the_budget_of_a_room_stays_a_hint(
     if may_flag:
         assert confirm(database).confirmation is not None
     else:
-        with pytest.raises(ConflictError, match="more of its images are outside"):
+        with pytest.raises(ConflictError, match="more of its series are outside"):
             confirm(database)
 
 
 def test_a_confirmed_range_flags_nothing_while_too_many_of_its_series_are_outside(database: Database) -> None:
-    learn(database, 30, 6)
+    learn(database, 30, 24)
     confirm(database)
-    noisy = stored(database, 100, noise=9.0)
+    noisy = stored(database, 100, noise=45.0)
     assert ranges(database, noisy)
     for number in range(101, 104):
-        measure(database, number, FIRST_AT + timedelta(days=number - 60), {"noise_share": 9.0}, **CHEST)
+        measure(database, number, FIRST_AT + timedelta(days=number - 60), {"ct_noise": 45.0})
     look(database)
     assert ranges(database, noisy) == (), "4 of 34"
-    for number, noise in enumerate(noises(170, level=2.0, spread=0.2, seed=2), 200):
-        measure(database, number, FIRST_AT + timedelta(days=50, hours=number), {"noise_share": noise}, **CHEST)
+    for number, noise in enumerate(noises(170, level=10.0, spread=1.0, seed=2), 200):
+        measure(database, number, FIRST_AT + timedelta(days=50, hours=number), {"ct_noise": noise})
     look(database)
-    assert [of.measurement for of in ranges(database, noisy)] == ["noise_share"], "4 of 204 are within .02"
+    assert [of.measurement for of in ranges(database, noisy)] == ["ct_noise"], "4 of 204 are within .02"
 
 
 @pytest.mark.parametrize(
@@ -153,25 +164,25 @@ def test_a_confirmed_range_flags_nothing_while_too_many_of_its_series_are_outsid
     [
         {"software_versions": "V2"},
         {"detector_id": "SN2"},
-        {"protocol_name": "Thorax pa soft"},
-        {"view_position": "AP"},
+        {"protocol_name": "Thorax soft"},
+        {"convolution_kernel": "B70f"},
         {"body_part_examined": "KNEE"},
     ],
 )
 def test_another_detector_software_processing_part_or_view_has_a_range_of_its_own(
     database: Database, changed: dict[str, Any]
 ) -> None:
-    learn(database, 30, 6)
+    learn(database, 30, 24)
     confirm(database)
     assert ranges(database, stored(database, 100))
     assert ranges(database, stored(database, 101, **changed)) == ()
 
 
 def test_a_confirmed_range_goes_on_learning(database: Database) -> None:
-    learn(database, 30, 6)
+    learn(database, 30, 24)
     confirm(database)
-    for number, noise in enumerate(noises(40, level=2.4, spread=0.2), 200):
-        measure(database, number, FIRST_AT + timedelta(days=number - 190), {"noise_share": noise}, **CHEST)
+    for number, noise in enumerate(noises(40, level=12.0, spread=1.0), 200):
+        measure(database, number, FIRST_AT + timedelta(days=number - 160), {"ct_noise": noise})
     look(database)
     [usual] = ranges(database, stored(database, 300))
     assert usual.series == 70
@@ -180,10 +191,10 @@ def test_a_confirmed_range_goes_on_learning(database: Database) -> None:
 def test_judged_again_the_ranges_of_the_judgement_before_count_unless_those_of_now_are_asked_for(
     database: Database,
 ) -> None:
-    learn(database, 30, 6)
-    before = UsualRange("noise_share", "1", 1.0, 3.0, 25, FIRST_AT)
+    learn(database, 30, 24)
+    before = UsualRange("ct_noise", "[hnsf'U]", 6.0, 14.0, 25, FIRST_AT)
     digest = measure(
-        database, 100, FIRST_AT + timedelta(days=30), {"noise_share": 2.0}, fields={"usual_ranges": (before,)}, **CHEST
+        database, 100, FIRST_AT + timedelta(days=30), {"ct_noise": 10.0}, fields={"usual_ranges": (before,)}
     )
     confirm(database)
     with database.begin() as transaction:
@@ -197,7 +208,7 @@ def test_judged_again_the_ranges_of_the_judgement_before_count_unless_those_of_n
 
 
 def test_withdrawn_ranges_are_hints_again(database: Database) -> None:
-    learn(database, 30, 6)
+    learn(database, 30, 24)
     name = only(database).baseline
     with database.begin() as transaction, pytest.raises(ConflictError, match="not confirmed"):
         confirmations.withdraw(transaction, name, "mara", NOW)
@@ -209,7 +220,7 @@ def test_withdrawn_ranges_are_hints_again(database: Database) -> None:
 
 
 def test_what_cannot_flag_cannot_be_confirmed(database: Database) -> None:
-    measure(database, 0, FIRST_AT, {"noise_share": 2.0}, **CHEST)
+    measure(database, 0, FIRST_AT, {"ct_noise": 10.0})
     look(database)
     with pytest.raises(ConflictError, match="no range yet"):
         confirm(database)

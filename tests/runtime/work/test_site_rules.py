@@ -25,8 +25,6 @@ PROPOSAL = LimitProposal(
     0,
     9,
     7,
-    0.03,
-    {"all others": 100},
     (ProposedLimit(LIMIT, 100, 30, 7, ()),),
     parts={"CHEST": 61, "KNEE": 39},
 )

@@ -26,6 +26,7 @@ OF_A_VERDICT = [
     "SeriesEffect",
     "StandingFlagEffect",
     "DeliveryEffect",
+    "RoomEffect",
     "NoteEffect",
     "PhantomEffect",
     "WorklistEffect",

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.decision import why_experimental
+from miqa_node.core.domain.decision import decide_quality, why_experimental
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.room import LEAST_FOUND, Place
+from miqa_node.core.domain.room import LEAST_FOUND, Place, RoomLook, RoomState
 from miqa_node.core.domain.rule import ANOMALY, Subject
+from miqa_node.core.domain.site_limit import RoomLimit, SiteLimits
 from miqa_node.core.observe.progress import counted
 from miqa_node.core.settings import Settings
 from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import InputError, MiqaError, ModelPackageError, NotAnImageError, SettingsError
-from miqa_node.features.limits.learn import SeenImage, seen_image
-from miqa_node.features.limits.room_trials import LearnedRoom, OwnImage, defect_trials, learned_room
+from miqa_node.features.limits.learn import SeenImage, learned_limits, seen_image
+from miqa_node.features.limits.learning import flagged, limits_of
+from miqa_node.features.limits.simulate import DefectImage, defect_images, kinds_of, originals
 from miqa_node.features.limits.whole_room import whole_room
 from miqa_node.interfaces.cli.files import images, unpacked
 from miqa_node.interfaces.cli.output import Column, print_line, print_table
@@ -32,10 +35,8 @@ from miqa_node.local import LocalAssessor
 from miqa_node.local_series import FileGroup, group_files
 from miqa_node.stages.units.kinds import image_traits
 
-MOST_ORIGINALS = 60
-"""Images on which defects are simulated at most: a kind that the policy never finds would need them all."""
 UNREADABLE, NO_IMAGE, REPEATED, SLICES = "unreadable", "no_image", "repeated", "slices"
-TEST_OBJECT, NOT_JUDGED, OTHER_PACKAGE, OTHER_RULES = "test_object", "not_judged", "other_package", "other_rules"
+TEST_OBJECT, NOT_JUDGED, OTHER_PACKAGE, SEVERE = "test_object", "not_judged", "other_package", "severe"
 REASONS = {
     UNREADABLE: "could not be read",
     NO_IMAGE: "no image",
@@ -44,7 +45,7 @@ REASONS = {
     TEST_OBJECT: "a phantom or quality control",
     NOT_JUDGED: "not judged, or experimental",
     OTHER_PACKAGE: "judged by another package",
-    OTHER_RULES: "flagged by rules that no room learns",
+    SEVERE: "so severe that it is flagged in any room",
 }
 """Why a file teaches nothing, in words."""
 
@@ -56,8 +57,7 @@ class FolderImage:
     """A judged image of the folder; it is read again for simulated defects."""
 
     path: Path
-    header: Header
-    digest: InstanceDigest
+    assessment: Assessment
     model: ModelIdentity
     seen: SeenImage
 
@@ -120,7 +120,7 @@ class _Folder:
         elif model is None or _is_unjudged(assessment, policy):
             self.left_out[NOT_JUDGED] += 1
         else:
-            self._images[digest] = FolderImage(file, assessment.header, digest, model, seen_image(assessment, policy))
+            self._images[digest] = FolderImage(file, assessment, model, seen_image(assessment, policy))
 
     def learned(self, least: int, budget: float) -> RoomFile:
         """The file, once all images are judged; at least so many have to teach."""
@@ -128,42 +128,45 @@ class _Folder:
         packages = Counter((one.model.name, one.model.version) for one in self._images.values())
         (package, version), number = packages.most_common(1)[0] if packages else (("", ""), 0)
         mine = [one for one in self._images.values() if (one.model.name, one.model.version) == (package, version)]
-        teaching = sorted((one for one in mine if not one.seen.always), key=lambda one: one.digest)
+        teaching = sorted((one for one in mine if not one.seen.is_severe), key=lambda one: one.assessment.digest)
         self.left_out[OTHER_PACKAGE] += len(self._images) - number
-        self.left_out[OTHER_RULES] += len(mine) - len(teaching)
+        self.left_out[SEVERE] += len(mine) - len(teaching)
         policy, looks = self._assessor.policy, [one.seen for one in mine]
         lacking = max(least - len(teaching), 0)
-        room = None
-        if not lacking:
-            trials = list(defect_trials(self._originals(teaching[:MOST_ORIGINALS]), self._judge, policy))
-            room = learned_room(Place(package), looks, trials, policy, budget)
-        always = len(mine) - len(teaching)
-        before = sum(one.always or one.is_flagged({}) for one in looks)
+        degrees = {} if lacking else learned_limits([one.seen for one in teaching], budget)
+        limits = limits_of(Place(package), degrees, policy)
+        look = RoomLook(Place(), RoomState.LEARNED, len(teaching))
+        strict = policy.with_limits(SiteLimits(limits=tuple(limits), everywhere=look))
+        tried = [] if lacking else self._simulated([one for one in teaching if not one.seen.flags] or teaching)
         return RoomFile(
             policy=policy.version, package=package, version=version, images=len(teaching), lacking=lacking,
-            state="learning" if room is None else "provisional", budget=budget,
-            found=None if room is None or room.look.found is None else round(room.look.found, 3),
+            state="learning" if lacking else "learned", budget=budget, found=_share_found(tried, strict),
             told=whole_room(looks),
             flagged=FlaggedImages(
-                images=len(mine), always=always, before=before, after=None if room is None else room.flagged
+                images=len(mine), always=sum(one.always for one in looks), before=flagged(looks, {}),
+                after=None if lacking else flagged(looks, degrees),
             ),
             left_out={name: self.left_out[name] for name in REASONS if self.left_out[name]},
-            limit=() if room is None else _limits(room, policy), defect=() if room is None else _defects(room),
+            limit=_limits(limits, policy), defect=_defects(tried, policy, strict),
         )  # fmt: skip
 
-    def _originals(self, teaching: Sequence[FolderImage]) -> Iterator[OwnImage]:
+    def _simulated(self, teaching: Sequence[FolderImage]) -> list[DefectImage]:
+        """Simulated defects on images of the room, as the packages judge them."""
+        paths = {one.assessment.digest: one for one in teaching}
+        chosen = originals([one.assessment for one in teaching], lambda digest: self._read(paths[digest]))
+        defects = set(kinds_of(self._assessor.policy).values())
+        return list(defect_images(counted(list(chosen), "Simulating defects"), self._judge, defects))
+
+    def _read(self, one: FolderImage) -> tuple[Header, Radiograph] | None:
         modality, body_part, view = self._described
-        for one in counted(teaching, "Simulating defects"):
-            try:
-                radiograph = (
-                    read_picture(one.path, modality=modality, body_part=body_part, view=view)[1]
-                    if is_picture(one.path)
-                    else self._assessor.pool.decode(one.path)
-                )
-            except MiqaError:  # it was judged, and is gone since
-                continue
-            if radiograph.frames == 1:
-                yield OwnImage(one.header, radiograph, one.digest, one.seen)
+        try:
+            if is_picture(one.path):
+                _, radiograph = read_picture(one.path, modality=modality, body_part=body_part, view=view)
+            else:
+                radiograph = self._assessor.pool.decode(one.path)
+        except MiqaError:  # it was judged, and is gone since
+            return None
+        return one.assessment.header, radiograph
 
     def _judge(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Assessment:
         return self._assessor.judge.assess(header, radiograph, digest, image_traits(header)).assessment
@@ -175,7 +178,7 @@ def _is_unjudged(assessment: Assessment, policy: Policy) -> bool:
     return bool(unjudged or why_experimental(assessment, policy))
 
 
-def _limits(room: LearnedRoom, policy: Policy) -> tuple[LearnedLimit, ...]:
+def _limits(limits: Sequence[RoomLimit], policy: Policy) -> tuple[LearnedLimit, ...]:
     findings = {rule.what for rule in policy.of(Subject.FINDING)}
     return tuple(
         LearnedLimit(
@@ -183,15 +186,25 @@ def _limits(room: LearnedRoom, policy: Policy) -> tuple[LearnedLimit, ...]:
             limit=one.least_strength,
             kind="strength" if one.finding in findings else "score" if one.finding == ANOMALY else "measurement",
         )
-        for one in room.limits
+        for one in limits
     )
 
 
-def _defects(room: LearnedRoom) -> tuple[TriedDefect, ...]:
+def _defects(tried: Sequence[DefectImage], policy: Policy, strict: Policy) -> tuple[TriedDefect, ...]:
+    made = Counter(one.defect for one in tried)
+    by_policy, with_limits = (Counter(one.defect for one in tried if one.is_found(by)) for by in (policy, strict))
     return tuple(
-        TriedDefect(name=name, simulated=simulated, by_policy=by_policy, with_limits=with_limits)
-        for name, (simulated, by_policy, with_limits) in sorted(room.sides.items())
+        TriedDefect(name=name, simulated=made[name], by_policy=by_policy[name], with_limits=with_limits[name])
+        for name in sorted(made)
     )
+
+
+def _share_found(tried: Sequence[DefectImage], strict: Policy) -> float | None:
+    """Of images with a simulated defect the share that any rule flags, the mean over the defects; None without any."""
+    shares: dict[str, list[bool]] = {}
+    for one in tried:
+        shares.setdefault(one.defect, []).append(decide_quality(one.assessment, strict).verdict.flagged)
+    return round(mean(map(mean, shares.values())), 3) if shares else None
 
 
 def print_room(room: RoomFile, folder: Path, out: Path) -> None:

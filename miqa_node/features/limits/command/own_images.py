@@ -11,7 +11,7 @@ from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import LimitProposal
 from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError
-from miqa_node.features.limits.second_side import with_second_side
+from miqa_node.features.limits.simulate import with_second_side
 from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.site_store import open_store

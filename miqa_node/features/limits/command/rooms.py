@@ -32,7 +32,7 @@ def list_sets(config: Path | None, data_dir: Path | None, *, as_json: bool) -> N
         (
             (str(one.number), "in force" if one.number == in_force else "", moment(one.proposed_at),
              f"{one.proposal.budget:.1%}" if one.proposal else "withdrawal",
-             moment(one.confirmed_at) if one.confirmed_at else "provisional" if one.in_force_at else "",
+             moment(one.confirmed_at) if one.confirmed_at else "learned" if one.in_force_at else "",
              one.actor, one.comment)
             for one in limit_sets
         ),
@@ -82,12 +82,11 @@ def _print_rooms(listed: RoomList) -> None:
         print_line("The rooms of this node go by the limits of the policy; miqa-node tune --learn lets them learn.")
     if not listed.rooms:
         return
-    numbers = Column("Images", number=True), Column("Found", number=True)
     print_table(
-        ("Body part, room and view", "Package", "State", "Since", *numbers, ""),
+        ("Body part, room and view", "Package", "State", "Since", Column("Images", number=True), ""),
         (
             (str(one.look.place), one.look.place.package, one.look.state.value, _at(one.look.since),
-             str(one.look.images or ""), "" if one.look.found is None else f"{one.look.found:.0%}", one.why)
+             str(one.look.images or ""), one.why)
             for one in listed.rooms
         ),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.features.limits.silences import PartSilence, part_silences
+from miqa_node.core.domain.silence import PartSilence
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.interfaces.cli.output import moment, print_json, print_line, print_table, to_json
@@ -37,7 +37,7 @@ def silence(
         if end:
             part = "" if end.lower() == UNKNOWN else end
             site_limits.end_silence(transaction, part, actor or login(), comment, now)
-        parts = part_silences(transaction, settings.policy.silent_days, now)
+        parts = site_limits.silence(transaction, settings.policy.silent_days).listed(now)
     if as_json:
         print_json([to_json(one) for one in parts])
         return

@@ -15,19 +15,19 @@ import typer
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.site_limit import FEW_DEFECTS, FindingSide, LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSet, ProposedLimit, RoomLimit, SiteLimits
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import all_finding_names
-from miqa_node.features.limits import anew, own_limits
+from miqa_node.features.limits import own_limits
 from miqa_node.features.limits.command.rooms import list_sets
 from miqa_node.interfaces.cli.actor import Actor, login
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction
-from miqa_node.runtime.site_records import site_limits
+from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.store.database import Transaction
 
 HIGHEST_BUDGET = 0.5
@@ -73,7 +73,7 @@ def tune(
     confirm: Annotated[int, typer.Option(metavar="N", min=0, help="Put a proposed set in force.")] = 0,
     second_look: Annotated[
         bool,
-        typer.Option("--second-look", help="Confirm a set that finds fewer simulated defects than today, or untried."),
+        typer.Option("--second-look", help="Confirm a set that finds fewer simulated defects than today."),
     ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Go back to the limits of the policy.")] = False,
     learn: Annotated[
@@ -132,8 +132,9 @@ def tune(
             limit_set = site_limits.load(transaction, show)
     else:
         if learn:
+            settings_of(config, data_dir).policy.images_to_learn()
             with open_transaction(config, data_dir) as transaction:
-                anew.learn_anew(transaction, settings_of(config, data_dir).policy, name, comment, now)
+                rooms.learn_anew(transaction, name, comment, now)
         list_sets(config, data_dir, as_json=as_json)
         return
     _print(limit_set, as_json=as_json)
@@ -226,7 +227,7 @@ def _simulate(config: Path | None, data_dir: Path | None, number: int) -> LimitS
     with open_transaction(config, data_dir) as transaction:
         limit_set = site_limits.load(transaction, number)
         images = own_limits.newest_images(transaction, policy)
-    if limit_set.proposal is None or limit_set.proposal.looks:  # which its rooms tried
+    if limit_set.proposal is None:
         return limit_set
     proposal = _on_own_images(settings, policy, limit_set.proposal, images)
     with open_transaction(config, data_dir) as transaction:
@@ -312,28 +313,24 @@ def _print_proposal(proposal: LimitProposal, limit_set: LimitSet | None) -> None
 
 def _print_second_side(proposal: LimitProposal, number: int) -> None:
     """What the limits find of simulated defects."""
-    sides = proposal.second_side
-    if not sides:
-        if number:
-            print_line(f"What these limits find is not known: miqa-node tune --simulate {number} tries it.")
-        return
-    if not any(one.simulated for one in sides.values()):
-        print_line("What these limits find is not known: no stored original of these images could be read.")
+    if not proposal.is_simulated:
+        print_line(f"Not simulated: miqa-node tune --simulate {number}" if number else "Not simulated.")
         return
     print_line("Simulated defects on own images (severity .5, .75 and 1) that these limits find:")
+    numbers = (Column(text, number=True) for text in ("Found", "Of", "Today"))
     print_table(
-        ("Finding", "Package", *(Column(text, number=True) for text in ("Found", "Of", "Today")), ""),
+        ("Finding", "Package", "Body part, room and view", *numbers, ""),
         (
-            (name, package, str(one.found), str(one.simulated),
-             "" if one.found_today is None else str(one.found_today), _remark(one))
-            for (package, name), one in sides.items()
+            (one.limit.finding, one.limit.package, one.limit.place, str(one.found), str(one.simulated),
+             str(one.found_today), _remark(one))
+            for one in proposal.limits if one.simulated
         ),
     )  # fmt: skip
 
 
-def _remark(side: FindingSide) -> str:
-    few = ["too few to rely on"] if side.simulated < FEW_DEFECTS else []
-    return ", ".join([*few, *(["less than today: confirm it with --second-look"] if side.is_less else [])])
+def _remark(one: ProposedLimit) -> str:
+    few = ["too few to rely on"] if (one.simulated or 0) < FEW_DEFECTS else []
+    return ", ".join([*few, *(["less than today: confirm it with --second-look"] if one.finds_less else [])])
 
 
 def _print_others(proposal: LimitProposal) -> None:
@@ -357,11 +354,7 @@ def _words(limit: RoomLimit) -> str:
 
 
 def _print_next(limit_set: LimitSet) -> None:
-    untried = limit_set.proposal is not None and not limit_set.proposal.second_side
-    look = " --second-look" if untried else ""
-    print_line(
-        f"Nothing has changed. Put it in force with: miqa-node tune --confirm {limit_set.number} --as NAME{look}"
-    )
+    print_line(f"Nothing has changed. Put it in force with: miqa-node tune --confirm {limit_set.number} --as NAME")
 
 
 def _on_own_images(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.site_limit import FindingSide, LimitProposal, ProposedLimit
+from miqa_node.core.domain.site_limit import LimitProposal, ProposedLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,6 @@ class FindingLimits:
     finding: FindingName
     package: str
     limits: tuple[tuple[int, ProposedLimit], ...]
-    side: FindingSide | None
 
     @property
     def strengths(self) -> tuple[float, float]:
@@ -40,10 +39,7 @@ def by_finding(proposal: LimitProposal) -> list[FindingLimits]:
     for place, one in enumerate(proposal.limits):
         if one.present or one.simulated:
             rooms.setdefault((one.limit.package, one.limit.finding), []).append((place, one))
-    sides = proposal.second_side
-    rows = [
-        FindingLimits(name, package, tuple(of), sides.get((package, name))) for (package, name), of in rooms.items()
-    ]
+    rows = [FindingLimits(name, package, tuple(of)) for (package, name), of in rooms.items()]
     return sorted(rows, key=lambda one: (-one.flagged, -one.present, one.package, one.finding))
 
 

@@ -21,16 +21,19 @@ from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.words.formats import finding
 from miqa_node.core.words.image_title import anatomy_words
 from miqa_node.errors import ModelPackageError, NotFoundError
-from miqa_node.features.limits import anew, own_limits
+from miqa_node.features.limits import own_limits
+from miqa_node.features.limits.learning import signs
 from miqa_node.features.limits.page.findings import by_finding, unshown
 from miqa_node.features.limits.page.silence import silent_parts
+from miqa_node.features.limits.page.strip import strips
 from miqa_node.features.limits.room_list import room_list
+from miqa_node.features.limits.rows import room_images
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
 from miqa_node.interfaces.web.services import Services, WebServices
-from miqa_node.interfaces.web.values import DIGEST
+from miqa_node.interfaces.web.values import DIGEST, NO_CONTROLS
 from miqa_node.runtime.site_records import rooms, site_limits
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.assess.active import quality_folder
@@ -44,6 +47,7 @@ MOST_SETS = 20
 
 SetNumber = Annotated[int, Form(ge=1, le=MAX_NUMBER)]
 Name = Annotated[str, Form(max_length=64)]
+Word = Annotated[str, Query(max_length=64, pattern=NO_CONTROLS)]
 Strengths = Annotated[list[Annotated[float, Form(ge=0, le=1)]], Form(max_length=MAX_LIMITS)]
 Places = Annotated[list[Annotated[int, Form(ge=0, lt=MAX_LIMITS)]], Form(max_length=MAX_LIMITS)]
 
@@ -76,6 +80,25 @@ def tuning_page(
         sides=_sides(services),
         **_effect(limit_set.proposal if limit_set else None, in_force, number=shown),
     )
+
+
+@router.get("/tuning/places")
+def place_page(
+    services: Services,
+    who: Reader,
+    package: Word = "",
+    body_part: Word = "",
+    room: Word = "",
+    view: Word = "",
+    detector: Word = "",
+) -> str:
+    """What images of one place usually show, with its limits and the images beyond them."""
+    place, policy = Place(package, body_part, room, view, detector), read_policy(services.settings.policy_file)
+    with services.database.begin() as transaction:
+        images = room_images.newest(transaction, place)[: room_images.MOST_TAUGHT]
+        in_force = site_limits.current(transaction)
+    shown = strips(images, in_force, signs(policy))
+    return render("tuning/place.html", who=who, place=place, images=len(images), strips=shown)
 
 
 @router.get("/tuning/images/{digest}")
@@ -135,8 +158,9 @@ def learn(
     services: Services, who: Admin, comment: Annotated[Comment, Form()] = "", actor: Annotated[Actor, Form()] = ""
 ) -> Response:
     """Let all rooms learn anew."""
+    services.settings.policy.images_to_learn()
     with services.database.begin() as transaction:
-        anew.learn_anew(transaction, services.settings.policy, acting(who, actor), comment, datetime.now(UTC))
+        rooms.learn_anew(transaction, acting(who, actor), comment, datetime.now(UTC))
     return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
 
 

@@ -15,7 +15,6 @@ from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.verdict import Disposition, Verdict
-from miqa_node.features.pilot.past_rooms import PastImage
 from miqa_node.features.pilot.progress import Outcome
 from miqa_node.features.pilot.rows.moves import is_received
 from miqa_node.features.pilot.tables import pilot_images, pilot_sample
@@ -50,8 +49,7 @@ class FoundImage:
 class JudgedImage:
     """What became known of an image when it was fetched and judged; ``day`` is the local one of the exposure.
 
-    ``assessment`` and ``disposition`` are None if there was nothing to judge; ``unassessed`` says why. ``trials`` are
-    what was seen of simulated defects on it.
+    ``assessment`` and ``disposition`` are None if there was nothing to judge; ``unassessed`` says why.
     """
 
     digest: InstanceDigest
@@ -63,7 +61,6 @@ class JudgedImage:
     assessment: Assessment | None = None
     disposition: Disposition | None = None
     unassessed: str = ""
-    trials: list[dict[str, Any]] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -187,25 +184,25 @@ def conclude(transaction: Transaction, image_id: int, one: JudgedImage, body_par
         "unassessed": words if one.verdict is Verdict.NOT_ASSESSED else "",
         "document": documents.dump_assessment(one.assessment) if one.assessment else None,
         "judged_at": now,
-        "trials": one.trials,
     }
     transaction.execute(sa.update(pilot_images).where(_of.image_id == image_id).values(values))
 
 
-def past(transaction: Transaction, pilot: str) -> dict[int, PastImage]:
-    """What rooms learn from, by number: assessments as of the days of the exposures, and what was tried on each."""
+def past(transaction: Transaction, pilot: str) -> dict[int, Assessment]:
+    """What rooms learn from, by number: assessments as of the days of the exposures."""
     mine = _of.pilot == pilot, _of.document.is_not(None), _of.day.is_not(None)
-    query = sa.select(_of.image_id, _of.document, _of.day, _of.trials).where(*mine).order_by(_of.image_id)
-    return {row.image_id: (_as_of(row.document, row.day), row.trials or []) for row in transaction.execute(query)}
+    query = sa.select(_of.image_id, _of.document, _of.day).where(*mine).order_by(_of.image_id)
+    return {row.image_id: _as_of(row.document, row.day) for row in transaction.execute(query)}
 
 
 def _as_of(document: Any, day: date) -> Assessment:
     return replace(documents.load_assessment(document), assessed_at=datetime.combine(day, NOON, UTC))
 
 
-def note_own(transaction: Transaction, by_number: Mapping[int, dict[str, int] | None]) -> None:
-    """What comes of each image by its room's own limits; None of images of rooms with too few."""
-    for image_id, own in by_number.items():
+def note_own(transaction: Transaction, by_number: Mapping[int, bool | None]) -> None:
+    """Whether its room's own limits flag each image; None of images of rooms with too few."""
+    for image_id, flagged in by_number.items():
+        own = None if flagged is None else {"flagged": int(flagged)}
         transaction.execute(sa.update(pilot_images).where(_of.image_id == image_id).values(own=own))
 
 

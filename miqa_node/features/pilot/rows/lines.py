@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -37,7 +36,7 @@ def lines_of(transaction: Transaction, name: str, settings: PolicySettings, poli
             month=f"{one.day:%Y-%m}" if one.day else "", verdict=one.verdict, findings=one.findings,
             is_hard=bool(one.findings) and images.is_hard(transaction, one, policy),
             why=one.failure or one.unassessed, stratum=one.stratum if one.drawn_order is not None else "",
-            is_lost=one.image_id in losses, first=first, second=second, **_own(one),
+            is_lost=one.image_id in losses, first=first, second=second, own=_own(one),
         )  # fmt: skip
 
     return PilotLines(
@@ -57,9 +56,8 @@ def lines_of(transaction: Transaction, name: str, settings: PolicySettings, poli
     )
 
 
-def _own(one: PilotImage) -> dict[str, Any]:
-    own = dict(one.own or {})
-    return {"own": str(own.pop("flagged")), **own} if own else {}
+def _own(one: PilotImage) -> str:
+    return str(one.own["flagged"]) if one.own else ""
 
 
 def _rejects(transaction: Transaction, protocol: PilotProtocol) -> dict[tuple[str, str, str], int]:

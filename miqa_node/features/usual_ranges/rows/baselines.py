@@ -74,7 +74,7 @@ class ScannerBaseline:
     @property
     def over_budget(self) -> list[MeasurementRange]:
         """Ranges that would flag more than may be flagged of a room."""
-        return [one for one in self.ranges if is_learned_soon(one) and not one.within_budget]
+        return [one for one in self.ranges if not is_learned_soon(one) and not one.within_budget]
 
     @property
     def is_enough(self) -> bool:

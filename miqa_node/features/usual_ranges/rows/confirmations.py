@@ -26,7 +26,8 @@ def confirm(transaction: Transaction, baseline: str, actor: str, now: datetime) 
     ranges = flagging(one.ranges)
     if not ranges:
         raise ConflictError(
-            "History {history} has no range yet that may flag, or more of its images are outside than may be flagged.",
+            "History {history} has no range yet that may flag, or more of its series are outside than may be flagged. "
+            "What flags radiographs is learned by each room (miqa-node rooms).",
             history=baseline,
         )
     confirmed_ranges.confirm(transaction, baseline, one.scanner.station, ranges, actor, now)

@@ -81,7 +81,7 @@ site_limits = sa.Table(
 # teach, null for all. "images" taught the limits that are in force, "so_far" those that shall follow. "learned_from"
 # has the packages, software versions and place of the images that taught, "waiting_set" is the set that has to be
 # confirmed first. "told" is what most images show, something new of it since "told_at", "seen" what of it somebody has
-# seen, and "examples" are digests of images that show it.
+# seen, and "examples" are digests of images that show it. "looked_at" is for versions before 0077.
 rooms = sa.Table(
     "rooms",
     metadata,

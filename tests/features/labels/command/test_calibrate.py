@@ -153,7 +153,7 @@ def test_a_certificate_goes_on_top_of_confirmed_limits_and_ends_with_them(
 ) -> None:
     now = datetime.now(UTC)
     limit = RoomLimit(FindingName("noise"), "ROOM1", "PA", 0.6)
-    proposal = LimitProposal(0.08, 40, 0, 0, 3, 0.02, {"ROOM1, PA": 40}, (ProposedLimit(limit, 40, 9, 3, ()),))
+    proposal = LimitProposal(0.08, 40, 0, 0, 3, (ProposedLimit(limit, 40, 9, 3, ()),))
     with closing(Database(f"sqlite:///{data_dir / 'miqa.sqlite'}")) as database:
         database.migrate()
         with database.begin() as transaction:

@@ -33,11 +33,7 @@ def test_a_proposal_is_shown_confirmed_and_withdrawn(judged: Stage, client: Test
     number = made.json()["number"]
     assert client.get(f"{LIMITS}/{number}").json()["proposal"] == proposal
 
-    untried = client.post(f"{LIMITS}/{number}/confirm", json={"actor": "mara"})
-    assert untried.status_code == 409
-    assert "Nobody tried" in untried.json()["detail"]
-    assert "second_look" in untried.json()["detail"]
-    body = {"actor": "mara", "comment": "week 1", "second_look": True}
+    body = {"actor": "mara", "comment": "week 1"}
     confirmed = client.post(f"{LIMITS}/{number}/confirm", json=body)
     assert (confirmed.status_code, confirmed.json()["actor"]) == (200, "mara")
     assert client.get(LIMITS).json()["in_force"]["number"] == number

@@ -39,9 +39,9 @@ def site(stage: Stage, app: FastAPI, policy: Policy) -> Site:
 
 def test_rooms_stand_on_the_page_with_their_limits_and_are_confirmed(site: Site, client: TestClient) -> None:
     page = client.get("/tuning").text
-    assert "Chest, ROOM1, PA (quality)" in page
+    assert "Chest, ROOM1, PA</a> (quality)" in page
     assert "18 more images lack" in page
-    assert "In force</strong>, provisionally" in page
+    assert "In force</strong>, learned" in page
     shown = client.get("/tuning", params={"set": 1}).text
     assert "Nobody has confirmed it yet" in shown
     assert shown.count("/tuning/images/") == 12, "six next to the limit, and six of what is told of the room"
@@ -59,15 +59,15 @@ def test_programs_see_rooms_and_looks(site: Site, client: TestClient) -> None:
     listed = client.get("/api/v1/limits/rooms").json()
     assert listed["learns_from"] == site.settings.learn_images
     first, second = listed["rooms"]
-    assert (first["look"]["state"], first["look"]["images"], first["look"]["lacking"]) == ("provisional", 24, 0)
+    assert (first["look"]["state"], first["look"]["images"], first["look"]["lacking"]) == ("learned", 24, 0)
     assert (second["look"]["state"], second["look"]["lacking"]) == ("learning", 18)
     assert first["learned_from"]["packages"] == ["quality-1.0"]
     overview = client.get("/api/v1/limits").json()
-    assert [one["state"] for one in overview["in_force"]["looks"]] == ["provisional", "learning"]
+    assert [one["state"] for one in overview["in_force"]["looks"]] == ["learned", "learning"]
     assert overview["in_force"]["learns_from"] == site.settings.learn_images
     assert overview["sets"][0]["in_force_at"]
     confirmed = client.post("/api/v1/limits/1/confirm", json={"actor": "mara"})
-    assert confirmed.status_code == 200, "it is in force, and was tried"
+    assert confirmed.status_code == 200, "it is in force"
     anew = client.post("/api/v1/limits/rooms/learn", json={"actor": "mara"})
     assert [one["look"]["state"] for one in anew.json()["rooms"]] == ["expired", "learning"]
     assert client.get("/api/v1/limits").json()["in_force"]["number"] == 1, "its limits stay"
