@@ -43,7 +43,7 @@ def image(
     )
 
 
-def everywhere(state: RoomState = RoomState.PROVISIONAL, **limits: float) -> SiteLimits:
+def everywhere(state: RoomState = RoomState.LEARNED, **limits: float) -> SiteLimits:
     place, look = Place("quality"), RoomLook(Place(), state, 60, 50 if state is RoomState.LEARNING else 0, 0.8)
     own = tuple(RoomLimit.at(place, FindingName(name), limit, replaces=False) for name, limit in limits.items())
     return SiteLimits(limits=own, everywhere=look, name="folder-12345678")

@@ -108,7 +108,7 @@ def test_a_room_that_nobody_knows_learns_on_a_node_that_learns(policy: Policy) -
     assert disposition.policy_version == policy.version, "no set of limits is in force"
 
 
-@pytest.mark.parametrize("state", [RoomState.PROVISIONAL, RoomState.CONFIRMED, RoomState.EXPIRED])
+@pytest.mark.parametrize("state", [RoomState.LEARNED, RoomState.CONFIRMED, RoomState.EXPIRED])
 def test_the_rooms_own_limit_counts_where_it_flags_less_than_the_policy(policy: Policy, state: RoomState) -> None:
     own = ("noise", 0.8), ("crushed_dark_share", 12.0), ("displayed_contrast", 8.0), ("anomaly", 0.7)
     quiet = seen(noise=0.7, score=0.6, crushed_dark_share=9.0, displayed_contrast=9.0)
@@ -180,7 +180,7 @@ def test_a_confirmed_limit_of_before_also_flags_more_and_holds_while_the_room_le
 
 
 def test_where_too_little_is_found_nothing_is_accepted(policy: Policy) -> None:
-    disposition = decide(seen(), in_room(policy, seen(), RoomState.PROVISIONAL, share=0.41))
+    disposition = decide(seen(), in_room(policy, seen(), RoomState.LEARNED, share=0.41))
 
     assert disposition.verdict is Verdict.NOT_ASSESSED
     assert "too few simulated defects are found for ACCEPT: 0.41" in disposition.reasons[0].text
