@@ -27,10 +27,12 @@ class WornAt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectRegion:
-    """One region of the evidence, drawn by itself; what is said of it is said of its highest point.
+    """One region of the evidence, drawn by itself and named by itself.
 
-    ``peak`` is that point, (x, y) as fractions of the image. ``side`` is the patient's "left" or "right"; it is empty
-    across the spine, over the mediastinum, and where the header does not tell the sides.
+    ``peak`` is its highest point, (x, y) as fractions of the image, and ``score`` the value of the map there, 0 to 1.
+    ``over`` is the anatomy under a part of it; ``edge``: its centre lies outside of that. ``side`` is the patient's
+    "left" or "right"; it is empty across the spine, over the mediastinum, and where the header does not tell the sides.
+    ``both``: it reaches over both lungs.
     """
 
     peak: tuple[float, float]
@@ -38,16 +40,24 @@ class ObjectRegion:
     side: str = ""
     apex: bool = False
     worn: WornAt | None = None
+    score: float = 0.0
+    edge: bool = False
+    both: bool = False
+
+    @property
+    def hides(self) -> bool:
+        """Whether it lies over anatomy that the image was made for."""
+        return self.over is not ChestRegion.OUTSIDE
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectPlace:
     """The place of what was seen.
 
-    ``over`` has the anatomy under every spot, what matters most first: lung, mediastinum, outside. The rest is of the
-    spot that matters most: ``side`` is the patient's "left" or "right", empty for the mediastinum and where it is
-    unknown; ``apex`` is True over the upper part of a lung; ``worn`` is None where the clavicles are hidden.
-    ``regions`` has each spot, what matters most first; empty of judgements of earlier versions.
+    ``over`` has the anatomy under every spot, what matters most first: lung, mediastinum, outside. ``regions`` has each
+    spot: first those over anatomy, then the others, the highest score first; empty of judgements of earlier versions.
+    The rest is of the first region: ``side`` is the patient's "left" or "right", empty for the mediastinum and where it
+    is unknown; ``apex`` is True over the upper part of a lung; ``worn`` is None where the clavicles are hidden.
     """
 
     over: tuple[ChestRegion, ...]

@@ -12,14 +12,21 @@ from miqa_node.core.words.voice import voice
 
 
 def title_of(finding: Finding, language: str = SOURCE) -> str:
-    """The title of a finding; of an object with a place how it is worn and what it lies over.
+    """The title of a finding; of an object with a place how its first region is worn and what it lies over.
 
     "Something worn at the neck over the left apex".
     """
-    if finding.place is None:
+    place = main_of(finding)
+    if place is None:
         return finding_words(finding, language).title
     with spoken(language):
-        return reworded(object_title(finding.place))
+        return reworded(object_title(place))
+
+
+def main_of(finding: Finding) -> ObjectPlace | ObjectRegion | None:
+    """The region that texts are about: the first one; None without a place."""
+    place = finding.place
+    return place.regions[0] if place is not None and place.regions else place
 
 
 def object_title(place: ObjectPlace | ObjectRegion) -> str:
@@ -35,19 +42,24 @@ def titles_of(finding: Finding) -> tuple[str, ...]:
 
 def hint_of(finding: Finding, language: str = SOURCE) -> str:
     """What to do about a finding."""
-    if finding.place is None:
+    place = main_of(finding)
+    if place is None:
         return finding_words(finding, language).hint
-    return voice(language).say(TAKE_OFF[finding.place.over[0]])
+    return voice(language).say(TAKE_OFF[anatomy_of(place)])
 
 
 def over(place: ObjectPlace | ObjectRegion) -> str:
     """What the object lies over, with the patient's side if that is known: "over the left apex"."""
-    anatomy = anatomy_of(place)
-    if anatomy is not ChestRegion.LUNG:
+    anatomy, is_lung = anatomy_of(place), anatomy_of(place) is ChestRegion.LUNG
+    if isinstance(place, ObjectRegion) and place.edge and place.hides:
+        return OVER["edge", place.side] if is_lung else OVER["mediastinum edge", ""]
+    if isinstance(place, ObjectRegion) and place.both:
+        return OVER["both apices" if place.apex else "both lungs", ""]
+    if not is_lung:
         return OVER[anatomy.value, ""]
     return OVER["apex" if place.apex else anatomy.value, place.side]
 
 
 def anatomy_of(place: ObjectPlace | ObjectRegion) -> ChestRegion:
-    """What matters most of that which it lies over."""
+    """The most important anatomy that it covers."""
     return place.over if isinstance(place, ObjectRegion) else place.over[0]

@@ -79,6 +79,12 @@ OVER: Mapping[tuple[str, str], str] = {
     ("lung", "right"): "over the right lung",
     ("lung", "left"): "over the left lung",
     ("lung", ""): "over a lung",
+    ("both apices", ""): "from the right to the left apex",
+    ("both lungs", ""): "over both lungs",
+    ("edge", "right"): "at the edge of the right lung",
+    ("edge", "left"): "at the edge of the left lung",
+    ("edge", ""): "at the edge of a lung",
+    ("mediastinum edge", ""): "at the edge of the mediastinum",
     ("mediastinum", ""): "over the mediastinum",
     ("outside", ""): "outside of the lungs",
 }

@@ -50,6 +50,13 @@ class Spot(NamedTuple):
     peak: Point
     cells: tuple[tuple[int, int], ...]
     shape: tuple[int, int]
+    score: float = 0.0
+
+    @property
+    def middle(self) -> Point:
+        """The mean of its cells."""
+        xs, ys = zip(*self.centres(), strict=True)
+        return sum(xs) / len(xs), sum(ys) / len(ys)
 
     def centres(self) -> list[Point]:
         """The middle of each cell."""
@@ -93,6 +100,11 @@ class ChestMap:
         between = [self._is_between_lungs(centre) for centre in centres]
         inside = sum(bool(lung) or is_between for lung, is_between in zip(lungs, between, strict=True))
         return (ChestRegion.MEDIASTINUM if between[0] or inside >= least else ChestRegion.OUTSIDE), ""
+
+    def reaches_both(self, spot: Spot) -> bool:
+        """Whether a drawn region lies over both lungs, each with a part that counts."""
+        lungs = [self.lung_at(centre) for centre in spot.centres()]
+        return all(lungs.count(side) >= PART_OVER / 2 * len(lungs) for side in self.lungs)
 
     def lung_at(self, point: Point) -> str:
         """The image's side of the lung at a point; empty if there is none."""
@@ -175,20 +187,26 @@ def _placed(
 def place_of(spots: Sequence[Spot], chest: ChestMap, orientation: tuple[str, ...]) -> ObjectPlace:
     """The place of an object whose evidence has ``spots``, the strongest first."""
     every = [_region(spot, chest, orientation) for spot in spots]
-    regions = sorted(every, key=lambda one: ORDER.index(one.over))[:MOST_REGIONS]
+    regions = sorted(every, key=lambda one: (not one.hides, -one.score))[:MOST_REGIONS]
     main, over = regions[0], {one.over for one in every}
     return ObjectPlace(tuple(sorted(over, key=ORDER.index)), main.side, main.apex, main.worn, tuple(regions))
 
 
 def _region(spot: Spot, chest: ChestMap, orientation: tuple[str, ...]) -> ObjectRegion:
     over, lung = chest.below(spot)
-    is_beside = bool(lung) and chest.beside_spine(spot) == lung
+    is_beside, middle = bool(lung) and chest.beside_spine(spot) == lung, spot.middle
+    is_both = bool(lung) and not is_beside and chest.reaches_both(spot)
+    at_middle = chest.lung_at(middle)
+    is_edge = not is_both and ((at_middle != lung) if lung else over is not chest.anatomy(middle))
     return ObjectRegion(
         spot.peak,
         over,
         side=patient_side(lung, orientation) if is_beside else "",
-        apex=bool(lung) and chest.in_apex(lung, spot.peak),
+        apex=bool(lung) and not is_edge and chest.in_apex(lung, middle),
         worn=chest.worn(spot.peak),
+        score=spot.score,
+        edge=is_edge and over is not ChestRegion.OUTSIDE,
+        both=is_both,
     )
 
 
@@ -201,6 +219,6 @@ def spots_of(values: NDArray[np.float32]) -> list[Spot]:
     for number in range(1, count):
         row, column = np.unravel_index(int(np.where(parts == number, values, -1.0).argmax()), values.shape)
         cells = tuple(zip(*np.nonzero(parts == number), strict=True))
-        spot = Spot(((float(column) + 0.5) / columns, (float(row) + 0.5) / rows), cells, (rows, columns))
-        spots.append((float(values[row, column]), spot))
-    return [spot for _, spot in sorted(spots, key=lambda one: -one[0])]
+        peak, score = ((float(column) + 0.5) / columns, (float(row) + 0.5) / rows), float(values[row, column])
+        spots.append(Spot(peak, cells, (rows, columns), round(score, 4)))
+    return sorted(spots, key=lambda one: -one.score)
