@@ -13,8 +13,8 @@ import json
 import random
 import statistics
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +23,32 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide_quality
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.room import Place
+from miqa_node.core.domain.room import Place, RoomLook, RoomState
 from miqa_node.core.domain.site_limit import SiteLimits
 from miqa_node.core.domain.verdict import Disposition
 from miqa_node.dicom.pixels.picture import read_picture
 from miqa_node.errors import MiqaError
 from miqa_node.features.limits.defect_image import LEVELS, SEED, with_defect
 from miqa_node.features.limits.defects import KEPT
-from miqa_node.features.limits.learn import SeenImage, seen_image
-from miqa_node.features.limits.room_trials import kinds_of, learned_room
+from miqa_node.features.limits.learn import SeenImage, learned_limits, seen_image
+from miqa_node.features.limits.learning import limits_of
+from miqa_node.features.limits.simulate import kinds_of
 from miqa_node.interfaces.cli.options import settings_of
 from miqa_node.local import LocalAssessor, digest_of
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.units.kinds import image_traits
 
-LEARN, MANY, FOR_MANY = 50, 200, 400
-"""Images that teach; a second time with more, where the source has so many."""
+LEARN = 50
+ROOMS = (("after_20", 20, 0), ("after_50", LEARN, 0), ("after_50_with_bad", LEARN, 5), ("after_200", 200, 0))
+"""How many images teach, and how many of these have a simulated defect."""
+LACKING = 10
+"""So many images fewer also teach a room, where a source has no more."""
 DRAWS = 5
 """Rooms that are drawn of each source; figures are their means."""
-TAUGHT, JUDGED = 50, 16
-"""Images with simulated defects: of the half that teaches, and of the half that is judged."""
+JUDGED = 10
+"""Images of the half that is judged on which defects are simulated, each at three severities."""
+CUTS = ("clipped_anatomy", "lung_cut_")
+"""How the names of findings begin that say that anatomy is cut off: they are right more often than not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,48 +113,47 @@ def _plain(folder: Path, assessor: LocalAssessor) -> Iterator[Judged]:
 
 def _defects(folder: Path, assessor: LocalAssessor) -> Iterator[Judged]:
     assess = assessor.tools.assessor()
-    halves = [[one for one in _numbered(folder) if one[0] % 2 == half] for half in (0, 1)]
-    for half, most in ((halves[0], TAUGHT), (halves[1], JUDGED)):
-        for place, (number, file) in enumerate(half[:most]):
-            header, radiograph = read_picture(file, modality="DX", body_part="", view="")
-            for kind, defect in enumerate(KEPT):
-                levels = LEVELS if number % 2 else (LEVELS[(place + kind) % len(LEVELS)],)
-                for level in levels:
-                    changed = with_defect(radiograph, FindingName(defect), level, (SEED, place, kind, int(level * 4)))
-                    if changed is not None:
-                        made = assess.assess(header, changed, digest_of(file), image_traits(header)).assessment
-                        yield Judged(number, str(defect), level, made)
+    for place, (number, file) in enumerate([one for one in _numbered(folder) if one[0] % 2][:JUDGED]):
+        header, radiograph = read_picture(file, modality="DX", body_part="", view="")
+        for kind, defect in enumerate(KEPT):
+            for level in LEVELS:
+                changed = with_defect(radiograph, FindingName(defect), level, (SEED, place, kind, int(level * 4)))
+                if changed is not None:
+                    made = assess.assess(header, changed, digest_of(file), image_traits(header)).assessment
+                    yield Judged(number, str(defect), level, made)
 
 
 def figures(rows: Sequence[Judged], policy: Policy, budget: float) -> dict[str, Any]:
     """The figures of one source."""
     plain = [one for one in rows if not one.defect]
     others = [one.assessment for one in plain if one.number % 2]
-    learned = set().union(*kinds_of(policy).values())
-    simulated = [one for one in rows if one.defect in learned and not one.number % 2]
-    images = {one.number: seen_image(one.assessment, policy) for one in plain}
-    trials = [
-        replace(seen_image(one.assessment, policy, one.defect), unaltered=images.get(one.number)) for one in simulated
-    ]
-    teaching = [image for number, image in images.items() if not number % 2]
-    defects = [one for one in rows if one.defect and one.number % 2]
+    teaching = [seen_image(one.assessment, policy) for one in plain if not one.number % 2]
+    defects = [one for one in rows if one.defect]
     result: dict[str, Any] = {"images": len(plain), "judged": len(others)}
     result["before"] = _flagged_and_found(others, defects, policy)
     result["learning"] = _flagged_and_found(others, defects, policy.with_limits(SiteLimits(learns_from=LEARN)))
-    for count in (LEARN, MANY) if len(plain) >= FOR_MANY else (LEARN,):
-        drawn = [_after(teaching, trials, others, defects, policy, budget, count, seed) for seed in range(DRAWS)]
-        result[f"after_{count}"] = _mean(drawn)
+    for name, count, bad in ROOMS:
+        if count + bad <= len(teaching) + LACKING:
+            drawn = [_after(teaching, others, defects, policy, budget, count, bad, seed) for seed in range(DRAWS)]
+            result[name] = _mean(drawn)
     return result
 
 
 def _after(
-    teaching: Sequence[SeenImage], trials: Sequence[SeenImage], others: Sequence[Assessment],
-    defects: Sequence[Judged], policy: Policy, budget: float, learned: int, seed: int,
+    teaching: Sequence[SeenImage], others: Sequence[Assessment], defects: Sequence[Judged],
+    policy: Policy, budget: float, count: int, bad: int, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
-    images = random.Random(seed).sample(list(teaching), min(learned, len(teaching)))
-    room = learned_room(Place(), [one for one in images if not one.always], trials, policy, budget)
-    looks = SiteLimits(1, room.limits, everywhere=room.look)
-    return _flagged_and_found(others, defects, policy.with_limits(looks)) | {"own_found": room.look.found}
+    """With limits of a drawn room, some of whose images have a simulated defect and are not judged then."""
+    draw = random.Random(seed)
+    worse = set(draw.sample(range(len(defects)), bad))
+    images = [
+        *draw.sample(list(teaching), min(count - bad, len(teaching))),
+        *(seen_image(defects[number].assessment, policy) for number in worse),
+    ]
+    limits = tuple(limits_of(Place(), learned_limits(images, budget), policy))
+    looks = SiteLimits(1, limits, everywhere=RoomLook(Place(), RoomState.LEARNED, len(images)))
+    judged = [one for number, one in enumerate(defects) if number not in worse]
+    return _flagged_and_found(others, judged, policy.with_limits(looks))
 
 
 def _flagged_and_found(images: Iterable[Assessment], defects: Sequence[Judged], policy: Policy) -> dict[str, Any]:
@@ -169,6 +174,7 @@ def _flagged_and_found(images: Iterable[Assessment], defects: Sequence[Judged], 
     falsely = {name: [_tells_of(name, one, kinds) for one in flagged] for name in results}
     return {
         "flagged": round(statistics.fmean(one.verdict.flagged for one in flagged), 3),
+        "flagged_but_cuts": round(statistics.fmean(map(_is_flagged_but_cuts, flagged)), 3),
         "accepted": round(statistics.fmean(one.verdict == "ACCEPT" for one in flagged), 3),
         "found": _shares(results),
         "called": _shares(called),
@@ -177,10 +183,14 @@ def _flagged_and_found(images: Iterable[Assessment], defects: Sequence[Judged], 
     }
 
 
-def _tells_of(defect: str, disposition: Disposition, kinds: Mapping[str, Collection[str]]) -> bool:
+def _is_flagged_but_cuts(disposition: Disposition) -> bool:
+    return any(one.verdict.flagged and not one.name.startswith(CUTS) for one in disposition.reasons)
+
+
+def _tells_of(defect: str, disposition: Disposition, kinds: Mapping[str, str]) -> bool:
     """Whether a reason that flags the image tells of this defect."""
     flagging = (reason for reason in disposition.reasons if reason.verdict.flagged)
-    return any(defect in kinds.get(name, {name}) for one in flagging for name in (one.name, one.finding))
+    return any(defect == kinds.get(name, name) for one in flagging for name in (one.name, one.finding))
 
 
 def _shares(counted: Mapping[str, Sequence[bool]]) -> dict[str, float]:
@@ -189,10 +199,9 @@ def _shares(counted: Mapping[str, Sequence[bool]]) -> dict[str, float]:
 
 def _mean(drawn: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The means of the rooms that were drawn."""
-    result: dict[str, Any] = {"worst_flagged": max(one["flagged"] for one in drawn)}
-    for key in ("flagged", "accepted", "own_found"):
-        values = [one[key] for one in drawn if one[key] is not None]
-        result[key] = round(statistics.fmean(values), 3) if values else None
+    result: dict[str, Any] = {"worst_flagged": max(one["flagged_but_cuts"] for one in drawn)}
+    for key in ("flagged", "flagged_but_cuts", "accepted"):
+        result[key] = round(statistics.fmean(one[key] for one in drawn), 3)
     for key in ("found", "called", "falsely", "reasons"):
         names = sorted({name for one in drawn for name in one[key]})
         result[key] = {name: round(statistics.fmean(one[key].get(name, 0.0) for one in drawn), 3) for name in names}

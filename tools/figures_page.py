@@ -15,7 +15,7 @@ from miqa_node.stages.assess.card import read_sections
 from miqa_node.stages.assess.choices import Choices
 from miqa_node.stages.assess.targets import Targets
 from miqa_node.stages.assess.two_sides import WEAK
-from tools.figures_called import HEAD, called_and_flagged
+from tools.figures_called import HEAD, NEW_ROOMS, called_and_flagged
 
 Figures = Mapping[str, Any]
 TOOLS = Path(__file__).parent
@@ -35,16 +35,16 @@ PACKAGES = {
 def figures_page(note: str, models: Path) -> str:
     """The whole page; ``models`` is the folder of the shipped packages."""
     cards = {name: read_sections(max(models.glob(pattern))) for name, pattern in PACKAGES.items()}
-    run = json.loads(max(RESULTS.glob("own_rooms-*.json")).read_text("utf-8"))
-    looks = json.loads(max(RESULTS.glob("rooms-*.json")).read_text("utf-8"))
+    every = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("rooms-*.json"))]
+    looks, unseen = every[-1], [one for one in every if {*NEW_ROOMS} <= one["rooms"].keys()][-1]
     of_objects = json.loads(max(RESULTS.glob("objects-*.json")).read_text("utf-8"))
-    called = called_and_flagged(looks, of_objects, cards["network"], cards["radiographs"])
+    called = called_and_flagged(unseen, of_objects, cards["network"], cards["radiographs"])
     environment = Environment(  # noqa: S701 - Markdown, made of our own cards
         loader=FileSystemLoader(TOOLS), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(number=number, percent=percent)
     environment.globals.update(
-        head=head, row=row, found_but_noise=found_but_noise, number=number, numbers=numbers, percent=percent,
+        head=head, row=row, found_but_noise=found_but_noise, found_and_falsely=found_and_falsely, number=number, numbers=numbers, percent=percent,
         interval=interval, between=between,
         named=named, of_sources=of_sources,
         label=lambda card: f"{card['name']}-{card['version']}",
@@ -57,13 +57,19 @@ def figures_page(note: str, models: Path) -> str:
         weights={one["architecture"]: one["weight"] for one in cards["pneumonia"]["members"]},
     )  # fmt: skip
     page = environment.get_template("figures.md.jinja")
-    tables = {"called_head": HEAD, "called_rows": called, **_of_rooms(run["rooms"])}
-    return page.render(note=note, run=run, looks=looks, **cards, **tables).rstrip() + "\n"
+    tables = {"called_head": HEAD, "called_rows": called}
+    return page.render(note=note, looks=looks, unseen=unseen, **cards, **tables).rstrip() + "\n"
 
 
 def found_but_noise(figures: Figures) -> str:
     """The mean over the simulated defects, but noise and inverted ones, which other rules find."""
     return number(fmean(share for name, share in figures["found"].items() if name not in {"noise", "inverted"}), 2)
+
+
+def found_and_falsely(rooms: Figures, name: str) -> list[str]:
+    """In each room the share of a simulated defect that is found, and of images without it that are flagged for it."""
+    after = [room["after_50"] for room in rooms.values()]
+    return [f"{number(one['found'].get(name), 2)} ({number(one['falsely'].get(name), 2)})" for one in after]
 
 
 def row(*cells: object) -> str:
@@ -113,37 +119,3 @@ def of_sources(one: Figures, sources: Iterable[str]) -> list[str]:
     """The shares that are found, and flagged wrongly, in each source."""
     sides = [one["sources"].get(source) for source in sources]
     return ["–" if side is None else " / ".join(numbers(side, "found clean_flagged")) for side in sides]
-
-
-def _of_rooms(rooms: Mapping[str, Figures]) -> Figures:
-    """The ways in which rooms were judged, and three tables of them."""
-    ways = list(dict.fromkeys(way for room in rooms.values() for way in room["ways"]))
-    judged = [way for room in rooms.values() for way in room["ways"].values()]
-
-    def called(key: str, way: str) -> Iterator[str]:
-        for room in rooms.values():
-            counts = room["ways"].get(way, {}).get(key)
-            yield "–" if counts is None else f"{counts[0]} of {counts[1]}"
-
-    def noise_found() -> Iterator[Sequence[str]]:
-        for family in dict.fromkeys(family for one in judged for family in one["noise_found"]):
-            for way in ways:
-                shares = [room["ways"].get(way, {}).get("noise_found", {}).get(family, {}) for room in rooms.values()]
-                yield family, way, number(_mean(shares)), *(number(one.get("told")) for one in shares)
-
-    def soft_findings() -> Iterator[Sequence[str]]:
-        for name in dict.fromkeys(name for one in judged for name in one["findings"]):
-            cells = []
-            for way in ways:
-                sides = [room["ways"][way]["findings"][name] for room in rooms.values() if way in room["ways"]]
-                simulated = [one for one in sides if one["found"]["images"]]
-                recall, clean = (_mean([one[key] for one in simulated]) for key in ("found", "clean_told"))
-                cells.append(f"{number(recall)} ({number(clean)})")
-            yield f"`{name}`", *cells
-
-    return {"ways": ways, "called": called, "noise_found": noise_found, "soft_findings": soft_findings}
-
-
-def _mean(shares: Iterable[Figures]) -> float | None:
-    values = [one["told"] for one in shares if one.get("told") is not None]
-    return fmean(values) if values else None
