@@ -29,16 +29,19 @@ STAYS = 0.8
 MOST_EXAMPLES = 6
 
 
-def whole_room(images: Sequence[SeenImage], before: Collection[str] = ()) -> tuple[str, ...]:
+def whole_room(
+    images: Sequence[SeenImage], before: Collection[str] = (), limits: Mapping[str, float] | None = None
+) -> tuple[str, ...]:
     """What most images of a room show, by the name of the finding, or ``anomaly``; empty if the room is ordinary.
 
-    ``before`` is told of it already.
+    ``before`` is told of it already. ``limits`` are its own: a median beyond them has moved since the room learned.
     """
-    return tuple(_told(images, before)) if len(images) >= LEAST_IMAGES else ()
+    return tuple(_told(images, before, limits or {})) if len(images) >= LEAST_IMAGES else ()
 
 
-def _told(images: Sequence[SeenImage], before: Collection[str]) -> Iterator[str]:
-    for name, high in HIGH.items():
+def _told(images: Sequence[SeenImage], before: Collection[str], limits: Mapping[str, float]) -> Iterator[str]:
+    for name, elsewhere in HIGH.items():
+        high = min(elsewhere, limits.get(name, elsewhere))
         degrees = [image.degrees[name] for image in images if name in image.degrees]
         if degrees and median(degrees) > high * (STAYS if name in before else 1.0):
             yield name

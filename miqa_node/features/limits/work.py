@@ -19,7 +19,7 @@ from miqa_node.features.limits import learning
 from miqa_node.features.limits.learning import RoomLesson
 from miqa_node.features.limits.rows import room_images
 from miqa_node.features.limits.rows.room_images import RoomImage
-from miqa_node.features.limits.whole_room import MOST_NEWEST, typical, whole_room
+from miqa_node.features.limits.whole_room import HIGH, MOST_NEWEST, typical, whole_room
 from miqa_node.parts import PartContext, PartKind
 from miqa_node.runtime.site_records import rooms
 from miqa_node.runtime.site_records.rooms import Room
@@ -110,12 +110,18 @@ class RoomWork(RegularWork):
     def _tell_whole(self, transaction: Transaction, room: Room, images: Sequence[RoomImage], now: datetime) -> None:
         """Keep what most of the newest images of a room show."""
         views = [one.seen for one in images]
-        names = whole_room(views, room.whole.told)
+        names = whole_room(views, room.whole.told, self._own_limits(images))
         if not names and not room.whole.told:
             return
         examples = [images[place].digest for place in typical(views, names)]
         if rooms.tell(transaction, room.place, names, examples, now):
             self._tell("most images of a room show the same", room, told=", ".join(names))
+
+    def _own_limits(self, images: Sequence[RoomImage]) -> dict[str, float]:
+        """From which strength on findings flag in the room, by its own limits."""
+        kind, site = images[0].kind if images else None, self._policy().site_limits
+        own = {name: site.limit_in_force(name, kind) for name in HIGH} if kind is not None else {}
+        return {name: limit.least_strength for name, limit in own.items() if limit is not None}
 
     def _is_over(self, room: Room, now: datetime) -> bool:
         longest = timedelta(days=self._settings.learn_at_most_days)

@@ -19,7 +19,6 @@ from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.limits.own_limits import appraise, newest_images, quiet_images
-from miqa_node.features.limits.page.findings import by_finding, unshown
 from miqa_node.runtime.site_records import site_limits
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.stages.units.rows import instances
@@ -177,17 +176,6 @@ def test_less_than_today_needs_a_second_look(database: Database, policy: Policy)
         assert site_limits.current(transaction).number == 0
         site_limits.confirm(transaction, number, "mara", "", NOW, second_look=True)
         assert site_limits.current(transaction).number == number
-
-
-def test_the_page_has_one_row_a_finding_and_none_without_data(policy: Policy) -> None:
-    dark = RoomLimit(FindingName("overexposure_saturation"), "", "", 0.5)
-    rooms = [RoomLimit(NOISE, room, "PA", 0.5) for room in ("ROOM1", "ROOM2")]
-    images = [assessed(n, 0.5, room=f"ROOM{n % 2 + 1}") for n in range(90)]
-    made = appraise(images, [*rooms, EVERYWHERE, dark], policy)
-    [row] = by_finding(made)
-    assert (row.finding, len(row.limits), row.present) == (NOISE, 2, 90)
-    places = [place for place, _ in (*row.limits, *unshown(made))]
-    assert sorted(places) == list(range(len(made.limits)))
 
 
 def test_a_limit_replaces_that_of_a_soft_rule_and_is_explained_and_a_hard_rule_stays(policy: Policy) -> None:

@@ -503,6 +503,21 @@ def test_a_room_is_told_as_a_whole_while_it_learns_whatever_flags_its_images(
     assert site.rooms["ROOM1"].whole.since == room.whole.since, "it is told once"
 
 
+def test_a_room_whose_median_moved_beyond_its_limit_is_told_and_its_limit_stays(
+    database: Database, policy: Policy
+) -> None:
+    site = Site(database, policy)
+    site.judge_all([0.03 + 0.001 * (number % 10) for number in range(24)])
+    site.look()
+    [limit] = site.rules.current().site_limits.limits
+    assert limit.least_strength < 0.1, "lower than the policy's"
+    assert site.verdict(judged(99, 0.1))[0] is Verdict.REVIEW
+    site.judge_all([0.1] * 60, first=101)
+    site.look(2 * DAY, times=4)
+    assert site.rooms["ROOM1"].whole.told == ("noise",), "though others reach as much"
+    assert site.rules.current().site_limits.limits == (limit,)
+
+
 def test_phantoms_and_rejected_images_say_nothing_of_a_room(database: Database, policy: Policy) -> None:
     site = Site(database, policy)
     for number in range(1, 41):

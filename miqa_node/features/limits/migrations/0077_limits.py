@@ -59,12 +59,14 @@ def upgrade() -> None:
 
 
 def _ranges_become_limits(connection: sa.Connection) -> None:
-    """What a person confirmed of a machine is a limit of its place, in one more set with those that are in force."""
+    """What a person confirmed of a machine is a limit of its place, too, in one more set with those in force.
+
+    A policy of before, with rules of "usual" ranges that no room learns, goes on by the ranges.
+    """
     of = machines.c
     joined = confirmed.join(machines, of.baseline == confirmed.c.history)
     rows = connection.execute(sa.select(confirmed, machines).select_from(joined)).all()
     limits = [_limit(row, one) for row in rows for one in row.ranges if one["measurement"] in NOISES]
-    connection.execute(sa.delete(confirmed))
     if not limits:
         return
     is_on = sa.or_(sets.c.confirmed_at.is_not(None), sets.c.in_force_at.is_not(None))

@@ -2,50 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Form, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.room import Place
-from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.core.domain.site_limit import FEW_DEFECTS, LimitProposal, RoomLimit, SiteLimits
 from miqa_node.core.language.catalogue import numerals, reworded
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.words.formats import finding
 from miqa_node.core.words.image_title import anatomy_words
 from miqa_node.features.limits import own_limits
 from miqa_node.features.limits.learning import signs
-from miqa_node.features.limits.page.findings import by_finding, unshown
 from miqa_node.features.limits.page.silence import silent_parts
 from miqa_node.features.limits.page.strip import strips
 from miqa_node.features.limits.room_list import room_list
 from miqa_node.features.limits.rows import room_images
-from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
+from miqa_node.interfaces.web.access import Admin, Reader, acting
 from miqa_node.interfaces.web.fields import Actor, Comment
 from miqa_node.interfaces.web.html.pages import render
 from miqa_node.interfaces.web.page import Navigation, Page
-from miqa_node.interfaces.web.services import Services, WebServices
+from miqa_node.interfaces.web.services import Services
 from miqa_node.interfaces.web.values import DIGEST, NO_CONTROLS
 from miqa_node.runtime.site_records import rooms, site_limits
-from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.units.rows import instances
 
 MAX_NUMBER = 2**31 - 1
-MAX_LIMITS = 5000
 MOST_SETS = 20
 
 SetNumber = Annotated[int, Form(ge=1, le=MAX_NUMBER)]
 Name = Annotated[str, Form(max_length=64)]
 Word = Annotated[str, Query(max_length=64, pattern=NO_CONTROLS)]
-Strengths = Annotated[list[Annotated[float, Form(ge=0, le=1)]], Form(max_length=MAX_LIMITS)]
-Places = Annotated[list[Annotated[int, Form(ge=0, lt=MAX_LIMITS)]], Form(max_length=MAX_LIMITS)]
 
 router = APIRouter()
 
@@ -67,13 +60,13 @@ def tuning_page(
         shown=limit_set,
         in_force=in_force,
         silent=silent_parts(services),
-        may_keep=who.may(Permission.REVIEW),
         may_confirm=who.may(Permission.ADMIN),
         room_list=listed,
         newest=max(
             (one.number for one in sets if one.confirmed_at or (one.in_force_at and one != limit_set)), default=0
         ),
-        **_effect(limit_set.proposal if limit_set else None, in_force, number=shown),
+        number=shown,
+        **_effect(limit_set.proposal if limit_set else None, in_force),
     )
 
 
@@ -102,23 +95,6 @@ def image_of(services: Services, _: Reader, digest: Annotated[str, Path(pattern=
     with services.database.begin() as transaction:
         uid = instances.load(transaction, InstanceDigest(digest)).header.study_instance_uid
     return RedirectResponse(f"/studies/{uid}", HTTPStatus.SEE_OTHER)
-
-
-@router.post("/tuning/preview")
-def preview(services: Services, _: Reviewer, number: SetNumber, strength: Strengths, place: Places) -> str:
-    """The effect of the sliders' current limits; nothing is stored."""
-    with services.database.begin() as transaction:
-        proposal = _moved(services, transaction, number, strength, place)
-        return render("tuning/effect.html", **_effect(proposal, site_limits.current(transaction)))
-
-
-@router.post("/tuning/keep")
-def keep(services: Services, _: Reviewer, number: SetNumber, strength: Strengths, place: Places) -> Response:
-    """Store the sliders' current limits as a proposal."""
-    with services.database.begin() as transaction:
-        proposal = _moved(services, transaction, number, strength, place)
-        limit_set = site_limits.propose(transaction, proposal, datetime.now(UTC))
-    return _show(limit_set.number)
 
 
 @router.post("/tuning/confirm")
@@ -203,26 +179,10 @@ def _show(number: int) -> Response:
     return RedirectResponse("/tuning?" + urlencode({"set": number}), HTTPStatus.SEE_OTHER)
 
 
-def _moved(
-    services: WebServices, transaction: Transaction, number: int, strengths: Sequence[float], places: Sequence[int]
-) -> LimitProposal:
-    """The set with these strengths; ``places`` are those of their limits in it."""
-    limit_set: LimitSet = site_limits.load(transaction, number)
-    limits = [one.limit for one in limit_set.proposal.limits] if limit_set.proposal else []
-    if len(places) != len(strengths) or sorted(places) != list(range(len(limits))):
-        raise HTTPException(HTTPStatus.CONFLICT, "The set has other limits than this page shows. Load it again.")
-    policy = read_policy(services.settings.policy_file)
-    moved = dict(zip(places, strengths, strict=True))
-    own = [replace(of, least_strength=round(moved[at], 4)) for at, of in enumerate(limits)]
-    return own_limits.appraise(own_limits.newest_images(transaction, policy), own, policy)
-
-
-def _effect(proposal: LimitProposal | None, in_force: SiteLimits, *, number: int = 0) -> dict[str, object]:
-    """``number`` is that of a stored set, 0 for limits that are only tried."""
+def _effect(proposal: LimitProposal | None, in_force: SiteLimits) -> dict[str, object]:
     after = [one.limit for one in proposal.limits] if proposal else []
     changes = own_limits.difference(in_force.limits, after, line_of) if proposal else ()
-    rows = {"by_finding": by_finding(proposal), "unshown": unshown(proposal)} if proposal else {}
-    return {"proposal": proposal, "changes": changes, "number": number, "few": FEW_DEFECTS, **rows}
+    return {"proposal": proposal, "changes": changes, "few": FEW_DEFECTS}
 
 
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Tuning", "/tuning", 6))

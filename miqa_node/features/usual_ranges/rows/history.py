@@ -237,7 +237,7 @@ def renew(transaction: Transaction, baseline: str, budget: float) -> None:
         ranges = ranges_of(_newest(transaction, baseline, row.last_at - WINDOW), budget)
         values = {"ranges": own_documents.dump_ranges(ranges), "ranged_series": row.series}
         transaction.execute(sa.update(usual_baselines).where(of).values(values))
-        confirmed_ranges.follow(transaction, baseline, flagging(ranges))
+        confirmed_ranges.follow(transaction, baseline, flagging(ranges, of_radiographs=True))
 
 
 def _newest(transaction: Transaction, baseline: str, since: datetime) -> list[SeriesNumbers]:
