@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from miqa_node.core.domain.access import Permission as Permission
     from miqa_node.core.domain.assessment import Measurement as Measurement
     from miqa_node.core.domain.codes import Code as Code
+    from miqa_node.core.domain.deciding import findings_in_order as findings_in_order
     from miqa_node.core.domain.delivery import ResultKind as ResultKind
     from miqa_node.core.domain.finding import Finding as Finding
     from miqa_node.core.domain.finding import FindingName as FindingName

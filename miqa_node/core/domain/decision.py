@@ -11,6 +11,7 @@ from dataclasses import replace
 from miqa_node.core.domain.acceptance import labels
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
+from miqa_node.core.domain.deciding import in_order
 from miqa_node.core.domain.evaluation import USUAL, Evaluated, Evaluation
 from miqa_node.core.domain.explanation import explained
 from miqa_node.core.domain.finding import Finding, FindingName, humanised
@@ -114,7 +115,7 @@ def _disposition(assessment: Assessment, policy: Policy) -> Disposition:
         name = EXPERIMENTAL if unjudged == assessment.experimental else NOT_ASSESSED
         return _with_missing(_not_assessed(unjudged, policy, "", name), assessment)
     evaluated = list(evaluation.rows())
-    reasons = tuple(_reasons(evaluated, assessment, policy))
+    reasons = tuple(in_order(_reasons(evaluated, assessment, policy), [row for _, row in evaluated]))
     worst = max((r.verdict for r in reasons), key=lambda v: v.rank, default=Verdict.ACCEPT)
     held = _held(evaluated, evaluation, policy)
     unjudged = "" if worst.flagged else evaluation.obstacle or held

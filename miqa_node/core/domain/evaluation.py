@@ -33,6 +33,8 @@ from miqa_node.core.language.phrase import Phrase
 
 OF_CHESTS = frozenset({"crushed_dark_share"})
 """Measurements whose limits need the anatomy: beside limbs there is air."""
+SHOWS_ANOTHER = frozenset({"pixels_contradict_body_part", "another_kind"})
+"""Reasons that come before all others, which suppose that the image shows what its header says."""
 USUAL, ROOM, PERCENTILE = "usual ", "room", "percentile"
 """Sides of rows: before "above" or "below" the usual range; a room's own limit; the percentile of an unusual image."""
 
@@ -74,11 +76,22 @@ class Evaluation:
 
     def lack(self, rule: Rule) -> str:
         """Why the evidence of a rule does not suffice for the image; empty if it does."""
+        if self._is_doubted(rule):
+            return Phrase("The pixels contradict the body part in the header.")
         if SITE in rule.evidence or rule.flags_alone:
             return ""
         if rule.tried:
             return why_hint(rule.tried, rule.what, self._assessment)
         return experiment(rule.figures, self._assessment)
+
+    def _is_doubted(self, rule: Rule) -> bool:
+        """Whether a rule is about a finding of the part, or of noise, which each part has its own of, in a wrong part."""
+        is_of_part = rule.subject is Subject.FINDING and (not rule.any_part or rule.what == FindingName.NOISE)
+        return is_of_part and rule.what not in (ALL, FindingName.GATE) and self._is_in_doubt
+
+    @cached_property
+    def _is_in_doubt(self) -> bool:
+        return any(one.name in SHOWS_ANOTHER for one in self._assessment.plausibility)
 
     @property
     def alone(self) -> list[FindingName]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.deciding import deciding_first
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
@@ -15,14 +16,13 @@ from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, say, s
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title
 from miqa_node.core.words.object_words import title_of
-from miqa_node.core.words.phrases import AT, NOTHING_FOUND
+from miqa_node.core.words.phrases import NOTHING_FOUND
+from miqa_node.core.words.picture_place import place_in_picture
 from miqa_node.core.words.reason import plain, titles_in
 from miqa_node.core.words.search_words import OF_LOOK, is_unflagged, look_words, shortened
 from miqa_node.core.words.voice import Voice, voice
 
 MAX_WORDS = 12
-SHOWS_ANOTHER = frozenset({"pixels_contradict_body_part", "another_kind"})
-"""Reasons that come before all others, which suppose that the image shows what its header says."""
 _UNUSUAL = "anomaly"
 
 
@@ -43,15 +43,15 @@ def headline(assessment: Assessment | None, disposition: Disposition, language: 
 
 
 def told_reasons(assessment: Assessment | None, disposition: Disposition) -> list[Reason]:
-    """The reasons in the order in which a headline tells them; without those that only say how it was looked at."""
+    """The reasons, the deciding one first; without those that only say how it was looked at.
+
+    Unusual is not wrong: only without any other reason. What flags nothing follows findings.
+    """
     names = {*finding_entries(), *(one.name for one in (assessment.findings if assessment is not None else ()))}
-    reasons = [one for one in disposition.reasons if one.name not in OF_LOOK or not is_unflagged(disposition)]
-
-    def place(reason: Reason) -> tuple[int, int]:
-        return 0 if reason.name in SHOWS_ANOTHER else 1 if reason.name in names else 2, -reason.verdict.rank
-
-    # Unusual is not wrong: only without any other reason.
-    return sorted((one for one in reasons if one.name != _UNUSUAL or len(reasons) == 1), key=place)
+    every = deciding_first(disposition)
+    reasons = [one for one in every if one.name not in OF_LOOK or not is_unflagged(disposition)]
+    told = [one for one in reasons if one.name != _UNUSUAL or len(reasons) == 1]
+    return sorted(told, key=lambda one: not one.verdict.flagged and one.name not in names)
 
 
 def _of_reasons(assessment: Assessment | None, disposition: Disposition, speaker: Voice) -> str:
@@ -97,8 +97,5 @@ def _finding(reason: Reason, finding: Finding | None, assessment: Assessment | N
         return finding_title(gate, speaker.language)
     if finding is None:
         return finding_title(reason.name, speaker.language)
-    title = title_of(finding, speaker.language)
-    if finding.peak is None or finding.place is not None or is_whole(finding):
-        return title
-    across, down = (min(int(3 * share), 2) for share in finding.peak)
-    return f"{title}, {speaker.say(AT[down][across])}"
+    title, place = title_of(finding, speaker.language), place_in_picture(finding, assessment) if assessment else ""
+    return f"{title}, {speaker.say(place)}" if place else title

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.deciding import findings_in_order
 from miqa_node.core.domain.finding import Finding, FindingName, FindingWords, humanised
 from miqa_node.core.domain.measurand import every_measurand
 from miqa_node.core.domain.reassessment import KEPT_FLAG
@@ -24,6 +25,7 @@ from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, findi
 from miqa_node.core.words import phrases
 from miqa_node.core.words.measurement_codes import measurement_code
 from miqa_node.core.words.object_words import hint_of, title_of
+from miqa_node.core.words.picture_place import place_in_picture
 from miqa_node.core.words.search_words import search_words, searched
 from miqa_node.core.words.voice import Voice, voice
 
@@ -59,7 +61,7 @@ class Sentence:
 
 
 def narrative(assessment: Assessment, disposition: Disposition, language: str = SOURCE) -> tuple[str, ...]:
-    """The sentences in reading order: verdict, findings, next steps."""
+    """The sentences in reading order: verdict, what flags and what to do, then what is below its limit, and numbers."""
     return tuple(sentence.text for sentence in sentences(assessment, disposition, language))
 
 
@@ -68,12 +70,13 @@ def sentences(assessment: Assessment, disposition: Disposition, language: str = 
     speaker = voice(language)
     parts = (
         (Part.VERDICT, _verdict(assessment, disposition, speaker)),
-        (Part.FINDING, _findings(assessment, speaker)),
+        (Part.FINDING, _flagging(assessment, disposition, speaker)),
+        (Part.ADVICE, _advice(assessment, disposition, speaker)),
+        (Part.FINDING, _others(assessment, disposition, speaker)),
         (Part.MEASUREMENT, _measurements(assessment, disposition, speaker)),
         (Part.PLAUSIBILITY, _plausibility(assessment, speaker)),
         (Part.ANOMALY, _anomaly(assessment, disposition, speaker)),
         (Part.PREDICTION, _predictions(assessment, speaker)),
-        (Part.ADVICE, _advice(assessment, disposition, speaker)),
         (Part.CAPTION, _caption(assessment, speaker)),
     )
     return tuple(Sentence(part, text) for part, texts in parts for text in texts)
@@ -113,7 +116,8 @@ def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -
         yield speaker.say(phrases.SCORE, score=f"{assessment.score:.0f}")
 
 
-def _findings(assessment: Assessment, speaker: Voice) -> Iterator[str]:
+def _flagging(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
+    """Yield the gate, or the findings that flag, the deciding one first."""
     gate = assessment.gate_class
     if gate is not None:
         yield speaker.say(
@@ -122,13 +126,20 @@ def _findings(assessment: Assessment, speaker: Voice) -> Iterator[str]:
             probability=_percent(assessment.gate.get(gate, 1.0)),
         )
         return
-    present = [f for f in assessment.findings if f.present]
-    yield from (_finding(f, speaker) for f in sorted(present, key=lambda f: -f.probability * f.severity))
-    if assessment.findings and not present:
+    flagging, others = findings_in_order(assessment, disposition)
+    yield from (_finding(one, assessment, speaker) for one in flagging)
+    if assessment.findings and not (flagging or others):
         yield speaker.say(phrases.NO_DEFECT)
 
 
-def _finding(finding: Finding, speaker: Voice) -> str:
+def _others(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
+    """Yield the findings that are present and flag nothing, marked as that."""
+    if assessment.gate_class is None:
+        for one in findings_in_order(assessment, disposition)[1]:
+            yield speaker.say(phrases.BELOW_LIMIT, finding=_finding(one, assessment, speaker))
+
+
+def _finding(finding: Finding, assessment: Assessment, speaker: Voice) -> str:
     words = finding_words(finding, speaker.language)
     probability = _percent(finding.probability)
     if finding.name == FindingName.GATE:  # no known class
@@ -136,8 +147,8 @@ def _finding(finding: Finding, speaker: Voice) -> str:
     entry = finding_entries().get(finding.name)
     grade = bisect_right(phrases.GRADE_LIMITS, finding.severity)
     like = _like(words, entry.severity.sizes if entry is not None else (), grade, speaker)
-    placed = finding.peak is not None and finding.place is None and (entry is None or entry.region != "whole")
-    where = f" {speaker.say(_place(finding.peak))}" if placed and finding.peak is not None else ""
+    place = place_in_picture(finding, assessment)
+    where = f" {speaker.say(phrases.SEEN, place=speaker.say(place))}" if place else ""
     title = title_of(finding, speaker.language)
     text = speaker.say(
         phrases.FINDING_LIKE if like else phrases.FINDING,
@@ -153,11 +164,6 @@ def _like(words: FindingWords, sizes: Sequence[str], grade: int, speaker: Voice)
     if words.like and len(sizes) == len(phrases.GRADES):
         return words.like.format(size=speaker.numerals(sizes[grade]))
     return ""
-
-
-def _place(peak: tuple[float, float]) -> str:
-    across, down = (min(int(3 * share), 2) for share in peak)
-    return phrases.PLACES[down][across]
 
 
 def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:

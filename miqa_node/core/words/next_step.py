@@ -1,32 +1,18 @@
-"""What to do about an image, in one sentence: a new exposure first, then another processing, then anything else.
+"""What to do about an image, in one sentence: the hint of the reason that decided (:mod:`~miqa_node.core.domain.deciding`).
 
-Before them all comes an image that shows something else than it is said to show: none of the hints is about it then.
-
-Each reason has a hint of its own (:func:`miqa_node.core.words.narrative.advice`); of several only one is right. That no
-new exposure is needed is true of one reason, and wrong as soon as another one asks for it.
+Each reason has a hint of its own (:func:`miqa_node.core.words.narrative.advice`).
 """
 
 from __future__ import annotations
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.prediction import PendingReason
+from miqa_node.core.domain.deciding import deciding_first
 from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, say
-from miqa_node.core.words.headline import SHOWS_ANOTHER
 from miqa_node.core.words.narrative import advice
 from miqa_node.core.words.phrases import LOOK_FOR_REST
 from miqa_node.core.words.search_words import searched
 
-RETAKE = (
-    "double_exposure", "motion_blur", "clipped_anatomy", "lung_cut_right", "lung_cut_left", "lung_cut_top",
-    "lung_cut_bottom", "blank", "blank_image", "grid_artifact", "unsharp", "foreign_object", "poor_inspiration",
-    "patient_rotated", "noise", "noise_underexposure",
-)  # fmt: skip
-"""Reasons whose hint is about a new exposure; that of the first that an image has is given."""
-AGAIN = (
-    "contrast_processing", "inverted", "inverted_look", "voi_clips_image", "underexposure", "overexposure_saturation",
-)  # fmt: skip
-"""Reasons whose hint is to process the same exposure again."""
 SEND_AGAIN = "Have the series sent again; if it stays so, have it made again from the raw data."
 HOLD_STILL = "Repeat with the patient held still if the question cannot be answered."
 LESS_NOISE = "Check the protocol before the next patient; repeat only if the question cannot be answered."
@@ -67,32 +53,15 @@ def next_step(assessment: Assessment | None, disposition: Disposition) -> str:
         return say(NOTHING)
     if any(reason.name in JUDGED_ELSEWHERE for reason in disposition.reasons) and not disposition.flagged:
         return say(NOTHING)
-    worst_first = sorted(disposition.reasons, key=lambda reason: (_rank(reason, assessment), -reason.verdict.rank))
     look = LOOK if searched(disposition) is None else LOOK_FOR_REST
-    hints = (_hint(reason, assessment, look) for reason in worst_first if not _is_about_another(reason, disposition))
+    told = (one for one in deciding_first(disposition) if not _is_about_another(one, disposition))
+    hints = (_hint(reason, assessment, look) for reason in told)
     return next((hint for hint in hints if hint), say(look))
 
 
 def _is_about_another(reason: Reason, disposition: Disposition) -> bool:
     """Whether a flagged image has worse to say: what only keeps from ACCEPT, and what waits for a physician."""
     return disposition.verdict.flagged and not reason.verdict.flagged
-
-
-def _rank(reason: Reason, assessment: Assessment | None) -> tuple[int, int]:
-    name = _name(reason, assessment)
-    if name in SHOWS_ANOTHER:
-        return -1, 0
-    if name in RETAKE:
-        return 0, RETAKE.index(name)
-    if name in AGAIN:
-        return 1, AGAIN.index(name)
-    return (3 if name == "anomaly" or name in set(PendingReason) else 2), 0
-
-
-def _name(reason: Reason, assessment: Assessment | None) -> str:
-    """The reason, or the finding that it supports; of another kind of image the kind."""
-    gate = assessment.gate_class if assessment is not None else None
-    return str(gate) if gate is not None and reason.name == "gate" else reason.finding or reason.name
 
 
 def _hint(reason: Reason, assessment: Assessment | None, look: str) -> str:

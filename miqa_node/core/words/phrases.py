@@ -33,26 +33,20 @@ CERTAINTY_LIMITS = (0.7, 0.9)
 """Calibrated probabilities from which pages call a finding likely and certain."""
 FINDING = "{finding}: {grade} (probability {probability} %)."
 FINDING_LIKE = "{finding}: {grade}, {like} (probability {probability} %)."
-PLACES = (
-    (
-        "Seen at the upper left of the picture.",
-        "Seen at the top of the picture.",
-        "Seen at the upper right of the picture.",
-    ),
-    ("Seen at the left of the picture.", "Seen in the middle of the picture.", "Seen at the right of the picture."),
-    (
-        "Seen at the lower left of the picture.",
-        "Seen at the bottom of the picture.",
-        "Seen at the lower right of the picture.",
-    ),
-)
-"""Places by thirds of height and width; sides are those of the picture, not of the patient."""
-AT = (
-    ("at the upper left", "at the top", "at the upper right"),
-    ("at the left", "in the middle", "at the right"),
-    ("at the lower left", "at the bottom", "at the lower right"),
-)
-"""The same for headlines."""
+AT: Mapping[tuple[str, str], str] = {
+    ("upper", "right"): "upper part, on the patient's right",
+    ("upper", "left"): "upper part, on the patient's left",
+    ("upper", ""): "in the upper part",
+    ("middle", "right"): "on the patient's right",
+    ("middle", "left"): "on the patient's left",
+    ("middle", ""): "in the middle",
+    ("lower", "right"): "lower part, on the patient's right",
+    ("lower", "left"): "lower part, on the patient's left",
+    ("lower", ""): "in the lower part",
+}
+"""Places by thirds of the height, and by the side of the patient."""
+SEEN = "Seen: {place}."
+BELOW_LIMIT = "Below its limit: {finding}"
 WORN: Mapping[WornAt | None, str] = {
     WornAt.NECK: "Something worn at the neck",
     WornAt.CLOTHES: "Something on the clothes",
@@ -206,7 +200,7 @@ def messages() -> Iterator[str]:
         ANOMALY_TRAINING,
     )
     yield from (*GRADES, *CERTAINTIES)
-    yield from (place for row in (*PLACES, *AT) for place in row)
+    yield from (*AT.values(), SEEN, BELOW_LIMIT)
     yield from (*WORN.values(), *OVER.values(), *dict.fromkeys(TAKE_OFF.values()))
     yield from (*MARKS, *dict.fromkeys(word for kinds in MARKS.values() for word in kinds.values()))
     yield from (NOTHING_FOUND, SEARCHED, NOT_SEARCHED, NO_SEARCH, FOUND, NOT_FOUND, LOOK_FOR_REST)

@@ -26,7 +26,7 @@ from miqa_node.core.words.finding_codes import certainty_code, finding_code
 from miqa_node.core.words.makers import HEADER, makers_of_reason
 from miqa_node.core.words.measurement_codes import is_standard, measurement_code, unit_of
 from miqa_node.core.words.narrative import Part, sentences
-from miqa_node.core.words.object_words import anatomy_of
+from miqa_node.core.words.object_words import anatomy_of, main_of
 from miqa_node.core.words.search_words import search_lists
 from miqa_node.core.words.voice import voice
 from miqa_node.stages.report.content_items import (
@@ -167,9 +167,8 @@ def finding_group(
         evaluations=opinion if is_first else (),
     )
     if region is None:
-        group.children += [
-            projects_over(*one) for one in ([] if finding.place is None else anatomy_codes(finding.place))
-        ]
+        seen = main_of(finding)
+        group.children += [projects_over(*one) for one in ([] if seen is None else anatomy_codes(seen))]
         place_group(group, source, row)
     else:
         place_region(group, source, region)

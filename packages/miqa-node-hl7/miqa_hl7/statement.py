@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
@@ -29,6 +29,7 @@ from miqa_node.api import (
     certainty_code,
     faults,
     finding_code,
+    findings_in_order,
     finding_title,
     label_of,
     measurement_code,
@@ -143,7 +144,7 @@ def statement_of(result: ResultContent) -> Statement:
         return Statement(
             result.result_id, result.status.value, result.made_at, origin.node, origin.site, origin.language,
             _subject(result), verdict.value, words, result.is_flagged, assessed, tuple(items),
-            tuple(_finding(one, origin.language) for one in assessment.findings if one.present),
+            tuple(_findings(result)),
             narrative(assessment, disposition, origin.language), disposition.policy_version,
             f"{model.name} {model.version}" if model else "",
         )  # fmt: skip
@@ -169,6 +170,15 @@ def _reasons(result: ResultContent) -> Iterator[Item]:
             text = reworded(one.text)
             is_judged = result.judgement.disposition.verdict in QUALITY_ASSESSMENTS
             yield Item(FINDING_REASON, one.code, text) if is_judged else Item(COMMENT, text)
+
+
+def _findings(result: ResultContent) -> Iterator[Item]:
+    """Yield the findings that flag, the deciding one first, then the others, which say that they do not."""
+    flagging, others = findings_in_order(result.judgement.assessment, result.judgement.disposition)
+    yield from (_finding(one, result.origin.language) for one in flagging)
+    for one in others:
+        item = _finding(one, result.origin.language)
+        yield replace(item, words=reworded(Phrase("{finding} (below its limit)", finding=item.words)))
 
 
 def _finding(finding: Finding, language: str) -> Item:

@@ -15,7 +15,12 @@ from miqa_node.core.domain.model_identity import ModelIdentity
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.dicom.pixels.regions import CHEST_PARTS
 from miqa_node.stages.assess.contradiction import shows_chest
-from miqa_node.stages.assess.landmarks.lungs_seen import LungField, shows_chest_by_both, shows_frontal_chest
+from miqa_node.stages.assess.landmarks.lungs_seen import (
+    LungField,
+    shows_chest_by_both,
+    shows_frontal_chest,
+    shows_two_lungs,
+)
 from miqa_node.stages.assess.landmarks.measurands import PART_AGREES
 
 CHEST = "CHEST"
@@ -39,11 +44,14 @@ def with_part(
 ) -> Assessment:
     """With the part, if it is a frontal chest; and with what the header says against it, if it names any.
 
-    Where the header names none, and nothing is contradicted, two lungs that the gate takes for a chest's suffice.
+    Where the header names none, and nothing is contradicted, two lungs that the gate takes for a chest's suffice. So do
+    two that are nearly as high as a chest's where it names a part that has none; whole spines show lungs, too.
     ``gate``: probability of another kind by the quality package.
     """
     unnamed = not header.body_part_examined
-    if not shows_frontal_chest(lungs) and not (unnamed and shows_chest_by_both(lungs, gate)):
+    by_both = unnamed and shows_chest_by_both(lungs, gate)
+    against = is_another_part(header) and not header.body_part_examined.endswith("SPINE") and shows_two_lungs(lungs)
+    if not (shows_frontal_chest(lungs) or by_both or against):
         return assessment
     chest = replace(assessment, part_seen=CHEST)
     if unnamed:

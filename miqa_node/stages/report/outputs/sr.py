@@ -7,13 +7,14 @@ from collections.abc import Sequence as Many
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from miqa_node.core.domain.deciding import findings_in_order
 from miqa_node.core.domain.delivery import SEG, SR
 from miqa_node.core.domain.output import OutputKind
 from miqa_node.core.words import codes
 from miqa_node.core.words.subject import UNUSUAL_REGION, prediction_name
 from miqa_node.stages.report.code_items import code_sequence
 from miqa_node.stages.report.content import content_template, device_observer, evidence, person_observer
-from miqa_node.stages.report.content_items import ContentItem
+from miqa_node.stages.report.content_items import ContentItem, text_item
 from miqa_node.stages.report.instance import reference
 from miqa_node.stages.report.mask import MarkedRegion
 from miqa_node.stages.report.outputs.base import Draft, Output, OutputContext
@@ -29,6 +30,7 @@ from miqa_node.stages.report.sr_templates import MEASUREMENT_REPORT, measurement
 from miqa_node.stages.report.uids import Lineage
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
+NOT_FLAGGED = "Below the limit of the policy: listed, and no reason of the verdict."
 
 
 def make_sr(context: OutputContext) -> Draft:
@@ -92,13 +94,16 @@ def _finding_groups(context: OutputContext, regions: Many[MarkedRegion], *, is_f
     """The groups below the image's own: findings by region, an unusual region, predictions, numbers of packages."""
     source, assessment, lineage = context.source, context.assessment, context.lineage
     region_of = {region.subject.name: region for region in regions}
-    present = [finding for finding in assessment.findings if finding.present]
+    flagging, others = findings_in_order(assessment, context.disposition)
     groups: list[ContentItem] = []
     row = 1
-    for finding in present:
+    for finding in (*flagging, *others):
         named = (one for one in regions if one.subject.finding and one.subject.finding.name == finding.name)
         places: list[MarkedRegion | None] = [*named] or [None]
-        groups += [finding_group(context, finding, region, row, is_full=is_full) for region in places]
+        made = [finding_group(context, finding, region, row, is_full=is_full) for region in places]
+        if finding in others:
+            made[0].children.append(text_item(codes.COMMENT, NOT_FLAGGED))
+        groups += made
         row += places == [None]
     unusual = region_of.get(UNUSUAL_REGION)
     if unusual is not None and assessment.anomaly is not None:

@@ -28,7 +28,6 @@ from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import defect_names, reason_code
 from miqa_node.core.words.narrative import advice
-from miqa_node.core.words.next_step import AGAIN, RETAKE
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.features.worklist.page.study.panel import Panel, panel_of
 from miqa_node.stages.assess.contradiction import NO_CHEST
@@ -133,7 +132,6 @@ def test_no_new_exposure_is_never_said_beside_what_asks_for_one() -> None:
     cut = panel("chest of which a part lies outside")
     assert "repeat with the whole lungs" in cut.what_to_do
     assert "no new exposure is needed" in panel("chest, window wrong only").what_to_do
-    assert set(RETAKE).isdisjoint(AGAIN)
 
 
 def test_what_the_policy_tolerates_stays_and_is_grey() -> None:
