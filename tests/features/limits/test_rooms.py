@@ -334,6 +334,7 @@ def test_a_room_of_an_earlier_version_learns_from_the_images_that_are_there(data
         site.judge(judged(number, strength), is_noted=False)
     with database.begin() as transaction:
         rooms.begin(transaction, ROOM1, NOW)
+        transaction.execute(sa.update(tables.rooms).values(so_far=12))
     site.judge(judged(101, 0.55))
     site.look()
     assert site.state("ROOM1") is RoomState.LEARNED, "also if one came before the first look"
