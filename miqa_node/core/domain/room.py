@@ -43,11 +43,6 @@ class Place:
     view: str = ""
     detector: str = ""
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Package, body part, room, detector and view; the detector only if there is one."""
-        return self.package, self.body_part, self.room, *filter(None, [self.detector]), self.view
-
     def __str__(self) -> str:
         """In words.
 

@@ -175,25 +175,13 @@ class ProposedLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class OtherRule:
-    """A rule that no limit of a place changes: the images that it flags, and those that nothing else of its kind does.
-
-    ``name`` is that of its reasons: a measurement, a contradiction, a hard finding or ``anomaly``.
-    """
-
-    name: str
-    images: int
-    alone: int
-
-
-@dataclass(frozen=True, slots=True)
 class LimitProposal:
     """Limits of places, from images that nobody labelled.
 
     ``budget`` is the share of images that may be flagged, or that a person's limits flag. ``always`` counts images
     flagged by other rules, ``before`` those flagged by the policy's limits, ``flagged`` those flagged with these
-    limits; ``days`` counts days with images, 0 if unknown, and ``parts`` the images of each body part. ``others`` are
-    the rules that flag in any case, ``looks`` the rooms that learned them.
+    limits; ``days`` counts days with images, 0 if unknown, and ``parts`` the images of each body part. ``looks``
+    are the rooms that learned them.
     """
 
     budget: float
@@ -204,7 +192,6 @@ class LimitProposal:
     limits: tuple[ProposedLimit, ...]
     days: int = 0
     parts: Mapping[str, int] = field(default_factory=dict)
-    others: tuple[OtherRule, ...] = ()
     looks: tuple[RoomLook, ...] = ()
 
     @property

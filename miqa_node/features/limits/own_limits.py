@@ -22,7 +22,6 @@ from miqa_node.core.domain.site_limit import (
     ENOUGH_IMAGES,
     LimitProposal,
     NearImage,
-    OtherRule,
     ProposedLimit,
     RoomLimit,
     SiteLimits,
@@ -68,25 +67,27 @@ def appraise(images: Sequence[Assessment], limits: Sequence[RoomLimit], policy: 
     own = SiteLimits(limits=tuple(limits))
     strict = policy.with_limits(own)
     silenced = cache(policy.silencing)  # few sets of findings, many images
-    always_by = [_flagging(one, silenced(_soft(one, policy))) for one in images]
-    flagged = sum(decide_quality(one, strict).verdict.flagged for one in images)
+    flagged = sum(_is_flagged(one, strict) for one in images)
     members = _by_limit(images, own)
     return LimitProposal(
         budget=round(flagged / len(images), 4),
         images=len(images),
-        always=sum(map(bool, always_by)),
-        before=sum(decide_quality(one, policy).verdict.flagged for one in images),
+        always=sum(_is_flagged(one, silenced(_soft(one, policy))) for one in images),
+        before=sum(_is_flagged(one, policy) for one in images),
         flagged=flagged,
         limits=tuple(_described(limit, of) for limit, of in members.items()),
         days=len({one.assessed_at.date() for one in images}),
         parts=Counter(one.header.body_part_examined for one in images),
-        others=_counted(always_by),
     )
 
 
 def quiet_images(images: Sequence[Assessment], policy: Policy) -> list[Assessment]:
     """The images that nothing flags."""
-    return [one for one in images if not decide_quality(one, policy).verdict.flagged]
+    return [one for one in images if not _is_flagged(one, policy)]
+
+
+def _is_flagged(image: Assessment, policy: Policy) -> bool:
+    return decide_quality(image, policy).verdict.flagged
 
 
 def check_number(images: Sequence[Assessment]) -> None:
@@ -137,19 +138,6 @@ def _by_limit(images: Sequence[Assessment], own: SiteLimits) -> dict[RoomLimit, 
             if (limit := own.limit_of(name, kind)) is not None and image.finding(name) is not None:
                 members[limit].append(image)
     return members
-
-
-def _flagging(image: Assessment, policy: Policy) -> frozenset[str]:
-    """The rules that flag an image."""
-    return frozenset(one.name for one in decide_quality(image, policy).reasons if one.verdict.flagged)
-
-
-def _counted(always_by: Sequence[frozenset[str]]) -> tuple[OtherRule, ...]:
-    """The rules that flag these images whatever the limits, by the number of their images."""
-    flagged = Counter(name for names in always_by for name in names)
-    alone = Counter(name for names in always_by if len(names) == 1 for name in names)
-    ordered = sorted(flagged.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(OtherRule(name, count, alone[name]) for name, count in ordered)
 
 
 def _described(limit: RoomLimit, members: Sequence[Assessment]) -> ProposedLimit:

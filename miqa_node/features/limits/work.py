@@ -66,7 +66,8 @@ class RoomWork(RegularWork):
             return
         room = every.get(place) or rooms.begin(transaction, place, now)
         images = room_images.newest(transaction, place)
-        if len(images) < self._settings.learn_images and place not in self._looked:
+        is_behind = not images or room.state is RoomState.EXPIRED or room.so_far > len(images)
+        if is_behind and place not in self._looked:  # an earlier version judged them
             room_images.read_past(transaction, place, self._policy())
             images = room_images.newest(transaction, place)
         self._tell_whole(transaction, room, images[:MOST_NEWEST], now)

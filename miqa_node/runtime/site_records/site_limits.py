@@ -264,6 +264,6 @@ def _set(row: sa.Row[tuple[object, ...]]) -> LimitSet:
 
 def _document(proposal: LimitProposal) -> dict[str, Any]:
     """As versions read it, too, that may run beside this one."""
-    document: dict[str, Any] = {"tail": 0.0, "groups": {}, **_proposal.dump_python(proposal, mode="json")}
+    document: dict[str, Any] = {"tail": 0.0, "groups": {}, "others": [], **_proposal.dump_python(proposal, mode="json")}
     looks = [{**one, "state": rooms.STORED.get(one["state"], one["state"])} for one in document["looks"]]
     return {**document, "looks": looks}

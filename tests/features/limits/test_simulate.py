@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -91,6 +93,15 @@ def test_what_is_found_today_is_so_with_the_limits_in_force(policy: Policy) -> N
         in_force = SiteLimits(3, (RoomLimit(NOISE, "", "", limit),), NOW, "mara")
         made = with_second_side(proposal, images, policy, in_force, read, judge)
         assert (made.limits[0].found, made.limits[0].found_today) == (IMAGES, hits)
+
+
+def test_a_limit_of_a_measurement_that_a_room_learned_counts_the_defect_that_it_tells_of(policy: Policy) -> None:
+    images = [image(n) for n in range(45)]
+    made = appraise(images, [RoomLimit(NOISE, "", "", 0.05)], policy)
+    learned = RoomLimit(FindingName("noise_share"), "ROOM1", "PA", 9.0, "quality", "CHEST", replaces=False)
+    both = replace(made, limits=(*made.limits, replace(made.limits[0], limit=learned)))
+    tried = with_second_side(both, images, policy, SiteLimits(), read, judge)
+    assert [(one.simulated, one.found) for one in tried.limits] == [(IMAGES, IMAGES)] * 2, "noise, by either"
 
 
 def test_originals_that_are_gone_are_replaced_by_others_of_each_package() -> None:

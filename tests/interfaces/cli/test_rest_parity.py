@@ -153,8 +153,6 @@ PAGES: dict[str, str] = {
     "POST /studies/{study_uid}/reopen": "POST /api/v1/worklist/{study_uid}/reopen",
     "POST /studies/{study_uid}/resolve": "POST /api/v1/worklist/{study_uid}/resolve",
     "POST /tuning/confirm": "POST /api/v1/limits/{number}/confirm",
-    "POST /tuning/keep": APPRAISAL,
-    "POST /tuning/preview": APPRAISAL,
     "POST /tuning/learn": "POST /api/v1/limits/rooms/learn",
     "POST /tuning/seen": "POST /api/v1/limits/rooms/seen",
     "POST /tuning/silence": "POST /api/v1/limits/silence/end",

@@ -307,7 +307,6 @@ def _print_proposal(proposal: LimitProposal, limit_set: LimitSet | None) -> None
             for one in proposal.limits
         ),
     )  # fmt: skip
-    _print_others(proposal)
     _print_second_side(proposal, limit_set.number if limit_set else 0)
 
 
@@ -331,14 +330,6 @@ def _print_second_side(proposal: LimitProposal, number: int) -> None:
 def _remark(one: ProposedLimit) -> str:
     few = ["too few to rely on"] if (one.simulated or 0) < FEW_DEFECTS else []
     return ", ".join([*few, *(["less than today: confirm it with --second-look"] if one.finds_less else [])])
-
-
-def _print_others(proposal: LimitProposal) -> None:
-    """The rules that flag in any case."""
-    if proposal.others:
-        print_line("Rules that flag in any case:")
-        numbers = (Column("Images", number=True), Column("By it alone", number=True))
-        print_table(("Rule", *numbers), ((one.name, str(one.images), str(one.alone)) for one in proposal.others))
 
 
 def _print_changes(in_force: SiteLimits, proposal: LimitProposal) -> None:
