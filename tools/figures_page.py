@@ -44,7 +44,8 @@ def figures_page(note: str, models: Path) -> str:
     )
     environment.filters.update(number=number, percent=percent)
     environment.globals.update(
-        head=head, row=row, found_but_noise=found_but_noise, found_and_falsely=found_and_falsely, number=number, numbers=numbers, percent=percent,
+        head=head, row=row, found_but_noise=found_but_noise, found_and_falsely=found_and_falsely,
+        number=number, numbers=numbers, percent=percent,
         interval=interval, between=between,
         named=named, of_sources=of_sources,
         label=lambda card: f"{card['name']}-{card['version']}",

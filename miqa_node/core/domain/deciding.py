@@ -31,7 +31,8 @@ def in_order(reasons: Iterable[Reason], rows: Sequence[AppliedRule]) -> list[Rea
         excesses[cause] = max(excesses.get(cause, 0.0), excesses.get(name, 0.0))
 
     def place(reason: Reason) -> tuple[bool, int, bool, float, bool]:
-        far, is_last = excesses.get(reason.name, 0.0), reason.name == ANOMALY or reason.name in cause_of
+        is_explained = reason.name in cause_of
+        far, is_last = 0.0 if is_explained else excesses.get(reason.name, 0.0), is_explained or reason.name == ANOMALY
         is_cured = reason.name in PROCESSED_AGAIN
         return reason.name not in SHOWS_ANOTHER, -reason.verdict.rank, is_last, -far, is_cured
 
@@ -40,7 +41,7 @@ def in_order(reasons: Iterable[Reason], rows: Sequence[AppliedRule]) -> list[Rea
 
 def findings_in_order(assessment: Assessment, disposition: Disposition) -> tuple[list[Finding], list[Finding]]:
     """The findings that are present: those that flag, the deciding one first; the others, the strongest first."""
-    present = {one.name: one for one in assessment.findings if one.present}
+    present = {str(one.name): one for one in assessment.findings if one.present}
     flagging = [one.name for one in deciding_first(disposition) if one.verdict.flagged]
     first = [present.pop(name) for name in dict.fromkeys(flagging) if name in present]
     return first, sorted(present.values(), key=lambda one: -one.strength)

@@ -85,7 +85,7 @@ class Evaluation:
         return experiment(rule.figures, self._assessment)
 
     def _is_doubted(self, rule: Rule) -> bool:
-        """Whether a rule is about a finding of the part, or of noise, which each part has its own of, in a wrong part."""
+        """Whether a rule is about a finding of the part, or about noise, in an image of another part than it names."""
         is_of_part = rule.subject is Subject.FINDING and (not rule.any_part or rule.what == FindingName.NOISE)
         return is_of_part and rule.what not in (ALL, FindingName.GATE) and self._is_in_doubt
 

@@ -1,4 +1,4 @@
-"""What to do about an image, in one sentence: the hint of the reason that decided (:mod:`~miqa_node.core.domain.deciding`).
+"""What to do about an image, in one sentence: the hint of the reason that decided (``core.domain.deciding``).
 
 Each reason has a hint of its own (:func:`miqa_node.core.words.narrative.advice`).
 """
@@ -6,7 +6,7 @@ Each reason has a hint of its own (:func:`miqa_node.core.words.narrative.advice`
 from __future__ import annotations
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.deciding import deciding_first
+from miqa_node.core.domain.deciding import PROCESSED_AGAIN, deciding_first
 from miqa_node.core.domain.verdict import Disposition, Reason, Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.words.narrative import advice
@@ -54,9 +54,15 @@ def next_step(assessment: Assessment | None, disposition: Disposition) -> str:
     if any(reason.name in JUDGED_ELSEWHERE for reason in disposition.reasons) and not disposition.flagged:
         return say(NOTHING)
     look = LOOK if searched(disposition) is None else LOOK_FOR_REST
-    told = (one for one in deciding_first(disposition) if not _is_about_another(one, disposition))
-    hints = (_hint(reason, assessment, look) for reason in told)
-    return next((hint for hint in hints if hint), say(look))
+    told = [one for one in deciding_first(disposition) if not _is_about_another(one, disposition)]
+    hints = [(one, hint) for one in told if (hint := _hint(one, assessment, look))]
+    if not hints:
+        return say(look)
+    (first, text), *others = hints
+    if first.name in PROCESSED_AGAIN:  # that no new exposure is needed is wrong as soon as another reason asks for one
+        again = [hint for one, hint in others if one.name not in PROCESSED_AGAIN and one.verdict.flagged]
+        return " ".join([f"{text.partition(';')[0].rstrip('.')}.", again[0]]) if again else text
+    return text
 
 
 def _is_about_another(reason: Reason, disposition: Disposition) -> bool:

@@ -142,7 +142,7 @@ def test_an_image_outside_the_gate_is_judged_by_the_gate_and_what_needs_no_anato
     [
         ((), ["another_kind"], Verdict.NOT_ASSESSED),
         (("contradiction",), ["pixels_contradict_body_part"], Verdict.REVIEW),
-        (("contradiction", "motion"), ["motion_blur", "pixels_contradict_body_part"], Verdict.REJECT),
+        (("contradiction", "motion"), ["pixels_contradict_body_part", "motion_blur"], Verdict.REJECT),
         (("exposure",), ["pixels_at_maximum"], Verdict.REJECT),
         (("dark",), ["another_kind"], Verdict.NOT_ASSESSED),
         (("enough",), ["another_kind"], Verdict.NOT_ASSESSED),

@@ -47,6 +47,9 @@ ENGLISH = (
     "Review: the image does not meet all quality rules of this site; a person should look at it.",
     "Quality score 42 of 100.",
     "Motion blur: moderate, comparable to a movement of about 1 mm (probability 93 %).",
+    "Have black and white exchanged; no new exposure is needed.",
+    "Repeat with the patient held still: give a breathing command and use a shorter exposure time.",
+    "Look at the marked region; it need not be a defect.",
     "Noise share of contrast is 3.1 %, above the limit of 2 %.",
     (
         "Measured: exposure 0.74 times the intended one (deviation index −1.3), edges 0.41 mm wide, noise 3.1 % of the "
@@ -54,14 +57,14 @@ ENGLISH = (
     ),
     "The lungs are brighter than the mediastinum: black and white are probably exchanged.",
     "The image is more unusual than 99.7 % of the images of this site; this need not be a defect.",
-    "Repeat with the patient held still: give a breathing command and use a shorter exposure time.",
-    "Have black and white exchanged; no new exposure is needed.",
-    "Look at the marked region; it need not be a defect.",
 )
 GERMAN = (
     "Prüfen: Das Bild erfüllt nicht alle Qualitätsregeln dieses Hauses; ein Mensch sollte es ansehen.",
     "Qualitätswert 42 von 100.",
     "Bewegungsunschärfe: mäßig, vergleichbar mit einer Bewegung um etwa 1 mm (Wahrscheinlichkeit 93 %).",
+    "Schwarz und Weiß tauschen lassen; eine neue Aufnahme ist nicht nötig.",
+    "Wiederholen und den Patienten ruhig halten: Atemkommando geben, kürzere Belichtungszeit wählen.",
+    "Den markierten Bereich ansehen; es muss kein Mangel sein.",
     "Rauschanteil am Kontrast ist 3,1 %, über der Grenze von 2 %.",
     (
         "Gemessen: Belichtung das 0,74-Fache der beabsichtigten (DI −1,3), Kanten 0,41 mm breit, "
@@ -69,9 +72,6 @@ GERMAN = (
     ),
     "Die Lungen sind heller als das Mediastinum: Schwarz und Weiß sind wahrscheinlich vertauscht.",
     "Das Bild ist ungewöhnlicher als 99,7 % der Bilder dieses Hauses; das muss kein Mangel sein.",
-    "Wiederholen und den Patienten ruhig halten: Atemkommando geben, kürzere Belichtungszeit wählen.",
-    "Schwarz und Weiß tauschen lassen; eine neue Aufnahme ist nicht nötig.",
-    "Den markierten Bereich ansehen; es muss kein Mangel sein.",
 )
 
 
@@ -142,7 +142,7 @@ def test_why_an_image_was_not_judged(reason: str, german: str) -> None:
     assert narrative(assessment, disposition)[1] == reason
     output = narrative(assessment, disposition, "de")
     assert output[1] == german
-    assert output[-1] == "Das Bild selbst ansehen: Seine Qualität wurde nicht beurteilt."
+    assert output[2] == "Das Bild selbst ansehen: Seine Qualität wurde nicht beurteilt."
 
 
 def test_an_experimental_verdict_says_that_the_image_was_judged_and_why_it_does_not_count() -> None:
@@ -153,10 +153,10 @@ def test_an_experimental_verdict_says_that_the_image_was_judged_and_why_it_does_
     )
     english = narrative(making.assessment(), disposition)
     assert english[:2] == ("Not assessed: what was found or measured is experimental and does not count yet.", why)
-    assert english[-1] == "Look at the image yourself: what the node says of such images does not count yet."
+    assert english[4] == "Look at the image yourself: what the node says of such images does not count yet."
     german = narrative(making.assessment(), disposition, "de")
     assert german[1].startswith("Experimentell: Für SKULL AP gibt es keine Kennzahlen.")
-    assert german[-1] == "Das Bild selbst ansehen: Was das Programm über solche Bilder sagt, zählt noch nicht."
+    assert german[4] == "Das Bild selbst ansehen: Was das Programm über solche Bilder sagt, zählt noch nicht."
 
 
 def test_what_the_card_says_of_scope_is_said_in_german() -> None:
@@ -207,7 +207,8 @@ def test_a_prediction_is_told_as_decision_support_with_why_it_waits() -> None:
         "other-1.0.0: Pneumonia with a confidence of 62 % (decision support, not diagnosis).",
         "The prediction waits for a person: it is not sure enough.",
     ]
-    assert output[-1].text == "Have a physician read the image; do not use the prediction by itself."
+    advice = [one.text for one in output if one.part is Part.ADVICE]
+    assert advice[-1] == "Have a physician read the image; do not use the prediction by itself."
     german = narrative(assessment, decide(assessment, POLICY), "de")
     assert "other-1.0.0: Pneumonia mit einer Sicherheit von 62 % (Entscheidungshilfe, keine Diagnose)." in german
 
@@ -219,15 +220,19 @@ def test_every_reason_to_wait_has_a_sentence_and_advice() -> None:
 
 @pytest.mark.parametrize(
     ("peak", "words"),
-    [((0.1, 0.1), "upper left"), ((0.5, 0.5), "in the middle"), ((1.0, 0.7), "lower right"), ((0.4, 0.0), "the top")],
+    [
+        ((0.1, 0.1), "upper part, on the patient's right"), ((0.5, 0.5), "in the middle"),
+        ((1.0, 0.7), "lower part, on the patient's left"), ((0.4, 0.0), "in the upper part"),
+    ],
 )
 def test_an_object_is_said_to_be_where_its_map_is_highest(peak: tuple[float, float], words: str) -> None:
     def told(name: FindingName) -> str:
         row = Finding(name, reason_code(name), 0.8, 0.5, 0.5, peak)
         return narrative(replace(making.assessment(), findings=(row,)), making.disposition(Verdict.REVIEW, name))[2]
 
-    assert told(FindingName.FOREIGN_OBJECT).endswith(f"{words} of the picture.")
-    assert "picture" not in told(FindingName.NOISE)
+    assert told(FindingName.FOREIGN_OBJECT).endswith(f"Seen: {words}.")
+    assert "Seen" not in told(FindingName.NOISE)
+    assert "Seen" not in told(FindingName.CLIPPED_ANATOMY), "what is outside has no place in the picture"
 
 
 def test_a_limit_with_its_significance_is_told_in_the_language_of_the_reader() -> None:

@@ -61,7 +61,7 @@ def test_beside_the_lungs_nothing_needs_to_be_repeated() -> None:
 
 def test_without_a_place_it_is_told_as_before() -> None:
     title, sentences = told(None)
-    assert title == "Foreign object, at the top"
+    assert title == "Foreign object, in the upper part"
     assert "Have it taken off, then repeat if it hides anatomy." in sentences
 
 

@@ -155,10 +155,11 @@ def test_the_report_says_verdict_rating_reasons_and_measurements_in_codes(source
     assert values(image, "113845") == ["412.0"]
     assert values(image, "113847") == ["-1.3"]
     assert len([n for n in image.ContentSequence if n.ValueType == "NUM"]) == len(making.MEASUREMENTS) + 1
-    assert [values(group, "121071") for group in findings] == [["111210"], ["130576"], ["OBJECT_OUTSIDE"]]
-    assert [values(group, "111052") for group in findings] == [["111210"], ["111209"], ["111215"]]
+    assert [values(group, "121071") for group in findings] == [["OBJECT_OUTSIDE"], ["111210"], ["130576"]]
+    assert [values(group, "111052") for group in findings] == [["111215"], ["111210"], ["111209"]]
+    assert [bool(values(group, "121106")) for group in findings] == [False, False, True], "the last one flags nothing"
     assert [values(group, "SEVERITY") for group in findings] == [["62.0"]] * 3
-    assert values(findings[2], "P_FOREIGN") == ["93.0"]
+    assert values(findings[0], "P_FOREIGN") == ["93.0"]
 
 
 @pytest.mark.parametrize(
@@ -433,7 +434,7 @@ def test_highdicom_opens_what_was_made(source: Path) -> None:
     assert np.array_equal(pixels[0, :, :, 0], segmentation.pixel_array[1])
     report = highdicom.sr.srread(stream(made[ResultKind("SR")]))
     assert len(cast("Any", report.content).get_image_measurement_groups()) == 2
-    _, foreign = cast("Any", report.content).get_planar_roi_measurement_groups()
+    foreign, _ = cast("Any", report.content).get_planar_roi_measurement_groups()
     assert foreign.tracking_uid == segmentation.SegmentSequence[1].TrackingUID
     assert foreign.roi.graphic_type == highdicom.sr.GraphicTypeValues.POLYLINE
     document = highdicom.ko.KeyObjectSelectionDocument.from_dataset(pydicom.dcmread(stream(made[ResultKind("KOS")])))

@@ -118,7 +118,7 @@ def test_the_picture_is_that_of_the_exposure_that_is_shown(stage: Stage, client:
     assert client.get(html.unescape(address[1])).content == b"the newest one"
     assert client.get("/rooms/ROOM2/picture.png", params={"at": newest.isoformat()}).status_code == 404
     assert client.get("/rooms/ROOM1/picture.png", params={"at": ago(0).isoformat()}).status_code == 404
-    assert "Foreign object, at the upper left" in page
+    assert "Foreign object, upper part, on the patient&#39;s right" in page
 
 
 def test_the_place_is_outlined_and_named_in_the_colour_of_its_finding(stage: Stage, client: TestClient) -> None:

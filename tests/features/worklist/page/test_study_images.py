@@ -43,8 +43,8 @@ def test_the_headline_says_what_and_where(stage: Stage) -> None:
     assert rows.disposition is not None
     assert blur.disposition is not None
 
-    assert headline(rows.assessment, rows.disposition) == "Foreign object, at the lower left"
-    assert headline(rows.assessment, rows.disposition, "de") == "Fremdmaterial, unten links"
+    assert headline(rows.assessment, rows.disposition) == "Foreign object, lower part, on the patient's right"
+    assert headline(rows.assessment, rows.disposition, "de") == "Fremdmaterial, unterer Teil, rechts am Patienten"
     assert headline(blur.assessment, blur.disposition) == "Motion blur", "blur has no place"
 
 

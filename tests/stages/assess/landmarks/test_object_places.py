@@ -171,7 +171,9 @@ def test_a_place_is_stored_whole_and_older_rows_have_none() -> None:
     place = document["findings"][0]["place"]
     [region] = place.pop("regions")
     assert place == {"over": ["lung"], "side": "right", "apex": True, "worn": "clothes"}
-    assert region == {**place, "over": "lung", "peak": [0.3125, 0.3125]}
+    assert region == {
+        **place, "over": "lung", "peak": [0.3125, 0.3125], "score": 1.0, "edge": False, "both": False,
+    }  # fmt: skip
     document = json.loads(json.dumps(dump_assessment(assessment)))
     assert load_assessment(document) == assessment
     del document["findings"][0]["place"]
