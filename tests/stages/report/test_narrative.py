@@ -221,8 +221,10 @@ def test_every_reason_to_wait_has_a_sentence_and_advice() -> None:
 @pytest.mark.parametrize(
     ("peak", "words"),
     [
-        ((0.1, 0.1), "upper part, on the patient's right"), ((0.5, 0.5), "in the middle"),
-        ((1.0, 0.7), "lower part, on the patient's left"), ((0.4, 0.0), "in the upper part"),
+        ((0.1, 0.1), "upper part, on the patient's right"),
+        ((0.5, 0.5), "in the middle"),
+        ((1.0, 0.7), "lower part, on the patient's left"),
+        ((0.4, 0.0), "in the upper part"),
     ],
 )
 def test_an_object_is_said_to_be_where_its_map_is_highest(peak: tuple[float, float], words: str) -> None:
