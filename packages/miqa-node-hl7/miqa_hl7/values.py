@@ -66,10 +66,10 @@ def _name(group: str) -> str:
 
 
 def authority(text: str) -> str:
-    """An assigning authority as HD: a name, or name, universal ID and its type.
+    r"""An assigning authority as HD: a name, or name, universal ID and its type.
 
     >>> authority("R&D"), authority("&1.2.3&ISO")
-    ('R\\\\T\\\\D', '&1.2.3&ISO')
+    ('R\\T\\D', '&1.2.3&ISO')
     """
     return "&".join(map(escaped, _parts(text))).rstrip("&")
 
