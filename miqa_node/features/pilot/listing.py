@@ -24,8 +24,8 @@ MORE = Phrase(
     "The archive gives {number} matches of a search and no more, also of one second: images of this day are missing."
 )
 MAY_BE_MORE = Phrase(
-    "The archive gave exactly {number} matches, which may be its limit, and cannot be asked by time of day: images of "
-    "this day may be missing."
+    "The archive gave exactly {number} matches, which may be its limit, and the time of day does not part them: images "
+    "of this day may be missing."
 )
 FEWER = Phrase("The archive says that a series has {number} images and lists {listed}: images of this day are missing.")
 
@@ -82,8 +82,8 @@ class ArchiveListing:
             parts = [self._ask("STUDY", {**keys, "StudyTime": _between(*slot)})[0] for slot in _around_median(found)]
             listed = set().union(*parts)
             if listed <= set(found):
-                goes_by_time = listed == set(found) and not any(len(part) == len(found) > 1 for part in parts[::2])
-                if not goes_by_time and _is_round(number):
+                is_parted = listed == set(found) and all(len(part) < len(found) for part in parts)
+                if not is_parted and _is_round(number):
                     self._tell(day, Phrase(MAY_BE_MORE, number=number))
                 return found
             self._limit = number
