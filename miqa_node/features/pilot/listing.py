@@ -27,7 +27,9 @@ MAY_BE_MORE = Phrase(
     "The archive gave exactly {number} matches, which may be its limit, and the time of day does not part them: images "
     "of this day may be missing."
 )
-FEWER = Phrase("The archive says that a series has {number} images and lists {listed}: images of this day are missing.")
+FEWER = Phrase(
+    "The archive counts more images of a series ({number}) than it lists ({listed}): images of this day are missing."
+)
 
 Match = dict[str, str]
 _STUDY = dict.fromkeys(
@@ -47,58 +49,63 @@ class ArchiveListing:
         self.missing: dict[str, str] = {}
 
     def series(self, day: str) -> Iterator[tuple[Match, Match]]:
-        """Yield studies of the day with their series of the modalities, each once."""
+        """Yield studies of the day with their series of the modalities, each once.
+
+        The number of images of what is listed twice may be twice the right one, and is left out.
+        """
+        self.missing.pop(day, None)
         studies: dict[str, Match] = {}
         for modality in self._modalities:
             studies |= self._studies(day, modality)
         for study in studies.values():
             keys = {**_SERIES, "StudyInstanceUID": study["StudyInstanceUID"]}
-            found, why, number = self._ask("SERIES", keys)
+            matches, why, number = self._ask("SERIES", keys)
+            is_twice = number > len(matches)
             if why or number >= self._limit:
                 for modality in self._modalities:
                     more, why, number = self._ask("SERIES", {**keys, "Modality": modality})
-                    found |= more
+                    matches |= more
                     if why or number >= self._limit:
                         self._tell(day, why or Phrase(MORE, number=number))
-            for series in found.values():
+            for series in matches.values():
                 if series["Modality"] in self._modalities:
-                    yield study, series
+                    yield study, series | ({NUMBER: ""} if is_twice else {})
 
     def instances(self, day: str, study: Match, series: Match) -> list[Match]:
         """The images of a series, each once."""
         keys = {"StudyInstanceUID": study["StudyInstanceUID"], "SeriesInstanceUID": series["SeriesInstanceUID"]}
-        found, why, listed = self._ask("IMAGE", {**_IMAGE, **keys})
+        matches, why, listed = self._ask("IMAGE", {**_IMAGE, **keys})
         number = int(series[NUMBER]) if series[NUMBER].isdecimal() else 0
-        if why or listed < number:
+        if why or LEAST_LIMIT <= listed < number:
             self._tell(day, why or Phrase(FEWER, number=number, listed=listed))
-        return list(found.values())
+        return list(matches.values())
 
     def _studies(self, day: str, modality: str) -> dict[str, Match]:
         keys = {**_STUDY, "StudyDate": day, "ModalitiesInStudy": modality}
-        found, why, number = self._ask("STUDY", keys)
+        matches, why, number = self._ask("STUDY", keys)
         if not why and number < min(LEAST_LIMIT, self._limit):
-            return found
+            return matches
         if not why and number < self._limit:
-            parts = [self._ask("STUDY", {**keys, "StudyTime": _between(*slot)})[0] for slot in _around_median(found)]
+            parts = [self._ask("STUDY", {**keys, "StudyTime": _between(*slot)})[0] for slot in _around_median(matches)]
             listed = set().union(*parts)
-            if listed <= set(found):
-                is_parted = listed == set(found) and all(len(part) < len(found) for part in parts)
+            if listed <= set(matches):
+                is_parted = listed == set(matches) and all(len(part) < len(matches) for part in parts)
                 if not is_parted and _is_round(number):
                     self._tell(day, Phrase(MAY_BE_MORE, number=number))
-                return found
+                return matches
             self._limit = number
-        return found | self._by_time(keys, day)
+        return matches | self._by_time(keys, day)
 
     def _by_time(self, keys: Mapping[str, str], day: str) -> dict[str, Match]:
         """What there is by ever shorter times of the day."""
-        found: dict[str, Match] = {}
+        matches: dict[str, Match] = {}
         slots, in_vain, is_answered = [(0, DAY_S)], 0, False
         while slots:
             first, end = slots.pop()
             more, why, number = self._ask("STUDY", {**keys, "StudyTime": _between(first, end)})
             is_answered |= not why or bool(more)
-            in_vain = 0 if more.keys() - found.keys() else in_vain + 1
-            found |= more
+            in_vain = 0 if more.keys() - matches.keys() else in_vain + 1
+            matches |= more
             if not why and number < self._limit:
                 continue
             if in_vain > MOST_IN_VAIN or end - first == 1:
@@ -110,7 +117,7 @@ class ArchiveListing:
             else:
                 middle = (first + end) // 2
                 slots += [(middle, end), (first, middle)]
-        return found
+        return matches
 
     def _ask(self, level: str, keys: Mapping[str, str]) -> tuple[dict[str, Match], str, int]:
         """(matches by UID, why these are not all, how many came)."""

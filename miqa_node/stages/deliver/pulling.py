@@ -51,32 +51,32 @@ class PullingAssociation:
 
     def search(self, level: str, keys: Mapping[str, str]) -> list[dict[str, str]]:
         """C-FIND: what matches, by keyword. ClassRefusedError if the peer does no C-FIND."""
-        query, found = _query(level, keys), list[dict[str, str]]()
+        query, rows = _query(level, keys), list[dict[str, str]]()
 
         def ask(link: Link) -> Iterator[None]:
             for match in matches(link, query):
-                found.append({keyword: _text(match.get(keyword)) for keyword in keys})
+                rows.append({keyword: _text(match.get(keyword)) for keyword in keys})
                 yield
 
         try:
             self._asking("C-FIND", FIND, ask)
         except CutOffError as error:
-            raise CutOffError(str(error), found) from None
-        return found
+            raise CutOffError(str(error), rows) from None
+        return rows
 
     def get(self, header: Header) -> bytes:
         """C-GET: the object as a DICOM file. ClassRefusedError if the peer does no C-GET.
 
-        Without a SOP class in the header all that its modality may have are tried, a group at a time.
+        Without a SOP class in the header all of radiographs are tried: those that are proposed already, then others.
         """
         room = (MOST_CONTEXTS - len(_SERVICES)) // len(_syntaxes())
-        likely = likely_classes(header.modality)
-        classes = [header.sop_class_uid] if header.sop_class_uid else likely
-        error = DeliveryError(NOT_OFFERED)
+        classes, error = [header.sop_class_uid], DeliveryError(NOT_OFFERED)
+        if not header.sop_class_uid:
+            classes = list(dict.fromkeys([*self._classes, *RADIOGRAPHS]))
         while classes:
             if classes[0] not in self._classes:
                 self.close()
-                self._classes = list(dict.fromkeys([*classes, *self._classes, *likely]))[:room]
+                self._classes = list(dict.fromkeys([*classes, *self._classes, *RADIOGRAPHS]))[:room]
             if self._offers(set(classes)):
                 status = self._get(header)
                 files, self._wanted, self._files = self._files, "", []
@@ -157,22 +157,13 @@ class PullingAssociation:
 
 
 _SERVICES = (FIND, GET, MOVE)
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
-_RADIOGRAPHS = ("1", "1.1", "1.1.1", "7", "1.2", "1.2.1", "1.3", "1.3.1", "12.1", "12.2", "12.1.1", "12.2.1", "13.1.3")
-"""SOP classes of radiographs, by how common they are (PS3.4 B.5)."""
-_OF_MODALITIES = {
-    "DX": ("1.1", "1.1.1"), "MG": ("1.2", "1.2.1", "13.1.3"), "IO": ("1.3", "1.3.1"), "PX": ("1.1", "1.1.1"),
-    "XA": ("12.1", "12.1.1"), "RF": ("12.2", "12.2.1", "12.1"), "RG": ("7", "1"),
-}  # fmt: skip
-
-
-def likely_classes(modality: str) -> list[str]:
-    """The SOP classes that a radiograph may be of, those of its modality first, where an archive does not tell it.
-
-    >>> likely_classes("MG")[:2], likely_classes("CR")[0]
-    (['1.2.840.10008.5.1.4.1.1.1.2', '1.2.840.10008.5.1.4.1.1.1.2.1'], '1.2.840.10008.5.1.4.1.1.1')
-    """
-    return [f"{_STORAGE}{one}" for one in dict.fromkeys((*_OF_MODALITIES.get(modality, ()), *_RADIOGRAPHS))]
+RADIOGRAPHS = [
+    f"1.2.840.10008.5.1.4.1.1.{one}"
+    for one in (
+        "1", "1.1", "1.1.1", "7", "1.2", "1.2.1", "1.3", "1.3.1", "12.1", "12.2", "12.1.1", "12.2.1", "13.1.3",
+    )
+]  # fmt: skip
+"""SOP classes that images of a pilot may have, by how common they are (PS3.4 B.5)."""
 
 
 def _query(level: str, keys: Mapping[str, str]) -> Dataset:

@@ -53,17 +53,17 @@ class CappedArchive:
     times: bool = True
     queries: list[str] = field(default_factory=list)
 
-    def matches(self, level: str, wanted: Mapping[str, str]) -> list[Mapping[str, str]]:
+    def matches(self, level: str, keys: Mapping[str, str]) -> list[Mapping[str, str]]:
         """All that match, whatever the cap."""
         self.queries.append(level)
-        exact = {key: value for key, value in wanted.items() if value and key != "StudyTime"}
-        first, _, last = wanted.get("StudyTime", "").partition("-") if self.times else ("", "", "")
-        found: dict[str, Mapping[str, str]] = {}
+        exact = {key: value for key, value in keys.items() if value and key != "StudyTime"}
+        first, _, last = keys.get("StudyTime", "").partition("-") if self.times else ("", "", "")
+        matches: dict[str, Mapping[str, str]] = {}
         for one in self.images:
             is_then = not first or first <= one["StudyTime"] <= last
             if is_then and all(one.get(key) == value for key, value in exact.items()):
-                found[one[KEYS[level]]] = one
-        return [one for one in found.values() for _ in range(self.lists)]
+                matches[one[KEYS[level]]] = one
+        return [one for one in matches.values() for _ in range(self.lists)]
 
     @contextmanager
     def finding(self) -> Iterator[dict[str, Any]]:
@@ -79,13 +79,13 @@ class CappedArchive:
 
     def _find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
         query = event.identifier
-        wanted = {one.keyword: str(one.value or "") for one in query if one.keyword != "QueryRetrieveLevel"}
-        found = self.matches(query.QueryRetrieveLevel, wanted)
-        is_cut = len(found) > self.cap
-        for one in found[: 0 if is_cut and self.how == "refuse" else self.cap]:
+        keys = {one.keyword: str(one.value or "") for one in query if one.keyword != "QueryRetrieveLevel"}
+        matches = self.matches(query.QueryRetrieveLevel, keys)
+        is_cut = len(matches) > self.cap
+        for one in matches[: 0 if is_cut and self.how == "refuse" else self.cap]:
             match = Dataset()
             match.QueryRetrieveLevel = query.QueryRetrieveLevel
-            for key in wanted:
+            for key in keys:
                 setattr(match, key, one.get(key, ""))
             yield 0xFF00, match
         if is_cut and self.how in ("refuse", "end", "cancel"):
@@ -113,14 +113,14 @@ class CappedArchive:
     def page(self, address: str) -> tuple[int, str, bytes]:
         """Status, Warning and body of a search."""
         path, terms = urlsplit(address).path.strip("/").split("/"), parse_qsl(urlsplit(address).query)
-        wanted = {key: value for key, value in terms if key[0].isupper()}
-        wanted |= {KEYS[PARTS[name]]: uid for name, uid in zip(path[:-1:2], path[1::2], strict=True)}
-        found, given = self.matches(PARTS[path[-1]], wanted), dict(terms)
-        start = int(given.get("offset", 0)) if self.offset else 0
-        page = found[start : start + min(self.cap, int(given["limit"]))]
+        keys = {key: value for key, value in terms if key[0].isupper()}
+        keys |= {KEYS[PARTS[name]]: uid for name, uid in zip(path[:-1:2], path[1::2], strict=True)}
+        matches, options = self.matches(PARTS[path[-1]], keys), dict(terms)
+        start = int(options.get("offset", 0)) if self.offset else 0
+        page = matches[start : start + min(self.cap, int(options["limit"]))]
         if not page:
             return HTTPStatus.NO_CONTENT, "", b""
-        more = len(found) - start - len(page)
+        more = len(matches) - start - len(page)
         warning = f'299 pacs: "There are {more} additional results that can be requested"'
         body = json.dumps([dict(_element(key, value) for key, value in one.items()) for one in page]).encode()
         return HTTPStatus.OK, warning if more and self.how == "warn" else "", body

@@ -121,19 +121,20 @@ def test_what_is_whole_is_not_told(deliver_settings: Any) -> None:
 
 
 def test_what_is_listed_twice_counts_once(deliver_settings: Any) -> None:
-    archive = CappedArchive(department(40), lists=2)
+    twice = [one | {"NumberOfSeriesRelatedInstances": "4"} for one in department(40)]
+    archive = CappedArchive(twice, lists=2)
     for serving in (archive.finding, archive.searching):
         with serving() as keys, asking(keys, deliver_settings()) as source:
             assert planned(source) == len(DAYS) * 40
-            found = [one.sop_instance_uid for day in source.days() for one in source.images(day)]
-            assert (len(found), len(set(found)), source.missing) == (120, 120, {})
+            uids = [one.sop_instance_uid for day in source.days() for one in source.images(day)]
+            assert (len(uids), len(set(uids)), source.missing) == (120, 120, {})
 
 
 def test_a_series_with_more_images_than_are_listed_is_told(deliver_settings: Any) -> None:
     made = [image(number, DAYS[0], "120000", series=1, images=30) for number in range(30)]
     with CappedArchive(made, 12).finding() as keys, asking(keys, deliver_settings()) as source:
         assert len(list(source.images(DAYS[0]))) == 12
-        assert "30 images and lists 12" in source.missing[DAYS[0]]
+        assert "(30) than it lists (12)" in source.missing[DAYS[0]]
 
 
 @pytest.mark.more
@@ -142,7 +143,7 @@ def test_a_plan_and_a_run_name_the_day(tmp_path: Path) -> None:
     with archive.finding() as keys:
         site.name_archives(pacs=keys)
         words = ("pilot", "plan", "p", "--from", "pacs", "--since", "2026-11-03", "--until", "2026-11-05")
-        said = site.run(*words)
-        assert "2026-11-04: The archive gave exactly 100 matches" in said
+        text = site.run(*words)
+        assert "2026-11-04: The archive gave exactly 100 matches" in text
         line = json.loads(site.run(*words[:2], "q", *words[3:], "--json"))
         assert list(line["missing"]) == [DAYS[1]]

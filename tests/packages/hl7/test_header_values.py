@@ -55,8 +55,8 @@ def test_the_headers_have_each_value(stated: list[tuple[OddHeader, Any]]) -> Non
 
 
 def test_messages_say_what_the_headers_say(stated: list[tuple[OddHeader, Any]]) -> None:
-    for one, said in stated:
-        message = hl7.parse(message_of(said, TEMPLATE).decode())
+    for one, one_statement in stated:
+        message = hl7.parse(message_of(one_statement, TEMPLATE).decode())
         (pid,), (obr,) = message["PID"], message["OBR"]
         assert tuple(map(str, pid[5])) == (one.names or ("^^^^^^U",)), one
         number = IDS[one.patient_id]
@@ -68,7 +68,7 @@ def test_messages_say_what_the_headers_say(stated: list[tuple[OddHeader, Any]]) 
 
 
 def bundles(stated: list[tuple[OddHeader, Any]], release: str) -> Iterator[tuple[OddHeader, dict[str, Any]]]:
-    return ((one, bundle_of(said, release, {})) for one, said in stated)
+    return ((one, bundle_of(one_statement, release, {})) for one, one_statement in stated)
 
 
 @pytest.mark.parametrize(("release", "model"), [("R5", R5Bundle), ("R4", R4Bundle)])

@@ -141,16 +141,16 @@ class StowDestination(Destination):
     def search(self, level: str, keys: Mapping[str, str], /) -> list[dict[str, str]]:
         """QIDO-RS, page by page; services give at most so many matches (PS3.18 8.3.4.4)."""
         matches: list[dict[str, str]] = []
-        known, warning = set[tuple[str, ...]](), ""
+        rows, warning = set[tuple[str, ...]](), ""
         while True:
             path, accept = search_path(level, keys, len(matches)), {"Accept": "application/dicom+json"}
             answer = self._exchange("GET", path, accept, None, MAX_MATCHES_BYTES)
             is_over = matches and answer.status == HTTPStatus.BAD_REQUEST  # of a service that knows no offset
             page = [] if is_over or answer.status in _NO_MATCHES else _page(answer, keys)
-            new = {tuple(one.values()) for one in page} - known
+            new = {tuple(one.values()) for one in page} - rows
             if not new:
                 break
-            known |= new
+            rows |= new
             matches += page
             warning = answer.warning
             if not says_more(warning) and len(page) < LEAST_LIMIT:
