@@ -19,7 +19,8 @@ MiqaError
 ├── DeliveryError          one attempt to deliver one object failed; it will be tried again
 │   ├── DeliveryRefusedError    the destination will never take this object; a person must look
 │   │   └── ClassRefusedError   … nor any other of its SOP class; a lower class may be taken
-│   └── CommitmentUnsupportedError    the destination never promises to keep objects; they stay SENT
+│   ├── CommitmentUnsupportedError    the destination never promises to keep objects; they stay SENT
+│   └── CutOffError            an archive has more matches of a search than it gives
 ├── QueryError             a search asks for a value that its attribute cannot have
 ├── InputError             a person or a program names something that cannot be meant; nothing was done
 ├── AccessError            an account, password, link or token is not usable
@@ -154,6 +155,14 @@ class ClassRefusedError(DeliveryRefusedError):
 
 class CommitmentUnsupportedError(DeliveryError):
     """The destination does not support storage commitment; deliveries to it stay SENT."""
+
+
+class CutOffError(DeliveryError):
+    """An archive has more matches of a search than the ``matches`` that it gave."""
+
+    def __init__(self, message: str, matches: list[dict[str, str]], /, **values: object) -> None:
+        super().__init__(message, **values)
+        self.matches = matches
 
 
 class QueryError(MiqaError):

@@ -60,6 +60,13 @@ MAPS = frozenset(
     }
 )  # fmt: skip
 """Values of Image Type of maps, whoever calls them original (PS3.3 C.8.3.1.1.1, C.8.13.3.1.1; makers' own)."""
+PAGES = frozenset(
+    {
+        "CT_SOM5 PROT", "CT_SOM7 PROT", "CT_SOM8 PROT", "DOSE", "DOSE REPORT", "DOSE_INFO", "DOSE_REPORT", "PROTOCOL",
+        "REPORT", "SCREEN SAVE", "SCREENSAVE", "SCREENSHOT",
+    }
+)  # fmt: skip
+"""Values of Image Type of what consoles draw: dose reports, protocols, screenshots (makers' own)."""
 REFORMATS = frozenset(
     {
         "3D", "CPR", "CURVED", "MEAN_IP", "MIN_IP", "MINIP", "MIP", "MPR", "PARALLEL", "PERFUSION", "PROJECTION IMAGE",
@@ -106,6 +113,13 @@ KINDS: tuple[SliceKind, ...] = (
         title=Phrase("localizers"),
         when=({"image_type": _words("LOCALIZER")},),
         unjudged=Phrase("The images are localizers."),
+    ),
+    SliceKind(
+        name="page",
+        title=Phrase("pages"),
+        when=({"image_type": PAGES},),
+        unjudged=Phrase("The images are pages, such as dose reports and screenshots, as Image Type says."),
+        is_picture=False,
     ),
     SliceKind(
         name="mosaic",

@@ -15,6 +15,7 @@ class DeliverSettings(SettingsTable):
     destinations_file: str
     connection_timeout_s: Seconds
     dimse_timeout_s: Seconds
+    move_wait_s: Seconds
     backoff_initial_s: Seconds
     backoff_max_s: Seconds
     give_up_after_days: Days

@@ -274,7 +274,7 @@ def _shared_values(
         accession_number=values.text("AccessionNumber"),
         patient_id=values.text("PatientID"),
         patient_name=values.text("PatientName"),
-        patient_birth_date=values.date("PatientBirthDate"),
+        patient_birth_date=values.date("PatientBirthDate", partial=True),
         authority=_issuer(values),
         study_date=values.date("StudyDate"),
         study_description=values.text("StudyDescription"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from struct import error, pack, unpack, unpack_from
@@ -21,6 +22,10 @@ _DELIMITERS = set(b"\\^=\r\n\t\f")
 _FLOATS = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}
 _CODE_VALUES = (0x00080100, 0x00080119, 0x00080120)
 """Code Value, Long Code Value, URN Code Value."""
+
+_DAY = re.compile(r"([0-9]{4})([.\-/]?)([0-9]{2})\2([0-9]{2})(?!-[0-9]{8})")
+"""No range of dates, which is for queries."""
+_PART_OF_DAY = re.compile(r"([0-9]{4})(?:[.\-/]?([0-9]{2}))?")
 
 LEAST_NUMBER = 1e-9
 MOST_CHARACTERS = 256
@@ -96,10 +101,16 @@ class Values:
         except (LookupError, ValueError):
             return value.decode("latin-1")
 
-    def date(self, keyword: str) -> str:
-        """A date as YYYYMMDD, also where it is written as YYYY.MM.DD (PS3.5 6.2, note); empty if it is not a date."""
-        digits = self.text(keyword).replace(".", "")[:8]
-        return digits if len(digits) == 8 and digits.isdecimal() and digits.isascii() else ""
+    def date(self, keyword: str, *, partial: bool = False) -> str:
+        """A date as YYYYMMDD, also where it is written as YYYY.MM.DD (PS3.5 6.2, note); empty if it is not a date.
+
+        ``partial`` allows YYYYMM and YYYY. Whether the calendar has the day is not asked.
+        """
+        text = self.text(keyword)
+        if match := _DAY.match(text):
+            return match[1] + match[3] + match[4]
+        match = _PART_OF_DAY.fullmatch(text.strip()) if partial else None
+        return match[1] + (match[2] or "") if match else ""
 
     def count(self, keyword: str) -> int:
         """A number of rows, bits, frames …, stored as a binary integer or as text; 0 if absent or invalid."""

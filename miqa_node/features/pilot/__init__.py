@@ -11,6 +11,7 @@ PAGES = {"pilot_reading": "page.router:READ", "pilots": "page.router:PAGE", "pil
 PARTS = {"pilot_moves": "moves:PART"}
 TABLES = {
     "pilot_days": "tables:pilot_days",
+    "pilot_gaps": "tables:pilot_gaps",
     "pilot_images": "tables:pilot_images",
     "pilot_moves": "tables:pilot_moves",
     "pilot_readings": "tables:pilot_readings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,12 +12,13 @@ from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.study_protocol import PROTOCOL_NAME
 from miqa_node.features.pilot.figures import PilotFigures, figures_of
 from miqa_node.features.pilot.progress import PilotCounts
-from miqa_node.features.pilot.rows import pilots
+from miqa_node.features.pilot.rows import images, pilots
 from miqa_node.features.pilot.rows.lines import lines_of
 from miqa_node.interfaces.web.access import Admin
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
+from miqa_node.runtime.store.database import Transaction
 
 router = APIRouter(prefix="/api/v1/pilots", tags=["pilots"])
 
@@ -29,16 +31,23 @@ class PilotStatus:
     protocol_sha256: str
     is_paused: bool
     counts: PilotCounts
+    missing: dict[str, str]
+    """By day why the source could not list all that it has."""
+    not_delivered: dict[str, int]
+    """Images that the source could not give, by its words."""
 
 
 @router.get("", summary="List pilots", responses=responses(401, 403, 503))
 def list_pilots(services: Services, _who: Admin) -> list[PilotStatus]:
     """The newest first."""
     with services.database.begin() as transaction:
-        return [
-            PilotStatus(one.name, one.protocol_sha256, one.is_paused, pilots.counts(transaction, one.name))
-            for one in pilots.select(transaction)
-        ]
+        return [_status(transaction, one) for one in pilots.select(transaction)]
+
+
+def _status(transaction: Transaction, one: pilots.StoredPilot) -> PilotStatus:
+    counts, missing = pilots.counts(transaction, one.name), pilots.missing(transaction, one.name)
+    failed = Counter(why for _, why in images.failures(transaction, one.name))
+    return PilotStatus(one.name, one.protocol_sha256, one.is_paused, counts, missing, failed)
 
 
 @router.get("/{name}", summary="Show the figures of a pilot", responses=responses(401, 403, 404, 422, 503))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -13,18 +14,17 @@ from miqa_node.core.domain.instance import (
     SeriesInstanceUid,
     SopInstanceUid,
     StudyInstanceUid,
-    can_name,
 )
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.senders import AuthorityRules
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import ClassRefusedError, ConflictError, DeliveryError
+from miqa_node.features.pilot.listing import NUMBER, ArchiveListing
 from miqa_node.features.pilot.moves import MoveToNode
 from miqa_node.features.pilot.protocol import CountedSeries, PilotProtocol
 from miqa_node.features.pilot.rows.images import FoundImage
 from miqa_node.features.pilot.source import PilotSource
 from miqa_node.stages.deliver.kinds.base import Destination
-from miqa_node.stages.units.kinds import likely_class
 
 Vocabulary = Callable[[str], str]
 COMES_UNMARKED = Phrase(
@@ -32,12 +32,13 @@ COMES_UNMARKED = Phrase(
     " from others: C-MOVE is refused, and what came is an ordinary image. Let the archive allow C-GET, or name a"
     " destination of kind stow."
 )
-NEVER_CAME = Phrase("The archive says that it sent the object, and the node did not receive it.")
+NEVER_CAME = Phrase(
+    "The archive says that it sent the object, and the node did not receive it within {seconds} s "
+    "(deliver.move_wait_s)."
+)
 
-_STUDY = dict.fromkeys(("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "PatientID", "IssuerOfPatientID"), "")
-_NUMBER = "NumberOfSeriesRelatedInstances"
-_SERIES = dict.fromkeys(("SeriesInstanceUID", "Modality", "BodyPartExamined", "StationName", _NUMBER), "")
-_IMAGE = dict.fromkeys(("SOPInstanceUID", "SOPClassUID"), "")
+COMING_S = 0.2
+"""How often it is looked whether an object has come that was sent."""
 
 
 class Way(StrEnum):
@@ -62,11 +63,13 @@ class ArchiveSource(PilotSource):
         *,
         way: Way = Way.ANY,
         move: MoveToNode | None = None,
+        move_wait_s: float = 60.0,
     ) -> None:
-        """``move`` is for kinds that do C-MOVE."""
+        """``move`` is for kinds that do C-MOVE, and waits so long for what was sent."""
         self._archive, self._protocol, self._authorities = archive, protocol, authorities
         self._rooms, self._parts = rooms, parts
-        self._way, self._move = way, move
+        self._way, self._move, self._move_wait_s = way, move, move_wait_s
+        self._listing = ArchiveListing(archive.search, protocol.modalities)
         self._study = ""
 
     def days(self) -> list[str]:
@@ -77,8 +80,8 @@ class ArchiveSource(PilotSource):
     def count(self, day: str) -> Iterator[CountedSeries]:
         """By series; counted image by image where the archive does not say how many a series has."""
         for study, series in self._series(day):
-            number = series[_NUMBER]
-            images = int(number) if number.isdecimal() else len(self._instances(study, series))
+            number = series[NUMBER]
+            images = int(number) if number.isdecimal() else len(self._listing.instances(day, study, series))
             part = series["BodyPartExamined"]
             yield CountedSeries(
                 day, series["Modality"], images, self._rooms(series["StationName"]), part and self._parts(part)
@@ -89,10 +92,9 @@ class ArchiveSource(PilotSource):
         for study, series in self._series(day):
             authority = self._authorities.authority(study["IssuerOfPatientID"], "", "")
             patient = PatientKey(study["PatientID"], authority)
-            for one in self._instances(study, series):
+            for one in self._listing.instances(day, study, series):
                 uids = study["StudyInstanceUID"], series["SeriesInstanceUID"], one["SOPInstanceUID"]
-                sop_class = one["SOPClassUID"] or likely_class(series["Modality"])
-                yield FoundImage(*uids, sop_class, series["Modality"], day, patient)
+                yield FoundImage(*uids, one["SOPClassUID"], series["Modality"], day, patient)
 
     def fetch(self, image: FoundImage, folder: Path) -> Path:
         """By C-GET or WADO-RS, or by C-MOVE to this node.
@@ -121,11 +123,14 @@ class ArchiveSource(PilotSource):
         message_id = 1 + secrets.randbelow(0xFFFF)
         self._move.expect(message_id)
         self._archive.have_sent(header, self._move.ae_title, message_id)
-        if not file.exists():
-            if self._move.came_otherwise(image.sop_instance_uid):
-                raise ConflictError(COMES_UNMARKED)
-            raise DeliveryError(NEVER_CAME)
+        if not self._comes(file, image):
+            raise DeliveryError(NEVER_CAME, seconds=f"{self._move_wait_s:g}")
         return file
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Of the archive's listings."""
+        return self._listing.missing
 
     def ask(self) -> None:
         """For one study by its UID."""
@@ -136,20 +141,25 @@ class ArchiveSource(PilotSource):
         self._archive.close()
 
     def _series(self, day: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-        """Yield studies of the day with their series of the modalities, and of the body part as far as they say it."""
-        studies: dict[str, dict[str, str]] = {}
-        for modality in self._protocol.modalities:
-            matches = self._archive.search("STUDY", {**_STUDY, "StudyDate": day, "ModalitiesInStudy": modality})
-            studies |= {one["StudyInstanceUID"]: one for one in matches if can_name(one["StudyInstanceUID"])}
-        for uid, study in studies.items():
-            self._study = uid
-            for series in self._archive.search("SERIES", {**_SERIES, "StudyInstanceUID": uid}):
-                part = series["BodyPartExamined"]
-                is_other = self._protocol.body_part and part and self._parts(part) != self._protocol.body_part
-                is_named = can_name(series["SeriesInstanceUID"])
-                if series["Modality"] in self._protocol.modalities and is_named and not is_other:
-                    yield study, series
+        """Yield studies of the day with their series, of the body part as far as they say it."""
+        for study, series in self._listing.series(day):
+            self._study, part = study["StudyInstanceUID"], series["BodyPartExamined"]
+            if not (self._protocol.body_part and part) or self._parts(part) == self._protocol.body_part:
+                yield study, series
 
-    def _instances(self, study: dict[str, str], series: dict[str, str]) -> list[dict[str, str]]:
-        keys = {"StudyInstanceUID": study["StudyInstanceUID"], "SeriesInstanceUID": series["SeriesInstanceUID"]}
-        return [one for one in self._archive.search("IMAGE", {**_IMAGE, **keys}) if can_name(one["SOPInstanceUID"])]
+    def _comes(self, file: Path, image: FoundImage) -> bool:
+        """Whether the object comes: archives send some seconds after they said so.
+
+        Raises
+        ------
+        ConflictError
+            It came without its origin.
+        """
+        until = time.monotonic() + self._move_wait_s
+        while not file.exists():
+            if self._move is not None and self._move.came_otherwise(image.sop_instance_uid):
+                raise ConflictError(COMES_UNMARKED)
+            if time.monotonic() > until:
+                return False
+            time.sleep(COMING_S)
+        return True

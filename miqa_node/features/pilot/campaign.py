@@ -99,6 +99,7 @@ class Campaign:
         listing = list(self._source.images(day))
         with self._database.begin() as transaction:
             pilots.note_found(transaction, self._name, day, images.add(transaction, self._name, listing))
+            pilots.note_missing(transaction, self._name, day, self._source.missing.get(day, ""))
 
     def _work_off(self, day: str | None) -> None:
         """The images of a day; then, without one, what could not be had before, some times more."""

@@ -60,7 +60,10 @@ def opened_source(
             move = MoveToNode(database, originator.strip(), settings.dicom.ae_title)
         elif way is Way.MOVE:
             raise SettingsError("Only a destination of kind cstore can be asked by C-MOVE.")
-        source = ArchiveSource(connect(config, context), protocol, authorities, room, parts, way=way, move=move)
+        source = ArchiveSource(
+            connect(config, context), protocol, authorities, room, parts, way=way, move=move,
+            move_wait_s=settings.deliver.move_wait_s,
+        )  # fmt: skip
     else:
         read = partial(read_header, nameless=True, anatomy=settings.imaging.anatomy)
         source = FolderSource(protocol, folder, settings.web, read, authorities, room)

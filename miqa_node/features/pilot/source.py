@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from miqa_node.features.pilot.protocol import CountedSeries
@@ -16,6 +16,11 @@ class PilotSource(ABC):
     Errors: DeliveryError where an archive does not answer or does not give something, UnreadableError and OSError of
     files.
     """
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """By day why not all of it could be listed, of those that were counted or listed."""
+        return {}
 
     @abstractmethod
     def days(self) -> Sequence[str]:

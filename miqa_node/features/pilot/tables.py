@@ -40,6 +40,15 @@ pilot_days = sa.Table(
     sa.Column("found", sa.Integer),
 )
 
+# The days of which the source could not list all that it has: "why" has the node's or the source's words.
+pilot_gaps = sa.Table(
+    "pilot_gaps",
+    metadata,
+    sa.Column("pilot", sa.String(40), sa.ForeignKey("pilots.name"), primary_key=True, info=SITE),
+    sa.Column("day", sa.String(8), primary_key=True, info=CODE),
+    sa.Column("why", sa.Text, nullable=False, info=SITE),
+)
+
 # One row for each image that was found; the row goes when its patient is erased. "outcome" is a progress.Outcome:
 # "found" until it is fetched, "judged" (then "verdict" says what it is), "known" if the node had it before, "other" if
 # it shows another body part than was asked for (both are only counted), "failed" if the source could not give it (then

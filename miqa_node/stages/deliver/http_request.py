@@ -29,12 +29,16 @@ MIN_BYTES_PER_S = 10_000
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """Status, content type and body of a response, and the time after which the service wants to be asked again."""
+    """Status, content type and body of a response, and the time after which the service wants to be asked again.
+
+    ``warning`` is its header Warning (RFC 7234 5.5).
+    """
 
     status: int
     content_type: str
     body: bytes
     retry_after_s: float = 0.0
+    warning: str = ""
 
     @property
     def in_words(self) -> str:
@@ -88,7 +92,8 @@ class HttpService:
                         raise DeliveryError("The service's answer is endless.")
                 status, answered = response.status_code, response.headers
                 pause_s = retry_after_s(answered.get("retry-after", "")) if status in _LATER else 0.0
-                return HttpAnswer(status, answered.get("content-type", ""), bytes(body), pause_s)
+                kind, warning = answered.get("content-type", ""), answered.get("warning", "")
+                return HttpAnswer(status, kind, bytes(body), pause_s, warning)
         except httpx2.HTTPError as error:
             self.close()
             # The library's message may contain the address, with any secret that a site put there; the type suffices.

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from pydicom.datadict import tag_for_keyword
 
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import DeliveryError
 
 MATCHES_PER_PAGE = 500
+LEAST_LIMIT = 10
+"""Nobody sets a lower limit: shorter pages are the last, unless the service says otherwise."""
+MORE_THERE = Phrase("The service gives {number} matches of a search, and says that there are more.")
 MAX_MATCHES_BYTES = 64 << 20
 _PLACES = {"STUDY": (), "SERIES": ("StudyInstanceUID",), "IMAGE": ("StudyInstanceUID", "SeriesInstanceUID")}
 _NAMES = ("studies", "series", "instances")
@@ -29,6 +34,15 @@ def search_path(level: str, keys: Mapping[str, str], offset: int) -> str:
     terms += [("includefield", keyword) for keyword, value in keys.items() if not value]
     terms += [("limit", str(MATCHES_PER_PAGE)), *([("offset", str(offset))] if offset else [])]
     return f"{path}/{_NAMES[len(above)]}?{urlencode(terms)}"
+
+
+def says_more(warning: str) -> bool:
+    """Whether a header Warning says that there are more matches (PS3.18 8.3.4.4); others are about single keys.
+
+    >>> says_more('299 pacs: "There are 150 additional results that can be requested"'), says_more("299 - no wildcards")
+    (True, False)
+    """
+    return bool(re.search(r"additional|more|remaining|exceed|limit|truncat|partial", warning, re.IGNORECASE))
 
 
 def read_matches(body: bytes, keys: Mapping[str, str]) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ from pynetdicom.presentation import PresentationContext
 from miqa_node.core.domain.dimse_status import in_words
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.errors import DeliveryError
+from miqa_node.errors import CutOffError, DeliveryError
 from miqa_node.stages.deliver.association import Link
 from miqa_node.stages.deliver.statuses import SUCCESS
 
@@ -30,6 +30,7 @@ MAX_ANSWERS = 10_000
 MAX_ANSWER_S = 600.0
 """Far more time than an answer takes: of a peer that sends objects, or that it is not done yet, for ever."""
 
+RESOURCE_LIMITATION = 0x0213
 PENDING = frozenset({0xFF00, 0xFF01})
 NOT_ASKED_FOR = 0xA900
 """Data set does not match SOP class (PS3.4 B.2.3): what a peer sends that it was not asked for is not taken."""
@@ -45,12 +46,13 @@ def find_instances(link: Link, headers: Sequence[Header]) -> frozenset[str]:
 
 
 def matches(link: Link, query: Dataset) -> Iterator[Dataset]:
-    """C-FIND, within :func:`hanging_up`: each match."""
+    """C-FIND, within :func:`hanging_up`: each match; CutOffError behind the last one if the peer has more."""
     for code, match in _answers(link.association.send_c_find(query, FIND), "C-FIND"):
         if code in PENDING and match is not None:
             yield match
         elif code != SUCCESS:
-            raise DeliveryError(refusal("C-FIND", code))
+            is_limit = code is not None and (0xA700 <= code < 0xA800 or code >= 0xC000 or code == RESOURCE_LIMITATION)
+            raise CutOffError(refusal("C-FIND", code), []) if is_limit else DeliveryError(refusal("C-FIND", code))
 
 
 def last_status(answers: Iterable[tuple[Dataset, Dataset | None]], service: str) -> int | None:
@@ -159,4 +161,4 @@ def refusal(service: str, code: int | None) -> str:
         return Phrase(
             "{service}: the peer aborted the association, closed the connection or was silent.", service=service
         )
-    return Phrase("{service} was answered with status {status}.", service=service, status=in_words(code))
+    return Phrase("{service} was answered with status {status}.", service=service, status=in_words(code, service))

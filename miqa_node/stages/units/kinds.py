@@ -192,16 +192,6 @@ def untried_reason(header: Header) -> str:
     return Phrase("Measured, experimental: limits for {kind} have not been tried on two scanners.", kind=kind)
 
 
-def likely_class(modality: str) -> str:
-    """The SOP class that a radiograph of a modality most likely is of, where an archive does not tell it.
-
-    >>> likely_class("DX"), likely_class("CR")
-    ('1.2.840.10008.5.1.4.1.1.1.1', '1.2.840.10008.5.1.4.1.1.1')
-    """
-    parts = {"DX": "1.1", "MG": "1.2", "IO": "1.3", "XA": "12.1", "RF": "12.2"}
-    return f"{_STORAGE}{parts.get(modality, '1')}"
-
-
 def is_own(header: Header) -> bool:
     """Whether this node made the image and a PACS routed it back; its phantoms count as originals."""
     return header.manufacturer == MANUFACTURER and header.image_type[:1] == ("DERIVED",)

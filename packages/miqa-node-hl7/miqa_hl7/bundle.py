@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from miqa_hl7.statement import PERSON, Item, Statement
+from miqa_hl7.values import clean, iso_day, system
 from miqa_node.api import Code
 
 SYSTEMS = {
@@ -144,8 +144,8 @@ class _Making:
     def _report(self, groups: list[Resource]) -> Resource:
         one, study = self._statement, "study" if self._is_r5 else "imagingStudy"
         verdict = _concept(one.assessment, one.verdict_words) if one.assessment else {"text": one.verdict_words}
-        modality = [_concept(Code(one.subject.modality, "DCM", ""))] if one.subject.modality else []
-        description = {"display": one.subject.study_description} if one.subject.study_description else {}
+        modality = [_concept(Code(code, "DCM", ""))] if (code := clean(one.subject.modality).strip()) else []
+        description = {"display": text} if (text := clean(one.subject.study_description)) else {}
         return {
             "identifier": [{"value": one.result_id}], **self._about, "status": one.status,
             "category": [{"coding": [{"system": f"{_HL7}v2-0074", "code": "RAD", "display": "Radiology"}]}, *modality],
@@ -187,15 +187,13 @@ def _concept(code: Code, words: str = "") -> Resource:
 def _patient(statement: Statement, systems: Mapping[str, str]) -> Resource:
     """The patient by Patient ID and authority; nothing without an ID."""
     of = statement.subject
-    name, *universal = of.authority.split("&")
-    system = systems.get(of.authority, f"urn:oid:{universal[0]}" if universal[1:] == ["ISO"] else "")
-    identifier = {"type": _type("MR"), "value": of.patient_id} | ({"system": system} if system else {})
-    identifier |= {"assigner": {"display": name}} if name else {}
-    return {"type": "Patient", "identifier": identifier} if of.patient_id else {}
+    identifier = {"type": _type("MR"), "value": clean(of.patient_id), **system(of.authority, systems)}
+    return {"type": "Patient", "identifier": identifier} if identifier["value"] else {}
 
 
 def _order(number: str) -> Resource:
     """The order by Accession Number."""
+    number = clean(number)
     return {"type": "ServiceRequest", "identifier": {"type": _type("ACSN"), "value": number}} if number else {}
 
 
@@ -221,7 +219,5 @@ def _device(statement: Statement, *, is_r5: bool) -> Resource:
 def _times(statement: Statement) -> Resource:
     """The day of the study, if it has one, and when the statement was made."""
     issued = {"issued": statement.made_at.isoformat(timespec="milliseconds")}
-    try:
-        return {"effectiveDateTime": date.fromisoformat(statement.subject.study_date).isoformat(), **issued}
-    except ValueError:
-        return issued
+    on = iso_day(statement.subject.study_date, statement.made_at)
+    return ({"effectiveDateTime": on} if on else {}) | issued

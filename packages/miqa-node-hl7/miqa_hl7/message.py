@@ -13,7 +13,8 @@ from hl7apy.exceptions import HL7apyException
 
 from miqa_hl7.choice import plain_number
 from miqa_hl7.statement import COMMENT, Item, Statement
-from miqa_hl7.template import VERSION, Template, escaped
+from miqa_hl7.template import VERSION, Template
+from miqa_hl7.values import escaped, timestamp
 from miqa_node.api import Code, DeliveryRefusedError
 
 NARRATIVE = Code("111412", "DCM", "Narrative Summary")
@@ -25,7 +26,7 @@ STATUS = {"preliminary": "P", "final": "F", "corrected": "C"}
 def message_of(statement: Statement, template: Template) -> bytes:
     """The message in UTF-8, without the frame of MLLP; DeliveryRefusedError if it would be no valid ORU^R01."""
     message = Message("ORU_R01", version=VERSION)
-    at, status = statement.made_at.strftime("%Y%m%d%H%M%S%z"), STATUS[statement.status]
+    at, status = timestamp(statement.made_at), STATUS[statement.status]
     values = template.values(statement) | {
         "MSH-7": at, "MSH-9": "ORU^R01^ORU_R01", "MSH-10": statement.result_id, "MSH-12": VERSION,
         "MSH-18": "UNICODE UTF-8", "OBR-22": at, "OBR-25": status,
@@ -37,8 +38,12 @@ def message_of(statement: Statement, template: Template) -> bytes:
         segments["PV1"] = patient.add_group("ORU_R01_VISIT").add_segment("PV1")
     segments |= {name: order.add_segment(name) for name in ("ORC", "OBR")}
     for field, text in values.items():
-        if text:
-            setattr(segments[field[:3]], field.lower().replace("-", "_"), text)
+        segment, name = segments[field[:3]], field.lower().replace("-", "_")
+        first, *more = text.split("~")  # a tilde of a text is escaped
+        if first:
+            setattr(segment, name, first)
+        for repetition in more:
+            segment.add_field(name).value = repetition
     for number, (group, item) in enumerate(_observations(statement, template), 1):
         segment = order.add_group("ORU_R01_OBSERVATION").add_segment("OBX")
         segment.obx_1, segment.obx_4, segment.obx_11, segment.obx_14 = str(number), group, status, at

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from miqa_hl7.choice import ResultsConfig, ResultsDestination, without_patient
 from miqa_hl7.message import message_of
-from miqa_hl7.mllp import MllpConnection, read_answer
+from miqa_hl7.mllp import MllpConnection
 from miqa_hl7.statement import Statement
 from miqa_hl7.template import DEFAULT, Template, read_template
 from miqa_node.api import (
@@ -85,12 +85,8 @@ class OruDestination(ResultsDestination):
 
     def send_statement(self, statement: Statement) -> None:
         """Send it and read the answer: AA is success, AE is tried again, AR never is."""
-        answer = self._link.exchange(message_of(statement, self._template.current()), self._tls())
-        try:
-            code, text = read_answer(answer, statement.result_id)
-        except DeliveryError:
-            self._link.close()
-            raise
+        message = message_of(statement, self._template.current())
+        code, text = self._link.exchange(message, statement.result_id, self._tls())
         text = f": {without_patient(text, statement)}" if text else "."
         if code in ("AR", "CR"):
             raise DeliveryRefusedError("The receiver rejected the message ({code}){text}", code=code, text=text)

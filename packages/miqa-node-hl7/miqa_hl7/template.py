@@ -12,6 +12,7 @@ from hl7apy.core import Segment
 from hl7apy.exceptions import HL7apyException
 
 from miqa_hl7.statement import Statement
+from miqa_hl7.values import NO_ID, NO_NAME, authority, day, escaped, names
 from miqa_node.api import SettingsError, read_toml
 
 VERSION = "2.5.1"
@@ -20,9 +21,8 @@ _FIELD = re.compile(r"(MSH|PID|PV1|ORC|OBR)-([1-9][0-9]?)")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _DERIVED = {"MSH-1", "MSH-2", "MSH-7", "MSH-9", "MSH-10", "MSH-12", "MSH-18", "OBR-22", "OBR-25"}
 """What follows from the result, so that a receiver can rely on it."""
-_ESCAPES = str.maketrans({one: f"\\{letter}\\" for one, letter in zip("\\|^&~", "EFSTR", strict=True)})
-_NEEDED, _OF_PATIENT = ("MSH-11", "PID-3", "OBR-4"), ("PID-3", "PID-5")
-"""What HL7 requires; what of it nobody may know is an explicit nothing then."""
+_NEEDED, _OF_PATIENT = ("MSH-11", "PID-3", "OBR-4"), {"PID-3": NO_ID, "PID-5": NO_NAME}
+"""What HL7 requires, and what stands there if nobody knows it."""
 _VALUES = frozenset({
     "patient_id", "authority", "patient_name", "patient_birth_date", "accession_number", "study_instance_uid",
     "study_date", "study_description", "series_instance_uid", "sop_instance_uid", "unit_uid", "modality", "body_part",
@@ -42,7 +42,9 @@ class Template:
         """The fields with the values of a statement, each escaped."""
         made = {field: _PLACE.sub(lambda one: _value(statement, one[1]), text) for field, text in self.fields.items()}
         values = {field: text.rstrip("^&") for field, text in made.items()}
-        return values | {field: values.get(field) or '""' for field in _OF_PATIENT}
+        if values.get("PID-3", "").startswith("^"):  # an authority without the ID that it gave
+            values["PID-3"] = NO_ID
+        return values | {field: values.get(field) or nobody for field, nobody in _OF_PATIENT.items()}
 
 
 def read_template(file: Path) -> Template:
@@ -82,18 +84,8 @@ def _check(field: str, text: Any, where: str) -> None:
 def _value(statement: Statement, name: str) -> str:
     """A value of a statement; names and authorities keep their components, of which each is escaped."""
     text = str(getattr(statement if hasattr(statement, name) else statement.subject, name))
-    if name == "patient_name":  # PN of DICOM and XPN of HL7 have prefix and suffix in another order
-        parts = [*text.partition("=")[0].split("^"), "", "", "", "", ""]
-        return "^".join(map(escaped, [*parts[:3], parts[4], parts[3]])).rstrip("^")
-    return "&".join(map(escaped, text.split("&"))) if name == "authority" else escaped(text)
-
-
-def escaped(text: str) -> str:
-    r"""A text as one component, in one line, as a field is (HL7 v2.5.1, 2.7).
-
-    hl7apy's own escaping leaves alone what looks like an escape already.
-
-    >>> escaped("a|b^c&d")
-    'a\\F\\b\\S\\c\\T\\d'
-    """
-    return " ".join(text.split()).translate(_ESCAPES)
+    if name == "patient_name":
+        return names(text)
+    if name == "authority":
+        return authority(text)
+    return day(text, statement.made_at) if name in ("patient_birth_date", "study_date") else escaped(text)

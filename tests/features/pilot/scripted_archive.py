@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +36,8 @@ class ScriptedArchive:
         self.port = free_port()
         self.node: tuple[str, int] = ("127.0.0.1", 0)
         """Where it sends by C-MOVE."""
+        self.late_s = 0.0
+        """How long after its answer to a C-MOVE it sends, naming who asked as Move Originator."""
 
     @contextmanager
     def serving(self, *, get: bool = True) -> Iterator[ScriptedArchive]:
@@ -85,5 +88,17 @@ class ScriptedArchive:
     def _move(self, event: Any) -> Iterator[Any]:
         yield self.node
         [image] = [one for one in self.images if one.SOPInstanceUID == event.identifier.SOPInstanceUID]
+        if self.late_s:
+            origin = event.assoc.requestor.ae_title, event.request.MessageID
+            threading.Timer(self.late_s, self._send, (image, *origin)).start()
+            yield 0
+            return
         yield 1
         yield 0xFF00, image
+
+    def _send(self, image: Dataset, originator: str, message_id: int) -> None:
+        ae = AE("ARCHIVE")
+        ae.add_requested_context(image.SOPClassUID, image.file_meta.TransferSyntaxUID)
+        link = ae.associate(*self.node, ae_title="MIQA")
+        link.send_c_store(image, originator_aet=originator, originator_id=message_id)
+        link.release()

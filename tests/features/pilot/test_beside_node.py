@@ -22,6 +22,21 @@ from tests.waiting import LIMIT_S, wait_until
 pytestmark = pytest.mark.more
 
 
+def test_what_comes_seconds_after_the_answer_to_a_move_is_the_pilots(
+    tmp_path: Path, judge: PilotJudge, samples: Path
+) -> None:
+    with trial(tmp_path, judge, past_images(samples, 2)) as one:
+        settings = load_settings(tmp_path / "site" / "miqa.toml", web={"port": 0})
+        with Node(settings, []) as node:
+            one.archive.node, one.archive.late_s = ("127.0.0.1", node.dicom_port), 2.0
+            counts = one.run(Way.MOVE)
+            assert (counts.fetched, counts.failed, counts.known) == (2, 0, 0)
+            with node.database.begin() as transaction:
+                assert not any(
+                    history.of_uid(transaction, image.SOPInstanceUID, limit=1) for image in one.archive.images
+                )
+
+
 def test_what_comes_otherwise_is_ordinary(tmp_path: Path, judge: PilotJudge, samples: Path) -> None:
     before, later, unmarked = past_images(samples, 3)
     folder = tmp_path / "told"

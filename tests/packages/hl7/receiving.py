@@ -48,6 +48,8 @@ class Receiver:
         self.answers = answers or (lambda message: BEGIN + answer(message) + END)
         self._server = socket.create_server(("127.0.0.1", port))
         self.port = self._server.getsockname()[1]
+        self.stays = False
+        """Whether the connection stays open after an answer without an end."""
         self.wrap: Callable[[socket.socket], socket.socket] = lambda plain: plain
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -76,7 +78,7 @@ class Receiver:
                 if reply is None:
                     return
                 connection.sendall(reply)
-                if END not in reply:
+                if END not in reply and not self.stays:
                     return
 
 

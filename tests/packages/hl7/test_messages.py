@@ -42,11 +42,11 @@ def test_texts_with_delimiters_come_back_as_they_were() -> None:
     assert plain(comment[5]) == f"{odd} {odd}"
 
 
-def test_a_universal_authority_is_an_hd_and_a_nameless_patient_an_explicit_nothing() -> None:
+def test_a_universal_authority_is_an_hd_and_what_nobody_knows_is_never_an_explicit_nothing() -> None:
     message = message_of(statement(subject=subject(authority="&1.2.3&ISO", patient_name="")), TEMPLATE)
-    assert fields(message, "PID")[0][3:6] == ["PAT1001^^^&1.2.3&ISO", "", '""']
+    assert fields(message, "PID")[0][3:6] == ["PAT1001^^^&1.2.3&ISO", "", "^^^^^^U"]
     nobody = message_of(statement(subject=subject(patient_id="", authority="")), TEMPLATE)
-    assert fields(nobody, "PID")[0][3] == '""'
+    assert fields(nobody, "PID")[0][3] == "^^^^U"
 
 
 def test_numbers_have_no_exponent_and_the_words_stand_beside_the_codes() -> None:

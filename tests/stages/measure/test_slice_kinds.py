@@ -104,6 +104,8 @@ CT_KINDS: dict[str, tuple[Change, str]] = {
     "mono-energetic": (given(ImageType=["DERIVED", "PRIMARY", "AXIAL", "VMI"]), "spectral"),
     "iodine": (given(RescaleType="MGML"), "spectral"),
     "localizer": (given(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "localizer"),
+    "dose page": (given(ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"], RescaleType="US"), "page"),
+    "protocol page": (given(ImageType=["DERIVED", "SECONDARY", "OTHER", "CT_SOM5 PROT"]), "page"),
     "cone beam by its description": (given(SeriesDescription="CBCT maxilla"), "cone beam"),
     "jaw without a kernel": (given(BodyPartExamined="JAW", ConvolutionKernel=""), "cone beam"),
     "jaw with a kernel": (given(BodyPartExamined="JAW"), "head"),
@@ -214,5 +216,5 @@ def test_a_place_may_name_kinds_and_one_that_names_none_covers_all(tmp_path: Pat
     assert judged(paths, places(("diffusion",), ("structural", "head")))[1].scope == "('structural', 'head')"
     assert judged(paths, places(("diffusion",)))[1].scope == ""
     assert judged(paths, places(("diffusion",), ()))[1].scope == "()"
-    with pytest.raises(SettingsError, match=r"kind is 'structual'; it takes localizer, mosaic"):
+    with pytest.raises(SettingsError, match=r"kind is 'structual'; it takes localizer, page, mosaic"):
         places(("structual",))

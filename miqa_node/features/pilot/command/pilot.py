@@ -110,11 +110,15 @@ def plan(
         )
         with TemporaryDirectory() as scratch, opened_source(settings, database, protocol, Path(scratch)) as images_of:
             protocol, days = protocol.counted([one for day in images_of.days() for one in images_of.count(day)])
+            missing = dict(images_of.missing)
         with database.begin() as transaction:
             now, who = datetime.now(UTC), actor or login()
             pilots.plan(transaction, protocol, days, who, now)
+            for day, why in missing.items():
+                pilots.note_missing(transaction, name, day, why)
             _record(transaction, who, "plan", protocol, {"planned": protocol.planned})
-    _show_plan(protocol, days, pace if from_archive else FILES_PER_S, at_night if from_archive else None, as_json)
+    in_hours = at_night if from_archive else None
+    _show_plan(protocol, days, missing, pace if from_archive else FILES_PER_S, in_hours, as_json)
 
 
 @app.command()
@@ -139,7 +143,7 @@ def run(
 ) -> None:
     """Fetch and judge the images of a plan, and tell nobody; the same command goes on after any end.
 
-    Exit code 1: the archive could not give some images, or does not answer any more.
+    Exit code 1: the archive could not give or list some images, or does not answer any more.
     """
     from miqa_node.features.pilot.campaign import Campaign
     from miqa_node.features.pilot.judging import PilotJudge
@@ -165,9 +169,10 @@ def run(
                 with database.begin() as transaction:
                     counts = pilots.counts(transaction, name)
                     failures = images.failures(transaction, name)
+                    missing = pilots.missing(transaction, name)
                 note(database, who, "run ended", protocol, asdict(counts))
-                _show_counts(name, counts, failures, as_json=as_json)
-    if failures:
+                _show_counts(name, counts, failures, missing, as_json=as_json)
+    if failures or missing:
         raise typer.Exit(Exit.FAILED)
 
 
@@ -199,7 +204,12 @@ def _database(settings: Settings) -> Iterator[Database]:
 
 
 def _show_plan(
-    protocol: PilotProtocol, days: dict[tuple[str, str], int], pace: float, hours: Hours | None, as_json: bool
+    protocol: PilotProtocol,
+    days: dict[tuple[str, str], int],
+    missing: dict[str, str],
+    pace: float,
+    hours: Hours | None,
+    as_json: bool,
 ) -> None:
     seconds, in_nights = nights(protocol.planned, pace, hours)
     kept_bytes = protocol.planned * RESULT_BYTES
@@ -207,12 +217,13 @@ def _show_plan(
         by_day = [{"day": day, "modality": modality, "images": images} for (day, modality), images in days.items()]
         print_json(
             {
-                "sha256": protocol.sha256, "protocol": to_json(protocol), "days": by_day, "fetching_s": seconds,
-                "nights": in_nights, "disk_bytes": kept_bytes,
+                "sha256": protocol.sha256, "protocol": to_json(protocol), "days": by_day, "missing": missing,
+                "fetching_s": seconds, "nights": in_nights, "disk_bytes": kept_bytes,
             }
         )  # fmt: skip
         return
     print_table(("Day", "Modality", Column("Images", number=True)), ((*key, str(n)) for key, n in sorted(days.items())))
+    _show_missing(missing)
     for what, numbers in (("rooms", protocol.rooms), ("body parts", protocol.body_parts)):
         named = ", ".join(f"{one or 'unknown until fetched'} {number}" for one, number in sorted(numbers.items()))
         print_line(f"{what}: {named or 'none'}")
@@ -225,12 +236,22 @@ def _show_plan(
     print_line(f"Nothing was fetched yet: miqa-node pilot run {protocol.name}")
 
 
-def _show_counts(name: str, counts: PilotCounts, failures: list[tuple[str, str]], *, as_json: bool) -> None:
+def _show_missing(missing: dict[str, str]) -> None:
+    for day, why in missing.items():
+        print_line(f"{day[:4]}-{day[4:6]}-{day[6:]}: {why}")
+
+
+def _show_counts(
+    name: str, counts: PilotCounts, failures: list[tuple[str, str]], missing: dict[str, str], *, as_json: bool
+) -> None:
     if as_json:
+        for day, why in missing.items():
+            print_json({"day": day, "missing": why})
         for uid, words in failures:
             print_json({"image": uid, "failure": words})
         print_json(asdict(counts))
         return
+    _show_missing(missing)
     for words, number in sorted(Counter(words for _, words in failures).items()):
         print_line(f"{number} not delivered: {words}")
     print_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -53,7 +54,7 @@ def pilot_page(services: Services, who: Admin, name: PilotName) -> str:
     with services.database.begin() as transaction:
         stored, counts = pilots.find(transaction, name), pilots.counts(transaction, name)
         sampled, losses = sample.counts(transaction, name), sample.losses(transaction, name)
-        failures = images.failures(transaction, name)
+        failures, missing = images.failures(transaction, name), pilots.missing(transaction, name)
         lines = lines_of(transaction, name, services.settings.policy, services.policy_in_force)
     return render(
         "pilots/pilot.html",
@@ -62,6 +63,8 @@ def pilot_page(services: Services, who: Admin, name: PilotName) -> str:
         counts=counts,
         sample=sampled,
         failures=failures,
+        missing=missing,
+        kinds=Counter(words for _, words in failures).most_common(),
         losses=sorted(losses.values()),
         sheets=sheets_of(lines),
     )

@@ -13,7 +13,7 @@ from miqa_node.core.domain.verdict import Verdict
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.features.pilot.progress import Outcome, PilotCounts
 from miqa_node.features.pilot.protocol import PilotProtocol, read_protocol
-from miqa_node.features.pilot.tables import pilot_days, pilot_images, pilots
+from miqa_node.features.pilot.tables import pilot_days, pilot_gaps, pilot_images, pilots
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 
 _FLAGGED = tuple(one.value for one in Verdict if one.flagged)
@@ -121,6 +121,20 @@ def counts(transaction: Transaction, name: str) -> PilotCounts:
         other=number(Outcome.OTHER),
         erased=total - sum(rows.values()),
     )
+
+
+def note_missing(transaction: Transaction, name: str, day: str, why: str) -> None:
+    """Why not all of a day could be listed; empty if it was."""
+    transaction.execute(sa.delete(pilot_gaps).where(pilot_gaps.c.pilot == name, pilot_gaps.c.day == day))
+    if why:
+        transaction.execute(sa.insert(pilot_gaps).values(pilot=name, day=day, why=why))
+
+
+def missing(transaction: Transaction, name: str) -> dict[str, str]:
+    """Why not all of some days could be listed, by day."""
+    of = pilot_gaps.c
+    query = sa.select(of.day, of.why).where(of.pilot == name).order_by(of.day)
+    return {row.day: row.why for row in transaction.execute(query)}
 
 
 def planned_days(transaction: Transaction, name: str) -> list[tuple[str, str, int]]:

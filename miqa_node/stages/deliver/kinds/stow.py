@@ -8,6 +8,7 @@ import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from email.message import Message
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from miqa_node.core.domain.dimse_status import in_words
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.uncompressed import can_convert
-from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.errors import CutOffError, DeliveryError, DeliveryRefusedError
 from miqa_node.stages.deliver.http_request import MAX_ANSWER_BYTES, HttpAnswer, HttpService
 from miqa_node.stages.deliver.kinds.base import (
     DeliveryContext,
@@ -32,7 +33,14 @@ from miqa_node.stages.deliver.kinds.base import (
     split_file,
     without_compression,
 )
-from miqa_node.stages.deliver.qido import MATCHES_PER_PAGE, MAX_MATCHES_BYTES, read_matches, search_path
+from miqa_node.stages.deliver.qido import (
+    LEAST_LIMIT,
+    MAX_MATCHES_BYTES,
+    MORE_THERE,
+    read_matches,
+    says_more,
+    search_path,
+)
 from miqa_node.stages.deliver.statuses import (
     DUPLICATE_SOP_INSTANCE,
     HAD_IT,
@@ -51,6 +59,7 @@ MAX_OBJECT_BYTES = 4 << 30
 
 # The same request would get the same response: too large, no DICOM for this service, unsupported media type.
 _NEVER = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
+_NO_MATCHES = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND})
 _ANSWERED = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT})
 
 _SYNTAX_NOT_SUPPORTED = 0xC122
@@ -132,22 +141,23 @@ class StowDestination(Destination):
     def search(self, level: str, keys: Mapping[str, str], /) -> list[dict[str, str]]:
         """QIDO-RS, page by page; services give at most so many matches (PS3.18 8.3.4.4)."""
         matches: list[dict[str, str]] = []
+        rows, warning = set[tuple[str, ...]](), ""
         while True:
-            answer = self._exchange(
-                "GET",
-                search_path(level, keys, len(matches)),
-                {"Accept": "application/dicom+json"},
-                None,
-                MAX_MATCHES_BYTES,
-            )
-            if answer.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
-                return matches
-            if answer.status != HTTPStatus.OK:
-                raise _not_now(answer)
-            page = [one for one in read_matches(answer.body, keys) if one not in matches]
+            path, accept = search_path(level, keys, len(matches)), {"Accept": "application/dicom+json"}
+            answer = self._exchange("GET", path, accept, None, MAX_MATCHES_BYTES)
+            is_over = matches and answer.status == HTTPStatus.BAD_REQUEST  # of a service that knows no offset
+            page = [] if is_over or answer.status in _NO_MATCHES else _page(answer, keys)
+            new = {tuple(one.values()) for one in page} - rows
+            if not new:
+                break
+            rows |= new
             matches += page
-            if len(page) < MATCHES_PER_PAGE:
-                return matches
+            warning = answer.warning
+            if not says_more(warning) and len(page) < LEAST_LIMIT:
+                break
+        if says_more(warning):
+            raise CutOffError(MORE_THERE, matches, number=len(matches))
+        return matches
 
     def _has(self, header: Header) -> bool:
         query = f"{_series(header)}/instances?{_INSTANCE}={header.sop_instance_uid}"
@@ -251,20 +261,32 @@ class StowDestination(Destination):
             raise DeliveryError("{name}: token_file cannot be read.", name=self.name) from error
 
 
-def only_part(content_type: str, body: bytes) -> bytes:
-    r"""The content of a multipart answer with one part (PS3.18 8.6.1.2); DeliveryError if it cannot be read.
+def _page(answer: HttpAnswer, keys: Mapping[str, str]) -> list[dict[str, str]]:
+    if answer.status != HTTPStatus.OK:
+        raise _not_now(answer)
+    return read_matches(answer.body, keys)
 
-    >>> only_part("multipart/related; boundary=b", b"--b\r\nA: 1\r\n\r\nDICM\r\n--b--")
+
+def only_part(content_type: str, body: bytes) -> bytes:
+    r"""The first part of a multipart answer (RFC 2046 5.1.1, PS3.18 8.6.1.2), or a DICOM file that comes without one.
+
+    DeliveryError if it cannot be read.
+
+    >>> only_part("Multipart/Related; Boundary=b", b"hello\r\n--b \r\nA: 1\r\n\r\nDICM\r\n--b--")
     b'DICM'
     """
-    named = re.search(r'boundary="?([^";]+)', content_type)
-    boundary = b"--" + (named[1] if named else "").encode()
-    _before, separator, rest = body.partition(boundary)
-    _head, blank, content = rest.partition(b"\r\n\r\n")
-    end = content.find(b"\r\n" + boundary)
-    if not (separator and blank) or end < 0 or boundary == b"--":
+    if body[128:132] == b"DICM":
+        return body
+    named = Message()
+    named["Content-Type"] = content_type
+    boundary = str(named.get_param("boundary", "") or "").encode("latin-1", "replace")
+    line = rb"(?:\A|\r\n)--" + re.escape(boundary) + rb"(?:--)?[ \t]*(?=\r\n|\Z)"
+    begin = re.search(line, body)
+    end = re.compile(line).search(body, begin.end()) if begin else None
+    _head, blank, content = body[begin.end() : end.start()].partition(b"\r\n\r\n") if begin and end else (b"",) * 3
+    if not (boundary and blank):
         raise DeliveryError("The service's answer cannot be read as multipart/related.")
-    return content[:end]
+    return content
 
 
 def read_answer(content_type: str, body: bytes) -> tuple[dict[str, int], dict[str, int]]:
