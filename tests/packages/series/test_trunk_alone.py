@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pydicom
@@ -66,10 +67,10 @@ def test_it_does_all_but_measure_a_series_and_says_so(
             of_series = outcomes[-1].disposition
             assert of_series["verdict"] == "NOT_ASSESSED"
             assert ABSENT in [reason["text"] for reason in of_series["reasons"]]
-            listed = node.worklist()
-            assert isinstance(listed, list)
+            is_flagged = outcomes[0].disposition["verdict"] in ("REVIEW", "REJECT")
+            assert (chest.study_instance_uid in json.dumps(node.worklist())) == is_flagged
             patient = str(pydicom.dcmread(io.BytesIO(chest.data)).PatientID)
-            erased = site.run("erase", "patient", patient, "--yes", "--data-dir", str(data))
+            erased = site.run("erase", "patient", patient, "--yes", "--reason", "asked", "--data-dir", str(data))
             assert erased.returncode == 0, erased.stdout + erased.stderr
             assert node.instance(chest.sop_instance_uid) is None or not (
                 node.instance(chest.sop_instance_uid) or {}
