@@ -23,7 +23,7 @@ COPY migrations migrations
 COPY models models
 COPY packages packages
 COPY miqa_node miqa_node
-RUN /opt/miqa/bin/pip install --no-deps --no-build-isolation . ./packages/miqa-node-phantoms ./packages/miqa-node-selftest \
+RUN /opt/miqa/bin/pip install --no-deps --no-build-isolation . ./packages/miqa-node-phantoms ./packages/miqa-node-selftest ./packages/miqa-node-series \
     && /opt/miqa/bin/pip uninstall --yes hatchling
 
 FROM ${BASE}

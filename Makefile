@@ -61,7 +61,7 @@ $(RUN_READY): $(BIN)/python $(INPUTS)
 	@if [ "$(ACCEL)" = gpu ]; then other=onnxruntime; else other=onnxruntime-gpu; fi; \
 		if $(BIN)/python -m pip show --quiet $$other 2>/dev/null; then $(PIP) uninstall --yes $$other; fi
 	@$(INSTALL) --no-build-isolation --editable '.[$(ACCEL),series,text,demo]' \
-		$(addprefix --editable packages/miqa-node-,hl7 phantoms selftest training)
+		$(addprefix --editable packages/miqa-node-,hl7 phantoms selftest series training)
 	@touch $@
 	@echo "Installed."
 
@@ -211,7 +211,7 @@ sbom: setup ## Install what a container holds into a folder of its own, by hashe
 	$(DIST)/.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes --only-binary :all: \
 		--requirement requirements/build.lock --requirement requirements/$(ACCEL).lock
 	$(DIST)/.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --no-deps --no-build-isolation . \
-		./packages/miqa-node-phantoms ./packages/miqa-node-selftest
+		./packages/miqa-node-phantoms ./packages/miqa-node-selftest ./packages/miqa-node-series
 	$(BIN)/cyclonedx-py environment $(DIST)/.venv-sbom/bin/python --pyproject pyproject.toml --output-reproducible \
 		--validate --output-file $(DIST)/miqa-node-$(ACCEL).cdx.json
 	@rm -rf $(DIST)/.venv-sbom

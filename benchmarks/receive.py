@@ -1,7 +1,7 @@
 """How many objects per second the node receives and keeps, beside DCMTK's storescp and Orthanc in the same run.
 
     python -m benchmarks.receive [--rounds N] [--cr N] [--ct N]
-    python -m benchmarks.receive --profile
+    python -m benchmarks.receive_profile
 
 All three take the same files from the same sender (DCMTK's storescu, TCP_NODELAY=1), one after the other, in
 rounds, so that what else runs on the machine hits all of them; each plainly and by TLS. The node is the whole node in
@@ -59,13 +59,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each receiver is measured")
     parser.add_argument("--cr", type=int, default=40, help="CR images per measurement")
     parser.add_argument("--ct", type=int, default=160, help="CT images per measurement")
-    parser.add_argument("--profile", action="store_true", help="what a CT slice costs the node, by part")
     arguments = parser.parse_args()
-    if arguments.profile:
-        from benchmarks.receive_profile import profile  # noqa: PLC0415 - it needs this module
-
-        profile()
-        return
     for program in (STORESCU, STORESCP, ORTHANC, CC):
         if not program.exists():
             sys.exit(f"{program} is missing: install Debian's packages dcmtk, orthanc and gcc.")

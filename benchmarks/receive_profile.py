@@ -1,4 +1,4 @@
-"""What one CT slice costs the receiver, by part: ``python -m benchmarks.receive --profile``.
+"""What one CT slice costs the receiver, by part: ``python -m benchmarks.receive_profile``.
 
 Two runs for one and for four associations: one with clocks at the borders of parts, one under strace, which counts the
 system calls between them (if it is installed). Bytes and rows are those of the whole, per slice.
@@ -131,3 +131,7 @@ def _calls(trace: Path) -> Counter[str]:
         elif name != "clock_gettime":  # of the clocks; the other clock is read without a call
             calls[part.get(thread, PARTS[0])] += 1
     return calls
+
+
+if __name__ == "__main__":
+    profile()

@@ -133,7 +133,6 @@ OUTPUTS = {
     "ENHANCED": "miqa_node.stages.report.outputs.enhanced:OUTPUT",
     "GSPS": "miqa_node.stages.report.outputs.gsps:OUTPUT",
     "KOS": "miqa_node.stages.report.outputs.kos:OUTPUT",
-    "NOISE_MAP": "miqa_node.stages.report.outputs.noise_map:OUTPUT",
     "PDF": "miqa_node.stages.report.outputs.pdf:OUTPUT",
     "REJECTION": "miqa_node.stages.report.outputs.rejection:OUTPUT",
     "SC": "miqa_node.stages.report.outputs.sc:OUTPUT",
@@ -208,9 +207,9 @@ def places_of(seam: str) -> dict[str, str]:
     return dict(sorted(places.items()))
 
 
-def modules_of(seam: str) -> Iterator[str]:
-    """The modules in which a seam's own plug-ins are found, beside the places of its table; none is imported here."""
-    for name in FOUND.get(seam, ()):
+def modules_of(names: Sequence[str]) -> Iterator[str]:
+    """These modules, and those in the folders of these packages; none is imported here."""
+    for name in names:
         spec = find_spec(name)
         folders = spec.submodule_search_locations if spec else None
         if not folders:

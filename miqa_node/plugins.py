@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from miqa_node import __version__
-from miqa_node.built_in import modules_of, places_of
+from miqa_node.built_in import FOUND, modules_of, places_of
 from miqa_node.errors import NotFoundError
 
 T = TypeVar("T")
@@ -28,8 +28,12 @@ API_VERSION = 1
 """Required value of ``miqa_api`` in a plug-in's module; with another value the plug-in is unavailable."""
 
 NODE = "miqa-node"
-OWN_DISTRIBUTIONS = frozenset({NODE, "miqa-node-hl7", "miqa-node-phantoms", "miqa-node-selftest", "miqa-node-training"})
+OWN_DISTRIBUTIONS = frozenset(
+    {NODE, *(f"{NODE}-{branch}" for branch in ("hl7", "phantoms", "selftest", "series", "training"))}
+)
 """Those of this project, of one version. Their entry points need no consent and no ``miqa_api``."""
+FOLDERS = "miqa.folders"
+"""Group of entry points that name a package of this project in whose folders the plug-ins of a seam are found."""
 EVERYTHING = ("*",)
 MAX_PLUGINS = 1000
 """Maximum number of entry points of one group; further ones are ignored."""
@@ -150,7 +154,7 @@ def of_others() -> Sequence[Plugin]:
         shown += [one for one in seam.plugins() if one.unavailable or not one.built_in]
     for group, entries in _installed(tuple(sys.path)).items():
         name = group.removeprefix("miqa.")
-        if group.startswith("miqa.") and name != "seams" and name not in SEAMS.all():
+        if group.startswith("miqa.") and group != FOLDERS and name != "seams" and name not in SEAMS.all():
             reason = "This node has no such seam."
             shown += [Plugin(name, entry.name, *_origin(entry), reason) for entry in entries]
     return sorted(shown, key=lambda one: (one.seam, bool(one.unavailable)))
@@ -201,13 +205,20 @@ class _SeamContent(Generic[T]):
                 value, reason = self._listed(place), ""
             yield Plugin(seam, name, NODE, __version__, reason, place.partition(":")[0]), value
         values: dict[str, T | None] = {}
-        for module in modules_of(seam):
+        for distribution, module in _modules(seam):
             for name, value, reason in _found(module, self._kind):
                 if name not in values:
                     values[name] = value
-                    yield Plugin(seam, name, NODE, __version__, reason, module), value
+                    yield Plugin(seam, name, distribution, __version__, reason, module), value
                 elif values[name] is not value:
-                    yield Plugin(seam, name, NODE, __version__, f"{module} has another of that name.", module), None
+                    yield Plugin(seam, name, distribution, __version__, f"{module} has another of it.", module), None
+
+
+def _modules(seam: str) -> Iterator[tuple[str, str]]:
+    """Distribution and name of each module in which own plug-ins of a seam are found: the node's first."""
+    beside = [entry for entry in entries_beside(FOLDERS) if entry.name == seam and is_own(entry)]
+    for distribution, names in ((NODE, FOUND.get(seam, ())), *((_origin(one)[0], (one.value,)) for one in beside)):
+        yield from ((distribution, module) for module in modules_of(names))
 
 
 def _found(module: str, kind: type[T]) -> Iterator[tuple[str, T | None, str]]:

@@ -48,8 +48,9 @@ Rules that hold for all of them:
   maker nor model. It says where the numbers were looked at, not that a limit was validated there.
 - The same image gives the same numbers on every machine, apart from rounding in lossy decoders.
 
-`miqa_node/stages/measure/` has one file a question, with the measurements that answer it, their formula, source and
-an example. What a header lacks or contradicts is listed under [Plausibility issues](plausibility.md)."""
+`miqa_node/stages/measure/` and `packages/miqa-node-series/` have one file a question, with the measurements that
+answer it, their formula, source and an example. What a header lacks or
+contradicts is listed under [Plausibility issues](plausibility.md)."""
 PIPE = "\\|"
 """In the cell of a table."""
 SERIES_INTRODUCTION = """\

@@ -28,7 +28,7 @@ MOST_COMMITS = 150
 """Commits since each part of the night ran."""
 PYTHONS = ("3.11", "3.12", "3.13")
 """Of the bundle. Later ones install with a network: highdicom's libraries have no wheels for them."""
-INSTALLED = ("miqa-node", "miqa-node-phantoms", "miqa-node-selftest")
+INSTALLED = ("miqa-node", "miqa-node-phantoms", "miqa-node-selftest", "miqa-node-series")
 """Of this project, what a site and a container have; others are added by their files."""
 FOLDERS = ("config", "docs")
 """What a site reads and copies from; without a network it has no other place to find them."""

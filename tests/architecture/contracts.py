@@ -23,6 +23,7 @@ FOLDERS = {
     ROOT: Path(),
     "miqa_phantoms": Path("packages/miqa-node-phantoms"),
     "miqa_selftest": Path("packages/miqa-node-selftest"),
+    "miqa_series": Path("packages/miqa-node-series"),
     "miqa_hl7": Path("packages/miqa-node-hl7"),
     "miqa_training": Path("packages/miqa-node-training"),
 }

@@ -1,4 +1,4 @@
-"""The clock of ``benchmarks.receive --profile`` charges each moment of a thread to one part."""
+"""The clock of ``benchmarks.receive_profile`` charges each moment of a thread to one part."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def test_every_block_of_the_readme_can_be_done(
 
     venv, pip, export, run, *others = [line for line in lines if not line.startswith("make ")]
     assert (
-        pip == "pip install '.[cpu]' ./packages/miqa-node-{phantoms,selftest} -c constraints.txt"
+        pip == "pip install '.[cpu]' ./packages/miqa-node-{phantoms,selftest,series} -c constraints.txt"
     )  # done by test_wheels
     shutil.copy(samples / "RG3_UNCR.dcm", checkout / "one.dcm")
     (tmp_path / "home").mkdir()

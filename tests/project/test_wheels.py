@@ -60,14 +60,14 @@ def site(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.mark.more
-@pytest.mark.parametrize("name", ["miqa_hl7", "miqa_phantoms", "miqa_selftest", "miqa_training"])
+@pytest.mark.parametrize("name", ["miqa_hl7", "miqa_phantoms", "miqa_selftest", "miqa_series", "miqa_training"])
 def test_what_stands_on_the_node_asks_for_that_of_the_same_version(name: str, wheels: dict[str, Path]) -> None:
     assert f"Requires-Dist: miqa-node=={__version__}\n" in metadata_of(wheels[name])
 
 
 @pytest.mark.more
 def test_what_is_handed_out_is_whole_and_named_by_its_version(dist: Path) -> None:
-    own = ("hl7", "phantoms", "selftest", "training")
+    own = ("hl7", "phantoms", "selftest", "series", "training")
     names = ("miqa_node", *(f"miqa_node_{one}" for one in own), *LIBRARIES_OF_NODE)
     files = {f"{name}-{__version__}{end}" for name in names for end in ("-py3-none-any.whl", ".tar.gz")}
     pins = {"constraints.txt", "miqa-node-cpu.lock", "miqa-node-gpu.lock"}
@@ -89,7 +89,7 @@ def test_what_is_handed_out_is_whole_and_named_by_its_version(dist: Path) -> Non
 @pytest.mark.more
 def test_a_wheel_that_is_built_again_of_its_sdist_is_the_same(dist: Path, tmp_path: Path) -> None:
     again = built(dist.glob("*.tar.gz"), tmp_path)
-    assert len(again) == 9
+    assert len(again) == 10
     for wheel in again:
         assert wheel.read_bytes() == (dist / wheel.name).read_bytes(), wheel.name
 
@@ -102,6 +102,7 @@ def test_the_wheels_hold_each_file_once_and_the_node_has_its_libraries(wheels: d
         "miqa_hl7",
         "miqa_phantoms",
         "miqa_selftest",
+        "miqa_series",
         "miqa_training",
         *LIBRARIES_OF_NODE,
     }

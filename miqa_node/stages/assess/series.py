@@ -25,6 +25,7 @@ from miqa_node.stages.assess.phantom import recognise
 from miqa_node.stages.assess.phantom_kind import kind_of
 from miqa_node.stages.assess.series_members import left_out, member_issues, unchecked, unfit_reason, untold
 from miqa_node.stages.assess.series_part import part_shown
+from miqa_node.stages.measure.base import series_measures
 from miqa_node.stages.measure.series_run import measure_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from miqa_node.stages.measure.slices import Slice, read_slices
@@ -165,8 +166,12 @@ def _why_not(series: SeriesView, every: Sequence[Slice]) -> str:
 
 def _out_of_scope(header: Header, traits: SeriesTraits, package: Package | None) -> str:
     if package is None:
-        return traits.unjudged
+        return traits.unjudged if series_measures(header.modality) else _not_installed(header.modality)
     return package.card.applicability.excludes(header, None)
+
+
+def _not_installed(modality: str) -> str:
+    return Phrase("Nothing here measures series of {modality}: miqa-node-series is not installed.", modality=modality)
 
 
 def _undecodable(series: SeriesView) -> tuple[PlausibilityIssue, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from miqa_node.stages.measure.mr.patient import CUT_SIDES, find_patient, find_threshold, reached_sides
+from miqa_node.stages.measure.outlines import CUT_SIDES, find_patient, find_threshold, reached_sides
 from miqa_node.stages.measure.series_view import SeriesView, Values
 
 HEAD = "HEAD"

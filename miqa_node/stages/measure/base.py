@@ -242,6 +242,10 @@ def measures_with(library: str) -> Sequence[SeriesMeasure]:
     return [one for one in measurands() if isinstance(one, SeriesMeasure) and one.library == library]
 
 
+SERIES = "miqa_series"
+"""The package of the measurements of series and of other modalities, miqa-node-series."""
+
+
 @cache
 def is_installed(library: str) -> bool:
     """Whether the library is there; it is not loaded."""

@@ -27,8 +27,8 @@ from miqa_node.stages.measure.base import (
     measures_of,
     reading,
 )
-from miqa_node.stages.measure.series.where import place_of_slices
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.where import place_of_slices
 
 log = structlog.get_logger(__name__)
 

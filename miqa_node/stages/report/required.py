@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from miqa_node.stages.report import capture, seg
-from miqa_node.stages.report.outputs import airai, gsps, kos, noise_map, pdf, sr
+from miqa_node.stages.report.outputs import airai, gsps, kos, pdf, sr
+
+PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 
 _EVERY_OBJECT = {  # SOP Common, Patient, General Study, Series, Enhanced General Equipment
     1: "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Modality "
@@ -37,7 +39,7 @@ _BY_CLASS: dict[str, dict[int, str]] = {
     },
     seg.SOP_CLASS_UID: _SEGMENTATION,
     seg.LABEL_MAP_CLASS_UID: _SEGMENTATION,
-    noise_map.SOP_CLASS_UID: {
+    PARAMETRIC_MAP: {
         1: _CONTENT + _PIXELS + "ContentLabel ContentQualification NumberOfFrames PixelPresentation "
         "PresentationLUTShape BurnedInAnnotation RecognizableVisualFeatures SharedFunctionalGroupsSequence "
         "PerFrameFunctionalGroupsSequence DimensionOrganizationSequence DimensionIndexSequence "

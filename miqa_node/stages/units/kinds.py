@@ -9,6 +9,7 @@ from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.pixel_text import TextImageKind
 from miqa_node.core.domain.traits import ImageTraits, SeriesTraits
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.stages.measure.base import SERIES, is_installed
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
@@ -180,9 +181,14 @@ def experimental_reason(header: Header, *, measured: bool) -> str:
         return NOT_A_SLICE
     if measured:
         return untried_reason(header)
-    kind = _KIND_WORDS.get(header.modality)
+    return _unmeasured(_KIND_WORDS.get(header.modality))
+
+
+def _unmeasured(kind: str | None) -> str:
     if kind is None:
         return Phrase("The node has no measurements and no model for this kind of image.")
+    if not is_installed(SERIES):
+        return Phrase("Nothing here measures {kind}: miqa-node-series is not installed.", kind=kind)
     return Phrase("The node has no measurements and no model for {kind}.", kind=kind)
 
 

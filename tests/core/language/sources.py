@@ -300,8 +300,8 @@ def _marked(source: str) -> Iterator[str | tuple[str, str]]:
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Each module of the package, of the measures of phantoms and of messages, with its place."""
-    for root in (ROOT, *(ROOT.parent / "packages" / f"miqa-node-{one}" for one in ("hl7", "phantoms"))):
+    """Each module of the package, of the measures of series and phantoms and of messages, with its place."""
+    for root in (ROOT, *(ROOT.parent / "packages" / f"miqa-node-{one}" for one in ("hl7", "phantoms", "series"))):
         for path in sorted(root.rglob("*.py")):
             yield path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
 

@@ -36,8 +36,9 @@ FOREIGN = re.compile(ENGLISH.pattern.replace("was|", ""))
 """English words that are no German ones."""
 ATTRIBUTES = re.compile(r"\b(Images in Acquisition|Number of Slices|Instance Numbers?|Slice Location)\b")
 """Attributes of DICOM are called the same in every language."""
-MEASURING = ROOT / "stages" / "measure"
-PLACES = sorted({text for path in MEASURING.rglob("*.py") for text in _phrases(ast.parse(path.read_text("utf-8")))})
+MEASURING = (ROOT / "stages" / "measure", ROOT.parent / "packages" / "miqa-node-series")
+MODULES = [path for folder in MEASURING for path in folder.rglob("*.py")]
+PLACES = sorted({text for path in MODULES for text in _phrases(ast.parse(path.read_text("utf-8")))})
 """Where in a series or image something was measured, and why it was not."""
 
 

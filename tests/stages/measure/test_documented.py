@@ -24,7 +24,8 @@ from tools.measurements_page import measurements_page
 
 REFERENCE = ROOT / "docs/reference"
 PAGE, PLAUSIBILITY = REFERENCE / "measurements.md", REFERENCE / "plausibility.md"
-MODULES = sorted((ROOT / "miqa_node/stages/measure").glob("*/*.py"))
+MEASURING = (ROOT / "miqa_node/stages/measure", ROOT / "packages/miqa-node-series/miqa_series")
+MODULES = sorted(path for folder in MEASURING for path in folder.glob("*/*.py"))
 
 
 def rows(page: str) -> dict[str, str]:

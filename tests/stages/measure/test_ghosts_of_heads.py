@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.stages.measure.mr.ghost import GhostPower, ghost_level, ghost_power
-from miqa_node.stages.measure.mr.patient import AIR_MM_FACTOR, MrSlice, find_patient, find_threshold
+from miqa_node.stages.measure.outlines import find_patient, find_threshold
+from miqa_series.mr.ghost import GhostPower, ghost_level, ghost_power
+from miqa_series.mr.patient import AIR_MM_FACTOR, MrSlice
 
 SIDE = 192
 

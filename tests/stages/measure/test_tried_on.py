@@ -24,7 +24,7 @@ FOLDERS = ("ct", "mr", "us", "mg", "nm", "pt", "xa")
 
 
 def measures_of(folder: str) -> list[str]:
-    return [one.name for one in MEASUREMENTS.plugins() if one.module.startswith(f"miqa_node.stages.measure.{folder}.")]
+    return [one.name for one in MEASUREMENTS.plugins() if one.module.startswith(f"miqa_series.{folder}.")]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

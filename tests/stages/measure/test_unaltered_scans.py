@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.stages.measure.ct.noise import CLASS_HU, CLASSES, CT_NOISE, SliceNoise
+from miqa_series.ct.noise import CLASS_HU, CLASSES, CT_NOISE, SliceNoise
 from tests.stages.measure.drawn_series import Image, body, flags, heads, judged, value, write
 from tests.stages.measure.series import making
 from tests.stages.measure.test_round_patients import circle, noisy

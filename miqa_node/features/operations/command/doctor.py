@@ -40,6 +40,7 @@ from miqa_node.interfaces.cli.output import print_json, print_line, print_table
 from miqa_node.interfaces.cli.site_choice import choice_of
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
+from miqa_node.plugins import addition
 from miqa_node.runtime.people import pseudonym_keys, tokens
 from miqa_node.runtime.site_records import retention_clock
 from miqa_node.runtime.store import damages
@@ -52,6 +53,7 @@ from miqa_node.stages.deliver.certificates import certificate_ends, certificate_
 from miqa_node.stages.deliver.destinations import Destinations, parse_flag
 from miqa_node.stages.deliver.mail import probe_mail
 from miqa_node.stages.deliver.rows import destination_checks
+from miqa_node.stages.measure.base import SERIES, is_installed
 from miqa_node.stages.report.fonts import SCRIPTS, missing_scripts
 
 
@@ -206,7 +208,9 @@ def _policy(settings: Settings) -> str:
     if unknown := sorted(name for name in names - set(MEASUREMENTS.all()) if not is_withdrawn(name)):
         mend = "Correct the names (docs/reference/measurements.md has those of the node), or install what takes them."
         text = f"{settings.policy_file}: nothing here measures {', '.join(unknown)}, so these rules never apply."
-        raise FailedCheck(text, mend)
+        if is_installed(SERIES):
+            raise FailedCheck(text, mend)
+        return f"{text} {addition('miqa-node-series')} adds those of series."
     old = "".join(
         f"; {withdrawn_words(name)}: rules about it have no effect, and ACCEPT that asks for it accepts nothing"
         for name in withdrawn_measurements(policy.rules)

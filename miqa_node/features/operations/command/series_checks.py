@@ -10,7 +10,7 @@ from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import MiqaError
 from miqa_node.plugins import addition
-from miqa_node.stages.measure.base import measures_with
+from miqa_node.stages.measure.base import SERIES, is_installed, measures_with
 from miqa_node.stages.report.series.extra import LIBRARIES, missing_libraries
 
 HOW_TO_TRY = (
@@ -24,6 +24,11 @@ FIRST_WITHOUT = (3, 14)
 def series_libraries(_settings: Settings) -> str:
     """Which are installed, or what is lacking without them and how they are added."""
     missing = missing_libraries()
+    if not is_installed(SERIES):
+        return (
+            "series, ultrasound, mammography, nuclear medicine and angiography are not measured and get no verdict; "
+            f"this adds it: {addition('miqa-node-series')}"
+        )
     if not missing:
         return ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     absent = f"without {' and '.join(missing)} reports of CT and MR series name no volumes of what is marked"

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.stages.measure.pt import uptake
+from miqa_series.pt import uptake
 from tests.stages.measure.frames.making import Image, measured, values, write
 from tests.stages.measure.series import making
 from tests.stages.measure.series.test_measures import judged

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from miqa_node.stages.measure.us.beams import find_sector
+from miqa_series.us.beams import find_sector
 from tests.stages.measure.frames.making import Image, speckle, values, write
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 
-from miqa_node.stages.measure.ct.nps_frequency import FIRST, PATCH
+from miqa_series.ct.nps_frequency import FIRST, PATCH
 from tests.stages.measure.proofs.agreement import agree
 from tests.stages.measure.series import making
 from tests.stages.measure.series.making import FLATNESS, SIDE, SPACING_MM, Image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.stages.measure.mr.doubled_contours import PATCH_PX, copy_strength, corners, patch_cepstra
+from miqa_series.mr.doubled_contours import PATCH_PX, copy_strength, corners, patch_cepstra
 from tests.stages.measure.proofs.agreement import agree
 
 pytestmark = pytest.mark.more

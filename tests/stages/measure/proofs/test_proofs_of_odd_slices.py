@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pydicom.dataset import FileDataset
 
-from miqa_node.stages.measure.ct.doubled_contours import PASSED, ROLL_OFF, echoes
-from miqa_node.stages.measure.mr.raw_lines import deepest_gap, energies
-from miqa_node.stages.measure.mr.zipper import line_brightness
+from miqa_series.ct.doubled_contours import PASSED, ROLL_OFF, echoes
+from miqa_series.mr.raw_lines import deepest_gap, energies
+from miqa_series.mr.zipper import line_brightness
 from tests.stages.measure.proofs.agreement import agree
 from tests.stages.measure.series import making
 from tests.stages.measure.series.making import SIDE, SPACING_MM

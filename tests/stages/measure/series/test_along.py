@@ -15,7 +15,7 @@ from miqa_node.features.worklist.page.study.along import WIDTH, slice_charts
 from miqa_node.libraries.plain_statistics.outliers import LEAST_COUNT, outliers
 from miqa_node.runtime.store import arrays
 from miqa_node.stages.measure import series_run
-from miqa_node.stages.measure.ct.noise import CT_NOISE
+from miqa_series.ct.noise import CT_NOISE
 from tests.stages.measure.series import making
 from tests.stages.measure.series.test_measures import judged, numbers
 

@@ -13,10 +13,10 @@ from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.stages.measure.ct.noise import CLASSES, CT_NOISE, SliceNoise
-from miqa_node.stages.measure.ct.truncation import field_edge, open_lungs
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
 from miqa_node.stages.measure.slices import Slice
+from miqa_series.ct.noise import CLASSES, CT_NOISE, SliceNoise
+from miqa_series.ct.truncation import field_edge, open_lungs
 from tests.runtime.store.making import header
 from tests.stages.measure.series import making
 from tests.stages.measure.series.making import SIDE, SPACING_MM, Image

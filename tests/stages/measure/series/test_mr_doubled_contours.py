@@ -13,9 +13,9 @@ from pydicom.dataset import FileDataset
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.dicom.bytes.headers import read_header
-from miqa_node.stages.measure.mr.doubled_contours import MR_DOUBLED_CONTOURS, occupied
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools, SliceView
 from miqa_node.stages.measure.slices import read_slices
+from miqa_series.mr.doubled_contours import MR_DOUBLED_CONTOURS, occupied
 from tests.stages.measure.series import making
 from tests.stages.report.flagged import decode
 

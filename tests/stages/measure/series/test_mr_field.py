@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.stages.measure.mr.patient import LEAVES_FIELD
+from miqa_series.mr.patient import LEAVES_FIELD
 from tests.stages.measure.series import making
 from tests.stages.measure.series.test_measures import judged
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import FileDataset
 
-from miqa_node.stages.measure.series.places import places_of
+from miqa_series.stacks.places import places_of
 from tests.stages.measure.series import making
 from tests.stages.measure.series.test_lost_slices import measured
 from tests.stages.measure.series.test_stacks import walk

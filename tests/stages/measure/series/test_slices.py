@@ -14,8 +14,8 @@ from miqa_node.dicom.bytes import head
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.measure import slices
-from miqa_node.stages.measure.series.where import place_of_slice, place_of_slices
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
+from miqa_node.stages.measure.where import place_of_slice, place_of_slices
 from tests.stages.measure.series import making
 
 DIGEST = InstanceDigest("a")
