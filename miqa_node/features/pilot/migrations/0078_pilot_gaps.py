@@ -7,8 +7,8 @@ Revises: 0076
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0082"
-down_revision = "0076"
+revision = "0078"
+down_revision = "0077"
 branch_labels = None
 depends_on = None
 
