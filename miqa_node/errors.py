@@ -34,6 +34,8 @@ MiqaError
 
 from __future__ import annotations
 
+from typing import Any
+
 import errno
 import traceback
 from pathlib import Path
@@ -160,7 +162,7 @@ class CommitmentUnsupportedError(DeliveryError):
 class CutOffError(DeliveryError):
     """An archive has more matches of a search than the ``matches`` that it gave."""
 
-    def __init__(self, message: str, matches: list[dict[str, str]], /, **values: object) -> None:
+    def __init__(self, message: str, matches: list[dict[str, str]], /, **values: Any) -> None:
         super().__init__(message, **values)
         self.matches = matches
 

@@ -241,7 +241,6 @@ RECOMMENDED = {
     ("analysis", "features/operations/command/series_checks.py"),
     ("backup", "features/operations/command/doctor.py"),
     ("labels", "features/models/command/choice.py"),
-    ("models", "features/limits/page/tuning.html"),
     ("models", "features/operations/command/doctor.py"),
     ("models", "features/operations/command/map_checks.py"),
     ("retention", "features/reassess/reassessment.py"),

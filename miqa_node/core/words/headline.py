@@ -50,8 +50,8 @@ def told_reasons(assessment: Assessment | None, disposition: Disposition) -> lis
     names = {*finding_entries(), *(one.name for one in (assessment.findings if assessment is not None else ()))}
     every = deciding_first(disposition)
     reasons = [one for one in every if one.name not in OF_LOOK or not is_unflagged(disposition)]
-    told = [one for one in reasons if one.name != _UNUSUAL or len(reasons) == 1]
-    return sorted(told, key=lambda one: not one.verdict.flagged and one.name not in names)
+    without = [one for one in reasons if one.name != _UNUSUAL or len(reasons) == 1]
+    return sorted(without, key=lambda one: not one.verdict.flagged and one.name not in names)
 
 
 def _of_reasons(assessment: Assessment | None, disposition: Disposition, speaker: Voice) -> str:

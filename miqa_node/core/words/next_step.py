@@ -54,8 +54,8 @@ def next_step(assessment: Assessment | None, disposition: Disposition) -> str:
     if any(reason.name in JUDGED_ELSEWHERE for reason in disposition.reasons) and not disposition.flagged:
         return say(NOTHING)
     look = LOOK if searched(disposition) is None else LOOK_FOR_REST
-    told = [one for one in deciding_first(disposition) if not _is_about_another(one, disposition)]
-    hints = [(one, hint) for one in told if (hint := _hint(one, assessment, look))]
+    reasons = [one for one in deciding_first(disposition) if not _is_about_another(one, disposition)]
+    hints = [(one, hint) for one in reasons if (hint := _hint(one, assessment, look))]
     if not hints:
         return say(look)
     (first, text), *others = hints

@@ -108,13 +108,13 @@ def _excesses(column: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
 
     Below the floor, or without a value, minus infinity.
     """
-    known = np.sort(column[np.isfinite(column)])[::-1]
-    if len(known) < 2:
+    ordered = np.sort(column[np.isfinite(column)])[::-1]
+    if len(ordered) < 2:
         return np.full(len(column), -math.inf)
-    rank = rank_of(len(known))
-    at, following = known[rank - 1], known[min(rank, len(known) - 1)]
+    rank = rank_of(len(ordered))
+    at, following = ordered[rank - 1], ordered[min(rank, len(ordered) - 1)]
     of_others = np.where(column >= at, following, at)
-    spread = np.maximum(of_others - np.median(known), np.finfo(np.float64).tiny)
+    spread = np.maximum(of_others - np.median(ordered), np.finfo(np.float64).tiny)
     with np.errstate(over="ignore"):
         excess = (column - of_others) / spread
     return np.where(column >= floor, excess, -math.inf)
@@ -129,7 +129,7 @@ def _margin(excesses: NDArray[np.float64], budget: float) -> float:
 def _limit(column: NDArray[np.float64], margin: float, bounds: Bounds) -> float:
     if bounds.is_unlimited:
         margin = min(margin, MOST_MEASURED_MARGIN)
-    known = np.sort(column[np.isfinite(column)])[::-1]
-    at = known[rank_of(len(known)) - 1]
-    limit = math.nextafter(at + margin * (at - float(np.median(known))), math.inf)
+    ordered = np.sort(column[np.isfinite(column)])[::-1]
+    at = ordered[rank_of(len(ordered)) - 1]
+    limit = math.nextafter(at + margin * (at - float(np.median(ordered))), math.inf)
     return float(min(max(limit, bounds.floor), bounds.severe))

@@ -104,7 +104,7 @@ def ranges_of(history: Sequence[SeriesNumbers], budget: float) -> list[Measureme
 def flagging(ranges: Iterable[MeasurementRange], *, of_radiographs: bool = False) -> tuple[UsualRange, ...]:
     """Those that may flag once a person confirmed them: of series, and within the budget of a place.
 
-    What is learned soon, ``of_radiographs``, is learned by each room (features/limits); people confirmed it earlier.
+    What is learned soon, ``of_radiographs``, is learned by each room; people confirmed it earlier.
     """
     return tuple(
         UsualRange(one.measurement, one.unit, one.low, one.high, one.series, one.since)

@@ -167,8 +167,10 @@ def finding_group(
         evaluations=opinion if is_first else (),
     )
     if region is None:
-        seen = main_of(finding)
-        group.children += [projects_over(*one) for one in ([] if seen is None else anatomy_codes(seen))]
+        region_of_texts = main_of(finding)
+        group.children += [
+            projects_over(*one) for one in ([] if region_of_texts is None else anatomy_codes(region_of_texts))
+        ]
         place_group(group, source, row)
     else:
         place_region(group, source, region)

@@ -46,13 +46,13 @@ def test_the_hint_is_of_the_finding_that_decided(part: str, view: str) -> None:
         if not disposition.flagged:  # experimental, and said so
             continue
         deciding = deciding_first(disposition)[0]
-        told = next_step(one, disposition)
+        hint = next_step(one, disposition)
         own = advice(deciding, one)
         assert deciding.name == told_reasons(one, disposition)[0].name, "headline and hint are of one reason"
         if own and deciding.name not in PROCESSED_AGAIN:
-            assert told == own, (first, second)
+            assert hint == own, (first, second)
         elif own:
-            assert told.startswith(own.partition(";")[0].rstrip(".")), (first, second)
+            assert hint.startswith(own.partition(";")[0].rstrip(".")), (first, second)
         tried += {first, second} <= {reason.name for reason in disposition.reasons}
     assert tried > len(NAMES), "pairs of which both flag"
 

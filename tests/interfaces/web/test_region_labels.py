@@ -44,8 +44,8 @@ def test_words_and_outline_are_of_one_region(seed: int) -> None:
         for y in rng.permutation([0.2, 0.45, 0.7])
     )
     saliency, landmarks = spots(*places), Landmarks(POINTS, {}, "landmarks-1.0.0", "0" * 64, LUNGS, ())
-    found = Finding(OBJECT, reason_code(OBJECT), 0.9, 0.8, 0.5)
-    [placed] = with_places([found], {OBJECT: saliency}, landmarks, ("L", "F"))
+    finding = Finding(OBJECT, reason_code(OBJECT), 0.9, 0.8, 0.5)
+    [placed] = with_places([finding], {OBJECT: saliency}, landmarks, ("L", "F"))
     image = replace(assessment(), findings=(placed,))
     image = replace(image, header=replace(image.header, rows=512, columns=512))
 
@@ -72,8 +72,8 @@ def _holds(polygon: tuple[tuple[float, float], ...], point: tuple[float, float])
 def test_one_object_over_both_lungs_is_said_to_reach_from_one_to_the_other() -> None:
     chain = tuple((x, 0.2, 1.0) for x in np.arange(0.2, 0.81, 0.05))
     landmarks = Landmarks(POINTS, {}, "landmarks-1.0.0", "0" * 64, LUNGS, ())
-    found = Finding(OBJECT, reason_code(OBJECT), 0.9, 0.8, 0.5)
+    finding = Finding(OBJECT, reason_code(OBJECT), 0.9, 0.8, 0.5)
 
-    [placed] = with_places([found], {OBJECT: spots(*chain)}, landmarks, ("L", "F"))
+    [placed] = with_places([finding], {OBJECT: spots(*chain)}, landmarks, ("L", "F"))
 
     assert title_of(placed).endswith(("over both lungs", "from the right to the left apex"))

@@ -1,7 +1,7 @@
 """Days of a pilot of which an archive could not list all that it has
 
-Revision ID: 0082
-Revises: 0076
+Revision ID: 0078
+Revises: 0077
 """
 
 import sqlalchemy as sa

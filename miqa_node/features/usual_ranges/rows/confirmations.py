@@ -27,7 +27,7 @@ def confirm(transaction: Transaction, baseline: str, actor: str, now: datetime) 
     if not ranges:
         raise ConflictError(
             "History {history} has no range yet that may flag, or more of its series are outside than may be flagged. "
-            "What flags radiographs is learned by each room (miqa-node rooms).",
+            "What flags radiographs is learned by each room.",
             history=baseline,
         )
     confirmed_ranges.confirm(transaction, baseline, one.scanner.station, ranges, actor, now)
