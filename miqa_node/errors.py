@@ -34,11 +34,10 @@ MiqaError
 
 from __future__ import annotations
 
-from typing import Any
-
 import errno
 import traceback
 from pathlib import Path
+from typing import Any
 
 from miqa_node.core.language.phrase import Phrase
 
