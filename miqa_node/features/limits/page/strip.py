@@ -62,11 +62,11 @@ def _strip(name: str, images: Sequence[RoomImage], limits: SiteLimits, sign: flo
     }  # fmt: skip
     title_of_drawing = (
         say(
-            "{finding}: {count} images, {low} to {high}, median {median}; limit {limit}, {beyond} beyond it",
+            "{finding}: images {count}; {low} to {high}, median {median}; limit {limit}, {beyond} beyond it",
             **words,
         )
         if limit
-        else say("{finding}: {count} images, {low} to {high}, median {median}; {beyond} flagged", **words)
+        else say("{finding}: images {count}; {low} to {high}, median {median}; {beyond} flagged", **words)
     )
     drawing = _drawing(title_of_drawing, values, {*range(len(beyond))}, None if own is None else own.least_strength)
     return FindingStrip(title, limit, len(having), tuple(beyond), drawing)
