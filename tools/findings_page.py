@@ -6,6 +6,7 @@ from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_node.core.taxonomy.base import SOURCE_LANGUAGE, FindingEntry, GateEntry, RuleEntry
 from miqa_node.core.taxonomy.lookup import finding_entries, gate_entries
+from miqa_node.core.words.phrases import ELSEWHERE, TAKE_OFF
 
 _INTRODUCTION = """\
 What a quality model says of an image. Each finding has
@@ -36,6 +37,14 @@ What a finding that is present asks for where a rule of the policy has `finding 
 rule of its own for it. P is the probability, S the severity. Slight degrees of a soft finding are ordinary: only strong
 ones flag ([Operating points](../explanation/operating-points.md)), or what a site's confirmed limits call unusual for a
 room ([Limits of rooms](../how-to/limits-of-rooms.md#rooms-learn)). A hard finding always flags from its limits on.
+"""
+
+_HINTS = """\
+## What to do
+
+The one instruction is of the reason that decided: a wrong label first, then the worst verdict, then what lies furthest
+beyond its limit. Where that reason says that no new exposure is needed and another one asks for it, both are told. No
+view has a hint of its own; other parts have one where the chest's does not fit.
 """
 
 _GATE = """\
@@ -83,6 +92,10 @@ def findings_page(made: str) -> str:
         "| finding | kind | review | reject |",
         "|---|---|---|---|",
         *(_rules_row(name, entry) for name, entry in entries.items()),
+        "", _HINTS,
+        "| finding | what to do | on other parts |",
+        "|---|---|---|",
+        *(_hint_row(name, entry) for name, entry in entries.items() if name != FindingName.GATE),
         "", _GATE,
         "| class | called | what it means | code (DCM) |",
         "|---|---|---|---|",
@@ -106,6 +119,14 @@ def _retired_row(name: FindingName, entry: FindingEntry) -> str:
 def _gate_row(name: GateClass, entry: GateEntry) -> str:
     words = entry.words[SOURCE_LANGUAGE]
     return f"| `{name}` | {words.title} | {words.meaning} | {_code(entry.code)} |"
+
+
+def _hint_row(name: FindingName, entry: FindingEntry) -> str:
+    _, elsewhere = ELSEWHERE.get(name, ((), ""))
+    hint = entry.words[SOURCE_LANGUAGE].hint
+    if name == FindingName.FOREIGN_OBJECT:
+        hint = "; ".join(f"{region}: {text}" for region, text in TAKE_OFF.items()) + f"; place unknown: {hint}"
+    return f"| `{name}` | {hint or '–'} | {elsewhere or 'the same'} |"
 
 
 def _code(code: Code) -> str:
