@@ -178,3 +178,24 @@ def test_a_place_is_stored_whole_and_older_rows_have_none() -> None:
     assert load_assessment(document) == assessment
     del document["findings"][0]["place"]
     assert load_assessment(document).findings[0].place is None
+
+
+def test_what_is_drawn_as_a_device_too_is_never_taken_off() -> None:
+    removable, device = evidence((0.3, 0.5, 1.0), (0.7, 0.5, 0.9)), evidence((0.3, 0.5, 1.0))
+    one = Finding(FindingName.FOREIGN_OBJECT, reason_code(FindingName.FOREIGN_OBJECT), 0.9, 0.8, 0.5)
+    lead = Finding(FindingName.DEVICE_IN_VIEW, reason_code(FindingName.DEVICE_IN_VIEW), 0.9, 0.8, 0.5)
+
+    def placed_beside(device_map: SaliencyMap | None, removable_map: SaliencyMap = removable) -> Finding:
+        maps = {FindingName.FOREIGN_OBJECT: removable_map}
+        findings = [one] if device_map is None else [one, lead]
+        maps |= {} if device_map is None else {FindingName.DEVICE_IN_VIEW: device_map}
+        return with_places(findings, maps, FOUND, ())[0]
+
+    both, other, absent = placed_beside(None), placed_beside(device), placed_beside(device, device)
+    assert both.place is not None
+    assert other.place is not None
+    assert len(both.place.regions) == 2
+    assert [round(region.peak[0], 1) for region in other.place.regions] == [0.7]
+    assert both.present
+    assert other.present
+    assert not absent.present, "all of it is an electrode"
