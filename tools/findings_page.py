@@ -125,7 +125,8 @@ def _hint_row(name: FindingName, entry: FindingEntry) -> str:
     _, elsewhere = ELSEWHERE.get(name, ((), ""))
     hint = entry.words[SOURCE_LANGUAGE].hint
     if name == FindingName.FOREIGN_OBJECT:
-        hint = "; ".join(f"{region}: {text.rstrip('.')}" for region, text in TAKE_OFF.items()) + f"; place unknown: {hint}"
+        places = [f"{region}: {text.rstrip('.')}" for region, text in TAKE_OFF.items()]
+        hint = "; ".join([*places, f"place unknown: {hint}"])
     return f"| `{name}` | {hint or '–'} | {elsewhere or 'the same'} |"
 
 

@@ -66,6 +66,7 @@ def make_site(folder: Path, images: int, phantom_scans: int) -> None:
             _expose(node, people, send, exposures[len(earlier) :], (AE_TITLE,))
             people.look_at_the_newest()
             people.keep_phantoms()
+            _wait_for_histories(node, people)
     with closing(Database(settings.database_url)) as database:
         exposed = {one.study_uid: one.at.astimezone(UTC) for one in reversed(exposures)}
         move_to_past(database, exposed, began, datetime.now(UTC))
@@ -97,6 +98,15 @@ def _wait_for_deliveries(node: NodeProcess, people: SitePeople, up: Sequence[str
     while any(people.ask("ada", "GET", f"{waiting}{name}")["total"] for name in up):
         if time.monotonic() > until:
             raise MiqaError(f"Results are not delivered.\n{node.last_lines()}")
+        time.sleep(POLL_S)
+
+
+def _wait_for_histories(node: NodeProcess, people: SitePeople) -> None:
+    """Usual ranges read new verdicts at intervals, so a small site would be done before their first look."""
+    until = time.monotonic() + VERDICT_LIMIT_S
+    while not people.ask("ada", "GET", "/api/v1/ranges?limit=1")["total"]:
+        if time.monotonic() > until:
+            raise MiqaError(f"No history of a scanner began.\n{node.last_lines()}")
         time.sleep(POLL_S)
 
 

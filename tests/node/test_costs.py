@@ -49,9 +49,10 @@ SLICE_CALLS = 1_200
 REPORT_CALLS = 20_000
 """Function calls of a report about three findings: with content items as data sets it took 340,000."""
 RECEIVE_STATEMENTS = 7
-JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 32, 4
+JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 33, 4
 """The conclusion looks for other images of the exposure itself, and so does the row of the exposure; one statement asks
-whether somebody confirmed usual ranges of the machine, and one writes how the patient of a chest was positioned."""
+whether somebody confirmed usual ranges of the machine, one writes how the patient of a chest was positioned, and one
+what its room learns from it."""
 LOOK_STATEMENTS = 8
 """Of the thread that looks for jobs, for one image in an idle node: one for a look, four more for taking the job."""
 IMAGE_THREADS = ("dbos-executor", f"queue-worker-{IMAGE_QUEUE}", "lane-", "audit")

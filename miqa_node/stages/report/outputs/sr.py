@@ -30,7 +30,7 @@ from miqa_node.stages.report.sr_templates import MEASUREMENT_REPORT, measurement
 from miqa_node.stages.report.uids import Lineage
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
-NOT_FLAGGED = "Below the limit of the policy: listed, and no reason of the verdict."
+NOT_FLAGGED = "Below its limit."
 
 
 def make_sr(context: OutputContext) -> Draft:

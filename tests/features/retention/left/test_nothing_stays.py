@@ -70,6 +70,11 @@ UNFILLED = {
     *_columns("decisions", "reason"),
     *_columns("deliveries", "note note_phrase"),
     *_columns("instances", "removal_cause"),
+    # Names of devices, strengths and verdict's names of what teaches a room: nothing here does, no room of it learns.
+    *_columns(
+        "room_images",
+        "body_part bounds degrees detector exposure flags graph label package room software view",
+    ),
     *_columns("label_requests", "first_reader kind"),
     *_columns("labels", "findings model_name model_sha256 model_version reason regions"),
     *_columns("object_marks", "actor regions"),

@@ -96,7 +96,7 @@ def test_the_whole_image_and_the_actions_are_in_sight(stage: Stage, page: sync_a
         assert sight["share"] > 0.45, (width, sight)
         assert sight["high"] <= height or (width, height) == SIZES[-1], "a phone scrolls to the numbers"
         headline = page.locator("article:not([hidden]) .what").inner_text()
-        assert headline == "Foreign object, at the upper right"
+        assert headline == "Foreign object, upper part, on the patient's left"
         assert page.locator("[data-overlay]:checked").count() == 0, "nothing lies over the pixels"
         assert faults(page) == []
         shoot(page, f"study-{images}-{width}")
