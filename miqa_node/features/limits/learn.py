@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from statistics import median
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide_quality
@@ -26,6 +24,10 @@ BAD_SHARE = 0.06
 """So many of the images that teach may lie beyond the limit of a value: a few bad ones do not make it."""
 LEAST_MARGIN, MOST_MARGIN = 0.5, 3.0
 """Bounds of ``m``, as a share of the distance between the median and the k-th largest value."""
+LEAST_VALUES = 2
+"""Of fewer values nothing is beyond others."""
+Column = Sequence[float | None]
+"""The degrees of one value in the images that teach; None where it was not judged or measured."""
 MOST_MEASURED_MARGIN = 1.0
 """The same of measured values that no policy limits: their tails are shorter than those of probabilities."""
 
@@ -87,10 +89,9 @@ def learned_limits(images: Sequence[SeenImage], budget: float) -> dict[str, floa
     names = sorted(bounds)
     if not names:
         return {}
-    values = np.array([[image.degrees.get(name, -math.inf) for name in names] for image in teaching])
-    columns = {name: values[:, place] for place, name in enumerate(names)}
+    columns = {name: [image.degrees.get(name) for image in teaching] for name in names}
     soft = [_excesses(columns[name], bounds[name].floor) for name in names if bounds[name].is_soft]
-    margin = _margin(np.max(soft, axis=0), budget) if soft else MOST_MARGIN
+    margin = _margin([max(each) for each in zip(*soft, strict=True)], budget) if soft else MOST_MARGIN
     return {name: _limit(column, margin, bounds[name]) for name, column in columns.items()}
 
 
@@ -103,33 +104,41 @@ def rank_of(images: int) -> int:
     return math.ceil(BAD_SHARE * images)
 
 
-def _excesses(column: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
-    """How far each image (n,) lies beyond the k-th largest value of the others, in distances from there to the median.
+def _excesses(column: Column, floor: float) -> list[float]:
+    """How far each image lies beyond the k-th largest value of the others, in distances from there to the median.
 
     Below the floor, or without a value, minus infinity.
     """
-    ordered = np.sort(column[np.isfinite(column)])[::-1]
-    if len(ordered) < 2:
-        return np.full(len(column), -math.inf)
-    rank = rank_of(len(ordered))
+    ordered = _ordered(column)
+    if len(ordered) < LEAST_VALUES:
+        return [-math.inf] * len(column)
+    rank, middle = rank_of(len(ordered)), median(ordered)
     at, following = ordered[rank - 1], ordered[min(rank, len(ordered) - 1)]
-    of_others = np.where(column >= at, following, at)
-    spread = np.maximum(of_others - np.median(ordered), np.finfo(np.float64).tiny)
-    with np.errstate(over="ignore"):
-        excess = (column - of_others) / spread
-    return np.where(column >= floor, excess, -math.inf)
+
+    def excess(value: float | None) -> float:
+        if value is None or value < floor:
+            return -math.inf
+        others = following if value >= at else at
+        distance, beyond = others - middle, value - others
+        return beyond / distance if distance > 0.0 else math.copysign(math.inf, beyond) if beyond else 0.0
+
+    return [excess(value) for value in column]
 
 
-def _margin(excesses: NDArray[np.float64], budget: float) -> float:
-    """The least margin with which no more than the budget of these images (n,) is flagged."""
+def _margin(excesses: Sequence[float], budget: float) -> float:
+    """The least margin with which no more than the budget of these images is flagged."""
     allowed = min(int(budget * len(excesses)), len(excesses) - 1)
-    return float(np.clip(np.sort(excesses)[::-1][allowed], LEAST_MARGIN, MOST_MARGIN))
+    return min(max(sorted(excesses, reverse=True)[allowed], LEAST_MARGIN), MOST_MARGIN)
 
 
-def _limit(column: NDArray[np.float64], margin: float, bounds: Bounds) -> float:
+def _limit(column: Column, margin: float, bounds: Bounds) -> float:
     if bounds.is_unlimited:
         margin = min(margin, MOST_MEASURED_MARGIN)
-    ordered = np.sort(column[np.isfinite(column)])[::-1]
+    ordered = _ordered(column)
     at = ordered[rank_of(len(ordered)) - 1]
-    limit = math.nextafter(at + margin * (at - float(np.median(ordered))), math.inf)
-    return float(min(max(limit, bounds.floor), bounds.severe))
+    limit = math.nextafter(at + margin * (at - median(ordered)), math.inf)
+    return min(max(limit, bounds.floor), bounds.severe)
+
+
+def _ordered(column: Column) -> list[float]:
+    return sorted((value for value in column if value is not None), reverse=True)

@@ -181,11 +181,11 @@ def with_places(
 def _placed(
     finding: Finding,
     chest: ChestMap,
-    seen: tuple[SaliencyMap, SaliencyMap | None],
+    maps: tuple[SaliencyMap, SaliencyMap | None],
     orientation: tuple[str, ...],
     placed_by: ModelIdentity,
 ) -> Finding:
-    saliency, device = seen
+    saliency, device = maps
     every = spots_of(saliency.values)
     if not every:
         return finding
@@ -201,7 +201,8 @@ def is_device(spot: Spot, values: NDArray[np.float32]) -> bool:
     """Whether a region lies for the most part where a medical device is drawn in the same image, given its map."""
     rows, columns = np.array(spot.cells).T
     device = cv2.resize(values, spot.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    drawn = device[rows, columns] >= SPOT * max(float(values.max(initial=0.0)), np.finfo(np.float32).tiny)
+    least = SPOT * max(float(values.max(initial=0.0)), float(np.finfo(np.float32).tiny))
+    drawn = device[rows, columns] >= least
     return bool(drawn.mean() >= DEVICE_SHARE)
 
 
