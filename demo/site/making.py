@@ -94,19 +94,23 @@ def _expose(
 
 
 def _wait_for_deliveries(node: NodeProcess, people: SitePeople, up: Sequence[str]) -> None:
-    until, waiting = time.monotonic() + VERDICT_LIMIT_S, "/api/v1/deliveries?state=QUEUED&limit=1&destination="
-    while any(people.ask("ada", "GET", f"{waiting}{name}")["total"] for name in up):
-        if time.monotonic() > until:
-            raise MiqaError(f"Results are not delivered.\n{node.last_lines()}")
-        time.sleep(POLL_S)
+    waiting = "/api/v1/deliveries?state=QUEUED&limit=1&destination="
+    _until(
+        lambda: not any(people.ask("ada", "GET", f"{waiting}{name}")["total"] for name in up),
+        "Results are not delivered.", node,
+    )  # fmt: skip
 
 
 def _wait_for_histories(node: NodeProcess, people: SitePeople) -> None:
     """Usual ranges read new verdicts at intervals, so a small site would be done before their first look."""
+    _until(lambda: people.ask("ada", "GET", "/api/v1/ranges?limit=1")["total"], "No history of a scanner began.", node)
+
+
+def _until(is_so: Callable[[], object], otherwise: str, node: NodeProcess) -> None:
     until = time.monotonic() + VERDICT_LIMIT_S
-    while not people.ask("ada", "GET", "/api/v1/ranges?limit=1")["total"]:
+    while not is_so():
         if time.monotonic() > until:
-            raise MiqaError(f"No history of a scanner began.\n{node.last_lines()}")
+            raise MiqaError(f"{otherwise}\n{node.last_lines()}")
         time.sleep(POLL_S)
 
 

@@ -215,15 +215,15 @@ class Rule:
 
     def is_severe(self, strength: float) -> bool:
         """Whether a degree counts although the room still learns."""
-        return self._degree(strength) >= self.bounds.severe
+        return self.degree(strength) >= self.bounds.severe
 
     @property
     def bounds(self) -> Bounds:
-        """Between which degrees a room's limit may lie: negative where a measurement flags below its limit."""
+        """Between which degrees a room's limit may lie."""
         least = LEAST_STRENGTH if self.subject is Subject.FINDING else -math.inf
-        floor = least if self.floor is None else self._degree(self.floor)
+        floor = least if self.floor is None else self.degree(self.floor)
         is_soft = self.severe is not None or self.is_usual
-        return Bounds(floor, math.inf if self.severe is None else self._degree(self.severe), is_soft)
+        return Bounds(floor, math.inf if self.severe is None else self.degree(self.severe), is_soft)
 
     def may_learn(self, assessment: Assessment) -> bool:
         """Whether the room of an image learns what is usual of this."""
@@ -232,7 +232,8 @@ class Rule:
         other = assessment.finding(FindingName(self.learned_with))
         return other is not None and other.present
 
-    def _degree(self, value: float) -> float:
+    def degree(self, value: float) -> float:
+        """A value so that higher is worse: negative where a measurement flags below its limit."""
         is_measured_below = self.subject is Subject.MEASUREMENT and self.side is LimitSide.BELOW
         return -value if is_measured_below else value
 

@@ -65,12 +65,6 @@ def _of_reasons(assessment: Assessment | None, disposition: Disposition, speaker
     return shortened(text, MAX_WORDS)
 
 
-def is_whole(finding: Finding) -> bool:
-    """Whether the finding concerns the whole image, so an outline would mislead."""
-    entry = finding_entries().get(finding.name)
-    return finding.peak is None if entry is None else entry.region == "whole"
-
-
 def _named(assessment: Assessment | None, disposition: Disposition, speaker: Voice) -> Iterator[str]:
     findings = {one.name: one for one in assessment.findings} if assessment is not None else {}
     for reason in told_reasons(assessment, disposition):

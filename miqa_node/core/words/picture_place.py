@@ -13,14 +13,18 @@ SIDES = ("left", "", "right")
 """Of the picture."""
 
 
+def is_whole(finding: Finding) -> bool:
+    """Whether the finding concerns the whole image, so an outline would mislead."""
+    entry = finding_entries().get(finding.name)
+    return finding.peak is None if entry is None else entry.region == "whole"
+
+
 def place_in_picture(finding: Finding, assessment: Assessment) -> str:
     """The place in words; empty for a finding of the whole image, without a map, or that names its place itself.
 
     Where the header says that the picture has no sides of the patient, only the height is told.
     """
-    entry = finding_entries().get(finding.name)
-    is_whole = entry is not None and entry.region == "whole"
-    if finding.peak is None or finding.place is not None or is_whole:
+    if finding.peak is None or finding.place is not None or is_whole(finding):
         return ""
     across, down = (min(int(3 * share), 2) for share in finding.peak)
     side = patient_side(SIDES[across], assessment.header.patient_orientation) if SIDES[across] else ""

@@ -17,19 +17,20 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide_quality
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.rule import ANOMALY, Bounds, LimitSide, Rule, Subject
+from miqa_node.core.domain.rule import ANOMALY, Bounds, Rule, Subject
 from miqa_node.core.domain.site_limit import SiteLimits
 
 BAD_SHARE = 0.06
 """So many of the images that teach may lie beyond the limit of a value: a few bad ones do not make it."""
 LEAST_MARGIN, MOST_MARGIN = 0.5, 3.0
 """Bounds of ``m``, as a share of the distance between the median and the k-th largest value."""
-LEAST_VALUES = 2
-"""Of fewer values nothing is beyond others."""
-Column = Sequence[float | None]
-"""The degrees of one value in the images that teach; None where it was not judged or measured."""
 MOST_MEASURED_MARGIN = 1.0
 """The same of measured values that no policy limits: their tails are shorter than those of probabilities."""
+LEAST_VALUES = 2
+"""Of fewer values nothing is beyond others."""
+
+Column = Sequence[float | None]
+"""The degrees of one value in the images that teach; None where it was not judged or measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,13 @@ class SeenImage:
 
     def is_flagged(self, limits: Mapping[str, float]) -> bool:
         """Whether a rule that a place learns flags it, with these limits of the place."""
-        return any(self._is_beyond(name, limits) for name in self.degrees)
+        return any(
+            self.is_beyond(name, limits[name]) if name in limits else name in self.flags for name in self.degrees
+        )
 
-    def _is_beyond(self, name: str, limits: Mapping[str, float]) -> bool:
-        is_soft = name in limits and self.bounds[name].is_soft
-        return (is_soft or name in self.flags) and self.degrees[name] >= limits.get(name, -math.inf)
+    def is_beyond(self, name: str, limit: float) -> bool:
+        """Whether the place's limit of what it has flags it; a hard rule's own limit has to be passed, too."""
+        return self.degrees[name] >= limit and (self.bounds[name].is_soft or name in self.flags)
 
 
 def seen_image(assessment: Assessment, policy: Policy) -> SeenImage:
@@ -76,7 +79,7 @@ def _degree(rule: Rule, assessment: Assessment) -> float | None:
     if rule.what == ANOMALY:
         return None if assessment.anomaly is None else assessment.anomaly.score
     measured = assessment.measurement(rule.what)
-    return None if measured is None else -measured.value if rule.side is LimitSide.BELOW else measured.value
+    return None if measured is None else rule.degree(measured.value)
 
 
 def learned_limits(images: Sequence[SeenImage], budget: float) -> dict[str, float]:

@@ -53,12 +53,11 @@ class RoomLesson:
 def limits_of(place: Place, degrees: dict[str, float], policy: Policy) -> list[RoomLimit]:
     """Degrees as the limits that rules compare with: a finding flags from there on, a measurement only beyond."""
     measured = {one.what for one in policy.rules if one.subject is Subject.MEASUREMENT} - {ANOMALY}
-    limits = []
+    below, limits = signs(policy), []
     for name, degree in sorted(degrees.items()):
         least = degree
         if name in measured:
-            is_below = signs(policy).get(name) == -1.0
-            least = math.nextafter(-degree, math.inf) if is_below else math.nextafter(degree, -math.inf)
+            least = math.nextafter(-degree, math.inf) if name in below else math.nextafter(degree, -math.inf)
         limits.append(RoomLimit.at(place, FindingName(name), least, replaces=False))
     return limits
 
@@ -138,11 +137,6 @@ def flagged(images: Iterable[SeenImage], degrees: dict[str, float]) -> int:
     return sum(one.always or one.is_flagged(degrees) for one in images)
 
 
-def is_beyond(image: SeenImage, name: str, limit: float) -> bool:
-    """Whether the place's limit of what it has flags an image; a hard rule's own limit has to be passed, too."""
-    return image.degrees[name] >= limit and (image.bounds[name].is_soft or name in image.flags)
-
-
 def _proposed(lesson: RoomLesson, degrees: dict[str, float]) -> list[ProposedLimit]:
     """The limits, each with the images nearest to it."""
     below, proposed = signs(lesson.policy), []
@@ -154,11 +148,11 @@ def _proposed(lesson: RoomLesson, degrees: dict[str, float]) -> list[ProposedLim
         near = tuple(
             NearImage(
                 one.digest, one.sop_instance_uid, round(sign * one.seen.degrees[name], 4),
-                is_beyond(one.seen, name, least),
+                one.seen.is_beyond(name, least),
             )
             for one in nearest[: 0 if lesson.is_pilot else NEAREST]
         )  # fmt: skip
-        beyond = sum(is_beyond(one.seen, name, least) for one in having)
+        beyond = sum(one.seen.is_beyond(name, least) for one in having)
         by_policy = sum(name in one.seen.flags for one in having)
         proposed.append(ProposedLimit(limit, len(lesson.images), by_policy, beyond, near))
     return proposed

@@ -14,8 +14,8 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.image import SaliencyMaps
 from miqa_node.core.language.catalogue import LANGUAGE, reworded
-from miqa_node.core.words.headline import is_whole
 from miqa_node.core.words.object_words import object_title, title_of
+from miqa_node.core.words.picture_place import is_whole
 from miqa_node.core.words.subject import of_finding
 from miqa_node.stages.report.mask import outlines_of, region_masks, threshold_map
 from miqa_node.stages.report.picture import rgb
@@ -76,7 +76,7 @@ def _masks(
     if not regions:
         yield title_of(finding, LANGUAGE.get()), threshold_map(values, shape, threshold)
         return
-    masks = region_masks(values, [one.peak for one in regions], shape)
+    masks, _ = region_masks(values, [one.peak for one in regions], shape)
     for region, mask in zip(regions, masks, strict=True):
         yield reworded(object_title(region)), mask
 

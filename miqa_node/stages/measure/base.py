@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib.util import find_spec
+from functools import partial
 from math import isfinite
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.measurand import Measurand, measurands
 from miqa_node.core.domain.slice_kind import SliceKind, kind_named
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.stages.measure.installed import is_installed
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 from miqa_node.stages.measure.view import ImageView, view_of
 
@@ -240,16 +240,6 @@ def series_measures(modality: str) -> Sequence[SeriesMeasure]:
 def measures_with(library: str) -> Sequence[SeriesMeasure]:
     """Measurements that are left out without the library, in order."""
     return [one for one in measurands() if isinstance(one, SeriesMeasure) and one.library == library]
-
-
-SERIES = "miqa_series"
-"""The package of the measurements of series and of other modalities, miqa-node-series."""
-
-
-@cache
-def is_installed(library: str) -> bool:
-    """Whether the library is there; it is not loaded."""
-    return find_spec(library) is not None
 
 
 def frames_measures(header: Header) -> Sequence[FramesMeasure]:

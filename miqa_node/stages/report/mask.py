@@ -86,16 +86,17 @@ def _masks(
     peaks = [part.peak for _, part in parts if part is not None]
     if not peaks:
         return [threshold_map(values, shape, threshold)], np.zeros(values.shape, np.uint8)
-    return region_masks(values, peaks, shape), owners_of(values, peaks) - np.uint8(1)
+    masks, owners = region_masks(values, peaks, shape)
+    return masks, owners - np.uint8(1)
 
 
 def region_masks(
     values: NDArray[np.float32], peaks: Sequence[tuple[float, float]], shape: tuple[int, int]
-) -> list[NDArray[np.bool_]]:
-    """The mask (rows, columns) of the drawn region at each peak (x, y)."""
+) -> tuple[list[NDArray[np.bool_]], NDArray[np.uint8]]:
+    """The mask (rows, columns) of the drawn region at each peak (x, y), and :func:`owners_of` them."""
     whole, owners = threshold_map(values, shape, SPOT), owners_of(values, peaks)
     fine = cv2.resize(owners, shape[::-1], interpolation=cv2.INTER_NEAREST)
-    return [whole & (fine == number) for number in range(1, len(peaks) + 1)]
+    return [whole & (fine == number) for number in range(1, len(peaks) + 1)], owners
 
 
 def owners_of(values: NDArray[np.float32], peaks: Sequence[tuple[float, float]]) -> NDArray[np.uint8]:

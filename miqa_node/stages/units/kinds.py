@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.util import find_spec
 
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.pixel_text import TextImageKind
 from miqa_node.core.domain.traits import ImageTraits, SeriesTraits
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.stages.measure.installed import SERIES, is_installed
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
@@ -113,8 +113,6 @@ CAPTURE = Phrase(
     "its header about how it was acquired."
 )
 TEST_OBJECT = Phrase("This is an image of a test object, as its header says.")
-SERIES_LIBRARY = "miqa_series"
-"""What measures series, stacks and captures, if it is installed."""
 PHANTOM_MODALITIES = frozenset(name for name, traits in _SERIES_TRAITS.items() if traits.may_show_phantom)
 
 
@@ -189,7 +187,7 @@ def experimental_reason(header: Header, *, measured: bool) -> str:
 def _unmeasured(kind: str | None) -> str:
     if kind is None:
         return Phrase("The node has no measurements and no model for this kind of image.")
-    if find_spec(SERIES_LIBRARY) is None:  # measures would load libraries of images
+    if not is_installed(SERIES):
         return Phrase("Nothing here measures {kind}: miqa-node-series is not installed.", kind=kind)
     return Phrase("The node has no measurements and no model for {kind}.", kind=kind)
 

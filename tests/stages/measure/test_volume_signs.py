@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileDataset
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.dicom.nearly import same_places
-from miqa_node.stages.measure.base import is_installed
+from miqa_node.stages.measure.installed import is_installed
 from miqa_node.stages.measure.slices import read_slices
 from tests.stages.measure.drawn_series import Change, body, flags, heads, issues, judged, value, write
 from tests.stages.measure.test_slice_kinds import given, private

@@ -13,7 +13,6 @@ from miqa_node.core.drawing import Dot, Drawing, Ink
 from miqa_node.core.language.catalogue import numerals, say
 from miqa_node.core.taxonomy.lookup import all_finding_names
 from miqa_node.core.words.formats import finding, measurement
-from miqa_node.features.limits.learning import is_beyond
 from miqa_node.features.limits.rows.room_images import RoomImage
 
 WIDTH, HEIGHT, EDGE, DOT, BAD_DOT = 640.0, 56.0, 10.0, 2.6, 4.4
@@ -52,7 +51,7 @@ def _strip(name: str, images: Sequence[RoomImage], limits: SiteLimits, sign: flo
     having = sorted((one for one in images if name in one.seen.degrees), key=lambda one: -one.seen.degrees[name])
     own = limits.limit_in_force(name, having[0].kind)
     least = None if own is None else sign * own.least_strength
-    beyond = [one for one in having if (name in one.seen.flags if least is None else is_beyond(one.seen, name, least))]
+    beyond = [one for one in having if (name in one.seen.flags if least is None else one.seen.is_beyond(name, least))]
     values = [sign * one.seen.degrees[name] for one in having]
     limit = "" if own is None else _number(name, own.least_strength)
     title = finding(name) if name in all_finding_names() or name == ANOMALY else measurement(name)

@@ -53,7 +53,7 @@ from miqa_node.stages.deliver.certificates import certificate_ends, certificate_
 from miqa_node.stages.deliver.destinations import Destinations, parse_flag
 from miqa_node.stages.deliver.mail import probe_mail
 from miqa_node.stages.deliver.rows import destination_checks
-from miqa_node.stages.measure.base import SERIES, is_installed
+from miqa_node.stages.measure.installed import SERIES, is_installed
 from miqa_node.stages.report.fonts import SCRIPTS, missing_scripts
 
 

@@ -10,7 +10,8 @@ from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import MiqaError
 from miqa_node.plugins import addition
-from miqa_node.stages.measure.base import SERIES, is_installed, measures_with
+from miqa_node.stages.measure.base import measures_with
+from miqa_node.stages.measure.installed import SERIES, is_installed
 from miqa_node.stages.report.series.extra import LIBRARIES, missing_libraries
 
 HOW_TO_TRY = (

@@ -17,9 +17,10 @@ from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries
 from miqa_node.core.words.formats import verdict_words
-from miqa_node.core.words.headline import headline, is_whole
+from miqa_node.core.words.headline import headline
 from miqa_node.core.words.image_title import SIDES, anatomy_words, image_title
 from miqa_node.core.words.narrative import Part, Sentence, sentences
+from miqa_node.core.words.picture_place import is_whole
 from miqa_node.core.words.rule_table import RuleCells, table_of
 from miqa_node.features.worklist.page.study.along import SliceChart, slice_charts
 from miqa_node.features.worklist.page.study.panel import Panel, panel_of
